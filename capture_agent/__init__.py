@@ -1,0 +1,7 @@
+"""A passive SIP capture agent. ARCHITECTURE.md is the map; pipeline.py is the way of the data."""
+
+from capture_agent import build
+
+build.choose()
+
+__version__ = "0.1.0"

@@ -1,0 +1,174 @@
+"""The running agent: sources into the pipeline, the pipeline into the outboxes, and the books at the end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ipaddress import ip_network
+from pathlib import Path
+
+from capture_agent.books import Books
+from capture_agent.config import Config
+from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.pipeline import Pipeline
+from capture_agent.records import Frames, TracedMessage
+from capture_agent.sinks import make_sinks
+from capture_agent.sinks.outbox import Outbox, WhenFull
+from capture_agent.sinks.sink import Sink, SinkError
+from capture_agent.sources.capture_file import CaptureFile
+from capture_agent.sources.interfaces import local_addresses
+from capture_agent.sources.live import LiveInterface
+from capture_agent.sources.merge import merged
+from capture_agent.sources.source import Source
+
+LAST_READ = 1.0  # seconds that a stop takes at most to read what the kernel has buffered
+
+OnBatch = Callable[[Source, Frames], None]
+
+_log = logging.getLogger(__name__)
+
+
+def local_sides(config: Config) -> Iterator[LocalAddress]:
+    """The configured addresses of the server; `auto` stands for those of this host."""
+    for local in config.capture.local:
+        if local == AUTO:
+            yield from (LocalAddress(ip_network(address)) for address in local_addresses())
+        else:
+            yield local
+
+
+class Pace:
+    """Replays as the capture went, `factor` times as fast."""
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+        self._began: tuple[float, int] | None = None  # our clock and the packet's, at the first message
+
+    def delay(self, time_ns: int) -> float:
+        """Seconds until a message of this time is due."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = (now, time_ns)
+        began, first_ns = self._began
+        return began + (time_ns - first_ns) / 1e9 / self._factor - now
+
+
+class Agent:
+    """One pipeline and an outbox for each sink. `lossless`: slow sinks slow the source; else they lose."""
+
+    def __init__(self, config: Config, lossless: bool, stop: threading.Event | None = None) -> None:
+        self.config = config
+        self.stop = stop or threading.Event()
+        self.pipeline = Pipeline(local_sides(config), config.trace.on)
+        self._lossless = lossless
+        self._last_read: float | None = None
+        self._sources: list[Source] = []
+        self._outboxes: list[Outbox] = []
+        when_full: WhenFull = "wait" if lossless else "drop"
+        for sink in make_sinks(config):
+            self._open(sink, lossless)
+            self._outboxes.append(Outbox(sink, limit=config.queue.messages, when_full=when_full))
+
+    def _open(self, sink: Sink, must: bool) -> None:
+        try:
+            sink.open()
+        except SinkError as error:
+            if must:
+                raise
+            _log.warning("%s; trying again", error)
+
+    @property
+    def failure(self) -> SinkError | None:
+        """The first sink that failed for good."""
+        return next((outbox.failure for outbox in self._outboxes if outbox.failure), None)
+
+    def drain(self, sources: Sequence[Source], pace: Pace | None = None, on_batch: OnBatch | None = None) -> None:
+        """All that these sources have, until they end, `stop` is set or a sink fails for good.
+
+        Raises SourceError.
+        """
+        self._sources.extend(sources)
+        for source, frames in merged(sources):
+            traced = self.pipeline.process(frames)
+            if pace is None:
+                self._put(traced)
+            else:
+                self._put_in_time(traced, pace)
+            if on_batch is not None:
+                on_batch(source, frames)
+            if self.failure or (self.stop.is_set() and self._has_all(frames)):
+                return
+
+    def _has_all(self, frames: Frames) -> bool:
+        """After a stop: is what the kernel had buffered by then read? A file is left where it is."""
+        if self._lossless or not frames.count:
+            return True
+        now = time.monotonic()
+        if self._last_read is None:
+            self._last_read = now + LAST_READ
+        return now >= self._last_read
+
+    def _put(self, traced: list[TracedMessage]) -> None:
+        for outbox in self._outboxes:
+            outbox.put(traced)
+
+    def _put_in_time(self, traced: list[TracedMessage], pace: Pace) -> None:
+        due: list[TracedMessage] = []
+        for message in traced:
+            delay = pace.delay(message.message.time_ns)
+            if delay > 0:
+                self._put(due)
+                due = []
+                self.stop.wait(delay)
+            due.append(message)
+        self._put(due)
+
+    def close(self) -> Books:
+        """Send what waits (for as long as configured when live), close everything; the final books."""
+        for outbox in self._outboxes:
+            outbox.close(None if outbox.when_full == "wait" else self.config.queue.drain_seconds)
+        for source in self._sources:
+            source.close()
+        return self.books()
+
+    def books(self) -> Books:
+        dropped: Counter[str] = Counter()
+        for source in self._sources:
+            dropped.update(source.dropped())
+        ledgers = self.pipeline.ledgers(dropped) + [outbox.ledger() for outbox in self._outboxes]
+        return Books(ledgers, self.pipeline.problems())
+
+
+def replay(
+    agent: Agent,
+    paths: Iterable[str | Path],
+    speed: float | None = None,
+    on_batch: OnBatch | None = None,
+) -> None:
+    """One capture file after the other; `speed` None is as fast as can be. Raises SourceError."""
+    pace = Pace(speed) if speed else None
+    for path in paths:
+        if agent.stop.is_set() or agent.failure:
+            return
+        agent.drain([CaptureFile(path)], pace, on_batch)
+
+
+def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
+    """Live, from the configured interfaces, until agent.stop is set. Raises SourceError."""
+    capture = agent.config.capture
+    sources = [
+        LiveInterface(
+            name,
+            bpf=capture.filter,
+            snapshot_length=capture.snapshot_length,
+            promiscuous=capture.promiscuous,
+            buffer_mib=capture.buffer_mib,
+        )
+        for name in capture.interfaces
+    ]
+    if on_ready is not None:
+        on_ready()
+    agent.drain(sources)

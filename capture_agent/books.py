@@ -1,0 +1,62 @@
+"""The books: what came in equals what became of it, at every stage and for every sink.
+
+frames    seen = carried + rejected(reason)      (what the kernel dropped before us stands under lost)
+payloads  seen = traced + not_traced + duplicate + rejected(reason) + lost(where)
+sink      given = sent + rejected(reason) + lost(where) + waiting
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One stage's account: what it was given, and where each one went."""
+
+    name: str
+    seen: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)  # those without a reason: traced, sent, ...
+    rejected: Mapping[str, int] = field(default_factory=Counter)  # by reason
+    lost: Mapping[str, int] = field(default_factory=Counter)  # by place
+
+    @property
+    def difference(self) -> int:
+        """What the account cannot explain: 0, or there is a bug."""
+        known = sum(self.outcomes.values()) + sum(self.rejected.values()) + sum(self.lost.values())
+        return self.seen - known
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.seen} seen",
+            *(f"{count} {name.replace('_', ' ')}" for name, count in self.outcomes.items()),
+        ]
+        for name, counts in (("rejected", self.rejected), ("lost", self.lost)):
+            some = {reason: count for reason, count in sorted(counts.items()) if count}
+            if some:
+                reasons = ", ".join(f"{reason} {count}" for reason, count in some.items())
+                parts.append(f"{sum(some.values())} {name} ({reasons})")
+        return f"{self.name}: " + ", ".join(parts)
+
+
+@dataclass(slots=True)
+class Books:
+    """A snapshot of every ledger, in the order of the data's way."""
+
+    ledgers: list[Ledger]
+    problems: Mapping[str, int] = field(default_factory=Counter)  # of messages that were traced all the same
+
+    @property
+    def balanced(self) -> bool:
+        return all(ledger.difference == 0 for ledger in self.ledgers)
+
+    def lines(self) -> Iterator[str]:
+        yield from map(str, self.ledgers)
+        some = [f"{name} {count}" for name, count in sorted(self.problems.items()) if count]
+        if some:
+            yield "malformed, traced all the same: " + ", ".join(some)
+        for ledger in self.ledgers:
+            if ledger.difference:
+                yield f"{ledger.name} does not balance: {ledger.difference} unaccounted for"

@@ -1,0 +1,36 @@
+"""Which build of the hot modules runs: the compiled one where it is there, else the same files as plain Python."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
+from types import ModuleType
+
+PACKAGES = ("capture_agent", "hep")
+
+
+class PlainFinder:
+    """Finds our modules in their .py files and passes by the compiled twin beside them."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if path is None or name.partition(".")[0] not in PACKAGES:
+            return None
+        for folder in path:
+            spec = FileFinder(folder, (SourceFileLoader, [".py"])).find_spec(name)
+            if spec is not None:
+                return spec
+        return None
+
+
+def choose() -> None:
+    """Honour CAPTURE_AGENT_PURE=1. Must run before the first hot module is imported."""
+    if os.environ.get("CAPTURE_AGENT_PURE") and PlainFinder not in sys.meta_path:
+        sys.meta_path.insert(0, PlainFinder)
+
+
+def flavour() -> str:
+    """`compiled` or `plain`, by what is really loaded."""
+    from capture_agent import records
+
+    return "compiled" if not str(records.__file__).endswith(".py") else "plain"

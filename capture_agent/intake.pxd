@@ -1,0 +1,11 @@
+cimport cython
+from capture_agent.records cimport CapturedMessage, Datagram
+from capture_agent.sip.message cimport SipMessage
+from capture_agent.sip.scan cimport scan, stranger
+
+cdef class Intake:
+    cdef readonly unsigned long long seen
+    cdef readonly unsigned long long accepted
+    cdef readonly object rejected
+    cdef readonly object problems
+    cdef unsigned long long[::1] _rejected

@@ -1,0 +1,5 @@
+"""What is traced, and how.
+
+trace.py      the decision for each message: everything that is SIP, while tracing is on
+direction.py  in or out, by which addresses are the server's
+"""

@@ -1,0 +1,32 @@
+from capture_agent.sip.message cimport SipMessage
+
+cdef class Frames:
+    cdef readonly bytes data
+    cdef readonly object index
+    cdef readonly Py_ssize_t count
+    cdef readonly list interfaces
+    cdef readonly unsigned long long first_number
+
+cdef class Datagram:
+    cdef readonly bytes data
+    cdef readonly Py_ssize_t start
+    cdef readonly Py_ssize_t end
+    cdef readonly Py_ssize_t address_at
+    cdef readonly Py_ssize_t address_size
+    cdef readonly int source_port
+    cdef readonly int destination_port
+    cdef readonly long long time_ns
+    cdef readonly unsigned long long frame
+    cdef readonly int protocol
+    cdef readonly str transport
+    cdef readonly int vlan
+    cdef readonly object interface
+    cdef readonly Py_ssize_t missing
+
+cdef class CapturedMessage:
+    cdef readonly Datagram datagram
+    cdef readonly SipMessage sip
+
+cdef class TracedMessage:
+    cdef readonly CapturedMessage message
+    cdef readonly object direction

@@ -1,0 +1,205 @@
+"""One noun per stage. Hot: compiled with records.pxd, or plain Python.
+
+sources ─Frames─▶ packet ─Datagram─▶ intake ─CapturedMessage─▶ policy ─TracedMessage─▶ sinks
+
+Bytes are not copied on the way: each record points into the buffer that its source has read
+(`data`, `start`, `end`), and a sink copies the message once, into what it sends.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+
+import cython
+
+from capture_agent.sip.message import SipMessage
+
+# A row of Frames.index: where the frame lies in the buffer, its length on the wire, when and where it was seen.
+FRAME_START = 0
+FRAME_LENGTH = 1
+FRAME_WIRE_LENGTH = 2
+FRAME_TIME_NS = 3
+FRAME_INTERFACE = 4
+FRAME_ROW = 5
+
+NO_VLAN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """Where frames were captured: an interface of this host, or one that a capture file describes."""
+
+    name: str
+    link_type: int  # LINKTYPE_ value, https://www.tcpdump.org/linktypes.html
+    time_decimals: int = 6  # how many decimals of a second the capture itself holds
+
+
+@cython.final
+@cython.cclass
+class Frames:
+    """A batch of frames: one buffer, and an index of `count` rows of FRAME_ROW integers."""
+
+    __slots__ = ("count", "data", "first_number", "index", "interfaces")
+
+    def __init__(
+        self,
+        data: bytes,
+        index: array[int],
+        count: int,
+        interfaces: list[Interface],
+        first_number: int = 1,
+    ) -> None:
+        if len(index) < count * FRAME_ROW:
+            raise ValueError(f"{count} frames need {count * FRAME_ROW} integers, the index has {len(index)}")
+        self.data = data
+        self.index = index
+        self.count = count
+        self.interfaces = interfaces
+        self.first_number = first_number  # of the first frame, from 1, within its source
+
+    def __len__(self) -> int:
+        return self.count
+
+    def frame(self, n: int) -> bytes:
+        """The captured bytes of frame n of this batch, from 0."""
+        row = n * FRAME_ROW
+        start = self.index[row + FRAME_START]
+        return self.data[start : start + self.index[row + FRAME_LENGTH]]
+
+    @staticmethod
+    def of(
+        frames: list[bytes],
+        link_type: int = 1,
+        times_ns: list[int] | None = None,
+        first_number: int = 1,
+    ) -> Frames:
+        """A batch of frames that are already apart: for hooks, tools and tests, not for the hot path."""
+        index = array("q")
+        start = 0
+        for n, frame in enumerate(frames):
+            index.extend((start, len(frame), len(frame), times_ns[n] if times_ns else 0, 0))
+            start += len(frame)
+        return Frames(b"".join(frames), index, len(frames), [Interface("", link_type)], first_number)
+
+
+@cython.final
+@cython.freelist(1024)
+@cython.cclass
+class Datagram:
+    """The payload of one transport-layer packet; behind `streams`, one whole candidate for a message."""
+
+    __slots__ = (
+        "address_at",
+        "address_size",
+        "data",
+        "destination_port",
+        "end",
+        "frame",
+        "interface",
+        "missing",
+        "protocol",
+        "source_port",
+        "start",
+        "time_ns",
+        "transport",
+        "vlan",
+    )
+
+    def __init__(
+        self,
+        data: bytes,
+        start: int,
+        end: int,
+        address_at: int,
+        address_size: int,
+        source_port: int,
+        destination_port: int,
+        time_ns: int = 0,
+        frame: int = 0,
+        protocol: int = 17,
+        transport: str = "udp",
+        vlan: int = NO_VLAN,
+        interface: Interface | None = None,
+        missing: int = 0,
+    ) -> None:
+        self.data = data  # the buffer
+        self.start = start  # the payload is data[start:end]
+        self.end = end
+        self.address_at = address_at  # in data: the source address, then the destination address
+        self.address_size = address_size  # 4 or 16 bytes each
+        self.source_port = source_port
+        self.destination_port = destination_port
+        self.time_ns = time_ns  # since the epoch: the packet's own time
+        self.frame = frame  # its number in the source, from 1
+        self.protocol = protocol  # IP protocol number: 17 UDP, 6 TCP, 132 SCTP
+        self.transport = transport  # udp, tcp, tls, sctp, ws, wss
+        self.vlan = vlan  # the innermost VLAN id, or NO_VLAN
+        self.interface = interface
+        self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
+
+    @property
+    def payload(self) -> bytes:
+        return self.data[self.start : self.end]
+
+    @property
+    def source(self) -> bytes:
+        """The source address, packed: 4 or 16 bytes."""
+        return self.data[self.address_at : self.address_at + self.address_size]
+
+    @property
+    def destination(self) -> bytes:
+        """The destination address, packed: 4 or 16 bytes."""
+        return self.data[self.address_at + self.address_size : self.address_at + 2 * self.address_size]
+
+    @property
+    def source_text(self) -> str:
+        return str(ip_address(self.source))
+
+    @property
+    def destination_text(self) -> str:
+        return str(ip_address(self.destination))
+
+
+@cython.final
+@cython.freelist(1024)
+@cython.cclass
+class CapturedMessage:
+    """A SIP message as it was seen: what `sip` found in it, and the datagram that carried it."""
+
+    __slots__ = ("datagram", "sip")
+
+    def __init__(self, datagram: Datagram, sip: SipMessage) -> None:
+        self.datagram = datagram
+        self.sip = sip
+
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes of the message: what sinks send, never written anew."""
+        return self.sip.raw
+
+    @property
+    def time_ns(self) -> int:
+        return self.datagram.time_ns
+
+
+class Direction(StrEnum):
+    """As siptrace has it: towards the local server or from it."""
+
+    IN = "in"
+    OUT = "out"
+
+
+@cython.final
+@cython.freelist(1024)
+@cython.cclass
+class TracedMessage:
+    """A message that policy has decided to trace."""
+
+    __slots__ = ("direction", "message")
+
+    def __init__(self, message: CapturedMessage, direction: Direction) -> None:
+        self.message = message
+        self.direction = direction

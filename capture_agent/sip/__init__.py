@@ -1,0 +1,9 @@
+"""What is SIP and where its parts lie.
+
+message.py   SipMessage: the bounds of the routine parts; everything else is parsed when asked for
+scan.py      the one pass over the bytes (hot): is it SIP, and the headers that everything needs
+headers.py   header names, compact forms, values: for those who ask for more
+problems.py  why a payload is not SIP (Stranger), and what is wrong with one that is (Problem)
+
+No I/O, no clock, no capture_agent module but these.
+"""

@@ -1,0 +1,61 @@
+"""Header names and values, for those who need more than the scan has found."""
+
+import re
+
+# RFC 3261 7.3.3 and the IANA registry "SIP Header Fields", column "compact".
+COMPACT = {
+    "a": "accept-contact",
+    "b": "referred-by",
+    "c": "content-type",
+    "d": "request-disposition",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "n": "identity-info",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+    "y": "identity",
+}
+
+_FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+_LINE_END = re.compile(rb"\r?\n")
+_URI_USER = re.compile(rb"sips?:([^@>;?]*)@", re.IGNORECASE)
+_TEL_USER = re.compile(rb"tel:([^@>;?]*)", re.IGNORECASE)
+
+
+def canonical(name: str) -> str:
+    """The long form of a header name, in lower case."""
+    lower = name.strip().lower()
+    return COMPACT.get(lower, lower)
+
+
+def split_headers(block: bytes) -> list[tuple[str, bytes]]:
+    """The header lines of a message, unfolded (RFC 3261 7.3.1); lines without a colon are left out."""
+    headers = []
+    for line in _LINE_END.split(_FOLD.sub(b" ", block)):
+        name, colon, value = line.partition(b":")
+        if colon:
+            headers.append((canonical(name.decode("latin-1")), value.strip()))
+    return headers
+
+
+def uri_user(value: bytes | None) -> str:
+    """The user part of the URI in a From, To or request line, for people to read; '' where there is none."""
+    if not value:
+        return ""
+    match = _URI_USER.search(value) or _TEL_USER.search(value)
+    return text(match[1]) if match else ""
+
+
+def text(value: bytes | None) -> str:
+    """Header bytes as text that can be stored and shown: what is no UTF-8 is escaped."""
+    return "" if value is None else value.decode("utf-8", "backslashreplace")

@@ -1,0 +1,494 @@
+"""One pass over the bytes of a message. Hot: compiled with scan.pxd, or plain Python.
+
+Finds what every later stage needs - start line, Call-ID, CSeq, the tags, the topmost branch, Content-Length -
+and no more. Lenient as an observer must be (RFC 3261 7.3.1, RFC 4475): what is wrong is noted in `problems`.
+"""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.sip.message import SipMessage
+
+TAB = cython.declare(cython.uchar, 0x09)
+LF = cython.declare(cython.uchar, 0x0A)
+CR = cython.declare(cython.uchar, 0x0D)
+SPACE = cython.declare(cython.uchar, 0x20)
+QUOTE = cython.declare(cython.uchar, 0x22)
+COMMA = cython.declare(cython.uchar, 0x2C)
+COLON = cython.declare(cython.uchar, 0x3A)
+SEMICOLON = cython.declare(cython.uchar, 0x3B)
+LESS = cython.declare(cython.uchar, 0x3C)
+EQUALS = cython.declare(cython.uchar, 0x3D)
+GREATER = cython.declare(cython.uchar, 0x3E)
+BACKSLASH = cython.declare(cython.uchar, 0x5C)
+
+# problems.Problem and problems.Stranger as C integers; tests/sip/test_scan.py keeps them equal.
+BAD_START_LINE = cython.declare(cython.int, 1 << 1)
+NO_HEADER_END = cython.declare(cython.int, 1 << 2)
+BAD_HEADER = cython.declare(cython.int, 1 << 3)
+NO_VIA = cython.declare(cython.int, 1 << 4)
+NO_FROM = cython.declare(cython.int, 1 << 5)
+NO_TO = cython.declare(cython.int, 1 << 6)
+NO_CALL_ID = cython.declare(cython.int, 1 << 7)
+NO_CSEQ = cython.declare(cython.int, 1 << 8)
+BAD_CSEQ = cython.declare(cython.int, 1 << 9)
+CSEQ_METHOD = cython.declare(cython.int, 1 << 10)
+BAD_CONTENT_LENGTH = cython.declare(cython.int, 1 << 11)
+BODY_SHORT = cython.declare(cython.int, 1 << 12)
+BODY_LONG = cython.declare(cython.int, 1 << 13)
+REPEATED_HEADER = cython.declare(cython.int, 1 << 14)
+EMPTY, KEEPALIVE, STUN, RTP, RTCP, HTTP, SIP_VERSION, OTHER = range(1, 9)
+
+# The shortest first line that Kamailio takes for SIP.
+SHORTEST = cython.declare(cython.int, 10)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def find(data: bytes, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where byte is in data[start:end], or -1. Bounds are the caller's: 0 <= start, end <= len(data)."""
+    if start >= end or start < 0 or end > len(data):
+        return -1
+    if cython.compiled:
+        text: cython.p_char = data
+        hit: cython.p_char = cython.cast(cython.p_char, memchr(text + start, byte, end - start))  # type: ignore[name-defined]  # noqa: F821 - cimported
+        if hit == cython.NULL:
+            return -1
+        return hit - text  # type: ignore[no-any-return]
+    return data.find(byte, start, end)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def lower(c: cython.uchar) -> cython.uchar:
+    return c | 0x20 if 0x41 <= c <= 0x5A else c
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_blank(c: cython.uchar) -> cython.bint:
+    """Linear white space (RFC 3261 25.1), line ends of folded lines included."""
+    return c in (SPACE, TAB, CR, LF)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_token(c: cython.uchar) -> cython.bint:
+    """RFC 3261 25.1 token: alphanum / - . ! % * _ + ` ' ~"""
+    if 0x61 <= lower(c) <= 0x7A or 0x30 <= c <= 0x39:
+        return True
+    return c in (0x2D, 0x2E, 0x21, 0x25, 0x2A, 0x5F, 0x2B, 0x60, 0x27, 0x7E)
+
+
+@cython.cfunc
+def same(
+    data: bytes, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, wanted: bytes, end: cython.Py_ssize_t
+) -> cython.bint:
+    """Is data[start:stop] this lower-case text, in any case? Not if it reaches behind end."""
+    i: cython.Py_ssize_t
+    if stop > end or stop - start != len(wanted):
+        return False
+    if not cython.compiled:
+        return data[start:stop].lower() == wanted
+    for i in range(stop - start):  # noqa: SIM110 - a generator would be a Python object
+        if lower(data[start + i]) != wanted[i]:
+            return False
+    return True
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-2)
+def skip_blank(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    while start < end and is_blank(data[start]):
+        start += 1
+    return start
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-2)
+def trim_blank(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    while end > start and is_blank(data[end - 1]):
+        end -= 1
+    return end
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-2)
+def skip_quoted(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Behind the quoted string that opens at start; behind the quote alone where none closes it."""
+    i: cython.Py_ssize_t = start + 1
+    while i < end:
+        if data[i] == BACKSLASH:
+            i += 1
+        elif data[i] == QUOTE:
+            return i + 1
+        i += 1
+    return start + 1
+
+
+def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage | None:
+    """The SIP message in data[start:end], or None when it is none: `stranger` says what it is then.
+
+    What is SIP is decided as siptrace does, by the first line alone (SPEC section 1): behind leading white space,
+    `SIP/2.0 ` opens a response, and ` SIP/2.0` ends the first line of a request.
+    """
+    first: cython.Py_ssize_t
+    line_end: cython.Py_ssize_t
+    next_line: cython.Py_ssize_t
+    if start < 0 or end > len(data):
+        raise ValueError(f"{start}:{end} lies outside of {len(data)} bytes")
+    first = skip_blank(data, start, end)
+    if end - first < SHORTEST or not is_token(data[first]):
+        return None
+    next_line = find(data, LF, first, end)
+    line_end = end if next_line < 0 else next_line
+    next_line = end if next_line < 0 else next_line + 1
+    line_end = trim_blank(data, first, line_end)
+    if line_end - first < SHORTEST:
+        return None
+    message: SipMessage = SipMessage.__new__(SipMessage)
+    if not read_start_line(message, data, first, line_end):
+        return None
+    message._headers = None
+    message.data = data
+    message.start = start
+    message.end = end
+    message.headers_start = next_line
+    read_headers(message, data, next_line, end)
+    return message
+
+
+@cython.cfunc
+def read_start_line(message: SipMessage, data: bytes, first: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """Fill in method and URI, or the status. False when data[first:end] is no start line of SIP/2.0."""
+    message.problems = 0
+    message.status = 0
+    message.method_start = message.method_end = -1
+    message.uri_start = message.uri_end = -1
+    if same(data, first, first + 7, b"sip/2.0", end) and is_blank(data[first + 7]):
+        message.is_request = False
+        message.status = read_status(data, skip_blank(data, first + 7, end), end)
+        if not 100 <= message.status <= 699:
+            message.problems = BAD_START_LINE
+        return True
+    if not same(data, end - 7, end, b"sip/2.0", end) or not is_blank(data[end - 8]):
+        return False
+    i: cython.Py_ssize_t = first
+    while i < end and is_token(data[i]):
+        i += 1
+    message.is_request = True
+    message.method_start = first
+    message.method_end = i
+    message.uri_start = skip_blank(data, i, end - 7)
+    message.uri_end = trim_blank(data, message.uri_start, end - 7)
+    if not is_blank(data[i]) or message.uri_start == message.uri_end:
+        message.problems = BAD_START_LINE
+    return True
+
+
+@cython.cfunc
+def read_status(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    """Exactly three digits, or 0."""
+    status: cython.int = 0
+    i: cython.Py_ssize_t = start
+    while i < end and 0x30 <= data[i] <= 0x39:
+        if i - start == 3:
+            return 0
+        status = status * 10 + (data[i] - 0x30)
+        i += 1
+    return status if i - start == 3 else 0
+
+
+@cython.cfunc
+def read_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+    message.cseq = message.content_length = -1
+    message.cseq_method_start = message.cseq_method_end = -1
+    message.call_id_start = message.call_id_end = -1
+    message.from_start = message.from_end = message.from_tag_start = message.from_tag_end = -1
+    message.to_start = message.to_end = message.to_tag_start = message.to_tag_end = -1
+    message.via_branch_start = message.via_branch_end = -1
+    message.body_start = message.body_end = end
+    seen: cython.int = 0
+    at: cython.Py_ssize_t = start
+    line_end: cython.Py_ssize_t
+    colon: cython.Py_ssize_t
+    while True:
+        if at >= end:
+            message.problems |= NO_HEADER_END
+            break
+        if data[at] == LF or (data[at] == CR and at + 1 < end and data[at + 1] == LF):
+            message.body_start = at + (1 if data[at] == LF else 2)
+            break
+        line_end = find(data, LF, at, end)
+        while 0 <= line_end < end - 1 and (data[line_end + 1] == SPACE or data[line_end + 1] == TAB):
+            line_end = find(data, LF, line_end + 1, end)
+        if line_end < 0:
+            line_end = end
+        colon = find(data, COLON, at, line_end)
+        if colon <= at:
+            message.problems |= BAD_HEADER
+        else:
+            seen |= read_header(message, data, at, colon, line_end, seen)
+        at = line_end + 1
+    close_headers(message, seen)
+
+
+@cython.cfunc
+def close_headers(message: SipMessage, seen: cython.int) -> cython.void:
+    """What is missing, and where the body ends (RFC 3261 18.3)."""
+    message.problems |= (NO_VIA | NO_FROM | NO_TO | NO_CALL_ID | NO_CSEQ) & ~seen
+    size: cython.longlong = message.end - message.body_start
+    if message.content_length >= 0 and not message.problems & NO_HEADER_END:
+        if message.content_length > size:
+            message.problems |= BODY_SHORT
+        elif message.content_length < size:
+            message.problems |= BODY_LONG
+            message.body_end = message.body_start + message.content_length
+    if message.is_request and message.cseq_method_start >= 0:
+        length: cython.Py_ssize_t = message.cseq_method_end - message.cseq_method_start
+        if length != message.method_end - message.method_start:
+            message.problems |= CSEQ_METHOD
+        else:
+            i: cython.Py_ssize_t
+            for i in range(length):
+                if message.data[message.cseq_method_start + i] != message.data[message.method_start + i]:
+                    message.problems |= CSEQ_METHOD
+                    break
+
+
+@cython.cfunc
+def read_header(
+    message: SipMessage,
+    data: bytes,
+    at: cython.Py_ssize_t,
+    colon: cython.Py_ssize_t,
+    end: cython.Py_ssize_t,
+    seen: cython.int,
+) -> cython.int:
+    """Take data[at:end] if it is a header that everything needs; its flag (the NO_ one) says which it was."""
+    name_end: cython.Py_ssize_t = colon
+    while name_end > at and (data[name_end - 1] == SPACE or data[name_end - 1] == TAB):
+        name_end -= 1
+    length: cython.Py_ssize_t = name_end - at
+    c: cython.uchar = lower(data[at])
+    flag: cython.int = 0
+    if c == 0x76:  # v
+        flag = NO_VIA if length == 1 or same(data, at, name_end, b"via", colon) else 0
+    elif c == 0x66:  # f
+        flag = NO_FROM if length == 1 or same(data, at, name_end, b"from", colon) else 0
+    elif c == 0x74:  # t
+        flag = NO_TO if length == 1 or same(data, at, name_end, b"to", colon) else 0
+    elif c == 0x69:  # i
+        flag = NO_CALL_ID if length == 1 else 0
+    elif c == 0x6C:  # l
+        flag = BAD_CONTENT_LENGTH if length == 1 else 0
+    elif c == 0x63:  # c; a lone c is Content-Type
+        if length == 4:
+            flag = NO_CSEQ if same(data, at, name_end, b"cseq", colon) else 0
+        elif length == 7:
+            flag = NO_CALL_ID if same(data, at, name_end, b"call-id", colon) else 0
+        elif length == 14:
+            flag = BAD_CONTENT_LENGTH if same(data, at, name_end, b"content-length", colon) else 0
+    if flag == 0:
+        return 0
+    start: cython.Py_ssize_t = skip_blank(data, colon + 1, end)
+    return read_value(message, data, start, trim_blank(data, start, end), flag, seen)
+
+
+@cython.cfunc
+def read_value(
+    message: SipMessage,
+    data: bytes,
+    start: cython.Py_ssize_t,
+    end: cython.Py_ssize_t,
+    flag: cython.int,
+    seen: cython.int,
+) -> cython.int:
+    """Fill in what the header with this flag says. The first of several wins, as in Kamailio."""
+    if flag == NO_VIA:
+        if not seen & NO_VIA:
+            message.via_branch_start = find_parameter(data, start, end, b"branch", True)
+            message.via_branch_end = value_end(data, message.via_branch_start, end)
+        return flag
+    if seen & flag:
+        if is_other_value(message, data, start, end, flag):
+            message.problems |= REPEATED_HEADER
+        return 0
+    if flag == NO_CALL_ID:
+        if start == end:
+            return 0
+        message.call_id_start, message.call_id_end = start, end
+    elif flag == NO_FROM:
+        message.from_start, message.from_end = start, end
+        message.from_tag_start = find_parameter(data, start, end, b"tag", False)
+        message.from_tag_end = value_end(data, message.from_tag_start, end)
+        if start == end or data[start] == SEMICOLON:
+            return 0
+    elif flag == NO_TO:
+        message.to_start, message.to_end = start, end
+        message.to_tag_start = find_parameter(data, start, end, b"tag", False)
+        message.to_tag_end = value_end(data, message.to_tag_start, end)
+        if start == end or data[start] == SEMICOLON:
+            return 0
+    elif flag == NO_CSEQ:
+        read_cseq(message, data, start, end)
+    else:
+        message.content_length = read_number(data, start, end, 1 << 31)
+        if message.content_length < 0:
+            message.problems |= BAD_CONTENT_LENGTH
+    return flag
+
+
+@cython.cfunc
+def is_other_value(
+    message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, flag: cython.int
+) -> cython.bint:
+    """Does a second header of the kind say something else than the first?"""
+    value: bytes = data[start:end]
+    if flag == NO_CALL_ID:
+        return value != message.call_id
+    if flag == NO_FROM:
+        return value != message.from_value
+    if flag == NO_TO:
+        return value != message.to_value
+    if flag == NO_CSEQ:
+        return True
+    return read_number(data, start, end, 1 << 31) != message.content_length
+
+
+@cython.cfunc
+def read_number(
+    data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, limit: cython.longlong
+) -> cython.longlong:
+    """The decimal number that is all of data[start:end], or -2 when it is none, or not below the limit."""
+    number: cython.longlong = 0
+    i: cython.Py_ssize_t
+    if start >= end:
+        return -2
+    for i in range(start, end):
+        if not 0x30 <= data[i] <= 0x39:
+            return -2
+        number = number * 10 + (data[i] - 0x30)
+        if number >= limit:
+            return -2
+    return number
+
+
+@cython.cfunc
+def read_cseq(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.void:
+    i: cython.Py_ssize_t = start
+    while i < end and not is_blank(data[i]):
+        i += 1
+    message.cseq = read_number(data, start, i, 1 << 32)
+    i = skip_blank(data, i, end)
+    if i < end:
+        message.cseq_method_start, message.cseq_method_end = i, end
+    if message.cseq < 0 or i >= end:
+        message.problems |= BAD_CSEQ
+
+
+@cython.cfunc
+def find_parameter(
+    data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes, first_value_only: cython.bint
+) -> cython.Py_ssize_t:
+    """Where the value of `;name=value` starts in a header, or -1. Quoted strings and <...> are passed over.
+
+    It hops from one special byte to the next: in both builds that is far quicker than a look at each byte.
+    """
+    i: cython.Py_ssize_t = start
+    semicolon: cython.Py_ssize_t
+    special: cython.Py_ssize_t
+    close: cython.Py_ssize_t
+    while True:
+        semicolon = find(data, SEMICOLON, i, end)
+        if semicolon < 0:
+            return -1
+        special = find(data, LESS, i, semicolon)
+        close = find(data, QUOTE, i, semicolon if special < 0 else special)
+        if close >= 0:
+            i = skip_quoted(data, close, end)
+            continue
+        if special >= 0:
+            close = find(data, GREATER, special, end)
+            i = special + 1 if close < 0 else close + 1
+            continue
+        if first_value_only and find(data, COMMA, i, semicolon) >= 0:
+            return -1
+        i = skip_blank(data, semicolon + 1, end)
+        if same(data, i, i + len(name), name, end):
+            i = skip_blank(data, i + len(name), end)
+            if i < end and data[i] == EQUALS:
+                i = skip_blank(data, i + 1, end)
+                return i if value_end(data, i, end) > i else -1
+
+
+@cython.cfunc
+def value_end(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where the parameter value that starts there ends; -1 for none."""
+    if start < 0:
+        return -1
+    end = before(data, SEMICOLON, start, end)
+    end = before(data, COMMA, start, end)
+    end = before(data, GREATER, start, end)
+    end = before(data, SPACE, start, end)
+    end = before(data, TAB, start, end)
+    end = before(data, CR, start, end)
+    return before(data, LF, start, end)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def before(data: bytes, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where the byte is in data[start:end], or end."""
+    hit: cython.Py_ssize_t = find(data, byte, start, end)
+    return end if hit < 0 else hit
+
+
+def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    """What data[start:end] is, of which `scan` has said that it is no SIP: one of problems.Stranger."""
+    size: cython.Py_ssize_t = end - start
+    if size <= 0:
+        return EMPTY
+    c: cython.uchar = data[start]
+    if c & 0xC0 == 0x80 and size >= 12:  # RFC 3550: version 2
+        return RTCP if 192 <= data[start + 1] <= 223 else RTP  # RFC 5761 4
+    if c & 0xC0 == 0x80 and size >= 8 and 192 <= data[start + 1] <= 223:
+        return RTCP
+    if c == 0 or is_blank(c):
+        first: cython.Py_ssize_t = start
+        while first < end and (is_blank(data[first]) or data[first] == 0):
+            first += 1
+        if first == end:
+            return KEEPALIVE
+    if c <= 3 and size >= 20 and is_stun(data, start, size):
+        return STUN
+    line: bytes = data[start : min(end, start + 512)]
+    return stranger_by_line(line)
+
+
+@cython.cfunc
+def is_stun(data: bytes, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+    """RFC 5389 6: the magic cookie; RFC 3489 has none, but its length field and types are telling enough."""
+    if data[start + 4 : start + 8] == b"\x21\x12\xa4\x42":
+        return True
+    length: cython.int = data[start + 2] << 8 | data[start + 3]
+    return length + 20 == size and length % 4 == 0 and data[start + 1] in (0x01, 0x11, 0x02, 0x12)
+
+
+@cython.cfunc
+def stranger_by_line(head: bytes) -> cython.int:
+    line: bytes = head.lstrip().split(b"\n", 1)[0].upper()
+    if line.startswith(b"HTTP/") or b" HTTP/" in line:
+        return HTTP
+    if line.startswith(b"SIP/") or b" SIP/" in line:
+        return SIP_VERSION
+    return OTHER

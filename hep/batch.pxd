@@ -1,0 +1,42 @@
+cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.string cimport memcpy
+
+cdef class Encoder:
+    cdef readonly int version
+    cdef readonly object capture_id
+    cdef readonly Py_ssize_t count
+    cdef readonly Py_ssize_t used
+    cdef bytearray _room
+    cdef list _ends
+    cdef bytes _template4
+    cdef bytes _template6
+    cdef bytes _tail
+
+    cpdef bint add(
+        self,
+        bytes data,
+        Py_ssize_t address_at,
+        Py_ssize_t address_size,
+        int source_port,
+        int destination_port,
+        int protocol,
+        long long time_ns,
+        Py_ssize_t payload_start,
+        Py_ssize_t payload_end,
+        bytes correlation_id=*,
+    ) except? False
+    cdef Py_ssize_t _add_header_12(
+        self,
+        bytes data,
+        Py_ssize_t address_at,
+        Py_ssize_t address_size,
+        int source_port,
+        int destination_port,
+        int protocol,
+        long long time_ns,
+        Py_ssize_t size,
+    ) except -2
+    cdef Py_ssize_t _reserve(self, Py_ssize_t size) except -1
+    cdef void _close(self, Py_ssize_t end) except *

@@ -1,0 +1,269 @@
+"""Many captured SIP messages as HEP packets in one buffer. Hot: compiled with batch.pxd, or plain Python.
+
+The layout is that of siptrace, byte for byte, and what `encode` gives for the same packet (tests/hep/test_batch.py).
+What differs from message to message is written into a copy of a template.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+
+import cython
+
+MAX_PACKET = cython.declare(cython.Py_ssize_t, 65535)  # the length field has 16 bits
+FIRST_ROOM = 1 << 18
+FIRST_ENDS = 1024
+
+AF_INET, AF_INET6 = 2, 10  # as on Linux, on every platform
+SIP = 1
+CHUNK_HEADER = cython.declare(cython.Py_ssize_t, 6)
+PAYLOAD = cython.declare(cython.int, 0x000F)
+CORRELATION_ID = cython.declare(cython.int, 0x0011)
+
+# Where values lie in the HEP3 template. Ports and times follow the addresses.
+LENGTH_AT = cython.declare(cython.Py_ssize_t, 4)
+PROTOCOL_AT = cython.declare(cython.Py_ssize_t, 19)
+SOURCE_AT = cython.declare(cython.Py_ssize_t, 26)
+HEADER_1 = cython.declare(cython.Py_ssize_t, 8)
+TIMES_2 = cython.declare(cython.Py_ssize_t, 12)
+
+_PORTS_AND_TIMES = struct.Struct("!HHHHHHHHIHHHI")
+_CHUNK_HEADER = struct.Struct("!HHH")
+_HEADER_1 = struct.Struct("!BBBBHH")
+_TIMES_2 = struct.Struct("<IIHxx")
+
+
+def _chunk(kind: int, value: bytes) -> bytes:
+    return _CHUNK_HEADER.pack(0, kind, 6 + len(value)) + value
+
+
+def _template(family: int, address_size: int, capture_id: int) -> bytes:
+    """Everything before correlation id, key and payload, with zeros for what differs per message."""
+    addresses = (0x0003, 0x0004) if family == AF_INET else (0x0005, 0x0006)
+    return b"HEP3\0\0" + b"".join(
+        (
+            _chunk(0x0001, bytes([family])),
+            _chunk(0x0002, b"\0"),
+            *(_chunk(kind, bytes(address_size)) for kind in addresses),
+            _chunk(0x0007, bytes(2)),
+            _chunk(0x0008, bytes(2)),
+            _chunk(0x0009, bytes(4)),
+            _chunk(0x000A, bytes(4)),
+            _chunk(0x000B, bytes([SIP])),
+            _chunk(0x000C, struct.pack("!I", capture_id)),
+        )
+    )
+
+
+@cython.cfunc
+@cython.inline
+def copy(
+    room: bytearray, at: cython.Py_ssize_t, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """Copy data[start:end] to room[at:]; return where it ends there."""
+    behind: cython.Py_ssize_t = at + end - start
+    if not (0 <= start <= end <= len(data) and at >= 0 and behind <= len(room)):
+        raise ValueError(f"{start}:{end} of {len(data)} bytes do not fit at {at} of {len(room)}")
+    if cython.compiled:
+        memcpy(PyByteArray_AS_STRING(room) + at, PyBytes_AS_STRING(data) + start, end - start)  # type: ignore[name-defined]  # noqa: F821
+    else:
+        room[at:behind] = data[start:end]
+    return behind
+
+
+@cython.cfunc
+@cython.inline
+def put(room: bytearray, at: cython.Py_ssize_t, size: cython.int, value: cython.ulonglong) -> cython.void:
+    """An unsigned number of `size` bytes, big endian. For the compiled build."""
+    i: cython.int
+    for i in range(size):
+        room[at + i] = (value >> (8 * (size - 1 - i))) & 0xFF
+
+
+@cython.cfunc
+def put_ports_and_times(
+    room: bytearray,
+    at: cython.Py_ssize_t,
+    source_port: cython.int,
+    destination_port: cython.int,
+    time_ns: cython.longlong,
+) -> cython.void:
+    seconds: cython.longlong = time_ns // 1000000000
+    micros: cython.longlong = time_ns // 1000 - seconds * 1000000
+    if cython.compiled:
+        put(room, at, 2, source_port)
+        put(room, at + 8, 2, destination_port)
+        put(room, at + 16, 4, seconds)
+        put(room, at + 26, 4, micros)
+    else:
+        _PORTS_AND_TIMES.pack_into(
+            room, at,
+            source_port, 0, 8, 8, destination_port, 0, 9, 10, seconds & 0xFFFFFFFF, 0, 10, 10, micros,
+        )  # fmt: skip
+
+
+@cython.cfunc
+def put_chunk(
+    room: bytearray,
+    at: cython.Py_ssize_t,
+    kind: cython.int,
+    data: bytes,
+    start: cython.Py_ssize_t,
+    end: cython.Py_ssize_t,
+) -> cython.Py_ssize_t:
+    if cython.compiled:
+        put(room, at, 2, 0)
+        put(room, at + 2, 2, kind)
+        put(room, at + 4, 2, CHUNK_HEADER + end - start)
+    else:
+        _CHUNK_HEADER.pack_into(room, at, 0, kind, CHUNK_HEADER + end - start)
+    return copy(room, at + CHUNK_HEADER, data, start, end)
+
+
+@cython.final
+@cython.cclass
+class Encoder:
+    """Appends packets to one buffer until `clear`.
+
+    version      1, 2 or 3; capture_id goes into HEP2 (its low 16 bits, as siptrace does) and HEP3
+    auth_key     chunk 0x000e, node_name chunk 0x0013: HEP3 only
+    """
+
+    __slots__ = (
+        "_ends",
+        "_room",
+        "_tail",
+        "_template4",
+        "_template6",
+        "capture_id",
+        "count",
+        "used",
+        "version",
+    )
+
+    def __init__(self, version: int = 3, capture_id: int = 2001, auth_key: bytes = b"", node_name: bytes = b"") -> None:
+        if version not in (1, 2, 3):
+            raise ValueError(f"HEP version {version}, expected 1, 2 or 3")
+        self.version = version
+        self.capture_id = capture_id
+        self._template4 = _template(AF_INET, 4, capture_id)
+        self._template6 = _template(AF_INET6, 16, capture_id)
+        self._tail = (_chunk(0x000E, auth_key) if auth_key else b"") + (_chunk(0x0013, node_name) if node_name else b"")
+        self.clear()
+
+    def clear(self) -> None:
+        """Start anew. Views of the old buffer stay valid."""
+        self._room = bytearray(FIRST_ROOM)
+        self._ends: list[int] = []
+        self.used = 0
+        self.count = 0
+
+    @property
+    def buffer(self) -> memoryview:
+        """The packets back to back. `add` is refused while a view is alive; call `clear` first."""
+        return memoryview(self._room)[: self.used]
+
+    @property
+    def ends(self) -> array[int]:
+        """Where each packet ends in the buffer."""
+        return array("q", self._ends)
+
+    def add(
+        self,
+        data: bytes,
+        address_at: cython.Py_ssize_t,
+        address_size: cython.Py_ssize_t,
+        source_port: cython.int,
+        destination_port: cython.int,
+        protocol: cython.int,
+        time_ns: cython.longlong,
+        payload_start: cython.Py_ssize_t,
+        payload_end: cython.Py_ssize_t,
+        correlation_id: bytes = b"",
+    ) -> bool:
+        """Append one packet; False, and nothing is appended, when it would be longer than 65,535 bytes.
+
+        data[address_at:] holds the source and the destination address, each address_size (4 or 16) bytes;
+        data[payload_start:payload_end] is the message; time_ns counts from the epoch.
+        Raises ValueError when these bounds lie outside of data.
+        """
+        template: bytes
+        at: cython.Py_ssize_t
+        size: cython.Py_ssize_t = payload_end - payload_start
+        if address_size != 4 and address_size != 16:
+            raise ValueError(f"addresses of {address_size} bytes, expected 4 or 16")
+        if self.version != 3:
+            at = self._add_header_12(
+                data, address_at, address_size, source_port, destination_port, protocol, time_ns, size
+            )
+            if at < 0:
+                return False
+            self._close(copy(self._room, at, data, payload_start, payload_end))
+            return True
+        template = self._template4 if address_size == 4 else self._template6
+        total: cython.Py_ssize_t = len(template) + len(self._tail) + CHUNK_HEADER + size
+        if correlation_id:
+            total += CHUNK_HEADER + len(correlation_id)
+        if total > MAX_PACKET:
+            return False
+        at = self._reserve(total)
+        copy(self._room, at, template, 0, len(template))
+        self._room[at + LENGTH_AT] = total >> 8
+        self._room[at + LENGTH_AT + 1] = total & 0xFF
+        self._room[at + PROTOCOL_AT] = protocol & 0xFF
+        source: cython.Py_ssize_t = at + SOURCE_AT
+        copy(self._room, source, data, address_at, address_at + address_size)
+        source += address_size + CHUNK_HEADER
+        copy(self._room, source, data, address_at + address_size, address_at + 2 * address_size)
+        source += address_size + CHUNK_HEADER
+        put_ports_and_times(self._room, source, source_port, destination_port, time_ns)
+        at += len(template)
+        if correlation_id:
+            at = put_chunk(self._room, at, CORRELATION_ID, correlation_id, 0, len(correlation_id))
+        at = copy(self._room, at, self._tail, 0, len(self._tail))
+        self._close(put_chunk(self._room, at, PAYLOAD, data, payload_start, payload_end))
+        return True
+
+    def _add_header_12(
+        self,
+        data: bytes,
+        address_at: cython.Py_ssize_t,
+        address_size: cython.Py_ssize_t,
+        source_port: cython.int,
+        destination_port: cython.int,
+        protocol: cython.int,
+        time_ns: cython.longlong,
+        size: cython.Py_ssize_t,
+    ) -> int:
+        """The header of HEP1 or HEP2 and room for the payload; where it goes, or -1 for too long."""
+        length: cython.Py_ssize_t = HEADER_1 + 2 * address_size
+        total: cython.Py_ssize_t = length + (TIMES_2 if self.version == 2 else 0) + size
+        if total > MAX_PACKET:
+            return -1
+        at: cython.Py_ssize_t = self._reserve(total)
+        family = AF_INET if address_size == 4 else AF_INET6
+        # hp_l counts neither the times of HEP2 nor the payload.
+        _HEADER_1.pack_into(
+            self._room, at, self.version, length, family, protocol & 0xFF, source_port, destination_port
+        )
+        at = copy(self._room, at + HEADER_1, data, address_at, address_at + 2 * address_size)
+        if self.version == 2:
+            seconds = time_ns // 1000000000
+            micros = time_ns // 1000 - seconds * 1000000
+            _TIMES_2.pack_into(self._room, at, seconds & 0xFFFFFFFF, micros, self.capture_id & 0xFFFF)
+            at += TIMES_2
+        return at
+
+    def _reserve(self, size: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Make room for so many bytes more; where they go. Raises BufferError while a view is alive."""
+        need: cython.Py_ssize_t = self.used + size
+        if need > len(self._room):
+            self._room.extend(bytes(max(need, 2 * len(self._room)) - len(self._room)))
+        return self.used
+
+    def _close(self, end: cython.Py_ssize_t) -> cython.void:
+        """The packet that is complete now ends there."""
+        self.used = end
+        self.count += 1
+        self._ends.append(end)
