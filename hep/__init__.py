@@ -1,0 +1,48 @@
+"""HEP (Homer Encapsulation Protocol) versions 1, 2 and 3: packets to bytes and back.
+
+Standard library only, no I/O, no clock, and nothing of `capture_agent`: usable on its own.
+
+    tables.py       protocol facts: chunk types, protocol types, vendors, limits
+    packet.py       Packet, what one HEP message says; Chunk, what we have no field for
+    codec.py        encode, decode, version_of: picks the version
+    version12.py    the fixed headers of HEP 1 and 2 (as Kamailio's siptrace sends them)
+    version3.py     the chunks of HEP 3 (rev. 37): reading
+    order.py        the chunks of HEP 3: writing, in the order a table gives
+    compression.py  the compressed payload, inflated within bounds
+    stream.py       StreamDecoder: HEP 3 over TCP, in any segmentation
+    batch.py        hot: many captured SIP messages into one buffer (needs the cython module; not imported here)
+    errors.py       HepError, the only exception that bytes can cause
+
+    >>> from hep import Packet, ProtocolType, decode, encode
+    >>> home, away = b"\\x7f\\0\\0\\1", b"\\x7f\\0\\0\\2"
+    >>> sent = Packet(source=home, destination=away, protocol_type=ProtocolType.SIP, payload=b"...")
+    >>> decode(encode(sent)).destination_address
+    IPv4Address('127.0.0.2')
+"""
+
+from hep.codec import decode, encode, version_of
+from hep.errors import HepError, Reason
+from hep.order import HLOG_ORDER, SIP_ORDER, Order
+from hep.packet import Chunk, Packet
+from hep.stream import StreamDecoder
+from hep.tables import CHUNKS, MAX_BYTES, ChunkType, Family, ProtocolType, Vendor
+
+__all__ = [
+    "CHUNKS",
+    "HLOG_ORDER",
+    "MAX_BYTES",
+    "SIP_ORDER",
+    "Chunk",
+    "ChunkType",
+    "Family",
+    "HepError",
+    "Order",
+    "Packet",
+    "ProtocolType",
+    "Reason",
+    "StreamDecoder",
+    "Vendor",
+    "decode",
+    "encode",
+    "version_of",
+]

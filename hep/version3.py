@@ -1,0 +1,114 @@
+"""Reading HEP3: `HEP3`, total length u16; then chunks of vendor u16, type u16, length u16 (all 6 counted).
+
+What is strict and what is not: every length must be right, as behind a wrong one all is read wrongly. No
+chunk is required, and a family that does not fit the addresses is kept as it came: what to do with a packet
+that lacks something is for its receiver to say. Of a chunk that comes twice the last one counts (an IPv6
+address after an IPv4 one included): so it is in Kamailio, sngrep and hep-js, and we show what Homer
+would. A compressed payload counts before a plain one.
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from hep.compression import inflate
+from hep.errors import HepError, Reason
+from hep.packet import Chunk, Packet
+from hep.tables import CHUNKS, COMPRESSED_PAYLOAD, GENERIC, MAGICS
+
+PREAMBLE = struct.Struct(">4sH")
+CHUNK_HEADER = struct.Struct(">HHH")
+HEADER_BYTES = 6  # of the packet and, by coincidence, of each chunk
+
+_Unpack = Callable[[bytes, int], tuple[Any, ...]]
+
+
+def _readers() -> dict[int, tuple[str, int, _Unpack | None]]:
+    """Type -> field, length on the wire (0: any), how to read it (None: octets)."""
+    readers: dict[int, tuple[str, int, _Unpack | None]] = {}
+    for kind, (field, layout) in CHUNKS.items():
+        fixed = struct.Struct(">" + layout)
+        readers[kind] = (field, HEADER_BYTES + fixed.size, fixed.unpack_from) if layout else (field, 0, None)
+    readers[COMPRESSED_PAYLOAD] = (_DEFLATED, 0, None)
+    return readers
+
+
+_DEFLATED = "deflated"
+_READERS = _readers()
+
+
+def total_length(data: bytes | bytearray, offset: int = 0) -> int:
+    """Bytes of the packet that `data` begins with, of which 6 are enough. Raises HepError if it is none."""
+    if len(data) < HEADER_BYTES:
+        raise HepError(Reason.TRUNCATED, "header", f"{len(data)} bytes, not {HEADER_BYTES}", offset)
+    magic, length = PREAMBLE.unpack_from(data)
+    if magic not in MAGICS:
+        raise HepError(Reason.MAGIC, "header", f"starts with {magic!r}, not b'HEP3'", offset)
+    if length < HEADER_BYTES:
+        detail = f"total length {length}, at least {HEADER_BYTES}"
+        raise HepError(Reason.TOTAL_LENGTH, "header", detail, offset + 4)
+    return int(length)
+
+
+def decode3(data: bytes) -> Packet:
+    """The packet in `data`, which is one whole HEP3 message. Raises HepError."""
+    if (length := total_length(data)) != len(data):
+        detail = f"total length {length}, but {len(data)} bytes came"
+        raise HepError(Reason.TOTAL_LENGTH, "header", detail, 4)
+    fields: dict[str, Any] = {}
+    extra: list[Chunk] = []
+    deflated_at = 0
+    position = HEADER_BYTES
+    while position < length:
+        if (begin := position + HEADER_BYTES) > length:
+            raise _torn_header(length - position, position)
+        vendor, kind, size = CHUNK_HEADER.unpack_from(data, position)
+        if size < HEADER_BYTES or (after := position + size) > length:
+            raise _wrong_length(chunk_name(vendor, kind), size, length - position, position)
+        reader = _READERS.get(kind) if vendor == GENERIC else None
+        if reader is None:
+            extra.append(_unknown(vendor, kind, data[begin:after], position))
+        else:
+            field, wanted, unpack = reader
+            if unpack is None:
+                fields[field] = data[begin:after]
+                if kind == COMPRESSED_PAYLOAD:
+                    deflated_at = position
+            elif size == wanted:
+                (fields[field],) = unpack(data, begin)
+            else:
+                raise _wrong_size(field, size, wanted, position)
+        position = after
+    if deflated_at:
+        # Once, after the loop: many small bombs in one packet cost no more than one.
+        fields["payload"] = inflate(fields.pop(_DEFLATED), deflated_at)
+        fields["compressed"] = True
+    return Packet(extra=tuple(extra), **fields)
+
+
+def _torn_header(left: int, position: int) -> HepError:
+    return HepError(Reason.TRUNCATED, "chunk", f"header of {left} bytes, not {HEADER_BYTES}", position)
+
+
+def _wrong_length(chunk: str, size: int, left: int, position: int) -> HepError:
+    bound = f"at least {HEADER_BYTES}" if size < HEADER_BYTES else f"but {left} bytes are left"
+    return HepError(Reason.CHUNK_LENGTH, chunk, f"length {size}, {bound}", position)
+
+
+def _unknown(vendor: int, kind: int, content: bytes, position: int) -> Chunk:
+    # Type 0 is nobody's: zeroed or shifted memory looks like that, and Kamailio drops such a packet too.
+    if vendor == GENERIC and kind == 0:
+        raise HepError(Reason.CHUNK_TYPE, "chunk", "type 0", position)
+    return Chunk(vendor, kind, content)
+
+
+def _wrong_size(field: str, size: int, wanted: int, position: int) -> HepError:
+    detail = f"{size - HEADER_BYTES} bytes, not {wanted - HEADER_BYTES}"
+    return HepError(Reason.CHUNK_SIZE, field, detail, position)
+
+
+def chunk_name(vendor: int, kind: int) -> str:
+    """The field's name, or the numbers of a chunk that has none."""
+    if vendor == GENERIC and kind in CHUNKS:
+        return CHUNKS[kind].field
+    return f"chunk {vendor:#06x}/{kind:#06x}"
