@@ -86,6 +86,7 @@ class Frames:
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.freelist(1024)
 @cython.cclass
 class Datagram:
@@ -164,6 +165,7 @@ class Datagram:
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.freelist(1024)
 @cython.cclass
 class CapturedMessage:
@@ -193,6 +195,7 @@ class Direction(StrEnum):
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.freelist(1024)
 @cython.cclass
 class TracedMessage:

@@ -1,3 +1,5 @@
+from capture_agent.sip.parameters cimport parameter
+
 cdef class SipMessage:
     cdef readonly bytes data
     cdef readonly Py_ssize_t start
@@ -16,9 +18,7 @@ cdef class SipMessage:
     cdef Py_ssize_t call_id_start, call_id_end
     cdef Py_ssize_t from_start, from_end
     cdef Py_ssize_t to_start, to_end
-    cdef Py_ssize_t from_tag_start, from_tag_end
-    cdef Py_ssize_t to_tag_start, to_tag_end
-    cdef Py_ssize_t via_branch_start, via_branch_end
+    cdef Py_ssize_t via_start, via_end
     cdef list _headers
 
     cdef _part(self, Py_ssize_t start, Py_ssize_t end)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import cython
 
 from capture_agent.sip.headers import canonical, split_headers
+from capture_agent.sip.parameters import parameter
 
 ABSENT = -1
 NOT_A_NUMBER = -2
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.freelist(1024)
 @cython.cclass
 class SipMessage:
@@ -37,8 +39,6 @@ class SipMessage:
         "end",
         "from_end",
         "from_start",
-        "from_tag_end",
-        "from_tag_start",
         "headers_start",
         "is_request",
         "method_end",
@@ -48,12 +48,10 @@ class SipMessage:
         "status",
         "to_end",
         "to_start",
-        "to_tag_end",
-        "to_tag_start",
         "uri_end",
         "uri_start",
-        "via_branch_end",
-        "via_branch_start",
+        "via_end",
+        "via_start",
     )
 
     data: bytes
@@ -79,12 +77,8 @@ class SipMessage:
     from_end: int
     to_start: int
     to_end: int
-    from_tag_start: int
-    from_tag_end: int
-    to_tag_start: int
-    to_tag_end: int
-    via_branch_start: int
-    via_branch_end: int
+    via_start: int
+    via_end: int
     _headers: list[tuple[str, bytes]] | None
 
     def _part(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes | None:
@@ -122,17 +116,27 @@ class SipMessage:
         return self._part(self.to_start, self.to_end)
 
     @property
+    def via_value(self) -> bytes | None:
+        """The topmost Via line; it may hold several values."""
+        return self._part(self.via_start, self.via_end)
+
+    @property
     def from_tag(self) -> bytes | None:
-        return self._part(self.from_tag_start, self.from_tag_end)
+        return None if self.from_start < 0 else parameter(self.data[self.from_start : self.from_end], b"tag")
 
     @property
     def to_tag(self) -> bytes | None:
-        return self._part(self.to_tag_start, self.to_tag_end)
+        return None if self.to_start < 0 else parameter(self.data[self.to_start : self.to_end], b"tag")
 
     @property
     def via_branch(self) -> bytes | None:
         """The branch of the topmost Via."""
-        return self._part(self.via_branch_start, self.via_branch_end)
+        return None if self.via_start < 0 else parameter(self.data[self.via_start : self.via_end], b"branch", True)
+
+    @property
+    def bounded(self) -> bytes:
+        """The message as RFC 3261 18.3 bounds it: without what lies behind Content-Length. `raw` is the evidence."""
+        return self.data[self.start : self.body_end]
 
     @property
     def body(self) -> bytes:
