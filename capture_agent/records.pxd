@@ -1,3 +1,5 @@
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Frames:
@@ -22,6 +24,8 @@ cdef class Datagram:
     cdef readonly int vlan
     cdef readonly object interface
     cdef readonly Py_ssize_t missing
+
+    cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
 
 cdef class CapturedMessage:
     cdef readonly Datagram datagram

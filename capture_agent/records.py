@@ -141,19 +141,27 @@ class Datagram:
         self.interface = interface
         self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
 
+    def cut(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
+        """data[start:end]; of bounds that lie outside nothing."""
+        if not cython.compiled:
+            return self.data[start:end]
+        if start < 0 or end > len(self.data) or start >= end:
+            return b""
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821
+
     @property
     def payload(self) -> bytes:
-        return self.data[self.start : self.end]
+        return self.cut(self.start, self.end)
 
     @property
     def source(self) -> bytes:
         """The source address, packed: 4 or 16 bytes."""
-        return self.data[self.address_at : self.address_at + self.address_size]
+        return self.cut(self.address_at, self.address_at + self.address_size)
 
     @property
     def destination(self) -> bytes:
         """The destination address, packed: 4 or 16 bytes."""
-        return self.data[self.address_at + self.address_size : self.address_at + 2 * self.address_size]
+        return self.cut(self.address_at + self.address_size, self.address_at + 2 * self.address_size)
 
     @property
     def source_text(self) -> str:

@@ -6,26 +6,41 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from capture_agent.config.local import LocalAddress
-from capture_agent.records import Datagram, Direction
+
+MEMORY = 65536  # endpoints remembered; then all are forgotten and asked for again
 
 
 class LocalSide:
-    """Tells which end of a message is the server."""
+    """Tells which endpoints are the server's.
+
+    Single addresses, on any port, are a set (`hosts`); for networks and ports `holds` must be asked as well
+    (`simple` is False then), and remembers its answers, as arithmetic with networks is slow.
+    """
 
     def __init__(self, local: Iterable[LocalAddress]) -> None:
-        self._local = tuple(local)
-        self.by_port = any(local.port is not None for local in self._local)
+        several = []
+        hosts = set()
+        for address in local:
+            network = address.network
+            if address.port is None and network.prefixlen == network.max_prefixlen:
+                hosts.add(network.network_address.packed)
+            else:
+                several.append(address)
+        self.hosts = frozenset(hosts)
+        self.simple = not several
+        self._several = tuple(several)
+        self._known: dict[tuple[bytes, int], bool] = {}
 
     def holds(self, address: bytes, port: int) -> bool:
         """Is this packed address, on this port, one of the server's?"""
-        host = ip_address(address)
-        return any(host in local.network and (local.port is None or local.port == port) for local in self._local)
-
-    def direction(self, datagram: Datagram) -> Direction:
-        """IN towards a local address, OUT from one. Between two strangers (a mirror port): IN, as it reached us.
-
-        Between two local ones (loopback, a spiral) it is IN too: one packet is one message.
-        """
-        if self.holds(datagram.destination, datagram.destination_port):
-            return Direction.IN
-        return Direction.OUT if self.holds(datagram.source, datagram.source_port) else Direction.IN
+        if address in self.hosts:
+            return True
+        known = self._known.get((address, port))
+        if known is None:
+            if len(self._known) >= MEMORY:
+                self._known.clear()
+            host = ip_address(address)
+            known = self._known[address, port] = any(
+                host in local.network and local.port in (None, port) for local in self._several
+            )
+        return known

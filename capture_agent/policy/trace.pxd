@@ -6,7 +6,9 @@ cdef class Policy:
     cdef readonly unsigned long long traced
     cdef readonly unsigned long long not_traced
     cdef object _side
-    cdef bint _by_port
-    cdef dict _known
+    cdef frozenset _hosts
+    cdef bint _simple
+    cdef object _in
+    cdef object _out
 
     cdef object _direction(self, Datagram datagram)

@@ -13,23 +13,23 @@ from capture_agent.config.local import LocalAddress
 from capture_agent.policy.direction import LocalSide
 from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMessage
 
-MEMORY = cython.declare(cython.int, 65536)  # pairs of addresses remembered; then all are forgotten and asked for again
-
 
 @cython.final
 @cython.cclass
 class Policy:
     """Counts what it has decided: traced + not_traced is what it was given."""
 
-    __slots__ = ("_by_port", "_known", "_side", "not_traced", "on", "traced")
+    __slots__ = ("_hosts", "_in", "_out", "_side", "_simple", "not_traced", "on", "traced")
 
     def __init__(self, local: Iterable[LocalAddress] = (), on: bool = True) -> None:
         self.on = on
         self.traced = 0
         self.not_traced = 0
         self._side = LocalSide(local)
-        self._by_port = self._side.by_port
-        self._known: dict[object, Direction] = {}
+        self._hosts = self._side.hosts
+        self._simple = self._side.simple
+        self._in = Direction.IN
+        self._out = Direction.OUT
 
     def decide(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
         """The messages to trace, in their order."""
@@ -48,13 +48,18 @@ class Policy:
         return traced
 
     def _direction(self, datagram: Datagram) -> Direction:
-        """LocalSide.direction, remembered: its network arithmetic is far too slow for each message."""
-        key: object = datagram.data[datagram.address_at : datagram.address_at + 2 * datagram.address_size]
-        if self._by_port:
-            key = (key, datagram.source_port, datagram.destination_port)
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= MEMORY:
-                self._known.clear()
-            known = self._known[key] = self._side.direction(datagram)
-        return known
+        """IN towards a local address, OUT from one. Between two strangers (a mirror port): IN, as it reached us.
+
+        Between two local ones (loopback, a spiral) it is IN too: one packet is one message.
+        """
+        at: cython.Py_ssize_t = datagram.address_at
+        size: cython.Py_ssize_t = datagram.address_size
+        source: bytes = datagram.cut(at, at + size)
+        destination: bytes = datagram.cut(at + size, at + 2 * size)
+        if destination in self._hosts:
+            return self._in
+        if self._simple:
+            return self._out if source in self._hosts else self._in
+        if self._side.holds(destination, datagram.destination_port):
+            return self._in
+        return self._out if self._side.holds(source, datagram.source_port) else self._in
