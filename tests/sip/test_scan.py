@@ -238,7 +238,8 @@ def test_the_numbers_in_scan_are_those_of_the_enums() -> None:
 
 
 ALPHABET = [b"INVITE", b" ", b"sip:a@b", b"SIP/2.0", b"\r\n", b"\n", b"Via: ", b"From:", b"t :", b"i:", b"CSeq:",
-            b";tag=", b";branch=", b'"', b"<", b">", b",", b"\\", b"l: 3", b"\t", b"\0", b"\xff", b"1", b"200"]  # fmt: skip
+            b";tag=",
+            b";branch=", b'"', b"<", b">", b",", b"\\", b"l: 3", b"\t", b"\0", b"\xff", b"1", b"200"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(ALPHABET), max_size=40).map(b"".join))

@@ -1,0 +1,71 @@
+# `make demo` shows it working, `make test` runs everything. docs/development.md says more.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LOCK := requirements-dev.lock
+# A hot module is one with a .pxd: whatever changes it, the compiled twin beside it is stale.
+PXD := $(shell find capture_agent hep -name '*.pxd')
+HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test lint format lock test-lowest golden pcaps clean
+help:
+	@echo "make demo         install, replay a capture to a small collector, show the calls"
+	@echo "make test         install, then the whole suite, compiled and plain"
+	@echo "make lint         ruff, mypy, import-linter"
+	@echo "make format       let ruff format the code"
+	@echo "make lock         pin what development installs, from pyproject.toml: $(LOCK)"
+	@echo "make test-lowest  the suite with the lowest versions that pyproject.toml allows"
+	@echo "make golden       write tests/golden/ anew: review it as a diff"
+	@echo "make pcaps        make the captures anew that are not recordings"
+	@echo "make clean        remove the environment and whatever was built"
+
+$(VENV)/bin/python:
+	@tools/make-venv "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.locked: $(LOCK) | $(VENV)/bin/python
+	@echo "installing what $(LOCK) pins"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(LOCK)
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.locked pyproject.toml setup.py $(HOT)
+	@tools/install-in-place $(BIN)/python
+	@touch $@
+
+demo: $(VENV)/.built
+	@$(BIN)/python tools/demo.py
+
+# The second run leaves out what no hot module takes part in: the mark `once`.
+test: $(VENV)/.built
+	@tools/system-packages
+	$(PYTEST) $(ARGS)
+	@$(BIN)/python tools/is_compiled.py || echo "no C compiler was found: only the plain build is tested"
+	@! $(BIN)/python tools/is_compiled.py || { set -x; CAPTURE_AGENT_PURE=1 $(PYTEST) -m "not once" $(ARGS); }
+
+lint: $(VENV)/.built
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.locked
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.locked
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade \
+	 --python-version 3.11 --all-extras --group dev pyproject.toml -o $(LOCK)
+
+test-lowest: $(VENV)/.locked
+	@tools/test-lowest "$(PYTHON)" $(ARGS)
+
+golden: $(VENV)/.built
+	$(BIN)/python tests/test_golden.py
+
+pcaps: $(VENV)/.locked
+	$(BIN)/python tools/make_pcaps.py
+
+clean:
+	rm -rf $(VENV) .cache build dist demo *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find capture_agent hep \( -name '*.so' -o -name '*.c' -o -name '*.html' \) -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+"""capture-agent db: the sip_trace table itself."""
+
+from __future__ import annotations
+
+import typer
+
+from capture_agent.cli import options
+from capture_agent.cli.failures import note
+
+app = typer.Typer(help="The sip_trace table itself.", no_args_is_help=False)
+
+
+@app.callback()
+def db() -> None:
+    """The sip_trace table itself."""
+
+
+@app.command()
+def create(
+    db: options.Database = None,
+    table: options.TableName = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Make the table with its indexes, as Kamailio's siptrace has it. What is there already stays as it is."""
+    from capture_agent.config.secrets import mask
+    from capture_agent.sinks.schema import create_tables
+
+    target = options.database(config, db, table)
+    made = create_tables(target.url, target.table)
+    state = "made" if made else "is there already"
+    note(f"{mask(target.url)}: table {target.table} {state}")

@@ -1,0 +1,214 @@
+"""capture-agent decode: what SIP is in capture files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from ipaddress import ip_address
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
+from capture_agent.cli.text import printable
+
+if TYPE_CHECKING:
+    from capture_agent.pipeline import Pipeline
+    from capture_agent.records import CapturedMessage, Datagram
+
+
+def decode(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Capture files; - is standard input.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object for each message."
+        ),
+    ] = "table",
+) -> None:
+    """Show the SIP messages in capture files, and on standard error how many frames and messages there were."""
+    show = FORMATS.get(output)
+    if show is None:
+        raise WrongUsage(f"--format: value {output!r}, expected {' or '.join(FORMATS)}")
+
+    from capture_agent.sources.source import SourceError
+
+    reading = Reading(several=len(files) > 1)
+    status = DONE
+    try:
+        show(reading.messages(files))
+    except SourceError as error:
+        if error.usage:
+            raise
+        say(str(error), "decode")
+        status = FAILED
+    note(reading.books())
+    raise typer.Exit(status)
+
+
+class Reading:
+    """The files one after the other, and the books of them all."""
+
+    def __init__(self, several: bool = False) -> None:
+        self._several = several
+        self._frames = 0
+        self._messages = 0
+        self._rejected: Counter[str] = Counter()
+        self._problems: Counter[str] = Counter()
+
+    def messages(self, files: list[str]) -> Iterator[list[tuple[str, CapturedMessage]]]:
+        """Batches of messages, each with its file's name where there are several. Raises SourceError."""
+        from capture_agent.pipeline import Pipeline
+        from capture_agent.sources.capture_file import CaptureFile
+
+        for file in files:
+            source = CaptureFile(file)
+            pipeline = Pipeline()
+            name = source.name if self._several else ""
+            try:
+                for frames in source.batches():
+                    yield [(name, message) for message in pipeline.messages(frames)]
+            finally:
+                self._count(pipeline)
+                source.close()
+
+    def _count(self, pipeline: Pipeline) -> None:
+        frames, payloads = pipeline.ledgers()
+        self._frames += frames.seen
+        self._messages += pipeline.intake.accepted
+        self._rejected.update(frames.rejected)
+        self._rejected.update(payloads.rejected)
+        self._problems.update(pipeline.problems())
+
+    def books(self) -> str:
+        """One line."""
+        parts = [f"{self._frames} frames", f"{self._messages} messages"]
+        for name, counts in (("rejected", self._rejected), ("malformed", self._problems)):
+            some = [f"{reason} {count}" for reason, count in sorted(counts.items()) if count]
+            total = "" if name == "malformed" else f"{sum(counts.values())} "
+            if some or name == "rejected":
+                parts.append(f"{total}{name}" + (f" ({', '.join(some)})" if some else ""))
+        return ", ".join(parts)
+
+
+def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
+    write = sys.stdout.write
+    for batch in batches:
+        lines = [json.dumps(as_object(message, file)) for file, message in batch]
+        if lines:
+            # ASCII only: a terminal that shows it obeys nothing in it.
+            write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
+    """One message. `file` is told only where there are several files."""
+    datagram, sip = message.datagram, message.sip
+    bounded = sip.bounded
+    found: dict[str, Any] = {"file": file} if file else {}
+    found |= {
+        "frame": datagram.frame,
+        "time": time_text(datagram),
+        "src": address_text(datagram.source),
+        "dst": address_text(datagram.destination),
+        "sport": datagram.source_port,
+        "dport": datagram.destination_port,
+        "transport": datagram.transport,
+        "method": as_text(sip.method),
+        "status": sip.status or None,
+        "call_id": as_text(sip.call_id),
+        "cseq": sip.cseq if sip.cseq >= 0 else None,
+        "cseq_method": as_text(sip.cseq_method),
+        "from_tag": as_text(sip.from_tag),
+        "to_tag": as_text(sip.to_tag),
+        "via_branch": as_text(sip.via_branch),
+        "content_length": sip.content_length if sip.content_length >= 0 else None,
+        "sip_len": len(bounded),
+        "sha256": hashlib.sha256(bounded).hexdigest(),
+    }
+    return found
+
+
+def as_text(value: bytes | None) -> str | None:
+    """None for what is not there; U+FFFD for what is no UTF-8, as tshark has it (sha256 tells the bytes apart)."""
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+@lru_cache(maxsize=4096)
+def address_text(packed: bytes) -> str:
+    return str(ip_address(packed))
+
+
+def time_text(datagram: Datagram) -> str:
+    """Seconds with as many decimals as the capture has: 6, or 9 where it is finer than microseconds."""
+    seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
+    if datagram.interface is not None and datagram.interface.time_decimals > 6:
+        return f"{seconds}.{nanoseconds:09d}"
+    return f"{seconds}.{nanoseconds // 1000:06d}"
+
+
+def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
+    """A table for each file; its name above, where there are several."""
+    messages = (pair for batch in batches for pair in batch)
+    for file, group in groupby(messages, key=itemgetter(0)):
+        if file:
+            print(f"{printable(file)}:")
+        show_rows(message for _, message in group)
+
+
+def show_rows(messages: Iterator[CapturedMessage]) -> None:
+    from capture_agent.cli.tables import Table, terminal_width
+
+    if sys.stdout.isatty() and terminal_width() < WIDE:
+        narrow = Table(("frame", "time", "source", "destination", "message", "Call-ID"), right=(0,), folds=(2, 3, 5))
+        narrow.show(map(short_row, messages))
+        return
+    titles = ("frame", "time (UTC)", "source", "destination", "proto", "message", "CSeq", "Call-ID")
+    wide = Table(titles, right=(0,), folds=(2, 3, 7), widths=(5, 26, 21, 21, 5, 9, 12, 0))
+    wide.show(map(row, messages))
+
+
+WIDE = 132  # columns of a terminal that has room for everything
+FORMATS = {"table": show_table, "jsonl": show_json}
+
+
+def row(message: CapturedMessage) -> tuple[str, ...]:
+    datagram, sip = message.datagram, message.sip
+    number = "" if sip.cseq < 0 else str(sip.cseq)
+    return (
+        str(datagram.frame),
+        clock(datagram.time_ns),
+        endpoint(datagram.source, datagram.source_port),
+        endpoint(datagram.destination, datagram.destination_port),
+        datagram.transport,
+        as_text(sip.method) or (f"{sip.status:03d}" if sip.status else "?"),
+        f"{number} {as_text(sip.cseq_method) or ''}".strip(),
+        as_text(sip.call_id) or "",
+    )
+
+
+def short_row(message: CapturedMessage) -> tuple[str, ...]:
+    """What a small terminal has room for."""
+    frame, moment, source, destination, _, what, _, call_id = row(message)
+    return frame, moment.rpartition(" ")[2], source, destination, what, call_id
+
+
+def clock(time_ns: int) -> str:
+    """2014-11-25 21:09:21.124098; what no calendar has stays a number."""
+    try:
+        moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(time_ns / 1e9)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{time_ns % 1_000_000_000 // 1000:06d}"
+
+
+def endpoint(address: bytes, port: int) -> str:
+    text = address_text(address)
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"

@@ -1,0 +1,35 @@
+"""What ends a command: two exceptions with a line for the user and a status."""
+
+import sys
+
+from capture_agent.cli.text import printable
+
+PROGRAM = "capture-agent"
+
+DONE = 0
+FAILED = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+
+
+class Failed(Exception):
+    """Something broke while running. One line."""
+
+    status = FAILED
+
+
+class WrongUsage(Failed):
+    """A wrong option, file or configuration. One line that names it, the value and what was expected."""
+
+    status = WRONG_USAGE
+
+
+def say(line: str, command: str = "") -> None:
+    """One line on standard error, behind the program's name."""
+    place = f"{PROGRAM}: {command}: " if command else f"{PROGRAM}: "
+    print(place + printable(line), file=sys.stderr, flush=True)
+
+
+def note(line: str) -> None:
+    """One line on standard error that is no complaint: the books, what has been done."""
+    print(printable(line), file=sys.stderr, flush=True)

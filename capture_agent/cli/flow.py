@@ -1,0 +1,75 @@
+"""capture-agent flow: one call as a ladder."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capture_agent.cli import ladder, options
+from capture_agent.cli.failures import Failed, WrongUsage
+from capture_agent.cli.seen import Seen, endpoint_of, steps
+
+
+def flow(
+    call_id: Annotated[str, typer.Argument(metavar="CALL-ID", help="The Call-ID, as `decode` and `calls` show it.")],
+    db: options.Database = None,
+    table: options.TableName = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="A capture file, instead of the database.")
+    ] = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Draw the messages of one call as a ladder: hosts side by side, time downwards."""
+    if file is not None and db is not None:
+        raise WrongUsage("--db and --file exclude each other, expected one of them")
+    messages = list(from_file(file, call_id) if file else from_table(config, db, table, call_id))
+    if not messages:
+        raise Failed(f"no message with the Call-ID {call_id!r} in {file or 'the table'}")
+    pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
+    width = shutil.get_terminal_size((80, 24)).columns
+    for line in ladder.draw(list(steps(messages)), width, ladder.BOX if pretty else ladder.ASCII):
+        print(line)
+
+
+def from_file(path: str, call_id: str) -> Iterator[Seen]:
+    """Raises SourceError."""
+    from capture_agent.pipeline import Pipeline
+    from capture_agent.sip.headers import text
+    from capture_agent.sources.capture_file import CaptureFile
+
+    pipeline = Pipeline()
+    source = CaptureFile(path)
+    try:
+        for frames in source.batches():
+            for message in pipeline.messages(frames):
+                found = message.sip.call_id
+                # In the table what is no UTF-8 is written as \xff, by `decode` as U+FFFD.
+                if found is not None and call_id in (text(found), found.decode("utf-8", "replace")):
+                    sent = message.datagram
+                    yield Seen(
+                        message.time_ns / 1e9,
+                        (sent.source_text, str(sent.source_port)),
+                        (sent.destination_text, str(sent.destination_port)),
+                        message.raw,
+                    )
+    finally:
+        source.close()
+
+
+def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> Iterator[Seen]:
+    """Raises SinkError."""
+    from capture_agent.sinks.stored_calls import stored_messages
+
+    for message in stored_messages(options.database(config, db, table), call_id):
+        if not message.traced_user:  # the other rows of a message are copies
+            yield Seen(
+                message.time.timestamp(),
+                endpoint_of(message.from_ip),
+                endpoint_of(message.to_ip),
+                message.message,
+            )

@@ -1,0 +1,19 @@
+"""capture-agent interfaces: what can be captured on."""
+
+from __future__ import annotations
+
+from capture_agent.cli.failures import Failed
+from capture_agent.cli.tables import Table
+
+
+def interfaces() -> None:
+    """List this host's interfaces: name, state, kind and addresses."""
+    from capture_agent.sources.interfaces import list_interfaces
+
+    try:
+        found = list_interfaces()
+    except OSError as error:
+        raise Failed(f"this host does not tell its interfaces: {error}") from None
+    Table(("name", "state", "kind", "addresses"), folds=(3,)).show(
+        (each.name, "up" if each.up else "down", each.kind, " ".join(map(str, each.addresses))) for each in found
+    )

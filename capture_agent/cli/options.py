@@ -1,0 +1,111 @@
+"""Options that several commands share, and the way from them to a Config."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from capture_agent.cli.failures import WrongUsage
+
+if TYPE_CHECKING:
+    from capture_agent.config import Config, SqlTarget
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="CAPTURE_AGENT_CONFIG",
+        metavar="FILE",
+        help="The configuration, a TOML file. Other options win over it.",
+    ),
+]
+Hep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hep",
+        metavar="URI",
+        help="Send to a HEP collector such as Homer: hep:HOST:PORT, hep+tcp:..., hep+tls:...,"
+        " with ?version=1|2|3, &id=, &key=, &node=. May be repeated.",
+    ),
+]
+Sip = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sip",
+        metavar="URI",
+        help="Send a copy of each message to a SIP server: sip:HOST:PORT[;transport=tcp]. May be repeated.",
+    ),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help="The database with the sip_trace table: sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://...",
+    ),
+]
+TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table. [default: sip_trace]")]
+Trace = Annotated[
+    str | None,
+    typer.Option("--trace", metavar="MODE", help="What is traced. message: every SIP message. [default: message]"),
+]
+Local = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--local",
+        metavar="ADDR",
+        help="An address of the traced server: messages to it are `in`, from it `out`. An address, a network,"
+        " ADDRESS:PORT, [IPv6]:PORT or auto. May be repeated. [default: auto, this host's addresses]",
+    ),
+]
+
+
+def overrides(
+    hep: list[str] | None = None,
+    sip: list[str] | None = None,
+    db: str | None = None,
+    table: str | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """What the command line says, in the shape of the file. `options`: section_name=value."""
+    said: dict[str, Any] = {}
+    if hep:
+        said["hep"] = [{"uri": uri} for uri in hep]
+    if sip:
+        said["sip"] = [{"uri": uri} for uri in sip]
+    if db is not None:
+        said["sql"] = [{"url": db} | ({} if table is None else {"table": table})]
+    for key, value in options.items():
+        section, _, name = key.partition("_")
+        if value is not None and value != []:
+            said.setdefault(section, {})[name] = value
+    return said
+
+
+def configuration(file: Path | None, said: dict[str, Any]) -> Config:
+    """Defaults < file < environment < command line. Raises ConfigError."""
+    from capture_agent.config import load
+
+    return load(file, os.environ, said)
+
+
+def database(file: Path | None, db: str | None, table: str | None = None) -> SqlTarget:
+    """The table to read: --db, else the first of the configuration."""
+    from dataclasses import replace
+
+    config = configuration(file, overrides(db=db, table=table))
+    if not config.sql:
+        raise WrongUsage("no database: give --db URL, or --config FILE with a [[sql]] section")
+    target = config.sql[0]
+    return target if table is None else replace(target, table=table)
+
+
+def positive(option: str, text: str) -> int:
+    """A whole number from 1. Raises WrongUsage."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
+        raise WrongUsage(f"{option}: value {text!r}, expected a whole number from 1")
+    return int(text)

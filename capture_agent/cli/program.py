@@ -1,0 +1,148 @@
+"""The commands' list, and how every error becomes one line and a status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from capture_agent import __version__
+from capture_agent.build import flavour
+from capture_agent.cli import calls, config, db, decode, flow, interfaces, replay, run
+from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
+from capture_agent.config.options import alternatives
+from capture_agent.config.problems import ConfigError, nearest
+
+DEBUG = "CAPTURE_AGENT_DEBUG"  # with it, an unexpected error shows its traceback
+
+# typer exports BadParameter alone of click's family; UsageError and ClickException stand above it.
+USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="A passive SIP capture agent: from the wire or a capture file to Homer, SIP servers and the sip_trace table.",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{PROGRAM} {__version__} ({flavour()})")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and the build."),
+    ] = False,
+) -> None:
+    """A passive SIP capture agent: from the wire or a capture file to Homer, SIP servers and the sip_trace table."""
+
+
+app.command("run", short_help="Capture live and send the SIP to the sinks.")(run.run)
+app.command("replay", short_help="Send the SIP in capture files to the sinks.")(replay.replay)
+app.command("decode", short_help="Show the SIP in capture files.")(decode.decode)
+app.command("calls", short_help="List the calls in the sip_trace table.")(calls.calls)
+app.command("flow", short_help="Draw a call as a ladder.")(flow.flow)
+app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")
+app.command("interfaces", short_help="List this host's interfaces.")(interfaces.interfaces)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command. Its status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = typer.main.get_command(app)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a C locale must not end a decode
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries; they are for us, not for users
+    name = command_name(command, arguments)
+    try:
+        with command.make_context(PROGRAM, arguments) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+        return DONE
+    except typer.Exit as end:
+        return end.exit_code
+    except BrokenPipeError:
+        return without_reader()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        return explain(error, name)
+
+
+def explain(error: Exception, command: str) -> int:
+    """Tell the user; the status."""
+    if isinstance(error, Failed):
+        say(str(error), command)
+        return error.status
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            say(problem, command)
+        return WRONG_USAGE
+    if isinstance(error, USAGE_ERROR):
+        say(usage_line(error), command)
+        return WRONG_USAGE
+    if (status := status_of_stage(error)) is not None:
+        say(str(error), command)
+        return status
+    if os.environ.get(DEBUG):
+        raise error
+    say(f"unexpected {type(error).__name__}: {error} (a bug: {DEBUG}=1 shows where)".replace("\n", " "), command)
+    return FAILED
+
+
+def status_of_stage(error: Exception) -> int | None:
+    """The errors of sources and sinks, which are lines for the user already."""
+    stages = sys.modules  # one that has not been imported has not raised
+    source = stages.get("capture_agent.sources.source")
+    if source is not None and isinstance(error, source.SourceError):
+        return WRONG_USAGE if error.usage else FAILED
+    sink = stages.get("capture_agent.sinks.sink")
+    if sink is not None and isinstance(error, sink.SinkError):
+        return FAILED
+    return None
+
+
+def usage_line(error: Any) -> str:
+    """click's messages in our form: `no such option: --sped, did you mean --speed?`"""
+    text = " ".join(str(error.format_message()).split()).rstrip(".")
+    text = text[:1].lower() + text[1:]
+    command = error.ctx.command if error.ctx else None
+    if text.startswith("no such option"):
+        known = [option for parameter in command.params for option in parameter.opts] if command else []
+        return f"no such option: {error.option_name}{nearest(error.option_name, known)}"
+    commands = getattr(command, "commands", {})
+    if "command" in text and commands:
+        return f"{text}, expected {alternatives(list(commands))}"
+    return text
+
+
+def command_name(command: Any, arguments: Sequence[str]) -> str:
+    """`replay`, `db create`: as much of it as stands in the arguments."""
+    names: list[str] = []
+    for argument in arguments:
+        known = getattr(command, "commands", {})
+        if argument in known:
+            names.append(argument)
+            command = known[argument]
+    return " ".join(names)
+
+
+def without_reader() -> int:
+    """`capture-agent decode x.pcap | head`: who reads has enough."""
+    # What is still buffered would break the pipe once more when the interpreter closes it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE

@@ -1,0 +1,57 @@
+"""capture-agent run: live, from interfaces to the sinks."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated
+
+import typer
+
+from capture_agent.build import flavour
+from capture_agent.cli import options
+from capture_agent.cli.failures import WrongUsage, note
+from capture_agent.cli.sending import keeping_books, log_to_stderr, sinks_named, stopping
+
+
+def run(
+    config: options.ConfigFile = None,
+    interface: Annotated[
+        list[str] | None,
+        typer.Option("--interface", "-i", metavar="IFACE", help="Capture on this interface. May be repeated."),
+    ] = None,
+    bpf: Annotated[
+        str | None,
+        typer.Option("--filter", metavar="BPF", help="Capture only what matches, in tcpdump's filter language."),
+    ] = None,
+    hep: options.Hep = None,
+    sip: options.Sip = None,
+    db: options.Database = None,
+    trace: options.Trace = None,
+    local: options.Local = None,
+) -> None:
+    """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
+
+    A sink that is down or slow never slows the capture: what finds no room in its queue is counted as lost.
+    """
+    said = options.overrides(
+        hep,
+        sip,
+        db,
+        trace_mode=trace,
+        capture_local=local,
+        capture_interfaces=interface,
+        capture_filter=bpf,
+    )
+    settings = options.configuration(config, said)
+    if not settings.capture.interfaces:
+        raise WrongUsage("no interface: give -i IFACE, or capture.interfaces in the configuration")
+    if not (settings.hep or settings.sip or settings.sql):
+        raise WrongUsage("no sink: give --hep, --sip or --db, or [[hep]], [[sip]] or [[sql]] in the configuration")
+
+    from capture_agent import agent as agents
+
+    log_to_stderr(settings)
+    agent = agents.Agent(settings, lossless=False, stop=threading.Event())
+    ready = f"capturing on {', '.join(settings.capture.interfaces)}, sending to {sinks_named(settings)}"
+    with stopping(agent.stop), keeping_books(agent):
+        agents.run(agent, lambda: note(f"{ready} ({flavour()} build)"))

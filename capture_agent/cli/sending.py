@@ -1,0 +1,75 @@
+"""What run and replay share: a stop signal, the log on standard error, the books at the end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from capture_agent.cli.failures import PROGRAM, note
+from capture_agent.cli.text import printable
+
+if TYPE_CHECKING:
+    from capture_agent.agent import Agent
+    from capture_agent.config import Config
+
+
+@contextmanager
+def stopping(stop: threading.Event) -> Iterator[None]:
+    """While it runs, SIGINT and SIGTERM set `stop`; a second SIGINT does not wait for the queues."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Lines(logging.Formatter):
+    """One line for each record, whatever a peer has put into it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def log_to_stderr(config: Config) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines(f"{PROGRAM}: %(levelname)s: %(message)s"))
+    logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
+
+
+@contextmanager
+def keeping_books(agent: Agent) -> Iterator[None]:
+    """Afterwards what is queued is sent, all is closed, and the books are shown."""
+    from capture_agent.sources.source import SourceError
+
+    refused = False
+    try:
+        yield
+    except SourceError as error:
+        refused = error.usage
+        raise
+    finally:
+        books = agent.close()
+        if books.ledgers[0].seen or not refused:  # else the error is all there is to say
+            for line in books.lines():
+                note(line)
+
+
+def sinks_named(config: Config) -> str:
+    """The sinks for people to read, without secrets."""
+    from capture_agent.config.secrets import mask
+
+    names = [str(target) for target in (*config.hep, *config.sip)]
+    return ", ".join([*names, *(f"{mask(target.url)} ({target.table})" for target in config.sql)])

@@ -1,0 +1,36 @@
+"""Configuration: TOML, environment and command line become frozen dataclasses, or a list of every problem.
+
+sections.py  what can be configured: one dataclass for each section of the file
+targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
+local.py     which addresses are the traced server's own
+uris.py      hep: and sip: URIs
+options.py   every option with its type, default and environment name, read off the dataclasses
+layers.py    TOML < environment < command line, and where each value came from
+lines.py     the line of an option in the TOML file
+entries.py   [[hep]], [[sip]], [[sql]]: URIs taken apart, secrets read from files
+problems.py  one line for each thing that is wrong
+secrets.py   what must not be shown
+load.py      all of it, in order
+show.py      the configuration in force, as TOML
+"""
+
+from capture_agent.config.load import load
+from capture_agent.config.problems import ConfigError
+from capture_agent.config.sections import Capture, Config, Log, Queue, Trace
+from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
+
+__all__ = [
+    "Capture",
+    "Config",
+    "ConfigError",
+    "HepTarget",
+    "Log",
+    "Queue",
+    "SipTarget",
+    "SqlTarget",
+    "Trace",
+    "load",
+    "parse_hep_uri",
+    "parse_sip_uri",
+]

@@ -1,0 +1,106 @@
+"""[[hep]], [[sip]] and [[sql]]: URIs become options, and secrets are read from the files that hold them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+from capture_agent.config.layers import Layers, Path
+from capture_agent.config.options import SECRETS
+from capture_agent.config.problems import where, wrong
+from capture_agent.config.uris import check_host, hep_fields, sip_fields
+
+URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
+DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
+_DATABASE_URL = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
+_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
+
+
+def expand(layers: Layers) -> Iterator[str]:
+    """Change the entries in place; yields the problems."""
+    for section in ("hep", "sip", "sql"):
+        for index, entry in enumerate(layers.data.get(section, [])):
+            yield from read_secrets(layers, (section, index), entry)
+            if section in URIS:
+                yield from take_apart(layers, (section, index), entry)
+            yield from CHECKS[section](layers, (section, index), entry)
+
+
+def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
+    for section, name in SECRETS:
+        file = entry.pop(f"{name}_file", None) if section == path[0] else None
+        if file is None:
+            continue
+        at = (*path, f"{name}_file")
+        try:
+            secret = (directory(layers, at) / file).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError, TypeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            yield wrong(layers, at, file, f"a file that can be read ({reason})")
+            secret = ""
+        yield from merge(layers, path, entry, {name: secret}, f"{name}_file")
+
+
+def directory(layers: Layers, path: Path) -> FilePath:
+    """Relative names in the file start at the file, others where the agent was started."""
+    from_file = layers.file is not None and layers.origin(path).startswith(f"{layers.file}:")
+    return layers.file.parent if layers.file is not None and from_file else FilePath()
+
+
+def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
+    """`uri` becomes host, port, transport and the rest."""
+    if "uri" not in entry:
+        if "host" not in entry:
+            yield f"{where(layers, path)}: neither uri nor host is given, expected one of them"
+            entry["host"] = "unknown"
+        return
+    uri = entry.pop("uri")
+    try:
+        found = URIS[str(path[0])](uri) if isinstance(uri, str) else None
+    except ValueError as error:
+        yield f"{wrong(layers, (*path, 'uri'), uri, '').removesuffix(', expected ')}: {error}"
+        entry["host"] = "unknown"
+        return
+    if found is None:
+        yield wrong(layers, (*path, "uri"), uri, "text")
+        found = {"host": "unknown"}
+    yield from merge(layers, path, entry, found, "uri")
+
+
+def merge(layers: Layers, path: Path, entry: dict[str, Any], found: dict[str, Any], source: str) -> Iterator[str]:
+    """Options out of `source` join the entry; where both have one, the higher layer wins."""
+    for name, value in found.items():
+        at, source_at = (*path, name), (*path, source)
+        if name in entry and layers.layer(at) == layers.layer(source_at):
+            yield f"{where(layers, at)}: given twice, here and in {source}"
+        if name not in entry or layers.layer(at) < layers.layer(source_at):
+            entry[name] = value
+            layers.origins.pop(at, None)
+            layers.aliases[at] = source_at
+
+
+def check_target(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
+    host = entry.get("host")
+    if isinstance(host, str) and (*path, "host") not in layers.aliases and host != "":
+        try:
+            check_host(host, bracketed=":" in host)
+        except ValueError as error:
+            yield wrong(layers, (*path, "host"), host, f"a host name or an IP address ({error})")
+
+
+def check_table(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
+    url, table = entry.get("url"), entry.get("table")
+    if url is None:
+        yield f"{where(layers, path)}: neither url nor url_file is given, expected one of them"
+        entry["url"] = ""
+    elif url != "" and isinstance(url, str) and _DATABASE_URL.match(url) is None:
+        yield wrong(layers, (*path, "url"), url, f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://...")
+    elif url == "" and (*path, "url") not in layers.aliases:
+        yield wrong(layers, (*path, "url"), url, "the URL of a database")
+    if isinstance(table, str) and _TABLE.fullmatch(table) is None:
+        yield wrong(layers, (*path, "table"), table, "letters, digits and underscores, at most 32")
+
+
+CHECKS = {"hep": check_target, "sip": check_target, "sql": check_table}

@@ -1,0 +1,143 @@
+"""Defaults < TOML < environment < command line: one tree of plain values, and where each came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any
+
+from capture_agent.config.lines import Lines, Path
+from capture_agent.config.options import COMMAND_LINE, ENVIRONMENT, options, sections
+
+__all__ = ["Layer", "Layers", "Path"]
+
+WORDS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
+LONGEST_LIST = 99  # tables of one kind that the environment may number
+
+
+class Layer(IntEnum):
+    """A higher one wins."""
+
+    DEFAULT = 0
+    FILE = 1
+    ENVIRONMENT = 2
+    COMMAND_LINE = 3
+
+
+@dataclass(slots=True, frozen=True)
+class Origin:
+    layer: Layer
+    name: str = ""  # of the variable or the option
+
+
+@dataclass
+class Layers:
+    """The merged values. `unplaced`: names in the environment that no option has."""
+
+    file: FilePath | None
+    text: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Path, Origin] = field(default_factory=dict)
+    aliases: dict[Path, Path] = field(default_factory=dict)  # an option taken out of a URI: the URI's path
+    unplaced: list[tuple[str, str, str]] = field(default_factory=list)  # variable, section, option
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self.text)
+
+    def layer(self, path: Path) -> Layer:
+        return self._origin(path).layer
+
+    def origin(self, path: Path) -> str:
+        """`agent.toml:3`, the name of a variable, or of an option of the command line."""
+        path = self.aliases.get(path, path)
+        origin = self._origin(path)
+        if origin.layer == Layer.FILE and self.file is not None:
+            return f"{self.file}:{self.lines.of(path)}"
+        return origin.name or "configuration"
+
+    def _origin(self, path: Path) -> Origin:
+        path = self.aliases.get(path, path)
+        while path not in self.origins and path:
+            path = path[:-1]
+        return self.origins.get(path, Origin(Layer.FILE if self.file else Layer.DEFAULT))
+
+    def add_command_line(self, overrides: Mapping[str, Any]) -> None:
+        """Values in the shape of the file; sinks named here take the place of the file's."""
+        for section, value in overrides.items():
+            if isinstance(value, Mapping):
+                for name, inner in value.items():
+                    self._set((section, name), inner, command_line(section, name))
+                continue
+            self.data[section] = [dict(entry) for entry in value]
+            self.origins[(section,)] = command_line(section, "uri")
+            for index, entry in enumerate(value):
+                for name in entry:
+                    self.origins[section, index, name] = command_line(section, name)
+
+    def add_environment(self, environ: Mapping[str, str]) -> None:
+        """CAPTURE_AGENT_SECTION__OPTION and CAPTURE_AGENT_SECTION__N__OPTION, N from 1.
+
+        Names without `__` are not ours: Kubernetes sets CAPTURE_AGENT_PORT for a service of our name.
+        """
+        for variable in sorted(environ):
+            if not variable.startswith(ENVIRONMENT) or "__" not in variable[len(ENVIRONMENT) :]:
+                continue
+            section, *middle, name = variable[len(ENVIRONMENT) :].lower().split("__")
+            path = self._place(section, middle, name)
+            if path is None:
+                self.unplaced.append((variable, section, name))
+            elif self.layer(path) < Layer.COMMAND_LINE or self._may_join(path):
+                self._set(path, from_text(path, environ[variable]), Origin(Layer.ENVIRONMENT, variable))
+
+    def _place(self, section: str, middle: list[str], name: str) -> Path | None:
+        if (section, name) not in options():
+            return None
+        if not sections()[section]:
+            return None if middle else (section, name)
+        if len(middle) != 1 or not middle[0].isdecimal() or not 1 <= int(middle[0]) <= LONGEST_LIST:
+            return None
+        return section, int(middle[0]) - 1, name
+
+    def _may_join(self, path: Path) -> bool:
+        """A key from the environment joins a sink that the command line names, but makes none of its own."""
+        section, index, name = path if len(path) == 3 else ("", 0, "")
+        entries = self.data.get(str(section))
+        if not isinstance(entries, list) or not isinstance(index, int) or index >= len(entries):
+            return False
+        return name not in entries[index]
+
+    def _set(self, path: Path, value: Any, origin: Origin) -> None:
+        section, name = str(path[0]), path[-1]
+        if len(path) == 2:
+            table = self.data.setdefault(section, {})
+        else:
+            entries = self.data.setdefault(section, [])
+            while isinstance(entries, list) and len(entries) <= int(path[1]):
+                entries.append({})
+            table = entries[int(path[1])] if isinstance(entries, list) else None
+        if isinstance(table, dict):  # else the file has something strange there, and is told so
+            table[name] = value
+            self.origins[path] = origin
+
+
+def command_line(section: str, name: str) -> Origin:
+    return Origin(Layer.COMMAND_LINE, COMMAND_LINE.get(f"{section}.{name}", f"{section}.{name}"))
+
+
+def from_text(path: Path, text: str) -> Any:
+    """A variable's text as the type its option has; what does not fit stays text, and validation names it."""
+    default = options()[str(path[0]), str(path[-1])].default
+    if isinstance(default, bool):
+        return WORDS.get(text.strip().lower(), text)
+    if isinstance(default, tuple):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(default, int | float):
+        try:
+            return type(default)(text)
+        except ValueError:
+            return text
+    return text

@@ -1,0 +1,120 @@
+"""From TOML, environment and command line to a Config, or to every problem at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from capture_agent.config.entries import expand
+from capture_agent.config.layers import Layers
+from capture_agent.config.options import ENVIRONMENT, options, sections
+from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where
+from capture_agent.config.sections import Config
+
+_AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+def load(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """The configuration in force. Raises ConfigError with all problems.
+
+    `overrides` holds what the command line says, in the shape of the file:
+    {"capture": {"interfaces": ["eth0"]}, "hep": [{"uri": "hep:10.0.0.1:9060"}]}
+    """
+    return load_layers(path, environ or {}, overrides or {})[0]
+
+
+def load_layers(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> tuple[Config, Layers]:
+    """`load`, and where each value came from."""
+    layers = Layers(path)
+    if path is not None:
+        layers.text = read(path)
+        layers.data = parse(path, layers.text)
+    problems = list(drop_unknown(layers))
+    layers.add_command_line(overrides)
+    layers.add_environment(environ)
+    problems += [unknown_variable(*names) for names in layers.unplaced]
+    problems += expand(layers)
+    config, found = validate(layers)
+    problems += found
+    if problems or config is None:
+        raise ConfigError(in_order(problems))
+    return config, layers
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError([f"{path}:{line}: not UTF-8 text, expected a TOML file"]) from None
+
+
+def parse(path: Path, text: str) -> dict[str, Any]:
+    import tomllib  # without a file nobody pays for it
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = _AT_LINE.search(str(error))
+        line = int(place[1]) if place else max(1, len(text.splitlines()))
+        reason = _AT_LINE.sub("", str(error)).removesuffix(" (at end of document)")
+        column = f" (column {place[2]})" if place else " (at the end of the file)"
+        raise ConfigError([f"{path}:{line}: not TOML: {reason}{column}"]) from None
+
+
+def drop_unknown(layers: Layers) -> Iterator[str]:
+    """Take out of the file's values what is no option, or no section, and say so."""
+    for section in list(layers.data):
+        value = layers.data[section]
+        if section not in sections():
+            del layers.data[section]
+            yield f"{where(layers, (section,))}: unknown section{nearest(section, sections())}"
+            continue
+        repeated = sections()[section]
+        if not isinstance(value, list if repeated else dict) or (
+            repeated and not all(isinstance(entry, dict) for entry in value)
+        ):
+            del layers.data[section]
+            expected = f"tables [[{section}]]" if repeated else f"a table [{section}]"
+            yield f"{where(layers, (section,))}: expected {expected}"
+            continue
+        for index, table in enumerate(value if repeated else [value]):
+            yield from drop_unknown_options(layers, (section, index) if repeated else (section,), table)
+
+
+def drop_unknown_options(layers: Layers, path: tuple[str | int, ...], table: dict[str, Any]) -> Iterator[str]:
+    section = str(path[0])
+    known = [name for of, name in options() if of == section]
+    for name in [name for name in table if name not in known]:
+        yield f"{where(layers, (*path, name))}: unknown option{nearest(name, known)}"
+        del table[name]
+
+
+def unknown_variable(variable: str, section: str, name: str) -> str:
+    option = options().get((section, name))
+    if option is not None:
+        return f"{variable}: no such option, expected {option.environment}{', N from 1' * option.repeated}"
+    known = [each.environment for each in options().values()]
+    return f"{variable}: no such option{nearest(f'{ENVIRONMENT}{section}__{name}'.upper(), known)}"
+
+
+def validate(layers: Layers) -> tuple[Config | None, list[str]]:
+    if not layers.data:
+        return Config(), []
+    import json  # as pydantic: not before there is something to validate
+
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        # As JSON, because strict validation takes dicts for dataclasses and lists for tuples only there.
+        return TypeAdapter(Config).validate_json(json.dumps(layers.data, default=str), strict=True), []
+    except ValidationError as error:
+        return None, of_pydantic(layers, error.errors(include_url=False))

@@ -1,0 +1,117 @@
+"""Every option, read off the dataclasses of sections.py: its type in words, default and environment name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from annotated_types import Interval
+
+from capture_agent.config.local import Parsed
+from capture_agent.config.sections import Config
+
+ENVIRONMENT = "CAPTURE_AGENT_"
+
+# An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
+SECRETS = {("hep", "auth_key"), ("sql", "url")}
+
+# The option of the command line that sets an option of the file.
+COMMAND_LINE = {
+    "capture.interfaces": "--interface",
+    "capture.filter": "--filter",
+    "capture.local": "--local",
+    "trace.mode": "--trace",
+    "hep.uri": "--hep",
+    "sip.uri": "--sip",
+    "sql.url": "--db",
+    "sql.table": "--table",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a section. `repeated`: its section is a list of tables, [[section]]."""
+
+    section: str
+    name: str
+    annotation: Any
+    default: Any = None  # None: it has none, and must be given or another option stand for it
+    repeated: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    @property
+    def secret(self) -> bool:
+        return (self.section, self.name) in SECRETS
+
+    @property
+    def environment(self) -> str:
+        number = "N__" if self.repeated else ""
+        return f"{ENVIRONMENT}{self.section.upper()}__{number}{self.name.upper()}"
+
+    @property
+    def expected(self) -> str:
+        return in_words(self.annotation)
+
+
+@cache
+def sections() -> Mapping[str, bool]:
+    """The sections' names, and whether each is a list of tables."""
+    return {name: get_origin(hint) is tuple for name, hint in get_type_hints(Config).items()}
+
+
+@cache
+def options() -> Mapping[tuple[str, str], Option]:
+    """All options, in the order of the file, by section and name."""
+    return {(option.section, option.name): option for option in every_option()}
+
+
+def every_option() -> Iterator[Option]:
+    for section, hint in get_type_hints(Config).items():
+        repeated = sections()[section]
+        kind = get_args(hint)[0] if repeated else hint
+        if section in ("hep", "sip"):
+            yield Option(section, "uri", str, repeated=True)
+        hints = get_type_hints(kind, include_extras=True)
+        for field in fields(kind):
+            yield Option(section, field.name, hints[field.name], default(field), repeated)
+            if (section, field.name) in SECRETS:
+                yield Option(section, f"{field.name}_file", str, repeated=True)
+
+
+def default(field: Field[Any]) -> Any:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return None if field.default is MISSING else field.default
+
+
+def in_words(annotation: Any) -> str:
+    """What a value of this type must be, for an error message and for the documentation."""
+    if get_origin(annotation) is Annotated:
+        kind, *constraints = get_args(annotation)
+        return constrained(kind, constraints)
+    if get_origin(annotation) is Literal:
+        return alternatives([repr(value).replace("'", '"') for value in get_args(annotation)])
+    if get_origin(annotation) is tuple:
+        return f"a list, each {in_words(get_args(annotation)[0])}"
+    if isinstance(annotation, UnionType):
+        return alternatives([in_words(kind) for kind in get_args(annotation)])
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[annotation]
+
+
+def constrained(kind: Any, constraints: list[Any]) -> str:
+    for constraint in constraints:
+        if isinstance(constraint, Parsed):
+            return constraint.expected
+        if isinstance(constraint, Interval):
+            return f"{in_words(kind)} from {constraint.ge} to {constraint.le}"
+    return f"{in_words(kind)} that is not empty"  # MinLen(1)
+
+
+def alternatives(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

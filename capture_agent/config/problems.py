@@ -1,0 +1,90 @@
+"""One line for each thing that is wrong with the configuration: where, which option, what was expected."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from capture_agent.config.layers import Layer, Layers, Path
+from capture_agent.config.options import Option, in_words, options
+from capture_agent.config.secrets import MASK, mask
+
+SHOWN = 80  # characters of a wrong value
+
+_FILE_LINE = re.compile(r".+?:(\d+): ")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. `problems`: one line each, without secrets."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def wrong(layers: Layers, path: Path, value: object, expected: str) -> str:
+    """`agent.toml:3: capture.buffer_mib: value 0, expected a whole number from 1 to 2047`"""
+    return f"{where(layers, path)}: value {shown(path, value)}, expected {expected}"
+
+
+def where(layers: Layers, path: Path) -> str:
+    origin = layers.origin(path)
+    if layers.layer(path) > Layer.FILE:
+        return origin  # a variable or an option names itself
+    name = ".".join(str(part) for part in path if isinstance(part, str))
+    return f"{origin}: {name}" if name else origin
+
+
+def shown(path: Path, value: object) -> str:
+    """A wrong value as it may be shown."""
+    section, *_, name = [part for part in path if isinstance(part, str)] or [""]
+    option = options().get((section, name))
+    if option is not None and option.secret and option.name != "url":
+        return f"'{MASK}'"
+    text = repr(mask(value)) if isinstance(value, str) else mask(str(value))
+    text = {"True": "true", "False": "false"}.get(text, text)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def expected(option: Option, path: Path) -> str:
+    """Of the option, or of one element where it is a list."""
+    return in_words(get_args(option.annotation)[0]) if isinstance(path[-1], int) else option.expected
+
+
+def in_order(problems: Iterable[str]) -> list[str]:
+    """Those of the file in the order of its lines, the others behind them."""
+
+    def line(problem: str) -> int:
+        match = _FILE_LINE.match(problem)
+        return int(match[1]) if match else sys.maxsize
+
+    return sorted(problems, key=line)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?` or nothing."""
+    from difflib import get_close_matches  # only who has made a mistake pays for it
+
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f", did you mean {match[0]!r}?" if match else ""
+
+
+def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The problems that validation has found, one for each option."""
+    found: dict[str, None] = {}
+    for error in errors:
+        path: Path = tuple(error["loc"])
+        names = [str(part) for part in path if isinstance(part, str)]
+        option = options().get((names[0], names[-1]))
+        if option is None or error["type"] == "missing":
+            # Said by a target as a whole: __post_init__ compares its options with one another.
+            reason = error.get("ctx", {}).get("error", error["msg"])
+            found[f"{where(layers, path)}: {reason}"] = None
+        elif error["type"] == "value_error":
+            reason = f"{expected(option, path)} ({error['ctx']['error']})"
+            found[wrong(layers, path, error["input"], reason)] = None
+        else:
+            found[wrong(layers, path, error["input"], expected(option, path))] = None
+    return list(found)

@@ -1,0 +1,57 @@
+"""What can be configured: a dataclass for each section of the file. docs/configuration.md explains it."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Interval, MinLen
+
+from capture_agent.config.local import AUTO, Local
+from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Where packets come from."""
+
+    interfaces: tuple[Annotated[str, MinLen(1)], ...] = ()
+    filter: str = ""  # BPF, as tcpdump takes it
+    snapshot_length: Annotated[int, Interval(ge=68, le=262144)] = 65535  # bytes of a packet
+    promiscuous: bool = True
+    buffer_mib: Annotated[int, Interval(ge=1, le=2047)] = 16  # the kernel's, for each interface
+    local: tuple[Local, ...] = (AUTO,)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is traced."""
+
+    on: bool = True
+    mode: Literal["message"] = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The queue before each sink."""
+
+    messages: Annotated[int, Interval(ge=1, le=100_000_000)] = 100_000
+    drain_seconds: Annotated[float, Interval(ge=0, le=3600)] = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the agent says about itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it. Config() holds the documented defaults."""
+
+    capture: Capture = field(default_factory=Capture)
+    trace: Trace = field(default_factory=Trace)
+    hep: tuple[HepTarget, ...] = ()
+    sip: tuple[SipTarget, ...] = ()
+    sql: tuple[SqlTarget, ...] = ()
+    queue: Queue = field(default_factory=Queue)
+    log: Log = field(default_factory=Log)

@@ -1,0 +1,59 @@
+"""The configuration in force as TOML that loads again, with secrets masked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+from capture_agent.config.layers import Layer, Layers, Path
+from capture_agent.config.options import options, sections
+from capture_agent.config.secrets import MASK, mask
+from capture_agent.config.sections import Config
+
+
+def show(config: Config, layers: Layers) -> Iterator[str]:
+    """Lines of TOML. A comment tells where a value came from, if it is no default."""
+    first = True
+    for section, repeated in sections().items():
+        value = getattr(config, section)
+        for index, table in enumerate(value if repeated else [value]):
+            if not first:
+                yield ""
+            first = False
+            yield f"[[{section}]]" if repeated else f"[{section}]"
+            path: Path = (section, index) if repeated else (section,)
+            yield from show_table(layers, path, table)
+
+
+def show_table(layers: Layers, path: Path, table: Any) -> Iterator[str]:
+    for field in fields(table):
+        value = getattr(table, field.name)
+        line = f"{field.name} = {as_toml(shown(str(path[0]), field.name, value))}"
+        at = (*path, field.name)
+        given = at in layers.aliases or is_given(layers, at)
+        yield f"{line}  # {layers.origin(at)}" if given and layers.layer(at) > Layer.DEFAULT else line
+
+
+def is_given(layers: Layers, path: Path) -> bool:
+    value: Any = layers.data
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def shown(section: str, name: str, value: Any) -> Any:
+    if not options()[section, name].secret or not value:
+        return value
+    return mask(value) if name == "url" else MASK
+
+
+def as_toml(value: Any) -> str:
+    import tomlkit  # only `config show` writes TOML
+
+    if isinstance(value, tuple):
+        return f"[{', '.join(as_toml(str(part)) for part in value)}]"
+    return str(tomlkit.item(value).as_string())

@@ -1,0 +1,67 @@
+"""Where traced messages go: one frozen record per kind of sink, as the configuration or a URI names it."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Interval, MinLen
+
+HepTransport = Literal["udp", "tcp", "tls"]
+HepVersion = Literal[1, 2, 3]
+SipTransport = Literal["udp", "tcp"]
+
+Port = Annotated[int, Interval(ge=1, le=65535)]
+Host = Annotated[str, MinLen(1)]
+
+HEP_PORT = 9060
+SIP_PORT = 5060
+
+
+@dataclass(frozen=True, slots=True)
+class HepTarget:
+    """A HEP collector (Homer, heplify-server, Kamailio's sipcapture)."""
+
+    host: Host  # a name or an address; an IPv6 address without brackets
+    port: Port = HEP_PORT
+    transport: HepTransport = "udp"
+    version: HepVersion = 3
+    capture_id: Annotated[int, Interval(ge=0, le=0xFFFFFFFF)] = 2001  # siptrace hep_capture_id's range
+    auth_key: str = field(default="", repr=False)  # HEP3 only; a secret: never logged
+    node_name: str = ""  # HEP3 chunk 0x0013; empty: not sent
+    tls_ca: str = ""  # file of certificates to trust; empty: the system's
+    tls_verify: bool = True
+
+    def __post_init__(self) -> None:
+        if self.version < 3 and self.transport != "udp":
+            # Without a length field the receiver cannot find where a packet ends.
+            raise ValueError(f"HEP {self.version} has no length field: over udp only, not {self.transport}")
+
+    def __str__(self) -> str:
+        return f"{scheme('hep', self.transport)}:{endpoint(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SipTarget:
+    """A server that gets every traced message once more, byte for byte."""
+
+    host: Host
+    port: Port = SIP_PORT
+    transport: SipTransport = "udp"
+
+    def __str__(self) -> str:
+        return f"{scheme('sip', self.transport)}:{endpoint(self.host, self.port)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlTarget:
+    """A table with the layout of Kamailio's sip_trace."""
+
+    url: str = field(repr=False)  # of SQLAlchemy; may hold a password: sinks.sql prints it without
+    table: str = "sip_trace"
+
+
+def scheme(kind: str, transport: str) -> str:
+    return kind if transport == "udp" else f"{kind}+{transport}"
+
+
+def endpoint(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

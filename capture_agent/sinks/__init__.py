@@ -1,0 +1,52 @@
+"""Where traced messages go. A stage of its own for each of them: a thread behind a bounded queue.
+
+    sink.py            Sink, what every sink is; SinkError, the one line when it fails
+    outbox.py          the queue and the thread in front of a sink; its books
+    hep.py             HEP 1, 2, 3 to a collector          hep_batch.py   messages into the encoder (hot)
+    sip_duplicate.py   the messages as they were to another SIP server
+    packets.py         what these two share: pack, then send
+    udp.py  tcp.py     datagrams; one connection, TLS too  udp_batch.py   the loop of system calls (hot)
+    sql.py             rows into sip_trace                 rows.py        a message as a row
+    sip_trace.py       the table's definition              schema.py      making it
+    database.py        reaching a database, and its errors in one line
+    stored_calls.py    reading the table
+
+A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from capture_agent.config import Config
+from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+from capture_agent.sinks.sink import Sink
+
+
+# Each imports what it needs when it is used: SQLAlchemy alone takes longer to load than all the rest.
+def hep(target: HepTarget) -> Sink:
+    from capture_agent.sinks.hep import HepSink
+
+    return HepSink(target)
+
+
+def sip(target: SipTarget) -> Sink:
+    from capture_agent.sinks.sip_duplicate import SipDuplicateSink
+
+    return SipDuplicateSink(target)
+
+
+def sql(target: SqlTarget) -> Sink:
+    from capture_agent.sinks.sql import SqlSink
+
+    return SqlSink(target)
+
+
+# By the section of the configuration.
+SINKS: dict[str, Callable[[Any], Sink]] = {"hep": hep, "sip": sip, "sql": sql}
+
+
+def make_sinks(config: Config) -> list[Sink]:
+    """One for each target, in the order of SINKS. Raises SinkError: a certificate file or database URL is wrong."""
+    return [make(target) for section, make in SINKS.items() for target in getattr(config, section)]

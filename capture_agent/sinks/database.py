@@ -1,0 +1,143 @@
+"""Reaching a database by its URL, and saying in one line what went wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from capture_agent.sinks.sink import SinkError
+from capture_agent.sinks.sip_trace import INSERTED, TABLE_VERSION, version_table
+
+# What people write: the driver we come with, and the extra that installs it.
+DRIVERS = {
+    "sqlite": ("sqlite", ""),
+    "postgresql": ("postgresql+psycopg", "postgresql"),
+    "postgres": ("postgresql+psycopg", "postgresql"),
+    "mysql": ("mysql+pymysql", "mysql"),
+    "mariadb": ("mariadb+pymysql", "mysql"),
+}
+EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE or mysql://..."
+BUSY_SECONDS = 10
+CONNECT_SECONDS = 5
+
+
+def parse_url(url: str) -> URL:
+    """Raises SinkError; what the URL says is not repeated, for it may hold a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise SinkError(f"database URL: not one, {EXPECTED}") from error
+    kind, plus, _ = parsed.drivername.partition("+")
+    if kind not in DRIVERS:
+        raise SinkError(f"database URL: {kind}: unknown, {EXPECTED}")
+    return parsed if plus else parsed.set(drivername=DRIVERS[kind][0])
+
+
+def shown(url: URL) -> str:
+    """For people and logs: without password, options and driver."""
+    kind = url.drivername.partition("+")[0]
+    return url.set(drivername=kind, query={}, password="***" if url.password else None).render_as_string(False)
+
+
+def connect_arguments(url: URL) -> dict[str, object]:
+    if url.drivername.startswith("sqlite"):
+        # One thread at a time, but not always the one that opened it.
+        return {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    return {"connect_timeout": CONNECT_SECONDS}
+
+
+def make_engine(url: URL) -> Engine:
+    """Raises SinkError: the driver is not there."""
+    try:
+        engine = create_engine(url, connect_args=connect_arguments(url), pool_pre_ping=False)
+    except (ImportError, NoSuchModuleError) as error:
+        extra = DRIVERS[url.drivername.partition("+")[0]][1]
+        hint = f": pip install 'capture-agent[{extra}]'" if extra else ""
+        raise SinkError(f"{shown(url)}: the driver {url.drivername} is not installed{hint}") from error
+    except ArgumentError as error:
+        raise SinkError(f"{shown(url)}: not a database URL, {EXPECTED}") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", prepare_sqlite)
+    return engine
+
+
+def prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    """Readers do not stop the writer, and a crash costs at most the last transactions, never the file."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def connect(url: URL) -> Connection:
+    """Raises SinkError. A SQLite file that is not there is not made."""
+    if url.drivername.startswith("sqlite") and url.database not in (None, "", ":memory:"):
+        path = Path(str(url.database))
+        if not path.is_file():
+            raise SinkError(f"{shown(url)}: no such file{creation_hint(url)}")
+    return open_connection(url)
+
+
+def open_connection(url: URL) -> Connection:
+    try:
+        return make_engine(url).connect()
+    except SQLAlchemyError as error:
+        raise explained(url, error) from error
+
+
+def explained(url: URL, error: Exception) -> SinkError:
+    return SinkError(f"{shown(url)}: {explain(error)}")
+
+
+def explain(error: Exception) -> str:
+    """The driver's own words, first line only: SQLAlchemy adds the statement's values, PostgreSQL the row."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    words = cause.args[1] if cause and len(cause.args) == 2 else cause  # MySQL: (number, words)
+    line = next((line for line in str(words).splitlines() if line.strip()), type(cause).__name__)
+    line = line.rpartition("FATAL:")[2].strip()
+    return KNOWN.get(line, line)
+
+
+KNOWN = {
+    "unable to open database file": "the file cannot be opened or made",
+    "attempt to write a readonly database": "the file cannot be written",
+    "file is not a database": "the file is no SQLite database",
+}
+
+
+def creation_hint(url: URL, table: str = "sip_trace") -> str:
+    option = "" if table == "sip_trace" else f" --table {table}"
+    return f": run `capture-agent db create --db {shown(url)}{option}`"
+
+
+def check_table(connection: Connection, url: URL, table: str) -> None:
+    """Is it there, with our columns and version? Raises SinkError."""
+    try:
+        inspector = inspect(connection)
+        if not inspector.has_table(table):
+            raise SinkError(f"table {table} does not exist in {shown(url)}{creation_hint(url, table)}")
+        check_columns(connection, url, table)
+        version = stored_version(connection, table)
+    except SQLAlchemyError as error:
+        raise explained(url, error) from error
+    if version is None:
+        raise SinkError(f"{shown(url)}: no version is noted for table {table}{creation_hint(url, table)}")
+    if version != TABLE_VERSION:
+        raise SinkError(f"{shown(url)}: table {table} has version {version}, expected {TABLE_VERSION}")
+
+
+def check_columns(connection: Connection, url: URL, table: str) -> None:
+    there = {column["name"] for column in inspect(connection).get_columns(table)}
+    missing = [name for name in INSERTED if name not in there]
+    if missing:
+        raise SinkError(f"{shown(url)}: table {table} lacks the columns {', '.join(missing)}")
+
+
+def stored_version(connection: Connection, table: str) -> int | None:
+    """What the version table says; None when it says nothing or is not there."""
+    if not inspect(connection).has_table("version"):
+        return None
+    versions = version_table()
+    return connection.scalar(select(versions.c.table_version).where(versions.c.table_name == table))
+

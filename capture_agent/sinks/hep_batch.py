@@ -1,0 +1,45 @@
+"""Traced messages into an encoder's buffer. Hot: compiled with hep_batch.pxd, or plain Python."""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.records import Datagram, TracedMessage
+from capture_agent.sip.message import SipMessage
+from hep.batch import Encoder
+
+# Chunk 0x0002 by transport. siptrace has 22 for all that is encrypted or a WebSocket (SPEC 3.1).
+PROTOCOLS = {"udp": 17, "tcp": 6, "sctp": 132, "tls": 22, "ws": 22, "wss": 22}
+
+
+def fill(
+    encoder: Encoder, batch: list[TracedMessage], first: cython.Py_ssize_t, enough: cython.Py_ssize_t
+) -> tuple[int, bool]:
+    """Add the packets of batch[first:] until the buffer has `enough` bytes or a message is too long for HEP.
+
+    Returns the number of the first message that is not in it, and whether that one is too long.
+    """
+    protocols: dict[str, int] = PROTOCOLS
+    at: cython.Py_ssize_t = first
+    count: cython.Py_ssize_t = len(batch)
+    traced: TracedMessage
+    datagram: Datagram
+    sip: SipMessage
+    while at < count and encoder.used < enough:
+        traced = batch[at]
+        datagram = traced.message.datagram
+        sip = traced.message.sip
+        if not encoder.add(
+            datagram.data,
+            datagram.address_at,
+            datagram.address_size,
+            datagram.source_port,
+            datagram.destination_port,
+            protocols.get(datagram.transport, 17),
+            datagram.time_ns,
+            sip.start,
+            sip.end,
+        ):
+            return at, True
+        at += 1
+    return at, False

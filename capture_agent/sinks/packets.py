@@ -1,0 +1,84 @@
+"""Sinks that send each message as one packet: packed into one buffer, sent as datagrams or on one connection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from capture_agent.records import TracedMessage
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the packets, from the first on."""
+
+    sent: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+
+class Sender(Protocol):
+    """Counts in the tally it was made with, in the order of the packets. Its methods raise as those of a Sink."""
+
+    def open(self) -> None: ...
+
+    def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    buffer: bytes | memoryview
+    ends: Sequence[int]
+    next: int  # number of the first message of the batch that is not in it
+    too_long: bool = False  # and that is because it does not fit into a packet
+
+
+class Packer(Protocol):
+    def __call__(self, batch: list[TracedMessage], first: int) -> Packed: ...
+
+
+class PacketSink:
+    """A sink made of a packer and a sender."""
+
+    def __init__(self, name: str, pack: Packer, sender: Sender, tally: Tally) -> None:
+        self.name = name
+        self._pack = pack
+        self._sender = sender
+        self._tally = tally
+
+    @property
+    def sent(self) -> int:
+        return self._tally.sent
+
+    @property
+    def rejected(self) -> Counter[str]:
+        return self._tally.rejected
+
+    @property
+    def lost(self) -> Counter[str]:
+        return self._tally.lost
+
+    def open(self) -> None:
+        self._sender.open()
+
+    def send(self, batch: Sequence[TracedMessage]) -> None:
+        messages = batch if isinstance(batch, list) else list(batch)
+        at = 0
+        while at < len(messages):
+            packed = self._pack(messages, at)
+            if packed.ends:
+                self._sender.send(packed.buffer, packed.ends)
+            at = packed.next
+            if packed.too_long:
+                self._tally.rejected["oversize"] += 1
+                at += 1
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        self._sender.close()

@@ -1,0 +1,188 @@
+"""Into the sip_trace table of a SQLite, PostgreSQL, MySQL or MariaDB database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from capture_agent.config.targets import SqlTarget
+from capture_agent.records import TracedMessage
+from capture_agent.sinks.database import check_table, connect, explained, parse_url, shown
+from capture_agent.sinks.rows import (
+    Row,
+    RowMaker,
+    as_hex,
+    as_it_is,
+    as_text_or_hex,
+    julian_day,
+    local_time,
+    text_in_ascii,
+    text_without_nul,
+)
+from capture_agent.sinks.sip_trace import INSERTED, checked_name
+from capture_agent.sip.headers import text as header_text
+
+AT_ONCE = 2000  # rows of one transaction
+
+Insert = Callable[[Connection, str, list[Row]], None]
+
+
+class SqlSink:
+    """One row per message.
+
+    rejected   headers: From, To, Call-ID or CSeq are not what siptrace could store; start_line: a response without
+               a status; refused: the database did not take this row
+    cut        values that were longer than their column, by column: PostgreSQL and MySQL have no room for them
+    """
+
+    def __init__(self, target: SqlTarget) -> None:
+        self._url = parse_url(target.url)
+        self._table = checked_name(target.table)
+        self.name = shown(self._url)
+        self.sent = 0
+        self.rejected: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.cut: Counter[str] = Counter()
+        self._connection: Connection | None = None
+        self._rows: RowMaker
+        self._insert: Insert
+        self._statement = ""
+
+    def open(self) -> None:
+        self._opened()
+
+    def _opened(self) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        connection = connect(self._url)
+        try:
+            check_table(connection, self._url, self._table)
+            self._prepare(connection)
+            connection.rollback()
+        except SQLAlchemyError as error:
+            connection.close()
+            raise explained(self._url, error) from error
+        except Exception:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _prepare(self, connection: Connection) -> None:
+        dialect = connection.dialect
+        self._rows = ROW_MAKERS[dialect.name](connection, self._table)
+        self._rows.cut = self.cut
+        self._insert = INSERTS.get(dialect.name, insert_rows)
+        quote = dialect.identifier_preparer.quote
+        columns = ", ".join(map(quote, INSERTED))
+        # Values are always bound; the names come from our own table and from checked_name.
+        mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        marks = ", ".join([mark] * len(INSERTED))
+        self._statement = f"{quote(self._table)} ({columns})"
+        if self._insert is insert_rows:
+            self._statement = f"INSERT INTO {self._statement} VALUES ({marks})"
+
+    def send(self, batch: Sequence[TracedMessage]) -> None:
+        for at in range(0, len(batch), AT_ONCE):
+            self._store(batch[at : at + AT_ONCE])
+
+    def _store(self, batch: Sequence[TracedMessage]) -> None:
+        connection = self._opened()
+        made = [self._rows.row(traced) for traced in batch]
+        rows = [row for row in made if not isinstance(row, str)]
+        try:
+            if rows:
+                self._insert(connection, self._statement, rows)
+                connection.commit()
+        except (DataError, IntegrityError, UnicodeError):
+            connection.rollback()
+            self._store_parts(batch)
+            return
+        except SQLAlchemyError as error:
+            self.close()
+            raise explained(self._url, error) from error
+        self.sent += len(rows)
+        if len(rows) < len(batch):
+            self.rejected.update(reason for reason in made if isinstance(reason, str))
+
+    def _store_parts(self, batch: Sequence[TracedMessage]) -> None:
+        """One row that the database refuses must not cost its neighbours."""
+        if len(batch) == 1:
+            self.rejected["refused"] += 1
+            return
+        middle = len(batch) // 2
+        self._store(batch[:middle])
+        self._store(batch[middle:])
+
+    def flush(self) -> None:
+        """Every batch has been committed."""
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.close()
+        except SQLAlchemyError:
+            connection.invalidate()
+        connection.engine.dispose()
+
+
+def insert_rows(connection: Connection, statement: str, rows: list[Row]) -> None:
+    connection.exec_driver_sql(statement, rows)
+
+
+def copy_rows(connection: Connection, into: str, rows: list[Row]) -> None:
+    """PostgreSQL's COPY takes twice as many rows a second as INSERT does."""
+    cursor: Any = connection.connection.cursor()
+    try:
+        with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(into, None, error, connection.dialect.loaded_dbapi.Error) from error
+    finally:
+        cursor.close()
+
+
+def sqlite_rows(connection: Connection, table: str) -> RowMaker:
+    return RowMaker(as_it_is, julian_day, header_text, limited=False)
+
+
+def postgresql_rows(connection: Connection, table: str) -> RowMaker:
+    return RowMaker(as_hex, local_time, text_without_nul, limited=True)
+
+
+def mysql_rows(connection: Connection, table: str) -> RowMaker:
+    """Our own table takes every byte; one that was made otherwise may have another character set."""
+    charsets: dict[str, str] = dict(
+        connection.execute(
+            text(
+                "SELECT column_name, character_set_name FROM information_schema.columns"
+                " WHERE table_schema = DATABASE() AND table_name = :table AND column_name IN ('msg', 'callid')"
+            ),
+            {"table": table},
+        ).tuples().all()
+    )
+    message = charsets.get("msg")
+    every_byte = message in (None, "latin1", "binary")
+    return RowMaker(
+        as_it_is if every_byte else as_text_or_hex(str(message)),
+        local_time,
+        text_without_nul if charsets.get("callid") == "utf8mb4" else text_in_ascii,
+        limited=True,
+    )
+
+
+ROW_MAKERS: dict[str, Callable[[Connection, str], RowMaker]] = {
+    "sqlite": sqlite_rows,
+    "postgresql": postgresql_rows,
+    "mysql": mysql_rows,
+    "mariadb": mysql_rows,
+}
+
+INSERTS: dict[str, Insert] = {"postgresql": copy_rows}

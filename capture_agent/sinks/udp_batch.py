@@ -1,0 +1,82 @@
+"""Many datagrams from one buffer. Hot: compiled with udp_batch.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from errno import EINTR
+from socket import socket
+
+import cython
+
+MAX_DATAGRAM = cython.declare(cython.Py_ssize_t, 65535)
+_EINTR = cython.declare(cython.int, EINTR)
+
+
+def send_datagrams(
+    connection: socket, buffer: bytes | bytearray | memoryview, ends: Sequence[int], first: int = 0
+) -> tuple[int, int]:
+    """Send the datagrams from number `first` on, each up to its end, on a connected socket.
+
+    Returns the number of the first one that did not go out - len(ends) when all did - and the errno that stopped
+    it, 0 for none. Nothing is sent twice and nothing is skipped: what to do about an error is the caller's.
+    Raises ValueError when the ends do not rise or lie outside of the buffer.
+    """
+    if not cython.compiled:
+        return send_plain(connection, memoryview(buffer), ends, first)
+    bounds: array[int] = ends if isinstance(ends, array) and ends.typecode == "q" else array("q", ends)
+    check_ends(bounds, len(buffer), first)
+    if first >= len(bounds):
+        return len(bounds), 0
+    return send_compiled(connection.fileno(), buffer, bounds, first)
+
+
+@cython.cfunc
+def check_ends(ends: array[int], size: cython.Py_ssize_t, first: cython.Py_ssize_t) -> None:
+    last: cython.longlong = 0
+    end: cython.longlong
+    if first < 0:
+        raise ValueError(f"first: {first}, expected 0 or more")
+    for end in ends:
+        if not last <= end <= size:
+            raise ValueError(f"a datagram from {last} to {end} in a buffer of {size} bytes")
+        last = end
+
+
+@cython.cfunc
+def send_compiled(
+    descriptor: cython.int,
+    buffer: cython.const[cython.uchar][:],  # type: ignore[valid-type]
+    ends: cython.const[cython.longlong][:],  # type: ignore[valid-type]
+    first: cython.Py_ssize_t,
+) -> tuple[int, int]:
+    """The loop of system calls, all of them without the GIL: a busy capture thread would be handed it 5 ms later."""
+    count: cython.Py_ssize_t = ends.shape[0]
+    at: cython.Py_ssize_t = first
+    start: cython.Py_ssize_t = ends[first - 1] if first > 0 else 0
+    size: cython.Py_ssize_t
+    problem: cython.int = 0
+    with cython.nogil:
+        while at < count:
+            size = ends[at] - start
+            if send(descriptor, cython.address(buffer[0]) + start, size, 0) < 0:  # type: ignore[name-defined,attr-defined]  # noqa: F821
+                problem = errno  # type: ignore[name-defined]  # noqa: F821
+                if problem == _EINTR:
+                    problem = 0
+                    continue
+                break
+            start += size
+            at += 1
+    return at, problem
+
+
+def send_plain(connection: socket, view: memoryview, ends: Sequence[int], first: int) -> tuple[int, int]:
+    check_ends(array("q", ends), len(view), first)
+    start = ends[first - 1] if first else 0
+    for at in range(first, len(ends)):
+        try:
+            connection.send(view[start : ends[at]])
+        except OSError as error:
+            return at, error.errno or 0
+        start = ends[at]
+    return max(first, len(ends)), 0

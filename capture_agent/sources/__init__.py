@@ -1,0 +1,11 @@
+"""Where frames come from: each source yields batches of Frames, and says what was lost before it.
+
+source        what every source is (a Protocol), and the one error
+capture_file  CaptureFile: pcap and pcapng, by path or from standard input
+  reading     the bytes of a file, pipe or gzip
+  pcap        the file header of pcap
+  pcapng      the blocks of pcapng that are no packets
+containers    hot: walks over packet records and indexes them; also for live batches
+live          LiveInterface: an interface of this host, by libpcap
+interfaces    which interfaces and addresses this host has
+"""

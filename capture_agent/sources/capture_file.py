@@ -1,0 +1,116 @@
+"""Frames from a capture file: pcap or pcapng, plain or gzip, by path or from standard input.
+
+One reader of our own for all files. A damaged one gives every frame before the damage, then says where it is.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from capture_agent.records import FRAME_ROW, Frames
+from capture_agent.sources.containers import Stop
+from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
+from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, PcapngFormat
+from capture_agent.sources.reading import STANDARD_INPUT, open_file, open_stream, reason
+from capture_agent.sources.source import SourceError
+
+BATCH = 1024  # frames at most
+BLANK_INDEX = array("q", bytes(8 * FRAME_ROW * BATCH))
+
+
+class CaptureFile:
+    """A Source. Opening it raises SourceError where the file is missing or no capture."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.name = str(path)
+        self._label = "standard input" if self.name == STANDARD_INPUT else self.name
+        self._file = open_file(path, self._label)
+        self._data = b""  # what has been read and not walked over
+        self._offset = 0  # of its first byte
+        try:
+            self._stream, self._byte = open_stream(self._file)
+            self._format = self._recognise()
+        except OSError as error:
+            self.close()
+            raise SourceError(f"{self._label}: {reason(error)}", usage=True) from None
+        except SourceError:
+            self.close()
+            raise
+
+    def batches(self) -> Iterator[Frames]:
+        if self._format is None:
+            have = len(self._data)
+            raise self._broken(f"the file ends inside its header, {have} of {HEADER_SIZE} bytes are there")
+        walker, interfaces = self._format.walker, self._format.interfaces
+        number = 1
+        at = self._format.start
+        index = BLANK_INDEX[:]
+        while True:
+            count = walker.walk(self._data, at, index, BATCH)
+            at = walker.at
+            if count:
+                yield Frames(self._data, index, count, interfaces, number)
+                number += count
+                index = BLANK_INDEX[:]
+            if walker.stopped is Stop.BLOCK:
+                if wrong := self._format.read_block(self._data[at : at + walker.value]):
+                    raise self._broken(wrong, at)
+                at += walker.value
+            elif walker.stopped is Stop.MORE:
+                if not self._fill(at, walker.value):
+                    break
+                at = 0
+            elif walker.stopped is not Stop.FULL:
+                raise self._broken(self._format.damage(), at)
+        if self._stream.problem:
+            raise self._broken(self._stream.problem, len(self._data))
+        if self._data:
+            raise self._broken(self._format.cut(len(self._data)))
+
+    def dropped(self) -> Mapping[str, int]:
+        """What the interface statistics of a pcapng file say; nothing for pcap."""
+        return self._format.dropped if self._format else {}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> CaptureFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _recognise(self) -> PcapFormat | PcapngFormat | None:
+        """The format by its first bytes; None where they are too few."""
+        whole = self._fill(0, HEADER_SIZE)
+        head = self._data[:HEADER_SIZE]
+        if self._stream.problem and not whole:
+            raise self._broken(self._stream.problem, len(head))
+        if not head:
+            raise SourceError(f"{self._label}: the file is empty", usage=True)
+        if head[:4] in VARIANTS:
+            return PcapFormat(head, self._label) if whole else None
+        if head[:4] == SECTION_HEADER and (head[8:12] in BYTE_ORDER_MAGICS or len(head) < 12):
+            return PcapngFormat() if whole else None
+        raise SourceError(
+            f"{self._label}: not a capture file: it begins with {head[:4].hex(' ')}, expected pcap or pcapng",
+            usage=True,
+        )
+
+    def _fill(self, at: int, wanted: int) -> bool:
+        """Drop what lies before `at` and read on until `wanted` bytes are there; False if they end before."""
+        self._data = self._data[at:]
+        self._offset += at
+        try:
+            self._data = self._stream.read(self._data, wanted)
+        except OSError as error:
+            raise self._broken(reason(error)) from None
+        return len(self._data) >= wanted
+
+    def _broken(self, what: str, at: int = 0) -> SourceError:
+        return SourceError(f"{self._label}: {what} ({self._byte.format(self._offset + at)})")

@@ -1,0 +1,394 @@
+"""Walks over the records of a piece of a capture. Hot: compiled with containers.pxd, or plain Python.
+
+A walker is given a buffer and writes one row of Frames.index for each whole frame in it. It says in `stopped`
+why it stopped, in `at` at which record, in `value` how many bytes that record needs or which number is wrong.
+pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from enum import Enum
+from struct import Struct
+
+import cython
+
+from capture_agent.records import (
+    FRAME_INTERFACE,
+    FRAME_LENGTH,
+    FRAME_ROW,
+    FRAME_START,
+    FRAME_TIME_NS,
+    FRAME_WIRE_LENGTH,
+)
+from capture_agent.sources.source import MAXIMUM_SNAPSHOT
+
+ROW = cython.declare(cython.int, FRAME_ROW)
+START = cython.declare(cython.int, FRAME_START)
+LENGTH = cython.declare(cython.int, FRAME_LENGTH)
+WIRE_LENGTH = cython.declare(cython.int, FRAME_WIRE_LENGTH)
+TIME_NS = cython.declare(cython.int, FRAME_TIME_NS)
+INTERFACE = cython.declare(cython.int, FRAME_INTERFACE)
+
+LONGEST_FRAME = cython.declare(cython.longlong, MAXIMUM_SNAPSHOT)
+LONGEST_BLOCK = cython.declare(cython.longlong, 16 * 1024 * 1024)  # as libpcap and Wireshark have it
+SMALLEST_BLOCK = cython.declare(cython.longlong, 12)
+
+SECTION_HEADER = cython.declare(cython.longlong, 0x0A0D0D0A)  # reads the same in both byte orders
+INTERFACE_DESCRIPTION = cython.declare(cython.longlong, 1)
+OBSOLETE_PACKET = cython.declare(cython.longlong, 2)
+SIMPLE_PACKET = cython.declare(cython.longlong, 3)
+STATISTICS = cython.declare(cython.longlong, 5)
+ENHANCED_PACKET = cython.declare(cython.longlong, 6)
+PACKET_HEADER = cython.declare(cython.longlong, 28)
+SIMPLE_HEADER = cython.declare(cython.longlong, 12)
+BYTE_ORDER = cython.declare(cython.longlong, 0x1A2B3C4D)
+BYTE_ORDER_SWAPPED = cython.declare(cython.longlong, 0x4D3C2B1A)
+
+# A row of PcapngWalker.clocks, one for each interface of the section:
+# its number in Frames.interfaces · the snap length, 0 for none · a tick is 2^-shift s, or with shift -1
+# multiply / divide ns · ns to add
+CLOCK_ROW = 6
+INTERFACE_NUMBER, SNAPSHOT, SHIFT, MULTIPLY, DIVIDE, OFFSET = range(CLOCK_ROW)
+CLOCK = cython.declare(cython.int, CLOCK_ROW)
+
+SECOND = cython.declare(cython.ulonglong, 1_000_000_000)
+LOW = cython.declare(cython.ulonglong, 0xFFFFFFFF)
+# Seconds of 32 bits are what pcap and HEP can say. A later time stamp is wrong, but its packet may be right.
+LATEST_SECOND = cython.declare(cython.ulonglong, 0xFFFFFFFF)
+LATEST = cython.declare(cython.longlong, 4_294_967_295_999_999_999)
+LATEST_TICKS = cython.declare(cython.ulonglong, 4_294_967_295_999_999_999)
+
+NATIVE_BIG = cython.declare(cython.bint, sys.byteorder == "big")
+LIVE_RECORD = Struct("=IIII")
+LIVE_RECORD_SIZE = cython.declare(cython.Py_ssize_t, 16)
+
+
+class Stop(Enum):
+    """Why a walk has stopped."""
+
+    MORE = "the record is not whole"
+    FULL = "the index is full"
+    BLOCK = "a block that is no packet"
+    CAPTURED = "a packet record claims {value} captured bytes, more than 262144"
+    BLOCK_LENGTH = "a block claims a length of {value} bytes: not a multiple of 4, or too small for its kind"
+    BLOCK_TOO_LONG = "a block claims a length of {value} bytes, more than 16 MiB"
+    BLOCK_ENDS = "the two lengths of a block differ, {value} bytes by the one at its end"
+    BLOCK_CAPTURED = "a packet block claims {value} captured bytes, more than it holds"
+    MAGIC = "a section header has the byte-order magic {value:#010x}, not 0x1a2b3c4d"
+    UNKNOWN_INTERFACE = "a packet of interface {value}, which the section has not described before"
+
+
+@cython.cfunc
+@cython.inline
+def u32(data: bytes, at: cython.Py_ssize_t, big_endian: cython.bint) -> cython.longlong:
+    """For the compiled build alone: the plain one unpacks a record in one go."""
+    a: cython.uint = data[at]
+    b: cython.uint = data[at + 1]
+    c: cython.uint = data[at + 2]
+    d: cython.uint = data[at + 3]
+    if big_endian:
+        return a << 24 | b << 16 | c << 8 | d
+    return d << 24 | c << 16 | b << 8 | a
+
+
+@cython.cfunc
+@cython.inline
+def ticks_to_ns(
+    ticks: cython.ulonglong,
+    shift: cython.longlong,
+    multiply: cython.ulonglong,
+    divide: cython.ulonglong,
+    offset: cython.longlong,
+) -> cython.longlong:
+    """Exact, in 64 bits, for every resolution of if_tsresol; clamped to what 32 bits of seconds can say."""
+    seconds: cython.ulonglong
+    fraction: cython.ulonglong
+    time_ns: cython.longlong
+    if shift < 0:
+        ticks = ticks // divide
+        time_ns = LATEST if ticks > LATEST_TICKS // multiply else ticks * multiply
+    else:
+        seconds = ticks >> shift
+        fraction = ticks - (seconds << shift)
+        if shift < 32:
+            fraction = fraction * SECOND >> shift
+        else:
+            fraction = ((fraction >> 32) * SECOND + ((fraction & LOW) * SECOND >> 32)) >> (shift - 32)
+        time_ns = LATEST if seconds > LATEST_SECOND else seconds * SECOND + fraction
+    time_ns += offset
+    if time_ns < 0:
+        return 0
+    return time_ns if time_ns < LATEST else LATEST
+
+
+@cython.final
+@cython.cclass
+class PcapWalker:
+    """Over the packet records of one pcap file."""
+
+    __slots__ = (
+        "_header",
+        "_header_size",
+        "_lengths_mixed",
+        "_lengths_swapped",
+        "_unit",
+        "at",
+        "big_endian",
+        "stopped",
+        "value",
+    )
+
+    def __init__(self, big_endian: bool, unit_ns: int, header_size: int, minor_version: int) -> None:
+        self.big_endian = big_endian
+        self._unit = unit_ns
+        self._header_size = header_size
+        # Version 2.3 exchanged the two lengths, but not every writer of it (libpcap, sf-pcap.c).
+        self._lengths_swapped = minor_version < 3
+        self._lengths_mixed = minor_version == 3
+        self._header = Struct((">" if big_endian else "<") + "IIII")
+        self.stopped = Stop.MORE
+        self.at = 0
+        self.value = 0
+
+    def walk(
+        self, data: bytes, at: cython.Py_ssize_t, index: array[int], limit: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """Index up to `limit` frames from data[at] on; returns how many there were."""
+        rows = index  # typed in the .pxd
+        end: cython.Py_ssize_t = len(data)
+        header_size: cython.Py_ssize_t = self._header_size
+        big_endian: cython.bint = self.big_endian
+        seconds: cython.longlong
+        fraction: cython.longlong
+        captured: cython.longlong
+        wire: cython.longlong
+        time_ns: cython.longlong
+        row: cython.Py_ssize_t
+        count: cython.Py_ssize_t = 0
+        while count < limit:
+            if end - at < header_size:
+                return self._stop(Stop.MORE, at, header_size, count)
+            if cython.compiled:
+                seconds = u32(data, at, big_endian)
+                fraction = u32(data, at + 4, big_endian)
+                captured = u32(data, at + 8, big_endian)
+                wire = u32(data, at + 12, big_endian)
+            else:
+                seconds, fraction, captured, wire = self._header.unpack_from(data, at)
+            if self._lengths_swapped or (self._lengths_mixed and captured > wire):
+                captured, wire = wire, captured
+            if captured > LONGEST_FRAME:
+                return self._stop(Stop.CAPTURED, at, captured, count)
+            if captured > end - at - header_size:
+                return self._stop(Stop.MORE, at, header_size + captured, count)
+            row = count * ROW
+            time_ns = seconds * 1_000_000_000 + fraction * self._unit
+            rows[row + START] = at + header_size
+            rows[row + LENGTH] = captured
+            rows[row + WIRE_LENGTH] = wire
+            rows[row + TIME_NS] = time_ns if time_ns < LATEST else LATEST
+            rows[row + INTERFACE] = 0
+            at += header_size + captured
+            count += 1
+        return self._stop(Stop.FULL, at, 0, count)
+
+    def _stop(
+        self, why: Stop, at: cython.Py_ssize_t, value: cython.longlong, count: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        self.stopped = why
+        self.at = at
+        self.value = value
+        return count
+
+
+@cython.final
+@cython.cclass
+class PcapngWalker:
+    """Over the blocks of one pcapng file. `clocks` is filled in by who reads the interface descriptions."""
+
+    __slots__ = (
+        "_block",
+        "_captured",
+        "_header_size",
+        "_kind",
+        "_length",
+        "_packet",
+        "_time_ns",
+        "_wire",
+        "_word",
+        "at",
+        "big_endian",
+        "clocks",
+        "stopped",
+        "value",
+    )
+
+    def __init__(self) -> None:
+        self.clocks = array("q")
+        self._kind = self._length = self._header_size = self._captured = self._wire = self._time_ns = 0
+        self._set_order(False)
+        self.stopped = Stop.MORE
+        self.at = 0
+        self.value = 0
+
+    def walk(
+        self, data: bytes, at: cython.Py_ssize_t, index: array[int], limit: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
+        """Index up to `limit` frames from data[at] on; returns how many there were.
+
+        Stops at each block that Python has to read; `value` is its length then. At a section header the byte
+        order is that of the new section already.
+        """
+        rows = index  # typed in the .pxd
+        clocks = self.clocks
+        why: object
+        clock: cython.Py_ssize_t
+        row: cython.Py_ssize_t
+        count: cython.Py_ssize_t = 0
+        self.at = at
+        while count < limit:
+            why = self._enter_block(data, self.at)
+            if why is not None:
+                self.stopped = why
+                return count
+            if self._kind == ENHANCED_PACKET or self._kind == SIMPLE_PACKET or self._kind == OBSOLETE_PACKET:
+                clock = self._enter_packet(data, self.at, clocks)
+                if clock < 0:
+                    return count
+                row = count * ROW
+                rows[row + START] = self.at + self._header_size
+                rows[row + LENGTH] = self._captured
+                rows[row + WIRE_LENGTH] = self._wire
+                rows[row + TIME_NS] = self._time_ns
+                rows[row + INTERFACE] = clocks[clock + INTERFACE_NUMBER]
+                count += 1
+            self.at += self._length
+        self.stopped = Stop.FULL
+        return count
+
+    def _set_order(self, big_endian: cython.bint) -> cython.void:
+        order = ">" if big_endian else "<"
+        self.big_endian = big_endian
+        self._block = Struct(order + "III")
+        self._packet = Struct(order + "IIIII")
+        self._word = Struct(order + "I")
+
+    def _enter_block(self, data: bytes, at: cython.Py_ssize_t) -> Stop | None:
+        """Read the frame of a block; None, or why to stop at it."""
+        left: cython.longlong = len(data) - at
+        self.value = SMALLEST_BLOCK
+        if left < SMALLEST_BLOCK:
+            return Stop.MORE
+        self._read_header(data, at)
+        if self._kind == SECTION_HEADER and self.value != BYTE_ORDER:
+            if self.value != BYTE_ORDER_SWAPPED:
+                return Stop.MAGIC
+            self._set_order(not self.big_endian)
+            self._read_header(data, at)
+        self.value = self._length
+        if self._length < SMALLEST_BLOCK or self._length % 4 != 0:
+            return Stop.BLOCK_LENGTH
+        if self._length > LONGEST_BLOCK:
+            return Stop.BLOCK_TOO_LONG
+        if self._length > left:
+            return Stop.MORE
+        if cython.compiled:
+            self.value = u32(data, at + self._length - 4, self.big_endian)
+        else:
+            (self.value,) = self._word.unpack_from(data, at + self._length - 4)
+        if self.value != self._length:
+            return Stop.BLOCK_ENDS
+        if self._kind == SECTION_HEADER or self._kind == INTERFACE_DESCRIPTION or self._kind == STATISTICS:
+            return Stop.BLOCK
+        return None
+
+    def _read_header(self, data: bytes, at: cython.Py_ssize_t) -> cython.void:
+        """Kind and length of a block, and the word behind them."""
+        if cython.compiled:
+            self._kind = u32(data, at, self.big_endian)
+            self._length = u32(data, at + 4, self.big_endian)
+            self.value = u32(data, at + 8, self.big_endian)
+        else:
+            self._kind, self._length, self.value = self._block.unpack_from(data, at)
+
+    def _enter_packet(self, data: bytes, at: cython.Py_ssize_t, clocks: array[int]) -> cython.Py_ssize_t:
+        """Read a packet's own header; returns the row of its interface in clocks, or -1 to stop there."""
+        simple: cython.bint = self._kind == SIMPLE_PACKET
+        interface: cython.longlong = 0
+        ticks: cython.ulonglong = 0
+        clock: cython.Py_ssize_t
+        self._header_size = SIMPLE_HEADER if simple else PACKET_HEADER
+        if self._length < self._header_size + 4:
+            return self._stop(Stop.BLOCK_LENGTH, self._length)
+        if cython.compiled:
+            interface = u32(data, at + 8, self.big_endian)
+            if not simple:
+                ticks = u32(data, at + 12, self.big_endian)
+                ticks = ticks << 32 | cython.cast(cython.ulonglong, u32(data, at + 16, self.big_endian))
+                self._captured = u32(data, at + 20, self.big_endian)
+                self._wire = u32(data, at + 24, self.big_endian)
+        elif simple:
+            (interface,) = self._word.unpack_from(data, at + 8)
+        else:
+            interface, high, low, self._captured, self._wire = self._packet.unpack_from(data, at + 8)
+            ticks = high << 32 | low
+        if simple:  # the first word is its length on the wire, and its interface the first
+            self._captured = self._wire = interface
+            interface = 0
+        elif self._kind == OBSOLETE_PACKET:  # two halves: interface and drop count
+            interface = interface >> 16 if self.big_endian else interface & 0xFFFF
+        clock = interface * CLOCK
+        if clock >= len(clocks):
+            return self._stop(Stop.UNKNOWN_INTERFACE, interface)
+        if not simple:
+            self._time_ns = ticks_to_ns(
+                ticks,
+                clocks[clock + SHIFT],
+                clocks[clock + MULTIPLY],
+                clocks[clock + DIVIDE],
+                clocks[clock + OFFSET],
+            )
+        elif 0 < clocks[clock + SNAPSHOT] < self._captured:
+            self._captured = clocks[clock + SNAPSHOT]
+        if self._captured > self._length - self._header_size - 4:
+            return self._stop(Stop.BLOCK_CAPTURED, self._captured)
+        return clock
+
+    def _stop(self, why: Stop, value: cython.longlong) -> cython.Py_ssize_t:
+        self.stopped = why
+        self.value = value
+        return -1
+
+
+def index_live_batch(meta: bytes, data_size: cython.Py_ssize_t, index: array[int]) -> cython.Py_ssize_t:
+    """The rows of what pcapy's next_batch has given: per frame seconds, microseconds, offset and length.
+
+    It does not say what was on the wire: the captured length stands for it.
+    """
+    rows = index  # typed in the .pxd
+    seconds: cython.longlong
+    fraction: cython.longlong
+    start: cython.longlong
+    length: cython.longlong
+    row: cython.Py_ssize_t
+    n: cython.Py_ssize_t
+    count: cython.Py_ssize_t = len(meta) // LIVE_RECORD_SIZE
+    for n in range(count):
+        if cython.compiled:
+            seconds = u32(meta, n * LIVE_RECORD_SIZE, NATIVE_BIG)
+            fraction = u32(meta, n * LIVE_RECORD_SIZE + 4, NATIVE_BIG)
+            start = u32(meta, n * LIVE_RECORD_SIZE + 8, NATIVE_BIG)
+            length = u32(meta, n * LIVE_RECORD_SIZE + 12, NATIVE_BIG)
+        else:
+            seconds, fraction, start, length = LIVE_RECORD.unpack_from(meta, n * LIVE_RECORD_SIZE)
+        if start + length > data_size:
+            raise ValueError(f"frame {n} lies outside of its batch")
+        row = n * ROW
+        rows[row + START] = start
+        rows[row + LENGTH] = length
+        rows[row + WIRE_LENGTH] = length
+        rows[row + TIME_NS] = seconds * 1_000_000_000 + fraction * 1000
+        rows[row + INTERFACE] = 0
+    return count

@@ -1,0 +1,143 @@
+"""Frames from an interface of this host, by libpcap.
+
+libpcap is asked without ever blocking in it, as its blocking read can hang on a quiet interface:
+we wait on its descriptor, and take what is there.
+"""
+
+from __future__ import annotations
+
+import select
+from array import array
+from collections.abc import Iterator, Mapping
+from threading import Lock
+from types import TracebackType
+from typing import Any
+
+import pcapy
+
+from capture_agent.records import FRAME_ROW, Frames, Interface
+from capture_agent.sources.containers import index_live_batch
+from capture_agent.sources.interfaces import list_interfaces
+from capture_agent.sources.source import MAXIMUM_SNAPSHOT, SourceError, link_type
+
+BATCH = 512  # frames at most: at 64 KiB each, as segmentation offload makes them, 32 MiB
+WAIT_MS = 200  # for the first frame of a batch
+HAND_OVER_MS = 50  # how long the kernel may keep a frame to fill a block of its ring
+
+# PCAP_ERROR_ in pcap/pcap.h
+NO_SUCH_DEVICE, NO_PERMISSION, NOT_UP, NO_PERMISSION_FOR_PROMISCUOUS = -5, -8, -9, -11
+
+
+class LiveInterface:
+    """A Source. Opening it raises SourceError where it cannot capture.
+
+    The default snapshot length cuts nothing, also where offload has made frames longer than any on the wire.
+    With a shorter one, pcapy does not tell a cut frame's length on the wire: its row has the captured length.
+    Times are the kernel's, in microseconds. `any` is all interfaces, in Linux cooked mode (link type 113).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bpf: str = "",
+        snapshot_length: int = MAXIMUM_SNAPSHOT,
+        promiscuous: bool = True,
+        buffer_mib: int = 16,
+    ) -> None:
+        self.name = name
+        self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
+        self._dropped = {"kernel": 0, "interface": 0}
+        self._handle = _activate(name, snapshot_length, promiscuous, buffer_mib)
+        try:
+            self._handle.setnonblock(1)
+            if bpf:
+                self._handle.setfilter(bpf)
+        except (pcapy.PcapError, UnicodeError, ValueError) as error:
+            self.close()
+            raise SourceError(f"{name}: filter {bpf!r}: {error}", usage=True) from None
+        self._interfaces = [Interface(name, link_type(self._handle.datalink()))]
+
+    def batches(self) -> Iterator[Frames]:
+        """Until `close`; raises SourceError when the interface goes down."""
+        number = 1
+        nothing = Frames(b"", array("q"), 0, self._interfaces)
+        poll = select.poll()
+        poll.register(self._handle.getfd(), select.POLLIN)
+        while True:
+            poll.poll(WAIT_MS)
+            if (taken := self._take()) is None:
+                return
+            data, meta = taken
+            if not meta:
+                yield nothing
+                continue
+            index = array("q", bytes(len(meta) // 16 * 8 * FRAME_ROW))
+            count = index_live_batch(meta, len(data), index)
+            yield Frames(data, index, count, self._interfaces, number)
+            number += count
+
+    def dropped(self) -> Mapping[str, int]:
+        with self._lock:
+            if self._handle is not None:
+                _, kernel, interface = self._handle.stats()
+                self._dropped = {"kernel": kernel, "interface": interface}
+            return self._dropped
+
+    def close(self) -> None:
+        """Ends `batches` too, within its waiting time."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                handle.close()
+
+    def __enter__(self) -> LiveInterface:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _take(self) -> tuple[bytes, bytes] | None:
+        """What is there now, as next_batch gives it; None once closed."""
+        with self._lock:
+            if self._handle is None:
+                return None
+            try:
+                taken: tuple[bytes, bytes] = self._handle.next_batch(BATCH)
+            except pcapy.PcapError as error:
+                raise SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}") from None
+            return taken
+
+
+def _activate(name: str, snapshot_length: int, promiscuous: bool, buffer_mib: int) -> Any:
+    """libpcap's handle, capturing. Raises SourceError with what to do."""
+    try:
+        handle = pcapy.create(name)
+        handle.set_snaplen(snapshot_length)
+        handle.set_promisc(int(promiscuous))
+        handle.set_timeout(HAND_OVER_MS)
+        handle.set_buffer_size(buffer_mib << 20)
+        status = handle.activate()
+    except (pcapy.PcapError, ValueError, OverflowError) as error:
+        raise SourceError(f"{name}: {error}", usage=True) from None
+    if status >= 0:
+        return handle
+    raise SourceError(f"{name}: {_why_not(status, name, snapshot_length, promiscuous)}", usage=True)
+
+
+def _why_not(status: int, name: str, snapshot_length: int, promiscuous: bool) -> str:
+    if status in (NO_PERMISSION, NO_PERMISSION_FOR_PROMISCUOUS):
+        return "no permission to capture: run as root, or give the process CAP_NET_RAW"
+    if status == NO_SUCH_DEVICE:
+        known = ", ".join(interface.name for interface in list_interfaces())
+        return f"no such interface, there are {known}"
+    if status == NOT_UP:
+        return "the interface is down"
+    # pcapy does not give libpcap's text for an activation; opening in the older way does.
+    try:
+        pcapy.open_live(name, snapshot_length, int(promiscuous), HAND_OVER_MS).close()
+    except pcapy.PcapError as error:
+        return str(error).removeprefix(f"{name}: ")
+    return f"libpcap cannot capture there (status {status})"

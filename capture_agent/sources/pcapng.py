@@ -1,0 +1,135 @@
+"""The blocks of pcapng that are no packets (draft-ietf-opsawg-pcapng): sections, interfaces, statistics."""
+
+from __future__ import annotations
+
+from struct import unpack_from
+
+from capture_agent.records import Interface
+from capture_agent.sources.containers import CLOCK_ROW, PcapngWalker
+from capture_agent.sources.source import link_type
+
+SECTION_HEADER = b"\n\r\r\n"
+BYTE_ORDER_MAGICS = (bytes.fromhex("1a2b3c4d"), bytes.fromhex("4d3c2b1a"))
+INTERFACE_DESCRIPTION, INTERFACE_STATISTICS = 1, 5
+
+IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
+ISB_IFDROP, ISB_OSDROP = 5, 7
+SIZES = {  # of what has a fixed size
+    INTERFACE_DESCRIPTION: {IF_TSRESOL: 1, IF_TSOFFSET: 8},
+    INTERFACE_STATISTICS: {ISB_IFDROP: 8, ISB_OSDROP: 8},
+}
+PLACES = {ISB_IFDROP: "interface", ISB_OSDROP: "kernel"}
+
+MICROSECONDS = 6
+BINARY = 0x80
+LARGEST_SHIFT, LARGEST_DECIMALS = 63, 19  # more ticks than that in one second do not fit 64 bits
+LARGEST_OFFSET = 0xFFFF_FFFF  # seconds: what lies behind is clamped in any case
+MAX_INTERFACES = 65_536
+LONGEST_NAME = 255
+
+
+class PcapngFormat:
+    """How to walk a pcapng file, and what its trouble means."""
+
+    def __init__(self) -> None:
+        self.walker = PcapngWalker()
+        self.interfaces: list[Interface] = []
+        self.start = 0
+        self._numbers: dict[Interface, int] = {}  # in interfaces; sections often describe the same ones again
+        self._earlier: dict[str, int] = {}  # drops of the sections before this one
+        self._drops: dict[int, dict[str, int]] = {}  # of this section, by interface
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What the interface statistics say so far. They are totals: the last one of an interface counts."""
+        total = dict(self._earlier)
+        for drops in self._drops.values():
+            for place, count in drops.items():
+                total[place] = total.get(place, 0) + count
+        return total
+
+    @property
+    def _described(self) -> int:
+        """How many interfaces this section has so far."""
+        return len(self.walker.clocks) // CLOCK_ROW
+
+    def read_block(self, block: bytes) -> str:
+        """Take in a block that is no packet; returns what is wrong with it, or nothing."""
+        order = ">" if self.walker.big_endian else "<"
+        if block.startswith(SECTION_HEADER):
+            return self._start_section(block, order)
+        if unpack_from(order + "I", block)[0] == INTERFACE_DESCRIPTION:
+            return self._add_interface(block, order)
+        return self._add_statistics(block, order)
+
+    def _start_section(self, block: bytes, order: str) -> str:
+        if len(block) < 28:
+            return f"a section header of {len(block)} bytes, expected 28 or more"
+        major, minor = unpack_from(order + "HH", block, 12)
+        if major != 1:
+            return f"pcapng version {major}.{minor} is unknown, expected 1.0"
+        self._earlier = self.dropped
+        self._drops.clear()
+        del self.walker.clocks[:]
+        return ""
+
+    def _add_interface(self, block: bytes, order: str) -> str:
+        if len(block) < 20:
+            return f"an interface description of {len(block)} bytes, expected 20 or more"
+        kind, _, snapshot = unpack_from(order + "HHI", block, 8)
+        found = options(block, 16, order, SIZES[INTERFACE_DESCRIPTION])
+        resolution = found.get(IF_TSRESOL, bytes([MICROSECONDS]))[0]
+        (offset,) = unpack_from(order + "q", found.get(IF_TSOFFSET, bytes(8)))
+        binary, exponent = resolution & BINARY, resolution & ~BINARY
+        if exponent > (LARGEST_SHIFT if binary else LARGEST_DECIMALS):
+            return f"an interface whose time resolution is {2 if binary else 10}^-{exponent} s"
+        coarse = (1 << exponent if binary else 10**exponent) <= 10**6
+        name = found.get(IF_NAME, b"")[:LONGEST_NAME].decode("utf-8", "replace")
+        number = self._number(Interface(name, link_type(kind), 6 if coarse else 9))
+        if number >= MAX_INTERFACES or self._described >= MAX_INTERFACES:
+            return f"more than {MAX_INTERFACES} interfaces"
+        offset_ns = max(-LARGEST_OFFSET, min(offset, LARGEST_OFFSET)) * 10**9
+        decimal = (-1, 10 ** max(9 - exponent, 0), 10 ** max(exponent - 9, 0))
+        clock = (exponent, 1, 1) if binary else decimal
+        self.walker.clocks.extend((number, snapshot, *clock, offset_ns))
+        return ""
+
+    def _number(self, interface: Interface) -> int:
+        if interface not in self._numbers and len(self.interfaces) < MAX_INTERFACES:
+            self._numbers[interface] = len(self.interfaces)
+            self.interfaces.append(interface)
+        return self._numbers.get(interface, MAX_INTERFACES)
+
+    def _add_statistics(self, block: bytes, order: str) -> str:
+        if len(block) < 24:
+            return f"interface statistics of {len(block)} bytes, expected 24 or more"
+        (interface,) = unpack_from(order + "I", block, 8)
+        if interface < self._described:
+            found = options(block, 20, order, SIZES[INTERFACE_STATISTICS])
+            drops = self._drops.setdefault(interface, {})
+            for code in PLACES.keys() & found:
+                drops[PLACES[code]] = unpack_from(order + "Q", found[code])[0]
+        return ""
+
+    def damage(self) -> str:
+        """What is wrong where the walker has stopped."""
+        return self.walker.stopped.value.format(value=self.walker.value)
+
+    def cut(self, left: int) -> str:
+        """What it means that the bytes end here, `left` bytes behind the last whole block."""
+        return f"the file ends inside a block, {left} of {self.walker.value} bytes are there"
+
+
+def options(block: bytes, at: int, order: str, sizes: dict[int, int]) -> dict[int, bytes]:
+    """The options from block[at] on; those whose size is wrong or that are cut off are passed over."""
+    found: dict[int, bytes] = {}
+    end = len(block) - 4
+    while at + 4 <= end:
+        code, size = unpack_from(order + "HH", block, at)
+        at += 4
+        if code == 0 or at + size > end:
+            break
+        if sizes.get(code, size) == size:
+            found.setdefault(code, block[at : at + size])
+        at += (size + 3) & ~3
+    return found

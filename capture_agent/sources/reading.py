@@ -1,0 +1,159 @@
+"""The bytes of a capture file, whatever carries them: a file, a pipe, gzip of either."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from select import select
+from typing import Protocol
+
+from capture_agent.sources.source import SourceError
+
+STANDARD_INPUT = "-"
+CHUNK = 256 * 1024
+COMPRESSED_CHUNK = 64 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP_WITH_HEADER = 31  # zlib's wbits: the largest window, and a gzip header and trailer around
+
+
+class ByteStream(Protocol):
+    """Bytes from the front to the end."""
+
+    problem: str  # why the bytes ended before their end; empty while all is well
+
+    def read(self, tail: bytes, wanted: int) -> bytes:
+        """`tail`, the last bytes it gave, and what is behind them: `wanted` in all or more, at the end less.
+
+        It waits for no more than that, so that a slow pipe delays nothing that is whole already.
+        """
+        ...
+
+
+class FileStream:
+    """A file on disk: the tail is read again, which costs less than to copy what comes behind it."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._descriptor = file.fileno()
+        self._at = 0
+        self.problem = ""
+
+    def read(self, tail: bytes, wanted: int) -> bytes:
+        data = os.pread(self._descriptor, max(wanted, CHUNK), self._at - len(tail))
+        self._at += len(data) - len(tail)
+        return data
+
+
+class PipeStream:
+    """What can be read only once."""
+
+    def __init__(self, file: FileIO, first: bytes) -> None:
+        self._file = file
+        self._first = first
+        self.problem = ""
+
+    def read(self, tail: bytes, wanted: int) -> bytes:
+        return gather(tail, wanted, self._next)
+
+    def _next(self) -> bytes:
+        first, self._first = self._first, b""
+        return first or read_some(self._file, CHUNK)
+
+
+class GzipStream:
+    """What a gzip file of one or more members holds (RFC 1952), up to the very byte where it is damaged."""
+
+    def __init__(self, file: FileIO, first: bytes) -> None:
+        self._file = file
+        self._packed = first
+        self._member = zlib.decompressobj(GZIP_WITH_HEADER)
+        self._in_member = True
+        self.problem = ""
+
+    def read(self, tail: bytes, wanted: int) -> bytes:
+        return gather(tail, wanted, self._next)
+
+    def _next(self) -> bytes:
+        while not self.problem:
+            if not self._packed:
+                self._packed = read_some(self._file, COMPRESSED_CHUNK)
+                if not self._packed:
+                    self.problem = "the gzip data is cut short" if self._in_member else ""
+                    return b""
+            if not self._in_member:
+                self._packed = self._packed.lstrip(b"\0")  # padding, as gzip(1) passes it over
+                self._in_member = bool(self._packed)
+            elif data := self._unpack():
+                return data
+        return b""
+
+    def _unpack(self) -> bytes:
+        before = self._member.copy()
+        try:
+            data = self._member.decompress(self._packed, CHUNK)
+        except zlib.error as error:
+            # The library's text is "Error -3 while decompressing data: incorrect data check".
+            self.problem = f"the gzip data is damaged ({str(error).rpartition(': ')[2]})"
+            return salvage(before, self._packed)
+        self._packed = self._member.unconsumed_tail
+        if self._member.eof:
+            self._packed = self._member.unused_data
+            self._member = zlib.decompressobj(GZIP_WITH_HEADER)
+            self._in_member = False
+        return data
+
+
+def gather(tail: bytes, wanted: int, read: Callable[[], bytes]) -> bytes:
+    parts = [tail]
+    size = len(tail)
+    while size < wanted and (part := read()):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def salvage(member: zlib._Decompress, packed: bytes) -> bytes:
+    """What comes out before the damage: zlib gives nothing at all of a call that fails."""
+    data = bytearray()
+    try:
+        for n in range(len(packed)):
+            data += member.decompress(packed[n : n + 1])
+    except zlib.error:
+        pass
+    return bytes(data)
+
+
+def read_some(file: FileIO, size: int) -> bytes:
+    """What is there, at most size; b"" at the end. One read: it does not wait until a slow pipe is full."""
+    while (data := file.read(size)) is None:  # whoever gave us the pipe has made it non-blocking
+        select([file], [], [])
+    return data
+
+
+def open_file(path: str | Path, name: str) -> FileIO:
+    """Open a file, or standard input. Raises SourceError."""
+    try:
+        if str(path) == STANDARD_INPUT:
+            return FileIO(0, closefd=False)
+        return FileIO(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        raise SourceError(f"{name}: {reason(error)}", usage=True) from None
+
+
+def open_stream(file: FileIO) -> tuple[ByteStream, str]:
+    """The bytes of a file, and what to call an offset in them. By content: a name says nothing."""
+    first = gather(b"", len(GZIP_MAGIC), lambda: read_some(file, CHUNK))
+    if first.startswith(GZIP_MAGIC):
+        return GzipStream(file, first), "byte {} of the decompressed data"
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.tell() == len(first):
+        return FileStream(file), "byte {}"
+    return PipeStream(file, first), "byte {}"
+
+
+def reason(error: OSError | ValueError) -> str:
+    """`No such file or directory` as a sentence's end, without the number and the name."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text[:1].lower() + text[1:]

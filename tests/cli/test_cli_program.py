@@ -1,0 +1,128 @@
+"""The program as a whole: help, version, configuration commands, unexpected errors, cost of starting."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from cli_samples import CALL, capture_agent, pcap
+
+from capture_agent import __version__, cli
+from capture_agent.cli import program
+from capture_agent.cli.decode import Reading
+from capture_agent.config.options import COMMAND_LINE
+
+COMMAND = typer.main.get_command(program.app)
+
+
+def leaves(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from leaves(inner, (*names, name))
+    if not getattr(command, "commands", {}):
+        yield names, command
+
+
+LEAVES = dict(leaves(COMMAND))
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    names = "run, replay, decode, calls, flow, db create, config check, config show, interfaces"
+    assert {" ".join(leaf) for leaf in LEAVES} == set(names.split(", "))
+
+
+@pytest.mark.parametrize("names", LEAVES, ids=" ".join)
+def test_help_names_every_option(names: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*names, "--help"]) == 0
+    shown = capsys.readouterr().out
+    for parameter in LEAVES[names].params:
+        assert parameter.help, parameter.name
+        for option in (*parameter.opts, *parameter.secondary_opts):
+            assert (option if option.startswith("-") else parameter.metavar) in shown
+    assert LEAVES[names].help
+    assert "\x1b" not in shown
+
+
+def test_options_of_the_configuration_are_there() -> None:
+    options = {option for command in LEAVES.values() for parameter in command.params for option in parameter.opts}
+    assert set(COMMAND_LINE.values()) <= options
+
+
+def test_version(build: str) -> None:
+    assert capture_agent("--version").out == f"capture-agent {__version__} ({build})\n"
+
+
+def test_config_check(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('[[hep]]\nuri = "hep:homer"\n')
+    ended = capture_agent("config", "check", file)
+    assert (ended.out, ended.err, ended.status) == (f"{file}: correct\n", "", 0)
+    file.write_text('[[hep]]\nuri = "hep:homer"\nversion = 4\n[log]\nlevel = "loud"\n')
+    ended = capture_agent("config", "check", file)
+    assert ended.err.splitlines() == [
+        f"{file}:3: hep.version: value 4, expected 1, 2 or 3",
+        f'{file}:5: log.level: value \'loud\', expected "debug", "info", "warning" or "error"',
+    ]
+    assert (ended.out, ended.status) == ("", 2)
+
+
+def test_config_show(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text('[[hep]]\nuri = "hep:homer?key=s3cret"\n')
+    ended = capture_agent("config", "show", "--config", file)
+    assert tomllib.loads(ended.out)["hep"][0]["auth_key"] == "***"
+    assert ended.status == 0
+
+
+def test_interfaces() -> None:
+    ended = capture_agent("interfaces")
+    lines = ended.out.splitlines()
+    assert lines[0].split() == ["name", "state", "kind", "addresses"]
+    assert any(line.startswith("lo ") and "127.0.0.1" in line for line in lines)
+    assert ended.status == 0
+
+
+def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("division\nby zero")
+
+    monkeypatch.setattr(Reading, "messages", fail)
+    monkeypatch.delenv(program.DEBUG, raising=False)
+    assert cli.main(["decode", "x"]) == 1
+    assert capsys.readouterr().err == (
+        "capture-agent: decode: unexpected ZeroDivisionError: division by zero"
+        " (a bug: CAPTURE_AGENT_DEBUG=1 shows where)\n"
+    )
+    monkeypatch.setenv(program.DEBUG, "1")
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["decode", "x"])
+
+
+def test_starting_is_cheap(tmp_path: Path) -> None:
+    """A replay of one message, all in all. On a busy machine a second look is allowed."""
+    file = tmp_path / "one.pcap"
+    file.write_bytes(pcap(CALL[:1]))
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "capture_agent", "replay", str(file)], check=True, stderr=subprocess.DEVNULL
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.4
+
+
+@pytest.mark.parametrize("module", ["rich", "sqlalchemy", "tomlkit"])
+def test_what_replay_does_not_load(tmp_path: Path, module: str) -> None:
+    file = tmp_path / "one.pcap"
+    file.write_bytes(pcap(CALL[:1]))
+    code = "import sys; from capture_agent.cli import main; main(sys.argv[2:]); sys.exit(sys.argv[1] in sys.modules)"
+    subprocess.run([sys.executable, "-c", code, module, "replay", str(file)], check=True, stderr=subprocess.DEVNULL)

@@ -1,0 +1,165 @@
+"""replay, calls, flow and db create, from capture file to table and back."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_samples import CALL, OTHER, Packet, capture_agent, pcap, sip
+
+DB = "sqlite:///trace.db"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "calls.pcap").write_bytes(pcap([*CALL, *OTHER]))
+    return tmp_path
+
+
+def test_there_and_back(folder: Path) -> None:
+    assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace made\n"
+    assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace is there already\n"
+    ended = capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
+    assert (ended.out, ended.status) == ("", 0)
+    assert ended.err.splitlines() == [
+        "frames: 13 seen, 13 carried",
+        "messages: 13 seen, 12 traced, 0 not traced, 0 duplicate, 1 rejected (rtp 1)",
+        f"{DB}: 12 seen, 12 sent, 0 waiting",
+    ]
+    assert capture_agent("calls", "--db", DB, folder=folder).out.splitlines() == [
+        "first seen (UTC)     from          to            method     status  messages  duration  Call-ID",
+        "2023-11-14 22:13:20  alice         bob           INVITE     200           10      1:05  a@b",
+        "2023-11-14 22:14:30  alice         bob           REGISTER   200            2     0.1 s  r@b",
+    ]
+
+
+LADDER = """\
+          10.0.0.1                10.0.0.2                10.0.0.3
+     0.000    |---- INVITE (SDP) ---->|                       |
+     0.001    |                       |---- INVITE (SDP) ---->|
+     0.500    |- INVITE (SDP) again ->|                       |
+     0.700    |                       |<---- 180 Ringing -----|
+     0.701    |<---- 180 Ringing -----|                       |
+     3.250    |                       |<---- 200 OK (SDP) ----|
+     3.251    |<---- 200 OK (SDP) ----|                       |
+     3.300    |--------------------- ACK -------------------->|
+    65.000    |<-------------------- BYE ---------------------|
+    65.020    |------------------- 200 OK ------------------->|
+"""
+
+
+@pytest.mark.parametrize("source", [["--file", "calls.pcap"], ["--db", DB]], ids=["file", "table"])
+def test_flow(folder: Path, source: list[str]) -> None:
+    capture_agent("db", "create", "--db", DB, folder=folder)
+    capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
+    ended = capture_agent("flow", "a@b", *source, folder=folder, COLUMNS="80")
+    assert (ended.out, ended.err, ended.status) == (LADDER, "", 0)
+
+
+def test_flow_of_nothing(folder: Path) -> None:
+    ended = capture_agent("flow", "nix", "--file", "calls.pcap", folder=folder)
+    assert ended.err == "capture-agent: flow: no message with the Call-ID 'nix' in calls.pcap\n"
+    assert ended.status == 1
+
+
+def test_nothing_in_the_table_obeys(folder: Path) -> None:
+    evil = sip("SIP/2.0 200 \x1b[31m[bold]\u202e", call_id="a\x1b[2Jb", sender="\x1b]0;x\x07")
+    (folder / "evil.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", evil)]))
+    capture_agent("db", "create", "--db", DB, folder=folder)
+    capture_agent("replay", "evil.pcap", "--db", DB, folder=folder)
+    shown = capture_agent("calls", "--db", DB, folder=folder).out.splitlines()
+    shown += capture_agent("flow", "a\x1b[2Jb", "--db", DB, folder=folder).out.splitlines()
+    assert len(shown) == 4
+    assert all(line.isprintable() for line in shown)
+
+
+def test_the_database_of_the_configuration(folder: Path) -> None:
+    (folder / "agent.toml").write_text(f'[[sql]]\nurl = "{DB}"\ntable = "other"\n')
+    settings = ("--config", "agent.toml")
+    assert capture_agent("db", "create", *settings, folder=folder).err == f"{DB}: table other made\n"
+    assert capture_agent("replay", "calls.pcap", folder=folder, CAPTURE_AGENT_CONFIG="agent.toml").status == 0
+    assert len(capture_agent("calls", *settings, folder=folder).out.splitlines()) == 3
+
+
+def test_without_a_sink(folder: Path) -> None:
+    ended = capture_agent("replay", "calls.pcap", "--loop", "2", folder=folder)
+    assert ended.err.splitlines() == [
+        "frames: 26 seen, 26 carried",
+        "messages: 26 seen, 24 traced, 0 not traced, 0 duplicate, 2 rejected (rtp 2)",
+        "no sink was given (--hep, --sip, --db): nothing was sent",
+    ]
+    assert ended.status == 0
+
+
+def test_hep_and_sip_arrive(folder: Path) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as hep, socket.socket(type=socket.SOCK_DGRAM) as duplicate:
+        for sink in (hep, duplicate):
+            sink.bind(("127.0.0.1", 0))
+            sink.settimeout(10)
+        uris = (
+            "--hep",
+            f"hep:127.0.0.1:{hep.getsockname()[1]}",
+            "--sip",
+            f"sip:127.0.0.1:{duplicate.getsockname()[1]}",
+        )
+        assert capture_agent("replay", "calls.pcap", *uris, folder=folder).status == 0
+        assert hep.recv(65535)[:4] == b"HEP3"
+        assert duplicate.recv(65535) == CALL[0].payload
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("replay calls.pcap --db sqlite:////nix/x.db", "sqlite:////nix/x.db: no such file"),
+        ("replay calls.pcap --db sqlite:///nix.db", "sqlite:///nix.db: no such file"),
+        ("calls --db sqlite:///nix.db", "sqlite:///nix.db: no such file"),
+        ("db create --db sqlite:////nix/x.db", "sqlite:////nix/x.db: the file cannot be opened or made"),
+        ("calls --db sqlite:///empty.db --table nix", "table nix does not exist in sqlite:///empty.db"),
+        ("replay calls.pcap --db sqlite:///empty.db", "table sip_trace does not exist in sqlite:///empty.db"),
+        ("replay calls.pcap --hep hep:nosuch.invalid", "hep:nosuch.invalid:9060: the host name is not known"),
+    ],
+)
+def test_sinks_that_cannot_be_reached(folder: Path, command: str, line: str) -> None:
+    (folder / "empty.db").touch()
+    ended = capture_agent(*command.split(), folder=folder)
+    name = "db create" if command.startswith("db") else command.split(maxsplit=1)[0]
+    assert ended.err.startswith(f"capture-agent: {name}: {line}")
+    assert (ended.err.count("\n"), ended.out, ended.status) == (1, "", 1)
+
+
+def test_refused_connection(folder: Path, free_port: Callable[[], int]) -> None:
+    uri = f"hep+tcp:127.0.0.1:{free_port()}"
+    ended = capture_agent("replay", "calls.pcap", "--hep", uri, folder=folder)
+    assert (ended.err, ended.status) == (f"capture-agent: replay: {uri}: connection refused\n", 1)
+
+
+def test_interrupted_replay_sends_what_it_has(folder: Path) -> None:
+    capture_agent("db", "create", "--db", DB, folder=folder)
+    command = [sys.executable, "-m", "capture_agent", "replay", "calls.pcap", "--speed", "real", "--db", DB]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as replay:
+        time.sleep(2)
+        replay.send_signal(signal.SIGINT)
+        _, err = replay.communicate(timeout=20)
+    assert replay.returncode == 130
+    books = err.splitlines()
+    assert [line.partition(":")[0] for line in books] == ["frames", "messages", "sqlite"]
+    assert "lost" not in err
+
+
+def test_follow_prints_new_calls(folder: Path) -> None:
+    capture_agent("db", "create", "--db", DB, folder=folder)
+    command = [sys.executable, "-m", "capture_agent", "calls", "--db", DB, "--follow"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as calls:
+        assert calls.stdout is not None
+        assert calls.stdout.readline().startswith("first seen")
+        capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
+        assert calls.stdout.readline().endswith("a@b\n")
+        calls.send_signal(signal.SIGINT)
+        _, err = calls.communicate(timeout=20)
+    assert (calls.returncode, err) == (130, "")

@@ -1,0 +1,96 @@
+"""One clear line on standard error, and status 2: never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_samples import CALL, capture_agent, pcap
+
+COMMANDS = "run, replay, decode, calls, flow, interfaces, db or config"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "call.pcap").write_bytes(pcap(CALL))
+    (tmp_path / "text.pcap").write_text("no capture at all, but long enough to have a header\n")
+    (tmp_path / "wrong.toml").write_text("[capture]\nfiltre = 'udp'\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("", f"missing command, expected {COMMANDS}"),
+        ("frob", f"no such command 'frob', expected {COMMANDS}"),
+        ("--frob", "no such option: --frob"),
+        ("db", "db: missing command, expected create"),
+        ("replay", "replay: missing argument 'FILE'"),
+        ("replay call.pcap --sped 1", "replay: no such option: --sped, did you mean '--speed'?"),
+        ("replay call.pcap --hep", "replay: option '--hep' requires an argument"),
+        ("replay nix.pcap", "replay: no such file: nix.pcap"),
+        ("replay call.pcap nix.pcap", "replay: no such file: nix.pcap"),
+        ("replay - -", "replay: standard input (-) can be read only once"),
+        ("replay call.pcap --speed fast", "replay: --speed: value 'fast', expected max, real or a factor above 0"),
+        ("replay call.pcap --speed 0", "replay: --speed: value '0', expected max, real or a factor above 0"),
+        ("replay call.pcap --speed nan", "replay: --speed: value 'nan', expected max, real or a factor above 0"),
+        ("replay call.pcap --loop 0", "replay: --loop: value '0', expected a whole number from 1"),
+        ("replay call.pcap --trace x", "replay: --trace: value 'x', expected \"message\""),
+        ("replay call.pcap --hep hep:h:x?key=k", "replay: --hep: value 'hep:h:x?key=***': port 'x' is not 1 to 65535"),
+        (
+            "replay call.pcap --sip sip:::1",
+            "replay: --sip: value 'sip:::1': an IPv6 address needs brackets: [ADDRESS]:PORT",
+        ),
+        (
+            "replay call.pcap --db oracle://u:p@h",
+            "replay: --db: value 'oracle://u:***@h', expected sqlite, postgresql, mysql or mariadb, then ://...",
+        ),
+        (
+            "replay call.pcap --local 10.0.0.1/8",
+            "replay: --local: value '10.0.0.1/8', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT or \"auto\""
+            " (host bits are set: the network is 10.0.0.0/8)",
+        ),
+        ("replay call.pcap --config nix.toml", "replay: nix.toml: cannot be read: No such file or directory"),
+        (
+            "replay call.pcap --config wrong.toml",
+            "replay: wrong.toml:2: capture.filtre: unknown option, did you mean 'filter'?",
+        ),
+        ("run", "run: no interface: give -i IFACE, or capture.interfaces in the configuration"),
+        ("run -i lo", "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]] or [[sql]] in the configuration"),
+        ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
+        ("flow", "flow: missing argument 'CALL-ID'"),
+        ("flow x", "flow: no database: give --db URL, or --config FILE with a [[sql]] section"),
+        ("flow x --db sqlite:// --file call.pcap", "flow: --db and --file exclude each other, expected one of them"),
+        ("calls", "calls: no database: give --db URL, or --config FILE with a [[sql]] section"),
+        ("calls --db sqlite:// --limit x", "calls: --limit: value 'x', expected a whole number from 1"),
+        ("db create", "db create: no database: give --db URL, or --config FILE with a [[sql]] section"),
+    ],
+)
+def test_lines(folder: Path, arguments: str, line: str) -> None:
+    ended = capture_agent(*arguments.split(), folder=folder)
+    assert (ended.err, ended.out, ended.status) == (f"capture-agent: {line}\n", "", 2)
+
+
+@pytest.mark.parametrize("command", ["replay", "decode", "flow x --file"])
+@pytest.mark.parametrize("file", ["text.pcap", "."])
+def test_no_capture(folder: Path, command: str, file: str) -> None:
+    ended = capture_agent(*command.split(), file, folder=folder)
+    assert ended.err.startswith(f"capture-agent: {command.split(maxsplit=1)[0]}: {file}: ")
+    assert (ended.err.count("\n"), ended.out, ended.status) == (1, "", 2)
+
+
+def test_no_such_interface(folder: Path) -> None:
+    ended = capture_agent("run", "-i", "nix0", "--hep", "hep:127.0.0.1", folder=folder)
+    assert ended.err.startswith("capture-agent: run: nix0: ")
+    assert (ended.err.count("\n"), ended.status) == (1, 2)
+
+
+def test_what_the_user_wrote_is_escaped(folder: Path) -> None:
+    ended = capture_agent("replay", "\x1b[31m.pcap", folder=folder)
+    assert ended.err == "capture-agent: replay: no such file: \\x1b[31m.pcap\n"
+
+
+def test_the_environment_is_named(folder: Path) -> None:
+    ended = capture_agent("replay", "call.pcap", folder=folder, CAPTURE_AGENT_TRACE__ON="maybe")
+    assert ended.err == "capture-agent: replay: CAPTURE_AGENT_TRACE__ON: value 'maybe', expected true or false\n"
+    assert ended.status == 2

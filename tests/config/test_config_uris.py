@@ -1,0 +1,130 @@
+"""hep: and sip: URIs: what they say, and what is said of wrong ones."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture_agent.config import HepTarget, SipTarget, parse_hep_uri, parse_sip_uri
+from capture_agent.config.uris import hep_uri, sip_uri
+
+pytestmark = pytest.mark.once
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("hep:10.0.0.1:9060", HepTarget("10.0.0.1")),
+        ("hep:homer", HepTarget("homer")),
+        ("HEP:homer.example.net.:1", HepTarget("homer.example.net.", 1)),
+        ("hep+udp:homer", HepTarget("homer")),
+        ("hep+tcp:[2001:db8::1]:9061", HepTarget("2001:db8::1", 9061, "tcp")),
+        ("hep+tls:[::1]", HepTarget("::1", transport="tls")),
+        ("hep:h?version=2&id=7&key=a%26b", HepTarget("h", version=2, capture_id=7, auth_key="a&b")),
+        ("hep:h?id=4294967295&node=sbc%201", HepTarget("h", capture_id=0xFFFFFFFF, node_name="sbc 1")),
+    ],
+)
+def test_hep(text: str, target: HepTarget) -> None:
+    assert parse_hep_uri(text) == target
+    assert parse_hep_uri(hep_uri(target)) == replace(target, auth_key="")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("10.0.0.1:9060", "expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT"),
+        ("hep+sctp:h", "expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT"),
+        ("hep", "expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT"),
+        ("hep://h:1", "expected hep:HOST:PORT, without //"),
+        ("hep:", "the host is missing"),
+        ("hep::9060", "the host is missing"),
+        ("hep:h:", "port '' is not 1 to 65535"),
+        ("hep:h:0", "port '0' is not 1 to 65535"),
+        ("hep:h:65536", "port '65536' is not 1 to 65535"),
+        ("hep:h:\u0661", "port '\u0661' is not 1 to 65535"),
+        ("hep:2001:db8::1", "an IPv6 address needs brackets: [ADDRESS]:PORT"),
+        ("hep:[2001:db8::1", "the brackets of the IPv6 address do not match"),
+        ("hep:[::1]9", "the brackets of the IPv6 address do not match"),
+        ("hep:[h]:1", "'h' is no IPv6 address"),
+        ("hep:10.0.0.256", "'10.0.0.256' is no host name or IPv4 address"),
+        ("hep:a b", "'a b' is no host name or IPv4 address"),
+        ("hep:h?version=4", "version: 4, expected 1, 2 or 3"),
+        ("hep:h?id=4294967296", "id: 4294967296, expected 0 to 4294967295"),
+        ("hep:h?id=-1", "id: -1, expected 0 to 4294967295"),
+        ("hep:h?vers=3", "unknown parameter 'vers', expected version, id, key or node"),
+        ("hep:h?", "unknown parameter '', expected version, id, key or node"),
+        ("hep:h?id=1&id=2", "parameter 'id' stands there twice"),
+        ("hep+tcp:h?version=2", "HEP 2 has no length field: over udp only, not tcp"),
+    ],
+)
+def test_wrong_hep(text: str, problem: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_hep_uri(text)
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("sip:10.1.1.1:5888;transport=tcp", SipTarget("10.1.1.1", 5888, "tcp")),
+        ("sip:10.1.1.1", SipTarget("10.1.1.1")),
+        ("SIP:trace@host.example;Transport=UDP", SipTarget("host.example")),
+        ("sip:[::1]:5061", SipTarget("::1", 5061)),
+    ],
+)
+def test_sip(text: str, target: SipTarget) -> None:
+    assert parse_sip_uri(text) == target
+    assert parse_sip_uri(sip_uri(target)) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("10.1.1.1", "expected sip:HOST:PORT or sip:HOST:PORT;transport=tcp"),
+        ("sips:h", "expected sip:HOST:PORT or sip:HOST:PORT;transport=tcp"),
+        ("sip:h;transport=tls", "transport: tls, expected udp or tcp"),
+        ("sip:h;lr", "unknown parameter 'lr', expected transport"),
+        ("sip:h:x", "port 'x' is not 1 to 65535"),
+        ("sip:;transport=tcp", "the host is missing"),
+        ("sip:::1", "an IPv6 address needs brackets: [ADDRESS]:PORT"),
+    ],
+)
+def test_wrong_sip(text: str, problem: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_sip_uri(text)
+    assert str(caught.value) == problem
+
+
+HOSTS = st.one_of(
+    st.from_regex(r"[a-z][a-z0-9-]{0,20}[a-z0-9](\.[a-z]{2,5})?", fullmatch=True),
+    st.ip_addresses().map(str),
+)
+
+
+@given(
+    st.builds(
+        HepTarget,
+        host=HOSTS,
+        port=st.integers(1, 65535),
+        transport=st.sampled_from(["udp", "tcp", "tls"]),
+        capture_id=st.integers(0, 0xFFFFFFFF),
+        node_name=st.text(st.characters(exclude_categories=["Cs"])),
+    )
+)
+def test_round_trip(target: HepTarget) -> None:
+    assert parse_hep_uri(hep_uri(target)) == target
+
+
+@given(st.text())
+def test_nothing_but_value_error(text: str) -> None:
+    for prefix, parse in (("hep:", parse_hep_uri), ("sip:", parse_sip_uri)):
+        try:
+            parse(prefix + text)
+        except ValueError as error:
+            assert str(error)
+
+
+def test_the_key_is_in_no_text() -> None:
+    target = parse_hep_uri("hep:h?key=s3cret")
+    assert "s3cret" not in hep_uri(target) + str(target) + repr(target)

@@ -1,0 +1,89 @@
+"""What all tests share: fixtures, the mark `once`, which build is tested, and CI's rule that nothing is skipped."""
+
+import os
+import socket
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import settings
+
+from capture_agent.build import flavour
+
+ROOT = Path(__file__).parent.parent
+IN_CI = bool(os.environ.get("CI"))
+
+# The time that one example takes says nothing on a busy machine.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.register_profile("thorough", deadline=None, max_examples=10_000)
+settings.load_profile("ci" if IN_CI else "default")
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "once: no hot module takes part, so `make test` runs it with one build only")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"tested: the {flavour()} build")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return no_skip_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return no_skip_in_ci((yield))
+
+
+def no_skip_in_ci(report: Report) -> Report:
+    """A skipped test finds nothing, and nobody reads why: in CI it fails, with the reason."""
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid}: CI skips nothing. {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Captures and reference recordings that are not part of the project, beside the work tree."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no ../shared with the reference captures")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pcaps() -> Path:
+    return ROOT / "pcaps"
+
+
+@pytest.fixture(scope="session")
+def build() -> str:
+    """`compiled` or `plain`."""
+    return flavour()
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Gives a port of 127.0.0.1 that is free now for both UDP and TCP."""
+
+    def find() -> int:
+        for _ in range(100):
+            with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+                tcp.bind(("127.0.0.1", 0))
+                port: int = tcp.getsockname()[1]
+                try:
+                    udp.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+        raise RuntimeError("no port is free for both UDP and TCP")
+
+    return find
