@@ -16,7 +16,8 @@ from capture_agent.config.local import AUTO, LocalAddress
 from capture_agent.pipeline import Pipeline
 from capture_agent.records import Frames, TracedMessage
 from capture_agent.sinks import make_sinks
-from capture_agent.sinks.outbox import Outbox, WhenFull
+from capture_agent.sinks.direct import Direct
+from capture_agent.sinks.outbox import Outbox
 from capture_agent.sinks.sink import Sink, SinkError
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.interfaces import local_addresses
@@ -66,11 +67,12 @@ class Agent:
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []
-        self._outboxes: list[Outbox] = []
-        when_full: WhenFull = "wait" if lossless else "drop"
+        self._outboxes: list[Direct | Outbox] = []
         for sink in make_sinks(config):
             self._open(sink, lossless)
-            self._outboxes.append(Outbox(sink, limit=config.queue.messages, when_full=when_full))
+            self._outboxes.append(
+                Direct(sink) if lossless else Outbox(sink, limit=config.queue.messages, when_full="drop")
+            )
 
     def _open(self, sink: Sink, must: bool) -> None:
         try:
@@ -129,7 +131,7 @@ class Agent:
     def close(self) -> Books:
         """Send what waits (for as long as configured when live), close everything; the final books."""
         for outbox in self._outboxes:
-            outbox.close(None if outbox.when_full == "wait" else self.config.queue.drain_seconds)
+            outbox.close(self.config.queue.drain_seconds)
         for source in self._sources:
             source.close()
         return self.books()

@@ -150,18 +150,20 @@ class Encoder:
         self._template4 = _template(AF_INET, 4, capture_id)
         self._template6 = _template(AF_INET6, 16, capture_id)
         self._tail = (_chunk(0x000E, auth_key) if auth_key else b"") + (_chunk(0x0013, node_name) if node_name else b"")
+        self._room = bytearray(FIRST_ROOM)
         self.clear()
 
     def clear(self) -> None:
-        """Start anew. Views of the old buffer stay valid."""
-        self._room = bytearray(FIRST_ROOM)
+        """Start anew, in the same room: what `buffer` has given is no longer valid."""
+        if len(self._room) > FIRST_ROOM:  # it has grown for a batch of very long messages
+            self._room = bytearray(FIRST_ROOM)
         self._ends: list[int] = []
         self.used = 0
         self.count = 0
 
     @property
     def buffer(self) -> memoryview:
-        """The packets back to back. `add` is refused while a view is alive; call `clear` first."""
+        """The packets back to back. Let go of it before the next `add`: the buffer could not grow."""
         return memoryview(self._room)[: self.used]
 
     @property

@@ -1,0 +1,53 @@
+"""A sink fed by the thread that reads: for replays, where nothing may be lost and the source can wait.
+
+A queue would only cost: the reader would have to wait for it anyway, and the messages would grow cold in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from capture_agent.books import Ledger
+from capture_agent.records import TracedMessage
+from capture_agent.sinks.sink import Sink, SinkError, handled
+
+
+class Direct:
+    """What an Outbox is to the agent, without its queue. The first failure is the last: what follows is lost."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.failure: SinkError | None = None
+        self._given = 0
+        self._lost: Counter[str] = Counter()
+
+    def put(self, batch: Sequence[TracedMessage]) -> None:
+        self._given += len(batch)
+        if self.failure is not None:
+            self._lost["unreachable"] += len(batch)
+            return
+        before = handled(self.sink)
+        try:
+            if batch:
+                self.sink.send(batch)
+        except SinkError as error:
+            self.failure = error
+            self._lost["unreachable"] += len(batch) - (handled(self.sink) - before)
+
+    def close(self, timeout: float | None = None) -> None:
+        try:
+            if self.failure is None:
+                self.sink.flush()
+        except SinkError as error:
+            self.failure = error
+        self.sink.close()
+
+    def ledger(self) -> Ledger:
+        return Ledger(
+            self.sink.name,
+            seen=self._given,
+            outcomes={"sent": self.sink.sent, "waiting": 0},
+            rejected=Counter(self.sink.rejected),
+            lost=self._lost + self.sink.lost,
+        )

@@ -1,0 +1,76 @@
+"""One build at work: frames in, all that it finds out, over a pipe. test_builds.py runs two of it and compares."""
+
+import hashlib
+import pickle
+import sys
+from typing import Any
+
+from capture_agent.build import flavour
+from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.pipeline import Pipeline
+from capture_agent.records import Frames
+from hep.batch import Encoder
+
+DATAGRAM = [
+    "start", "end", "address_at", "address_size", "source_port", "destination_port", "time_ns", "frame", "protocol",
+    "transport", "vlan", "missing", "payload", "source", "destination",
+]  # fmt: skip
+SIP = [
+    "start", "end", "headers_start", "body_start", "body_end", "is_request", "status", "cseq", "content_length",
+    "problems", "raw", "bounded", "body", "start_line", "method", "uri", "cseq_method", "call_id", "from_value",
+    "to_value", "via_value", "from_tag", "to_tag", "via_branch", "headers",
+]  # fmt: skip
+TEXTS = ["192.0.2.0/24", "127.0.0.1", "[::1]:5060"]
+LOCAL = [address for address in map(parse_local, TEXTS) if isinstance(address, LocalAddress)]
+
+
+def main() -> None:
+    pickle.dump(flavour(), sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+    while job := pickle.load(sys.stdin.buffer):
+        kind, argument = job
+        pickle.dump(JOBS[kind](argument), sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+def frames(job: tuple[list[bytes], int]) -> Any:
+    """Messages, counts and HEP packets of a batch of frames of one link type."""
+    raw, link_type = job
+    pipeline = Pipeline(LOCAL)
+    encoders = [Encoder(version, 7, b"key", b"node") for version in (1, 2, 3)]
+    found = []
+    for traced in pipeline.process(Frames.of(raw, link_type, [n * 1_234_567_891 for n in range(len(raw))])):
+        datagram, sip = traced.message.datagram, traced.message.sip
+        for encoder in encoders:
+            encoder.add(
+                datagram.data, datagram.address_at, datagram.address_size, datagram.source_port,
+                datagram.destination_port, datagram.protocol, datagram.time_ns, sip.start, sip.end, sip.call_id or b"",
+            )  # fmt: skip
+        found.append((str(traced.direction), values(datagram, DATAGRAM), values(sip, SIP)))
+    ledgers = [str(ledger) for ledger in pipeline.ledgers()]
+    return found, ledgers, pipeline.problems(), [digest(encoder.buffer) for encoder in encoders]
+
+
+def values(record: Any, names: list[str]) -> list[tuple[str, Any]]:
+    return [(name, getattr(record, name)) for name in names]
+
+
+def scans(payloads: list[bytes]) -> Any:
+    """What the scan says of each payload, at odd places of a buffer, too."""
+    from capture_agent.sip.scan import scan, stranger
+
+    found = []
+    for payload in payloads:
+        sip = scan(b"xyz" + payload + b"\r\n\r\n", 3, 3 + len(payload))
+        found.append(stranger(payload, 0, len(payload)) if sip is None else values(sip, SIP))
+    return found
+
+
+def digest(data: Any) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+JOBS = {"frames": frames, "scans": scans}
+
+if __name__ == "__main__":
+    main()
