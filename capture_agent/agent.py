@@ -70,9 +70,7 @@ class Agent:
         self._outboxes: list[Direct | Outbox] = []
         for sink in make_sinks(config):
             self._open(sink, lossless)
-            self._outboxes.append(
-                Direct(sink) if lossless else Outbox(sink, limit=config.queue.messages, when_full="drop")
-            )
+            self._outboxes.append(Direct(sink) if lossless else Outbox(sink, limit=config.queue.messages))
 
     def _open(self, sink: Sink, must: bool) -> None:
         try:
@@ -88,7 +86,7 @@ class Agent:
         return next((outbox.failure for outbox in self._outboxes if outbox.failure), None)
 
     def drain(self, sources: Sequence[Source], pace: Pace | None = None, on_batch: OnBatch | None = None) -> None:
-        """All that these sources have, until they end, `stop` is set or a sink fails for good.
+        """All that these sources have, until they end, `stop` is set or, in a replay, a sink fails.
 
         Raises SourceError.
         """
@@ -101,7 +99,7 @@ class Agent:
                 self._put_in_time(traced, pace)
             if on_batch is not None:
                 on_batch(source, frames)
-            if self.failure or (self.stop.is_set() and self._has_all(frames)):
+            if (self._lossless and self.failure) or (self.stop.is_set() and self._has_all(frames)):
                 return
 
     def _has_all(self, frames: Frames) -> bool:

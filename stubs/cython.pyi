@@ -1,5 +1,5 @@
 # What our hot modules use of Cython's pure-Python mode, in the types that the plain build has.
-from builtins import int as int  # noqa: PLC0414 - cython.int
+from builtins import int as int
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 

@@ -1,7 +1,7 @@
 """Where traced messages go. A stage of its own for each of them: a thread behind a bounded queue.
 
     sink.py            Sink, what every sink is; SinkError, the one line when it fails
-    outbox.py          the queue and the thread in front of a sink; its books
+    outbox.py          the queue and the thread in front of a sink; its books     direct.py  neither, for replays
     hep.py             HEP 1, 2, 3 to a collector          hep_batch.py   messages into the encoder (hot)
     sip_duplicate.py   the messages as they were to another SIP server
     packets.py         what these two share: pack, then send

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from capture_agent.sinks.sink import SinkError
@@ -39,7 +39,7 @@ def parse_url(url: str) -> URL:
 def shown(url: URL) -> str:
     """For people and logs: without password, options and driver."""
     kind = url.drivername.partition("+")[0]
-    return url.set(drivername=kind, query={}, password="***" if url.password else None).render_as_string(False)
+    return url.set(drivername=kind, query={}).render_as_string(hide_password=True)
 
 
 def connect_arguments(url: URL) -> dict[str, object]:
@@ -52,7 +52,8 @@ def connect_arguments(url: URL) -> dict[str, object]:
 def make_engine(url: URL) -> Engine:
     """Raises SinkError: the driver is not there."""
     try:
-        engine = create_engine(url, connect_args=connect_arguments(url), pool_pre_ping=False)
+        # One connection for as long as it is used: a pool would keep it open behind our back.
+        engine = create_engine(url, connect_args=connect_arguments(url), poolclass=NullPool)
     except (ImportError, NoSuchModuleError) as error:
         extra = DRIVERS[url.drivername.partition("+")[0]][1]
         hint = f": pip install 'capture-agent[{extra}]'" if extra else ""
@@ -140,4 +141,3 @@ def stored_version(connection: Connection, table: str) -> int | None:
         return None
     versions = version_table()
     return connection.scalar(select(versions.c.table_version).where(versions.c.table_name == table))
-

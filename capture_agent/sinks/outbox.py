@@ -7,13 +7,10 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from capture_agent.books import Ledger
 from capture_agent.records import TracedMessage
 from capture_agent.sinks.sink import Sink, SinkError, handled
-
-WhenFull = Literal["wait", "drop"]
 
 # What waits together goes out together: one write, one transaction.
 MOST_AT_ONCE = 4096
@@ -27,23 +24,19 @@ _log = logging.getLogger(__name__)
 class Outbox:
     """One sink's queue. Its books balance at every moment: seen = sent + waiting + rejected + lost.
 
-    limit        messages that may wait; limit_bytes: of the buffers they keep alive
-    when_full    wait: `put` blocks, nothing is lost, and the first failure is the last: `failure` holds it, what
-                 follows is counted as lost (replay). drop: what finds no room is lost, and a sink that is down is
-                 tried again and again (run)
+    A slow sink never slows who calls `put`: what finds no room is lost, and a sink that is down is tried again and
+    again. `limit` messages may wait, and keep `limit_bytes` of buffers alive. direct.py is for replays, which can wait.
     """
 
     def __init__(
         self,
         sink: Sink,
         limit: int = 100_000,
-        when_full: WhenFull = "wait",
         limit_bytes: int = 64 << 20,
         first_delay: float = FIRST_DELAY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sink = sink
-        self.when_full = when_full
         self.failure: SinkError | None = None
         self._limit = limit
         self._limit_bytes = limit_bytes
@@ -75,11 +68,7 @@ class Outbox:
         weight = held_bytes(batch)
         with self._changed:
             self._given += len(batch)
-            if self.when_full == "wait":
-                self._changed.wait_for(lambda: self.failure or self._closing or self._fits(len(batch), weight))
-                room = 0 if self.failure or self._closing else len(batch)
-            else:
-                room = 0 if self._closing else self._room(weight)
+            room = 0 if self._closing else self._room(weight)
             if room < len(batch):
                 self._lost[self._where()] += len(batch) - room
                 batch = batch[:room]
@@ -110,19 +99,13 @@ class Outbox:
                 lost=self._lost + self._sink_lost,
             )
 
-    def _fits(self, count: int, weight: int) -> bool:
-        if not self._queued and not self._in_hand:
-            return True  # a batch that is larger than the queue goes alone
-        waiting = self._queued + self._in_hand
-        return waiting + count <= self._limit and self._held + weight <= self._limit_bytes
-
     def _room(self, weight: int) -> int:
         if self._held and self._held + weight > self._limit_bytes:
             return 0
         return max(0, self._limit - self._queued - self._in_hand)
 
     def _where(self) -> str:
-        if self._down_since is not None or (self.failure and self.when_full == "wait"):
+        if self._down_since is not None:
             return "unreachable"
         return "shutdown" if self._closing else "queue_full"
 
@@ -143,7 +126,7 @@ class Outbox:
         try:
             self.sink.flush()
         except SinkError as error:
-            self._fail(error)
+            self.failure = error
         self.sink.close()
 
     def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
@@ -180,7 +163,7 @@ class Outbox:
             except Exception as error:  # a bug in one sink must neither stop the others nor hang capture
                 done = handled(self.sink) - before
                 self._settle(done)
-                self._fail(SinkError(f"{self.name}: internal error: {type(error).__name__}"))
+                self.failure = SinkError(f"{self.name}: internal error: {type(error).__name__}")
                 _log.error("%s: internal error: %s", self.name, type(error).__name__)
                 self._give_up(len(batch) - done, "internal_error")
                 return
@@ -204,9 +187,6 @@ class Outbox:
     def _retry(self, error: SinkError, delay: float) -> bool:
         """Wait and say True when the batch in hand is to be tried again."""
         with self._changed:
-            if self.when_full == "wait":
-                self._fail(error)
-                return False
             if self._down_since is None:
                 self._down_since = self._clock()
                 _log.warning("%s; trying again", error)
@@ -215,12 +195,6 @@ class Outbox:
                 return False
             self._changed.wait_for(lambda: self._closing, timeout=delay)
             return True
-
-    def _fail(self, error: SinkError) -> None:
-        with self._changed:
-            self.failure = self.failure or error
-            if self.when_full == "wait":
-                self._lose_queue("unreachable")
 
     def _recovered(self) -> None:
         with self._changed:

@@ -78,9 +78,7 @@ def stored_calls(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> lis
         return sorted(calls, key=lambda call: (call.first, call.last_id))
 
 
-def calls_of(
-    connection: Connection, table: Table, groups: dict[str, tuple[int, int, int]]
-) -> Iterator[StoredCall]:
+def calls_of(connection: Connection, table: Table, groups: dict[str, tuple[int, int, int]]) -> Iterator[StoredCall]:
     ends = {row_id for first, last, _ in groups.values() for row_id in (first, last)}
     rows = connection.execute(columns(connection, table).where(table.c.id.in_(ends)))
     messages = {message.id: message for message in map(stored, rows)}
@@ -101,9 +99,7 @@ def calls_of(
         )
 
 
-def answers_of(
-    connection: Connection, table: Table, call_ids: Iterable[str]
-) -> dict[tuple[str, str], list[str]]:
+def answers_of(connection: Connection, table: Table, call_ids: Iterable[str]) -> dict[tuple[str, str], list[str]]:
     """The statuses of responses by Call-ID and method, in the order they were stored."""
     trace = table.c
     found: dict[tuple[str, str], list[str]] = {}

@@ -25,9 +25,7 @@ class TcpSender:
     What the kernel has taken counts as sent; what of it was under way when a connection broke, nobody knows.
     """
 
-    def __init__(
-        self, name: str, host: str, port: int, tally: Tally, tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, name: str, host: str, port: int, tally: Tally, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
         self._place = (host, port)
         self._tally = tally
@@ -92,9 +90,7 @@ class TcpSender:
         self._drop()
 
 
-def push(
-    connection: socket.socket, view: memoryview, position: int, end: int
-) -> tuple[int, OSError | None]:
+def push(connection: socket.socket, view: memoryview, position: int, end: int) -> tuple[int, OSError | None]:
     """Send view[position:end]. Returns how far it came, and the error that stopped it."""
     try:
         while position < end:

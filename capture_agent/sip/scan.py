@@ -209,6 +209,7 @@ def read_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end
     at: cython.Py_ssize_t = start
     line_end: cython.Py_ssize_t
     colon: cython.Py_ssize_t
+    flag: cython.int
     c: cython.uchar
     while True:
         if at >= end:
@@ -227,7 +228,9 @@ def read_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end
         if colon <= at:
             message.problems |= BAD_HEADER
         elif c >= 0x43 and ROUTINE[c & 0x1F]:  # a letter: upper and lower case differ in one bit
-            seen |= read_header(message, data, at, colon, line_end, seen)
+            flag = routine(data, at, colon)
+            if flag:
+                seen |= read_value(message, data, colon + 1, line_end, flag, seen)
         at = line_end + 1
     return close_headers(message, seen)
 
@@ -259,9 +262,11 @@ def close_headers(message: SipMessage, seen: cython.int) -> cython.bint:
 @cython.cfunc
 @cython.inline
 def routine(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """The flag of the header that data[at:end] names, or 0 for one that not everything needs."""
+    """The flag (the NO_ one) of the header that data[at:end] names, or 0 for one that not everything needs."""
     if not cython.compiled:
-        return FLAGS.get(data[at:end].lower(), 0)
+        return FLAGS.get(data[at:end].rstrip(b" \t").lower(), 0)
+    while end > at and (data[end - 1] == SPACE or data[end - 1] == TAB):
+        end -= 1
     length: cython.Py_ssize_t = end - at
     c: cython.uchar = lower(data[at])
     if c == 0x76:  # v
@@ -284,30 +289,6 @@ def routine(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cytho
 
 
 @cython.cfunc
-def read_header(
-    message: SipMessage,
-    data: bytes,
-    at: cython.Py_ssize_t,
-    colon: cython.Py_ssize_t,
-    end: cython.Py_ssize_t,
-    seen: cython.int,
-) -> cython.int:
-    """Take data[at:end] if it is a header that everything needs; its flag (the NO_ one) says which it was."""
-    name_end: cython.Py_ssize_t = colon
-    while name_end > at and (data[name_end - 1] == SPACE or data[name_end - 1] == TAB):
-        name_end -= 1
-    flag: cython.int = routine(data, at, name_end)
-    if flag == 0:
-        return 0
-    start: cython.Py_ssize_t = colon + 1
-    while start < end and data[start] <= SPACE and is_blank(data[start]):
-        start += 1
-    while end > start and data[end - 1] <= SPACE and is_blank(data[end - 1]):
-        end -= 1
-    return read_value(message, data, start, end, flag, seen)
-
-
-@cython.cfunc
 def read_value(
     message: SipMessage,
     data: bytes,
@@ -316,7 +297,14 @@ def read_value(
     flag: cython.int,
     seen: cython.int,
 ) -> cython.int:
-    """Fill in what the header with this flag says. The first of several wins, as in Kamailio."""
+    """Fill in what data[start:end], the value of the header with this flag, says: the flag, if it is a good one.
+
+    The first of several wins, as in Kamailio.
+    """
+    while start < end and data[start] <= SPACE and is_blank(data[start]):
+        start += 1
+    while end > start and data[end - 1] <= SPACE and is_blank(data[end - 1]):
+        end -= 1
     if flag == NO_VIA:
         if not seen & NO_VIA:
             message.via_start, message.via_end = start, end
@@ -372,6 +360,9 @@ def read_number(
     i: cython.Py_ssize_t
     if start >= end:
         return -2
+    if not cython.compiled:
+        digits = data[start:end].lstrip(b"0")[:20]
+        return int(digits) if digits.isdigit() and int(digits) < limit else 0 if not digits else -2
     for i in range(start, end):
         if not 0x30 <= data[i] <= 0x39:
             return -2

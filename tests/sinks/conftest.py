@@ -1,0 +1,83 @@
+"""Receivers that a test gets fresh, and database servers that all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import servers
+from sink_samples import TcpReceiver, UdpReceiver, free_port
+from sqlalchemy import create_engine, text
+
+from capture_agent.sinks.database import parse_url
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def udp() -> Iterator[UdpReceiver]:
+    receiver = UdpReceiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def tcp() -> Iterator[TcpReceiver]:
+    receiver = TcpReceiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    if servers.postgresql_programs() is None:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    # Not pytest's folders: the server's user may not enter them.
+    with TemporaryDirectory(prefix="capture-agent-postgresql-") as folder:
+        Path(folder).chmod(0o755)
+        with servers.postgresql(Path(folder), free_port()) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    if servers.mariadb_programs() is None:
+        pytest.skip("no MariaDB server here: apt-get install mariadb-server")
+    with TemporaryDirectory(prefix="capture-agent-mariadb-") as folder:
+        Path(folder).chmod(0o755)
+        with servers.mariadb(Path(folder), free_port()) as url:
+            yield url
+
+
+def new_database(server: str, options: str = "") -> str:
+    name = f"test{next(_numbers)}"
+    maintenance = "postgres" if server.startswith("postgresql") else ""
+    engine = create_engine(parse_url(f"{server}/{maintenance}"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} {options}"))
+    engine.dispose()
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/trace.db"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: str) -> str:
+    return new_database(postgresql)
+
+
+@pytest.fixture
+def mariadb_url(mariadb: str) -> str:
+    return new_database(mariadb, "CHARACTER SET utf8mb4")
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def database(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
