@@ -247,8 +247,6 @@ def test_as_kamailio_head(shared: Path, tmp_path: Path, name: str) -> None:
     compare(shared / "siptrace" / "vectors" / "head" / name, tmp_path)
 
 
-@pytest.mark.parametrize(
-    "name", ["mode1-hep2", "mode1-hep3", "mode2-rows", "mode4-duplicates", "mode7-all"]
-)
+@pytest.mark.parametrize("name", ["mode1-hep2", "mode1-hep3", "mode2-rows", "mode4-duplicates", "mode7-all"])
 def test_as_our_own_recordings(pcaps: Path, tmp_path: Path, name: str) -> None:
     compare(pcaps / "siptrace" / name, tmp_path)

@@ -1,4 +1,4 @@
-"""The first ten minutes: replay a capture to a collector and into a table, and look at the calls. `make demo` runs it."""
+"""`make demo`: replay a capture to a collector and into a table, and look at the calls."""
 
 import json
 import shlex
@@ -22,8 +22,9 @@ def say(text: str) -> None:
 def show(explanation: str, *arguments: str) -> None:
     """Run a command as the user would type it."""
     say(f"# {explanation}\n$ capture-agent {shlex.join(arguments)}")
-    one_stream = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}  # in order, also into a file
-    done = subprocess.run([PROGRAM, *arguments], cwd=ROOT, timeout=60, check=False, **one_stream)
+    # One stream: in order, also in a file.
+    none, one = subprocess.DEVNULL, subprocess.STDOUT
+    done = subprocess.run([PROGRAM, *arguments], cwd=ROOT, stdin=none, stderr=one, timeout=60, check=False)
     if done.returncode != 0:
         raise SystemExit(f"the demo ends here: exit status {done.returncode}")
 

@@ -1,7 +1,7 @@
 """A small HEP collector: prints what it receives over TCP and UDP, and counts it. For the demo and for a first try.
 
-    python tools/demo_collector.py [PORT]      127.0.0.1, 9060 if not given; 0 takes a free one. Ends with Ctrl-C
-                                               or with the end of its standard input.
+python tools/demo_collector.py [PORT]      127.0.0.1, 9060 if not given; 0 takes a free one. Ends with Ctrl-C
+                                           or with the end of its standard input.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ class Collector:
         self.seen: Counter[str] = Counter()
 
     def take(self, packet: Packet) -> None:
-        line = packet.payload.partition(b"\r\n")[0].decode(errors="replace")
+        line = (packet.payload or b"no payload").partition(b"\r\n")[0].decode(errors="replace")
         self.seen[line.split(" ")[1] if line.startswith("SIP/2.0 ") else line.split(" ")[0]] += 1
-        time = datetime.fromtimestamp(packet.seconds, UTC).strftime("%H:%M:%S")
+        time = datetime.fromtimestamp(packet.seconds or 0, UTC).strftime("%H:%M:%S")
         source = f"{packet.source_address}:{packet.source_port}"
         destination = f"{packet.destination_address}:{packet.destination_port}"
-        print(f"{time}.{packet.microseconds:06d}  {source:>18} > {destination:18}  {line}", flush=True)
+        print(f"{time}.{packet.microseconds or 0:06d}  {source:>18} > {destination:18}  {line}", flush=True)
 
     def refuse(self, error: HepError) -> None:
         self.seen["refused"] += 1

@@ -1,6 +1,6 @@
 """Record demo.pcap and the live recordings of pcaps/ in the network of sip_lab.py. Needs root, kamailio, sip-tester.
 
-    python tools/record_demo.py [FOLDER]; python tools/make_pcaps.py
+python tools/record_demo.py [FOLDER]; python tools/make_pcaps.py
 """
 
 import subprocess
@@ -37,7 +37,8 @@ def play(net: Lab, scenarios: dict[str, Path], name: str, answers: str = "", *op
 
 
 def bound(net: Lab, address: str) -> bool:
-    command = ["ip", "netns", "exec", net.names["callees"], "ss", "-Hlnu", "src", f"[{address}]" if ":" in address else address]
+    source = f"[{address}]" if ":" in address else address
+    command = ["ip", "netns", "exec", net.names["callees"], "ss", "-Hlnu", "src", source]
     return ":5060" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

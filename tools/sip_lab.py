@@ -81,12 +81,12 @@ class Lab:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(10)
 
-    def capture(self, device: str, name: str, filter_: str = "", options: Iterable[str] = ()) -> subprocess.Popen[bytes]:
+    def capture(self, device: str, name: str, what: str, options: Iterable[str] = ()) -> subprocess.Popen[bytes]:
         """tcpdump in the proxy's namespace into `name`, ready when this returns."""
         log = f"tcpdump-{name}"
         # Without immediate mode, what the kernel has not handed over within a second is lost at the end.
         command = ["tcpdump", "-i", device, "-n", "-s0", "-U", "--immediate-mode", "-Z", "root", "-w", name]
-        process = self.start("proxy", *command, *options, filter_, log=log)
+        process = self.start("proxy", *command, *options, what, log=log)
         wait_for(lambda: b"listening on" in (self.folder / f"{log}.log").read_bytes(), f"tcpdump on {device}")
         return process
 
@@ -107,8 +107,7 @@ class Lab:
     def finish(self, process: subprocess.Popen[bytes], name: str) -> None:
         """Wait for a SIPp that must have seen exactly what its scenario expects."""
         if process.wait(30) != 0:
-            logs = "\n".join(p.read_text(errors="replace")[-1500:] for p in self.folder.glob("sipp-*.log"))
-            raise RuntimeError(f"{name}: SIPp ended with {process.returncode}\n{logs}")
+            raise RuntimeError(f"{name}: SIPp ended with {process.returncode}\n{self.logs()}")
 
     def wait_for_port(self, where: str, port: int, process: subprocess.Popen[bytes] | None = None) -> None:
         def bound() -> bool:
@@ -120,7 +119,8 @@ class Lab:
         wait_for(bound, f"port {port} in {where}")
 
     def logs(self) -> str:
-        return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-2000:]}" for path in self.folder.glob("*.log"))
+        texts = {path.name: path.read_text(errors="replace") for path in self.folder.glob("*.log")}
+        return "\n".join(f"{name}: {text[-2000:]}" for name, text in texts.items())
 
     def close(self) -> None:
         for process in reversed(self._processes):

@@ -90,7 +90,7 @@ def remember(what: str, header: str, *variables: str) -> str:
 def caller(user: str, before_ack: int = 0, talk: int = 700, speech: bool = False) -> list[str]:
     sdp = SDP.replace("[user]", "alice")
     return [
-        send(request("INVITE", user, 1, "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\nContent-Type: application/sdp\n", sdp)),
+        send(request("INVITE", user, 1, "Allow: INVITE, ACK, CANCEL, BYE\nContent-Type: application/sdp\n", sdp)),
         receive("100", True),
         receive("180", True),
         remember('response="200"', "To", "to"),
@@ -173,11 +173,12 @@ SCENARIOS = {
 
 def write(folder: Path) -> dict[str, Path]:
     """Every scenario as the XML file that SIPp reads, and half a second of a 400 Hz tone to say."""
-    period = bytes([0xFF, 0xA7, 0x9B, 0x95, 0x92, 0x92, 0x95, 0x9B, 0xA7, 0xFF, *(b"\x27\x1b\x15\x12\x11\x11\x12\x15\x1b\x27")])
+    period = bytes.fromhex("ffa79b9592 92959ba7ff 271b151211 1112151b27")
     (folder / "speech.ulaw").write_bytes(period * 200)
     paths = {}
     for name, steps in SCENARIOS.items():
-        text = "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', f'<scenario name="{name}">', *steps, "</scenario>\n"])
+        head = ['<?xml version="1.0" encoding="UTF-8"?>', f'<scenario name="{name}">']
+        text = "\n".join([*head, *steps, "</scenario>\n"])
         paths[name] = folder / f"{name}.xml"
         paths[name].write_text(text)
     return paths

@@ -5,10 +5,10 @@ failures.py    WrongUsage (2), Failed (1), and what is said on standard error
 options.py     options that several commands share; from them to a Config
 text.py        text from the network made fit for a terminal; plain tables
 tables.py      a table on standard output: rich on a terminal, plain elsewhere
-run.py replay.py sending.py   live and from files to the sinks
+run.py replay.py sending.py   live and from files to the sinks; progress.py: how far
 decode.py      what SIP is in capture files
 calls.py       calls in the sip_trace table
-flow.py ladder.py   one call as a ladder
+flow.py ladder.py   one call as a ladder; seen.py: its messages, from a table or a file
 db.py config.py interfaces.py   the table, the configuration, the host
 """
 

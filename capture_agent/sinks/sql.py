@@ -129,7 +129,6 @@ class SqlSink:
             connection.close()
         except SQLAlchemyError:
             connection.invalidate()
-        connection.engine.dispose()
 
 
 def insert_rows(connection: Connection, statement: str, rows: list[Row]) -> None:

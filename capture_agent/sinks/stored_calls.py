@@ -139,7 +139,6 @@ def reading(target: SqlTarget) -> Iterator[tuple[Connection, Table]]:
         raise explained(url, error) from error
     finally:
         connection.close()
-        connection.engine.dispose()
 
 
 def columns(connection: Connection, table: Table) -> Select[Any]:

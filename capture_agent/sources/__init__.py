@@ -6,6 +6,7 @@ capture_file  CaptureFile: pcap and pcapng, by path or from standard input
   pcap        the file header of pcap
   pcapng      the blocks of pcapng that are no packets
 containers    hot: walks over packet records and indexes them; also for live batches
+merge         several live sources as one
 live          LiveInterface: an interface of this host, by libpcap
 interfaces    which interfaces and addresses this host has
 """

@@ -143,5 +143,3 @@ def same(found: list[Packet], wanted: list[Packet]) -> bool:
     return [(p.data, p.time_ns, p.wire_length, p.interface) for p in found] == [
         (p.data, p.time_ns, p.wire_length, p.interface) for p in wanted
     ]
-
-

@@ -184,7 +184,9 @@ def test_pcapng_time_offset(tmp_path: Path, order: str, offset: int, time_ns: in
 @ORDERS
 def test_pcapng_drop_counts(tmp_path: Path, order: str) -> None:
     data = section(order) + interface(order=order) * 2
-    data += statistics(0, order, kernel=5) + statistics(0, order, kernel=7, interface=1) + statistics(1, order, kernel=10)
+    data += (
+        statistics(0, order, kernel=5) + statistics(0, order, kernel=7, interface=1) + statistics(1, order, kernel=10)
+    )
     data += statistics(9, order, kernel=1000)  # of an interface that is not there
     data += section(order) + interface(order=order) + statistics(0, order, kernel=100)
     assert check(tmp_path, data, []).dropped() == {"kernel": 117, "interface": 1}

@@ -1,0 +1,91 @@
+"""What the documents say is there, and what must not be there is not."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.once
+
+# Split, so that this file is no finding of its own.
+UNWANTED = [
+    *("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb." + "debian.org", "crates" + ".io"),
+    *("/wo" + "rk/", "/tmp/con" + "tract", "work" + "place"),
+]
+
+
+def tracked() -> list[Path]:
+    """Files that are committed, or would be by `git add .`; without git, all of them."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    names = [name for name in done.stdout.split("\0") if name]
+    return [path for path in map(ROOT.joinpath, names) if path.is_file()]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+DOCUMENTS = sorted(path for path in tracked() if path.suffix == ".md")
+PACKAGES = sorted(path.parent for path in (ROOT / "capture_agent").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)", document.read_text())
+    local = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def test_the_architecture_names_what_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    quoted = re.findall(r"`([\w./-]+(?:/|\.(?:py|pxd|toml|md|txt)))`", text)
+    assert quoted
+    files = {f"/{name(path)}" for path in tracked()}
+    paths = files | {f"{parent}/" for path in files for parent in map(str, Path(path).parents)}
+    # A module is named within the row of its folder.
+    assert [path for path in quoted if not any(known.endswith(f"/{path}") for known in paths)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name)
+def test_each_folder_has_its_map(package: Path) -> None:
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
+    if package.name == "capture_agent":
+        return  # ARCHITECTURE.md is its map
+    assert [module for module in modules if module.removesuffix(".py") not in docstring] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_make_targets_that_are_named_exist(document: Path) -> None:
+    named = set(re.findall(r"`make ([a-z-]+)", document.read_text()))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named <= targets
+
+
+def test_nothing_unwanted_is_named() -> None:
+    found = [
+        f"{name(path)}: {word}"
+        for path in tracked()
+        if path.suffix not in (".pcap", ".pcapng", ".gz")
+        for word in UNWANTED
+        if word in path.read_text(errors="replace").lower()
+    ]
+    assert found == []
+
+
+def test_the_lock_names_no_index_and_has_every_hash() -> None:
+    text = (ROOT / "requirements-dev.lock").read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    pins = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
+    assert [pin.split()[0] for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
+
+
+def test_captures_are_small() -> None:
+    sizes = {name(path): path.stat().st_size for path in tracked() if path.is_relative_to(ROOT / "pcaps")}
+    assert max(sizes.values()) < 200_000
+    assert sum(sizes.values()) < 2_000_000
