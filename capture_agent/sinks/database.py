@@ -7,7 +7,6 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sip_trace import INSERTED, TABLE_VERSION, version_table
