@@ -1,6 +1,7 @@
 """What all tests share: fixtures, the mark `once`, which build is tested, and CI's rule that nothing is skipped."""
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -24,6 +25,9 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs so, and our programs would inherit it: none could be ended as users do.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "once: no hot module takes part, so `make test` runs it with one build only")
 
 

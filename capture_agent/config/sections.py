@@ -15,7 +15,7 @@ class Capture:
 
     interfaces: tuple[Annotated[str, MinLen(1)], ...] = ()
     filter: str = ""  # BPF, as tcpdump takes it
-    snapshot_length: Annotated[int, Interval(ge=68, le=262144)] = 65535  # bytes of a packet
+    snapshot_length: Annotated[int, Interval(ge=68, le=262144)] = 262144  # bytes of a packet: all of the longest
     promiscuous: bool = True
     buffer_mib: Annotated[int, Interval(ge=1, le=2047)] = 16  # the kernel's, for each interface
     local: tuple[Local, ...] = (AUTO,)
