@@ -236,7 +236,8 @@ def test_what_scapy_writes(tmp_path: Path) -> None:
 
 
 def recorded() -> list[Path]:
-    return sorted(CAPTURES.iterdir()) if CAPTURES.is_dir() else []
+    """All that are captures: one mixes byte orders, and tshark refuses it as we do."""
+    return sorted(set(CAPTURES.iterdir()) - {CAPTURES / "pkts__cool.pcap"}) if CAPTURES.is_dir() else []
 
 
 @pytest.mark.skipif(not recorded(), reason="the recorded captures are not there")
@@ -245,10 +246,8 @@ def recorded() -> list[Path]:
 def test_recorded_captures_as_tshark_reads_them(path: Path) -> None:
     """Number, lengths and times, of every frame. tshark shows the same nine decimals for all files."""
     fields = [word for name in ("time_epoch", "cap_len", "len") for word in ("-e", f"frame.{name}")]
-    command = ["tshark", "-n", "-r", str(path), "--disable-all-protocols", "-T", "fields", *fields]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip("tshark cannot read it: see test_capture_damage")
+    command = ["tshark", "-n", "-r", str(path), "-T", "fields", *fields]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     with CaptureFile(path) as source:
         found = packets_of(source)
     lines = [(f"{p.time_ns // SECOND}.{p.time_ns % SECOND:09}", len(p.data), p.wire_length) for p in found]
