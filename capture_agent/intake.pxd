@@ -1,7 +1,8 @@
 cimport cython
 from capture_agent.records cimport CapturedMessage, Datagram
 from capture_agent.sip.message cimport SipMessage
-from capture_agent.sip.scan cimport scan, stranger
+from capture_agent.sip.scan cimport scan
+from capture_agent.sip.stranger cimport stranger
 
 cdef class Intake:
     cdef readonly unsigned long long seen

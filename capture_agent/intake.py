@@ -10,7 +10,8 @@ import cython
 from capture_agent.records import CapturedMessage, Datagram
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.problems import Problem, Stranger
-from capture_agent.sip.scan import scan, stranger
+from capture_agent.sip.scan import scan
+from capture_agent.sip.stranger import stranger
 
 TRUNCATED = cython.declare(cython.int, Problem.TRUNCATED)
 

@@ -1,5 +1,7 @@
 """What all tests share: fixtures, the mark `once`, which build is tested, and CI's rule that nothing is skipped."""
 
+from __future__ import annotations
+
 import os
 import signal
 import socket

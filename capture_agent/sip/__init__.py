@@ -2,6 +2,7 @@
 
 message.py   SipMessage: the bounds of the routine parts; everything else is parsed when asked for
 scan.py      the one pass over the bytes (hot): is it SIP, and the headers that everything needs
+stranger.py  what a payload is that is no SIP (hot)
 parameters.py  tags and branches in header values (hot)
 headers.py   header names, compact forms, values: for those who ask for more
 problems.py  why a payload is not SIP (Stranger), and what is wrong with one that is (Problem)

@@ -18,7 +18,7 @@ SPACE = cython.declare(cython.uchar, 0x20)
 COLON = cython.declare(cython.uchar, 0x3A)
 SEMICOLON = cython.declare(cython.uchar, 0x3B)
 
-# problems.Problem and problems.Stranger as C integers; tests/sip/test_scan.py keeps them equal.
+# problems.Problem as C integers; tests/sip/test_scan.py keeps them equal.
 BAD_START_LINE = cython.declare(cython.int, 1 << 1)
 NO_HEADER_END = cython.declare(cython.int, 1 << 2)
 BAD_HEADER = cython.declare(cython.int, 1 << 3)
@@ -33,7 +33,6 @@ BAD_CONTENT_LENGTH = cython.declare(cython.int, 1 << 11)
 BODY_SHORT = cython.declare(cython.int, 1 << 12)
 BODY_LONG = cython.declare(cython.int, 1 << 13)
 REPEATED_HEADER = cython.declare(cython.int, 1 << 14)
-EMPTY, KEEPALIVE, STUN, RTP, RTCP, HTTP, SIP_VERSION, OTHER = range(1, 9)
 
 # Header names, long and compact, and the flag that stands for each.
 FLAGS = {
@@ -384,47 +383,6 @@ def read_cseq(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: c
     if message.cseq < 0 or i >= end:
         message.problems |= BAD_CSEQ
     return True
-
-
-def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """What data[start:end] is, of which `scan` has said that it is no SIP: one of problems.Stranger."""
-    size: cython.Py_ssize_t = end - start
-    if size <= 0:
-        return EMPTY
-    c: cython.uchar = data[start]
-    if c & 0xC0 == 0x80 and size >= 12:  # RFC 3550: version 2
-        return RTCP if 192 <= data[start + 1] <= 223 else RTP  # RFC 5761 4
-    if c & 0xC0 == 0x80 and size >= 8 and 192 <= data[start + 1] <= 223:
-        return RTCP
-    if c == 0 or is_blank(c):
-        first: cython.Py_ssize_t = start
-        while first < end and (is_blank(data[first]) or data[first] == 0):
-            first += 1
-        if first == end:
-            return KEEPALIVE
-    if c <= 3 and size >= 20 and is_stun(data, start, size):
-        return STUN
-    line: bytes = data[start : min(end, start + 512)]
-    return stranger_by_line(line)
-
-
-@cython.cfunc
-def is_stun(data: bytes, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
-    """RFC 5389 6: the magic cookie; RFC 3489 has none, but its length field and types are telling enough."""
-    if data[start + 4 : start + 8] == b"\x21\x12\xa4\x42":
-        return True
-    length: cython.int = data[start + 2] << 8 | data[start + 3]
-    return length + 20 == size and length % 4 == 0 and data[start + 1] in (0x01, 0x11, 0x02, 0x12)
-
-
-@cython.cfunc
-def stranger_by_line(head: bytes) -> cython.int:
-    line: bytes = head.lstrip().split(b"\n", 1)[0].upper()
-    if line.startswith(b"HTTP/") or b" HTTP/" in line:
-        return HTTP
-    if line.startswith(b"SIP/") or b" SIP/" in line:
-        return SIP_VERSION
-    return OTHER
 
 
 if not cython.compiled:

@@ -57,7 +57,8 @@ def values(record: Any, names: list[str]) -> list[tuple[str, Any]]:
 
 def scans(payloads: list[bytes]) -> Any:
     """What the scan says of each payload, at odd places of a buffer, too."""
-    from capture_agent.sip.scan import scan, stranger
+    from capture_agent.sip.scan import scan
+    from capture_agent.sip.stranger import stranger
 
     found = []
     for payload in payloads:

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.sip import scan as scan_module
+from capture_agent.sip import stranger as stranger_module
 from capture_agent.sip.message import ABSENT, NOT_A_NUMBER, SipMessage
 from capture_agent.sip.problems import Problem, Stranger
-from capture_agent.sip.scan import scan, stranger
+from capture_agent.sip.scan import scan
+from capture_agent.sip.stranger import stranger
 
 INVITE = (
     b"INVITE sip:bob@example.com SIP/2.0\r\n"
@@ -234,7 +236,7 @@ def test_the_numbers_in_scan_are_those_of_the_enums() -> None:
             assert getattr(scan_module, str(problem.name)) == problem
     for kind in Stranger:
         if kind is not Stranger.NONE:
-            assert getattr(scan_module, kind.name) == kind
+            assert getattr(stranger_module, kind.name) == kind
 
 
 ALPHABET = [b"INVITE", b" ", b"sip:a@b", b"SIP/2.0", b"\r\n", b"\n", b"Via: ", b"From:", b"t :", b"i:", b"CSeq:",

@@ -1,0 +1,3 @@
+cimport cython
+
+cpdef int stranger(bytes data, Py_ssize_t start, Py_ssize_t end) except -1
