@@ -18,7 +18,7 @@ UNWANTED = [
 
 
 def tracked() -> list[Path]:
-    """Files that are committed, or would be by `git add .`; without git, all of them."""
+    """Files that are committed, or would be by `git add .`."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     names = [name for name in done.stdout.split("\0") if name]
