@@ -108,7 +108,7 @@ class CaptureFile:
         self._offset += at
         try:
             self._data = self._stream.read(self._data, wanted)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: it has been closed
             raise self._broken(reason(error)) from None
         return len(self._data) >= wanted
 

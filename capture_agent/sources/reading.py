@@ -37,12 +37,12 @@ class FileStream:
     """A file on disk: the tail is read again, which costs less than to copy what comes behind it."""
 
     def __init__(self, file: FileIO) -> None:
-        self._descriptor = file.fileno()
+        self._file = file
         self._at = 0
         self.problem = ""
 
     def read(self, tail: bytes, wanted: int) -> bytes:
-        data = os.pread(self._descriptor, max(wanted, CHUNK), self._at - len(tail))
+        data = os.pread(self._file.fileno(), max(wanted, CHUNK), self._at - len(tail))
         self._at += len(data) - len(tail)
         return data
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,3 +145,23 @@ def same(found: list[Packet], wanted: list[Packet]) -> bool:
     return [(p.data, p.time_ns, p.wire_length, p.interface) for p in found] == [
         (p.data, p.time_ns, p.wire_length, p.interface) for p in wanted
     ]
+
+
+def unprivileged(prepare: str) -> str:
+    """What `open_it(path)` says to a user who may do nothing: SourceError.usage and its text."""
+    script = f"""
+import os
+from capture_agent.sources.source import SourceError
+{prepare}
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    open_it(path)
+except SourceError as error:
+    print(error.usage, error)
+"""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
