@@ -2,7 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-LOCK := requirements-dev.lock
+LOCK := requirements.lock
+DEV_LOCK := requirements-dev.lock
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 # A hot module is one with a .pxd: whatever changes it, the compiled twin beside it is stale.
 PXD := $(shell find capture_agent hep -name '*.pxd')
 HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
@@ -14,7 +17,7 @@ help:
 	@echo "make test         install, then the whole suite, compiled and plain"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       let ruff format the code"
-	@echo "make lock         pin what development installs, from pyproject.toml: $(LOCK)"
+	@echo "make lock         pin what development installs, from pyproject.toml"
 	@echo "make test-lowest  the suite with the lowest versions that pyproject.toml allows"
 	@echo "make golden       write tests/golden/ anew: review it as a diff"
 	@echo "make pcaps        make the captures anew that are not recordings"
@@ -25,7 +28,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.locked: $(LOCK) | $(VENV)/bin/python
 	@echo "installing what $(LOCK) pins"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(PIP_INSTALL) -r $(LOCK)
+	@touch $@
+
+$(VENV)/.developed: $(DEV_LOCK) | $(VENV)/.locked
+	@echo "installing what $(DEV_LOCK) pins"
+	@$(PIP_INSTALL) -r $(DEV_LOCK)
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.locked pyproject.toml setup.py $(HOT)
@@ -36,33 +44,33 @@ demo: $(VENV)/.built
 	@$(BIN)/python tools/demo.py
 
 # The second run leaves out what no hot module takes part in: the mark `once`.
-test: $(VENV)/.built
+test: $(VENV)/.developed $(VENV)/.built
 	@tools/system-packages
 	$(PYTEST) $(ARGS)
 	@$(BIN)/python tools/is_compiled.py || echo "no C compiler was found: only the plain build is tested"
 	@! $(BIN)/python tools/is_compiled.py || { set -x; CAPTURE_AGENT_PURE=1 $(PYTEST) -m "not once" $(ARGS); }
 
-lint: $(VENV)/.built
+lint: $(VENV)/.developed $(VENV)/.built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.locked
+format: $(VENV)/.developed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(VENV)/.locked
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade \
-	 --python-version 3.11 --all-extras --group dev pyproject.toml -o $(LOCK)
+lock: $(VENV)/.developed
+	$(UV_COMPILE) --upgrade --all-extras --group dev pyproject.toml -o $(DEV_LOCK)
+	$(UV_COMPILE) --upgrade --group build --constraint $(DEV_LOCK) pyproject.toml -o $(LOCK)
 
-test-lowest: $(VENV)/.locked
+test-lowest: $(VENV)/.developed
 	@tools/test-lowest "$(PYTHON)" $(ARGS)
 
-golden: $(VENV)/.built
+golden: $(VENV)/.developed $(VENV)/.built
 	$(BIN)/python tests/test_golden.py
 
-pcaps: $(VENV)/.locked
+pcaps: $(VENV)/.developed
 	$(BIN)/python tools/make_pcaps.py
 
 clean:

@@ -11,7 +11,9 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, CompileError, ExecError, PlatformError
 
 # Users wait for this: debug information alone costs a third of the time.
-FLAGS = os.environ.get("CAPTURE_AGENT_CFLAGS", "-O3 -g0").split()
+FLAGS = os.environ.get("CAPTURE_AGENT_CFLAGS", "-O2 -g0").split()
+# What Cython would put into each module that uses memory views; it writes this one by itself.
+SHARED = "capture_agent._shared"
 JOBS = os.cpu_count() or 1
 
 
@@ -31,14 +33,17 @@ class AllOrNothing(build_ext):
 def hot_modules() -> list[Extension]:
     from Cython.Build import cythonize
 
-    sources = sorted(pxd.with_suffix(".py") for root in ("capture_agent", "hep") for pxd in Path(root).rglob("*.pxd"))
+    sources = [pxd.with_suffix(".py") for root in ("capture_agent", "hep") for pxd in Path(root).rglob("*.pxd")]
+    # The longest first: the last one to finish keeps the other processors waiting.
+    sources.sort(key=lambda source: (-source.stat().st_size, source))
+    names = {".".join(source.with_suffix("").parts): str(source) for source in sources}
     links = [flag for flag in FLAGS if flag.startswith("-fsanitize")]
-    names = {source: ".".join(source.with_suffix("").parts) for source in sources}
     return cythonize(
         [
-            Extension(name, [str(source)], extra_compile_args=FLAGS, extra_link_args=links)
-            for source, name in names.items()
+            Extension(name, [source], extra_compile_args=FLAGS, extra_link_args=links)
+            for name, source in {SHARED: SHARED.replace(".", "/") + ".c", **names}.items()
         ],
+        shared_utility_qualified_name=SHARED,
         nthreads=JOBS,
         build_dir="build/cython",
         annotate=bool(os.environ.get("CAPTURE_AGENT_ANNOTATE")),

@@ -77,12 +77,22 @@ def test_nothing_unwanted_is_named() -> None:
     assert found == []
 
 
-def test_the_lock_names_no_index_and_has_every_hash() -> None:
-    text = (ROOT / "requirements-dev.lock").read_text()
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_names_no_index_and_has_every_hash(lock: str) -> None:
+    text = (ROOT / lock).read_text()
     assert "://" not in text
     assert "--index" not in text
     pins = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
     assert [pin.split()[0] for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
+
+
+def test_the_locks_pin_the_same_versions() -> None:
+    run, development = (
+        set(re.findall(r"^\S+==\S+", (ROOT / lock).read_text(), re.MULTILINE))
+        for lock in ("requirements.lock", "requirements-dev.lock")
+    )
+    assert run
+    assert run <= development
 
 
 def test_captures_are_small() -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, make_url, select
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from capture_agent.sinks.sink import SinkError
@@ -53,22 +52,20 @@ def make_engine(url: URL) -> Engine:
     """Raises SinkError: the driver is not there."""
     try:
         # One connection for as long as it is used: a pool would keep it open behind our back.
-        engine = create_engine(url, connect_args=connect_arguments(url), poolclass=NullPool)
+        return create_engine(url, connect_args=connect_arguments(url), poolclass=NullPool)
     except (ImportError, NoSuchModuleError) as error:
         extra = DRIVERS[url.drivername.partition("+")[0]][1]
         hint = f": pip install 'capture-agent[{extra}]'" if extra else ""
         raise SinkError(f"{shown(url)}: the driver {url.drivername} is not installed{hint}") from error
     except ArgumentError as error:
         raise SinkError(f"{shown(url)}: not a database URL, {EXPECTED}") from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", prepare_sqlite)
-    return engine
 
 
-def prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    """Readers do not stop the writer, and a crash costs at most the last transactions, never the file."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+def prepare_for_writing(connection: Connection) -> None:
+    """SQLite: readers do not stop the writer, and a crash costs at most the last transactions, never the file."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
 
 
 def connect(url: URL) -> Connection:

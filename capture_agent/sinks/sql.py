@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.database import check_table, connect, explained, parse_url, shown
+from capture_agent.sinks.database import check_table, connect, explained, parse_url, prepare_for_writing, shown
 from capture_agent.sinks.rows import (
     Row,
     RowMaker,
@@ -73,6 +73,7 @@ class SqlSink:
         return connection
 
     def _prepare(self, connection: Connection) -> None:
+        prepare_for_writing(connection)
         dialect = connection.dialect
         self._rows = ROW_MAKERS[dialect.name](connection, self._table)
         self._rows.cut = self.cut

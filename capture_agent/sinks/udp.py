@@ -27,7 +27,6 @@ class UdpSender:
         self._place = (host, port)
         self._tally = tally
         self._socket: socket.socket | None = None
-        self._send = send_datagrams
 
     def open(self) -> None:
         self._opened()
@@ -56,7 +55,7 @@ class UdpSender:
         connection = self._opened()
         at = waited = 0
         while at < len(ends):
-            went, problem = self._send(connection, buffer, ends, at)
+            went, problem = send_datagrams(connection, buffer, ends, at)
             self._tally.sent += went - at
             waited = 0 if went > at else waited
             at = went

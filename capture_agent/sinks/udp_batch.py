@@ -9,7 +9,7 @@ from socket import socket
 
 import cython
 
-MAX_DATAGRAM = cython.declare(cython.Py_ssize_t, 65535)
+AT_ONCE = cython.declare(cython.int, 64)  # the length of the two arrays below
 _EINTR = cython.declare(cython.int, EINTR)
 
 
@@ -50,23 +50,41 @@ def send_compiled(
     ends: cython.const[cython.longlong][:],  # type: ignore[valid-type]
     first: cython.Py_ssize_t,
 ) -> tuple[int, int]:
-    """The loop of system calls, all of them without the GIL: a busy capture thread would be handed it 5 ms later."""
+    """The loop of system calls, all of them without the GIL: a busy capture thread would be handed it 5 ms later.
+
+    sendmmsg saves a fifth of what `send` costs. It forgets the error that stops it behind the first datagram: the
+    next one goes alone, so that an error which lasts, or the next refusal, is seen.
+    """
     count: cython.Py_ssize_t = ends.shape[0]
     at: cython.Py_ssize_t = first
-    start: cython.Py_ssize_t = ends[first - 1] if first > 0 else 0
-    size: cython.Py_ssize_t
+    start: cython.longlong = ends[first - 1] if first > 0 else 0
+    group: cython.int = AT_ONCE
+    filled: cython.int
+    went: cython.int
     problem: cython.int = 0
+    messages = cython.declare(mmsghdr[64])  # type: ignore[name-defined,call-arg,var-annotated]  # noqa: F821 - cimported
+    parts = cython.declare(iovec[64])  # type: ignore[name-defined,call-arg,var-annotated]  # noqa: F821
     with cython.nogil:
+        memset(messages, 0, AT_ONCE * cython.sizeof(mmsghdr))  # type: ignore[name-defined,attr-defined]  # noqa: F821
+        for filled in range(AT_ONCE):
+            messages[filled].msg_hdr.msg_iov = cython.address(parts[filled])  # type: ignore[attr-defined]
+            messages[filled].msg_hdr.msg_iovlen = 1
         while at < count:
-            size = ends[at] - start
-            if send(descriptor, cython.address(buffer[0]) + start, size, 0) < 0:  # type: ignore[name-defined,attr-defined]  # noqa: F821
+            filled = 0
+            while filled < group and at + filled < count:
+                parts[filled].iov_base = cython.cast(cython.p_char, cython.address(buffer[0]) + start)  # type: ignore[attr-defined]
+                parts[filled].iov_len = ends[at + filled] - start
+                start = ends[at + filled]
+                filled += 1
+            went = sendmmsg(descriptor, messages, filled, 0)  # type: ignore[name-defined]  # noqa: F821
+            if went < 0:
                 problem = errno  # type: ignore[name-defined]  # noqa: F821
-                if problem == _EINTR:
-                    problem = 0
-                    continue
-                break
-            start += size
-            at += 1
+                if problem != _EINTR:
+                    break
+                problem = went = 0
+            at += went
+            group = AT_ONCE if went == filled else 1
+            start = ends[at - 1] if at > 0 else 0
     return at, problem
 
 

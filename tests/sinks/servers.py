@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGINT, SIGTERM, Signals
 
 STARTED = 60.0  # seconds
 
 
-def unprivileged(user: str) -> list[str]:
-    """Neither server runs as root."""
-    return ["runuser", "-u", user, "--"] if os.geteuid() == 0 else []
+def unprivileged(user: str, stop: Signals = SIGTERM) -> list[str]:
+    """Neither server runs as root, and neither outlives the tests, not even tests that are killed."""
+    identity = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", f"--pdeathsig={stop.name.removeprefix('SIG')}", *identity, "--"]
 
 
 def postgresql_programs() -> Path | None:
@@ -35,18 +37,12 @@ def postgresql(folder: Path, port: int) -> Iterator[str]:
     if os.geteuid() == 0:
         shutil.chown(folder, user)
     initdb = [programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"]
-    subprocess.run([*unprivileged(user), *initdb], check=True, capture_output=True, cwd=folder)
+    make([*unprivileged(user), *initdb], folder)
     options = [
-        "-D",
-        data,
-        "-p",
-        str(port),
-        "-c",
-        "listen_addresses=127.0.0.1",
-        "-c",
-        f"unix_socket_directories={folder}",
-    ]
-    with running([*unprivileged(user), programs / "postgres", *options, "-F"], folder, port):
+        "-D", data, "-p", str(port), "-F", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
+    ]  # fmt: skip
+    stop = SIGINT  # SIGTERM would wait for its clients
+    with running([*unprivileged(user, stop), programs / "postgres", *options], folder, port, stop):
         yield f"postgresql://tester@127.0.0.1:{port}"
 
 
@@ -71,18 +67,25 @@ def mariadb(folder: Path, port: int) -> Iterator[str]:
     )
     data = folder / "data"
     installing = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
-    subprocess.run([*unprivileged(user), *installing, "--skip-test-db"], check=True, capture_output=True, cwd=folder)
+    make([*unprivileged(user), *installing, "--skip-test-db"], folder)
     options = [
         "--no-defaults", f"--datadir={data}", f"--socket={folder}/socket", f"--pid-file={folder}/pid",
         "--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve", f"--init-file={setup}",
         "--innodb-flush-log-at-trx-commit=0",
     ]  # fmt: skip
-    with running([*unprivileged(user), server, *options], folder, port):
+    with running([*unprivileged(user), server, *options], folder, port, SIGTERM):
         yield f"mysql://tester:secret@127.0.0.1:{port}"
 
 
+def make(command: list[object], folder: Path) -> None:
+    """Raises RuntimeError, with all that the program said."""
+    said = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, check=False)
+    if said.returncode != 0:
+        raise RuntimeError(f"{command} ended with {said.returncode}:\n{said.stdout.decode(errors='replace')}")
+
+
 @contextmanager
-def running(command: list[object], folder: Path, port: int) -> Iterator[None]:
+def running(command: list[object], folder: Path, port: int, stop: Signals) -> Iterator[None]:
     """The server, once it listens, until the end."""
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, cwd=folder)
@@ -90,7 +93,7 @@ def running(command: list[object], folder: Path, port: int) -> Iterator[None]:
         wait_for(port, server, folder / "log")
         yield
     finally:
-        server.terminate()  # runuser hands it on
+        server.send_signal(stop)
         try:
             server.wait(STARTED)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,104 @@
+"""One clear line for whatever is wrong with a database, and never a password."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from sink_samples import free_port
+
+from capture_agent.config.targets import SqlTarget
+from capture_agent.sinks.database import make_engine, parse_url, shown
+from capture_agent.sinks.schema import create_tables
+from capture_agent.sinks.sink import SinkError
+from capture_agent.sinks.sql import SqlSink
+
+
+@pytest.mark.parametrize(
+    ("url", "want"),
+    [
+        ("sqlite:////var/lib/trace.db", "sqlite:////var/lib/trace.db"),
+        ("postgresql://u:secret@db.example.com/sip", "postgresql://u:***@db.example.com/sip"),
+        ("postgres://u:secret@db:5433/sip?password=secret", "postgresql://u:***@db:5433/sip"),
+        ("mysql+pymysql://u:secret@[::1]/sip", "mysql://u:***@[::1]/sip"),
+        ("mariadb://u@db/sip", "mariadb://u@db/sip"),
+    ],
+)
+def test_what_is_shown(url: str, want: str) -> None:
+    assert shown(parse_url(url)) == want
+    assert SqlSink(SqlTarget(url)).name == want
+
+
+@pytest.mark.parametrize("url", ["", "trace.db", "oracle://u:secret@h/d", "postgresql://u:secret@h:port/d", "://"])
+def test_what_is_no_url(url: str) -> None:
+    with pytest.raises(SinkError, match="^database URL: .*expected sqlite:///FILE") as caught:
+        SqlSink(SqlTarget(url))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [("postgresql://u:secret@h/d", "psycopg", "postgresql"), ("mysql://u:secret@h/d", "pymysql", "mysql")],
+)
+def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch, url: str, module: str, extra: str) -> None:
+    real: Callable[..., object] = builtins.__import__
+
+    def fake(
+        name: str,
+        namespace: Mapping[str, object] | None = None,
+        local: Mapping[str, object] | None = None,
+        names: Sequence[str] = (),
+        level: int = 0,
+    ) -> object:
+        if name == module:
+            raise ImportError(name)
+        return real(name, namespace, local, names, level)
+
+    monkeypatch.setattr(builtins, "__import__", fake)
+    with pytest.raises(SinkError) as caught:
+        make_engine(parse_url(url))
+    kind = url.partition(":")[0]
+    assert str(caught.value) == (
+        f"{kind}://u:***@h/d: the driver {kind}+{module} is not installed: pip install 'capture-agent[{extra}]'"
+    )
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"/none/x.db: the file cannot be opened or made$"):
+        create_tables(f"sqlite:///{tmp_path}/none/x.db")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"INVITE sip:bob@example.com SIP/2.0\r\n" * 100)
+    with pytest.raises(SinkError, match="the file is no SQLite database$"):
+        SqlSink(SqlTarget(f"sqlite:///{tmp_path}/x.db")).open()
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_a_server_that_is_not_there(kind: str) -> None:
+    port = free_port()
+    with pytest.raises(SinkError) as caught:
+        SqlSink(SqlTarget(f"{kind}://u:secret@127.0.0.1:{port}/d")).open()
+    line = str(caught.value)
+    assert line.startswith(f"{kind}://u:***@127.0.0.1:{port}/d: ")
+    assert "refused" in line
+    assert "secret" not in line
+    assert "\n" not in line
+
+
+def test_an_unknown_database(postgresql: str, mariadb: str) -> None:
+    for url, words in (
+        (f"{postgresql}/nowhere", 'database "nowhere" does not exist'),
+        (f"{mariadb}/nowhere", "Unknown database 'nowhere'"),
+    ):
+        with pytest.raises(SinkError) as caught:
+            create_tables(url)
+        assert str(caught.value) == f"{url.replace(':secret@', ':***@')}: {words}"
+
+
+def test_a_wrong_password(mariadb: str) -> None:
+    with pytest.raises(SinkError, match=r"^mysql://tester:\*\*\*@.*: Access denied for user 'tester'") as caught:
+        create_tables(f"{mariadb.replace('secret', 'hidden')}/x")
+    assert "hidden" not in str(caught.value)
