@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 DEV_LOCK := requirements-dev.lock
-PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 # A hot module is one with a .pxd: whatever changes it, the compiled twin beside it is stale.
 PXD := $(shell find capture_agent hep -name '*.pxd')

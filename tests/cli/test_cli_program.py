@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import tomllib
@@ -102,22 +101,6 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setenv(program.DEBUG, "1")
     with pytest.raises(ZeroDivisionError):
         cli.main(["decode", "x"])
-
-
-def test_starting_is_cheap(tmp_path: Path) -> None:
-    """A replay of one message, all in all. On a busy machine a second look is allowed."""
-    file = tmp_path / "one.pcap"
-    file.write_bytes(pcap(CALL[:1]))
-
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "capture_agent", "replay", str(file)], check=True, stderr=subprocess.DEVNULL
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(3)) < 0.4
 
 
 @pytest.mark.parametrize("module", ["rich", "sqlalchemy", "tomlkit"])

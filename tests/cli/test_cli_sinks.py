@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -139,11 +141,19 @@ def test_refused_connection(folder: Path, free_port: Callable[[], int]) -> None:
     assert (ended.err, ended.status) == (f"capture-agent: replay: {uri}: connection refused\n", 1)
 
 
+def wait_for_a_row(database: Path) -> None:
+    deadline = time.monotonic() + 30
+    with closing(sqlite3.connect(database)) as connection:
+        while not connection.execute("select count(*) from sip_trace").fetchone()[0]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 def test_interrupted_replay_sends_what_it_has(folder: Path) -> None:
     capture_agent("db", "create", "--db", DB, folder=folder)
     command = [sys.executable, "-m", "capture_agent", "replay", "calls.pcap", "--speed", "real", "--db", DB]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as replay:
-        time.sleep(2)
+        wait_for_a_row(folder / "trace.db")
         replay.send_signal(signal.SIGINT)
         _, err = replay.communicate(timeout=20)
     assert replay.returncode == 130
