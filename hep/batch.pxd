@@ -9,7 +9,8 @@ cdef class Encoder:
     cdef readonly Py_ssize_t count
     cdef readonly Py_ssize_t used
     cdef bytearray _room
-    cdef list _ends
+    cdef object _ends
+    cdef long long[::1] _end_at
     cdef bytes _template4
     cdef bytes _template6
     cdef bytes _tail

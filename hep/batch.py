@@ -151,6 +151,7 @@ class Encoder:
     """
 
     __slots__ = (
+        "_end_at",
         "_ends",
         "_room",
         "_tail",
@@ -171,13 +172,13 @@ class Encoder:
         self._template6 = _template(AF_INET6, 16, capture_id)
         self._tail = (_chunk(0x000E, auth_key) if auth_key else b"") + (_chunk(0x0013, node_name) if node_name else b"")
         self._room = bytearray(FIRST_ROOM)
+        self._ends = self._end_at = array("q", bytes(8 * FIRST_ENDS))
         self.clear()
 
     def clear(self) -> None:
         """Start anew, in the same room: what `buffer` has given is no longer valid."""
         if len(self._room) > FIRST_ROOM:  # it has grown for a batch of very long messages
             self._room = bytearray(FIRST_ROOM)
-        self._ends: list[int] = []
         self.used = 0
         self.count = 0
 
@@ -189,7 +190,7 @@ class Encoder:
     @property
     def ends(self) -> array[int]:
         """Where each packet ends in the buffer."""
-        return array("q", self._ends)
+        return self._ends[: self.count]
 
     def add(
         self,
@@ -301,6 +302,8 @@ class Encoder:
 
     def _close(self, end: cython.Py_ssize_t) -> cython.void:
         """The packet that is complete now ends there."""
+        if self.count == len(self._ends):
+            self._ends = self._end_at = self._ends * 2
+        self._end_at[self.count] = end
         self.used = end
         self.count += 1
-        self._ends.append(end)

@@ -8,7 +8,9 @@ cdef class Policy:
     cdef object _side
     cdef frozenset _hosts
     cdef bint _simple
+    cdef dict _known
     cdef object _in
     cdef object _out
 
     cdef object _direction(self, Datagram datagram)
+    cdef object _with_ports(self, Datagram datagram)

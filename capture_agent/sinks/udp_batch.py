@@ -32,15 +32,19 @@ def send_datagrams(
 
 
 @cython.cfunc
-def check_ends(ends: array[int], size: cython.Py_ssize_t, first: cython.Py_ssize_t) -> None:
+def check_ends(
+    ends: cython.const[cython.longlong][:],  # type: ignore[valid-type]
+    size: cython.Py_ssize_t,
+    first: cython.Py_ssize_t,
+) -> None:
     last: cython.longlong = 0
-    end: cython.longlong
+    n: cython.Py_ssize_t
     if first < 0:
         raise ValueError(f"first: {first}, expected 0 or more")
-    for end in ends:
-        if not last <= end <= size:
-            raise ValueError(f"a datagram from {last} to {end} in a buffer of {size} bytes")
-        last = end
+    for n in range(len(ends)):
+        if not last <= ends[n] <= size:
+            raise ValueError(f"a datagram from {last} to {ends[n]} in a buffer of {size} bytes")
+        last = ends[n]
 
 
 @cython.cfunc

@@ -17,7 +17,7 @@ from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, Pcap
 from capture_agent.sources.reading import STANDARD_INPUT, open_file, open_stream, reason
 from capture_agent.sources.source import SourceError
 
-BATCH = 1024  # frames at most
+BATCH = 512  # frames at most
 BLANK_INDEX = array("q", bytes(8 * FRAME_ROW * BATCH))
 
 

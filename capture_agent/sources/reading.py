@@ -14,7 +14,7 @@ from typing import Protocol
 from capture_agent.sources.source import SourceError
 
 STANDARD_INPUT = "-"
-CHUNK = 256 * 1024
+CHUNK = 160 * 1024  # a batch with its records and what is sent of it stay in a cache of 512 KiB
 COMPRESSED_CHUNK = 64 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WITH_HEADER = 31  # zlib's wbits: the largest window, and a gzip header and trailer around
