@@ -32,16 +32,16 @@ REPLAYS = {
     MIXED: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     SQLITE: ("--db", "sqlite:///{database}"),
 }
+LISTED = [
+    *("-e", "frame.time_epoch", "-e", "ip.src", "-e", "ip.dst"),
+    *("-e", "sip.Method", "-e", "sip.Status-Code", "-e", "sip.CSeq", "-e", "sip.Call-ID"),
+]
 # No peer sends HEP over TCP. sngrep keeps 20,000 dialogs unless told otherwise, and forgets the rest; sipgrep
 # prints what it sends (-m: also what belongs to no dialog); tshark sends nothing, it lists.
 PEER_COMMANDS = {
     "sngrep": (HEP_UDP, ("sngrep", "-N", "-q", "-F", "-l", "{sip}", "-I", "{capture}", "-H", "udp:127.0.0.1:{port}")),
     "sipgrep": (HEP_UDP, ("sipgrep", "-C", "-m", "-x", "-I", "{capture}", "-H", "udp:127.0.0.1:{port}")),
-    "tshark": (
-        LISTING,
-        ("tshark", "-n", "-r", "{capture}", "-Y", "sip", "-T", "fields", "-e", "frame.time_epoch", "-e", "ip.src")
-        + ("-e", "ip.dst", "-e", "sip.Method", "-e", "sip.Status-Code", "-e", "sip.CSeq", "-e", "sip.Call-ID"),
-    ),
+    "tshark": (LISTING, ("tshark", "-n", "-r", "{capture}", "-Y", "sip", "-T", "fields", *LISTED)),
 }
 
 
@@ -54,12 +54,16 @@ class Sizes:
     mixed: int = 100_000
     slow_mixed: int = 25_000
     slowest: int = 62_500
-    growing: tuple[int, ...] = (62_500, 125_000, 250_000)  # and `full`
+    growing: tuple[int, ...] = (125_000, 250_000, 1_000_000)  # and `full`
 
     def divided(self, by: int) -> Sizes:
-        growing = tuple(size // by for size in self.growing)
         return Sizes(
-            *(size // by for size in (self.full, self.slow, self.mixed, self.slow_mixed, self.slowest)), growing
+            full=self.full // by,
+            slow=self.slow // by,
+            mixed=self.mixed // by,
+            slow_mixed=self.slow_mixed // by,
+            slowest=self.slowest // by,
+            growing=tuple(size // by for size in self.growing),
         )
 
 
@@ -94,7 +98,7 @@ def agent_cases(who: str, sizes: Sizes) -> list[Case]:
 
 
 def growing_cases(sizes: Sizes) -> list[Case]:
-    """The first row with smaller captures: is the cost of a message the same?"""
+    """The first row with other captures: is the cost of a message the same?"""
     command = (AGENT, "replay", "{capture}", *REPLAYS[HEP_TCP])
     return [Case(HEP_TCP, COMPILED, Capture(size), command) for size in sizes.growing]
 

@@ -23,10 +23,13 @@ ANSWER = (
 )
 DATE = "Date: Sun, 22 Nov 2026 22:00:00 GMT\r\n"
 CODECS = (
-    "m=audio {{{0}_rtp}} RTP/AVP 8 0 9 18 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:9 G722/8000\r\n"
-    "a=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\n"
+    "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:9 G722/8000\r\na=rtpmap:18 G729/8000\r\n"
+    "a=fmtp:18 annexb=no\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\n"
 )
-SDP = "v=0\r\no=- {{session}} {{session}} IN IP4 {{{0}}}\r\ns=-\r\nc=IN IP4 {{{0}}}\r\nt=0 0\r\n" + CODECS
+SDP = (
+    "v=0\r\no=- {{session}} {{session}} IN IP4 {{{0}}}\r\ns=-\r\nc=IN IP4 {{{0}}}\r\nt=0 0\r\n"
+    "m=audio {{{0}_rtp}} RTP/AVP 8 0 9 18 101\r\n" + CODECS
+)
 DIALOG_INFO = (
     '<?xml version="1.0" encoding="UTF-8"?>\r\n<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="1" '
     'state="full" entity="sip:{user}@{server}">\r\n<dialog id="5e2b7a90"><state>confirmed</state></dialog>\r\n'
@@ -114,4 +117,9 @@ SUBSCRIPTION = (
          DIALOG_INFO, "application/dialog-info+xml", asked_by_server=True),
     Step(0.01, UP, "SIP/2.0 200 OK", "2 NOTIFY", FROM_CLIENT + AGENT, asked_by_server=True),
 )  # fmt: skip
-DIALOGS = ((CALL, 62), (REGISTRATION, 16), (KEEP_ALIVE, 15), (SUBSCRIPTION, 7))
+DIALOGS: tuple[tuple[tuple[Step, ...], int], ...] = (
+    (CALL, 62),
+    (REGISTRATION, 16),
+    (KEEP_ALIVE, 15),
+    (SUBSCRIPTION, 7),
+)

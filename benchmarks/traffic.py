@@ -128,7 +128,7 @@ def make_fields(random: Random, client: Client) -> Fields:
 def sip_messages(random: Random) -> Iterator[tuple[float, Client, Step, bytes]]:
     """Without end, in the order of time: dialogs begin at random and run beside each other."""
     clients = [make_client(random) for _ in range(CLIENTS)]
-    kinds, weights = zip(*DIALOGS, strict=True)
+    kinds, weights = [steps for steps, _ in DIALOGS], [weight for _, weight in DIALOGS]
     waiting: list[tuple[float, int, Client, Step, bytes]] = []
     begin, number = START, 0
     while True:
