@@ -25,6 +25,7 @@ class Collector:
         self._process = subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._output = self._process.stdout
+        self.pid = self._process.pid
         port, buffer = self._output.readline().split()
         self.port = int(port)
         self.receive_buffer = int(buffer)

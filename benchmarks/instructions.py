@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import traffic
 from benchmarks.building import built, compiler
@@ -127,18 +128,17 @@ def minor_version() -> str:
     return ".".join(platform.python_version_tuple()[:2])
 
 
-def compare(now: Mapping[str, float], committed: Mapping[str, Mapping[str, object]], version: str) -> list[Comparison]:
+def compare(now: Mapping[str, float], committed: Mapping[str, Mapping[str, Any]], version: str) -> list[Comparison]:
     """Each row beside the committed figure of this Python, or else of the nearest one."""
     nearest = min(committed, key=lambda known: abs(int(known.split(".")[1]) - int(version.split(".")[1])))
     tolerance = TOLERANCE if nearest == version else 2 * TOLERANCE
-    known = committed[nearest]["instructions"]
-    assert isinstance(known, dict)
-    return [Comparison(row, figure, float(known[row]), tolerance) for row, figure in now.items()]
+    known: dict[str, float] = committed[nearest]["instructions"]
+    return [Comparison(row, figure, known[row], tolerance) for row, figure in now.items()]
 
 
-def known_figures() -> dict[str, dict[str, object]]:
+def known_figures() -> dict[str, dict[str, Any]]:
     """By Python's minor version."""
-    figures: dict[str, dict[str, object]] = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
+    figures: dict[str, dict[str, Any]] = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     return figures
 
 
