@@ -29,9 +29,10 @@ def test_what_counts_as_worse(measured: float, version: str, holds: bool) -> Non
     assert ("worse" in str(comparison)) is not holds
 
 
-def test_a_message_costs_the_difference_between_many_and_one() -> None:
-    total = {f"{row} one": 5000 for row in instructions.ROWS}
-    total |= {f"{row} many": 5000 + 10 * (instructions.SIP[of] - 1) for row, (of, _) in instructions.ROWS.items()}
+def test_a_message_costs_what_more_rounds_cost() -> None:
+    total = {f"{row} once": 5000 for row in instructions.ROWS}
+    more = instructions.LOOPS - 1
+    total |= {f"{row} again": 5000 + 10 * more * instructions.SIP[of] for row, (of, _) in instructions.ROWS.items()}
     assert set(instructions.per_message(total).values()) == {10.0}
 
 
