@@ -4,8 +4,8 @@
     python -m benchmarks.instructions --write   write the figures of this Python there
 
 For each row the compiled build replays a small capture once, and then several times over (--loop). The difference is
-the figure: no start-up is in it, and no first sight of an address. Figures hold for one minor version of Python. An unknown version is compared with
-the nearest known one, and may be twice as far off.
+the figure: no start-up is in it, and no first sight of an address. Figures hold for one minor version of Python; an
+unknown one is compared with the nearest that is known, and may be twice as far off.
 """
 
 from __future__ import annotations
