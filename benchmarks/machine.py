@@ -45,10 +45,10 @@ def memory_gib() -> float:
 
 
 def commit() -> str:
-    """Of the source, with a + where it was changed since."""
+    """The last one that changed the agent, with a + where files were changed since."""
     if not shutil.which("git"):
         return ""
-    head = first_line("git", "rev-parse", "--short", "HEAD")
+    head = first_line("git", "log", "-1", "--format=%h", "--", "capture_agent", "hep")
     changed = first_line("git", "status", "--porcelain", "--untracked-files=no", "--", "capture_agent", "hep")
     return head + ("+" if changed else "")
 
