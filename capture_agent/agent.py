@@ -127,6 +127,8 @@ class Agent:
             if delay > 0:
                 self._put(due)
                 due = []
+                for outbox in self._outboxes:
+                    outbox.flush()
                 self.stop.wait(delay)
             due.append(message)
         self._put(due)
