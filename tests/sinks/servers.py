@@ -79,7 +79,9 @@ def mariadb(folder: Path, port: int) -> Iterator[str]:
 
 def make(command: list[object], folder: Path) -> None:
     """Raises RuntimeError, with all that the program said."""
-    said = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, check=False)
+    said = subprocess.run(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, check=False
+    )
     if said.returncode != 0:
         raise RuntimeError(f"{command} ended with {said.returncode}:\n{said.stdout.decode(errors='replace')}")
 
