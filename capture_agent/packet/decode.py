@@ -86,6 +86,7 @@ class PacketDecoder:
         interface: cython.Py_ssize_t
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
+        wire: cython.Py_ssize_t
         at: cython.Py_ssize_t
         row: cython.Py_ssize_t
         n: cython.Py_ssize_t
@@ -94,11 +95,13 @@ class PacketDecoder:
             start = self._rows[row + START]
             length = self._rows[row + LENGTH]
             interface = self._rows[row + INTERFACE]
-            if start < 0 or length < 0 or start + length > len(data) or interface >= len(link_types):
+            # Written so that no sum can overflow, whatever the index says.
+            if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
             link_type = link_types[interface]
             self._end = start + length
-            self._missing = max(self._rows[row + WIRE_LENGTH] - length, 0)
+            wire = self._rows[row + WIRE_LENGTH]
+            self._missing = wire - length if wire > length else 0
             self._vlan = NONE
             at = self._network(data, start, link_type)
             if at >= 0:
@@ -257,7 +260,7 @@ class PacketDecoder:
         length: cython.Py_ssize_t = be16(data, at + 4)
         if length == 0:  # RFC 2675, or segmentation offload: to the end of the packet
             return at
-        if length < 8 or at + length > self._end + self._missing:
+        if length < 8 or at + length - self._end > self._missing:
             return -UDP_HEADER
         self._bound(at + length)
         return at
