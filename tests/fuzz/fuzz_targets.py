@@ -140,7 +140,8 @@ class FrameRun:
         frames = Frames.of([*before, data], link_type, [draw.randrange(2**63)] * 2)
         if draw.random() < 0.1:
             cells = frames.index
-            cells[draw.randrange(FRAME_ROW) + FRAME_ROW * len(before)] = draw.choice((*NUMBERS, *EXTREMES))
+            at = draw.randrange(FRAME_ROW) + FRAME_ROW * len(before)
+            cells[at] = draw.choice((cells[at] + 1, cells[at] + 2, cells[at] - 1, *NUMBERS, *EXTREMES))
             if draw.random() < 0.3:
                 cells[draw.randrange(2) + FRAME_ROW * len(before)] = draw.choice(EXTREMES)
             with suppress(ValueError):
@@ -253,7 +254,8 @@ class UdpRun:
         first = draw.choice((0, 0, 0, 1, len(ends)))
         wild = draw.random() < 0.3
         if wild:
-            ends.insert(draw.randint(0, len(ends)), draw.choice((*NUMBERS, *EXTREMES)))
+            off = draw.choice((len(data) + 1, len(data) + 2, len(data) + 64, *NUMBERS, *EXTREMES))
+            ends.insert(draw.choice((len(ends), draw.randint(0, len(ends)))), off)
             first = draw.choice((first, len(ends) + 1, *EXTREMES))
         buffer = draw.choice((bytes, bytearray, memoryview))(data)
         wanted = [data[start:end] for start, end in pairwise([0, *ends])][max(first, 0) :]
