@@ -11,7 +11,7 @@ PXD := $(shell find capture_agent hep -name '*.pxd')
 HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test lint format lock test-lowest golden pcaps clean
+.PHONY: help demo test lint format lock test-lowest bench bench-instructions golden pcaps clean
 help:
 	@echo "make demo         install, replay a capture to a small collector, show the calls"
 	@echo "make test         install, then the whole suite, compiled and plain"
@@ -19,6 +19,8 @@ help:
 	@echo "make format       let ruff format the code"
 	@echo "make lock         pin what development installs, from pyproject.toml"
 	@echo "make test-lowest  the suite with the lowest versions that pyproject.toml allows"
+	@echo "make bench        speed, beside the physical limit and the programs that are installed"
+	@echo "make bench-instructions  write benchmarks/instructions.json anew, which tests compare with"
 	@echo "make golden       write tests/golden/ anew: review it as a diff"
 	@echo "make pcaps        make the captures anew that are not recordings"
 	@echo "make clean        remove the environment and whatever was built"
@@ -66,6 +68,12 @@ lock: $(VENV)/.developed
 
 test-lowest: $(VENV)/.developed
 	@tools/test-lowest "$(PYTHON)" $(ARGS)
+
+bench: $(VENV)/.built
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-instructions: $(VENV)/.built
+	$(BIN)/python -m benchmarks.instructions --write
 
 golden: $(VENV)/.developed $(VENV)/.built
 	$(BIN)/python tests/test_golden.py

@@ -8,9 +8,10 @@ cdef class Policy:
     cdef object _side
     cdef frozenset _hosts
     cdef bint _simple
-    cdef dict _known
+    cdef bytes _last_bytes
     cdef object _in
     cdef object _out
 
     cdef object _direction(self, Datagram datagram)
+    cdef bint _is_host(self, Datagram datagram, Py_ssize_t at, Py_ssize_t size) except -1
     cdef object _with_ports(self, Datagram datagram)

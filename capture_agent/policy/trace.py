@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import cython
 
 from capture_agent.config.local import LocalAddress
-from capture_agent.policy.direction import MEMORY, LocalSide
+from capture_agent.policy.direction import LocalSide
 from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMessage
 
 
@@ -19,7 +19,7 @@ from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMe
 class Policy:
     """Counts what it has decided: traced + not_traced is what it was given."""
 
-    __slots__ = ("_hosts", "_in", "_known", "_out", "_side", "_simple", "not_traced", "on", "traced")
+    __slots__ = ("_hosts", "_in", "_last_bytes", "_out", "_side", "_simple", "not_traced", "on", "traced")
 
     def __init__(self, local: Iterable[LocalAddress] = (), on: bool = True) -> None:
         self.on = on
@@ -28,7 +28,8 @@ class Policy:
         self._side = LocalSide(local)
         self._hosts = self._side.hosts
         self._simple = self._side.simple
-        self._known: dict[bytes, Direction] = {}  # by source and destination address
+        # Most strangers are told by their last byte: no lookup.
+        self._last_bytes = bytes(any(host[-1] == last for host in self._hosts) for last in range(256))
         self._in = Direction.IN
         self._out = Direction.OUT
 
@@ -57,14 +58,14 @@ class Policy:
         size: cython.Py_ssize_t = datagram.address_size
         if not self._simple:
             return self._with_ports(datagram)
-        pair: bytes = datagram.cut(at, at + 2 * size)
-        direction = self._known.get(pair)
-        if direction is None:
-            if len(self._known) >= MEMORY:
-                self._known.clear()
-            outwards = pair[:size] in self._hosts and pair[size:] not in self._hosts
-            direction = self._known[pair] = self._out if outwards else self._in
-        return direction
+        if self._is_host(datagram, at + size, size):
+            return self._in
+        return self._out if self._is_host(datagram, at, size) else self._in
+
+    def _is_host(self, datagram: Datagram, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+        if not self._last_bytes[datagram.data[at + size - 1]]:
+            return False
+        return datagram.cut(at, at + size) in self._hosts
 
     def _with_ports(self, datagram: Datagram) -> Direction:
         if self._side.holds(datagram.destination, datagram.destination_port):

@@ -20,6 +20,7 @@ class Direct:
         self.sink = sink
         self.failure: SinkError | None = None
         self._given = 0
+        self._held: list[TracedMessage] = []
         self._lost: Counter[str] = Counter()
 
     def put(self, batch: Sequence[TracedMessage]) -> None:
@@ -27,6 +28,13 @@ class Direct:
         if self.failure is not None:
             self._lost["unreachable"] += len(batch)
             return
+        self._held.extend(batch)
+        if len(self._held) >= self.sink.together:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is held, and do not wait for more of it."""
+        batch, self._held = self._held, []
         before = handled(self.sink)
         try:
             if batch:
@@ -36,6 +44,7 @@ class Direct:
             self._lost["unreachable"] += len(batch) - (handled(self.sink) - before)
 
     def close(self, timeout: float | None = None) -> None:
+        self.flush()
         try:
             if self.failure is None:
                 self.sink.flush()
@@ -47,7 +56,7 @@ class Direct:
         return Ledger(
             self.sink.name,
             seen=self._given,
-            outcomes={"sent": self.sink.sent, "waiting": 0},
+            outcomes={"sent": self.sink.sent, "waiting": len(self._held)},
             rejected=Counter(self.sink.rejected),
             lost=self._lost + self.sink.lost,
         )

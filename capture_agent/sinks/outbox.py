@@ -78,6 +78,9 @@ class Outbox:
                 self._held += weight
                 self._changed.notify_all()
 
+    def flush(self) -> None:
+        """Nothing is held back: the thread takes what is there."""
+
     def close(self, timeout: float | None = None) -> None:
         """Send what waits, for so many seconds at most, and close the sink. What remains is counted as lost."""
         with self._changed:

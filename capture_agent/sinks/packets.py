@@ -44,6 +44,8 @@ class Packer(Protocol):
 class PacketSink:
     """A sink made of a packer and a sender."""
 
+    together = 1  # whatever has been read in one go: it is in the cache
+
     def __init__(self, name: str, pack: Packer, sender: Sender, tally: Tally) -> None:
         self.name = name
         self._pack = pack

@@ -23,6 +23,7 @@ class Sink(Protocol):
     """
 
     name: str  # "hep:10.0.0.1:9060"; no secret in it
+    together: int  # as many messages, where they can be had, make a batch that is worth its costs
 
     @property
     def sent(self) -> int: ...

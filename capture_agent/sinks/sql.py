@@ -39,6 +39,8 @@ class SqlSink:
     cut        values that were longer than their column, by column: PostgreSQL and MySQL have no room for them
     """
 
+    together = AT_ONCE  # a commit costs as much as many rows
+
     def __init__(self, target: SqlTarget) -> None:
         self._url = parse_url(target.url)
         self._table = checked_name(target.table)

@@ -7,10 +7,9 @@ Content-Length - and no more. Lenient as an observer must be (RFC 3261 7.3.1, RF
 
 from __future__ import annotations
 
-import re
-
 import cython
 
+from capture_agent.sip import patterns
 from capture_agent.sip.message import SipMessage
 
 TAB = cython.declare(cython.uchar, 0x09)
@@ -41,16 +40,6 @@ FLAGS = {
     b"v": NO_VIA, b"via": NO_VIA, b"f": NO_FROM, b"from": NO_FROM, b"t": NO_TO, b"to": NO_TO, b"cseq": NO_CSEQ,
     b"i": NO_CALL_ID, b"call-id": NO_CALL_ID, b"l": BAD_CONTENT_LENGTH, b"content-length": BAD_CONTENT_LENGTH,
 }  # fmt: skip
-
-# The same for the plain build, as patterns that start at the line end before the header, and take folded lines
-# (RFC 3261 7.3.1) as one. None of them backtracks.
-_NO_NAME = rb"(?::|[^:\n]*+(?:\n[ \t][^:\n]*+)*+(?:\n(?![ \t])|\Z))"
-HEADERS_END = re.compile(rb"\n\r?\n")
-FIRST_WITHOUT_NAME = re.compile(rb"\n" + _NO_NAME)
-WITHOUT_NAME = re.compile(rb"\n(?![ \t])" + _NO_NAME)
-ROUTINE_HEADERS = re.compile(
-    rb"\n(?i:(v(?:ia)?|f(?:rom)?|to?|i|l|c(?:seq|all-id|ontent-length)))[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)"
-)
 
 # The letters that start a header which everything needs - c f i l t v - by their last five bits.
 ROUTINE = cython.declare(bytes, bytes(n in {3, 6, 9, 12, 20, 22} for n in range(32)))
@@ -134,6 +123,24 @@ def trim_blank(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) ->
     return end
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-2)
+def token_end(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    while start < end and is_token(data[start]):
+        start += 1
+    return start
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-2)
+def blank_after(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    while start < end and not is_blank(data[start]):
+        start += 1
+    return start
+
+
 def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage | None:
     """The SIP message in data[start:end], or None when it is none: `stranger` says what it is then.
 
@@ -181,9 +188,7 @@ def read_start_line(message: SipMessage, data: bytes, first: cython.Py_ssize_t, 
         return True
     if not same(data, end - 7, end, b"sip/2.0", end) or not is_blank(data[end - 8]):
         return False
-    i: cython.Py_ssize_t = first
-    while i < end and is_token(data[i]):
-        i += 1
+    i: cython.Py_ssize_t = token_end(data, first, end)
     message.is_request = True
     message.method_start = first
     message.method_end = i
@@ -249,27 +254,28 @@ def walk_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end
         elif c >= 0x43 and ROUTINE[c & 0x1F]:  # a letter: upper and lower case differ in one bit
             flag = routine(data, at, colon)
             if flag:
-                seen |= read_value(message, data, colon + 1, line_end, flag, seen)
+                colon = skip_blank(data, colon + 1, line_end)
+                seen |= read_value(message, data, colon, trim_blank(data, colon, line_end), flag, seen)
         at = line_end + 1
 
 
 def match_headers(message: SipMessage, data: bytes, start: int, end: int) -> int:
-    """walk_headers for the plain build: a loop in the interpreter takes three times as long as these patterns."""
+    """walk_headers for the plain build."""
     seen = 0
-    before = start - 1  # the line end of the start line, if it has one
-    blank = HEADERS_END.search(data, before, end)
-    if blank:
-        message.body_start = blank.end()
-        end = blank.start()
-    else:
+    stop, body_start = patterns.headers_end(data, start, end)
+    if body_start < 0:
         message.problems |= NO_HEADER_END
-        end -= data.endswith(b"\n", before, end)
-    if end <= before:
+    else:
+        message.body_start = body_start
+    if stop < start:
         return seen
-    if FIRST_WITHOUT_NAME.match(data, before, end) or WITHOUT_NAME.search(data, before, end):
+    if patterns.has_line_without_name(data, start, stop):
         message.problems |= BAD_HEADER
-    for header in ROUTINE_HEADERS.finditer(data, before, end):
-        seen |= read_value(message, data, header.start(2), header.end(2), FLAGS[header[1].lower()], seen)
+    for header in patterns.ROUTINE_HEADERS.finditer(data, start - 1, stop):
+        first, last = header.span(2)
+        if last > first and data[last - 1] <= SPACE:
+            last = first + len(header[2].rstrip(patterns.BLANK))
+        seen |= read_value(message, data, first, last, FLAGS[header[1].lower()], seen)
     return seen
 
 
@@ -286,14 +292,23 @@ def close_headers(message: SipMessage, seen: cython.int) -> cython.bint:
             message.body_end = message.body_start + message.content_length
     if message.is_request and message.cseq_method_start >= 0:
         length: cython.Py_ssize_t = message.cseq_method_end - message.cseq_method_start
-        if length != message.method_end - message.method_start:
+        if length != message.method_end - message.method_start or not equal(
+            message.data, message.cseq_method_start, message.method_start, length
+        ):
             message.problems |= CSEQ_METHOD
-        else:
-            i: cython.Py_ssize_t
-            for i in range(length):
-                if message.data[message.cseq_method_start + i] != message.data[message.method_start + i]:
-                    message.problems |= CSEQ_METHOD
-                    break
+    return True
+
+
+@cython.cfunc
+@cython.inline
+def equal(data: bytes, one: cython.Py_ssize_t, other: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.bint:
+    """Are `length` bytes the same at both places?"""
+    i: cython.Py_ssize_t
+    if not cython.compiled:
+        return data[one : one + length] == data[other : other + length]
+    for i in range(length):  # noqa: SIM110 - a generator would be an object
+        if data[one + i] != data[other + i]:
+            return False
     return True
 
 
@@ -337,10 +352,6 @@ def read_value(
 
     The first of several wins, as in Kamailio.
     """
-    while start < end and data[start] <= SPACE and is_blank(data[start]):
-        start += 1
-    while end > start and data[end - 1] <= SPACE and is_blank(data[end - 1]):
-        end -= 1
     if flag == NO_VIA:
         if not seen & NO_VIA:
             message.via_start, message.via_end = start, end
@@ -396,9 +407,6 @@ def read_number(
     i: cython.Py_ssize_t
     if start >= end:
         return -2
-    if not cython.compiled:
-        digits = data[start:end].lstrip(b"0")[:20]
-        return int(digits) if digits.isdigit() and int(digits) < limit else 0 if not digits else -2
     for i in range(start, end):
         if not 0x30 <= data[i] <= 0x39:
             return -2
@@ -410,9 +418,7 @@ def read_number(
 
 @cython.cfunc
 def read_cseq(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-    i: cython.Py_ssize_t = start
-    while i < end and not is_blank(data[i]):
-        i += 1
+    i: cython.Py_ssize_t = blank_after(data, start, end)
     message.cseq = read_number(data, start, i, 1 << 32)
     i = skip_blank(data, i, end)
     if i < end:
@@ -429,4 +435,8 @@ if not cython.compiled:
         is_blank=frozenset(b" \t\r\n").__contains__,
         is_token=frozenset(c for c in range(128) if is_token(c)).__contains__,
         lower=bytes(range(256)).lower().__getitem__,
+        token_end=patterns.token_end,
+        blank_after=patterns.blank_after,
+        read_status=patterns.status,
+        read_number=patterns.number,
     )

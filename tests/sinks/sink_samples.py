@@ -146,9 +146,10 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 class ListSink:
     """A sink in memory; `fail` raises when and what a test wants."""
 
-    def __init__(self, fail: Callable[[Sequence[TracedMessage]], None] | None = None) -> None:
+    def __init__(self, fail: Callable[[Sequence[TracedMessage]], None] | None = None, together: int = 1) -> None:
         from collections import Counter
 
+        self.together = together
         self.name = "list:"
         self.sent = 0
         self.rejected: Counter[str] = Counter()

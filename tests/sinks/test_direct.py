@@ -43,3 +43,28 @@ def test_what_was_sent_before_the_failure_counts_as_sent() -> None:
     direct.put(batch_of(5))
     direct.close()
     assert str(direct.ledger()) == "list:: 5 seen, 3 sent, 0 waiting, 2 lost (unreachable 2)"
+
+
+def test_small_batches_are_put_together() -> None:
+    sink = ListSink(together=10)
+    direct = Direct(sink)
+    messages = batch_of(25)
+    for at in range(0, 16, 4):
+        direct.put(messages[at : at + 4])
+    assert (sink.batches, str(direct.ledger())) == ([12], "list:: 16 seen, 12 sent, 4 waiting")
+    direct.flush()
+    direct.put(messages[16:])
+    assert (sink.batches, direct.ledger().difference) == ([12, 4], 0)
+    direct.close()
+    assert (sink.batches, sink.messages) == ([12, 4, 9], messages)
+
+
+def test_what_is_held_at_a_failure_is_lost() -> None:
+    def down(_: object) -> None:
+        raise SinkError("list:: connection refused")
+
+    direct = Direct(ListSink(down, together=10))
+    direct.put(batch_of(4))
+    direct.close()
+    assert str(direct.failure) == "list:: connection refused"
+    assert str(direct.ledger()) == "list:: 4 seen, 0 sent, 0 waiting, 4 lost (unreachable 4)"

@@ -1,0 +1,131 @@
+"""Who does which work: a table of commands.
+
+A command's words may hold {capture}, {port}, {database} and {limit}. Each case is also run on a one-message capture:
+that is its start-up, which is taken off.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.captures import Capture
+from benchmarks.traffic import RTP_PER_SIP
+
+AGENT = str(Path(sys.executable).parent / "capture-agent")
+COMPILED, PLAIN, LIMIT = "compiled", "plain", "limit"
+PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
+
+HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
+WORKS = {
+    HEP_TCP: "SIP/UDP -> HEP3/TCP",
+    HEP_UDP: "SIP/UDP -> HEP3/UDP",
+    MIXED: "SIP in RTP (1:9) -> HEP3/TCP",
+    SQLITE: "SIP/UDP -> SQLite",
+    LISTING: "SIP/UDP -> a list",
+}
+REPLAYS = {
+    HEP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
+    HEP_UDP: ("--hep", "hep:127.0.0.1:{port}"),
+    MIXED: ("--hep", "hep+tcp:127.0.0.1:{port}"),
+    SQLITE: ("--db", "sqlite:///{database}"),
+}
+LISTED = [
+    *("-e", "frame.time_epoch", "-e", "ip.src", "-e", "ip.dst"),
+    *("-e", "sip.Method", "-e", "sip.Status-Code", "-e", "sip.CSeq", "-e", "sip.Call-ID"),
+]
+# No peer sends HEP over TCP. sngrep keeps 20,000 dialogs unless told otherwise, and forgets the rest; sipgrep
+# prints what it sends (-m: also what belongs to no dialog); tshark sends nothing, it lists.
+PEER_COMMANDS = {
+    "sngrep": (HEP_UDP, ("sngrep", "-N", "-q", "-F", "-l", "{sip}", "-I", "{capture}", "-H", "udp:127.0.0.1:{port}")),
+    "sipgrep": (HEP_UDP, ("sipgrep", "-C", "-m", "-x", "-I", "{capture}", "-H", "udp:127.0.0.1:{port}")),
+    "tshark": (LISTING, ("tshark", "-n", "-r", "{capture}", "-Y", "sip", "-T", "fields", *LISTED)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Messages in the captures. Slow programs get fewer: a cost per message needs no more."""
+
+    full: int = 500_000
+    slow: int = 125_000
+    mixed: int = 100_000
+    slow_mixed: int = 25_000
+    slowest: int = 62_500
+    growing: tuple[int, ...] = (125_000, 250_000, 1_000_000)  # and `full`
+
+    def divided(self, by: int) -> Sizes:
+        return Sizes(
+            full=self.full // by,
+            slow=self.slow // by,
+            mixed=self.mixed // by,
+            slow_mixed=self.slow_mixed // by,
+            slowest=self.slowest // by,
+            growing=tuple(size // by for size in self.growing),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    work: str
+    who: str
+    capture: Capture
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return f"{self.work}/{self.who}/{self.capture.sip}"
+
+
+def agent_cases(who: str, sizes: Sizes) -> list[Case]:
+    full, mixed = (sizes.full, sizes.mixed) if who == COMPILED else (sizes.slow, sizes.slow_mixed)
+    environment = {} if who == COMPILED else {"CAPTURE_AGENT_PURE": "1"}
+    cases = [
+        Case(
+            work,
+            who,
+            Capture(mixed, RTP_PER_SIP) if work == MIXED else Capture(full),
+            (AGENT, "replay", "{capture}", *sink),
+            environment,
+        )
+        for work, sink in REPLAYS.items()
+    ]
+    listing = (AGENT, "decode", "--format", "jsonl", "{capture}")
+    return [*cases, Case(LISTING, who, Capture(sizes.slow), listing, environment)]
+
+
+def growing_cases(sizes: Sizes) -> list[Case]:
+    """The first row with other captures: is the cost of a message the same?"""
+    command = (AGENT, "replay", "{capture}", *REPLAYS[HEP_TCP])
+    return [Case(HEP_TCP, COMPILED, Capture(size), command) for size in sizes.growing]
+
+
+def limit_cases(sizes: Sizes) -> list[Case]:
+    captures = {HEP_TCP: Capture(sizes.full), HEP_UDP: Capture(sizes.full), MIXED: Capture(sizes.mixed, RTP_PER_SIP)}
+    return [
+        Case(work, LIMIT, capture, ("{limit}", "udp" if work == HEP_UDP else "tcp", "{port}", "{capture}"))
+        for work, capture in captures.items()
+    ]
+
+
+def installed_peers() -> list[str]:
+    return [peer for peer in PEERS if shutil.which(peer)]
+
+
+def peer_cases(peers: list[str], sizes: Sizes) -> list[Case]:
+    capture = {peer: Capture(sizes.slowest if peer == "tshark" else sizes.slow) for peer in peers}
+    return [Case(PEER_COMMANDS[peer][0], peer, capture[peer], PEER_COMMANDS[peer][1]) for peer in peers]
+
+
+def all_cases(sizes: Sizes, peers: list[str]) -> list[Case]:
+    """In the order in which each round runs them: what is compared stands side by side."""
+    cases = [
+        *agent_cases(COMPILED, sizes),
+        *limit_cases(sizes),
+        *agent_cases(PLAIN, sizes),
+        *peer_cases(peers, sizes),
+    ]
+    return sorted(cases, key=lambda case: list(WORKS).index(case.work)) + growing_cases(sizes)

@@ -1,0 +1,52 @@
+"""The sink, benchmarks/sink.c, as a context: a collector on a free port, and its counts when it has ended."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PATIENCE = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    packets: int
+    bytes: int
+    broken: int  # cut, merged, or no HEP3 with SIP in it
+    dropped: int  # by the kernel, for want of receive buffer
+
+
+class Collector:
+    def __init__(self, program: Path) -> None:
+        self._process = subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._output = self._process.stdout
+        self.pid = self._process.pid
+        port, buffer = self._output.readline().split()
+        self.port = int(port)
+        self.receive_buffer = int(buffer)
+
+    def counts(self) -> Counts:
+        """Ends it: it reads what is left first."""
+        self._process.terminate()
+        told, _ = self._process.communicate(timeout=PATIENCE)
+        return Counts(**json.loads(told))
+
+    def close(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
+
+
+@contextmanager
+def collecting(program: Path) -> Iterator[Collector]:
+    collector = Collector(program)
+    try:
+        yield collector
+    finally:
+        collector.close()

@@ -1,0 +1,12 @@
+/* Switches callgrind on and off from within: what is counted begins and ends at a line of Python. */
+#include <valgrind/callgrind.h>
+
+void begin(void) {
+    CALLGRIND_START_INSTRUMENTATION;
+    CALLGRIND_ZERO_STATS;
+}
+
+void end(const char *name) {
+    CALLGRIND_DUMP_STATS_AT(name);
+    CALLGRIND_STOP_INSTRUMENTATION;
+}

@@ -1,0 +1,74 @@
+"""Samples to figures: medians, what a message costs without the start-up, ratios to the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.cases import COMPILED, HEP_TCP, LIMIT, Case
+from benchmarks.runner import Sample, start_up
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one work costs one program."""
+
+    work: str
+    who: str
+    messages: int
+    cost: float  # CPU seconds per million SIP messages, the median
+    lowest: float
+    highest: float
+    quickest: float  # the least disturbed run less the least disturbed start-up
+    start_up: float  # CPU seconds
+    memory: float  # bytes
+    times_limit: float | None
+    dropped: int  # by the kernel at the sink, the worst run
+    lost: int  # by the program, the worst run
+
+
+def figure(case: Case, samples: Sequence[Sample], limit: float | None = None) -> Figure:
+    """Of all samples those of this case, and of its start-up."""
+    runs = [sample for sample in samples if sample.case == case.key]
+    starts = [sample.cpu for sample in samples if sample.case == start_up(case).key]
+    begins = median(starts)
+    costs = [(sample.cpu - begins) / case.capture.sip * MILLION for sample in runs]
+    cost = median(costs)
+    return Figure(
+        work=case.work,
+        who=case.who,
+        messages=case.capture.sip,
+        cost=cost,
+        lowest=min(costs),
+        highest=max(costs),
+        quickest=(min(sample.cpu for sample in runs) - min(starts)) / case.capture.sip * MILLION,
+        start_up=begins,
+        memory=median(sample.memory for sample in runs),
+        times_limit=cost / limit if limit else None,
+        dropped=max(sample.dropped for sample in runs),
+        lost=max(sample.lost for sample in runs),
+    )
+
+
+def figures(cases: Iterable[Case], samples: Sequence[Sample]) -> list[Figure]:
+    """One for each case, beside the limit of the same work where there is one."""
+    cases = list(cases)
+    limits = {case.work: figure(case, samples).cost for case in cases if case.who == LIMIT}
+    return [figure(case, samples, limits.get(case.work)) for case in cases]
+
+
+def main_sized(all_figures: Iterable[Figure]) -> list[Figure]:
+    """The first of each work and program: its other sizes only show that the cost does not grow."""
+    first: dict[tuple[str, str], Figure] = {}
+    for one in all_figures:
+        first.setdefault((one.work, one.who), one)
+    return list(first.values())
+
+
+def growth(all_figures: Iterable[Figure]) -> list[Figure]:
+    """The first row by the size of the capture, the smallest first."""
+    chosen = [one for one in all_figures if (one.work, one.who) == (HEP_TCP, COMPILED)]
+    return sorted(chosen, key=lambda one: one.messages)

@@ -1,0 +1,174 @@
+"""Instructions per message under valgrind: steady where time is not, so this is what CI compares.
+
+    python -m benchmarks.instructions           compare with benchmarks/instructions.json; status 1: it got worse
+    python -m benchmarks.instructions --write   write the figures of this Python there
+
+For each row the compiled build replays a small capture once, and then several times over (--loop). The difference is
+the figure: no start-up is in it, and no first sight of an address. Figures hold for one minor version of Python; an
+unknown one is compared with the nearest that is known, and may be twice as far off.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import traffic
+from benchmarks.building import built, compiler
+from benchmarks.collector import collecting
+from benchmarks.machine import first_line, number_in
+from benchmarks.runner import clean_environment
+
+HERE = Path(__file__).parent
+COMMITTED = HERE / "instructions.json"
+HEADER = Path("/usr/include/valgrind/callgrind.h")
+TOLERANCE = 0.30
+MESSAGES, MIXED, STORED = 1000, 200, 300
+LOOPS = 3
+PATIENCE = 300.0  # seconds: only to end what hangs
+
+Row = tuple[str, tuple[str, ...]]  # a capture, and the sink
+ROWS: dict[str, Row] = {
+    "hep-tcp": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}")),
+    "hep-udp": ("many", ("--hep", "hep:127.0.0.1:{port}")),
+    "mixed": ("mixed", ("--hep", "hep+tcp:127.0.0.1:{port}")),
+    "sqlite": ("stored", ("--db", "sqlite:///{folder}/trace.db")),
+}
+SIP = {"many": MESSAGES, "mixed": MIXED, "stored": STORED, "one": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    row: str
+    measured: float
+    known: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        return self.measured <= self.known * (1 + self.tolerance)
+
+    def __str__(self) -> str:
+        change = self.measured / self.known - 1
+        verdict = "" if self.holds else f": more than {self.tolerance:.0%} worse"
+        figures = f"{self.measured:,.0f} instructions per message, {self.known:,.0f} known"
+        return f"{self.row}: {figures} ({change:+.1%}){verdict}"
+
+
+def unavailable() -> str:
+    """What is missing to measure; empty if nothing is."""
+    if shutil.which("valgrind") is None or not HEADER.exists():
+        return "valgrind is not installed (Debian package valgrind)"
+    if shutil.which("cc") is None:
+        return "no C compiler (Debian package gcc)"
+    return ""
+
+
+def measured() -> dict[str, float]:
+    """Instructions per message, by row."""
+    with tempfile.TemporaryDirectory(prefix="instructions-") as name:
+        folder = Path(name)
+        for capture, sip in SIP.items():
+            traffic.write(folder / capture, sip, traffic.RTP_PER_SIP if capture == "mixed" else 0)
+        counting, sink = built("counting", folder, "-shared", "-fPIC"), built("sink", folder)
+        with collecting(sink) as collector:
+            count_all(folder, counting, collector.port)
+            counts = collector.counts()
+        sent = sum(1 + (1 + LOOPS) * SIP[capture] for row, (capture, _) in ROWS.items() if row != "sqlite")
+        if (counts.packets, counts.broken) != (sent, 0):
+            raise SystemExit(f"the sink has {counts}, not {sent} messages")
+        return per_message(totals(folder))
+
+
+def count_all(folder: Path, counting: Path, port: int) -> None:
+    runs = [("", ["db", "create", "--db", f"sqlite:///{folder}/trace.db"])]
+    for row, (capture, sink) in ROWS.items():
+        options = [word.format(port=port, folder=folder) for word in sink]
+        # The first time imports modules.
+        for run, file, loops in (("", "one", 1), (f"{row} once", capture, 1), (f"{row} again", capture, LOOPS)):
+            runs.append((run, ["replay", str(folder / file), *options, "--loop", str(loops)]))
+    tool = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/callgrind.%p"]
+    program = [sys.executable, str(HERE / "counted.py"), str(counting), json.dumps(runs)]
+    # Addresses and hashes decide how long a lookup takes.
+    command = ["setarch", "--addr-no-randomize", *tool, *program]
+    environment = clean_environment() | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(HERE.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"valgrind ended with status {done.returncode}:\n{done.stderr}")
+
+
+def totals(folder: Path) -> dict[str, int]:
+    """Of the files that callgrind has written: the instructions by the name that was given."""
+    found = {}
+    for path in folder.glob("callgrind.*"):
+        text = path.read_text()
+        name = re.search(r"^desc: Trigger: Client Request: (.+)$", text, re.MULTILINE)
+        total = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
+        if name and total:
+            found[name.group(1)] = int(total.group(1))
+    return found
+
+
+def per_message(total: Mapping[str, int]) -> dict[str, float]:
+    return {
+        row: round((total[f"{row} again"] - total[f"{row} once"]) / ((LOOPS - 1) * SIP[capture]), 1)
+        for row, (capture, _) in ROWS.items()
+    }
+
+
+def minor_version() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
+
+
+def compare(now: Mapping[str, float], committed: Mapping[str, Mapping[str, Any]], version: str) -> list[Comparison]:
+    """Each row beside the committed figure of this Python, or else of the nearest one."""
+    nearest = min(committed, key=lambda known: abs(int(known.split(".")[1]) - int(version.split(".")[1])))
+    tolerance = TOLERANCE if nearest == version else 2 * TOLERANCE
+    known: dict[str, float] = committed[nearest]["instructions"]
+    return [Comparison(row, figure, known[row], tolerance) for row, figure in now.items()]
+
+
+def known_figures() -> dict[str, dict[str, Any]]:
+    """By Python's minor version."""
+    figures: dict[str, dict[str, Any]] = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
+    return figures
+
+
+def write(now: Mapping[str, float]) -> None:
+    figures = known_figures()
+    figures[minor_version()] = {
+        "python": platform.python_version(),
+        "compiler": first_line(compiler(), "--version"),
+        "valgrind": number_in(first_line("valgrind", "--version")),
+        "machine": platform.machine(),
+        "instructions": dict(now),
+    }
+    COMMITTED.write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n")
+
+
+def main() -> int:
+    if missing := unavailable():
+        print(missing, file=sys.stderr)
+        return 1
+    now = measured()
+    known = known_figures()
+    comparisons = compare(now, known, minor_version()) if known else []
+    for comparison in comparisons:
+        print(comparison)
+    if "--write" in sys.argv[1:]:
+        write(now)
+        return 0
+    return 0 if comparisons and all(comparison.holds for comparison in comparisons) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

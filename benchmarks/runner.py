@@ -1,0 +1,108 @@
+"""All cases in one run: interleaved, so that a slow minute of the machine hits everyone, and repeated."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.building import built
+from benchmarks.captures import ONE, made
+from benchmarks.cases import AGENT, LISTING, SQLITE, Case
+from benchmarks.checks import check_books, check_collector, check_list, check_table, needs_collector
+from benchmarks.collector import collecting
+from benchmarks.measure import Usage, measure
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run of one case."""
+
+    case: str
+    cpu: float  # seconds
+    wall: float  # seconds
+    memory: int  # bytes
+    dropped: int = 0  # by the kernel at the sink
+    lost: int = 0  # by the program
+
+
+class Runner:
+    """Runs cases in a folder of its own. Raises Failed where something was lost."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.sink = built("sink", folder)
+        self.limit = built("limit", folder)
+
+    def run(self, case: Case) -> Sample:
+        if needs_collector(case):
+            return self._to_collector(case)
+        database = self._folder / "trace.db"
+        if case.work == SQLITE:
+            command = [AGENT, "db", "create", "--db", f"sqlite:///{database}"]
+            subprocess.run(command, check=True, capture_output=True, env=clean_environment())
+        try:
+            usage = self._measured(case, database=str(database))
+            if case.work == SQLITE:
+                check_table(case, database)
+            else:
+                check_list(case, self._folder / "out")
+        finally:
+            for file in self._folder.glob("trace.db*"):
+                file.unlink()
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory)
+
+    def _to_collector(self, case: Case) -> Sample:
+        with collecting(self.sink) as collector:
+            usage = self._measured(case, port=str(collector.port))
+            dropped, lost = check_collector(case, collector.counts())
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
+
+    def _measured(self, case: Case, port: str = "", database: str = "") -> Usage:
+        words = {
+            "capture": str(made(case.capture)),
+            "sip": str(case.capture.sip),
+            "port": port,
+            "database": database,
+            "limit": str(self.limit),
+        }
+        command = [word.format_map(words) for word in case.command]
+        environment = clean_environment() | case.environment
+        usage = measure(command, self._folder, environment, keep_output=case.work == LISTING)
+        check_books(case, usage)
+        return usage
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours, without what would configure the agent or its Python: users have their bytecode cached."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("CAPTURE_AGENT_", "PYTHON"))}
+
+
+def start_up(case: Case) -> Case:
+    """The same command on a one-message capture."""
+    return replace(case, capture=ONE)
+
+
+def run_all(cases: Iterable[Case], repeats: int, told: Callable[[str], None]) -> list[Sample]:
+    """Each round runs every case once, behind its start-up."""
+    cases = list(cases)
+    for capture in {case.capture for case in cases} | {ONE}:
+        made(capture)
+    samples: list[Sample] = []
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+        runner = Runner(Path(folder))
+        # The first run of a program reads it from the disk.
+        for case in {start_up(case).key: start_up(case) for case in cases}.values():
+            runner.run(case)
+        for number in range(1, repeats + 1):
+            known: set[str] = set()
+            for case in cases:
+                for one in (start_up(case), case):
+                    if one.key not in known:
+                        known.add(one.key)
+                        told(f"round {number} of {repeats}: {one.key}")
+                        samples.append(runner.run(one))
+    return samples

@@ -1,0 +1,193 @@
+"""Captures for measuring, the same bytes every time: SIP over UDP as carriers have it, alone or among RTP.
+
+    python -m benchmarks.traffic udp OUT.pcap 500000
+    python -m benchmarks.traffic mixed OUT.pcap 100000     nine RTP packets for each SIP message
+
+Of the dialogs 62 % are calls (7 messages), 16 % registrations (4), 15 % OPTIONS (2), 7 % subscriptions (4); a message
+has some 600 bytes. Addresses: 198.18.0.0/15 and 203.0.113.0/24, which are for benchmarks and documentation.
+"""
+
+from __future__ import annotations
+
+import heapq
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from itertools import cycle, islice
+from pathlib import Path
+from random import Random
+from typing import BinaryIO
+
+from benchmarks.dialogs import DIALOGS, Fields, Step, message
+
+START = 1_763_850_000.0
+CLIENTS = 5000
+DIALOGS_PER_SECOND = 60.0
+RTP_PER_SIP = 9
+RTP_CALLS = 400
+G711_MILLISECONDS = 20
+AGENTS = (
+    "Asterisk PBX 18.20.0",
+    "Yealink SIP-T46S 66.86.0.15",
+    "snomD735/10.1.152.12",
+    "PolyEdge-E350-UA/8.0.3",
+    "Cisco-SIPGateway/IOS-16.9.5",
+    "Linphone/5.2.2 (belle-sip/5.2.2)",
+)
+ETHERNET = (
+    bytes.fromhex("020000000002020000000001") + b"\x08\x00",
+    bytes.fromhex("020000000001020000000002") + b"\x08\x00",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    address: str
+    port: int
+    server: str
+    user: str
+    agent: str
+
+
+@dataclass(slots=True)
+class Stream:
+    """One direction of a call's RTP."""
+
+    up: bool
+    source: bytes
+    destination: bytes
+    ports: tuple[int, int]
+    ssrc: int
+    sequence: int
+    timestamp: int
+
+    def packet(self, voice: bytes) -> bytes:
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        self.timestamp = (self.timestamp + 8 * G711_MILLISECONDS) & 0xFFFFFFFF
+        payload = struct.pack("!BBHII", 0x80, 8, self.sequence, self.timestamp, self.ssrc) + voice
+        return frame(self.up, self.source, self.destination, *self.ports, payload)
+
+
+@dataclass(slots=True)
+class Truth:
+    """What the capture holds."""
+
+    packets: int = 0
+    sip: int = 0
+    sip_bytes: int = 0
+
+
+def frame(
+    up: bool, source: bytes, destination: bytes, source_port: int, destination_port: int, payload: bytes
+) -> bytes:
+    """Ethernet, IPv4 with its checksum, UDP without."""
+    udp = struct.pack("!HHHH", source_port, destination_port, 8 + len(payload), 0)
+    addresses = source + destination
+    head = struct.pack("!BBHHHBB", 0x45, 0, 28 + len(payload), 0, 0x4000, 64, 17)
+    total = sum(struct.unpack("!8H", head[:10] + b"\0\0" + addresses[:4])) + sum(struct.unpack("!2H", addresses[4:]))
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    return b"".join((ETHERNET[up], head, struct.pack("!H", checksum), addresses, udp, payload))
+
+
+def make_client(random: Random) -> Client:
+    return Client(
+        address=f"198.{random.choice((18, 19))}.{random.randrange(256)}.{random.randrange(1, 255)}",
+        port=random.choice((5060, 5060, 5062, 5080, random.randrange(20000, 65000))),
+        server=f"203.0.113.{random.randrange(1, 9)}",
+        user=f"+4930{random.randrange(10**7):07}",
+        agent=random.choice(AGENTS),
+    )
+
+
+def hexadecimal(random: Random, digits: int) -> str:
+    return f"{random.getrandbits(4 * digits):0{digits}x}"
+
+
+def make_fields(random: Random, client: Client) -> Fields:
+    return {
+        "client": client.address,
+        "client_port": str(client.port),
+        "server": client.server,
+        "user": client.user,
+        "agent": client.agent,
+        "callee": f"0049{random.randrange(10**10):010}",
+        "call_id": f"{hexadecimal(random, 8)}-{hexadecimal(random, 8)}@{client.address}",
+        "client_tag": hexadecimal(random, 10),
+        "server_tag": hexadecimal(random, 10),
+        "nonce": hexadecimal(random, 40),
+        "digest": hexadecimal(random, 32),
+        "session": str(random.getrandbits(31)),
+        "client_rtp": str(random.randrange(5000, 15000) * 2),
+        "server_rtp": str(random.randrange(5000, 15000) * 2),
+    }
+
+
+def sip_messages(random: Random) -> Iterator[tuple[float, Client, Step, bytes]]:
+    """Without end, in the order of time: dialogs begin at random and run beside each other."""
+    clients = [make_client(random) for _ in range(CLIENTS)]
+    kinds, weights = [steps for steps, _ in DIALOGS], [weight for _, weight in DIALOGS]
+    waiting: list[tuple[float, int, Client, Step, bytes]] = []
+    begin, number = START, 0
+    while True:
+        while not waiting or waiting[0][0] > begin:
+            client, at = random.choice(clients), begin
+            fields = make_fields(random, client)
+            for step in random.choices(kinds, weights)[0]:
+                at += step.after + random.random() * step.spread
+                if step.is_request:
+                    fields["branch"] = hexadecimal(random, 16)
+                number += 1  # equal times keep their order
+                heapq.heappush(waiting, (at, number, client, step, message(step, fields)))
+            begin += random.expovariate(DIALOGS_PER_SECOND)
+        at, _, client, step, data = heapq.heappop(waiting)
+        yield at, client, step, data
+
+
+def rtp_packets(random: Random) -> Iterator[bytes]:
+    """Without end: both directions of all calls in turn."""
+    streams: list[Stream] = []
+    for _ in range(RTP_CALLS):
+        client = make_client(random)
+        ends = IPv4Address(client.address).packed, IPv4Address(client.server).packed
+        ports = random.randrange(5100, 15000) * 2, random.randrange(5100, 15000) * 2
+        for up in (True, False):
+            numbers = random.getrandbits(32), random.getrandbits(16), random.getrandbits(32)
+            way = (*ends, ports) if up else (ends[1], ends[0], (ports[1], ports[0]))
+            streams.append(Stream(up, *way, *numbers))
+    voice = cycle([random.randbytes(8 * G711_MILLISECONDS) for _ in range(64)])
+    return (stream.packet(next(voice)) for stream in cycle(streams))
+
+
+def record(file: BinaryIO, at: float, data: bytes) -> None:
+    microseconds = round(at * 1e6)
+    file.write(struct.pack("<IIII", microseconds // 1_000_000, microseconds % 1_000_000, len(data), len(data)) + data)
+
+
+def write(path: Path, messages: int, rtp_per_sip: int = 0) -> Truth:
+    """A pcap file with so many SIP messages, each followed by so many RTP packets."""
+    random, truth = Random(1), Truth()
+    rtp = rtp_packets(Random(2))
+    with path.open("wb", buffering=1 << 20) as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for at, client, step, data in islice(sip_messages(random), messages):
+            ends = IPv4Address(client.address).packed, IPv4Address(client.server).packed
+            way = (*ends, client.port, 5060) if step.up else (ends[1], ends[0], 5060, client.port)
+            record(file, at, frame(step.up, *way, data))
+            for number, packet in enumerate(islice(rtp, rtp_per_sip)):
+                record(file, at + 1e-5 * number, packet)
+            truth.packets += 1 + rtp_per_sip
+            truth.sip += 1
+            truth.sip_bytes += len(data)
+    return truth
+
+
+def main() -> None:
+    kind, path, messages = sys.argv[1:]
+    print(write(Path(path), int(messages), {"udp": 0, "mixed": RTP_PER_SIP}[kind]))
+
+
+if __name__ == "__main__":
+    main()

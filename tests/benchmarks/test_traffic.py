@@ -1,0 +1,101 @@
+"""The generator makes what it says: decoded by the agent, and beside the generator that others use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks import traffic
+from benchmarks.captures import Capture
+from benchmarks.dialogs import DIALOGS
+from capture_agent.agent import Agent, replay
+from capture_agent.config import Config
+
+pytestmark = pytest.mark.once
+MESSAGES = 3000
+
+
+def decoded(path: Path) -> list[dict[str, object]]:
+    command = [sys.executable, "-m", "capture_agent", "decode", "--format", "jsonl", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def kinds(messages: list[dict[str, object]]) -> Counter[str]:
+    return Counter(str(message["method"] or message["status"]) for message in messages)
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+    path = tmp_path_factory.mktemp("traffic") / "udp.pcap"
+    traffic.write(path, MESSAGES)
+    return decoded(path)
+
+
+def test_every_message_is_whole(messages: list[dict[str, object]]) -> None:
+    assert len(messages) == MESSAGES
+    assert [message for message in messages if message.get("problems")] == []
+    times = [float(str(message["time"])) for message in messages]
+    assert times == sorted(times)
+
+
+def test_the_dialogs_are_as_frequent_as_the_table_says(messages: list[dict[str, object]]) -> None:
+    found = kinds(messages)
+    first = {steps[0].first.split()[0]: weight for steps, weight in DIALOGS}
+    total = sum(found[method] for method in first if method != "REGISTER") + found["REGISTER"] / 2
+    for method, weight in first.items():
+        dialogs = found[method] / 2 if method == "REGISTER" else found[method]
+        assert dialogs / total * 100 == pytest.approx(weight, abs=5), method
+
+
+def test_calls_end(messages: list[dict[str, object]]) -> None:
+    invited = {message["call_id"] for message in messages if message["method"] == "INVITE"}
+    ended = {message["call_id"] for message in messages if message["method"] == "BYE"}
+    assert ended
+    assert ended <= invited
+
+
+def test_the_same_bytes_every_time_and_the_smaller_is_how_the_larger_begins(tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("first", "second", "smaller")}
+    traffic.write(files["first"], 500)
+    traffic.write(files["second"], 500)
+    traffic.write(files["smaller"], 100)
+    first, second, smaller = (path.read_bytes() for path in files.values())
+    assert first == second
+    assert first.startswith(smaller)
+
+
+def test_nine_rtp_packets_for_each_message(tmp_path: Path) -> None:
+    path = tmp_path / "mixed"
+    truth = traffic.write(path, 100, traffic.RTP_PER_SIP)
+    assert (truth.packets, truth.sip) == (1000, 100) == (Capture(100, 9).packets, 100)
+    agent = Agent(Config(), lossless=True)
+    replay(agent, [path])
+    books = agent.close()
+    assert (books.balanced, books.problems) == (True, {})
+    assert str(books.ledgers[1]).endswith("1000 seen, 100 traced, 0 not traced, 0 duplicate, 900 rejected (rtp 900)")
+
+
+def test_checksums_of_ip_are_right() -> None:
+    frame = traffic.frame(True, bytes([198, 18, 0, 1]), bytes([203, 0, 113, 9]), 5060, 5060, b"x" * 333)
+    words = [int.from_bytes(frame[at : at + 2], "big") for at in range(14, 34, 2)]
+    total = sum(words)
+    assert (total & 0xFFFF) + (total >> 16) == 0xFFFF
+
+
+def test_much_the_same_as_the_generator_that_others_measure_with(shared: Path, tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    command = [sys.executable, str(shared / "bench" / "gen.py"), "udp", str(theirs), str(MESSAGES)]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    truth = traffic.write(ours, MESSAGES)
+    assert truth.sip_bytes / truth.sip == pytest.approx(told["avg_sip_bytes"], rel=0.05)
+    their_kinds = kinds(decoded(theirs))
+    our_kinds = kinds(decoded(ours))
+    assert set(our_kinds) == set(their_kinds)
+    for kind, count in their_kinds.items():
+        assert our_kinds[kind] == pytest.approx(count, abs=0.05 * MESSAGES), kind
