@@ -126,8 +126,9 @@ class Defragmenter:
         # What was completed a moment ago, so that a copy of its fragments starts nothing that never completes.
         self._done: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
 
-    def __len__(self) -> int:
-        """How many datagrams are incomplete."""
+    @property
+    def incomplete(self) -> int:
+        """How many datagrams wait for a fragment."""
         return len(self._partials)
 
     def accounts(self) -> Iterator[tuple[str, int]]:

@@ -32,8 +32,8 @@ def balanced(defragmenter: Defragmenter) -> None:
     assert sum(counts.values()) == defragmenter.seen, counts
     assert min(counts.values()) >= 0
     assert 0 <= defragmenter.held_bytes <= defragmenter.limit_bytes
-    assert len(defragmenter) <= defragmenter.limit_datagrams
-    assert len(defragmenter) <= counts["waiting"]
+    assert defragmenter.incomplete <= defragmenter.limit_datagrams
+    assert defragmenter.incomplete <= counts["waiting"]
 
 
 def counts(defragmenter: Defragmenter) -> dict[str, int]:
@@ -339,4 +339,4 @@ def test_real_captures(shared: Path, name: str, messages: int, incomplete: int) 
             ours[frame] = hashlib.sha256(datagram[8:]).hexdigest()
     balanced(defragmenter)
     assert {frame: digest for frame, digest in ours.items() if frame in theirs} == theirs
-    assert len(defragmenter) == incomplete
+    assert defragmenter.incomplete == incomplete
