@@ -98,10 +98,12 @@ class Datagram:
         "data",
         "destination_port",
         "end",
+        "flags",
         "frame",
         "interface",
         "missing",
         "protocol",
+        "sequence",
         "source_port",
         "start",
         "time_ns",
@@ -125,6 +127,8 @@ class Datagram:
         vlan: int = NO_VLAN,
         interface: Interface | None = None,
         missing: int = 0,
+        sequence: int = 0,
+        flags: int = 0,
     ) -> None:
         self.data = data  # the buffer
         self.start = start  # the payload is data[start:end]
@@ -140,6 +144,8 @@ class Datagram:
         self.vlan = vlan  # the innermost VLAN id, or NO_VLAN
         self.interface = interface
         self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
+        self.sequence = sequence  # of a TCP segment (RFC 9293 3.1), as are its flags; otherwise 0
+        self.flags = flags
 
     def cut(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
         """data[start:end]; of bounds that lie outside nothing."""
