@@ -9,4 +9,4 @@ cdef class Outlet:
 
     cpdef long long put(
         self, bytes data, Py_ssize_t start, Py_ssize_t end, long long last_ns, Py_ssize_t missing, str transport=*
-    ) except? -1
+    ) except *

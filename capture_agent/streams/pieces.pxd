@@ -12,7 +12,7 @@ cdef class Pieces:
     cdef public list parts
     cdef public Py_ssize_t size
 
-    cpdef long long insert(
+    cpdef Py_ssize_t insert(
         self, Datagram segment, Py_ssize_t start, Py_ssize_t end, long long offset, bint counted
     ) except -1
     cdef Py_ssize_t _behind(self, long long offset) except -1
