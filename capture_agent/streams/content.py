@@ -12,7 +12,7 @@ from __future__ import annotations
 import cython
 
 from capture_agent.streams import limits
-from capture_agent.streams.framing import behind_blank, start_line, trail_of
+from capture_agent.streams.framing import behind_blank, is_torn, start_line, trail_of
 from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.sip_stream import SipStream
 from capture_agent.streams.websocket import WebSocket, opens_http, recognise, upgrade
@@ -113,7 +113,7 @@ class Content(SipStream):
 
     def _foreign(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Only what starts here opens the stream again."""
-        if start_line(data, at, end) == YES:
+        if start_line(data, at, end) == YES and not is_torn(data, at):
             self.mode = SIP
             self.sought = 0
             return at

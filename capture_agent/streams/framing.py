@@ -115,7 +115,7 @@ def start_line(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) ->
         return PERHAPS if size < MAX_LINE else NO
     while stop > i and data[stop - 1] <= SPACE:
         stop -= 1
-    if stop - 8 < i or data[stop - 8] > SPACE:
+    if stop - 8 <= i or data[stop - 8] > SPACE:
         return NO
     return YES if same(data, stop - 7, VERSION, 7) else NO
 
@@ -244,12 +244,29 @@ def find_start(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
         following = find(data, LF, line, end) + 1
         if verdict == PERHAPS:
             return line
-        if verdict == YES and (following == 0 or may_be_header(data, following, end)):
+        if verdict == YES and not is_torn(data, line) and (following == 0 or may_be_header(data, following, end)):
             return line
         if following == 0:
             return -1
         line = following
     return -1
+
+
+METHODS = (
+    b"INVITE ", b"ACK ", b"BYE ", b"CANCEL ", b"REGISTER ", b"OPTIONS ", b"PRACK ", b"SUBSCRIBE ", b"NOTIFY ",
+    b"PUBLISH ", b"INFO ", b"REFER ", b"MESSAGE ", b"UPDATE ",
+)  # fmt: skip
+COMMON = (*METHODS, b"SIP/2.0 ")
+TORN = tuple({method[n:] for method in METHODS for n in range(1, len(method) - 1)} - set(METHODS))
+
+
+def is_common(data: bytes, at: int) -> bool:
+    return data.startswith(COMMON, at)
+
+
+def is_torn(data: bytes, at: int) -> bool:
+    """Behind a gap a segment may start within a method: no start line, though it looks like one."""
+    return data.startswith(TORN, at)
 
 
 @cython.cfunc

@@ -9,7 +9,16 @@ from __future__ import annotations
 import cython
 
 from capture_agent.streams import limits
-from capture_agent.streams.framing import behind_blank, find, find_start, measure, start_line, trail_of
+from capture_agent.streams.framing import (
+    behind_blank,
+    find,
+    find_start,
+    is_common,
+    is_torn,
+    measure,
+    start_line,
+    trail_of,
+)
 from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.websocket import opens_http
 
@@ -165,9 +174,12 @@ class SipStream:
             return end
         line = bytes(pending) + data[at:stop]
         verdict = start_line(line, 0, len(line))
-        if verdict == YES and self.doubtful and line_end >= 0 and self._is_new_start(line, data, at, end):
-            verdict = NO
-            stop = at
+        if verdict == YES and self.doubtful and line_end >= 0:
+            if is_torn(line, 0):
+                verdict = NO
+            elif self._is_new_start(line, data, at, end):
+                verdict = NO
+                stop = at
         if verdict == YES and line_end >= 0:
             self.verified = True
             return at
@@ -281,13 +293,3 @@ def is_text(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cytho
         if data[i] < 0x20 and data[i] != LF and data[i] != CR and data[i] != 0x09:
             return False
     return True
-
-
-COMMON = (
-    b"INVITE ", b"ACK ", b"BYE ", b"CANCEL ", b"REGISTER ", b"OPTIONS ", b"PRACK ", b"SUBSCRIBE ", b"NOTIFY ",
-    b"PUBLISH ", b"INFO ", b"REFER ", b"MESSAGE ", b"UPDATE ", b"SIP/2.0 ",
-)  # fmt: skip
-
-
-def is_common(data: bytes, at: int) -> bool:
-    return data.startswith(COMMON, at)

@@ -36,6 +36,7 @@ cdef class Stream:
     cdef bint _close(self) except -1
     cdef bint _reopen(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint _place(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
+    cdef long long _jump(self, Datagram segment, long long ahead) except *
     cdef bint _place_early(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint _next_in_order(self, Datagram segment, Py_ssize_t start) except -1
     cdef bint _drain(self, bint filled) except -1

@@ -256,9 +256,7 @@ class Stream:
         start: cython.Py_ssize_t = segment.start
         new: cython.longlong
         if self.content.mode == FOREIGN and ahead > 0:
-            self.position += ahead
-            self.next = (self.next + ahead) & 0xFFFFFFFF
-            ahead = 0
+            ahead = self._jump(segment, ahead)
         if ahead < 0:
             if self.joining is not None and self._place_early(segment, ahead, length) and ahead + length <= 0:
                 return True
@@ -283,6 +281,18 @@ class Stream:
         while self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
             self._skip_gap()
         return True
+
+    def _jump(self, segment: Datagram, ahead: cython.longlong) -> cython.longlong:
+        """What is no SIP is not put in order. Gives how far the segment lies ahead then."""
+        offset: cython.longlong = self.position + ahead
+        while self.held.parts:
+            self._skip_gap()
+        self.outlet.carrier = segment
+        if self.content.mode != FOREIGN or offset <= self.position:
+            return offset - self.position
+        self.next = (self.next + (offset - self.position)) & 0xFFFFFFFF
+        self.position = offset
+        return 0
 
     def _place_early(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
         """Before the first boundary of a stream joined in the middle: True if it helps."""
