@@ -135,6 +135,7 @@ class Agent:
 
     def close(self) -> Books:
         """Send what waits (for as long as configured when live), close everything; the final books."""
+        self._put(self.pipeline.close())
         for outbox in self._outboxes:
             outbox.close(self.config.queue.drain_seconds)
         for source in self._sources:

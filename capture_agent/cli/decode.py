@@ -73,18 +73,17 @@ class Reading:
             pipeline = Pipeline()
             name = source.name if self._several else ""
             try:
-                for frames in source.batches():
-                    yield [(name, message) for message in pipeline.messages(frames)]
+                for messages in pipeline.read(source.batches()):
+                    yield [(name, message) for message in messages]
             finally:
                 self._count(pipeline)
                 source.close()
 
     def _count(self, pipeline: Pipeline) -> None:
-        frames, payloads = pipeline.ledgers()
-        self._frames += frames.seen
+        self._frames += pipeline.packets.seen
         self._messages += pipeline.intake.accepted
-        self._rejected.update(frames.rejected)
-        self._rejected.update(payloads.rejected)
+        for ledger in pipeline.ledgers():
+            self._rejected.update(ledger.rejected)
         self._problems.update(pipeline.problems())
 
     def books(self) -> str:

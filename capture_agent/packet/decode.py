@@ -14,6 +14,7 @@ import cython
 
 from capture_agent.packet import tunnels
 from capture_agent.packet.defrag import Defragmenter
+from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.records import (
     FRAME_INTERFACE,
@@ -45,6 +46,7 @@ DEPTH = cython.declare(cython.int, Reject.DEPTH)
 HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which stands in the defragmenter's account
 
 NONE = cython.declare(cython.int, NO_VLAN)
+BY_LENGTH = cython.declare(cython.int, 0)  # a length, where an ethertype might stand (IEEE 802.3)
 UDP = "udp"
 TRANSPORTS = {6: "tcp", 132: "sctp"}
 MAX_DEPTH = cython.declare(cython.int, 8)  # tunnels in tunnels
@@ -76,10 +78,10 @@ class PacketDecoder:
         self._rejected = self.rejected
         self.fragments = Defragmenter()
         self._link_types = tunnels.BY_LINK_TYPE
-        self._ethertypes = tunnels.BY_ETHERTYPE
-        self._protocols = tunnels.BY_PROTOCOL | (tunnels.ESP_BY_PROTOCOL if null_encryption else {})
+        self._ethertypes = tunnels.BY_ETHERTYPE | {BY_LENGTH: tunnels.BEHIND_LENGTH}
+        self._protocols = tunnels.BY_IP_PROTOCOL | (tunnels.ESP_BY_IP_PROTOCOL if null_encryption else {})
         self._sequence = self._flags = 0
-        self._ports = tunnels.BY_PORT | (tunnels.ESP_BY_PORT if null_encryption else {})
+        self._ports = tunnels.BY_UDP_PORT | (tunnels.ESP_BY_UDP_PORT if null_encryption else {})
         self._tunnel_ports = bytes(port in self._ports for port in range(65536))
 
     def decode(self, frames: Frames) -> list[Datagram]:
@@ -178,7 +180,7 @@ class PacketDecoder:
             if kind == 0x86DD:
                 return self._ipv6(data, at)
             if kind not in (0x8100, 0x88A8, 0x9100, 0x9200):
-                return self._tunnel(self._ethertypes, kind, data, at, -NOT_IP)
+                return self._tunnel(self._ethertypes, kind if kind >= 0x0600 else BY_LENGTH, data, at, -NOT_IP)
             if at + 4 > self._end:
                 return -CUT
             self._vlan = be16(data, at) & 0x0FFF
@@ -268,7 +270,12 @@ class PacketDecoder:
         return len(addresses)
 
     def _tunnel(
-        self, table: dict[int, tunnels.Decoder], key: int, data: bytes, at: cython.Py_ssize_t, otherwise: int
+        self,
+        table: dict[int, Decoder],
+        key: cython.int,
+        data: bytes,
+        at: cython.Py_ssize_t,
+        otherwise: cython.Py_ssize_t,
     ) -> int:
         """What a header of this kind carries, up to the transport layer in it; `otherwise` where it is no tunnel."""
         decoder = table.get(key)
@@ -286,16 +293,16 @@ class PacketDecoder:
 
     def _layer(self, data: bytes, at: cython.Py_ssize_t, kind: cython.int) -> int:
         """A layer by the name that tunnels.py has for it."""
-        if kind == tunnels.ETHERNET:
+        if kind == ETHERNET:
             return self._behind_ethertype(data, at + 12, at + 14)
-        if kind == tunnels.IP:
+        if kind == IP:
             return self._raw(data, at)
-        if kind >= tunnels.IP_PROTOCOL:
-            self._protocol = kind - tunnels.IP_PROTOCOL
+        if IP_PROTOCOL <= kind < 0x0600:
+            self._protocol = kind - IP_PROTOCOL
             return at
         if kind in (0x0800, 0x86DD):
             return self._raw(data, at)
-        if kind in (0x8100, 0x88A8):
+        if kind in (0x8100, 0x88A8, 0x9100, 0x9200):
             if at + 4 > self._end:
                 return -CUT
             self._vlan = be16(data, at) & 0x0FFF
