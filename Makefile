@@ -10,8 +10,11 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-h
 PXD := $(shell find capture_agent hep -name '*.pxd')
 HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
 PYTEST := $(BIN)/python -m pytest
+# Mutants for each entry point of the compiled core.
+CASES ?= 20000
+SEED ?= 1
 
-.PHONY: help demo test lint format lock test-lowest bench bench-instructions golden pcaps clean
+.PHONY: help demo test lint format lock test-lowest bench bench-instructions sanitize golden pcaps clean
 help:
 	@echo "make demo         install, replay a capture to a small collector, show the calls"
 	@echo "make test         install, then the whole suite, compiled and plain"
@@ -21,6 +24,7 @@ help:
 	@echo "make test-lowest  the suite with the lowest versions that pyproject.toml allows"
 	@echo "make bench        speed, beside the physical limit and the programs that are installed"
 	@echo "make bench-instructions  write benchmarks/instructions.json anew, which tests compare with"
+	@echo "make sanitize     mutants and tests under AddressSanitizer and UndefinedBehaviorSanitizer: CASES=20000 SEED=1"
 	@echo "make golden       write tests/golden/ anew: review it as a diff"
 	@echo "make pcaps        make the captures anew that are not recordings"
 	@echo "make clean        remove the environment and whatever was built"
@@ -74,6 +78,9 @@ bench: $(VENV)/.built
 
 bench-instructions: $(VENV)/.built
 	$(BIN)/python -m benchmarks.instructions --write
+
+sanitize: $(VENV)/.developed $(VENV)/.built
+	@tools/sanitize $(BIN)/python --cases $(CASES) --seed $(SEED) $(ARGS)
 
 golden: $(VENV)/.developed $(VENV)/.built
 	$(BIN)/python tests/test_golden.py

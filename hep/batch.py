@@ -213,9 +213,14 @@ class Encoder:
         """
         template: bytes
         at: cython.Py_ssize_t
-        size: cython.Py_ssize_t = payload_end - payload_start
         if address_size != 4 and address_size != 16:
             raise ValueError(f"addresses of {address_size} bytes, expected 4 or 16")
+        # All of it before anything is added up or written.
+        if not (0 <= payload_start <= payload_end <= len(data) and 0 <= address_at <= len(data) - 2 * address_size):
+            raise ValueError(
+                f"addresses at {address_at} and payload {payload_start}:{payload_end} do not fit in {len(data)} bytes"
+            )
+        size: cython.Py_ssize_t = payload_end - payload_start
         if self.version != 3:
             at = self._add_header_12(
                 data, address_at, address_size, source_port, destination_port, protocol, time_ns, size

@@ -93,6 +93,7 @@ class PacketDecoder:
         interface: cython.Py_ssize_t
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
+        wire: cython.Py_ssize_t
         at: cython.Py_ssize_t
         row: cython.Py_ssize_t
         n: cython.Py_ssize_t
@@ -101,11 +102,13 @@ class PacketDecoder:
             start = self._rows[row + START]
             length = self._rows[row + LENGTH]
             interface = self._rows[row + INTERFACE]
-            if start < 0 or length < 0 or start + length > len(data) or interface >= len(link_types):
+            # Written so that no sum can overflow, whatever the index says.
+            if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
             self._data = data
             self._end = start + length
-            self._missing = max(self._rows[row + WIRE_LENGTH] - length, 0)
+            wire = self._rows[row + WIRE_LENGTH]
+            self._missing = wire - length if wire > length else 0
             self._time_ns = self._rows[row + TIME_NS]
             self._vlan = NONE
             self._depth = 0
@@ -327,7 +330,7 @@ class PacketDecoder:
             return -CUT if self._missing else -TRANSPORT_HEADER
         length: cython.Py_ssize_t = be16(data, at + 4)
         if length:  # 0: RFC 2675, or segmentation offload, to the end of the packet
-            if length < 8 or at + length > self._end + self._missing:
+            if length < 8 or at + length - self._end > self._missing:
                 return -TRANSPORT_HEADER
             self._bound(at + length)
         self._payload_at = at + 8
@@ -361,7 +364,7 @@ class PacketDecoder:
         if at + 20 > self._end:
             return -CUT if self._missing else -TRANSPORT_HEADER
         header: cython.Py_ssize_t = (data[at + 12] >> 4) * 4
-        if header < 20 or at + header > self._end + self._missing:
+        if header < 20 or at + header - self._end > self._missing:
             return -TRANSPORT_HEADER
         if at + header > self._end:
             return -CUT

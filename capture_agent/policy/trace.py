@@ -63,7 +63,8 @@ class Policy:
         return self._out if self._is_host(datagram, at, size) else self._in
 
     def _is_host(self, datagram: Datagram, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
-        if not self._last_bytes[datagram.data[at + size - 1]]:
+        last: cython.Py_ssize_t = at + size - 1
+        if not 0 <= last < len(datagram.data) or not self._last_bytes[datagram.data[last]]:
             return False
         return datagram.cut(at, at + size) in self._hosts
 

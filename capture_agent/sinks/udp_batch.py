@@ -22,12 +22,12 @@ def send_datagrams(
     it, 0 for none. Nothing is sent twice and nothing is skipped: what to do about an error is the caller's.
     Raises ValueError when the ends do not rise or lie outside of the buffer.
     """
-    if not cython.compiled:
-        return send_plain(connection, memoryview(buffer), ends, first)
     bounds: array[int] = ends if isinstance(ends, array) and ends.typecode == "q" else array("q", ends)
     check_ends(bounds, len(buffer), first)
     if first >= len(bounds):
         return len(bounds), 0
+    if not cython.compiled or not len(buffer):  # an empty buffer has no address to send from
+        return send_plain(connection, memoryview(buffer), bounds, first)
     return send_compiled(connection.fileno(), buffer, bounds, first)
 
 
@@ -93,7 +93,6 @@ def send_compiled(
 
 
 def send_plain(connection: socket, view: memoryview, ends: Sequence[int], first: int) -> tuple[int, int]:
-    check_ends(array("q", ends), len(view), first)
     start = ends[first - 1] if first else 0
     for at in range(first, len(ends)):
         try:
@@ -101,4 +100,4 @@ def send_plain(connection: socket, view: memoryview, ends: Sequence[int], first:
         except OSError as error:
             return at, error.errno or 0
         start = ends[at]
-    return max(first, len(ends)), 0
+    return len(ends), 0

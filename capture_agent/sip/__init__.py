@@ -2,6 +2,7 @@
 
 message.py   SipMessage: the bounds of the routine parts; everything else is parsed when asked for
 scan.py      the one pass over the bytes (hot): is it SIP, and the headers that everything needs
+patterns.py  its loops as patterns, for the plain build
 stranger.py  what a payload is that is no SIP (hot)
 parameters.py  tags and branches in header values (hot)
 headers.py   header names, compact forms, values: for those who ask for more

@@ -150,7 +150,7 @@ def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMe
     first: cython.Py_ssize_t
     line_end: cython.Py_ssize_t
     next_line: cython.Py_ssize_t
-    if start < 0 or end > len(data):
+    if not 0 <= start <= end <= len(data):
         raise ValueError(f"{start}:{end} lies outside of {len(data)} bytes")
     first = skip_blank(data, start, end)
     if end - first < SHORTEST or not is_token(data[first]):

@@ -20,7 +20,15 @@ from scapy.packet import Packet, Padding, Raw
 
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
-from capture_agent.records import NO_VLAN, Datagram, Frames
+from capture_agent.records import (
+    FRAME_INTERFACE,
+    FRAME_LENGTH,
+    FRAME_START,
+    FRAME_WIRE_LENGTH,
+    NO_VLAN,
+    Datagram,
+    Frames,
+)
 
 SIP = b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"
 ETHERNET, RAW, NULL, LOOP, SLL, SLL2, IPV4, IPV6 = 1, 101, 0, 108, 113, 276, 228, 229
@@ -233,11 +241,31 @@ def test_what_the_snap_length_cut_is_said() -> None:
     assert (datagram.payload, datagram.missing) == (SIP[:-10], 10)
 
 
-def test_the_index_must_lie_in_the_buffer() -> None:
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({FRAME_LENGTH: 1000}, id="too long"),
+        pytest.param({FRAME_START: -1}, id="start"),
+        pytest.param({FRAME_LENGTH: -1}, id="length"),
+        pytest.param({FRAME_START: 2**63 - 1, FRAME_LENGTH: 2**63 - 1}, id="a sum of more than 64 bits"),
+        pytest.param({FRAME_INTERFACE: 1}, id="interface"),
+        pytest.param({FRAME_INTERFACE: -1}, id="negative interface"),
+    ],
+)
+def test_the_index_must_lie_in_the_buffer(row: dict[int, int]) -> None:
     frames = Frames.of([bytes(LINK / V4)])
-    frames.index[1] = 1000
+    for column, value in row.items():
+        frames.index[column] = value
     with pytest.raises(ValueError, match="outside of its batch"):
         PacketDecoder().decode(frames)
+
+
+@pytest.mark.parametrize("wire", [-(2**63), 0, 2**63 - 1])
+def test_any_length_on_the_wire(wire: int) -> None:
+    frames = Frames.of([bytes(LINK / V4)])
+    frames.index[FRAME_WIRE_LENGTH] = wire
+    [datagram] = PacketDecoder().decode(frames)
+    assert (datagram.payload, datagram.missing) == (SIP, 0)
 
 
 @given(

@@ -59,3 +59,10 @@ def test_it_stops_at_an_error_and_says_where(sender: socket.socket, udp: UdpRece
 
 def test_nothing_to_send(sender: socket.socket) -> None:
     assert send_datagrams(sender, b"", []) == (0, 0)
+    assert send_datagrams(sender, b"abc", [1, 3], 3) == (2, 0)
+
+
+def test_datagrams_of_no_bytes(sender: socket.socket, udp: UdpReceiver) -> None:
+    assert send_datagrams(sender, b"", [0, 0]) == (2, 0)
+    assert send_datagrams(sender, b"a", [0, 1, 1]) == (3, 0)
+    assert udp.received() == [b"", b"", b"", b"a", b""]

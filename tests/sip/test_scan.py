@@ -213,7 +213,9 @@ def test_it_reads_only_its_part_of_the_buffer() -> None:
     assert (sip.raw, sip.call_id, sip.problems) == (INVITE, b"a84b4c76@192.0.2.1", 0)
 
 
-@pytest.mark.parametrize(("start", "end"), [(-1, 5), (0, len(INVITE) + 1)])
+@pytest.mark.parametrize(
+    ("start", "end"), [(-1, 5), (0, len(INVITE) + 1), (5, 4), (0, -1), (2**63 - 1, len(INVITE)), (2**62, -(2**63))]
+)
 def test_bounds_outside_of_the_buffer_are_refused(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="lies outside"):
         scan(INVITE, start, end)

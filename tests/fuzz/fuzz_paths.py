@@ -1,0 +1,7 @@
+"""To be imported first: lets samples and builders of the other tests be imported."""
+
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / folder) for folder in ("builds", "hep", "sources")]
