@@ -38,11 +38,12 @@ class Content(SipStream):
         SipStream.__init__(self, addresses, outlet, joined)
         self.websocket: WebSocket | None = None
 
-    @property
     def buffered(self) -> int:
         """Bytes that are kept."""
-        websocket = self.websocket
-        return (len(self.pending) if self.pending is not None else 0) + (websocket.buffered if websocket else 0)
+        size: cython.Py_ssize_t = len(self.pending) if self.pending is not None else 0
+        if self.websocket is not None:
+            size += self.websocket.buffered
+        return size
 
     @property
     def is_foreign(self) -> bool:
@@ -106,7 +107,7 @@ class Content(SipStream):
 
     def _open_websocket(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """Frames of a WebSocket whose upgrade was not captured."""
-        if not recognise(data, at, end):
+        if data[at] & 0x3C or not recognise(data, at, end):  # RSV2, RSV3, no text and no binary frame
             return False
         self.mode = WEBSOCKET
         self.websocket = WebSocket()
@@ -118,7 +119,7 @@ class Content(SipStream):
             self.mode = SIP
             self.sought = 0
             return at
-        if opens_http(data[at : min(end, at + 16)]):
+        if data[at] in (0x47, 0x48) and opens_http(data[at : min(end, at + 16)]):  # G, H
             self.mode = HTTP
             self.pending = bytearray()
             self.trail = 0

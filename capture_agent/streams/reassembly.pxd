@@ -16,6 +16,7 @@ cdef class Reassembly:
     cdef public bint closed
     cdef public long long since_ns
     cdef public long long last_ns
+    cpdef Py_ssize_t buffered(self) except -1
     cpdef bint give_up_waiting(self, long long now_ns) except -1
     cpdef bint flush(self) except -1
     cdef bint _count(self, int segments) except -1

@@ -51,9 +51,12 @@ class Reassembly:
         self.since_ns = 0  # when something began to wait
         self.last_ns = 0
 
-    @property
     def buffered(self) -> int:
-        return self.held.size + self.content.buffered + (self.joining.size if self.joining is not None else 0)
+        """Bytes that are kept, here and by the content."""
+        size: cython.Py_ssize_t = self.held.size + self.content.buffered()
+        if self.joining is not None:
+            size += self.joining.size
+        return size
 
     def _count(self, segments: cython.int) -> cython.bint:
         if self.content.mode == FOREIGN:

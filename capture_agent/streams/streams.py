@@ -182,12 +182,14 @@ class Streams:
 
     def _settle(self, key: bytes, stream: Stream) -> cython.bint:
         """What it holds now."""
-        size: cython.Py_ssize_t = stream.buffered
+        size: cython.Py_ssize_t = stream.buffered()
         waits: cython.bint = bool(stream.held.parts) or stream.joining is not None
         self.buffered += size - stream.account
         if size:
-            self._buffering[key] = stream
-            self._buffering.move_to_end(key)
+            if stream.account:
+                self._buffering.move_to_end(key)
+            else:
+                self._buffering[key] = stream
         elif stream.account:
             del self._buffering[key]
         stream.account = size
