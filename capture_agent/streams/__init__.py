@@ -1,7 +1,8 @@
 """From TCP segments and SCTP packets to the SIP messages that they carry; UDP datagrams pass.
 
 streams.py         (hot) `Streams`: the connections of one source, bounded; what pipeline.py has
-tcp.py             (hot) one direction of a connection: segments in any order to bytes in order
+tcp.py             (hot) one direction of a connection: how it starts and ends
+reassembly.py      (hot) its bytes in any order to bytes in order
 pieces.py          (hot) segments that wait for those before them
 joining.py         where a stream was joined in the middle: what lay before the first boundary
 content.py         (hot) what a stream carries: SIP, WebSocket, something else

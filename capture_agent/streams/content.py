@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import cython
 
+from capture_agent.records import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.framing import behind_blank, is_torn, start_line, trail_of
 from capture_agent.streams.outlet import Outlet
@@ -37,15 +38,16 @@ class Content(SipStream):
         SipStream.__init__(self, addresses, outlet, joined)
         self.websocket: WebSocket | None = None
 
-    @property
     def buffered(self) -> int:
         """Bytes that are kept."""
-        websocket = self.websocket
-        return (len(self.pending) if self.pending is not None else 0) + (websocket.buffered if websocket else 0)
+        size: cython.Py_ssize_t = len(self.pending) if self.pending is not None else 0
+        if self.websocket is not None:
+            size += self.websocket.buffered
+        return size
 
     @property
     def is_foreign(self) -> bool:
-        return self.mode == FOREIGN  # type: ignore[no-any-return]
+        return self.mode == FOREIGN
 
     @property
     def is_seeking(self) -> bool:
@@ -105,7 +107,7 @@ class Content(SipStream):
 
     def _open_websocket(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """Frames of a WebSocket whose upgrade was not captured."""
-        if not recognise(data, at, end):
+        if data[at] & 0x3C or not recognise(data, at, end):  # RSV2, RSV3, no text and no binary frame
             return False
         self.mode = WEBSOCKET
         self.websocket = WebSocket()
@@ -117,7 +119,7 @@ class Content(SipStream):
             self.mode = SIP
             self.sought = 0
             return at
-        if opens_http(data[at : at + 16]):
+        if data[at] in (0x47, 0x48) and opens_http(data[at : min(end, at + 16)]):  # G, H
             self.mode = HTTP
             self.pending = bytearray()
             self.trail = 0
@@ -129,7 +131,8 @@ class Content(SipStream):
         return end
 
     def _http(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        pending: bytearray = self.pending
+        pending: bytearray | None = self.pending
+        assert pending is not None
         stop: cython.Py_ssize_t = behind_blank(data, at, end, self.trail)
         if stop >= 0:
             self.websocket = upgrade(bytes(pending) + data[at:stop])
@@ -147,16 +150,19 @@ class Content(SipStream):
         return end
 
     def _frames(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        websocket: WebSocket = self.websocket
+        websocket: WebSocket | None = self.websocket
+        carrier: Datagram | None = self.outlet.carrier
+        assert websocket is not None
+        assert carrier is not None
         payload: bytes
         for payload in websocket.feed(data[at:end], self.outlet.counts):
             if start_line(payload, 0, len(payload)) != YES:
                 self.outlet.counts.websocket_other += 1
                 continue
-            payload = self.addresses + payload
+            own: bytes = self.addresses + payload
             start = len(self.addresses)
-            transport = "wss" if self.outlet.carrier.transport == "tls" else "ws"
-            self.last_ns = self.outlet.put(payload, start, len(payload), self.last_ns, 0, transport)
+            transport = "wss" if carrier.transport == "tls" else "ws"
+            self.last_ns = self.outlet.put(own, start, len(own), self.last_ns, 0, transport)
             self.proven = True
         if websocket.failed:
             self._become_foreign()

@@ -8,7 +8,6 @@ import cython
 
 from capture_agent.streams.limits import SegmentReject
 
-
 NAMES = (
     "bodies_refused",
     "broken",

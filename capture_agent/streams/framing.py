@@ -32,7 +32,7 @@ COLON = cython.declare(cython.uchar, 0x3A)
 # RFC 3261 25.1 token
 TOKEN = cython.declare(
     bytes,
-    bytes(chr(n).isalnum() and n < 128 or n in b"-.!%*_+`'~" for n in range(256)),
+    bytes((chr(n).isalnum() and n < 128) or n in b"-.!%*_+`'~" for n in range(256)),
 )
 VERSION = cython.declare(bytes, b"sip/2.0")
 CONTENT_LENGTH = cython.declare(bytes, b"content-length")
@@ -121,7 +121,7 @@ def start_line(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) ->
 
 
 def measure(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The size of the message that starts at data[at], which may reach behind end; UNKNOWN, NOT_SIP, TOO_LONG or REFUSED."""
+    """The size of the message at data[at], which may reach behind end; UNKNOWN, NOT_SIP, TOO_LONG or REFUSED."""
     verdict: cython.int = start_line(data, at, end)
     if verdict != YES:
         return NOT_SIP if verdict == NO else UNKNOWN
@@ -168,9 +168,7 @@ def behind_length_name(data: bytes, line: cython.Py_ssize_t, end: cython.Py_ssiz
 
 @cython.cfunc
 @cython.exceptval(-3)
-def whole(
-    data: bytes, at: cython.Py_ssize_t, body: cython.Py_ssize_t, value: cython.Py_ssize_t
-) -> cython.Py_ssize_t:
+def whole(data: bytes, at: cython.Py_ssize_t, body: cython.Py_ssize_t, value: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """The size of the message whose header section ends at body, and whose Content-Length stands at value.
 
     Without one it ends with its headers: on a stream it must have one (RFC 3261 18.3).
@@ -197,9 +195,7 @@ def whole(
     return body - at + length
 
 
-def behind_blank(
-    data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, trail: cython.int
-) -> cython.Py_ssize_t:
+def behind_blank(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, trail: cython.int) -> cython.Py_ssize_t:
     """Behind the first empty line in data[at:end], or -1. `trail` says what stood before: see trail_of()."""
     line: cython.Py_ssize_t = at
     if at >= end:
@@ -208,7 +204,7 @@ def behind_blank(
         return at + 1
     if trail != 1:
         line = find(data, LF, at, end) + 1
-    while 0 < line < end or line == at < end and trail == 1:
+    while 0 < line < end or (line == at < end and trail == 1):
         if data[line] == LF:
             return line + 1
         if data[line] == CR and line + 1 < end and data[line + 1] == LF:

@@ -38,7 +38,8 @@ class Outlet:
         message before it on its stream, just as much: time grows strictly, also in sinks.
         In front of any other buffer than the carrier's stand the addresses.
         """
-        carrier: Datagram = self.carrier
+        carrier: Datagram | None = self.carrier
+        assert carrier is not None
         time_ns: cython.longlong = max(carrier.time_ns, last_ns + STEP_NS)
         message: Datagram
         if (

@@ -10,7 +10,7 @@ from capture_agent.records import Datagram
 @cython.final
 @cython.cclass
 class Piece:
-    """Bytes from `offset` to `end` of a stream, in a segment of their own: source and destination address, then they."""
+    """Bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then they."""
 
     __slots__ = ("end", "offset", "segment", "unit")
 

@@ -83,7 +83,7 @@ class SipStream:
                 at = self._go_on(data, at, end)
                 continue
             c = data[at]
-            if c == CR or c == LF or c == 0:
+            if c in (CR, LF, 0):
                 at += 1
                 self.outlet.counts.keepalive_bytes += 1
                 continue
@@ -101,7 +101,9 @@ class SipStream:
                 at = self._refuse(data, at, end, size)
         return at
 
-    def _refuse(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, why: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    def _refuse(
+        self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, why: cython.Py_ssize_t
+    ) -> cython.Py_ssize_t:
         """What starts at data[at] is no message, or one whose end cannot be told."""
         if why == NOT_SIP:
             if not self.proven:
@@ -121,8 +123,9 @@ class SipStream:
 
     def _go_on(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The next bytes of a message that has begun. Each byte is looked at once, however it is cut."""
-        pending: bytearray = self.pending
+        pending: bytearray | None = self.pending
         stop: cython.Py_ssize_t
+        assert pending is not None
         if self.size:
             stop = min(end, at + self.size - len(pending))
             pending += data[at:stop]
@@ -150,6 +153,7 @@ class SipStream:
         return stop
 
     def _headers_ended(self) -> cython.bint:
+        assert self.pending is not None
         headers: bytes = bytes(self.pending)
         size: cython.Py_ssize_t = measure(headers, 0, len(headers))
         if size == len(headers):
@@ -164,12 +168,13 @@ class SipStream:
 
     def _verify(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Whether pending with these bytes has a start line. Gives `at` if it has, else where to go on."""
-        pending: bytearray = self.pending
+        pending: bytearray | None = self.pending
         line_end: cython.Py_ssize_t = find(data, LF, at, end)
         stop: cython.Py_ssize_t = end if line_end < 0 else line_end + 1
         verdict: cython.int
         line: bytes
-        if line_end < 0 and TELLING < len(pending) and len(pending) + end - at < MAX_LINE:
+        assert pending is not None
+        if line_end < 0 and len(pending) > TELLING and len(pending) + end - at < MAX_LINE:
             pending += data[at:end]  # a long line is looked at when it ends
             return end
         line = bytes(pending) + data[at:stop]
@@ -194,9 +199,7 @@ class SipStream:
             self._pass_by(stop - at)
         return stop
 
-    def _is_new_start(
-        self, line: bytes, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t
-    ) -> cython.bint:
+    def _is_new_start(self, line: bytes, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """While seeking: do these bytes start a message of their own, behind the end of a body without line end?"""
         return start_line(data, at, end) == YES and is_common(data, at) and not is_common(line, 0)
 
@@ -248,6 +251,7 @@ class SipStream:
 
     def _emit_pending(self, missing: cython.Py_ssize_t) -> cython.bint:
         """A message that came in several segments gets a buffer of its own."""
+        assert self.pending is not None
         data: bytes = b"".join((self.addresses, self.pending))
         self.last_ns = self.outlet.put(data, len(self.addresses), len(data), self.last_ns, missing)
         self.proven = True

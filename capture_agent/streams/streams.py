@@ -35,14 +35,16 @@ def key_of(datagram: Datagram) -> bytes:
         raise ValueError(f"addresses of {size} bytes at {at} lie outside of {len(datagram.data)} bytes")
     if not cython.compiled:
         return datagram.data[at : at + size] + bytes((source >> 8, source & 255, destination >> 8, destination & 255))
-    key = cython.declare(cython.uchar[36])  # type: ignore[type-arg, misc, call-arg, valid-type]
+    # A bytes object may be filled by who has made it, before anybody else sees it.
+    key: bytes = PyBytes_FromStringAndSize(cython.NULL, size + PORTS)  # type: ignore[name-defined]  # noqa: F821 - cimported
+    into: cython.p_uchar = cython.cast(cython.p_uchar, key)
     text: cython.p_char = datagram.data
-    memcpy(key, text + at, size)  # type: ignore[name-defined]  # noqa: F821 - cimported
-    key[size] = source >> 8 & 0xFF
-    key[size + 1] = source & 0xFF
-    key[size + 2] = destination >> 8 & 0xFF
-    key[size + 3] = destination & 0xFF
-    return PyBytes_FromStringAndSize(cython.cast(cython.p_char, key), size + PORTS)  # type: ignore[name-defined, no-any-return]  # noqa: F821
+    memcpy(into, text + at, size)  # type: ignore[name-defined]  # noqa: F821 - cimported
+    into[size] = source >> 8 & 0xFF
+    into[size + 1] = source & 0xFF
+    into[size + 2] = destination >> 8 & 0xFF
+    into[size + 3] = destination & 0xFF
+    return key
 
 
 @cython.final
@@ -53,7 +55,18 @@ class Streams:
     `counts` says what became of every segment.
     """
 
-    __slots__ = ("_buffering", "_latest", "_max_bytes", "_max_streams", "_outlet", "_table", "_waiting", "buffered", "counts", "sctp")
+    __slots__ = (
+        "_buffering",
+        "_latest",
+        "_max_bytes",
+        "_max_streams",
+        "_outlet",
+        "_table",
+        "_waiting",
+        "buffered",
+        "counts",
+        "sctp",
+    )
 
     def __init__(self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES) -> None:
         self.counts = Counts()
@@ -175,12 +188,14 @@ class Streams:
 
     def _settle(self, key: bytes, stream: Stream) -> cython.bint:
         """What it holds now."""
-        size: cython.Py_ssize_t = stream.buffered
+        size: cython.Py_ssize_t = stream.buffered()
         waits: cython.bint = bool(stream.held.parts) or stream.joining is not None
         self.buffered += size - stream.account
         if size:
-            self._buffering[key] = stream
-            self._buffering.move_to_end(key)
+            if stream.account:
+                self._buffering.move_to_end(key)
+            else:
+                self._buffering[key] = stream
         elif stream.account:
             del self._buffering[key]
         stream.account = size
@@ -202,6 +217,7 @@ class Streams:
         back = key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
         other: Stream | None = self._table.get(back)
         response = stream.content.websocket
+        assert response is not None
         if other is not None and other.content.websocket is not None:
             other.content.websocket.deflate = response.other_deflate
             other.content.websocket.remembers = response.other_remembers

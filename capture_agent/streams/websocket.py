@@ -14,6 +14,7 @@ MAX_CONTROL = 125
 MAX_MESSAGE = MAX_BODY
 WINDOW = 32_768  # of DEFLATE: no more of what went before can be referred to
 SYNC = b"\x00\x00\xff\xff"  # RFC 7692 7.2.2: what the sender leaves out
+SWITCHING = b"HTTP/1.1 101"
 FRAME_COST = 40  # of memory, beside its payload
 FIRST_BYTES = 1_024  # that a frame is recognised by
 
@@ -77,8 +78,8 @@ def recognise(data: bytes, at: int, end: int) -> bool:
 
 
 def opens_http(line: bytes) -> bool:
-    """The request or the response that may open a WebSocket (RFC 6455 4.1)."""
-    return line.startswith((b"GET ", b"HTTP/1.1 101"))
+    """The request or the response that may open a WebSocket (RFC 6455 4.1), as far as it is here."""
+    return line.startswith(b"GET ") or (len(line) >= 5 and line[:12] == SWITCHING[: len(line)])
 
 
 class WebSocket:

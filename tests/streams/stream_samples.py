@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def syn(isn: int = 1000, frame: int = 0, **more: object) -> Datagram:
 def parts(stream: bytes, cuts: Iterable[int], isn: int = 1000) -> list[tuple[int, bytes]]:
     """The stream cut there: sequence number and payload of each segment."""
     edges = sorted({0, len(stream), *(cut for cut in cuts if 0 < cut < len(stream))})
-    return [(isn + 1 + a, stream[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(isn + 1 + a, stream[a:b]) for a, b in itertools.pairwise(edges)]
 
 
 def numbered(pieces: Iterable[tuple[int, bytes]], first: int = 1) -> list[Datagram]:

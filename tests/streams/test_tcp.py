@@ -8,7 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stream_samples import (
-    ACK, FIN, MILLISECOND, RST, SECOND, START, SYN, A, B, numbered, parts, payloads, request, response, run, segment, syn,
+    ACK,
+    FIN,
+    MILLISECOND,
+    RST,
+    SECOND,
+    START,
+    SYN,
+    A,
+    B,
+    numbered,
+    parts,
+    payloads,
+    request,
+    response,
+    run,
+    segment,
+    syn,
 )  # fmt: skip
 
 from capture_agent.records import Datagram
@@ -211,8 +227,12 @@ MESSAGES = st.lists(
 )
 
 
-@given(MESSAGES, st.lists(st.integers(1, 900), max_size=12), st.randoms(use_true_random=False), st.integers(0, 2**32 - 1))
-def test_any_cut_any_order_any_duplicate(messages: list[bytes], cuts: list[int], chance: random.Random, isn: int) -> None:
+@given(
+    MESSAGES, st.lists(st.integers(1, 900), max_size=12), st.randoms(use_true_random=False), st.integers(0, 2**32 - 1)
+)
+def test_any_cut_any_order_any_duplicate(
+    messages: list[bytes], cuts: list[int], chance: random.Random, isn: int
+) -> None:
     pieces = parts(b"".join(messages), cuts, isn)
     pieces += [chance.choice(pieces) for _ in range(chance.randrange(4))]
     chance.shuffle(pieces)
@@ -279,7 +299,9 @@ WORDS = st.sampled_from([ONE, TWO[:40], b"\r\n", b"\n", b"l: 5\r\n", b"INVITE ",
         max_size=40,
     )
 )
-def test_whatever_comes_is_survived_and_counted(given_: list[tuple[bytes, int, int, int, int, tuple[int, int]]]) -> None:
+def test_whatever_comes_is_survived_and_counted(
+    given_: list[tuple[bytes, int, int, int, int, tuple[int, int]]],
+) -> None:
     segments = [
         segment(payload, sequence, flags, n, START + second * SECOND, ports, missing=missing)
         for n, (payload, sequence, flags, missing, second, ports) in enumerate(given_, 1)
