@@ -16,8 +16,8 @@ IPIP, TCP, UDP, IPV6, SCTP = 4, 6, 17, 41, 132
 
 def esp_null(data: bytes, at: int, end: int) -> Inner | None:
     """SPI, sequence, payload, padding, its length, next header, integrity check value. In UDP the same (RFC 3948 2)."""
-    # RFC 4303 2.1: up to 255 a SPI is reserved; in UDP 0 says IKE. A keep-alive is one byte.
-    if at + 10 > end or be32(data, at) < 256:
+    # In UDP a SPI of 0 says IKE, and a keep-alive is one byte. RFC 4303 2.1 reserves 1 to 255, IMS phones use them.
+    if at + 10 > end or be32(data, at) == 0:
         return None
     at += 8
     for icv in ICV_SIZES:
