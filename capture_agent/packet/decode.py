@@ -211,7 +211,7 @@ class PacketDecoder:
         self._address_size = 4
         fragment: cython.int = be16(data, at + 6)
         if fragment & 0x3FFF:  # more fragments, or an offset
-            return self._fragment(data, at + header, fragment << 3 & 0xFFF8, fragment & 0x2000, data[at + 4 : at + 6])
+            return self._fragment(data, at + header, fragment << 3 & 0xFFF8, (fragment & 0x2000) != 0, data[at + 4 : at + 6])
         return at + header
 
     def _ipv6(self, data: bytes, at: cython.Py_ssize_t) -> int:
@@ -238,7 +238,7 @@ class PacketDecoder:
                 fragment = be16(data, at + 2)
                 if fragment & 0xFFF9:  # RFC 6946: neither offset nor more fragments is no fragment
                     self._protocol = data[at]
-                    return self._fragment(data, at + 8, fragment & 0xFFF8, fragment & 1, data[at + 4 : at + 8])
+                    return self._fragment(data, at + 8, fragment & 0xFFF8, (fragment & 1) != 0, data[at + 4 : at + 8])
                 length = 8
             elif kind == 51:  # RFC 4302: in units of 4 bytes, less 2
                 length = (data[at + 1] + 2) * 4
