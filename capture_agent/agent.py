@@ -68,7 +68,7 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on)
+        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null)
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []

@@ -23,10 +23,8 @@ CHUNK_OUTCOMES = ("delivered", "joined", "duplicate", "control", "waiting")
 class Pipeline:
     """Packets in, messages to trace out. Holds all state of one source; nothing here does I/O or reads the clock."""
 
-    def __init__(
-        self, local: Iterable[LocalAddress] = (), trace_on: bool = True, null_encryption: bool = False
-    ) -> None:
-        self.packets = PacketDecoder(null_encryption)
+    def __init__(self, local: Iterable[LocalAddress] = (), trace_on: bool = True, esp_null: bool = False) -> None:
+        self.packets = PacketDecoder(esp_null)
         self.streams = Streams()
         self.intake = Intake()
         self.policy = Policy(local, trace_on)

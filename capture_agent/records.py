@@ -1,6 +1,6 @@
 """One noun per stage. Hot: compiled with records.pxd, or plain Python.
 
-sources ─Frames─▶ packet ─Datagram─▶ intake ─CapturedMessage─▶ policy ─TracedMessage─▶ sinks
+sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intake ─CapturedMessage─▶ policy ─TracedMessage─▶ sinks
 
 Bytes are not copied on the way: each record points into the buffer that its source has read
 (`data`, `start`, `end`), and a sink copies the message once, into what it sends.

@@ -70,8 +70,8 @@ class PacketDecoder:
         "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
     )  # fmt: skip
 
-    def __init__(self, null_encryption: bool = False) -> None:
-        """null_encryption: look into ESP for packets that are not encrypted (RFC 2410)."""
+    def __init__(self, esp_null: bool = False) -> None:
+        """esp_null: look into ESP for packets that are not encrypted (RFC 2410)."""
         self.seen = 0
         self.carried = 0
         self.rejected = array("Q", bytes(8 * (max(Reject) + 1)))  # by Reject
@@ -79,9 +79,9 @@ class PacketDecoder:
         self.fragments = Defragmenter()
         self._link_types = tunnels.BY_LINK_TYPE
         self._ethertypes = tunnels.BY_ETHERTYPE | {BY_LENGTH: tunnels.BEHIND_LENGTH}
-        self._protocols = tunnels.BY_IP_PROTOCOL | (tunnels.ESP_BY_IP_PROTOCOL if null_encryption else {})
+        self._protocols = tunnels.BY_IP_PROTOCOL | (tunnels.ESP_BY_IP_PROTOCOL if esp_null else {})
         self._sequence = self._flags = 0
-        self._ports = tunnels.BY_UDP_PORT | (tunnels.ESP_BY_UDP_PORT if null_encryption else {})
+        self._ports = tunnels.BY_UDP_PORT | (tunnels.ESP_BY_UDP_PORT if esp_null else {})
         self._tunnel_ports = bytes(port in self._ports for port in range(65536))
 
     def decode(self, frames: Frames) -> list[Datagram]:
@@ -211,7 +211,9 @@ class PacketDecoder:
         self._address_size = 4
         fragment: cython.int = be16(data, at + 6)
         if fragment & 0x3FFF:  # more fragments, or an offset
-            return self._fragment(data, at + header, fragment << 3 & 0xFFF8, (fragment & 0x2000) != 0, data[at + 4 : at + 6])
+            return self._fragment(
+                data, at + header, fragment << 3 & 0xFFF8, (fragment & 0x2000) != 0, data[at + 4 : at + 6]
+            )
         return at + header
 
     def _ipv6(self, data: bytes, at: cython.Py_ssize_t) -> int:

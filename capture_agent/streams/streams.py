@@ -1,4 +1,4 @@
-"""TCP segments and SCTP packets to messages, all connections of one source. Hot: compiled with streams.pxd, or plain Python."""
+"""TCP segments and SCTP packets to messages, of all connections. Hot: compiled with streams.pxd, or plain Python."""
 
 from __future__ import annotations
 

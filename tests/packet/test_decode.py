@@ -173,7 +173,7 @@ def test_null_encryption_is_an_option() -> None:
         LINK / IP(src="192.0.2.1", dst="192.0.2.2", proto=50) / Raw(b"\0\0\x10\0" + b"\0\0\0\1" + inner + trailer)
     )
     assert PacketDecoder().decode(Frames.of([frame])) == []
-    [datagram] = PacketDecoder(null_encryption=True).decode(Frames.of([frame]))
+    [datagram] = PacketDecoder(esp_null=True).decode(Frames.of([frame]))
     assert (datagram.payload, datagram.destination_port) == (SIP, 5062)
 
 
