@@ -68,7 +68,7 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on)
+        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null)
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []
@@ -135,6 +135,7 @@ class Agent:
 
     def close(self) -> Books:
         """Send what waits (for as long as configured when live), close everything; the final books."""
+        self._put(self.pipeline.close())
         for outbox in self._outboxes:
             outbox.close(self.config.queue.drain_seconds)
         for source in self._sources:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent.books import Ledger
 from capture_agent.config.local import LocalAddress
@@ -13,13 +13,19 @@ from capture_agent.packet.rejects import Reject
 from capture_agent.policy.trace import Policy
 from capture_agent.records import CapturedMessage, Frames, TracedMessage
 from capture_agent.sip.problems import Problem, Stranger
+from capture_agent.streams.streams import Streams
+
+# Fragments of datagrams that another one completes, or may yet complete.
+WITHIN_A_DATAGRAM = ("joined", "waiting")
+CHUNK_OUTCOMES = ("delivered", "joined", "duplicate", "control", "waiting")
 
 
 class Pipeline:
     """Packets in, messages to trace out. Holds all state of one source; nothing here does I/O or reads the clock."""
 
-    def __init__(self, local: Iterable[LocalAddress] = (), trace_on: bool = True) -> None:
-        self.packets = PacketDecoder()
+    def __init__(self, local: Iterable[LocalAddress] = (), trace_on: bool = True, esp_null: bool = False) -> None:
+        self.packets = PacketDecoder(esp_null)
+        self.streams = Streams()
         self.intake = Intake()
         self.policy = Policy(local, trace_on)
 
@@ -28,27 +34,61 @@ class Pipeline:
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """The way up to policy: all SIP that is in these frames."""
-        datagrams = self.packets.decode(frames)
+        packets = self.packets.decode(frames)
+        datagrams = self.streams.messages(packets)
         return self.intake.accept(datagrams)
+
+    def close(self) -> list[TracedMessage]:
+        """The capture has ended: what was still waiting for packets that were never seen."""
+        return self.policy.decide(self.last_messages())
+
+    def last_messages(self) -> list[CapturedMessage]:
+        return self.intake.accept(self.streams.close())
+
+    def read(self, capture: Iterable[Frames]) -> Iterator[list[CapturedMessage]]:
+        """All messages of a capture, up to its end or to where it is damaged: then what it raises is raised."""
+        try:
+            for frames in capture:
+                yield self.messages(frames)
+        except Exception:
+            yield self.last_messages()
+            raise
+        yield self.last_messages()
 
     def ledgers(self, dropped: Mapping[str, int] | None = None) -> list[Ledger]:
         """The accounts so far. `dropped`: packets lost before us, by place."""
-        lost = Counter(dropped or {})
-        packets, intake, policy = self.packets, self.intake, self.policy
-        frames = Ledger(
-            "frames",
-            seen=packets.seen + sum(lost.values()),
-            outcomes={"carried": packets.carried},
-            rejected=Counter({reason.name.lower(): packets.rejected[reason] for reason in Reject}),
-            lost=lost,
-        )
         payloads = Ledger(
             "messages",
-            seen=intake.seen,
-            outcomes={"traced": policy.traced, "not_traced": policy.not_traced, "duplicate": 0},
-            rejected=Counter({stranger.name.lower(): intake.rejected[stranger] for stranger in Stranger}),
+            seen=self.intake.seen,
+            outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": 0},
+            rejected=Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger}),
         )
-        return [frames, payloads]
+        return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
+
+    def _frames(self, lost: Counter[str]) -> Ledger:
+        packets = self.packets
+        parts = dict(packets.fragments.accounts())
+        parts.pop("completed")  # carried, or rejected for what was in the datagram
+        rejected = Counter({reason.name.lower(): packets.rejected[reason] for reason in Reject})
+        rejected.update({f"fragment_{name}": count for name, count in parts.items() if name not in WITHIN_A_DATAGRAM})
+        return Ledger(
+            "frames",
+            seen=packets.seen + sum(lost.values()),
+            outcomes={"carried": packets.carried} | {name: parts[name] for name in WITHIN_A_DATAGRAM if parts[name]},
+            rejected=rejected,
+            lost=lost,
+        )
+
+    def _streams(self) -> Iterator[Ledger]:
+        """Only what there was: most hosts have SIP over UDP alone."""
+        streams = self.streams
+        if streams.counts.seen:
+            yield Ledger("segments", streams.counts.seen, dict(streams.outcomes()), streams.rejected())
+        chunks = dict(streams.sctp.accounts())
+        if any(chunks.values()):
+            outcomes = {name: chunks[name] for name in CHUNK_OUTCOMES}
+            rejected = Counter({name: count for name, count in chunks.items() if name not in CHUNK_OUTCOMES})
+            yield Ledger("chunks", streams.sctp.seen, outcomes, rejected)
 
     def problems(self) -> Counter[str]:
         """What was wrong with messages that were traced all the same, by name of Problem."""

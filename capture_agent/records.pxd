@@ -24,6 +24,8 @@ cdef class Datagram:
     cdef readonly int vlan
     cdef readonly object interface
     cdef readonly Py_ssize_t missing
+    cdef readonly unsigned int sequence
+    cdef readonly int flags
 
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
 

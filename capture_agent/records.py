@@ -1,6 +1,6 @@
 """One noun per stage. Hot: compiled with records.pxd, or plain Python.
 
-sources ─Frames─▶ packet ─Datagram─▶ intake ─CapturedMessage─▶ policy ─TracedMessage─▶ sinks
+sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intake ─CapturedMessage─▶ policy ─TracedMessage─▶ sinks
 
 Bytes are not copied on the way: each record points into the buffer that its source has read
 (`data`, `start`, `end`), and a sink copies the message once, into what it sends.
@@ -98,10 +98,12 @@ class Datagram:
         "data",
         "destination_port",
         "end",
+        "flags",
         "frame",
         "interface",
         "missing",
         "protocol",
+        "sequence",
         "source_port",
         "start",
         "time_ns",
@@ -125,6 +127,8 @@ class Datagram:
         vlan: int = NO_VLAN,
         interface: Interface | None = None,
         missing: int = 0,
+        sequence: int = 0,
+        flags: int = 0,
     ) -> None:
         self.data = data  # the buffer
         self.start = start  # the payload is data[start:end]
@@ -139,6 +143,8 @@ class Datagram:
         self.transport = transport  # udp, tcp, tls, sctp, ws, wss
         self.vlan = vlan  # the innermost VLAN id, or NO_VLAN
         self.interface = interface
+        self.sequence = sequence  # of a TCP segment: the number of its first byte, 32 bits
+        self.flags = flags  # of a TCP segment
         self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
 
     def cut(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:

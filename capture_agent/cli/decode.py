@@ -32,6 +32,7 @@ def decode(
             "--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object for each message."
         ),
     ] = "table",
+    esp_null: Annotated[bool, typer.Option("--esp-null", help="Look into ESP for packets without encryption.")] = False,
 ) -> None:
     """Show the SIP messages in capture files, and on standard error how many frames and messages there were."""
     show = FORMATS.get(output)
@@ -40,7 +41,7 @@ def decode(
 
     from capture_agent.sources.source import SourceError
 
-    reading = Reading(several=len(files) > 1)
+    reading = Reading(several=len(files) > 1, esp_null=esp_null)
     status = DONE
     try:
         show(reading.messages(files))
@@ -56,8 +57,9 @@ def decode(
 class Reading:
     """The files one after the other, and the books of them all."""
 
-    def __init__(self, several: bool = False) -> None:
+    def __init__(self, several: bool = False, esp_null: bool = False) -> None:
         self._several = several
+        self._esp_null = esp_null
         self._frames = 0
         self._messages = 0
         self._rejected: Counter[str] = Counter()
@@ -70,21 +72,20 @@ class Reading:
 
         for file in files:
             source = CaptureFile(file)
-            pipeline = Pipeline()
+            pipeline = Pipeline(esp_null=self._esp_null)
             name = source.name if self._several else ""
             try:
-                for frames in source.batches():
-                    yield [(name, message) for message in pipeline.messages(frames)]
+                for messages in pipeline.read(source.batches()):
+                    yield [(name, message) for message in messages]
             finally:
                 self._count(pipeline)
                 source.close()
 
     def _count(self, pipeline: Pipeline) -> None:
-        frames, payloads = pipeline.ledgers()
-        self._frames += frames.seen
+        self._frames += pipeline.packets.seen
         self._messages += pipeline.intake.accepted
-        self._rejected.update(frames.rejected)
-        self._rejected.update(payloads.rejected)
+        for ledger in pipeline.ledgers():
+            self._rejected.update(ledger.rejected)
         self._problems.update(pipeline.problems())
 
     def books(self) -> str:

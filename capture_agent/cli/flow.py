@@ -45,8 +45,8 @@ def from_file(path: str, call_id: str) -> Iterator[Seen]:
     pipeline = Pipeline()
     source = CaptureFile(path)
     try:
-        for frames in source.batches():
-            for message in pipeline.messages(frames):
+        for messages in pipeline.read(source.batches()):
+            for message in messages:
                 found = message.sip.call_id
                 # In the table what is no UTF-8 is written as \xff, by `decode` as U+FFFD.
                 if found is not None and call_id in (text(found), found.decode("utf-8", "replace")):

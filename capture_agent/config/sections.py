@@ -19,6 +19,7 @@ class Capture:
     promiscuous: bool = True
     buffer_mib: Annotated[int, Interval(ge=1, le=2047)] = 16  # the kernel's, for each interface
     local: tuple[Local, ...] = (AUTO,)
+    esp_null: bool = False  # look into ESP for packets without encryption
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,22 +5,40 @@ cdef class PacketDecoder:
     cdef readonly unsigned long long seen
     cdef readonly unsigned long long carried
     cdef readonly object rejected
+    cdef readonly object fragments
     cdef unsigned long long[::1] _rejected
     cdef long long[::1] _rows
+    cdef bytes _data
+    cdef long long _time_ns
     cdef int _vlan
+    cdef int _depth
     cdef int _protocol
+    cdef int _flags
+    cdef unsigned int _sequence
     cdef Py_ssize_t _end
     cdef Py_ssize_t _missing
+    cdef Py_ssize_t _payload_at
     cdef Py_ssize_t _address_at
     cdef Py_ssize_t _address_size
+    cdef dict _link_types
+    cdef dict _ethertypes
+    cdef dict _protocols
+    cdef dict _ports
+    cdef bytes _tunnel_ports
 
-    cdef Datagram _datagram(
-        self, bytes data, Py_ssize_t udp, long long time_ns, unsigned long long number, object interface
-    )
+    cdef Datagram _datagram(self, Py_ssize_t header, unsigned long long number, object interface)
     cdef Py_ssize_t _network(self, bytes data, Py_ssize_t at, int link_type) except? 0
     cdef Py_ssize_t _raw(self, bytes data, Py_ssize_t at) except? 0
     cdef Py_ssize_t _behind_ethertype(self, bytes data, Py_ssize_t kind_at, Py_ssize_t at) except? 0
     cdef Py_ssize_t _ipv4(self, bytes data, Py_ssize_t at) except? 0
     cdef Py_ssize_t _ipv6(self, bytes data, Py_ssize_t at) except? 0
+    cdef Py_ssize_t _fragment(
+        self, bytes data, Py_ssize_t at, int offset, bint more, bytes identification
+    ) except? 0
+    cdef Py_ssize_t _tunnel(self, dict table, int key, bytes data, Py_ssize_t at, Py_ssize_t otherwise) except? 0
+    cdef Py_ssize_t _layer(self, bytes data, Py_ssize_t at, int kind) except? 0
     cdef Py_ssize_t _transport(self, bytes data, Py_ssize_t at) except? 0
+    cdef Py_ssize_t _udp(self, bytes data, Py_ssize_t at) except? 0
+    cdef Py_ssize_t _udp_tunnel(self, bytes data, Py_ssize_t at) except? 0
+    cdef Py_ssize_t _tcp(self, bytes data, Py_ssize_t at) except? 0
     cdef void _bound(self, Py_ssize_t end) noexcept

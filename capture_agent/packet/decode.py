@@ -1,7 +1,9 @@
-"""Frames to UDP datagrams. Hot: compiled with decode.pxd, or plain Python.
+"""Frames to UDP datagrams, TCP segments and SCTP packets. Hot: compiled with decode.pxd, or plain Python.
 
 Each step takes the offset where its header starts and returns the offset behind it, or minus a Reject.
-No step reads at or behind `end`, the end of what was captured of this frame: another frame may follow there.
+No step reads at or behind `_end`, the end of what was captured of this frame: another frame may follow there.
+What is rare - tunnels, odd link layers, fragments - is plain Python: tunnels.py and defrag.py. A tunnel is one more
+step over the same bytes; only a datagram out of fragments gets a buffer of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from array import array
 
 import cython
 
+from capture_agent.packet import tunnels
+from capture_agent.packet.defrag import Defragmenter
+from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.records import (
     FRAME_INTERFACE,
@@ -35,13 +40,16 @@ LINK_TYPE = cython.declare(cython.int, Reject.LINK_TYPE)
 NOT_IP = cython.declare(cython.int, Reject.NOT_IP)
 CUT = cython.declare(cython.int, Reject.CUT)
 IP_HEADER = cython.declare(cython.int, Reject.IP_HEADER)
-FRAGMENT = cython.declare(cython.int, Reject.FRAGMENT)
-TCP = cython.declare(cython.int, Reject.TCP)
 PROTOCOL = cython.declare(cython.int, Reject.PROTOCOL)
-UDP_HEADER = cython.declare(cython.int, Reject.UDP_HEADER)
+TRANSPORT_HEADER = cython.declare(cython.int, Reject.TRANSPORT_HEADER)
+DEPTH = cython.declare(cython.int, Reject.DEPTH)
+HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which stands in the defragmenter's account
 
 NONE = cython.declare(cython.int, NO_VLAN)
+BY_LENGTH = cython.declare(cython.int, 0)  # a length, where an ethertype might stand (IEEE 802.3)
 UDP = "udp"
+TRANSPORTS = {6: "tcp", 132: "sctp"}
+MAX_DEPTH = cython.declare(cython.int, 8)  # tunnels in tunnels
 MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # RFC 8200 needs 7; a loop must end
 
 
@@ -54,27 +62,27 @@ def be16(data: bytes, at: cython.Py_ssize_t) -> cython.int:
 @cython.final
 @cython.cclass
 class PacketDecoder:
-    """Counts what it has seen: seen = carried + the sum of rejected."""
+    """Counts what it has seen: seen = carried + the sum of rejected + what `fragments` accounts for."""
 
     __slots__ = (
-        "_address_at",
-        "_address_size",
-        "_end",
-        "_missing",
-        "_protocol",
-        "_rejected",
-        "_rows",
-        "_vlan",
-        "carried",
-        "rejected",
-        "seen",
-    )
+        "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_link_types", "_missing",
+        "_payload_at", "_ports", "_protocol", "_protocols", "_rejected", "_rows", "_sequence", "_time_ns",
+        "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, esp_null: bool = False) -> None:
+        """esp_null: look into ESP for packets that are not encrypted (RFC 2410)."""
         self.seen = 0
         self.carried = 0
         self.rejected = array("Q", bytes(8 * (max(Reject) + 1)))  # by Reject
         self._rejected = self.rejected
+        self.fragments = Defragmenter()
+        self._link_types = tunnels.BY_LINK_TYPE
+        self._ethertypes = tunnels.BY_ETHERTYPE | {BY_LENGTH: tunnels.BEHIND_LENGTH}
+        self._protocols = tunnels.BY_IP_PROTOCOL | (tunnels.ESP_BY_IP_PROTOCOL if esp_null else {})
+        self._sequence = self._flags = 0
+        self._ports = tunnels.BY_UDP_PORT | (tunnels.ESP_BY_UDP_PORT if esp_null else {})
+        self._tunnel_ports = bytes(port in self._ports for port in range(65536))
 
     def decode(self, frames: Frames) -> list[Datagram]:
         """The datagrams in these frames, in their order."""
@@ -82,7 +90,6 @@ class PacketDecoder:
         data: bytes = frames.data
         self._rows = frames.index
         link_types: list[int] = [seen_on.link_type for seen_on in frames.interfaces]
-        link_type: cython.int
         interface: cython.Py_ssize_t
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
@@ -98,49 +105,43 @@ class PacketDecoder:
             # Written so that no sum can overflow, whatever the index says.
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
-            link_type = link_types[interface]
+            self._data = data
             self._end = start + length
             wire = self._rows[row + WIRE_LENGTH]
             self._missing = wire - length if wire > length else 0
+            self._time_ns = self._rows[row + TIME_NS]
             self._vlan = NONE
-            at = self._network(data, start, link_type)
+            self._depth = 0
+            at = self._network(data, start, link_types[interface])
             if at >= 0:
-                at = self._transport(data, at)
+                at = self._transport(self._data, at)
             if at < 0:
-                self._rejected[-at] += 1
+                if at != -HELD:
+                    self._rejected[-at] += 1
                 continue
-            datagrams.append(
-                self._datagram(
-                    data, at, self._rows[row + TIME_NS], frames.first_number + n, frames.interfaces[interface]
-                )
-            )
+            datagrams.append(self._datagram(at, frames.first_number + n, frames.interfaces[interface]))
         self.seen += frames.count
         self.carried += len(datagrams)
         return datagrams
 
-    def _datagram(
-        self,
-        data: bytes,
-        udp: cython.Py_ssize_t,
-        time_ns: cython.longlong,
-        number: cython.ulonglong,
-        interface: Interface,
-    ) -> Datagram:
+    def _datagram(self, header: cython.Py_ssize_t, number: cython.ulonglong, interface: Interface) -> Datagram:
         datagram: Datagram = Datagram.__new__(Datagram)
-        datagram.data = data
-        datagram.start = udp + 8
+        datagram.data = self._data
+        datagram.start = self._payload_at
         datagram.end = self._end
         datagram.address_at = self._address_at
         datagram.address_size = self._address_size
-        datagram.source_port = be16(data, udp)
-        datagram.destination_port = be16(data, udp + 2)
-        datagram.time_ns = time_ns
+        datagram.source_port = be16(self._data, header)
+        datagram.destination_port = be16(self._data, header + 2)
+        datagram.time_ns = self._time_ns
         datagram.frame = number
-        datagram.protocol = 17
-        datagram.transport = UDP
+        datagram.protocol = self._protocol
+        datagram.transport = UDP if self._protocol == 17 else TRANSPORTS[self._protocol]
         datagram.vlan = self._vlan
         datagram.interface = interface
         datagram.missing = self._missing
+        datagram.sequence = self._sequence if self._protocol == 6 else 0
+        datagram.flags = self._flags if self._protocol == 6 else 0
         return datagram
 
     def _network(self, data: bytes, at: cython.Py_ssize_t, link_type: cython.int) -> int:
@@ -162,7 +163,7 @@ class PacketDecoder:
             108,
         ):  # BSD loopback: an address family in the byte order of the host, or big endian
             return self._raw(data, at + 4)
-        return -LINK_TYPE
+        return self._tunnel(self._link_types, link_type, data, at, -LINK_TYPE)
 
     def _raw(self, data: bytes, at: cython.Py_ssize_t) -> int:
         """IP, whose version the first four bits tell."""
@@ -182,7 +183,7 @@ class PacketDecoder:
             if kind == 0x86DD:
                 return self._ipv6(data, at)
             if kind not in (0x8100, 0x88A8, 0x9100, 0x9200):
-                return -NOT_IP
+                return self._tunnel(self._ethertypes, kind if kind >= 0x0600 else BY_LENGTH, data, at, -NOT_IP)
             if at + 4 > self._end:
                 return -CUT
             self._vlan = be16(data, at) & 0x0FFF
@@ -205,11 +206,14 @@ class PacketDecoder:
         if at + header > self._end:
             return -CUT
         self._bound(at + total)
-        if be16(data, at + 6) & 0x3FFF:  # more fragments, or an offset
-            return -FRAGMENT
         self._protocol = data[at + 9]
         self._address_at = at + 12
         self._address_size = 4
+        fragment: cython.int = be16(data, at + 6)
+        if fragment & 0x3FFF:  # more fragments, or an offset
+            return self._fragment(
+                data, at + header, fragment << 3 & 0xFFF8, (fragment & 0x2000) != 0, data[at + 4 : at + 6]
+            )
         return at + header
 
     def _ipv6(self, data: bytes, at: cython.Py_ssize_t) -> int:
@@ -224,6 +228,7 @@ class PacketDecoder:
         if length:  # 0: a jumbogram (RFC 2675), or segmentation offload
             self._bound(at + 40 + length)
         kind: cython.int = data[at + 6]
+        fragment: cython.int
         at += 40
         for _ in range(MAX_EXTENSION_HEADERS):
             if kind not in (0, 43, 44, 51, 60, 135, 139, 140):
@@ -232,8 +237,10 @@ class PacketDecoder:
             if at + 8 > self._end:
                 return -CUT if self._missing else -IP_HEADER
             if kind == 44:
-                if be16(data, at + 2) & 0xFFF9:  # RFC 6946: neither offset nor more fragments is no fragment
-                    return -FRAGMENT
+                fragment = be16(data, at + 2)
+                if fragment & 0xFFF9:  # RFC 6946: neither offset nor more fragments is no fragment
+                    self._protocol = data[at]
+                    return self._fragment(data, at + 8, fragment & 0xFFF8, (fragment & 1) != 0, data[at + 4 : at + 8])
                 length = 8
             elif kind == 51:  # RFC 4302: in units of 4 bytes, less 2
                 length = (data[at + 1] + 2) * 4
@@ -251,16 +258,119 @@ class PacketDecoder:
         else:
             self._missing = end - self._end
 
-    def _transport(self, data: bytes, at: cython.Py_ssize_t) -> int:
-        """RFC 768: check the UDP header at this offset, and bound the payload. Gives the same offset."""
-        if self._protocol != 17:
-            return -TCP if self._protocol == 6 else -PROTOCOL
-        if at + 8 > self._end:
-            return -CUT if self._missing else -UDP_HEADER
-        length: cython.Py_ssize_t = be16(data, at + 4)
-        if length == 0:  # RFC 2675, or segmentation offload: to the end of the packet
+    def _fragment(
+        self, data: bytes, at: cython.Py_ssize_t, offset: cython.int, more: cython.bint, identification: bytes
+    ) -> int:
+        """The last one missing makes the datagram whole, in a buffer of its own, behind its addresses."""
+        if self._missing:
+            return -CUT
+        addresses: bytes = data[self._address_at : self._address_at + 2 * self._address_size]
+        key = addresses + identification + bytes((self._protocol,))
+        whole = self.fragments.add(key, offset, more, data[at : self._end], self._time_ns)
+        if whole is None:
+            return -HELD
+        self._data = addresses + whole
+        self._end = len(self._data)
+        self._address_at = 0
+        return len(addresses)
+
+    def _tunnel(
+        self,
+        table: dict[int, Decoder],
+        key: cython.int,
+        data: bytes,
+        at: cython.Py_ssize_t,
+        otherwise: cython.Py_ssize_t,
+    ) -> int:
+        """What a header of this kind carries, up to the transport layer in it; `otherwise` where it is no tunnel."""
+        decoder = table.get(key)
+        if decoder is None:
+            return otherwise
+        inner = decoder(data, at, self._end)
+        if inner is None:
+            return otherwise
+        if self._depth == MAX_DEPTH:
+            return -DEPTH
+        self._depth += 1
+        if inner.end < self._end:  # a trailer
+            self._bound(inner.end)
+        return self._layer(data, inner.at, inner.kind)
+
+    def _layer(self, data: bytes, at: cython.Py_ssize_t, kind: cython.int) -> int:
+        """A layer by the name that tunnels.py has for it."""
+        if kind == ETHERNET:
+            return self._behind_ethertype(data, at + 12, at + 14)
+        if kind == IP:
+            return self._raw(data, at)
+        if IP_PROTOCOL <= kind < 0x0600:
+            self._protocol = kind - IP_PROTOCOL
             return at
-        if length < 8 or at + length - self._end > self._missing:
-            return -UDP_HEADER
-        self._bound(at + length)
+        if kind in (0x0800, 0x86DD):
+            return self._raw(data, at)
+        if kind in (0x8100, 0x88A8, 0x9100, 0x9200):
+            if at + 4 > self._end:
+                return -CUT
+            self._vlan = be16(data, at) & 0x0FFF
+            return self._behind_ethertype(data, at + 2, at + 4)
+        return self._tunnel(self._ethertypes, kind, data, at, -NOT_IP)
+
+    def _transport(self, data: bytes, at: cython.Py_ssize_t) -> int:
+        """Check the transport header at this offset, find and bound its payload; the offset of the innermost one."""
+        if self._protocol == 17:
+            return self._udp(data, at)
+        if self._protocol == 6:
+            return self._tcp(data, at)
+        if self._protocol == 132:  # RFC 9260: ports, verification tag, checksum
+            self._payload_at = at + 12
+            return at if at + 12 <= self._end else -CUT if self._missing else -TRANSPORT_HEADER
+        at = self._tunnel(self._protocols, self._protocol, data, at, -PROTOCOL)
+        return self._transport(self._data, at) if at >= 0 else at
+
+    def _udp(self, data: bytes, at: cython.Py_ssize_t) -> int:
+        """RFC 768."""
+        if at + 8 > self._end:
+            return -CUT if self._missing else -TRANSPORT_HEADER
+        length: cython.Py_ssize_t = be16(data, at + 4)
+        if length:  # 0: RFC 2675, or segmentation offload, to the end of the packet
+            if length < 8 or at + length - self._end > self._missing:
+                return -TRANSPORT_HEADER
+            self._bound(at + length)
+        self._payload_at = at + 8
+        if self._tunnel_ports[be16(data, at + 2)] or self._tunnel_ports[be16(data, at)]:
+            return self._udp_tunnel(data, at)
+        return at
+
+    def _udp_tunnel(self, data: bytes, at: cython.Py_ssize_t) -> int:
+        """What is no such tunnel, or nothing that we can read, is a payload like any other."""
+        before = (
+            self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
+            self._depth,
+        )  # fmt: skip
+        port = be16(data, at + 2)
+        if port not in self._ports:
+            port = be16(data, at)
+        inner: cython.Py_ssize_t = self._tunnel(self._ports, port, data, at + 8, -PROTOCOL)
+        if inner >= 0:
+            inner = self._transport(self._data, inner)
+        if inner >= 0 or inner in (-HELD, -DEPTH):
+            return inner
+        (
+            self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
+            self._depth,
+        ) = before  # fmt: skip
+        self._payload_at = at + 8
+        return at
+
+    def _tcp(self, data: bytes, at: cython.Py_ssize_t) -> int:
+        """RFC 9293."""
+        if at + 20 > self._end:
+            return -CUT if self._missing else -TRANSPORT_HEADER
+        header: cython.Py_ssize_t = (data[at + 12] >> 4) * 4
+        if header < 20 or at + header - self._end > self._missing:
+            return -TRANSPORT_HEADER
+        if at + header > self._end:
+            return -CUT
+        self._sequence = cython.cast(cython.uint, be16(data, at + 4)) << 16 | be16(data, at + 6)
+        self._flags = data[at + 13]
+        self._payload_at = at + header
         return at

@@ -6,13 +6,14 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert, fragment
 from scapy.layers.inet6 import (
     IPv6,
     IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
     IPv6ExtHdrHopByHop,
     IPv6ExtHdrRouting,
+    fragment6,
 )
 from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Padding, Raw
@@ -111,11 +112,76 @@ def udp_length(length: int) -> bytes:
     return bytes(LINK / IP(src="192.0.2.1", dst="192.0.2.2") / UDP(sport=1, dport=2, len=length) / Raw(SIP))
 
 
+def nested(tunnels: int) -> bytes:
+    packet = V4
+    for _ in range(tunnels):
+        packet = IP(src="198.51.100.1", dst="198.51.100.2") / packet
+    return bytes(LINK / packet)
+
+
+def test_as_many_tunnels_as_are_allowed() -> None:
+    [datagram], _ = decoded(nested(8))
+    assert (datagram.payload, datagram.source_text) == (SIP, "192.0.2.1")
+
+
+def test_a_tcp_segment() -> None:
+    segment = IP(src="192.0.2.1", dst="192.0.2.2") / TCP(
+        sport=1, dport=2, seq=0xFFFFFFF0, flags="PA", options=[("NOP", 0)]
+    )
+    [datagram], _ = decoded(bytes(LINK / segment / Raw(SIP)))
+    assert (datagram.payload, datagram.transport, datagram.protocol) == (SIP, "tcp", 6)
+    assert (datagram.source_port, datagram.destination_port, datagram.sequence) == (1, 2, 0xFFFFFFF0)
+    assert datagram.flags == 0x18
+
+
+def test_an_sctp_packet() -> None:
+    [datagram], _ = decoded(bytes(LINK / IP(proto=132) / Raw(b"\x13\xc4\x13\xc5" + bytes(8) + b"chunks")))
+    assert (datagram.payload, datagram.transport, datagram.protocol) == (b"chunks", "sctp", 132)
+    assert (datagram.source_port, datagram.destination_port) == (5060, 5061)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_fragments(version: int, order: tuple[int, ...]) -> None:
+    text = SIP + b"x" * (2000 - len(SIP))
+    if version == 4:
+        whole = LINK / IP(src="192.0.2.1", dst="192.0.2.2", id=7) / UDP(sport=1, dport=2) / Raw(text)
+        frames = [bytes(part) for part in fragment(whole, 800)]
+    else:
+        header = Ether(src=MAC, dst=MAC) / IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=7)
+        frames = [bytes(part) for part in fragment6(header / UDP(sport=1, dport=2) / Raw(text), 900)]
+    assert len(frames) == 3
+    decoder = PacketDecoder()
+    [datagram] = decoder.decode(Frames.of([frames[n] for n in order], ETHERNET, [10, 20, 30]))
+    assert (datagram.payload, datagram.time_ns, datagram.frame, datagram.missing) == (text, 30, 3, 0)
+    assert datagram.source_text == ("192.0.2.1" if version == 4 else "2001:db8::1")
+    assert (datagram.source_port, datagram.destination_port) == (1, 2)
+    assert (decoder.seen, decoder.carried, sum(decoder.rejected)) == (3, 1, 0)
+    assert dict(decoder.fragments.accounts())["joined"] == 2
+
+
+def test_sip_on_the_port_of_a_tunnel() -> None:
+    [datagram], _ = decoded(bytes(LINK / IP() / UDP(sport=4789, dport=4789) / Raw(SIP)))
+    assert (datagram.payload, datagram.transport, datagram.destination_port) == (SIP, "udp", 4789)
+
+
+def test_null_encryption_is_an_option() -> None:
+    inner = bytes(UDP(sport=5060, dport=5062) / Raw(SIP))
+    padding = -(len(inner) + 2) % 4
+    trailer = bytes(range(1, padding + 1)) + bytes([padding, 17]) + bytes(12)
+    frame = bytes(
+        LINK / IP(src="192.0.2.1", dst="192.0.2.2", proto=50) / Raw(b"\0\0\x10\0" + b"\0\0\0\1" + inner + trailer)
+    )
+    assert PacketDecoder().decode(Frames.of([frame])) == []
+    [datagram] = PacketDecoder(esp_null=True).decode(Frames.of([frame]))
+    assert (datagram.payload, datagram.destination_port) == (SIP, 5062)
+
+
 @pytest.mark.parametrize(
     ("frame", "link_type", "reason"),
     [
         pytest.param(bytes(Ether(src=MAC, dst=MAC) / ARP()), ETHERNET, Reject.NOT_IP, id="ARP"),
-        pytest.param(bytes(Ether(src=MAC, dst=MAC, type=0x8847) / Raw(bytes(40))), ETHERNET, Reject.NOT_IP, id="MPLS"),
+        pytest.param(bytes(Ether(src=MAC, dst=MAC, type=0x8847) / Raw(bytes(40))), ETHERNET, Reject.NOT_IP, id="no MPLS"),
         pytest.param(bytes(14 * b"\0"), ETHERNET, Reject.NOT_IP, id="802.3 length"),
         pytest.param(bytes(V4), 147, Reject.LINK_TYPE, id="unknown link type"),
         pytest.param(b"", ETHERNET, Reject.CUT, id="empty"),
@@ -128,12 +194,6 @@ def udp_length(length: int) -> bytes:
         pytest.param(bytes(LINK) + b"\x44" + bytes(V4)[1:], ETHERNET, Reject.IP_HEADER, id="IHL 4"),
         pytest.param(bytes(LINK) + b"\x65" + bytes(V4)[1:], ETHERNET, Reject.IP_HEADER, id="not 4"),
         pytest.param(bytes(LINK / IP(len=19) / UDP()), ETHERNET, Reject.IP_HEADER, id="total < header"),
-        pytest.param(bytes(LINK / IP(flags="MF") / UDP() / Raw(SIP)), ETHERNET, Reject.FRAGMENT, id="first"),
-        pytest.param(bytes(LINK / IP(frag=3, proto=17) / Raw(SIP)), ETHERNET, Reject.FRAGMENT, id="later"),
-        pytest.param(
-            bytes(IPv6() / IPv6ExtHdrFragment(offset=0, m=1, nh=17) / UDP() / Raw(SIP)), RAW,
-            Reject.FRAGMENT, id="IPv6 fragment",
-        ),
         pytest.param(
             bytes(IPv6(nh=60) / Raw(bytes([60]) + bytes(7))) + bytes([60, 0, 0, 0, 0, 0, 0, 0]) * 30, RAW,
             Reject.IP_HEADER, id="extension headers outside of the packet",
@@ -142,11 +202,17 @@ def udp_length(length: int) -> bytes:
             bytes(IPv6(nh=60) / Raw(bytes([60, 0, 0, 0, 0, 0, 0, 0]) * 40)), RAW,
             Reject.IP_HEADER, id="endless extension headers",
         ),
-        pytest.param(bytes(LINK / IP() / TCP() / Raw(SIP)), ETHERNET, Reject.TCP, id="TCP"),
+        pytest.param(bytes(LINK / IP() / TCP(dataofs=4) / Raw(SIP)), ETHERNET, Reject.TRANSPORT_HEADER, id="TCP header of 16"),
+        pytest.param(bytes(LINK / IP() / TCP(dataofs=15)), ETHERNET, Reject.TRANSPORT_HEADER, id="TCP header too long"),
+        pytest.param(bytes(LINK / IP(proto=6) / Raw(bytes(19))), ETHERNET, Reject.TRANSPORT_HEADER, id="no room for TCP"),
+        pytest.param(bytes(LINK / IP() / TCP())[:-1], ETHERNET, Reject.CUT, id="cut in the TCP header"),
+        pytest.param(bytes(LINK / IP(proto=132) / Raw(bytes(11))), ETHERNET, Reject.TRANSPORT_HEADER, id="no room for SCTP"),
+        pytest.param(bytes(LINK / IP(flags="MF") / UDP() / Raw(SIP))[:-1], ETHERNET, Reject.CUT, id="a fragment that is cut"),
+        pytest.param(nested(9), ETHERNET, Reject.DEPTH, id="nine tunnels"),
         pytest.param(bytes(LINK / IP() / ICMP() / Raw(bytes(V4))), ETHERNET, Reject.PROTOCOL, id="ICMP quoting SIP"),
-        pytest.param(udp_length(7), ETHERNET, Reject.UDP_HEADER, id="UDP length 7"),
-        pytest.param(udp_length(8 + len(SIP) + 1), ETHERNET, Reject.UDP_HEADER, id="UDP longer than its packet"),
-        pytest.param(bytes(LINK / IP(proto=17, len=24) / Raw(b"1234")), ETHERNET, Reject.UDP_HEADER, id="no room"),
+        pytest.param(udp_length(7), ETHERNET, Reject.TRANSPORT_HEADER, id="UDP length 7"),
+        pytest.param(udp_length(8 + len(SIP) + 1), ETHERNET, Reject.TRANSPORT_HEADER, id="UDP longer than its packet"),
+        pytest.param(bytes(LINK / IP(proto=17, len=24) / Raw(b"1234")), ETHERNET, Reject.TRANSPORT_HEADER, id="no room"),
     ],
 )  # fmt: skip
 def test_rejects(frame: bytes, link_type: int, reason: Reject) -> None:

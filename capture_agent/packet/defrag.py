@@ -1,0 +1,264 @@
+"""IP datagrams from their fragments: IPv4 (RFC 791, RFC 815) and IPv6 (RFC 8200 4.5).
+
+What of a datagram is there stands in two sorted lists, where each covered stretch starts and where it ends: a fragment
+costs a binary search and the stretches that it closes up, however many there are and in whatever order they come.
+
+Overlaps: the bytes that came first stay, for IPv6 too. RFC 5722 has a receiver drop an overlapping IPv6 datagram; we
+receive nothing, and to drop it would hide from the trace what a lenient receiver has seen. It is counted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from enum import StrEnum
+
+LONGEST = 65535  # RFC 791 3.1: the total length has 16 bits; so has RFC 8200's payload length
+
+# From the first fragment that was seen. RFC 8200 4.5 and RFC 1122 3.3.2 let a receiver wait 60 s or longer, but IPv4's
+# identification has 16 bits, and what follows after a reuse is another datagram's (RFC 4963): Linux waits 30 s for
+# IPv4. Fragments leave the sender together; one that is 30 s late serves no SIP transaction (RFC 3261: 32 s).
+TIMEOUT_NS = 30 * 10**9
+
+# Copies of one packet (mirror ports, interface "any") are milliseconds apart. A sender that does not count its
+# identifications sends a SIP retransmission with the same one: after T1 at the earliest, 500 ms (RFC 3261 17.1.1.1).
+REMEMBER_NS = 250 * 10**6
+
+# What CPython needs beside the payload bytes, so that `limit_bytes` is about memory and not about payload.
+DATAGRAM_COST = 1024
+FRAGMENT_COST = 192
+
+
+class Refusal(StrEnum):
+    """Why a fragment joins nothing."""
+
+    EMPTY = "empty"  # no bytes, as some attacks have it
+    UNEVEN = "uneven"  # RFC 791 3.1: all but the last hold a multiple of 8 bytes
+    TOO_LONG = "too_long"  # it ends behind byte 65535
+    CONTRADICTION = "contradiction"  # another last fragment has said where the datagram ends, or bytes lie behind it
+    TOO_MANY = "too_many"  # its datagram has as many fragments as are allowed
+
+
+class _Partial:
+    """A datagram that is not complete: the pieces are apart, the stretches that they cover are merged."""
+
+    __slots__ = ("ends", "frames", "pieces", "since_ns", "size", "starts", "total")
+
+    def __init__(self, since_ns: int) -> None:
+        self.since_ns = since_ns
+        self.frames = 0
+        self.size = DATAGRAM_COST
+        self.total: int | None = None  # known with the last fragment
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.pieces: list[tuple[int, bytes]] = []
+
+    @property
+    def complete(self) -> bool:
+        return self.total is not None and self.starts == [0] and self.ends[0] == self.total
+
+    def contradicts(self, end: int, more: bool) -> bool:
+        if self.total is not None:
+            return end > self.total or (not more and end < self.total)
+        return not more and bool(self.ends) and end < self.ends[-1]
+
+    def fill(self, offset: int, payload: bytes) -> int:
+        """Take the bytes that are not there yet; gives how many."""
+        end = offset + len(payload)
+        first = bisect_left(self.ends, offset)  # the stretches that the fragment touches: first to behind - 1
+        behind = bisect_right(self.starts, end)
+        at, new = offset, 0
+        for n in range(first, behind):
+            if at < self.starts[n]:
+                new += self._piece(at, payload[at - offset : self.starts[n] - offset])
+            at = max(at, self.ends[n])
+        if at < end:
+            new += self._piece(at, payload[at - offset :])
+        if first < behind:
+            offset = min(offset, self.starts[first])
+            end = max(end, self.ends[behind - 1])
+        self.starts[first:behind] = [offset]
+        self.ends[first:behind] = [end]
+        return new
+
+    def _piece(self, at: int, piece: bytes) -> int:
+        self.pieces.append((at, piece))
+        self.size += len(piece) + FRAGMENT_COST
+        return len(piece)
+
+    def joined(self) -> bytes:
+        self.pieces.sort()
+        return b"".join([piece for _, piece in self.pieces])
+
+
+class Defragmenter:
+    """Counts each fragment once: seen = completed + joined + waiting + duplicate + refused + timed_out + evicted.
+
+    Time is the packets' own. Where it jumps by more than the timeout, in whatever direction, what waits has timed out:
+    another file has begun, or the clock was set.
+    """
+
+    def __init__(
+        self,
+        limit_datagrams: int = 10_000,
+        limit_bytes: int = 32 * 2**20,
+        limit_fragments: int = 2048,  # a datagram of 64 KiB over the smallest IPv4 MTU, 68 (RFC 791), has 1366
+        timeout_ns: int = TIMEOUT_NS,
+        remember_ns: int = REMEMBER_NS,
+    ) -> None:
+        self.limit_datagrams = limit_datagrams
+        self.limit_bytes = limit_bytes
+        self.limit_fragments = limit_fragments
+        self.timeout_ns = timeout_ns
+        self.remember_ns = remember_ns
+        self.seen = 0
+        self.completed = 0  # the fragment that completed a datagram
+        self.joined = 0  # one that another has completed the datagram of
+        self.waiting = 0
+        self.duplicate = 0  # it brought nothing that was not there
+        self.refused: Counter[Refusal] = Counter()
+        self.timed_out = 0
+        self.evicted = 0  # the oldest datagram gave way to a new one
+        self.overlapping = 0  # fragments that joined, with bytes that were there: beside the balance
+        self.held_bytes = 0
+        self._partials: OrderedDict[bytes, _Partial] = OrderedDict()
+        # What was completed a moment ago, so that a copy of its fragments starts nothing that never completes.
+        self._done: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
+
+    @property
+    def incomplete(self) -> int:
+        """How many datagrams wait for a fragment."""
+        return len(self._partials)
+
+    def accounts(self) -> Iterator[tuple[str, int]]:
+        """What became of the fragments; the counts add up to `seen`, at every moment."""
+        for name in ("completed", "joined", "waiting", "duplicate"):
+            yield name, getattr(self, name)
+        for reason in Refusal:
+            yield f"refused_{reason}", self.refused[reason]
+        for name in ("timed_out", "evicted"):
+            yield name, getattr(self, name)
+
+    def add(self, key: bytes, offset: int, more: bool, payload: bytes, time_ns: int) -> bytes | None:
+        """The payload of the IP datagram if this fragment completes it.
+
+        `key` tells datagrams apart: source, destination, protocol and identification (RFC 791; RFC 8200 leaves out the
+        protocol). `offset` is in bytes; `more` is the flag "more fragments".
+        """
+        self.seen += 1
+        self.expire(time_ns)
+        partial = self._partials.get(key)
+        if partial is not None and not -self.timeout_ns < time_ns - partial.since_ns < self.timeout_ns:
+            self._drop_timed_out(key)
+            partial = None
+        if (refusal := self._refusal(partial, offset, more, payload)) is not None:
+            self.refused[refusal] += 1
+            return None
+        if partial is None:
+            if self._is_late_copy(key, offset, more, payload, time_ns):
+                self.duplicate += 1
+                return None
+            if offset == 0 and not more:  # RFC 6946: whole as it is
+                self.completed += 1
+                return payload
+            partial = self._begin(key, time_ns)
+        self._join(partial, offset, more, payload)
+        if partial.complete:
+            return self._complete(key, partial, time_ns)
+        self._make_room()
+        return None
+
+    def _refusal(self, partial: _Partial | None, offset: int, more: bool, payload: bytes) -> Refusal | None:
+        if not payload:
+            return Refusal.EMPTY
+        if offset < 0 or offset + len(payload) > LONGEST:
+            return Refusal.TOO_LONG
+        if (more and len(payload) % 8) or offset % 8:
+            return Refusal.UNEVEN
+        if partial is not None:
+            if partial.contradicts(offset + len(payload), more):
+                return Refusal.CONTRADICTION
+            if partial.frames >= self.limit_fragments:
+                return Refusal.TOO_MANY
+        return None
+
+    def _is_late_copy(self, key: bytes, offset: int, more: bool, payload: bytes, time_ns: int) -> bool:
+        """Only with the same bytes: a sender that reuses an identification at once loses nothing by it."""
+        if key not in self._done:
+            return False
+        done_ns, whole = self._done[key]
+        end = offset + len(payload)
+        return abs(time_ns - done_ns) < self.remember_ns and whole[offset:end] == payload and more == (end < len(whole))
+
+    def _begin(self, key: bytes, time_ns: int) -> _Partial:
+        if len(self._partials) >= self.limit_datagrams:
+            self._evict_oldest()
+        partial = self._partials[key] = _Partial(time_ns)
+        self.held_bytes += partial.size
+        return partial
+
+    def _join(self, partial: _Partial, offset: int, more: bool, payload: bytes) -> None:
+        before = partial.size
+        new = partial.fill(offset, payload)
+        self.held_bytes += partial.size - before
+        tells_end = not more and partial.total is None
+        if tells_end:
+            partial.total = offset + len(payload)
+        if new or tells_end:
+            partial.frames += 1
+            self.waiting += 1
+            self.overlapping += new < len(payload)
+        else:
+            self.duplicate += 1
+
+    def _complete(self, key: bytes, partial: _Partial, time_ns: int) -> bytes:
+        whole = partial.joined()
+        self.waiting -= partial.frames
+        self.joined += partial.frames - 1
+        self.completed += 1
+        del self._partials[key]
+        self.held_bytes -= partial.size
+        if key in self._done:
+            self._forget(key)
+        if len(self._done) >= self.limit_datagrams:
+            self._forget(next(iter(self._done)))
+        self._done[key] = (time_ns, whole)
+        self.held_bytes += len(whole) + DATAGRAM_COST
+        self._make_room()
+        return whole
+
+    def expire(self, time_ns: int) -> None:
+        """Let go what has waited, or was remembered, for too long at this packet time."""
+        while self._partials:
+            key, partial = next(iter(self._partials.items()))
+            if -self.timeout_ns < time_ns - partial.since_ns < self.timeout_ns:
+                break
+            self._drop_timed_out(key)
+        while self._done:
+            key, (done_ns, _) = next(iter(self._done.items()))
+            if -self.remember_ns < time_ns - done_ns < self.remember_ns:
+                break
+            self._forget(key)
+
+    def _make_room(self) -> None:
+        while self.held_bytes > self.limit_bytes and self._done:  # nothing is lost with these
+            self._forget(next(iter(self._done)))
+        while self.held_bytes > self.limit_bytes and self._partials:
+            self._evict_oldest()
+
+    def _evict_oldest(self) -> None:
+        self.evicted += self._drop(next(iter(self._partials)))
+
+    def _drop_timed_out(self, key: bytes) -> None:
+        self.timed_out += self._drop(key)
+
+    def _drop(self, key: bytes) -> int:
+        partial = self._partials.pop(key)
+        self.held_bytes -= partial.size
+        self.waiting -= partial.frames
+        return partial.frames
+
+    def _forget(self, key: bytes) -> None:
+        _, whole = self._done.pop(key)
+        self.held_bytes -= len(whole) + DATAGRAM_COST

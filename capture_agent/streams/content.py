@@ -1,0 +1,169 @@
+"""What one direction of a connection carries: its bytes, in order, to messages. Hot: compiled, or plain Python.
+
+SIP        messages, one behind the other; `pending` holds one that has begun
+SEEK       SIP whose next boundary is not known: joined in the middle, behind a gap, behind a refused length
+HTTP       the header section of a request or response that may open a WebSocket (RFC 6455 4.1)
+WEBSOCKET  frames
+FOREIGN    something else: only the first bytes of each segment are looked at
+"""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.records import Datagram
+from capture_agent.streams import limits
+from capture_agent.streams.framing import behind_blank, is_torn, start_line, trail_of
+from capture_agent.streams.outlet import Outlet
+from capture_agent.streams.sip_stream import SipStream
+from capture_agent.streams.websocket import WebSocket, opens_http, recognise, upgrade
+
+SIP = cython.declare(cython.int, 0)
+SEEK = cython.declare(cython.int, 1)
+HTTP = cython.declare(cython.int, 2)
+WEBSOCKET = cython.declare(cython.int, 3)
+FOREIGN = cython.declare(cython.int, 4)
+YES = cython.declare(cython.int, limits.YES)
+MAX_UPGRADE = cython.declare(cython.int, limits.MAX_UPGRADE)
+
+
+@cython.final
+@cython.cclass
+class Content(SipStream):
+    """Takes the bytes of a stream in order with `deliver`, and what is missing of them with `lose`."""
+
+    __slots__ = ("websocket",)
+
+    def __init__(self, addresses: bytes, outlet: Outlet, joined: bool) -> None:
+        SipStream.__init__(self, addresses, outlet, joined)
+        self.websocket: WebSocket | None = None
+
+    def buffered(self) -> int:
+        """Bytes that are kept."""
+        size: cython.Py_ssize_t = len(self.pending) if self.pending is not None else 0
+        if self.websocket is not None:
+            size += self.websocket.buffered
+        return size
+
+    @property
+    def is_foreign(self) -> bool:
+        return self.mode == FOREIGN
+
+    @property
+    def is_seeking(self) -> bool:
+        return self.mode == SEEK and not self.proven
+
+    def deliver(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """The next bytes of the stream: data[start:end]. Messages go to the outlet."""
+        at: cython.Py_ssize_t = start
+        passing: cython.Py_ssize_t
+        while at < end:
+            if self.skip:
+                passing = min(self.skip, end - at)
+                self.skip -= passing
+                self.outlet.counts.skipped_bytes += passing
+                at += passing
+            elif self.mode == SIP:
+                at = self._messages(data, at, end)
+            elif self.mode == SEEK:
+                at = self._seek(data, at, end)
+            elif self.mode == FOREIGN:
+                at = self._foreign(data, at, end)
+            elif self.mode == HTTP:
+                at = self._http(data, at, end)
+            else:
+                at = self._frames(data, at, end)
+        return True
+
+    def lose(self, size: cython.Py_ssize_t, cut: cython.bint) -> cython.bint:
+        """The next `size` bytes were not captured: a gap, or the snap length has cut them."""
+        self.outlet.counts.lost_bytes += size
+        if self.skip:
+            if size > self.skip:
+                self._start_seeking()
+            self.skip -= min(self.skip, size)
+        elif self.mode == SIP:
+            self._lose_in_message(size, cut)
+        elif self.mode == HTTP or (self.websocket is not None and not self.websocket.lose(size)):
+            self._become_foreign()
+        return True
+
+    def finish(self) -> cython.bint:
+        """The stream has ended, or is given up."""
+        if self.mode == SIP:
+            self._break()
+            self._start_seeking()
+        elif self.mode != SEEK:
+            self._become_foreign()
+        self.skip = 0
+        return True
+
+    def _become_foreign(self) -> cython.bint:
+        if self.mode != FOREIGN:
+            self.outlet.counts.foreign += 1
+        self.mode = FOREIGN
+        self.websocket = None
+        return self._forget()
+
+    def _open_websocket(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """Frames of a WebSocket whose upgrade was not captured."""
+        if data[at] & 0x3C or not recognise(data, at, end):  # RSV2, RSV3, no text and no binary frame
+            return False
+        self.mode = WEBSOCKET
+        self.websocket = WebSocket()
+        return True
+
+    def _foreign(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Only what starts here opens the stream again."""
+        if start_line(data, at, end) == YES and not is_torn(data, at):
+            self.mode = SIP
+            self.sought = 0
+            return at
+        if data[at] in (0x47, 0x48) and opens_http(data[at : min(end, at + 16)]):  # G, H
+            self.mode = HTTP
+            self.pending = bytearray()
+            self.trail = 0
+            return at
+        if self._open_websocket(data, at, end):
+            return at
+        self._become_foreign()
+        self.outlet.counts.not_sip_bytes += end - at
+        return end
+
+    def _http(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        pending: bytearray | None = self.pending
+        assert pending is not None
+        stop: cython.Py_ssize_t = behind_blank(data, at, end, self.trail)
+        if stop >= 0:
+            self.websocket = upgrade(bytes(pending) + data[at:stop])
+            if self.websocket is not None:
+                self.outlet.counts.not_sip_bytes += len(pending) + stop - at
+                self.pending = None
+                self.mode = WEBSOCKET
+                return stop
+        elif len(pending) + end - at <= MAX_UPGRADE:
+            self.trail = trail_of(data, at, end, self.trail)
+            pending += data[at:end]
+            return end
+        self.outlet.counts.not_sip_bytes += len(pending) + end - at
+        self._become_foreign()
+        return end
+
+    def _frames(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        websocket: WebSocket | None = self.websocket
+        carrier: Datagram | None = self.outlet.carrier
+        assert websocket is not None
+        assert carrier is not None
+        payload: bytes
+        for payload in websocket.feed(data[at:end], self.outlet.counts):
+            if start_line(payload, 0, len(payload)) != YES:
+                self.outlet.counts.websocket_other += 1
+                continue
+            own: bytes = self.addresses + payload
+            start = len(self.addresses)
+            transport = "wss" if carrier.transport == "tls" else "ws"
+            self.last_ns = self.outlet.put(own, start, len(own), self.last_ns, 0, transport)
+            self.proven = True
+        if websocket.failed:
+            self._become_foreign()
+        return end

@@ -1,0 +1,101 @@
+"""What came in front of the first message boundary that was found in a stream joined in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from capture_agent.records import Datagram
+from capture_agent.streams.content import Content
+from capture_agent.streams.framing import find_start, measure
+from capture_agent.streams.limits import MAX_JOINING, MAX_JOINING_BYTES
+from capture_agent.streams.pieces import Piece, Pieces
+
+LINE_ENDS = b"\r\n\0"
+
+
+class Joining:
+    """Segments may come in any order also where a capture begins: the start of a message after its end.
+
+    So what is passed by before the first boundary is kept for a while, and so is what comes late and lies before it.
+    """
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.origin = 0  # where the first message starts, or how far its start was looked for
+        self._pieces = Pieces(content.addresses)
+
+    @property
+    def size(self) -> int:
+        return self._pieces.size
+
+    def add(self, segment: Datagram, start: int, end: int, offset: int) -> bool:
+        """Keep these bytes, which lie before the origin or end there. False: nothing new, or no more room."""
+        if self._pieces.size + end - start > MAX_JOINING_BYTES or len(self._pieces.parts) >= MAX_JOINING:
+            return False
+        new = self._pieces.insert(segment, start, end, offset, False)
+        self.content.outlet.counts.skipped_bytes += new
+        return new > 0
+
+    def complete(self) -> None:
+        """Put out the messages that end right at the origin, if such have become whole."""
+        parts = self._pieces.parts
+        first = len(parts)
+        at = self.origin
+        while first and parts[first - 1].end == at:
+            first -= 1
+            at = parts[first].offset
+        run = b"".join(part.segment.payload for part in parts[first:])
+        start = find_start(run, 0, len(run))
+        sizes = list(messages(run, start)) if start >= 0 else []
+        if not sizes or sizes[-1][1] != len(run):
+            return
+        self._put(run, sizes)
+        # What stands before them may still become whole.
+        self.origin -= len(run) - start
+        self._pieces = Pieces(self.content.addresses)
+        for part in parts:
+            end = min(part.end, self.origin)
+            if part.offset < end:
+                begin = part.segment.start
+                self._pieces.insert(part.segment, begin, begin + (end - part.offset), part.offset, False)
+
+    def finish(self) -> None:
+        """No more will come: what is whole goes out."""
+        runs: list[list[Piece]] = []
+        end = None
+        for part in self._pieces.parts:
+            if part.offset != end:
+                runs.append([])
+            runs[-1].append(part)
+            end = part.end
+        for parts in runs:
+            self.content.outlet.carrier = parts[-1].segment
+            run = b"".join(part.segment.payload for part in parts)
+            start = find_start(run, 0, len(run))
+            if start >= 0:
+                self._put(run, list(messages(run, start)))
+
+    def _put(self, run: bytes, sizes: list[tuple[int, int]]) -> None:
+        content = self.content
+        for start, end in sizes:
+            if start == end:
+                continue
+            data = content.addresses + run[start:end]
+            content.last_ns = content.outlet.put(data, len(content.addresses), len(data), content.last_ns, 0)
+            content.outlet.counts.skipped_bytes -= end - start
+
+
+def messages(run: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """Where the whole messages from `at` on start and end; keep-alives behind them count as empty ones."""
+    while at < len(run):
+        start = at
+        while at < len(run) and run[at] in LINE_ENDS:
+            at += 1
+        if at > start:
+            yield at, at
+            continue
+        size = measure(run, at, len(run))
+        if size <= 0 or at + size > len(run):
+            return
+        at += size
+        yield start, at

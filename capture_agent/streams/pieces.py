@@ -1,0 +1,120 @@
+"""Parts of a stream that wait for what belongs before them. Hot: compiled with pieces.pxd, or plain Python."""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.records import Datagram
+
+
+@cython.final
+@cython.cclass
+class Piece:
+    """Bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then they."""
+
+    __slots__ = ("end", "offset", "segment", "unit")
+
+    def __init__(self, offset: int, end: int, segment: Datagram, unit: int) -> None:
+        self.offset = offset
+        self.end = end
+        self.segment = segment
+        self.unit = unit  # 1 for one piece of each segment: what the books count
+
+
+@cython.final
+@cython.cclass
+class Pieces:
+    """Sorted by offset, none overlapping another: the bytes that came first stay."""
+
+    __slots__ = ("addresses", "parts", "size")
+
+    def __init__(self, addresses: bytes) -> None:
+        self.addresses = addresses
+        self.parts: list[Piece] = []
+        self.size = 0  # bytes of payload
+
+    def insert(
+        self,
+        segment: Datagram,
+        start: cython.Py_ssize_t,
+        end: cython.Py_ssize_t,
+        offset: cython.longlong,
+        counted: cython.bint,
+    ) -> int:
+        """Copy what is new of segment.data[start:end], whose first byte has this offset. Gives how many bytes were.
+
+        counted: whether the first piece stands for the segment in the books.
+        """
+        pieces: list[Piece] = self.parts
+        stop: cython.longlong = offset + (end - start)
+        until: cython.longlong
+        new: cython.longlong = 0
+        piece: Piece
+        i: cython.Py_ssize_t = self._behind(offset)
+        at: cython.longlong = offset
+        if i > 0:
+            piece = pieces[i - 1]
+            at = max(at, piece.end)
+        while at < stop:
+            until = stop
+            if i < len(pieces):
+                piece = pieces[i]
+                until = min(stop, piece.offset)
+            if until > at:
+                piece = self._piece(segment, start + (at - offset), start + (until - offset), at, counted and new == 0)
+                if until == stop:
+                    piece.segment.missing = segment.missing
+                pieces.insert(i, piece)
+                new += until - at
+                i += 1
+            if i < len(pieces):
+                piece = pieces[i]
+                at = max(until, piece.end)
+                i += 1
+            else:
+                at = stop
+        self.size += new
+        return new
+
+    def _behind(self, offset: cython.longlong) -> cython.Py_ssize_t:
+        """The number of pieces that start at or before this offset."""
+        piece: Piece
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = len(self.parts)
+        middle: cython.Py_ssize_t
+        while low < high:
+            middle = (low + high) // 2
+            piece = self.parts[middle]
+            if piece.offset <= offset:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _piece(
+        self,
+        segment: Datagram,
+        start: cython.Py_ssize_t,
+        end: cython.Py_ssize_t,
+        offset: cython.longlong,
+        first: cython.bint,
+    ) -> Piece:
+        """Of its own bytes: the segment's buffer is a whole batch of frames, and would stay as long."""
+        own: Datagram = Datagram.__new__(Datagram)
+        own.data = self.addresses + segment.data[start:end]
+        own.start = len(self.addresses)
+        own.end = own.start + (end - start)
+        own.address_at = 0
+        own.address_size = segment.address_size
+        own.source_port = segment.source_port
+        own.destination_port = segment.destination_port
+        own.time_ns = segment.time_ns
+        own.frame = segment.frame
+        own.protocol = segment.protocol
+        own.transport = segment.transport
+        own.vlan = segment.vlan
+        own.interface = segment.interface
+        own.missing = 0
+        own.sequence = 0
+        own.flags = 0
+        return Piece(offset, offset + (end - start), own, 1 if first else 0)

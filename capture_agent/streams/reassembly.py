@@ -1,0 +1,252 @@
+"""Bytes of a stream in any order to bytes in order (RFC 9293 3.4). Hot: compiled with reassembly.pxd, or plain Python.
+
+Offsets count the bytes of the stream from where it was first seen; sequence numbers wrap, offsets do not.
+"""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.records import Datagram
+from capture_agent.streams import limits
+from capture_agent.streams.content import Content
+from capture_agent.streams.joining import Joining
+from capture_agent.streams.outlet import Outlet
+from capture_agent.streams.pieces import Piece, Pieces
+
+MAX_HELD = cython.declare(cython.int, limits.MAX_HELD)
+MAX_HELD_BYTES = cython.declare(cython.int, limits.MAX_HELD_BYTES)
+PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
+NOT_SIP = cython.declare(cython.int, limits.SegmentReject.NOT_SIP)
+FOREIGN = cython.declare(cython.int, 4)  # content.FOREIGN
+OPEN_END = cython.declare(cython.longlong, -1)
+
+
+@cython.cclass
+class Reassembly:
+    """Gives its content every byte once; of bytes that come twice the first stay. `tcp` adds start and end."""
+
+    __slots__ = (
+        "closed",
+        "content",
+        "end_at",
+        "held",
+        "joining",
+        "last_ns",
+        "next",
+        "outlet",
+        "position",
+        "since_ns",
+    )
+
+    def __init__(self, addresses: bytes, outlet: Outlet) -> None:
+        self.outlet = outlet
+        self.content = Content(addresses, outlet, True)
+        self.held = Pieces(addresses)
+        self.joining: Joining | None = None
+        self.next = 0  # sequence number of the next byte, and its offset
+        self.position = 0
+        self.end_at = OPEN_END  # offset behind the last byte, once FIN or RST has told it
+        self.closed = False
+        self.since_ns = 0  # when something began to wait
+        self.last_ns = 0
+
+    def buffered(self) -> int:
+        """Bytes that are kept, here and by the content."""
+        size: cython.Py_ssize_t = self.held.size + self.content.buffered()
+        if self.joining is not None:
+            size += self.joining.size
+        return size
+
+    def _count(self, segments: cython.int) -> cython.bint:
+        if self.content.mode == FOREIGN:
+            self.outlet.counts.rejected[NOT_SIP] += segments
+        else:
+            self.outlet.counts.delivered += segments
+        return True
+
+    def _advance(
+        self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, missing: cython.Py_ssize_t
+    ) -> cython.bint:
+        """The bytes at `position`."""
+        length: cython.Py_ssize_t = end - start
+        if self.joining is not None:
+            self._advance_joining(data, start, end)
+        else:
+            self.content.deliver(data, start, end)
+        self.position += length + missing
+        self.next = (self.next + length + missing) & 0xFFFFFFFF
+        if missing:
+            self.content.lose(missing, True)
+        return True
+
+    def _advance_joining(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """As long as the first boundary is not found, what is passed by is kept in case that its start comes late."""
+        joining = self.joining
+        seeking: cython.bint = self.content.is_seeking
+        assert joining is not None
+        passed: cython.longlong = self.content.passed
+        skipped: cython.longlong
+        self.content.deliver(data, start, end)
+        if self.content.is_foreign:
+            self.joining = None
+        elif seeking:
+            passed = min(self.content.passed - passed, end - start)
+            skipped = self.outlet.counts.skipped_bytes
+            joining.add(self._bare(data), start, start + passed, self.position)
+            self.outlet.counts.skipped_bytes = skipped  # they were counted when they were passed by
+            joining.origin = self.position + passed
+            joining.complete()
+        return True
+
+    def _bare(self, data: bytes) -> Datagram:
+        """The carrier, with the buffer that the bytes are in."""
+        carrier: Datagram | None = self.outlet.carrier
+        assert carrier is not None
+        if data is carrier.data:
+            return carrier
+        return Datagram(
+            data, 0, 0, 0, carrier.address_size, carrier.source_port, carrier.destination_port,
+            carrier.time_ns, carrier.frame, carrier.protocol, carrier.transport, carrier.vlan, carrier.interface,
+        )  # fmt: skip
+
+    def _place(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
+        """Its bytes to their place in the stream."""
+        counts = self.outlet.counts
+        start: cython.Py_ssize_t = segment.start
+        new: cython.longlong
+        if self.content.mode == FOREIGN and ahead > 0:
+            ahead = self._jump(segment, ahead)
+        if ahead < 0:
+            if self.joining is not None and self._place_early(segment, ahead, length) and ahead + length <= 0:
+                return True
+            if ahead + length <= 0:
+                counts.retransmitted += 1
+                return True
+            counts.overlap_bytes -= ahead
+            start -= ahead
+            ahead = 0
+        if ahead == 0:
+            self._next_in_order(segment, start)
+            self._count(1)
+            return True
+        new = self.held.insert(segment, start, segment.end, self.position + ahead, True)
+        counts.overlap_bytes += length - new if new else 0
+        if new == 0:
+            counts.retransmitted += 1
+            return True
+        counts.waiting += 1
+        if len(self.held.parts) == 1 and self.joining is None:
+            self.since_ns = segment.time_ns
+        while self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
+            self._skip_gap()
+        return True
+
+    def _jump(self, segment: Datagram, ahead: cython.longlong) -> cython.longlong:
+        """What is no SIP is not put in order. Gives how far the segment lies ahead then."""
+        offset: cython.longlong = self.position + ahead
+        while self.held.parts:
+            self._skip_gap()
+        self.outlet.carrier = segment
+        if self.content.mode != FOREIGN or offset <= self.position:
+            return offset - self.position
+        self.next = (self.next + (offset - self.position)) & 0xFFFFFFFF
+        self.position = offset
+        return 0
+
+    def _place_early(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
+        """Before the first boundary of a stream joined in the middle: True if it helps."""
+        joining = self.joining
+        assert joining is not None
+        offset: cython.longlong = self.position + ahead
+        end: cython.longlong = min(offset + length, joining.origin)
+        if offset >= end:
+            return False
+        if not joining.add(segment, segment.start, segment.start + (end - offset), offset):
+            return False
+        if ahead + length <= 0:
+            self.outlet.counts.delivered += 1
+        joining.complete()
+        return True
+
+    def _next_in_order(self, segment: Datagram, start: cython.Py_ssize_t) -> cython.bint:
+        """The awaited bytes start at segment.data[start]: they go on, and so does what waited for them."""
+        end: cython.Py_ssize_t = segment.end
+        piece: Piece
+        room: cython.longlong
+        new: cython.longlong
+        if self.held.parts:
+            piece = self.held.parts[0]
+            room = piece.offset - self.position
+            if end - start + segment.missing > room:
+                if end - start > room:
+                    new = self.held.insert(segment, start + room, end, piece.offset, False)
+                    self.outlet.counts.overlap_bytes += end - start - room - new
+                    end = start + room
+                self._advance(segment.data, start, end, 0)
+                return self._drain(True)
+        self._advance(segment.data, start, end, segment.missing)
+        return self._drain(True)
+
+    def _drain(self, filled: cython.bint) -> cython.bint:
+        """What follows without a gap goes on. `filled`: the segment that is here has completed it."""
+        piece: Piece
+        done: cython.Py_ssize_t = 0
+        start: cython.Py_ssize_t
+        while done < len(self.held.parts):
+            piece = self.held.parts[done]
+            if piece.offset > self.position:
+                break
+            done += 1
+            self.held.size -= piece.end - piece.offset
+            start = piece.segment.start + min(self.position - piece.offset, piece.end - piece.offset)
+            if not filled:
+                self.outlet.carrier = piece.segment
+            if start < piece.segment.end:
+                self._advance(piece.segment.data, start, piece.segment.end, piece.segment.missing)
+            self.outlet.counts.waiting -= piece.unit
+            self._count(piece.unit)
+        if done:
+            del self.held.parts[:done]
+        if self.held.parts:
+            self.since_ns = self.last_ns
+        if self.end_at != OPEN_END and self.position >= self.end_at and not self.closed:
+            self._close()
+        return True
+
+    def _skip_gap(self) -> cython.bint:
+        """The missing segment will not come any more."""
+        piece: Piece = self.held.parts[0]
+        size: cython.longlong = piece.offset - self.position
+        self.outlet.counts.gaps += 1
+        self.content.lose(size, False)
+        self.position += size
+        self.next = (self.next + size) & 0xFFFFFFFF
+        return self._drain(False)
+
+    def give_up_waiting(self, now_ns: cython.longlong) -> cython.bint:
+        """Skip the gaps that are too old at this time."""
+        piece: Piece
+        if self.joining is not None:
+            self.joining.finish()
+            self.joining = None
+        while self.held.parts:
+            piece = self.held.parts[0]
+            self.since_ns = piece.segment.time_ns
+            if -PATIENCE_NS < now_ns - self.since_ns < PATIENCE_NS:
+                break
+            self._skip_gap()
+        return True
+
+    def flush(self) -> cython.bint:
+        """Nothing more will come: put out what is whole, count what is not."""
+        if self.joining is not None:
+            self.joining.finish()
+            self.joining = None
+        while self.held.parts:
+            self._skip_gap()
+        self.content.finish()
+        return True
+
+    def _close(self) -> cython.bint:
+        raise NotImplementedError

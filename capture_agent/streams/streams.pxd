@@ -1,0 +1,29 @@
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.string cimport memcpy
+
+from capture_agent.records cimport Datagram
+from capture_agent.streams.counts cimport Counts
+from capture_agent.streams.outlet cimport Outlet
+from capture_agent.streams.tcp cimport Stream
+
+cdef class Streams:
+    cdef readonly Counts counts
+    cdef readonly object sctp
+    cdef readonly Py_ssize_t buffered
+    cdef Outlet _outlet
+    cdef Py_ssize_t _max_streams
+    cdef Py_ssize_t _max_bytes
+    cdef object _table
+    cdef object _buffering
+    cdef object _waiting
+    cdef Stream _latest
+
+    cdef bint _segment(self, Datagram segment) except -1
+    cdef Stream _open(self, bytes key)
+    cdef bint _settle(self, bytes key, Stream stream) except -1
+    cdef _agree(self, bytes key, Stream stream)
+    cdef _look_after(self, long long now_ns)
+    cdef _evict(self, bytes key)
+    cdef _drop(self, bytes key)
+    cdef _let_go(self)

@@ -1,0 +1,262 @@
+"""TCP segments and SCTP packets to messages, of all connections. Hot: compiled with streams.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import cython
+
+from capture_agent.records import Datagram
+from capture_agent.streams import limits
+from capture_agent.streams.counts import NAMES, Counts
+from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS, SegmentReject
+from capture_agent.streams.outlet import Outlet
+from capture_agent.streams.sctp import SctpAssociations
+from capture_agent.streams.tcp import Stream
+
+UDP = cython.declare(cython.int, 17)
+TCP = cython.declare(cython.int, 6)
+FIN_SYN_RST = cython.declare(cython.int, 0x07)
+SYN = cython.declare(cython.int, 0x02)
+IDLE_NS = cython.declare(cython.longlong, limits.IDLE_NS)
+PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
+PORTS = cython.declare(cython.int, 4)  # bytes at the end of a key
+
+
+@cython.cfunc
+def key_of(datagram: Datagram) -> bytes:
+    """Of one direction of a connection: addresses and ports. Neither interface nor VLAN, for what is seen twice."""
+    at: cython.Py_ssize_t = datagram.address_at
+    size: cython.Py_ssize_t = 2 * datagram.address_size
+    source: cython.int = datagram.source_port
+    destination: cython.int = datagram.destination_port
+    if at < 0 or not 0 <= size <= 32 or at + size > len(datagram.data):
+        raise ValueError(f"addresses of {size} bytes at {at} lie outside of {len(datagram.data)} bytes")
+    if not cython.compiled:
+        return datagram.data[at : at + size] + bytes((source >> 8, source & 255, destination >> 8, destination & 255))
+    # A bytes object may be filled by who has made it, before anybody else sees it.
+    key: bytes = PyBytes_FromStringAndSize(cython.NULL, size + PORTS)  # type: ignore[name-defined]  # noqa: F821 - cimported
+    into: cython.p_uchar = cython.cast(cython.p_uchar, key)
+    text: cython.p_char = datagram.data
+    memcpy(into, text + at, size)  # type: ignore[name-defined]  # noqa: F821 - cimported
+    into[size] = source >> 8 & 0xFF
+    into[size + 1] = source & 0xFF
+    into[size + 2] = destination >> 8 & 0xFF
+    into[size + 3] = destination & 0xFF
+    return key
+
+
+@cython.final
+@cython.cclass
+class Streams:
+    """Holds what is known of each direction of each connection, within bounds: see limits.py.
+
+    `counts` says what became of every segment.
+    """
+
+    __slots__ = (
+        "_buffering",
+        "_latest",
+        "_max_bytes",
+        "_max_streams",
+        "_outlet",
+        "_table",
+        "_waiting",
+        "buffered",
+        "counts",
+        "sctp",
+    )
+
+    def __init__(self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES) -> None:
+        self.counts = Counts()
+        self.sctp = SctpAssociations()
+        self.buffered = 0  # bytes that wait, of all streams
+        self._outlet = Outlet(self.counts)
+        self._max_streams = max_streams
+        self._max_bytes = max_bytes
+        # The least recently used first, in each of them.
+        self._table: OrderedDict[bytes, Stream] = OrderedDict()
+        self._buffering: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold bytes
+        self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold some for want of others
+        self._latest: Stream | None = None
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def messages(self, datagrams: list[Datagram]) -> list[Datagram]:
+        """These datagrams, with the messages that they complete in the place of TCP segments and SCTP packets.
+
+        Where all are UDP it is the same list.
+        """
+        datagram: Datagram
+        now_ns: cython.longlong = 0
+        there: cython.bint = False
+        out: list[Datagram]
+        for datagram in datagrams:
+            if datagram.protocol != UDP:
+                there = True
+                break
+        if not there:
+            return datagrams
+        out = self._outlet.out = []
+        for datagram in datagrams:
+            if datagram.protocol == TCP:
+                now_ns = datagram.time_ns
+                self._segment(datagram)
+            elif datagram.protocol == UDP:
+                out.append(datagram)
+            else:
+                out.extend(self.sctp.feed(datagram))
+        self._look_after(now_ns)
+        self._let_go()
+        return out
+
+    def close(self) -> list[Datagram]:
+        """The capture has ended: what is whole behind gaps comes out, and the rest is counted."""
+        out: list[Datagram] = []
+        stream: Stream
+        self._outlet.out = out
+        for stream in self._table.values():
+            stream.flush()
+        self._table.clear()
+        self._buffering.clear()
+        self._waiting.clear()
+        self._latest = None
+        self.buffered = 0
+        self._let_go()
+        return out
+
+    def outcomes(self) -> Mapping[str, int]:
+        """Of segments, for a Ledger with `counts.seen` and `rejected()`."""
+        counts = self.counts
+        return {
+            "delivered": counts.delivered,
+            "empty": counts.empty,
+            "retransmitted": counts.retransmitted,
+            "waiting": counts.waiting,
+        }
+
+    def rejected(self) -> Mapping[str, int]:
+        """Segments by reason."""
+        return {reason.name.lower(): self.counts.rejected[reason] for reason in SegmentReject}
+
+    def notes(self) -> Mapping[str, int]:
+        """What did not become a message, and why: all other numbers of Counts, by name."""
+        told = {"seen", "rejected", *self.outcomes()}
+        return {name: getattr(self.counts, name) for name in NAMES if name not in told}
+
+    def _let_go(self) -> None:
+        """Keep no buffer of a batch."""
+        self._outlet.carrier = None
+        self._outlet.out = []
+
+    def _segment(self, segment: Datagram) -> cython.bint:
+        stream: Stream | None
+        key: bytes
+        empty: cython.bint = segment.start >= segment.end and not segment.missing
+        self.counts.seen += 1
+        if empty and not segment.flags & FIN_SYN_RST:
+            self.counts.empty += 1
+            return True
+        key = key_of(segment)
+        stream = self._table.get(key)
+        if stream is None:
+            if empty and not segment.flags & SYN:
+                self.counts.empty += 1
+                return True
+            stream = self._open(key)
+        elif stream is not self._latest:
+            self._table.move_to_end(key)
+        self._latest = stream
+        stream.accept(segment)
+        if (
+            stream.account
+            or stream.content.pending is not None
+            or stream.held.parts
+            or stream.joining is not None
+            or stream.content.websocket is not None
+        ):
+            self._settle(key, stream)
+        return True
+
+    def _open(self, key: bytes) -> Stream:
+        if len(self._table) >= self._max_streams:
+            self._evict(next(iter(self._table)))
+        stream = self._table[key] = Stream(key[: len(key) - PORTS], self._outlet)
+        return stream
+
+    def _settle(self, key: bytes, stream: Stream) -> cython.bint:
+        """What it holds now."""
+        size: cython.Py_ssize_t = stream.buffered()
+        waits: cython.bint = bool(stream.held.parts) or stream.joining is not None
+        self.buffered += size - stream.account
+        if size:
+            if stream.account:
+                self._buffering.move_to_end(key)
+            else:
+                self._buffering[key] = stream
+        elif stream.account:
+            del self._buffering[key]
+        stream.account = size
+        if waits and not stream.in_line:
+            self._waiting[key] = stream
+        elif stream.in_line and not waits:
+            del self._waiting[key]
+        stream.in_line = waits
+        if stream.content.websocket is not None and stream.content.websocket.other_deflate is not None:
+            self._agree(key, stream)
+        while self.buffered > self._max_bytes:
+            self._evict(next(iter(self._buffering)))
+        return True
+
+    def _agree(self, key: bytes, stream: Stream) -> None:
+        """What the response to an upgrade says of the other direction (RFC 7692 7.1)."""
+        half = (len(key) - PORTS) // 2
+        ports = 2 * half
+        back = key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
+        other: Stream | None = self._table.get(back)
+        response = stream.content.websocket
+        assert response is not None
+        if other is not None and other.content.websocket is not None:
+            other.content.websocket.deflate = response.other_deflate
+            other.content.websocket.remembers = response.other_remembers
+        response.other_deflate = None
+
+    def _look_after(self, now_ns: cython.longlong) -> None:
+        """Streams that have waited, or have been idle, for too long by the time of packets."""
+        key: bytes
+        stream: Stream
+        while self._waiting:
+            key = next(iter(self._waiting))
+            stream = self._waiting[key]
+            if -PATIENCE_NS < now_ns - stream.since_ns < PATIENCE_NS:
+                break
+            del self._waiting[key]
+            stream.in_line = False
+            stream.give_up_waiting(now_ns)
+            self._settle(key, stream)
+        while self._table:
+            key = next(iter(self._table))
+            stream = self._table[key]
+            if now_ns - stream.last_ns < IDLE_NS:
+                break
+            self.counts.expired += 1
+            self._drop(key)
+
+    def _evict(self, key: bytes) -> None:
+        stream: Stream = self._table[key]
+        if not stream.closed:
+            self.counts.evicted += 1
+        self._drop(key)
+
+    def _drop(self, key: bytes) -> None:
+        stream: Stream = self._table.pop(key)
+        stream.flush()
+        self.buffered -= stream.account
+        stream.account = 0
+        stream.in_line = False
+        self._buffering.pop(key, None)
+        self._waiting.pop(key, None)
+        if stream is self._latest:
+            self._latest = None

@@ -1,0 +1,233 @@
+"""One direction of a WebSocket (RFC 6455) that may carry SIP (RFC 7118), compressed (RFC 7692) or not."""
+
+from __future__ import annotations
+
+import zlib
+
+from capture_agent.streams.counts import Counts
+from capture_agent.streams.framing import start_line
+from capture_agent.streams.limits import MAX_BODY, YES
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+FIN, RSV1, RSV23, MASKED = 0x80, 0x40, 0x30, 0x80
+MAX_CONTROL = 125
+MAX_MESSAGE = MAX_BODY
+WINDOW = 32_768  # of DEFLATE: no more of what went before can be referred to
+SYNC = b"\x00\x00\xff\xff"  # RFC 7692 7.2.2: what the sender leaves out
+SWITCHING = b"HTTP/1.1 101"
+FRAME_COST = 40  # of memory, beside its payload
+FIRST_BYTES = 1_024  # that a frame is recognised by
+
+
+class FrameHeader:
+    __slots__ = ("first", "key", "length", "size")
+
+    def __init__(self, first: int, size: int, length: int, key: bytes) -> None:
+        self.first = first  # FIN, RSV1 to RSV3, opcode
+        self.size = size  # of the header
+        self.length = length  # of the payload
+        self.key = key  # empty: not masked
+
+
+def frame_header(data: bytes | bytearray, at: int = 0) -> FrameHeader | None:
+    """RFC 6455 5.2. None: it has not all come."""
+    if len(data) < at + 2:
+        return None
+    first, second = data[at], data[at + 1]
+    extended = {126: 2, 127: 8}.get(second & 0x7F, 0)
+    size = 2 + extended + (4 if second & MASKED else 0)
+    if len(data) < at + size:
+        return None
+    length = int.from_bytes(data[at + 2 : at + 2 + extended], "big") if extended else second & 0x7F
+    return FrameHeader(first, size, length, bytes(data[at + 2 + extended : at + size]))
+
+
+def unmask(payload: bytes, key: bytes) -> bytes:
+    """RFC 6455 5.3."""
+    if not key or not payload:
+        return payload
+    stream = (key * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(payload), "big")
+
+
+def inflate(payload: bytes, history: bytes, limit: int) -> bytes:
+    """RFC 7692 7.2.2, no more than limit + 1 bytes. Raises zlib.error.
+
+    A message ends on a byte, and what went before is all that its successor may refer to: no state is kept but that.
+    """
+    engine = zlib.decompressobj(-zlib.MAX_WBITS, zdict=history) if history else zlib.decompressobj(-zlib.MAX_WBITS)
+    return engine.decompress(payload + SYNC, limit + 1)
+
+
+def recognise(data: bytes, at: int, end: int) -> bool:
+    """Does a frame with the start of a SIP message stand here? Nearly everything else is told by its first byte."""
+    first = data[at]
+    if first & RSV23 or first & 0x0F not in (TEXT, BINARY):
+        return False
+    head = data[at : min(end, at + 14 + FIRST_BYTES)]
+    header = frame_header(head)
+    if header is None or header.length > MAX_MESSAGE:
+        return False
+    payload = unmask(head[header.size : header.size + header.length], header.key)
+    if first & RSV1:
+        try:
+            payload = inflate(payload, b"", FIRST_BYTES)
+        except zlib.error:
+            return False
+    return start_line(payload, 0, len(payload)) == YES
+
+
+def opens_http(line: bytes) -> bool:
+    """The request or the response that may open a WebSocket (RFC 6455 4.1), as far as it is here."""
+    return line.startswith(b"GET ") or (len(line) >= 5 and line[:12] == SWITCHING[: len(line)])
+
+
+class WebSocket:
+    """Bytes of one direction in, whole messages out."""
+
+    def __init__(self, deflate: bool | None = None, remembers: bool = True) -> None:
+        """deflate: whether it was negotiated, None when that was not seen. remembers: with context takeover."""
+        self.deflate = deflate
+        self.remembers = remembers
+        self.failed = False  # these are no frames
+        self.other_deflate: bool | None = None  # what a response says of the other direction
+        self.other_remembers = True
+        self._buffer = bytearray()
+        self._need = 2  # bytes in the buffer before it is worth another look
+        self._skip = 0  # bytes of a payload that nobody wants
+        self._parts: list[bytes] | None = None  # of the message that has begun; None: it is given up
+        self._size = 0
+        self._compressed = False
+        self._history = b""  # the last plain text of compressed messages
+
+    @property
+    def buffered(self) -> int:
+        return len(self._buffer) + self._size + len(self._history)
+
+    def feed(self, data: bytes, counts: Counts) -> list[bytes]:
+        """The payloads of the messages that these bytes complete."""
+        messages: list[bytes] = []
+        passing = min(self._skip, len(data))
+        self._skip -= passing
+        self._buffer += data[passing:] if passing else data
+        at = 0
+        while not self.failed and len(self._buffer) - at >= self._need:
+            header = frame_header(self._buffer, at)
+            if header is None:
+                self._need += 1
+                continue
+            if not self._plausible(header):
+                counts.websocket_refused += 1
+                self.failed = True
+                break
+            if header.length > MAX_MESSAGE:
+                at += self._pass_over(header, len(self._buffer) - at, counts)
+                continue
+            if len(self._buffer) - at < header.size + header.length:
+                self._need = header.size + header.length
+                break
+            payload = bytes(self._buffer[at + header.size : at + header.size + header.length])
+            at += header.size + header.length
+            self._need = 2
+            message = self._frame(header, unmask(payload, header.key), counts)
+            if message is not None:
+                messages.append(message)
+        del self._buffer[:at]
+        return messages
+
+    def lose(self, size: int) -> bool:
+        """The next bytes are missing. True when it is known all the same where the next frame starts."""
+        if size <= self._skip:
+            self._skip -= size
+        else:
+            rest = self._need - len(self._buffer)
+            header = frame_header(self._buffer)
+            if self._skip or header is None or size > rest:
+                return False
+            self._buffer.clear()
+            self._skip = rest - size
+            self._need = 2
+        self._give_up()
+        return True
+
+    def _plausible(self, header: FrameHeader) -> bool:
+        """RFC 6455 5.2 and 5.5; RSV1 stands for compression (RFC 7692 6)."""
+        opcode = header.first & 0x0F
+        if header.first & RSV23 or opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
+            return False
+        if opcode >= CLOSE:
+            return bool(header.first & FIN) and not header.first & RSV1 and header.length <= MAX_CONTROL
+        if header.first & RSV1 and (opcode == CONTINUATION or self.deflate is False):
+            return False
+        return header.length < 1 << 63
+
+    def _pass_over(self, header: FrameHeader, there: int, counts: Counts) -> int:
+        """A payload too long to be SIP. Gives how many bytes of the buffer it takes."""
+        counts.websocket_refused += 1
+        self._give_up()
+        self._need = 2
+        passing = min(there, header.size + header.length)
+        self._skip = header.size + header.length - passing
+        return passing
+
+    def _give_up(self) -> None:
+        """A message was not read: nor can those be that refer to it."""
+        self._parts = None
+        self._size = 0
+        self._history = b""
+
+    def _frame(self, header: FrameHeader, payload: bytes, counts: Counts) -> bytes | None:
+        """RFC 6455 5.4: the message that this frame completes. Control frames may stand between those of a message."""
+        opcode = header.first & 0x0F
+        if opcode >= CLOSE:
+            return None
+        if opcode != CONTINUATION:
+            self._parts, self._size = [], 0
+            self._compressed = bool(header.first & RSV1)
+        if self._parts is not None:
+            self._size += len(payload) + FRAME_COST
+            self._parts.append(payload)
+            if self._size > MAX_MESSAGE:
+                counts.websocket_refused += 1
+                self._give_up()
+        if not header.first & FIN or self._parts is None:
+            return None
+        message = b"".join(self._parts)
+        self._parts, self._size = None, 0
+        return self._inflated(message, counts) if self._compressed else message
+
+    def _inflated(self, message: bytes, counts: Counts) -> bytes | None:
+        try:
+            plain = inflate(message, self._history, MAX_MESSAGE)
+        except zlib.error:
+            # What it refers to was not captured.
+            counts.undecoded += 1
+            self._history = b""
+            return None
+        if len(plain) > MAX_MESSAGE:
+            counts.websocket_refused += 1
+            self._history = b""
+            return None
+        if self.remembers:
+            self._history = (self._history + plain)[-WINDOW:]
+        return plain
+
+
+def upgrade(head: bytes) -> WebSocket | None:
+    """What an HTTP request or response opens: nothing, or the WebSocket of its direction (RFC 6455 4, RFC 7692 7.1)."""
+    first, *lines = head.split(b"\n")
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name = name.strip().lower()
+        headers[name] = headers[name] + b"," + value if name in headers else value
+    if b"websocket" not in headers.get(b"upgrade", b"").lower():
+        return None
+    if first.startswith(b"GET "):
+        return WebSocket()
+    agreed = headers.get(b"sec-websocket-extensions", b"").lower()
+    deflate = b"permessage-deflate" in agreed
+    socket = WebSocket(deflate, b"server_no_context_takeover" not in agreed)
+    socket.other_deflate = deflate
+    socket.other_remembers = b"client_no_context_takeover" not in agreed
+    return socket
