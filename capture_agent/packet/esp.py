@@ -6,12 +6,17 @@ the next header is one that may lead to SIP, and what it announces has the lengt
 
 from __future__ import annotations
 
-from capture_agent.packet.inner import IP_PROTOCOL, Inner, be16, be32, ip_that_fits
+from capture_agent.packet.behind_ethertype import mpls_that_fits
+from capture_agent.packet.behind_ip import ah, etherip, gre
+from capture_agent.packet.inner import IP_PROTOCOL, Decoder, Inner, be16, be32, ip_that_fits
 
 # The most common first: HMAC-96; SHA-256-128; none; then truncations to 64, 192 (SHA-384) and 256 bits (SHA-512).
 ICV_SIZES = (12, 16, 0, 8, 24, 32)
 
 IPIP, TCP, UDP, IPV6, SCTP = 4, 6, 17, 41, 132
+
+# Tunnels in ESP, with no length to compare. ESP in ESP is not looked for: each layer would try each size again.
+TUNNELS: dict[int, Decoder] = {47: gre, 51: ah, 97: etherip, 137: mpls_that_fits}
 
 
 def esp_null(data: bytes, at: int, end: int) -> Inner | None:
@@ -46,4 +51,5 @@ def _plausible(protocol: int, data: bytes, at: int, end: int) -> bool:
         return size >= 16 and size % 4 == 0 and 4 <= be16(data, at + 14) <= size - 12
     if protocol in (IPIP, IPV6):  # tunnel mode; behind the packet may be traffic flow padding (RFC 4303 2.7)
         return ip_that_fits(data, at, end) and data[at] >> 4 == (4 if protocol == IPIP else 6)
-    return False
+    decoder = TUNNELS.get(protocol)
+    return decoder is not None and decoder(data, at, end) is not None

@@ -24,6 +24,15 @@ ETHERTYPE_MPLS_MULTICAST = 0x8848
 ETHERTYPE_PPPOE = 0x8864
 ETHERTYPE_BRIDGING = 0x6558  # Transparent Ethernet Bridging: a MAC frame follows
 
+# Ethertypes of which the two bytes must do as proof that they are one: the other tunnels that we can read.
+ETHERTYPE_TUNNELS = frozenset((*ETHERTYPE_VLANS, ETHERTYPE_MPLS, ETHERTYPE_MPLS_MULTICAST)) | {
+    0x22F3,  # TRILL
+    0x88E7,  # 802.1ah
+    0x8926,  # VN-tag
+    0x893F,  # 802.1BR
+    0x894F,  # NSH
+}
+
 MAC_HEADER = 14
 
 
@@ -91,7 +100,7 @@ def looks_like_ethernet(data: bytes, at: int, end: int) -> bool:
         return data[at + MAC_HEADER] >> 4 == 6
     if kind == ETHERTYPE_PPPOE:
         return data[at + MAC_HEADER] == 0x11
-    return kind in ETHERTYPE_VLANS or kind in (ETHERTYPE_MPLS, ETHERTYPE_MPLS_MULTICAST)
+    return kind in ETHERTYPE_TUNNELS
 
 
 def ip_or_ethernet(data: bytes, at: int, end: int) -> Inner | None:

@@ -374,6 +374,17 @@ def test_esp_with_null_encryption(payload: bytes, protocol: int, icv: int) -> No
         assert (got := decode(esp.esp_null, packet, fence)) is None or got.end <= fence
 
 
+@pytest.mark.parametrize(
+    ("payload", "protocol"),
+    [(gre(0, 0x0800) + V4, 47), (bytes(AH(nh=4, payloadlen=4, spi=9, icv=bytes(12))) + V4, 51), (b"0\0" + FRAME, 97),
+     (BOTTOM + V6, 137)],
+    ids=["GRE", "AH", "EtherIP", "MPLS"],
+)  # fmt: skip
+def test_tunnels_in_esp(payload: bytes, protocol: int) -> None:
+    inner = decode(esp.esp_null, esp_packet(payload, protocol, 12))
+    assert inner == Inner(IP_PROTOCOL + protocol, 8, 8 + len(payload))
+
+
 def test_esp_of_sctp() -> None:
     chunk = struct.pack(">BBHIHHI", 0, 3, 16 + len(SIP), 1, 0, 0, 0) + SIP
     packet = struct.pack(">HHII", 5060, 5060, 1, 0) + chunk + bytes(-len(SIP) % 4)
