@@ -49,6 +49,7 @@ NONE = cython.declare(cython.int, NO_VLAN)
 BY_LENGTH = cython.declare(cython.int, 0)  # a length, where an ethertype might stand (IEEE 802.3)
 UDP = "udp"
 TRANSPORTS = {6: "tcp", 132: "sctp"}
+LATEST = cython.declare(cython.longlong, (1 << 62) - 1)  # in 2116: the difference of two times must have 64 bits
 MAX_DEPTH = cython.declare(cython.int, 8)  # tunnels in tunnels
 MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # RFC 8200 needs 7; a loop must end
 
@@ -94,6 +95,7 @@ class PacketDecoder:
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
         wire: cython.Py_ssize_t
+        time_ns: cython.longlong
         at: cython.Py_ssize_t
         row: cython.Py_ssize_t
         n: cython.Py_ssize_t
@@ -109,7 +111,8 @@ class PacketDecoder:
             self._end = start + length
             wire = self._rows[row + WIRE_LENGTH]
             self._missing = wire - length if wire > length else 0
-            self._time_ns = self._rows[row + TIME_NS]
+            time_ns = self._rows[row + TIME_NS]
+            self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
             self._vlan = NONE
             self._depth = 0
             at = self._network(data, start, link_types[interface])

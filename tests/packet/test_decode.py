@@ -284,3 +284,12 @@ def test_mutated_frames_never_raise_and_always_count(
     datagrams, _ = decoded(bytes(damaged), link_type)
     for datagram in datagrams:
         assert datagram.payload in bytes(damaged)
+
+
+@pytest.mark.parametrize(
+    ("time_ns", "want"),
+    [(0, 0), (1 << 60, 1 << 60), ((1 << 63) - 1, (1 << 62) - 1), (-(1 << 63), 1 - (1 << 62))],
+)
+def test_times_that_nobody_can_subtract_are_bounded(time_ns: int, want: int) -> None:
+    [datagram] = PacketDecoder().decode(Frames.of([bytes(LINK / V4)], times_ns=[time_ns]))
+    assert datagram.time_ns == want
