@@ -24,6 +24,7 @@ from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
+from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
@@ -68,7 +69,13 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null, config.default_sinks())
+        self.pipeline = Pipeline(
+            local_sides(config),
+            config.trace.on,
+            config.capture.esp_null,
+            config.default_sinks(),
+            config.capture.x_headers,
+        )
         self._alike = all(target.default for target in config.targets())  # every sink gets every message
         self._lossless = lossless
         self._last_read: float | None = None
@@ -85,6 +92,15 @@ class Agent:
             if must:
                 raise
             _log.warning("%s; trying again", error)
+
+    @property
+    def tracing(self) -> bool:
+        """Whether anything is traced: siptrace's trace_on. Any thread may switch it."""
+        return self.pipeline.policy.on
+
+    @tracing.setter
+    def tracing(self, on: bool) -> None:
+        self.pipeline.policy.on = on
 
     @property
     def failure(self) -> SinkError | None:
@@ -166,9 +182,9 @@ def replay(
 
 
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
-    """Live, from the configured interfaces, until agent.stop is set. Raises SourceError."""
+    """Live, from the configured interfaces and sockets, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
-    sources = [
+    sources: list[Source] = [
         LiveInterface(
             name,
             bpf=capture.filter,
@@ -178,6 +194,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
         )
         for name in capture.interfaces
     ]
+    sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     if on_ready is not None:
         on_ready()
     agent.drain(sources)

@@ -11,7 +11,8 @@ from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.policy.trace import Policy
-from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
+from capture_agent.records import ALL_SINKS, CapturedMessage, Datagram, Frames, TracedMessage
+from capture_agent.restore import Restorer
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.streams.streams import Streams
 
@@ -29,10 +30,12 @@ class Pipeline:
         trace_on: bool = True,
         esp_null: bool = False,
         sinks: int = ALL_SINKS,
+        x_headers: bool = False,
     ) -> None:
         self.packets = PacketDecoder(esp_null)
         self.streams = Streams()
         self.intake = Intake()
+        self.restorer = Restorer() if x_headers else None
         self.policy = Policy(local, trace_on, sinks)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
@@ -42,14 +45,18 @@ class Pipeline:
         """The way up to policy: all SIP that is in these frames."""
         packets = self.packets.decode(frames)
         datagrams = self.streams.messages(packets)
-        return self.intake.accept(datagrams)
+        return self._accepted(datagrams)
+
+    def _accepted(self, datagrams: list[Datagram]) -> list[CapturedMessage]:
+        messages = self.intake.accept(datagrams)
+        return messages if self.restorer is None else self.restorer.restore(messages)
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
         return self.policy.decide(self.last_messages())
 
     def last_messages(self) -> list[CapturedMessage]:
-        return self.intake.accept(self.streams.close())
+        return self._accepted(self.streams.close())
 
     def read(self, capture: Iterable[Frames]) -> Iterator[list[CapturedMessage]]:
         """All messages of a capture, up to its end or to where it is damaged: then what it raises is raised."""
@@ -63,11 +70,14 @@ class Pipeline:
 
     def ledgers(self, dropped: Mapping[str, int] | None = None) -> list[Ledger]:
         """The accounts so far. `dropped`: packets lost before us, by place."""
+        rejected = Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger})
+        if self.restorer is not None:
+            rejected.update(self.restorer.rejected())
         payloads = Ledger(
             "messages",
             seen=self.intake.seen,
             outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": 0},
-            rejected=Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger}),
+            rejected=rejected,
         )
         return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
 
@@ -99,7 +109,7 @@ class Pipeline:
     def problems(self) -> Counter[str]:
         """What was wrong with messages that were traced all the same, by name of Problem."""
         counts: Counter[str] = Counter()
-        for combination, count in self.intake.problems.items():
+        for combination, count in list(self.intake.problems.items()):  # asked for while others count
             for problem in Problem(combination):
                 counts[str(problem.name).lower()] += count
         return counts

@@ -62,6 +62,15 @@ Local = Annotated[
         " ADDRESS:PORT, [IPv6]:PORT or auto. May be repeated. [default: auto, this host's addresses]",
     ),
 ]
+ControlSocket = Annotated[
+    str | None,
+    typer.Option(
+        "--control",
+        metavar="PATH",
+        help="The unix socket of a running agent, for `capture-agent status`."
+        " [default: auto, /run/capture-agent/control.sock for root]",
+    ),
+]
 
 
 def overrides(

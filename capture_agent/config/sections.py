@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Local
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
 
@@ -19,6 +20,8 @@ class Capture:
     promiscuous: bool = True
     buffer_mib: Annotated[int, Interval(ge=1, le=2047)] = 16  # the kernel's, for each interface
     local: tuple[Local, ...] = (AUTO,)
+    listen: tuple[Listen, ...] = ()  # for SIP duplicates
+    x_headers: bool = False  # everything is a duplicate of siptrace's, and its headers tell what it was
     esp_null: bool = False  # look into ESP for packets without encryption
 
 
@@ -39,6 +42,13 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """How a running agent is spoken to."""
+
+    socket: str = AUTO  # a path; empty: there is none
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the agent says about itself."""
 
@@ -55,6 +65,7 @@ class Config:
     sip: tuple[SipTarget, ...] = ()
     sql: tuple[SqlTarget, ...] = ()
     queue: Queue = field(default_factory=Queue)
+    control: Control = field(default_factory=Control)
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:
