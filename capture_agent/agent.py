@@ -68,7 +68,8 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null)
+        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null, config.default_sinks())
+        self._alike = all(target.default for target in config.targets())  # every sink gets every message
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []
@@ -117,8 +118,8 @@ class Agent:
         return now >= self._last_read
 
     def _put(self, traced: list[TracedMessage]) -> None:
-        for outbox in self._outboxes:
-            outbox.put(traced)
+        for bit, outbox in enumerate(self._outboxes):
+            outbox.put(traced if self._alike else [message for message in traced if message.sinks >> bit & 1])
 
     def _put_in_time(self, traced: list[TracedMessage], pace: Pace) -> None:
         due: list[TracedMessage] = []

@@ -48,6 +48,10 @@ class Intake:
             message = CapturedMessage.__new__(CapturedMessage)
             message.datagram = datagram
             message.sip = sip
+            message.direction = None
+            message.transaction = None
+            message.dialog = None
+            message.retransmission = False
             messages.append(message)
         self.seen += len(datagrams)
         self.accepted += len(messages)

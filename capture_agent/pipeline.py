@@ -11,7 +11,7 @@ from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.policy.trace import Policy
-from capture_agent.records import CapturedMessage, Frames, TracedMessage
+from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.streams.streams import Streams
 
@@ -23,11 +23,17 @@ CHUNK_OUTCOMES = ("delivered", "joined", "duplicate", "control", "waiting")
 class Pipeline:
     """Packets in, messages to trace out. Holds all state of one source; nothing here does I/O or reads the clock."""
 
-    def __init__(self, local: Iterable[LocalAddress] = (), trace_on: bool = True, esp_null: bool = False) -> None:
+    def __init__(
+        self,
+        local: Iterable[LocalAddress] = (),
+        trace_on: bool = True,
+        esp_null: bool = False,
+        sinks: int = ALL_SINKS,
+    ) -> None:
         self.packets = PacketDecoder(esp_null)
         self.streams = Streams()
         self.intake = Intake()
-        self.policy = Policy(local, trace_on)
+        self.policy = Policy(local, trace_on, sinks)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
         return self.policy.decide(self.messages(frames))

@@ -1,5 +1,6 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+from capture_agent.calls cimport Dialog, Transaction
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Frames:
@@ -32,7 +33,22 @@ cdef class Datagram:
 cdef class CapturedMessage:
     cdef readonly Datagram datagram
     cdef readonly SipMessage sip
+    cdef public object direction
+    cdef public Transaction transaction
+    cdef public Dialog dialog
+    cdef public bint retransmission
+
+cdef class Trace:
+    cdef readonly unsigned long long sinks
+    cdef readonly bytes correlation_id
+    cdef readonly tuple users
+    cdef readonly str table
+    cdef readonly bint plain_row
+    cdef readonly int payload_type
+    cdef readonly str rule
 
 cdef class TracedMessage:
     cdef readonly CapturedMessage message
     cdef readonly object direction
+    cdef readonly Trace trace
+    cdef readonly unsigned long long sinks

@@ -1,6 +1,7 @@
 """One noun per stage. Hot: compiled with records.pxd, or plain Python.
 
-sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intake ─CapturedMessage─▶ policy ─TracedMessage─▶ sinks
+sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intake ─CapturedMessage─▶ correlate ─▶ policy
+    ─TracedMessage─▶ sinks
 
 Bytes are not copied on the way: each record points into the buffer that its source has read
 (`data`, `start`, `end`), and a sink copies the message once, into what it sends.
@@ -15,6 +16,7 @@ from ipaddress import ip_address
 
 import cython
 
+from capture_agent.calls import Dialog, Transaction
 from capture_agent.sip.message import SipMessage
 
 # A row of Frames.index: where the frame lies in the buffer, its length on the wire, when and where it was seen.
@@ -178,29 +180,6 @@ class Datagram:
         return str(ip_address(self.destination))
 
 
-@cython.final
-@cython.no_gc  # nothing in it can refer back
-@cython.freelist(1024)
-@cython.cclass
-class CapturedMessage:
-    """A SIP message as it was seen: what `sip` found in it, and the datagram that carried it."""
-
-    __slots__ = ("datagram", "sip")
-
-    def __init__(self, datagram: Datagram, sip: SipMessage) -> None:
-        self.datagram = datagram
-        self.sip = sip
-
-    @property
-    def raw(self) -> bytes:
-        """The exact bytes of the message: what sinks send, never written anew."""
-        return self.sip.raw
-
-    @property
-    def time_ns(self) -> int:
-        return self.datagram.time_ns
-
-
 class Direction(StrEnum):
     """As siptrace has it: towards the local server or from it."""
 
@@ -212,11 +191,88 @@ class Direction(StrEnum):
 @cython.no_gc  # nothing in it can refer back
 @cython.freelist(1024)
 @cython.cclass
+class CapturedMessage:
+    """A SIP message as it was seen: what `sip` found in it, and the datagram that carried it.
+
+    `correlate` fills in the rest: what the message belongs to, and whether it is one of before, sent again.
+    """
+
+    __slots__ = ("datagram", "dialog", "direction", "retransmission", "sip", "transaction")
+
+    def __init__(self, datagram: Datagram, sip: SipMessage, direction: Direction | None = None) -> None:
+        self.datagram = datagram
+        self.sip = sip
+        self.direction = direction  # as whoever sent us the message has said; None: the addresses tell
+        self.transaction: Transaction | None = None
+        self.dialog: Dialog | None = None
+        self.retransmission = False
+
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes of the message: what sinks send, never written anew."""
+        return self.sip.raw
+
+    @property
+    def time_ns(self) -> int:
+        return self.datagram.time_ns
+
+
+SIP_PAYLOAD = 1  # HEP3 chunk 0x000b
+LOG_PAYLOAD = 100
+MOST_SINKS = 64
+ALL_SINKS = (1 << MOST_SINKS) - 1
+
+
+@cython.final
+@cython.no_gc  # nothing in it can refer back
+@cython.cclass
+class Trace:
+    """How something is traced. Made once for what is traced - a dialog, say - and shared by its messages.
+
+    sinks           a bit for each sink, the lowest for the first of Config.targets()
+    correlation_id  HEP3 chunk 0x0011; empty: not sent
+    users           siptrace's traced users: a row of the table for each, beside that of nobody
+    table           instead of the one that the sink is configured with; empty: that one
+    plain_row       whether there is a row of nobody (siptrace: trace_on)
+    payload_type    SIP_PAYLOAD, or LOG_PAYLOAD: a text that is no SIP, for HEP sinks only
+    rule            the name of the rule that made it
+    """
+
+    __slots__ = ("correlation_id", "payload_type", "plain_row", "rule", "sinks", "table", "users")
+
+    def __init__(
+        self,
+        sinks: int = ALL_SINKS,
+        correlation_id: bytes = b"",
+        users: tuple[str, ...] = (),
+        table: str = "",
+        plain_row: bool = True,
+        payload_type: int = SIP_PAYLOAD,
+        rule: str = "",
+    ) -> None:
+        self.sinks = sinks
+        self.correlation_id = correlation_id
+        self.users = users
+        self.table = table
+        self.plain_row = plain_row
+        self.payload_type = payload_type
+        self.rule = rule
+
+
+@cython.final
+@cython.no_gc  # nothing in it can refer back
+@cython.freelist(1024)
+@cython.cclass
 class TracedMessage:
-    """A message that policy has decided to trace."""
+    """A message that policy has decided to trace. One message under several traces is several of these.
 
-    __slots__ = ("direction", "message")
+    `sinks` are those of the trace, less those that get the message under another trace already.
+    """
 
-    def __init__(self, message: CapturedMessage, direction: Direction) -> None:
+    __slots__ = ("direction", "message", "sinks", "trace")
+
+    def __init__(self, message: CapturedMessage, direction: Direction, trace: Trace, sinks: int | None = None) -> None:
         self.message = message
         self.direction = direction
+        self.trace = trace
+        self.sinks = trace.sinks if sinks is None else sinks

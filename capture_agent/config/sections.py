@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, MinLen
 
 from capture_agent.config.local import AUTO, Local
-from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +56,11 @@ class Config:
     sql: tuple[SqlTarget, ...] = ()
     queue: Queue = field(default_factory=Queue)
     log: Log = field(default_factory=Log)
+
+    def targets(self) -> list[Target]:
+        """Every sink's, in the order that the bits of Trace.sinks have."""
+        return [*self.hep, *self.sip, *self.sql]
+
+    def default_sinks(self) -> int:
+        """The bits of the sinks that get what no rule sends elsewhere."""
+        return sum(1 << bit for bit, target in enumerate(self.targets()) if target.default)

@@ -29,6 +29,8 @@ class HepTarget:
     node_name: str = ""  # HEP3 chunk 0x0013; empty: not sent
     tls_ca: str = ""  # file of certificates to trust; empty: the system's
     tls_verify: bool = True
+    name: str = ""  # for rules to name it
+    default: bool = True  # gets what no rule sends elsewhere
 
     def __post_init__(self) -> None:
         if self.version < 3 and self.transport != "udp":
@@ -46,6 +48,8 @@ class SipTarget:
     host: Host
     port: Port = SIP_PORT
     transport: SipTransport = "udp"
+    name: str = ""
+    default: bool = True
 
     def __str__(self) -> str:
         return f"{scheme('sip', self.transport)}:{endpoint(self.host, self.port)}"
@@ -57,6 +61,11 @@ class SqlTarget:
 
     url: str = field(repr=False)  # of SQLAlchemy; may hold a password: sinks.sql prints it without
     table: str = "sip_trace"
+    name: str = ""
+    default: bool = True
+
+
+Target = HepTarget | SipTarget | SqlTarget
 
 
 def scheme(kind: str, transport: str) -> str:

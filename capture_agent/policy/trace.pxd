@@ -1,5 +1,5 @@
 cimport cython
-from capture_agent.records cimport CapturedMessage, Datagram, TracedMessage
+from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage
 
 cdef class Policy:
     cdef public bint on
@@ -9,6 +9,7 @@ cdef class Policy:
     cdef frozenset _hosts
     cdef bint _simple
     cdef bytes _last_bytes
+    cdef Trace _trace
     cdef object _in
     cdef object _out
 

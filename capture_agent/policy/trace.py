@@ -11,7 +11,7 @@ import cython
 
 from capture_agent.config.local import LocalAddress
 from capture_agent.policy.direction import LocalSide
-from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMessage
+from capture_agent.records import ALL_SINKS, CapturedMessage, Datagram, Direction, Trace, TracedMessage
 
 
 @cython.final
@@ -19,10 +19,11 @@ from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMe
 class Policy:
     """Counts what it has decided: traced + not_traced is what it was given."""
 
-    __slots__ = ("_hosts", "_in", "_last_bytes", "_out", "_side", "_simple", "not_traced", "on", "traced")
+    __slots__ = ("_hosts", "_in", "_last_bytes", "_out", "_side", "_simple", "_trace", "not_traced", "on", "traced")
 
-    def __init__(self, local: Iterable[LocalAddress] = (), on: bool = True) -> None:
+    def __init__(self, local: Iterable[LocalAddress] = (), on: bool = True, sinks: int = ALL_SINKS) -> None:
         self.on = on
+        self._trace = Trace(sinks)
         self.traced = 0
         self.not_traced = 0
         self._side = LocalSide(local)
@@ -44,7 +45,9 @@ class Policy:
         for message in messages:
             trace = TracedMessage.__new__(TracedMessage)
             trace.message = message
-            trace.direction = self._direction(message.datagram)
+            trace.direction = self._direction(message.datagram) if message.direction is None else message.direction
+            trace.trace = self._trace
+            trace.sinks = self._trace.sinks
             traced.append(trace)
         self.traced += len(traced)
         return traced
