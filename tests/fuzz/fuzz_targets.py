@@ -25,6 +25,7 @@ from fuzz_mutations import EXTREMES, NUMBERS, Target
 from fuzz_stages import stage_targets
 
 from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.packet.way import outer_addresses
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.trace import Policy
 from capture_agent.records import FRAME_ROW, CapturedMessage, Datagram, Frames, TracedMessage
@@ -113,6 +114,7 @@ class Sinks:
             read_all(sip)
             assert datagram.payload == sip.raw
             assert datagram.source_text and datagram.destination_text
+            assert all(len(one) == len(other) for one, other in outer_addresses(datagram))
 
 
 class FrameRun:
@@ -128,7 +130,10 @@ class FrameRun:
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         self._number += 1
         if self._number % 100 == 0:
-            self._pipeline = Pipeline(LOCAL[self._number // 100 % len(LOCAL)], esp_null=self._esp_null)
+            copies_ms = self._number // 100 % 2 * 20
+            self._pipeline = Pipeline(
+                LOCAL[self._number // 100 % len(LOCAL)], esp_null=self._esp_null, copies_ms=copies_ms
+            )
         link_type = self._samples[sample][0] if draw.random() < 0.9 else draw.choice(LINK_TYPES)
         before = [draw.choice(self._samples)[1]] if draw.random() < 0.2 else []
         frames = Frames.of([*before, data], link_type, [draw.randrange(2**63)] * 2)
