@@ -8,12 +8,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
 from capture_agent.books import Books
-from capture_agent.config import Config
+from capture_agent.config import Capture, Config
 from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.pipeline import Pipeline
 from capture_agent.records import Frames, TracedMessage
 from capture_agent.sinks import make_sinks
@@ -69,7 +71,14 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null, config.default_sinks())
+        self.pipeline = Pipeline(
+            local_sides(config),
+            config.trace.on,
+            config.capture.esp_null,
+            config.default_sinks(),
+            config.capture.ports,
+            config.capture.copies_ms,
+        )
         self._alike = all(target.default for target in config.targets())  # every sink gets every message
         self._lossless = lossless
         self._last_read: float | None = None
@@ -176,6 +185,7 @@ def replay(
     for path in paths:
         if agent.stop.is_set() or agent.failure:
             return
+        agent.pipeline.begin()
         try:
             agent.drain([CaptureFile(path, agent.stop.is_set)], pace, on_batch)
         except SourceError as error:
@@ -184,13 +194,22 @@ def replay(
             on_damage(error)
 
 
+def capture_filter(capture: Capture, link_type: int) -> str:
+    """What libpcap is given: the user's filter, and what the list of ports makes of it."""
+    ports = expression(capture.ports, link_type, capture.esp_null) if capture.ports else ""
+    if ports and capture.filter:
+        # Behind a word that moves all offsets behind it, ours would look at other bytes: then the ports are ours alone.
+        return capture.filter if moves_offsets(capture.filter) else f"({capture.filter}) and ({ports})"
+    return ports or capture.filter
+
+
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
     """Live, from the configured interfaces, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
     sources = [
         LiveInterface(
             name,
-            bpf=capture.filter,
+            bpf=partial(capture_filter, capture),
             snapshot_length=capture.snapshot_length,
             promiscuous=capture.promiscuous,
             buffer_mib=capture.buffer_mib,

@@ -64,6 +64,19 @@ Local = Annotated[
         " ADDRESS:PORT, [IPv6]:PORT or auto. May be repeated. [default: auto, this host's addresses]",
     ),
 ]
+Ports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--port",
+        "-p",
+        metavar="PORT|FROM-TO",
+        help="Look for SIP on these ports only, in tunnels too. May be repeated. [default: any port, by content]",
+    ),
+]
+DropCopies = Annotated[
+    bool,
+    typer.Option("--drop-copies", help="Of a packet that was captured several times take one. [default: take all]"),
+]
 
 
 def overrides(
@@ -73,7 +86,7 @@ def overrides(
     table: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """What the command line says, in the shape of the file. `options`: section_name=value."""
+    """What the command line says, in the shape of the file. `options`: section_name=value; a flag can only set."""
     said: dict[str, Any] = {}
     if hep:
         said["hep"] = [{"uri": uri} for uri in hep]
@@ -83,7 +96,7 @@ def overrides(
         said["sql"] = [{"url": db} | ({} if table is None else {"table": table})]
     for key, value in options.items():
         section, _, name = key.partition("_")
-        if value is not None and value != []:
+        if value is not None and value != [] and value is not False:
             said.setdefault(section, {})[name] = value
     return said
 
