@@ -10,8 +10,9 @@ from capture_agent.config.local import LocalAddress
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
+from capture_agent.policy.settings import Settings
 from capture_agent.policy.trace import Policy
-from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
+from capture_agent.records import CapturedMessage, Frames, TracedMessage
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.streams.streams import Streams
 
@@ -26,14 +27,13 @@ class Pipeline:
     def __init__(
         self,
         local: Iterable[LocalAddress] = (),
-        trace_on: bool = True,
         esp_null: bool = False,
-        sinks: int = ALL_SINKS,
+        settings: Settings | None = None,
     ) -> None:
         self.packets = PacketDecoder(esp_null)
         self.streams = Streams()
         self.intake = Intake()
-        self.policy = Policy(local, trace_on, sinks)
+        self.policy = Policy(local, settings)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
         return self.policy.decide(self.messages(frames))
@@ -46,7 +46,9 @@ class Pipeline:
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
-        return self.policy.decide(self.last_messages())
+        traced = self.policy.decide(self.last_messages())
+        self.policy.close()
+        return traced
 
     def last_messages(self) -> list[CapturedMessage]:
         return self.intake.accept(self.streams.close())
@@ -66,10 +68,16 @@ class Pipeline:
         payloads = Ledger(
             "messages",
             seen=self.intake.seen,
-            outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": 0},
+            outcomes=dict(self._decided()),
             rejected=Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger}),
         )
         return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
+
+    def _decided(self) -> Iterator[tuple[str, int]]:
+        policy = self.policy
+        yield from (("traced", policy.traced), ("not_traced", policy.not_traced), ("duplicate", 0))
+        if policy.looks_back:
+            yield from (("waiting", policy.waiting), ("crowded_out", policy.crowded_out))
 
     def _frames(self, lost: Counter[str]) -> Ledger:
         packets = self.packets
