@@ -17,6 +17,8 @@ from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
 MOST_TARGETS = 64  # a bit for each
+# As SQLAlchemy takes it apart.
+_SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
@@ -52,7 +54,9 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
             if text not in names:
                 yield f"{wrong(layers, path, text, 'the name or the URI of a sink')}{nearest(text, names)}"
         elif not any(is_same(section, entry, found) for section, entry in targets(layers)):
-            add_target(layers, path, *found)
+            section, fields = found
+            number = add_target(layers, path, section, fields)
+            yield from CHECKS[section](layers, (section, number), layers.data[section][number])
 
 
 def targets(layers: Layers) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -67,12 +71,13 @@ def is_same(section: str, entry: dict[str, Any], found: tuple[str, dict[str, Any
     return section == wanted and all(entry.get(name, defaults.get(name)) == value for name, value in fields.items())
 
 
-def add_target(layers: Layers, path: Path, section: str, fields: dict[str, Any]) -> None:
-    """It gets what rules send to it, and nothing else."""
+def add_target(layers: Layers, path: Path, section: str, fields: dict[str, Any]) -> int:
+    """It gets what rules send to it, and nothing else. Returns its place in the section."""
     entries = layers.data.setdefault(section, [])
     for name in (*fields, "default"):
         layers.aliases[section, len(entries), name] = path
     entries.append(fields | {"default": False})
+    return len(entries) - 1
 
 
 def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
@@ -142,12 +147,23 @@ def check_table(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[s
     if url is None:
         yield f"{where(layers, path)}: neither url nor url_file is given, expected one of them"
         entry["url"] = ""
-    elif url != "" and isinstance(url, str) and DATABASE_URL.match(url) is None:
-        yield wrong(layers, (*path, "url"), url, f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://...")
+    elif url != "" and isinstance(url, str) and (expected := expected_url(url)):
+        yield wrong(layers, (*path, "url"), url, expected)
     elif url == "" and (*path, "url") not in layers.aliases:
         yield wrong(layers, (*path, "url"), url, "the URL of a database")
     if isinstance(table, str) and _TABLE.fullmatch(table) is None:
         yield wrong(layers, (*path, "table"), table, "letters, digits and underscores, at most 32")
+
+
+def expected_url(url: str) -> str:
+    """What a wrong database URL should be; empty for one that may be right."""
+    kind = DATABASE_URL.match(url)
+    if kind is None:
+        return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
+    if kind[1] != "sqlite":
+        return "" if _SERVER.fullmatch(url, kind.end()) else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
+    # In memory it would be another database for each command, and gone with it.
+    return "sqlite:///FILE" if url[kind.end() :].partition("?")[0] in ("", "/", "/:memory:") else ""
 
 
 CHECKS = {"hep": check_target, "sip": check_target, "sql": check_table}

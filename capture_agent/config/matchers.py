@@ -66,10 +66,6 @@ def parse_status(text: str) -> Numbers:
     return parse_numbers(text, 100, 699)
 
 
-def parse_ports(text: str) -> Numbers:
-    return parse_numbers(text, 1, 65535)
-
-
 def parse_vlans(text: str) -> Numbers:
     return parse_numbers(text, 0, 4095)
 
@@ -141,7 +137,6 @@ def compiled(regex: str) -> Any:
 
 Method = Annotated[str, Parsed(parse_method, "a method")]
 Status = Annotated[Numbers, Parsed(parse_status, 'a status, "4xx" or "400-499"')]
-Ports = Annotated[Numbers, Parsed(parse_ports, 'a port or "5060-5090"')]
 Vlans = Annotated[Numbers, Parsed(parse_vlans, 'a VLAN or "100-199"')]
 Place = Annotated[LocalAddress, Parsed(parse_place, "an address, a network, ADDRESS:PORT or [IPv6]:PORT")]
 Text = Annotated[TextPattern, Parsed(parse_text, 'text, "text*" or "/regular expression/"')]

@@ -11,7 +11,6 @@ from capture_agent.config.matchers import (
     HeaderPattern,
     Method,
     Place,
-    Ports,
     Status,
     Table,
     Text,
@@ -20,6 +19,7 @@ from capture_agent.config.matchers import (
     parse_header,
     parse_header_name,
 )
+from capture_agent.config.ports import Ports
 from capture_agent.config.several import Several
 from capture_agent.config.templates import Template, Templated
 

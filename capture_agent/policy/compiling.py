@@ -37,7 +37,7 @@ TEXTS = {
     "request_uri": True, "from_uri": True, "to_uri": True, "pai_uri": True,
 }  # fmt: skip
 ADDRESSES = {"source": (True, False), "destination": (False, True), "address": (True, True)}
-NUMBERS = ("vlan", "source_port", "destination_port", "port")
+PORTS = ("source_port", "destination_port", "port")
 
 
 def compile_rules(settings: Settings) -> Rules:
@@ -88,9 +88,11 @@ def conditions(rule: config.Rule, facts: Facts) -> Iterator[Condition]:
     if rule.direction:
         directions = [DirectionIs(Direction(direction)) for direction in rule.direction]
         yield directions[0] if len(directions) == 1 else AnyOf(directions)
-    for field in NUMBERS:
+    if rule.vlan:
+        yield NumberIn("vlan", [(each.low, each.high) for each in rule.vlan])
+    for field in PORTS:
         if getattr(rule, field):
-            yield NumberIn(field, getattr(rule, field))
+            yield NumberIn(field, [(each.first, each.last) for each in getattr(rule, field)])
     for field in ("transport", "interface"):
         if getattr(rule, field):
             yield OneOf(field, getattr(rule, field))

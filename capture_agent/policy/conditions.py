@@ -13,7 +13,6 @@ from zlib import crc32
 import cython
 
 from capture_agent.config.local import LocalAddress
-from capture_agent.config.matchers import Numbers
 from capture_agent.policy.facts import Facts
 from capture_agent.records import Datagram
 
@@ -68,9 +67,9 @@ class NumberIn(Condition):
 
     __slots__ = ("_ranges", "_which")
 
-    def __init__(self, which: str, ranges: Iterable[Numbers]) -> None:
+    def __init__(self, which: str, ranges: Iterable[tuple[int, int]]) -> None:
         self._which = NUMBERS[which]
-        self._ranges = tuple((each.low, each.high) for each in ranges)
+        self._ranges = tuple(ranges)
 
     def holds(self, facts: Facts) -> cython.bint:
         datagram: Datagram = facts.message.datagram

@@ -92,8 +92,6 @@ def work(action: object, *arguments: object) -> int:
 
 
 def test_a_header_is_looked_up_once_for_all_rules(build: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if build != "plain":
-        pytest.skip("in the compiled build nothing can be put in between")
     asked = []
 
     def counted(message: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
@@ -104,12 +102,11 @@ def test_a_header_is_looked_up_once_for_all_rules(build: str, monkeypatch: pytes
     rules = [f'[[rule]]\nheader = ["X-A: {n + 5}", "X-B: /{n}/"]\nfrom_user = "alice"' for n in range(20)]
     judge = policy("\n".join(rules))
     assert judge.decide([captured(sip("INVITE", x_a="1"))] * 3) == []
-    assert asked == [b"x-a", b"x-b"] * 3
+    if build == "plain":  # in the compiled one nothing can be put in between
+        assert asked == [b"x-a", b"x-b"] * 3
 
 
 def test_an_index_leaves_few_rules(build: str) -> None:
-    if build != "plain":
-        pytest.skip("only the plain build has lines to count")
     message = captured(sip("OPTIONS"))
     few, many = (
         policy("\n".join(f'[[rule]]\nmethod = "{method}"\nport = 9' for method in ["INVITE"] * rules))
