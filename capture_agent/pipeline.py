@@ -61,7 +61,9 @@ class Pipeline:
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
-        return self.policy.decide(self.last_messages())
+        traced = self.policy.decide(self.last_messages())
+        self.policy.close()
+        return traced
 
     def last_messages(self) -> list[CapturedMessage]:
         return self._accepted(self.streams.close())
@@ -78,17 +80,23 @@ class Pipeline:
 
     def ledgers(self, dropped: Mapping[str, int] | None = None) -> list[Ledger]:
         """The accounts so far. `dropped`: packets lost before us, by place."""
-        duplicate = self.duplicates.dropped if self.duplicates is not None else 0
         rejected = Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger})
         if self.restorer is not None:
             rejected.update(self.restorer.rejected())
         payloads = Ledger(
             "messages",
             seen=self.intake.seen,
-            outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": duplicate},
+            outcomes=dict(self._decided()),
             rejected=rejected,
         )
         return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
+
+    def _decided(self) -> Iterator[tuple[str, int]]:
+        policy = self.policy
+        duplicate = self.duplicates.dropped if self.duplicates is not None else 0
+        yield from (("traced", policy.traced), ("not_traced", policy.not_traced), ("duplicate", duplicate))
+        if policy.looks_back:
+            yield from (("waiting", policy.waiting), ("crowded_out", policy.crowded_out))
 
     def _frames(self, lost: Counter[str]) -> Ledger:
         packets = self.packets

@@ -53,7 +53,13 @@ Database = Annotated[
 TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table. [default: sip_trace]")]
 Trace = Annotated[
     str | None,
-    typer.Option("--trace", metavar="MODE", help="What is traced. message: every SIP message. [default: message]"),
+    typer.Option(
+        "--trace",
+        metavar="MODE",
+        help="What is traced where no rules say it. message: every SIP message. transaction: every request, and all"
+        " that belongs to it. dialog: every initial INVITE and SUBSCRIBE, and the dialogs that they open."
+        " [default: message]",
+    ),
 ]
 Local = Annotated[
     list[str] | None,

@@ -12,6 +12,7 @@ from annotated_types import Interval
 
 from capture_agent.config.local import Parsed
 from capture_agent.config.sections import Config
+from capture_agent.config.several import Several
 
 ENVIRONMENT = "CAPTURE_AGENT_"
 
@@ -88,6 +89,13 @@ def every_option() -> Iterator[Option]:
                 yield Option(section, f"{field.name}_file", str, repeated=True)
 
 
+def element(annotation: Any) -> Any:
+    """Of what a list consists."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return get_args(annotation)[0]
+
+
 def default(field: Field[Any]) -> Any:
     if field.default_factory is not MISSING:
         return field.default_factory()
@@ -112,6 +120,8 @@ def constrained(kind: Any, constraints: list[Any]) -> str:
     for constraint in constraints:
         if isinstance(constraint, Parsed):
             return constraint.expected
+        if isinstance(constraint, Several):
+            return f"{in_words(get_args(kind)[0])}, or a list"
         if isinstance(constraint, Interval):
             return f"{in_words(kind)} from {constraint.ge} to {constraint.le}"
     return f"{in_words(kind)} that is not empty"  # MinLen(1)

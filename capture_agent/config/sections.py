@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.addresses import is_named
 from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Local
 from capture_agent.config.ports import Ports
+from capture_agent.config.rules import Legs, Rule
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
 
 
@@ -36,10 +38,15 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What is traced."""
+    """What is traced where no rule says so, and how rules are read."""
 
     on: bool = True
-    mode: Literal["message"] = "message"
+    mode: Literal["message", "transaction", "dialog"] = "message"  # while there are no rules
+    match: Literal["first", "all"] = "first"
+    local_failure_acks: bool = True  # siptrace trace_sl_acks
+    dialog_acks: bool = True  # siptrace trace_dialog_ack
+    lookback_messages: Annotated[int, Interval(ge=1, le=10_000_000)] = 100_000  # held back at most
+    lookback_mib: Annotated[int, Interval(ge=1, le=16_384)] = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,8 @@ class Config:
 
     capture: Capture = field(default_factory=Capture)
     trace: Trace = field(default_factory=Trace)
+    rule: tuple[Rule, ...] = ()
+    legs: Legs = field(default_factory=Legs)
     hep: tuple[HepTarget, ...] = ()
     sip: tuple[SipTarget, ...] = ()
     sql: tuple[SqlTarget, ...] = ()
@@ -84,3 +93,17 @@ class Config:
     def default_sinks(self) -> int:
         """The bits of the sinks that get what no rule sends elsewhere."""
         return sum(1 << bit for bit, target in enumerate(self.targets()) if target.default)
+
+    def sinks_of(self, rule: Rule) -> int:
+        """The bits of the sinks that this rule sends to."""
+        if not rule.sinks:
+            return self.default_sinks()
+        return sum(
+            1 << bit for bit, target in enumerate(self.targets()) if any(is_named(target, text) for text in rule.sinks)
+        )
+
+    def tables_of(self, target: SqlTarget) -> tuple[str, ...]:
+        """Every table that this target may write to: its own, and those that rules name."""
+        bit = self.targets().index(target)
+        named = [rule.table for rule in self.rule if rule.table and self.sinks_of(rule) >> bit & 1]
+        return tuple(dict.fromkeys([target.table, *named]))
