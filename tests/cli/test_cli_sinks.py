@@ -189,6 +189,18 @@ def test_damage_is_told_before_what_is_no_capture(folder: Path) -> None:
         assert ended.status == 2
 
 
+@pytest.mark.parametrize("call_id", ["\udcff@b", r"\xff@b"], ids=["bytes", "as calls shows it"])
+@pytest.mark.parametrize("source", [["--file", "odd.pcap"], ["--db", DB]], ids=["file", "table"])
+def test_flow_of_a_call_id_that_is_no_utf_8(folder: Path, source: list[str], call_id: str) -> None:
+    odd = sip("OPTIONS sip:b SIP/2.0", call_id="\udcff@b", cseq="1 OPTIONS")
+    (folder / "odd.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", odd)]))
+    capture_agent("db", "create", "--db", DB, folder=folder)
+    capture_agent("replay", "odd.pcap", "--db", DB, folder=folder)
+    ended = capture_agent("flow", call_id, *source, folder=folder)
+    assert (ended.err, ended.status) == ("", 0)
+    assert "OPTIONS" in ended.out
+
+
 def test_flow_of_a_damaged_file(folder: Path) -> None:
     (folder / "cut.pcap").write_bytes((folder / "calls.pcap").read_bytes()[:-5])
     ended = capture_agent("flow", "a@b", "--file", "cut.pcap", folder=folder, COLUMNS="80")
