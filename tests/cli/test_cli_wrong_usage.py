@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from cli_samples import CALL, capture_agent, pcap
 
+pytestmark = pytest.mark.once
+
 COMMANDS = "run, replay, decode, calls, flow, interfaces, db or config"
 
 

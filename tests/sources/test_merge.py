@@ -13,7 +13,6 @@ from capture_agent.records import FRAME_ROW, Frames
 from capture_agent.sources.merge import WAITING, merged
 from capture_agent.sources.source import SourceError
 
-
 pytestmark = pytest.mark.once
 
 
