@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import typer
 from capture_agent.cli import ladder, options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.seen import Seen, endpoint_of, steps
+from capture_agent.sip.headers import text
 
 
 def flow(
@@ -27,6 +29,7 @@ def flow(
     """Draw the messages of one call as a ladder: hosts side by side, time downwards."""
     if file is not None and db is not None:
         raise WrongUsage("--db and --file exclude each other, expected one of them")
+    call_id = text(os.fsencode(call_id))  # bytes that are no UTF-8 as the table has them: \xff
     damages: list[str] = []
     messages = list(from_file(file, call_id, damages) if file else from_table(config, db, table, call_id))
     if not messages:
@@ -42,7 +45,6 @@ def flow(
 def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
     """What damage says goes to `damages`; all before it counts. Raises SourceError for what is no capture at all."""
     from capture_agent.pipeline import Pipeline
-    from capture_agent.sip.headers import text
     from capture_agent.sources.capture_file import CaptureFile
     from capture_agent.sources.source import SourceError
 

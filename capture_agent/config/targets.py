@@ -14,6 +14,7 @@ Host = Annotated[str, MinLen(1)]
 
 HEP_PORT = 9060
 SIP_PORT = 5060
+LONGEST_TEXT = 1024  # bytes of a key or a name, which stand in every packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,9 @@ class HepTarget:
         if self.version < 3 and self.transport != "udp":
             # Without a length field the receiver cannot find where a packet ends.
             raise ValueError(f"HEP {self.version} has no length field: over udp only, not {self.transport}")
+        for name, text in (("auth_key", self.auth_key), ("node_name", self.node_name)):
+            if (size := len(text.encode(errors="surrogatepass"))) > LONGEST_TEXT:
+                raise ValueError(f"{name}: {size} bytes, expected at most {LONGEST_TEXT}")
 
     def __str__(self) -> str:
         return f"{scheme('hep', self.transport)}:{endpoint(self.host, self.port)}"

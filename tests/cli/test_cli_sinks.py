@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 from cli_samples import CALL, OTHER, Packet, capture_agent, pcap, sip
 
+from capture_agent.sinks.schema import create_tables
+
 DB = "sqlite:///trace.db"
 
 
@@ -61,8 +63,9 @@ LADDER = """\
 
 @pytest.mark.parametrize("source", [["--file", "calls.pcap"], ["--db", DB]], ids=["file", "table"])
 def test_flow(folder: Path, source: list[str]) -> None:
-    capture_agent("db", "create", "--db", DB, folder=folder)
-    capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
+    if "--db" in source:
+        capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
     ended = capture_agent("flow", "a@b", *source, folder=folder, COLUMNS="80")
     assert (ended.out, ended.err, ended.status) == (LADDER, "", 0)
 
@@ -76,7 +79,7 @@ def test_flow_of_nothing(folder: Path) -> None:
 def test_nothing_in_the_table_obeys(folder: Path) -> None:
     evil = sip("SIP/2.0 200 \x1b[31m[bold]\u202e", call_id="a\x1b[2Jb", sender="\x1b]0;x\x07")
     (folder / "evil.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", evil)]))
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     capture_agent("replay", "evil.pcap", "--db", DB, folder=folder)
     shown = capture_agent("calls", "--db", DB, folder=folder).out.splitlines()
     shown += capture_agent("flow", "a\x1b[2Jb", "--db", DB, folder=folder).out.splitlines()
@@ -164,7 +167,7 @@ def test_damage_ends_one_file_alone(folder: Path) -> None:
     whole = (folder / "calls.pcap").read_bytes()
     (folder / "cut.pcap").write_bytes(whole[:-5])
     (folder / "torn.pcap").write_bytes(whole[:30])
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     files = ("torn.pcap", "cut.pcap", "calls.pcap")
     ended = capture_agent("replay", *files, "--loop", "2", "--db", DB, folder=folder)
     assert ended.err.splitlines() == [
@@ -189,6 +192,19 @@ def test_damage_is_told_before_what_is_no_capture(folder: Path) -> None:
         assert ended.status == 2
 
 
+@pytest.mark.parametrize("call_id", ["\udcff@b", r"\xff@b"], ids=["bytes", "as calls shows it"])
+@pytest.mark.parametrize("source", [["--file", "odd.pcap"], ["--db", DB]], ids=["file", "table"])
+def test_flow_of_a_call_id_that_is_no_utf_8(folder: Path, source: list[str], call_id: str) -> None:
+    odd = sip("OPTIONS sip:b SIP/2.0", call_id="\udcff@b", cseq="1 OPTIONS")
+    (folder / "odd.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", odd)]))
+    create_tables(f"sqlite:///{folder}/trace.db")
+    if "--db" in source:
+        capture_agent("replay", "odd.pcap", "--db", DB, folder=folder)
+    ended = capture_agent("flow", call_id, *source, folder=folder)
+    assert (ended.err, ended.status) == ("", 0)
+    assert "OPTIONS" in ended.out
+
+
 def test_flow_of_a_damaged_file(folder: Path) -> None:
     (folder / "cut.pcap").write_bytes((folder / "calls.pcap").read_bytes()[:-5])
     ended = capture_agent("flow", "a@b", "--file", "cut.pcap", folder=folder, COLUMNS="80")
@@ -202,7 +218,7 @@ def test_flow_of_a_damaged_file(folder: Path) -> None:
 def test_a_signal_ends_the_wait_for_a_pipe(folder: Path, beginning: int, seen: int) -> None:
     data = (folder / "calls.pcap").read_bytes()[:beginning]
     command = [sys.executable, "-m", "capture_agent", "replay", "-", "--db", DB]
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as replay:
         assert replay.stdin is not None and replay.stderr is not None
         replay.stdin.write(data)
@@ -235,7 +251,7 @@ def wait_for_a_row(database: Path) -> None:
 
 
 def test_interrupted_replay_sends_what_it_has(folder: Path) -> None:
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     command = [sys.executable, "-m", "capture_agent", "replay", "calls.pcap", "--speed", "real", "--db", DB]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as replay:
         wait_for_a_row(folder / "trace.db")
@@ -248,7 +264,7 @@ def test_interrupted_replay_sends_what_it_has(folder: Path) -> None:
 
 
 def test_follow_prints_new_calls(folder: Path) -> None:
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     command = [sys.executable, "-m", "capture_agent", "calls", "--db", DB, "--follow"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as calls:
         assert calls.stdout is not None

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from cli_samples import CALL, capture_agent, pcap
 
+from capture_agent.cli import main
+
+pytestmark = pytest.mark.once
+
 COMMANDS = "run, replay, decode, calls, flow, status, interfaces, db or config"
 
 
@@ -76,9 +80,12 @@ def folder(tmp_path: Path) -> Path:
         ("db create", "db create: no database: give --db URL, or --config FILE with a [[sql]] section"),
     ],
 )
-def test_lines(folder: Path, arguments: str, line: str) -> None:
-    ended = capture_agent(*arguments.split(), folder=folder)
-    assert (ended.err, ended.out, ended.status) == (f"capture-agent: {line}\n", "", 2)
+def test_lines(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: str, line: str
+) -> None:
+    monkeypatch.chdir(folder)
+    status = main(arguments.split())  # the tests below start a process
+    assert (*capsys.readouterr(), status) == ("", f"capture-agent: {line}\n", 2)
 
 
 @pytest.mark.parametrize("command", ["replay", "decode", "flow x --file"])

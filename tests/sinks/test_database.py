@@ -15,6 +15,8 @@ from capture_agent.sinks.schema import create_tables
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sql import SqlSink
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("url", "want"),
