@@ -22,11 +22,12 @@ from capture_agent.sinks import make_sinks
 from capture_agent.sinks.direct import Direct
 from capture_agent.sinks.outbox import Outbox
 from capture_agent.sinks.sink import Sink, SinkError
+from capture_agent.sinks.udp import REFUSED
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
-from capture_agent.sources.source import Source
+from capture_agent.sources.source import Source, SourceError
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
 # its default of 700 it takes a twelfth of the time.
@@ -100,6 +101,15 @@ class Agent:
         """The first sink that failed for good."""
         return next((outbox.failure for outbox in self._outboxes if outbox.failure), None)
 
+    def failures(self) -> Iterator[str]:
+        """A line for each sink that failed, or was told of datagrams that nobody took."""
+        for outbox in self._outboxes:
+            ledger = outbox.ledger()
+            if outbox.failure is not None:
+                yield str(outbox.failure)
+            elif lost := ledger.lost.get(REFUSED):
+                yield f"{ledger.name}: connection refused: at least {lost} of {ledger.seen} messages are lost"
+
     def drain(self, sources: Sequence[Source], pace: Pace | None = None, on_batch: OnBatch | None = None) -> None:
         """All that these sources have, until they end, `stop` is set or, in a replay, a sink fails.
 
@@ -165,14 +175,23 @@ def replay(
     paths: Iterable[str | Path],
     speed: float | None = None,
     on_batch: OnBatch | None = None,
+    on_damage: Callable[[SourceError], None] | None = None,
 ) -> None:
-    """One capture file after the other; `speed` None is as fast as can be. Raises SourceError."""
+    """One capture file after the other; `speed` None is as fast as can be. Raises SourceError.
+
+    With `on_damage`, damage in a file ends that file alone; what is no capture at all is still raised.
+    """
     pace = Pace(speed) if speed else None
     for path in paths:
         if agent.stop.is_set() or agent.failure:
             return
         agent.pipeline.begin()
-        agent.drain([CaptureFile(path)], pace, on_batch)
+        try:
+            agent.drain([CaptureFile(path, agent.stop.is_set)], pace, on_batch)
+        except SourceError as error:
+            if error.usage or on_damage is None:
+                raise
+            on_damage(error)
 
 
 def capture_filter(capture: Capture, link_type: int) -> str:

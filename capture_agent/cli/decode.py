@@ -43,28 +43,25 @@ def decode(
     if show is None:
         raise WrongUsage(f"--format: value {output!r}, expected {' or '.join(FORMATS)}")
 
-    from capture_agent.sources.source import SourceError
-
+    options.check_files(files)
     said = options.overrides(capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null)
     reading = Reading(options.configuration(None, said).capture, several=len(files) > 1)
-    status = DONE
     try:
         show(reading.messages(files))
-    except SourceError as error:
-        if error.usage:
-            raise
-        say(str(error), "decode")
-        status = FAILED
+    finally:
+        for damage in reading.damages:
+            say(damage, "decode")
     note(reading.books())
-    raise typer.Exit(status)
+    raise typer.Exit(FAILED if reading.damages else DONE)
 
 
 class Reading:
-    """The files one after the other, and the books of them all."""
+    """The files one after the other, and the books of them all. Damage in a file ends that file alone."""
 
     def __init__(self, capture: Capture, several: bool = False) -> None:
         self._capture = capture
         self._several = several
+        self.damages: list[str] = []
         self._frames = 0
         self._messages = 0  # of which so many were copies
         self._copies = 0
@@ -73,9 +70,13 @@ class Reading:
         self._problems: Counter[str] = Counter()
 
     def messages(self, files: list[str]) -> Iterator[list[tuple[str, CapturedMessage]]]:
-        """Batches of messages, each with its file's name where there are several. Raises SourceError."""
+        """Batches of messages, each with its file's name where there are several.
+
+        Raises SourceError for what is no capture at all.
+        """
         from capture_agent.pipeline import Pipeline
         from capture_agent.sources.capture_file import CaptureFile
+        from capture_agent.sources.source import SourceError
 
         capture = self._capture
         for file in files:
@@ -85,6 +86,10 @@ class Reading:
             try:
                 for messages in pipeline.read(source.batches()):
                     yield [(name, message) for message in messages]
+            except SourceError as error:
+                if error.usage:
+                    raise
+                self.damages.append(str(error))
             finally:
                 self._count(pipeline)
                 source.close()
@@ -181,7 +186,8 @@ def show_rows(messages: Iterator[CapturedMessage]) -> None:
     from capture_agent.cli.tables import Table, terminal_width
 
     if sys.stdout.isatty() and terminal_width() < WIDE:
-        narrow = Table(("frame", "time", "source", "destination", "message", "Call-ID"), right=(0,), folds=(2, 3, 5))
+        short = ("frame", "time", "source", "destination", "message", "Call-ID")
+        narrow = Table(short, right=(0,), folds=(2, 3, 5), widths=(5, 15, 18, 18, 8, 0))
         narrow.show(map(short_row, messages))
         return
     titles = ("frame", "time (UTC)", "source", "destination", "proto", "message", "CSeq", "Call-ID")

@@ -13,6 +13,8 @@ from capture_agent.cli.failures import WrongUsage
 if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
 
+STANDARD_INPUT = "-"
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -122,3 +124,14 @@ def positive(option: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
         raise WrongUsage(f"{option}: value {text!r}, expected a whole number from 1")
     return int(text)
+
+
+def check_files(files: list[str], rounds: int = 1) -> None:
+    """Before the first one is read: the third may be misspelt."""
+    for file in files:
+        if file != STANDARD_INPUT and not (file and Path(file).exists()):
+            raise WrongUsage(f"no such file: {file or repr(file)}")
+        if file != STANDARD_INPUT and Path(file).is_dir():
+            raise WrongUsage(f"{file}: is a directory")
+    if STANDARD_INPUT in files and files.count(STANDARD_INPUT) * rounds > 1:
+        raise WrongUsage("standard input (-) can be read only once")

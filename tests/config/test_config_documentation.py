@@ -47,7 +47,7 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     assert example is not None
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
-    needs = {"hep": 'host = "h"', "sip": 'host = "h"', "sql": 'url = "sqlite://"'}.get(option.section, "")
+    needs = {"hep": 'host = "h"', "sip": 'host = "h"', "sql": 'url = "sqlite:///x.db"'}.get(option.section, "")
     if option.name in ("host", "uri", "url"):
         needs = ""
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
