@@ -14,7 +14,7 @@ from benchmarks.packets import ETHERNET, MORE_FRAGMENTS, TCP, UDP, frame, ipv4, 
 FIN, SYN, PUSH, ACK = 1, 2, 8, 16
 SEGMENT = 1460  # bytes at most
 SHORT_WRITES = 0.12  # so many segments end early
-HELD_BACK = 0.25  # so many messages go out with the next one, MOST together at most
+HELD_BACK = 0.5  # so many messages go out with the next one, MOST together at most
 MOST = 4
 FRAGMENT = 552  # bytes: with an MTU of 576
 TUNNEL_ENDS = bytes((203, 0, 113, 251)), bytes((203, 0, 113, 252))

@@ -29,6 +29,7 @@ from benchmarks.packets import frame
 
 START = 1_763_850_000.0
 CLIENTS = 5000
+CONNECTED = 500
 DIALOGS_PER_SECOND = 60.0
 RTP_PER_SIP = 9
 RTP_CALLS = 400
@@ -113,9 +114,9 @@ def make_fields(random: Random, client: Client) -> Fields:
     }
 
 
-def sip_messages(random: Random) -> Iterator[tuple[float, Client, Step, bytes]]:
-    """Without end, in the order of time: dialogs begin at random and run beside each other."""
-    clients = [make_client(random) for _ in range(CLIENTS)]
+def sip_messages(random: Random, count: int = CLIENTS) -> Iterator[tuple[float, Client, Step, bytes]]:
+    """Without end, in the order of time: dialogs of so many clients begin at random and run beside each other."""
+    clients = [make_client(random) for _ in range(count)]
     kinds, weights = [steps for steps, _ in DIALOGS], [weight for _, weight in DIALOGS]
     waiting: list[tuple[float, int, Client, Step, bytes]] = []
     begin, number = START, 0
@@ -154,8 +155,10 @@ def record(file: BinaryIO, at: float, data: bytes) -> None:
     file.write(struct.pack("<IIII", microseconds // 1_000_000, microseconds % 1_000_000, len(data), len(data)) + data)
 
 
-def carried_messages(messages: int, truth: Truth) -> Iterator[Message]:
-    for at, client, step, data in islice(sip_messages(Random(1)), messages):
+def carried_messages(messages: int, carrier: str, truth: Truth) -> Iterator[Message]:
+    # Over a connection go many messages: each of CONNECTED clients has one.
+    clients = min(CONNECTED, max(1, messages // 100)) if carrier == "tcp" else CLIENTS
+    for at, client, step, data in islice(sip_messages(Random(1), clients), messages):
         truth.sip += 1
         truth.sip_bytes += len(data)
         yield Message(at, step.up, client.address, client.port, client.server, data)
@@ -167,7 +170,7 @@ def write(path: Path, messages: int, rtp_per_sip: int = 0, carrier: str = "udp")
     rtp = rtp_packets(Random(2))
     with path.open("wb", buffering=1 << 20) as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for at, data in CARRIERS[carrier](carried_messages(messages, truth)):
+        for at, data in CARRIERS[carrier](carried_messages(messages, carrier, truth)):
             record(file, at, data)
             for number, packet in enumerate(islice(rtp, rtp_per_sip)):
                 record(file, at + 1e-5 * number, packet)
