@@ -14,7 +14,12 @@ cdef class Encoder:
     cdef bytes _template4
     cdef bytes _template6
     cdef bytes _tail
+    cdef readonly bint with_vlan
+    cdef int _vlan
+    cdef int _name_at
+    cdef dict _vlan_tails
 
+    cpdef object set_vlan(self, int vlan)
     cpdef bint add(
         self,
         bytes data,

@@ -31,7 +31,7 @@ Hep = Annotated[
         "--hep",
         metavar="URI",
         help="Send to a HEP collector such as Homer: hep:HOST:PORT, hep+tcp:..., hep+tls:...,"
-        " with ?version=1|2|3, &id=, &key=, &node=. May be repeated.",
+        " with ?version=1|2|3, &id=, &key=, &node=, &vlan=yes. May be repeated.",
     ),
 ]
 Sip = Annotated[

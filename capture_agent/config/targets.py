@@ -28,6 +28,7 @@ class HepTarget:
     capture_id: Annotated[int, Interval(ge=0, le=0xFFFFFFFF)] = 2001  # siptrace hep_capture_id's range
     auth_key: str = field(default="", repr=False)  # HEP3 only; a secret: never logged
     node_name: str = ""  # HEP3 chunk 0x0013; empty: not sent
+    vlan: bool = False  # chunk 0x0012 with the VLAN id of what has one; siptrace, inside of a server, knows none
     tls_ca: str = ""  # file of certificates to trust; empty: the system's
     tls_verify: bool = True
     name: str = ""  # for rules to name it

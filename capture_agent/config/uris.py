@@ -1,6 +1,6 @@
 """hep: and sip: URIs, as the command line and the configuration write them.
 
-hep:HOST[:PORT]  hep+tcp:...  hep+tls:...   ?version=1|2|3  &id=CAPTURE_ID  &key=AUTH_KEY  &node=NODE_NAME
+hep:HOST[:PORT]  hep+tcp:...  hep+tls:...   ?version=1|2|3  &id=CAPTURE_ID  &key=AUTH_KEY  &node=NODE_NAME  &vlan=yes|no
 sip:HOST[:PORT][;transport=udp|tcp]         as siptrace's duplicate_uri
 """
 
@@ -42,7 +42,7 @@ def hep_fields(text: str) -> dict[str, Any]:
     for part in query.split("&") if question else ():
         name, _, value = part.partition("=")
         if name not in HEP_PARAMETERS:
-            raise ValueError(f"unknown parameter {name!r}, expected version, id, key or node")
+            raise ValueError(f"unknown parameter {name!r}, expected version, id, key, node or vlan")
         field, parse = HEP_PARAMETERS[name]
         if field in fields:
             raise ValueError(f"parameter {name!r} stands there twice")
@@ -62,11 +62,18 @@ def parse_capture_id(text: str) -> int:
     return int(text)
 
 
+def parse_vlan(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError(f"vlan: {text}, expected yes or no")
+    return text == "yes"
+
+
 HEP_PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "version": ("version", parse_version),
     "id": ("capture_id", parse_capture_id),
     "key": ("auth_key", str),
     "node": ("node_name", str),
+    "vlan": ("vlan", parse_vlan),
 }
 
 
@@ -133,6 +140,8 @@ def hep_uri(target: HepTarget) -> str:
         query.append(f"id={target.capture_id}")
     if target.node_name:
         query.append(f"node={quote(target.node_name, safe='')}")
+    if target.vlan:
+        query.append("vlan=yes")
     text = f"{scheme('hep', target.transport)}:{endpoint(target.host, target.port or HEP_PORT)}"
     return f"{text}?{'&'.join(query)}" if query else text
 

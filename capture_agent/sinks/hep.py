@@ -26,7 +26,9 @@ class HepSink(PacketSink):
 
     def __init__(self, target: HepTarget) -> None:
         tally = Tally()
-        self._encoder = Encoder(target.version, target.capture_id, target.auth_key.encode(), target.node_name.encode())
+        self._encoder = Encoder(
+            target.version, target.capture_id, target.auth_key.encode(), target.node_name.encode(), target.vlan
+        )
         super().__init__(str(target), self._packed, make_sender(target, tally), tally)
 
     def _packed(self, batch: list[TracedMessage], first: int) -> Packed:

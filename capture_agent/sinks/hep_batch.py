@@ -29,6 +29,8 @@ def fill(
         traced = batch[at]
         datagram = traced.message.datagram
         sip = traced.message.sip
+        if encoder.with_vlan:
+            encoder.set_vlan(datagram.vlan)
         if not encoder.add(
             datagram.data,
             datagram.address_at,

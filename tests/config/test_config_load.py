@@ -122,7 +122,7 @@ def test_everything(file: Path) -> None:
             '[[hep]]\nuri = "hep:a?vers=3"',
             [
                 "agent.toml:2: hep.uri: value 'hep:a?vers=3':"
-                " unknown parameter 'vers', expected version, id, key or node"
+                " unknown parameter 'vers', expected version, id, key, node or vlan"
             ],
             id="URI",
         ),

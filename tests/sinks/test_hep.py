@@ -8,9 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from encapsulations import build
 from sink_samples import TIME_NS, TcpReceiver, UdpReceiver, batch_of, eventually, free_port, numbered, traced
 
 from capture_agent.config.targets import HepTarget
+from capture_agent.pipeline import Pipeline
+from capture_agent.records import Frames
 from capture_agent.sinks.hep import HepSink
 from capture_agent.sinks.sink import SinkError, handled
 from hep import StreamDecoder, decode
@@ -48,6 +51,22 @@ def test_protocol_numbers_are_those_of_siptrace(udp: UdpReceiver, transport: str
     sink = HepSink(HepTarget("127.0.0.1", udp.port))
     sink.send([traced(numbered(1), transport=transport)])
     assert [decode(datagram).protocol for datagram in udp.received()] == [protocol]
+    sink.close()
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "vlan"),
+    [("ethernet/ipv4/udp", None), ("ethernet/vlan/ipv6/tcp-in-body", 100), ("ethernet/qinq/ipv4/udp", 4094)],
+)
+def test_the_innermost_vlan(udp: UdpReceiver, name: str, vlan: int | None, wanted: bool) -> None:
+    """Where there is one and it is asked for: siptrace sends none."""
+    case, pipeline = build(name), Pipeline()
+    sink = HepSink(HepTarget("127.0.0.1", udp.port, vlan=wanted))
+    sink.send(pipeline.process(Frames.of(case.frames)))
+    packets = [decode(datagram) for datagram in udp.received()]
+    assert [packet.payload for packet in packets] == case.messages
+    assert {packet.vlan for packet in packets} == {vlan if wanted else None}
     sink.close()
 
 
