@@ -36,3 +36,7 @@ cdef class CapturedMessage:
 cdef class TracedMessage:
     cdef readonly CapturedMessage message
     cdef readonly object direction
+
+cpdef Datagram new_datagram()
+cpdef CapturedMessage captured(Datagram datagram, SipMessage sip)
+cpdef TracedMessage traced(CapturedMessage message, object direction)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from ipaddress import ip_address
 
 import cython
@@ -220,3 +221,29 @@ class TracedMessage:
     def __init__(self, message: CapturedMessage, direction: Direction) -> None:
         self.message = message
         self.direction = direction
+
+
+# To make records here, beside their free lists, costs a third of what it costs elsewhere.
+
+
+def new_datagram() -> Datagram:
+    """An empty one, to be filled in."""
+    return Datagram.__new__(Datagram)
+
+
+def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:
+    message: CapturedMessage = CapturedMessage.__new__(CapturedMessage)
+    message.datagram = datagram
+    message.sip = sip
+    return message
+
+
+def traced(message: CapturedMessage, direction: Direction) -> TracedMessage:
+    trace: TracedMessage = TracedMessage.__new__(TracedMessage)
+    trace.message = message
+    trace.direction = direction
+    return trace
+
+
+if not cython.compiled:
+    globals().update(new_datagram=partial(Datagram.__new__, Datagram), captured=CapturedMessage, traced=TracedMessage)

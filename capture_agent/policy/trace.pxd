@@ -1,5 +1,5 @@
 cimport cython
-from capture_agent.records cimport CapturedMessage, Datagram, TracedMessage
+from capture_agent.records cimport CapturedMessage, Datagram, TracedMessage, traced
 
 cdef class Policy:
     cdef public bint on

@@ -11,7 +11,7 @@ import cython
 
 from capture_agent.config.local import LocalAddress
 from capture_agent.policy.direction import LocalSide
-from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMessage
+from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMessage, traced
 
 
 @cython.final
@@ -29,25 +29,22 @@ class Policy:
         self._hosts = self._side.hosts
         self._simple = self._side.simple
         # Most strangers are told by their last byte: no lookup.
-        self._last_bytes = bytes(any(host[-1] == last for host in self._hosts) for last in range(256))
+        lasts = {host[len(host) - 1] for host in self._hosts}
+        self._last_bytes = bytes(last in lasts for last in range(256))
         self._in = Direction.IN
         self._out = Direction.OUT
 
     def decide(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
         """The messages to trace, in their order."""
-        traced: list[TracedMessage] = []
+        chosen: list[TracedMessage] = []
         message: CapturedMessage
-        trace: TracedMessage
         if not self.on:
             self.not_traced += len(messages)
-            return traced
+            return chosen
         for message in messages:
-            trace = TracedMessage.__new__(TracedMessage)
-            trace.message = message
-            trace.direction = self._direction(message.datagram)
-            traced.append(trace)
-        self.traced += len(traced)
-        return traced
+            chosen.append(traced(message, self._direction(message.datagram)))
+        self.traced += len(chosen)
+        return chosen
 
     def _direction(self, datagram: Datagram) -> Direction:
         """IN towards a local address, OUT from one. Between two strangers (a mirror port): IN, as it reached us.
