@@ -53,3 +53,7 @@ cdef class TracedMessage:
     cdef readonly object direction
     cdef readonly Trace trace
     cdef readonly unsigned long long sinks
+
+cpdef Datagram new_datagram()
+cpdef CapturedMessage captured(Datagram datagram, SipMessage sip)
+cpdef TracedMessage traced(CapturedMessage message, object direction, Trace trace, unsigned long long sinks)

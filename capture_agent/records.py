@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from ipaddress import ip_address
 
 import cython
@@ -280,3 +281,35 @@ class TracedMessage:
         self.direction = direction
         self.trace = trace
         self.sinks = trace.sinks if sinks is None else sinks
+
+
+# To make records here, beside their free lists, costs a third of what it costs elsewhere.
+
+
+def new_datagram() -> Datagram:
+    """An empty one, to be filled in."""
+    return Datagram.__new__(Datagram)
+
+
+def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:
+    message: CapturedMessage = CapturedMessage.__new__(CapturedMessage)
+    message.datagram = datagram
+    message.sip = sip
+    message.direction = None
+    message.transaction = None
+    message.dialog = None
+    message.retransmission = False
+    return message
+
+
+def traced(message: CapturedMessage, direction: Direction, trace: Trace, sinks: cython.ulonglong) -> TracedMessage:
+    one: TracedMessage = TracedMessage.__new__(TracedMessage)
+    one.message = message
+    one.direction = direction
+    one.trace = trace
+    one.sinks = sinks
+    return one
+
+
+if not cython.compiled:
+    globals().update(new_datagram=partial(Datagram.__new__, Datagram), captured=CapturedMessage, traced=TracedMessage)

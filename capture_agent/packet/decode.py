@@ -27,6 +27,7 @@ from capture_agent.records import (
     Datagram,
     Frames,
     Interface,
+    new_datagram,
 )
 
 ROW = cython.declare(cython.int, FRAME_ROW)
@@ -56,8 +57,14 @@ MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # RFC 8200 needs 7; a lo
 
 @cython.cfunc
 @cython.inline
+@cython.exceptval(-1)
 def be16(data: bytes, at: cython.Py_ssize_t) -> cython.int:
-    return data[at] << 8 | data[at + 1]
+    if not cython.compiled:
+        return data[at] << 8 | data[at + 1]
+    if not 0 <= at < len(data) - 1:
+        raise IndexError("a number outside of its buffer")
+    text: cython.p_uchar = cython.cast(cython.p_uchar, PyBytes_AS_STRING(data)) + at  # type: ignore[name-defined]  # noqa: F821 - cimported
+    return text[0] << 8 | text[1]  # type: ignore[no-any-return]
 
 
 @cython.final
@@ -67,7 +74,7 @@ class PacketDecoder:
 
     __slots__ = (
         "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_frame_at",
-        "_link_types", "_missing", "_payload_at", "_ports", "_protocol", "_protocols", "_rejected", "_rows",
+        "_link_types", "_missing", "_payload_at", "_ports", "_protocol", "_protocols", "_rejected",
         "_sequence", "_time_ns", "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
     )  # fmt: skip
 
@@ -89,9 +96,11 @@ class PacketDecoder:
         """The datagrams in these frames, in their order."""
         datagrams: list[Datagram] = []
         data: bytes = frames.data
-        self._rows = frames.index
+        rows = frames.index  # typed in the .pxd
         link_types: list[int] = [seen_on.link_type for seen_on in frames.interfaces]
         interface: cython.Py_ssize_t
+        link_type: cython.int = 0
+        known: cython.Py_ssize_t = -1  # whose link type that is
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
         wire: cython.Py_ssize_t
@@ -101,22 +110,25 @@ class PacketDecoder:
         n: cython.Py_ssize_t
         for n in range(frames.count):
             row = n * ROW
-            start = self._rows[row + START]
-            length = self._rows[row + LENGTH]
-            interface = self._rows[row + INTERFACE]
+            start = rows[row + START]
+            length = rows[row + LENGTH]
+            interface = rows[row + INTERFACE]
             # Written so that no sum can overflow, whatever the index says.
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
             self._data = data
             self._frame_at = start
             self._end = start + length
-            wire = self._rows[row + WIRE_LENGTH]
+            wire = rows[row + WIRE_LENGTH]
             self._missing = wire - length if wire > length else 0
-            time_ns = self._rows[row + TIME_NS]
+            time_ns = rows[row + TIME_NS]
             self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
             self._vlan = NONE
             self._depth = 0
-            at = self._network(data, start, link_types[interface])
+            if interface != known:
+                link_type = link_types[interface]
+                known = interface
+            at = self._network(data, start, link_type)
             if at >= 0:
                 at = self._transport(self._data, at)
             if at < 0:
@@ -129,7 +141,7 @@ class PacketDecoder:
         return datagrams
 
     def _datagram(self, header: cython.Py_ssize_t, number: cython.ulonglong, interface: Interface) -> Datagram:
-        datagram: Datagram = Datagram.__new__(Datagram)
+        datagram: Datagram = new_datagram()
         datagram.data = self._data
         datagram.start = self._payload_at
         datagram.end = self._end

@@ -1,6 +1,6 @@
 cimport cython
 from capture_agent.policy.rules cimport Rules
-from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage
+from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage, traced
 
 cdef class Policy:
     cdef public bint on
@@ -19,8 +19,8 @@ cdef class Policy:
     cdef object _legs
 
     cdef list _decide_by_rules(self, Rules rules, object messages)
-    cdef bint _emit(self, object traced, CapturedMessage message, object direction, object traces) except -1
-    cdef bint _release(self, Rules rules, object lookback, object traced, CapturedMessage message) except -1
+    cdef bint _emit(self, object chosen, CapturedMessage message, object direction, object traces) except -1
+    cdef bint _release(self, Rules rules, object lookback, object chosen, CapturedMessage message) except -1
     cdef object _direction(self, Datagram datagram)
     cdef bint _is_host(self, Datagram datagram, Py_ssize_t at, Py_ssize_t size) except -1
     cdef object _with_ports(self, Datagram datagram)

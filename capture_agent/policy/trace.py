@@ -16,7 +16,7 @@ from capture_agent.policy.legs import Legs
 from capture_agent.policy.lookback import Lookback
 from capture_agent.policy.rules import Rules, Traces
 from capture_agent.policy.settings import Settings
-from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage, traced
 
 Messages = list[CapturedMessage]
 Traced = list[TracedMessage]
@@ -64,7 +64,8 @@ class Policy:
         self._hosts = self._side.hosts
         self._simple = self._side.simple
         # Most strangers are told by their last byte: no lookup.
-        self._last_bytes = bytes(any(host[-1] == last for host in self._hosts) for last in range(256))
+        lasts = {host[len(host) - 1] for host in self._hosts}
+        self._last_bytes = bytes(last in lasts for last in range(256))
         self._in = Direction.IN
         self._out = Direction.OUT
 
@@ -97,23 +98,18 @@ class Policy:
 
     def decide(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
         """The messages to trace, in their order."""
-        traced: list[TracedMessage] = []
+        chosen: list[TracedMessage] = []
         message: CapturedMessage
-        trace: TracedMessage
         if self._rules is not None:
             return self._decide_by_rules(self._rules, messages)
         if not self.on:
             self._not_traced += len(messages)
-            return traced
+            return chosen
         for message in messages:
-            trace = TracedMessage.__new__(TracedMessage)
-            trace.message = message
-            trace.direction = self._direction(message.datagram) if message.direction is None else message.direction
-            trace.trace = self._trace
-            trace.sinks = self._trace.sinks
-            traced.append(trace)
-        self.traced += len(traced)
-        return traced
+            direction = self._direction(message.datagram) if message.direction is None else message.direction
+            chosen.append(traced(message, direction, self._trace, self._trace.sinks))
+        self.traced += len(chosen)
+        return chosen
 
     def close(self) -> None:
         """The capture has ended: what is held back is not traced."""
@@ -121,53 +117,48 @@ class Policy:
             self._lookback.close()
 
     def _decide_by_rules(self, rules: Rules, messages: Messages) -> list[TracedMessage]:
-        traced: list[TracedMessage] = []
+        chosen: list[TracedMessage] = []
         message: CapturedMessage
         on: cython.bint = self.on
         if not on and not rules.has_users:
             self._not_traced += len(messages)
-            return traced
+            return chosen
         for message in messages:
             direction = self._direction(message.datagram) if message.direction is None else message.direction
             traces: tuple[Trace, ...] = rules.judge(message, direction, on)
             if self._lookback is not None:
                 if rules.started:
-                    self._release(rules, self._lookback, traced, message)
+                    self._release(rules, self._lookback, chosen, message)
                 elif rules.undecided and on and self._lookback.hold(message, direction):
                     continue
             if traces:
-                self._emit(traced, message, direction, traces)
+                self._emit(chosen, message, direction, traces)
             else:
                 self._not_traced += 1
         if self._lookback is not None and messages:
             self._lookback.pass_time(messages[len(messages) - 1].time_ns)
-        return traced
+        return chosen
 
-    def _emit(self, traced: Traced, message: CapturedMessage, direction: Direction, traces: Traces) -> cython.bint:
+    def _emit(self, chosen: Traced, message: CapturedMessage, direction: Direction, traces: Traces) -> cython.bint:
         """The message once for each trace, less the sinks that have it by then."""
         given: cython.ulonglong = 0
         sinks: cython.ulonglong
         trace: Trace
-        one: TracedMessage
         self.traced += 1
         for trace in traces:
             sinks = trace.sinks & ~given
             if not sinks:
                 continue
             given |= sinks
-            one = TracedMessage.__new__(TracedMessage)
-            one.message = message
-            one.direction = direction
-            one.trace = trace if self._legs is None else self._legs.with_id(message, trace)
-            one.sinks = sinks
-            traced.append(one)
+            trace = trace if self._legs is None else self._legs.with_id(message, trace)
+            chosen.append(traced(message, direction, trace, sinks))
         return True
 
-    def _release(self, rules: Rules, lookback: Lookback, traced: Traced, message: CapturedMessage) -> cython.bint:
+    def _release(self, rules: Rules, lookback: Lookback, chosen: Traced, message: CapturedMessage) -> cython.bint:
         """What was held back, before the message that decides."""
         for rule, trace in rules.started:
             for held in lookback.release(message, rule):
-                self._emit(traced, held.message, held.direction, (trace,))
+                self._emit(chosen, held.message, held.direction, (trace,))
         return True
 
     def _direction(self, datagram: Datagram) -> Direction:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import cython
 
 from capture_agent.records import Datagram, TracedMessage
@@ -9,7 +11,8 @@ from capture_agent.sip.message import SipMessage
 from hep.batch import Encoder
 
 # Chunk 0x0002 by transport. siptrace has 22 for all that is encrypted or a WebSocket (SPEC 3.1).
-PROTOCOLS = {"udp": 17, "tcp": 6, "sctp": 132, "tls": 22, "ws": 22, "wss": 22}
+UDP = sys.intern("udp")
+PROTOCOLS = {UDP: 17, "tcp": 6, "sctp": 132, "tls": 22, "ws": 22, "wss": 22}
 
 
 def fill(
@@ -25,19 +28,21 @@ def fill(
     traced: TracedMessage
     datagram: Datagram
     sip: SipMessage
+    protocol: cython.int
     while at < count and encoder.used < enough:
         traced = batch[at]
         datagram = traced.message.datagram
         sip = traced.message.sip
         if encoder.with_vlan:
             encoder.set_vlan(datagram.vlan)
+        protocol = 17 if datagram.transport is UDP else protocols.get(datagram.transport, 17)  # no lookup for most
         if not encoder.add(
             datagram.data,
             datagram.address_at,
             datagram.address_size,
             datagram.source_port,
             datagram.destination_port,
-            protocols.get(datagram.transport, 17),
+            protocol,
             datagram.time_ns,
             sip.start,
             sip.end,
