@@ -150,8 +150,8 @@ class Policy:
             if not sinks:
                 continue
             given |= sinks
-            trace = trace if self._legs is None else self._legs.with_id(message, trace)
-            chosen.append(traced(message, direction, trace, sinks))
+            with_id = trace if self._legs is None else self._legs.with_id(message, trace)
+            chosen.append(traced(message, direction, with_id, sinks))
         return True
 
     def _release(self, rules: Rules, lookback: Lookback, chosen: Traced, message: CapturedMessage) -> cython.bint:

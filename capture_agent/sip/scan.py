@@ -66,7 +66,7 @@ def byte_at(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cytho
     """
     if not cython.compiled:
         return data[at] if 0 <= at < end else 0
-    if cython.cast(cython.ulonglong, at) >= cython.cast(cython.ulonglong, end):  # one comparison: negative ones are huge
+    if cython.cast(cython.ulonglong, at) >= cython.cast(cython.ulonglong, end):  # negative ones are huge
         return 0
     text: cython.p_char = PyBytes_AS_STRING(data)  # type: ignore[name-defined]  # noqa: F821 - cimported
     return cython.cast(cython.uchar, text[at])  # type: ignore[no-any-return]
