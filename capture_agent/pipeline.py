@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent.books import Ledger
 from capture_agent.config.local import LocalAddress
+from capture_agent.correlate.correlator import Correlator
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
@@ -29,24 +30,33 @@ class Pipeline:
         trace_on: bool = True,
         esp_null: bool = False,
         sinks: int = ALL_SINKS,
+        correlate: bool | Correlator = False,
     ) -> None:
+        """`correlate`: whether anything asks for transactions and dialogs; True is a correlator with its defaults."""
         self.packets = PacketDecoder(esp_null)
         self.streams = Streams()
         self.intake = Intake()
+        self.correlator = (Correlator() if correlate else None) if isinstance(correlate, bool) else correlate
         self.policy = Policy(local, trace_on, sinks)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
-        return self.policy.decide(self.messages(frames))
+        return self.policy.decide(self.correlated(self.messages(frames)))
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
-        """The way up to policy: all SIP that is in these frames."""
+        """All SIP that is in these frames."""
         packets = self.packets.decode(frames)
         datagrams = self.streams.messages(packets)
         return self.intake.accept(datagrams)
 
+    def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
+        """The same messages, which know now what they belong to."""
+        if self.correlator is not None:
+            self.correlator.observe(messages)
+        return messages
+
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
-        return self.policy.decide(self.last_messages())
+        return self.policy.decide(self.correlated(self.last_messages()))
 
     def last_messages(self) -> list[CapturedMessage]:
         return self.intake.accept(self.streams.close())
