@@ -56,7 +56,8 @@ def note_request(
     if transaction._initial:
         change(dialog, INITIAL)
     if kind == ACK:
-        change(dialog, DIALOG_ACK)
+        if not dialog.joined:  # else the INVITE was missed, and it may be for a failure
+            change(dialog, DIALOG_ACK)
     elif kind == BYE:
         hang_up(dialog, tags)
     elif kind in (SUBSCRIBE, NOTIFY):
