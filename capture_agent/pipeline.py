@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent.books import Ledger
 from capture_agent.config import Capture
+from capture_agent.correlate.correlator import Correlator
 from capture_agent.duplicates import DuplicateFilter
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
@@ -27,7 +28,9 @@ CHUNK_OUTCOMES = ("delivered", "joined", "duplicate", "control", "waiting")
 class Pipeline:
     """Packets in, messages to trace out. Holds all state of one source; nothing here does I/O or reads the clock."""
 
-    def __init__(self, capture: Capture | None = None, policy: Policy | None = None) -> None:
+    def __init__(
+        self, capture: Capture | None = None, policy: Policy | None = None, correlator: Correlator | None = None
+    ) -> None:
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
         self.ports = PortFilter(capture.ports) if capture.ports else None
@@ -36,12 +39,14 @@ class Pipeline:
         self.duplicates = DuplicateFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
         self.restorer = Restorer() if capture.x_headers else None
         self.policy = policy or Policy()
+        follows = self.policy.settings.follows_calls
+        self.correlator = correlator or (Correlator() if follows else None)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
-        return self.policy.decide(self.messages(frames))
+        return self.policy.decide(self.correlated(self.messages(frames)))
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
-        """The way up to policy: all SIP that is in these frames."""
+        """All SIP that is in these frames."""
         packets = self.packets.decode(frames)
         if self.ports is not None:
             packets = self.ports.chosen(packets)
@@ -59,9 +64,15 @@ class Pipeline:
             messages = self.duplicates.kept(messages)
         return messages if self.restorer is None else self.restorer.restore(messages)
 
+    def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
+        """The same messages, which know now what they belong to."""
+        if self.correlator is not None:
+            self.correlator.observe(messages)
+        return messages
+
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
-        traced = self.policy.decide(self.last_messages())
+        traced = self.policy.decide(self.correlated(self.last_messages()))
         self.policy.close()
         return traced
 

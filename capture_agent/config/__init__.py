@@ -4,6 +4,7 @@ sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
 local.py     which addresses are the traced server's own
 listen.py    where SIP duplicates are listened for
+ports.py     the ports that SIP is looked for on
 rules.py     [[rule]] and [legs]; matchers.py and templates.py: the texts in them; several.py: one or a list
 addresses.py which sink a rule means
 uris.py      hep: and sip: URIs

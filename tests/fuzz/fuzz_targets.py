@@ -26,6 +26,7 @@ from fuzz_stages import stage_targets
 
 from capture_agent.config import Capture
 from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.correlate.correlator import Correlator
 from capture_agent.packet.way import outer_addresses
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.trace import Policy
@@ -67,6 +68,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "containers": Target(captures(), [b"\n\r\r\n", bytes(4), b"\xff" * 4], ContainerRun(file)),
             "live": Target([live_meta(n) for n in (1, 2, 5, 20)], [bytes(4), b"\xff" * 4], run_live),
             "udp_batch": Target(payloads(), PIECES, UdpRun(sender, receiver)),
+            "correlate": Target([sip.raw for sip in messages], TOKENS, CorrelateRun()),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
         }
 
@@ -272,6 +274,37 @@ class UdpRun:
         with suppress(BlockingIOError):
             while True:
                 got.append(self._receiver.recv(1 << 17))
+
+
+class CorrelateRun:
+    """A mutant among the messages before it: calls go on, are evicted, end, and times jump."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._correlator = Correlator(calls=50)
+        self._kept: list[CapturedMessage] = []
+
+    def __call__(self, sample: int, data: bytes, draw: Random) -> None:
+        self._number += 1
+        if self._number % 1000 == 0:
+            self._correlator, self._kept = Correlator(calls=draw.choice((1, 2, 50))), []
+        sip = scan(data, 0, len(data))
+        if sip is None:
+            return
+        at, size = draw.choice((0, 0, -1, len(data) - 8, *EXTREMES)), draw.choice((4, 4, 4, 16, -4, 0))
+        times = (self._number * 10**9, self._number * 10**10, *(time for time in EXTREMES if abs(time) < 2**62))
+        datagram = Datagram(data, 0, len(data), at, size, 5060, draw.randrange(4), draw.choice(times))
+        messages = [CapturedMessage(datagram, sip), *draw.choices(self._kept, k=draw.randrange(3) if self._kept else 0)]
+        self._correlator.observe(messages)
+        self._kept = [*self._kept[-20:], messages[0]]
+        held = self._correlator.table
+        assert len(held) <= held.limit
+        assert held.transactions >= 0 and held.dialogs >= 0
+        if messages[0].dialog is not None:
+            assert len(messages[0].dialog.callee_tags) <= 8
+        if draw.random() < 0.01:
+            self._correlator.close()
+            assert (len(held), held.transactions, held.dialogs) == (0, 0, 0)
 
 
 class PolicyRun:
