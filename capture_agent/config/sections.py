@@ -61,6 +61,10 @@ class Config:
         """Every sink's, in the order that the bits of Trace.sinks have."""
         return [*self.hep, *self.sip, *self.sql]
 
+    def hep_sinks(self) -> int:
+        """The bits of the HEP collectors that get what no rule sends elsewhere: log events go there."""
+        return sum(1 << bit for bit, target in enumerate(self.hep) if target.default)
+
     def default_sinks(self) -> int:
         """The bits of the sinks that get what no rule sends elsewhere."""
         return sum(1 << bit for bit, target in enumerate(self.targets()) if target.default)

@@ -5,15 +5,18 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.sending import Source
+
 HepTransport = Literal["udp", "tcp", "tls"]
 HepVersion = Literal[1, 2, 3]
-SipTransport = Literal["udp", "tcp"]
+SipTransport = Literal["udp", "tcp", "tls"]
 
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Host = Annotated[str, MinLen(1)]
 
 HEP_PORT = 9060
 SIP_PORT = 5060
+SIPS_PORT = 5061  # RFC 3261 19.1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class HepTarget:
     node_name: str = ""  # HEP3 chunk 0x0013; empty: not sent
     tls_ca: str = ""  # file of certificates to trust; empty: the system's
     tls_verify: bool = True
+    source: Source = ""  # what it is sent from; empty: the system chooses
     name: str = ""  # for rules to name it
     default: bool = True  # gets what no rule sends elsewhere
 
@@ -43,11 +47,15 @@ class HepTarget:
 
 @dataclass(frozen=True, slots=True)
 class SipTarget:
-    """A server that gets every traced message once more, byte for byte."""
+    """A server that gets every traced message once more."""
 
     host: Host
     port: Port = SIP_PORT
     transport: SipTransport = "udp"
+    x_headers: bool = False  # siptrace's xheaders_write; else the copy is the message byte for byte
+    tls_ca: str = ""
+    tls_verify: bool = True
+    source: Source = ""
     name: str = ""
     default: bool = True
 
