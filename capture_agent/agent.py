@@ -15,6 +15,7 @@ from capture_agent.books import Books
 from capture_agent.config import Config
 from capture_agent.config.local import AUTO, LocalAddress
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.emission import emission
 from capture_agent.records import Frames, TracedMessage
 from capture_agent.sinks import make_sinks
 from capture_agent.sinks.direct import Direct
@@ -68,7 +69,9 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null, config.default_sinks())
+        self.pipeline = Pipeline(
+            local_sides(config), config.trace.on, config.capture.esp_null, config.default_sinks(), emission(config)
+        )
         self._alike = all(target.default for target in config.targets())  # every sink gets every message
         self._lossless = lossless
         self._last_read: float | None = None

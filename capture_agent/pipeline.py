@@ -10,6 +10,7 @@ from capture_agent.config.local import LocalAddress
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
+from capture_agent.policy.emission import Emission
 from capture_agent.policy.trace import Policy
 from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
 from capture_agent.sip.problems import Problem, Stranger
@@ -29,14 +30,21 @@ class Pipeline:
         trace_on: bool = True,
         esp_null: bool = False,
         sinks: int = ALL_SINKS,
+        emission: Emission | None = None,
     ) -> None:
         self.packets = PacketDecoder(esp_null)
         self.streams = Streams()
         self.intake = Intake()
         self.policy = Policy(local, trace_on, sinks)
+        self.emission = emission
 
     def process(self, frames: Frames) -> list[TracedMessage]:
-        return self.policy.decide(self.messages(frames))
+        return self.trace(self.messages(frames))
+
+    def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
+        """What is traced of them, as it is to be emitted."""
+        traced = self.policy.decide(messages)
+        return self.emission(traced) if self.emission is not None else traced
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """The way up to policy: all SIP that is in these frames."""
@@ -46,7 +54,7 @@ class Pipeline:
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
-        return self.policy.decide(self.last_messages())
+        return self.trace(self.last_messages())
 
     def last_messages(self) -> list[CapturedMessage]:
         return self.intake.accept(self.streams.close())

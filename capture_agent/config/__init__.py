@@ -2,6 +2,8 @@
 
 sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
+advertised.py  addresses that are shown as others
+sending.py   what a sink sends from
 local.py     which addresses are the traced server's own
 uris.py      hep: and sip: URIs
 options.py   every option with its type, default and environment name, read off the dataclasses
@@ -16,7 +18,7 @@ show.py      the configuration in force, as TOML
 
 from capture_agent.config.load import load
 from capture_agent.config.problems import ConfigError
-from capture_agent.config.sections import Capture, Config, Log, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Log, Privacy, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -26,6 +28,7 @@ __all__ = [
     "ConfigError",
     "HepTarget",
     "Log",
+    "Privacy",
     "Queue",
     "SipTarget",
     "SqlTarget",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.advertised import Advertise
 from capture_agent.config.local import AUTO, Local
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
 
@@ -28,6 +29,29 @@ class Trace:
 
     on: bool = True
     mode: Literal["message"] = "message"
+    advertise: tuple[Advertise, ...] = ()
+
+    def __post_init__(self) -> None:
+        real = [str(one).partition("=")[0] for one in self.advertise]
+        if twice := next((one for one in real if real.count(one) > 1), ""):
+            raise ValueError(f"advertise: {twice} stands there twice")
+
+
+Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """What is hidden in everything that is traced."""
+
+    mask: tuple[Mask, ...] = ()
+    hash_key: str = field(default="", repr=False)  # a secret: who has it can tell whether a hash is a user's
+
+    def __post_init__(self) -> None:
+        if "users:hash" in self.mask and "users:truncate" in self.mask:
+            raise ValueError("mask: users:hash and users:truncate exclude each other")
+        if "users:hash" in self.mask and not self.hash_key:
+            raise ValueError("mask: users:hash needs a hash_key or hash_key_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +78,7 @@ class Config:
     hep: tuple[HepTarget, ...] = ()
     sip: tuple[SipTarget, ...] = ()
     sql: tuple[SqlTarget, ...] = ()
+    privacy: Privacy = field(default_factory=Privacy)
     queue: Queue = field(default_factory=Queue)
     log: Log = field(default_factory=Log)
 
