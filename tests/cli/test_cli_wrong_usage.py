@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from cli_samples import CALL, capture_agent, pcap
 
-COMMANDS = "run, replay, decode, calls, flow, interfaces, db or config"
+COMMANDS = "run, replay, decode, calls, flow, hlog, trace-msg, interfaces, db or config"
+NO_COLLECTOR = "no HEP collector: name one by its URI, or give --config FILE with a [[hep]] section"
 
 
 @pytest.fixture
@@ -63,6 +64,26 @@ def folder(tmp_path: Path) -> Path:
         ("flow x --db sqlite:// --file call.pcap", "flow: --db and --file exclude each other, expected one of them"),
         ("calls", "calls: no database: give --db URL, or --config FILE with a [[sql]] section"),
         ("calls --db sqlite:// --limit x", "calls: --limit: value 'x', expected a whole number from 1"),
+        ("hlog", "hlog: missing argument 'MESSAGE'"),
+        ("hlog x", f"hlog: {NO_COLLECTOR}"),
+        ("hlog x --hep hep:", "hlog: --hep: value 'hep:': the host is missing"),
+        ("trace-msg --to udp:10.0.0.1:1", "trace-msg: missing option '--from'"),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 call.pcap", f"trace-msg: {NO_COLLECTOR}"),
+        (
+            "trace-msg --from 10.0.0.1:5060 --to udp:10.0.0.2:1 call.pcap",
+            "trace-msg: --from: value '10.0.0.1:5060', expected PROTO:IP:PORT"
+            " (protocol '10.0.0.1', expected udp, tcp, tls, ws, wss, sctp, any)",
+        ),
+        (
+            "trace-msg --from udp:10.0.0.1:1 --to udp:[::1]:1 call.pcap",
+            "trace-msg: --from and --to: one address is IPv4 and the other IPv6",
+        ),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 nix", "trace-msg: no such file: nix"),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 .", "trace-msg: .: cannot be read: Is a directory"),
+        (
+            "trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 --address sip:h call.pcap",
+            "trace-msg: --address: value 'sip:h': expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT",
+        ),
         ("db create", "db create: no database: give --db URL, or --config FILE with a [[sql]] section"),
     ],
 )
