@@ -17,6 +17,7 @@ from capture_agent.config import Capture, Config
 from capture_agent.config.local import AUTO, LocalAddress
 from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.emission import emission
 from capture_agent.policy.settings import Settings
 from capture_agent.policy.trace import Policy
 from capture_agent.records import Frames, TracedMessage
@@ -74,7 +75,8 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(config.capture, Policy(local_sides(config), Settings.of(config)))
+        policy = Policy(local_sides(config), Settings.of(config))
+        self.pipeline = Pipeline(config.capture, policy, emission=emission(config))
         # Every sink gets every message.
         self._alike = all(target.default for target in config.targets()) and not config.rule
         self._lossless = lossless

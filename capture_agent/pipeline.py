@@ -13,6 +13,7 @@ from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.packet.way import identification, way
+from capture_agent.policy.emission import Emission
 from capture_agent.policy.trace import Policy
 from capture_agent.ports import PortFilter
 from capture_agent.records import CapturedMessage, Datagram, Frames, TracedMessage
@@ -29,7 +30,11 @@ class Pipeline:
     """Packets in, messages to trace out. Holds all state of one source; nothing here does I/O or reads the clock."""
 
     def __init__(
-        self, capture: Capture | None = None, policy: Policy | None = None, correlator: Correlator | None = None
+        self,
+        capture: Capture | None = None,
+        policy: Policy | None = None,
+        correlator: Correlator | None = None,
+        emission: Emission | None = None,
     ) -> None:
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
@@ -41,9 +46,15 @@ class Pipeline:
         self.policy = policy or Policy()
         follows = self.policy.settings.follows_calls
         self.correlator = correlator or (Correlator() if follows else None)
+        self.emission = emission
 
     def process(self, frames: Frames) -> list[TracedMessage]:
-        return self.policy.decide(self.correlated(self.messages(frames)))
+        return self.trace(self.messages(frames))
+
+    def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
+        """What is traced of them, as it is to be emitted."""
+        traced = self.policy.decide(self.correlated(messages))
+        return self.emission(traced) if self.emission is not None else traced
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """All SIP that is in these frames."""
@@ -72,7 +83,7 @@ class Pipeline:
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
-        traced = self.policy.decide(self.correlated(self.last_messages()))
+        traced = self.trace(self.last_messages())
         self.policy.close()
         return traced
 

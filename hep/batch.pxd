@@ -33,6 +33,7 @@ cdef class Encoder:
         Py_ssize_t payload_end,
         bytes correlation_id=*,
     ) except? False
+    cpdef bint append(self, bytes packet) except? False
     cdef Py_ssize_t _add_header_12(
         self,
         bytes data,

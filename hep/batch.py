@@ -324,6 +324,14 @@ class Encoder:
         self._close(at + total)
         return True
 
+    def append(self, packet: bytes) -> bool:
+        """Append a packet that is encoded already; False, and nothing is appended, when it is too long."""
+        if len(packet) > MAX_PACKET:
+            return False
+        at: cython.Py_ssize_t = self._reserve(len(packet))
+        self._close(copy(self._room, at, packet, 0, len(packet)))
+        return True
+
     def _add_header_12(
         self,
         data: bytes,

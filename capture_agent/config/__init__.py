@@ -2,6 +2,8 @@
 
 sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
+advertised.py  addresses that are shown as others
+sending.py   what a sink sends from
 local.py     which addresses are the traced server's own
 listen.py    where SIP duplicates are listened for
 ports.py     the ports that SIP is looked for on
@@ -21,7 +23,7 @@ show.py      the configuration in force, as TOML
 from capture_agent.config.load import load
 from capture_agent.config.problems import ConfigError
 from capture_agent.config.rules import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Log, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Control, Log, Privacy, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -33,6 +35,7 @@ __all__ = [
     "HepTarget",
     "Legs",
     "Log",
+    "Privacy",
     "Queue",
     "Rule",
     "SipTarget",

@@ -1,6 +1,7 @@
-"""[[hep]], [[sip]] and [[sql]]: URIs become options, and secrets are read from the files that hold them.
+"""[[hep]], [[sip]] and [[sql]]: URIs become options; those that rules name by a URI join them.
 
-Those that rules name by a URI join them."""
+Secrets of all sections are read from the files that hold them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from typing import Any
 from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, taken_apart
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.local import AUTO
-from capture_agent.config.options import SECRETS, options
+from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.problems import nearest, where, wrong
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
@@ -25,6 +26,9 @@ _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Ka
 
 def expand(layers: Layers) -> Iterator[str]:
     """Change the entries in place; yields the problems."""
+    for section, repeated in sections().items():
+        if not repeated and isinstance(entry := layers.data.get(section), dict):
+            yield from read_secrets(layers, (section,), entry)
     for section in ("hep", "sip", "sql"):
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)

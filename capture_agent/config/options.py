@@ -17,7 +17,7 @@ from capture_agent.config.several import Several
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
-SECRETS = {("hep", "auth_key"), ("sql", "url")}
+SECRETS = {("hep", "auth_key"), ("sql", "url"), ("privacy", "hash_key")}
 
 # The option of the command line that sets an option of the file.
 COMMAND_LINE = {
@@ -86,7 +86,7 @@ def every_option() -> Iterator[Option]:
         for field in fields(kind):
             yield Option(section, field.name, hints[field.name], default(field), repeated)
             if (section, field.name) in SECRETS:
-                yield Option(section, f"{field.name}_file", str, repeated=True)
+                yield Option(section, f"{field.name}_file", str, repeated=repeated)
 
 
 def element(annotation: Any) -> Any:

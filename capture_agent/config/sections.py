@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, MinLen
 
 from capture_agent.config.addresses import is_named
+from capture_agent.config.advertised import Advertise
 from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Local
 from capture_agent.config.ports import Ports
@@ -47,6 +48,29 @@ class Trace:
     dialog_acks: bool = True  # siptrace trace_dialog_ack
     lookback_messages: Annotated[int, Interval(ge=1, le=10_000_000)] = 100_000  # held back at most
     lookback_mib: Annotated[int, Interval(ge=1, le=16_384)] = 64
+    advertise: tuple[Advertise, ...] = ()
+
+    def __post_init__(self) -> None:
+        real = [str(one).partition("=")[0] for one in self.advertise]
+        if twice := next((one for one in real if real.count(one) > 1), ""):
+            raise ValueError(f"advertise: {twice} stands there twice")
+
+
+Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """What is hidden in everything that is traced."""
+
+    mask: tuple[Mask, ...] = ()
+    hash_key: str = field(default="", repr=False)  # a secret: who has it can tell whether a hash is a user's
+
+    def __post_init__(self) -> None:
+        if "users:hash" in self.mask and "users:truncate" in self.mask:
+            raise ValueError("mask: users:hash and users:truncate exclude each other")
+        if "users:hash" in self.mask and not self.hash_key:
+            raise ValueError("mask: users:hash needs a hash_key or hash_key_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +106,7 @@ class Config:
     hep: tuple[HepTarget, ...] = ()
     sip: tuple[SipTarget, ...] = ()
     sql: tuple[SqlTarget, ...] = ()
+    privacy: Privacy = field(default_factory=Privacy)
     queue: Queue = field(default_factory=Queue)
     control: Control = field(default_factory=Control)
     log: Log = field(default_factory=Log)
@@ -89,6 +114,10 @@ class Config:
     def targets(self) -> list[Target]:
         """Every sink's, in the order that the bits of Trace.sinks have."""
         return [*self.hep, *self.sip, *self.sql]
+
+    def hep_sinks(self) -> int:
+        """The bits of the HEP collectors that get what no rule sends elsewhere: log events go there."""
+        return sum(1 << bit for bit, target in enumerate(self.hep) if target.default)
 
     def default_sinks(self) -> int:
         """The bits of the sinks that get what no rule sends elsewhere."""

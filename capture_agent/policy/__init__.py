@@ -8,4 +8,7 @@ filling.py     templates filled in from a message
 lookback.py    messages held back until a rule decides
 legs.py        one correlation id for all legs of a call
 direction.py   in or out, by which addresses are the server's
+emission.py    what is changed in everything that is traced: masks, addresses that are shown as others
+privacy.py     the masks   users.py  those of users   rewriting.py  messages with other bytes or addresses
+events.py      what is sent without having been captured: log events, messages of commands
 """

@@ -201,6 +201,25 @@ def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMe
     return message
 
 
+def unscanned(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage:
+    """A record of data[start:end] that is no SIP, such as a text for the collector: it lacks every part."""
+    if not 0 <= start <= end <= len(data):
+        raise ValueError(f"{start}:{end} lies outside of {len(data)} bytes")
+    message: SipMessage = SipMessage.__new__(SipMessage)
+    message.problems = BAD_START_LINE
+    message.is_request = False
+    message.status = 0
+    message.method_start = message.method_end = -1
+    message.uri_start = message.uri_end = -1
+    message._headers = None
+    message.data = data
+    message.start = start
+    message.end = end
+    message.headers_start = end
+    read_headers(message, data, end, end)
+    return message
+
+
 @cython.cfunc
 @cython.exceptval(check=False)
 def read_start_line(message: SipMessage, data: bytes, first: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:

@@ -72,6 +72,9 @@ def test_wrong_hep(text: str, problem: str) -> None:
     [
         ("sip:10.1.1.1:5888;transport=tcp", SipTarget("10.1.1.1", 5888, "tcp")),
         ("sip:10.1.1.1", SipTarget("10.1.1.1")),
+        ("sip:h;transport=TLS", SipTarget("h", 5061, "tls")),
+        ("sips:h:5888", SipTarget("h", 5888, "tls")),
+        ("sips:h;transport=tcp", SipTarget("h", 5061, "tls")),
         ("SIP:trace@host.example;Transport=UDP", SipTarget("host.example")),
         ("sip:[::1]:5061", SipTarget("::1", 5061)),
     ],
@@ -84,9 +87,9 @@ def test_sip(text: str, target: SipTarget) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("10.1.1.1", "expected sip:HOST:PORT or sip:HOST:PORT;transport=tcp"),
-        ("sips:h", "expected sip:HOST:PORT or sip:HOST:PORT;transport=tcp"),
-        ("sip:h;transport=tls", "transport: tls, expected udp or tcp"),
+        ("10.1.1.1", "expected sip:HOST:PORT, sip:HOST:PORT;transport=tcp or sips:HOST:PORT"),
+        ("sips:h;transport=udp", "transport: udp, expected tcp or tls: sips is over TLS (RFC 3261 26.2.2)"),
+        ("sip:h;transport=ws", "transport: ws, expected udp, tcp or tls"),
         ("sip:h;lr", "unknown parameter 'lr', expected transport"),
         ("sip:h:x", "port 'x' is not 1 to 65535"),
         ("sip:;transport=tcp", "the host is missing"),
