@@ -63,7 +63,7 @@ def seen(message: CapturedMessage) -> tuple[object, ...]:
 
 
 def test_what_they_were() -> None:
-    pipeline = Pipeline(x_headers=True)
+    pipeline = Pipeline(Capture(x_headers=True))
     messages = pipeline.messages(frames([GOOD[0], *BAD, *GOOD[1:]]))
     ns = 1500000000_123456000
     assert [seen(message) for message in messages] == [
@@ -77,7 +77,7 @@ def test_what_they_were() -> None:
 
 
 def test_the_books() -> None:
-    pipeline = Pipeline(x_headers=True)
+    pipeline = Pipeline(Capture(x_headers=True))
     traced = pipeline.process(frames([*GOOD, *BAD]))
     assert [message.direction for message in traced] == [Direction.IN, Direction.OUT, Direction.IN]
     (ledger,) = (ledger for ledger in pipeline.ledgers() if ledger.name == "messages")
@@ -98,7 +98,7 @@ def test_a_duplicate_that_the_capture_cut_is_still_cut() -> None:
     packet = udp(Ends(bytes(4), 1, bytes(4), 2), GOOD[0])
     cut = Frames.of([packet[:-2]], RAW_IP)
     cut.index[FRAME_WIRE_LENGTH] = len(packet)
-    (original,) = Pipeline(x_headers=True).messages(cut)
+    (original,) = Pipeline(Capture(x_headers=True)).messages(cut)
     assert original.raw == duplicate(b"one")[:-2]
     assert Problem.TRUNCATED in Problem(original.sip.problems)
     assert original.datagram.missing == 2

@@ -36,6 +36,8 @@ def run(
     db: options.Database = None,
     trace: options.Trace = None,
     local: options.Local = None,
+    port: options.Ports = None,
+    drop_copies: options.DropCopies = False,
     control: options.ControlSocket = None,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
@@ -50,6 +52,8 @@ def run(
         capture_local=local,
         capture_interfaces=interface,
         capture_filter=bpf,
+        capture_ports=port,
+        capture_drop_copies=drop_copies,
         capture_listen=listen,
         control_socket=control,
     )

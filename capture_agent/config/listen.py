@@ -29,6 +29,8 @@ class ListenAddress:
 def parse_listen(text: str) -> ListenAddress:
     """Raises ValueError with what is wrong."""
     fields = sip_fields(text)
+    if fields.get("transport") == "tls":
+        raise ValueError("transport: tls, expected udp or tcp")
     try:
         ip_address(fields["host"])
     except ValueError:

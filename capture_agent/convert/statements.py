@@ -109,6 +109,11 @@ class Parser:
             return self.block()
         if token.kind == "name" and token.text in ("if", "while", "switch"):
             return self.branching()
+        if token.kind == "name" and token.text in ("case", "default"):
+            while not self.ended and not self.is_sign(":", ";", "}"):
+                self.at += 1
+            self.at += self.is_sign(":")
+            return ()
         if token.kind == "name" and token.text in ENDS:
             self.skip()
             return (End(token.text, token.place),)
@@ -139,6 +144,8 @@ class Parser:
         self.at = opening
         self.skip_group()
         then = self.statement() if not self.ended else ()
+        if token.text == "switch":
+            then = tuple(each for each in then if not (isinstance(each, End) and each.how == "break"))
         otherwise: tuple[Statement, ...] = ()
         if self.is_name("else"):
             self.at += 1
