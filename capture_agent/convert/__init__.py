@@ -7,6 +7,7 @@ script.py      tokens to modparams, listen lines and routes
 conditions.py  a condition of the script as a matcher of a rule
 paths.py       the ways through a route, and the calls of siptrace's functions on each
 parameters.py  siptrace's parameters with their defaults
+addresses.py   listen, advertise and trace_local_ip
 sinks.py       duplicate_uri, db_url and addresses as [[hep]], [[sip]] and [[sql]]
 rules.py       the ways as [[rule]]s
 simplify.py    as few of them as can be

@@ -190,7 +190,7 @@ class Reader:
 def read_text(path: Path) -> str:
     """Raises ConvertError."""
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConvertError(f"{path}: cannot be read: {reason}") from None

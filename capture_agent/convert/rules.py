@@ -35,6 +35,7 @@ STARTS: dict[str, tuple[Matcher, ...]] = {
     "onreply_route": (RESPONSE, IN),
     "onsend_route": (REQUEST, OUT),
 }
+INSTEAD = {"hlog": "`capture-agent hlog`", "sip_trace_msg": "`capture-agent trace-msg`"}
 CORE_EVENT = "siptrace:msg"
 ABSORBED_ACK = "sl:filtered-ack"
 
@@ -237,7 +238,7 @@ class RuleMaker:
         """hlog() and sip_trace_msg() send what is no message."""
         for route in self.script.routes:
             for call in other_calls(route.statements):
-                self._say(call, "nothing calls it here; a command of this agent sends one, or a hook of yours")
+                self._say(call, f"not of a message, so no rule: {INSTEAD[call.name]} sends one")
 
     def _say(self, call: Call, text: str) -> None:
         note = Note(call.place, f"{call.name}(): {text}")

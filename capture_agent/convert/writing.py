@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from capture_agent.config.local import AUTO, split_port
-from capture_agent.config.options import options
 from capture_agent.config.show import as_toml
+from capture_agent.convert.addresses import Addresses
 from capture_agent.convert.conditions import Matcher
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Reader
 from capture_agent.convert.rules import RuleMaker
-from capture_agent.convert.script import Listen, Script, parse
+from capture_agent.convert.script import parse
 from capture_agent.convert.simplify import Rule, names
 from capture_agent.convert.sinks import Sinks
 from capture_agent.convert.tokens import tokens
 
-PORTS = {"tls": 5061}
-ANYWHERE = {"0.0.0.0", "::", "*", ""}
+FIRST = {"method": 0, "status": 1, "kind": 2, "direction": 3}  # of a rule's matchers, for people to read
 
 
 def convert(path: Path) -> str:
@@ -31,9 +28,9 @@ def convert(path: Path) -> str:
     sinks = Sinks(parameters)
     maker = RuleMaker(script, parameters, sinks)
     rules = maker.make()
-    listens = Listens(script)
+    listens = Addresses(script, parameters)
     notes = [*reader.notes, *parameters.notes, *sinks.notes, *maker.notes, *listens.notes]
-    notes += others(script, parameters, maker, rules)
+    notes += others(parameters, maker, rules)
     return "\n".join([*head(path, notes), *body(parameters, listens, sinks, rules, maker)]) + "\n"
 
 
@@ -56,7 +53,9 @@ def printed(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def body(parameters: Parameters, listens: Listens, sinks: Sinks, rules: list[Rule], maker: RuleMaker) -> Iterator[str]:
+def body(
+    parameters: Parameters, listens: Addresses, sinks: Sinks, rules: list[Rule], maker: RuleMaker
+) -> Iterator[str]:
     yield "[capture]"
     yield 'interfaces = ["any"]  # or those that carry SIP'
     if listens.local:
@@ -66,32 +65,32 @@ def body(parameters: Parameters, listens: Listens, sinks: Sinks, rules: list[Rul
     yield ""
     yield "[trace]"
     yield f"on = {as_toml(bool(parameters.number('trace_on')) and traces(parameters, rules, maker))}"
-    yield from trace_options(parameters, rules, maker)
+    yield from trace_options(parameters, listens, rules, maker)
     named = name_sinks(sinks, rules)
     for sink in sinks.found:
         yield ""
         yield f"[[{sink.section}]]"
         if named:
             yield f"name = {as_toml(sink.name)}"
-        yield from (
-            known(sink.section, option, f"{option} = {as_toml(value)}") for option, value in sink.options.items()
-        )
+        yield from (f"{option} = {as_toml(value)}" for option, value in sink.options.items())
     for rule, name in zip(rules, names(rules), strict=True):
         yield ""
-        yield from (known("rule", "trace", line) for line in rule_lines(rule, name, sinks, named))
+        yield from rule_lines(rule, name, sinks, named)
 
 
 def traces(parameters: Parameters, rules: list[Rule], maker: RuleMaker) -> bool:
     return bool(parameters.core or rules)
 
 
-def trace_options(parameters: Parameters, rules: list[Rule], maker: RuleMaker) -> Iterator[str]:
+def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule], maker: RuleMaker) -> Iterator[str]:
+    if listens.advertised:
+        yield f"advertise = {as_toml(tuple(listens.advertised))}"
     if not rules:
         return
     if not maker.core and not parameters.number("trace_sl_acks"):
-        yield known("trace", "local_failure_acks", "local_failure_acks = false")
+        yield "local_failure_acks = false"
     if any(rule.trace == "dialog" for rule in rules) and not parameters.number("trace_dialog_ack"):
-        yield known("trace", "dialog_acks", "dialog_acks = false")
+        yield "dialog_acks = false"
 
 
 def name_sinks(sinks: Sinks, rules: list[Rule]) -> bool:
@@ -106,7 +105,7 @@ def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str
     yield "[[rule]]"
     if name:
         yield f"name = {as_toml(name)}"
-    for matcher in rule.matchers:
+    for matcher in sorted(rule.matchers, key=lambda each: FIRST.get(each.option, len(FIRST))):
         yield f"{matcher.option} = {values(matcher)}"
     yield f"trace = {as_toml(rule.trace)}"
     if rule.trace == "none":
@@ -121,37 +120,7 @@ def values(matcher: Matcher) -> str:
     return as_toml(matcher.values[0] if len(matcher.values) == 1 else matcher.values)
 
 
-class Listens:
-    """The server's own addresses."""
-
-    def __init__(self, script: Script) -> None:
-        self.notes: list[Note] = []
-        self.local: list[str] = []
-        for listen in script.listens:
-            address = self._address(listen)
-            if address not in self.local:
-                self.local.append(address)
-
-    def _address(self, listen: Listen) -> str:
-        protocol, colon, rest = listen.socket.partition(":")
-        if not colon or protocol.lower() not in ("udp", "tcp", "tls", "sctp", "ws", "wss"):
-            protocol, rest = "udp", listen.socket
-        try:
-            host, port = split_port(rest)
-        except ValueError:
-            host, port = rest, None
-        if host in ANYWHERE:
-            return AUTO
-        try:
-            address = ip_address(host)
-        except ValueError:
-            self.notes.append(Note(listen.place, f"listen: {host} is no address: those of this host are taken"))
-            return AUTO
-        place = f"[{address}]" if address.version == 6 else str(address)
-        return f"{place}:{port or PORTS.get(protocol.lower(), 5060)}"
-
-
-def others(script: Script, parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Iterator[Note]:
+def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Iterator[Note]:
     """Parameters that have no equivalent, where they would do something."""
     if not traces(parameters, rules, maker):
         yield Note(None, "nothing is traced: there is neither a trace_mode nor a call that can be understood")
@@ -159,17 +128,8 @@ def others(script: Script, parameters: Parameters, maker: RuleMaker, rules: list
         yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
     if parameters.text("evcb_msg") and not maker.has_core_event:
         yield parameters.note("evcb_msg", "write the function as a hook of this agent")
-    if parameters.text("trace_local_ip") and parameters.script:
-        yield parameters.note("trace_local_ip", "messages carry the addresses that they had on the wire")
-    if parameters.number("data_mode") & 1 and any(listen.advertised for listen in script.listens):
-        yield parameters.note("data_mode", "messages carry the addresses that they had on the wire")
     if parameters.text("send_sock_name"):
         yield parameters.note("send_sock_name", "the name of a socket of Kamailio's: left out")
     for name in ("send_sock_addr", "force_send_sock"):
         if parameters.text(name):
             yield parameters.note(name, "its address is taken, but not its port, which Kamailio has")
-
-
-def known(section: str, option: str, line: str) -> str:
-    """A line that this version cannot read yet stays a comment."""
-    return line if (section, option) in options() else f"# {line}"

@@ -259,7 +259,7 @@ def test_databases(url: str, wanted: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "parameters", "note"),
     [
-        ("request_route {\nhlog(\"x\"); }", HEP, "k:2: hlog(): nothing calls it here; a command of this agent sends one, or a hook of yours"),
+        ("request_route {\nhlog(\"x\"); }", HEP, "k:2: hlog(): not of a message, so no rule: `capture-agent hlog` sends one"),
         (CALL, HEP | {"duplicate_uri": "nix"}, "'nix': no SIP URI: left out"),
         (CALL, HEP | {"duplicate_uri": "sip:h;transport=sctp"}, "sip:h;transport=sctp: sctp is not there: left out"),
         (CALL, {"trace_to_database": "0"}, "sip_trace(): there is nowhere to send to: left out"),
