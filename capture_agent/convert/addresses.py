@@ -32,7 +32,7 @@ class Addresses:
 
     def __init__(self, script: Script, parameters: Parameters) -> None:
         self.notes: list[Note] = []
-        self.local = list(dict.fromkeys(self._local(listen) for listen in script.listens))
+        self.local = self._local(script.listens)
         self.advertised: list[str] = []
         self._show_local_ip(parameters)
         if parameters.number("data_mode") & 1 and parameters.core:
@@ -40,14 +40,20 @@ class Addresses:
                 if listen.advertised:
                     self._show(listen)
 
-    def _local(self, listen: Listen) -> str:
-        socket = socket_of(listen.socket)
-        if socket.host in ANYWHERE:
-            return AUTO
-        if not is_address(socket.host):
-            self.notes.append(Note(listen.place, f"listen: {socket.host} is no address: those of this host are taken"))
-            return AUTO
-        return str(socket)
+    def _local(self, listens: list[Listen]) -> list[str]:
+        """Each once. A connection that the server opens has a port of its own: there the address alone counts."""
+        sockets = [socket_of(listen.socket) for listen in listens]
+        connecting = {socket.host for socket in sockets if socket.protocol != "udp"}
+        local: dict[str, None] = {}
+        for listen, socket in zip(listens, sockets, strict=True):
+            if is_address(socket.host) and socket.host not in ANYWHERE:
+                local[socket.host if socket.host in connecting else str(socket)] = None
+                continue
+            local[AUTO] = None
+            if socket.host not in ANYWHERE:
+                why = f"listen: {socket.host} is no address: those of this host are taken"
+                self.notes.append(Note(listen.place, why))
+        return list(local)
 
     def _show_local_ip(self, parameters: Parameters) -> None:
         """trace_local_ip: whatever the server's side is, in what the script traces."""

@@ -60,6 +60,11 @@ class Parameters:
         """Do the functions of the script trace?"""
         return self.number("trace_init_mode") != CORE_ALONE
 
+    @property
+    def reads_x_headers(self) -> bool:
+        """trace_mode does not."""
+        return bool(self.number("xheaders_read")) and self.script and not self.core
+
     def variable(self, name: str) -> str:
         """The AVP that holds users or the table; empty where there is none."""
         text = self.text(name)

@@ -49,6 +49,7 @@ class RuleMaker:
     sinks: Sinks
     core: tuple[int, ...] = ()
     is_doubled: bool = False  # is something traced by both, the core and the script?
+    traces_absorbed_acks: bool = False  # with a function of the script
     notes: list[Note] = field(default_factory=list)
 
     def make(self) -> list[Rule]:
@@ -93,11 +94,14 @@ class RuleMaker:
                 start = (Matcher("method", ("ACK",)), REQUEST, IN)
             if start is None:
                 continue
+            if self.parameters.reads_x_headers:  # they tell the direction, whichever way the duplicate went
+                start = tuple(each for each in start if each.option != "direction")
             if route.kind == "onsend_route" and self.script.settings.get("onsend_route_reply") in ("yes", "1", "on"):
                 start = (OUT,)
             ways = self._ways(route, start)
             if any(way.calls for way in ways):
                 rules += [self._rule(way, route) for way in ways]
+                self.traces_absorbed_acks |= route.name == ABSORBED_ACK
         return rules
 
     def _ways(self, route: Route, start: tuple[Matcher, ...]) -> list[Way]:

@@ -60,7 +60,7 @@ def body(
     yield 'interfaces = ["any"]  # or those that carry SIP'
     if listens.local:
         yield f"local = {as_toml(tuple(listens.local))}"
-    if parameters.number("xheaders_read"):
+    if parameters.reads_x_headers:
         yield "x_headers = true"
     yield ""
     yield "[trace]"
@@ -87,7 +87,7 @@ def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule],
         yield f"advertise = {as_toml(tuple(listens.advertised))}"
     if not rules:
         return
-    if not maker.core and not parameters.number("trace_sl_acks"):
+    if not (maker.core or maker.traces_absorbed_acks or parameters.number("trace_sl_acks")):
         yield "local_failure_acks = false"
     if any(rule.trace == "dialog" for rule in rules) and not parameters.number("trace_dialog_ack"):
         yield "dialog_acks = false"
@@ -126,6 +126,8 @@ def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Itera
         yield Note(None, "nothing is traced: there is neither a trace_mode nor a call that can be understood")
     if maker.is_doubled:
         yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
+    if parameters.number("xheaders_read") and not parameters.reads_x_headers:
+        yield parameters.note("xheaders_read", "trace_mode traces messages that are no duplicates as well: left out")
     if parameters.text("evcb_msg") and not maker.has_core_event:
         yield parameters.note("evcb_msg", "write the function as a hook of this agent")
     if parameters.text("send_sock_name"):

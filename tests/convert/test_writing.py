@@ -93,7 +93,7 @@ def test_an_example(tmp_path: Path) -> None:
 
 [capture]
 interfaces = ["any"]  # or those that carry SIP
-local = ["10.0.0.1:5060", "10.0.0.1:5061"]
+local = ["10.0.0.1"]
 x_headers = true
 
 [trace]
@@ -116,7 +116,6 @@ table = "calls"
 name = "kamailio.cfg:22"
 method = "INVITE"
 kind = "initial"
-direction = "in"
 trace = "transaction"
 correlation_id = "{call_id}-a"
 """
@@ -131,13 +130,14 @@ CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_u
     ("text", "local", "advertise"),
     [
         ("", ["auto"], []),
-        ("listen=udp:10.0.0.1:5060\nlisten=tcp:10.0.0.1:5060", ["10.0.0.1:5060"], []),
-        ("listen=udp:10.0.0.1\nlisten=tls:10.0.0.1\nlisten=10.0.0.2", ["10.0.0.1:5060", "10.0.0.1:5061", "10.0.0.2"], []),
+        ("listen=udp:10.0.0.1:5060\nlisten=tcp:10.0.0.1:5060", ["10.0.0.1"], []),
+        ("listen=udp:10.0.0.1:5060\nlisten=udp:10.0.0.1:5062\nlisten=tcp:[::1]:5060", ["10.0.0.1:5060", "10.0.0.1:5062", "::1"], []),
+        ("listen=udp:10.0.0.1\nlisten=tls:10.0.0.1\nlisten=10.0.0.2", ["10.0.0.1", "10.0.0.2"], []),
         ("listen=udp:[FD00:0::1]:5060", ["[fd00::1]:5060"], []),
         ("listen=udp:0.0.0.0:5060\nlisten=udp:eth0:5060", ["auto"], []),
-        (SOCKETS, ["10.0.0.1:5060"], []),
-        (CORE + SOCKETS, ["10.0.0.1:5060"], []),
-        (f'{CORE}modparam("siptrace", "data_mode", 1)\n{SOCKETS}', ["10.0.0.1:5060"], ["udp:10.0.0.1:5060=203.0.113.5:5060"]),
+        (SOCKETS, ["10.0.0.1"], []),
+        (CORE + SOCKETS, ["10.0.0.1"], []),
+        (f'{CORE}modparam("siptrace", "data_mode", 1)\n{SOCKETS}', ["10.0.0.1"], ["udp:10.0.0.1:5060=203.0.113.5:5060"]),
         ('modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
         ('modparam("siptrace", "trace_local_ip", "10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
         ('modparam("siptrace", "trace_local_ip", "udp:h.example:5064")', ["auto"], []),
