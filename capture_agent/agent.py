@@ -14,7 +14,11 @@ from pathlib import Path
 from capture_agent.books import Books
 from capture_agent.config import Config
 from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.extensions import Extensions, load_extensions
+from capture_agent.hooks.guard import Guard, Limits
+from capture_agent.hooks.values import SinkNames
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.hooks import Hooks
 from capture_agent.records import Frames, TracedMessage
 from capture_agent.sinks import make_sinks
 from capture_agent.sinks.direct import Direct
@@ -24,12 +28,15 @@ from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
+from capture_agent.sources.packaged import PackagedSource
 from capture_agent.sources.source import Source
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
 # its default of 700 it takes a twelfth of the time.
 COLLECT_AFTER = 50_000  # objects
 LAST_READ = 1.0  # seconds that a stop takes at most to read what the kernel has buffered
+
+HOOK_FAILED = "the message is traced as if this hook were not there"
 
 OnBatch = Callable[[Source, Frames], None]
 
@@ -43,6 +50,16 @@ def local_sides(config: Config) -> Iterator[LocalAddress]:
             yield from (LocalAddress(ip_network(address)) for address in local_addresses())
         else:
             yield local
+
+
+def hooks_of(config: Config, extensions: Extensions) -> Hooks | None:
+    """The hooks, each with a guard that reads our clock and writes to our log."""
+    if not extensions.hooks:
+        return None
+    settings = config.hooks
+    limits = Limits(settings.slow_ms / 1000, settings.failures, time.perf_counter, lambda line: _log.error("%s", line))
+    guards = [Guard(hook.name, hook.function, limits, HOOK_FAILED) for hook in extensions.hooks]
+    return Hooks(guards, SinkNames(config.sink_names(), config.default_sinks()))
 
 
 class Pace:
@@ -62,19 +79,35 @@ class Pace:
 
 
 class Agent:
-    """One pipeline and an outbox for each sink. `lossless`: slow sinks slow the source; else they lose."""
+    """One pipeline and an outbox for each sink. `lossless`: slow sinks slow the source; else they lose.
 
-    def __init__(self, config: Config, lossless: bool, stop: threading.Event | None = None) -> None:
+    `extensions` as load_extensions has them, else the configuration's are loaded here. Raises ConfigError then.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        lossless: bool,
+        stop: threading.Event | None = None,
+        extensions: Extensions | None = None,
+    ) -> None:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null, config.default_sinks())
+        self.extensions = load_extensions(config) if extensions is None else extensions
+        self.pipeline = Pipeline(
+            local_sides(config),
+            config.trace.on,
+            config.capture.esp_null,
+            config.default_sinks(),
+            hooks_of(config, self.extensions),
+        )
         self._alike = all(target.default for target in config.targets())  # every sink gets every message
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []
         self._outboxes: list[Direct | Outbox] = []
-        for sink in make_sinks(config):
+        for sink in [*make_sinks(config), *self.extensions.sinks]:
             self._open(sink, lossless)
             self._outboxes.append(Direct(sink) if lossless else Outbox(sink, limit=config.queue.messages))
 
@@ -166,9 +199,9 @@ def replay(
 
 
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
-    """Live, from the configured interfaces, until agent.stop is set. Raises SourceError."""
+    """Live, from the configured interfaces and sources, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
-    sources = [
+    sources: list[Source] = [
         LiveInterface(
             name,
             bpf=capture.filter,
@@ -178,6 +211,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
         )
         for name in capture.interfaces
     ]
+    sources += map(PackagedSource, agent.extensions.sources)
     if on_ready is not None:
         on_ready()
     agent.drain(sources)

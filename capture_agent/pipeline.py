@@ -10,6 +10,7 @@ from capture_agent.config.local import LocalAddress
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
+from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.trace import Policy
 from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
 from capture_agent.sip.problems import Problem, Stranger
@@ -29,11 +30,12 @@ class Pipeline:
         trace_on: bool = True,
         esp_null: bool = False,
         sinks: int = ALL_SINKS,
+        hooks: Hooks | None = None,
     ) -> None:
         self.packets = PacketDecoder(esp_null)
         self.streams = Streams()
         self.intake = Intake()
-        self.policy = Policy(local, trace_on, sinks)
+        self.policy = Policy(local, trace_on, sinks, hooks)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
         return self.policy.decide(self.messages(frames))
@@ -69,7 +71,8 @@ class Pipeline:
             outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": 0},
             rejected=Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger}),
         )
-        return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
+        hooks = () if self.policy.hooks is None else self.policy.hooks.ledgers()
+        return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *hooks]
 
     def _frames(self, lost: Counter[str]) -> Ledger:
         packets = self.packets

@@ -38,17 +38,17 @@ def replay(
     Nothing is lost: a slow sink slows the replay. Ctrl-C sends what is queued and prints the books (status 130).
     """
     said = options.overrides(hep, sip, db, trace_mode=trace, capture_local=local)
-    settings = options.configuration(config, said)
+    settings, extensions = options.configuration_to_run(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
     check_files(files, rounds)
 
     from capture_agent import agent as agents
 
     log_to_stderr(settings)
-    agent = agents.Agent(settings, lossless=True, stop=threading.Event())
+    agent = agents.Agent(settings, lossless=True, stop=threading.Event(), extensions=extensions)
     with stopping(agent.stop), keeping_books(agent), progress_bar(files, rounds) as on_batch:
         agents.replay(agent, files * rounds, factor, on_batch)
-    if not (settings.hep or settings.sip or settings.sql):
+    if not settings.targets():
         note("no sink was given (--hep, --sip, --db): nothing was sent")
     finish(agent)
 

@@ -2,6 +2,7 @@
 
 sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
+packages.py  the sinks and sources of installed packages
 local.py     which addresses are the traced server's own
 uris.py      hep: and sip: URIs
 options.py   every option with its type, default and environment name, read off the dataclasses
@@ -15,8 +16,9 @@ show.py      the configuration in force, as TOML
 """
 
 from capture_agent.config.load import load
+from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import ConfigError
-from capture_agent.config.sections import Capture, Config, Log, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Hooks, Log, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -25,7 +27,10 @@ __all__ = [
     "Config",
     "ConfigError",
     "HepTarget",
+    "Hooks",
     "Log",
+    "PackageSink",
+    "PackageSource",
     "Queue",
     "SipTarget",
     "SqlTarget",

@@ -20,6 +20,12 @@ _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Ka
 
 def expand(layers: Layers) -> Iterator[str]:
     """Change the entries in place; yields the problems."""
+    find_modules(layers)
+    for section in ("sink", "source"):
+        for index, entry in enumerate(layers.data.get(section, [])):
+            if "use" not in entry:
+                yield f"{where(layers, (section, index))}: use is missing, expected the name that a package brings"
+                entry["use"] = "unknown"
     for section in ("hep", "sip", "sql"):
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)
@@ -47,6 +53,15 @@ def directory(layers: Layers, path: Path) -> FilePath:
     """Relative names in the file start at the file, others where the agent was started."""
     from_file = layers.file is not None and layers.origin(path).startswith(f"{layers.file}:")
     return layers.file.parent if layers.file is not None and from_file else FilePath()
+
+
+def find_modules(layers: Layers) -> None:
+    """Files of hooks, by their whole path. Whether they are there is seen when they are loaded."""
+    modules = layers.data.get("hooks", {}).get("modules")
+    if not isinstance(modules, list):
+        return
+    folder = directory(layers, ("hooks", "modules"))
+    modules[:] = [str(folder / name) if isinstance(name, str) and name.endswith(".py") else name for name in modules]
 
 
 def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:

@@ -11,7 +11,8 @@ from capture_agent.config.entries import expand
 from capture_agent.config.layers import Layers
 from capture_agent.config.options import ENVIRONMENT, options, sections
 from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where
-from capture_agent.config.sections import Config
+from capture_agent.config.sections import SINK_SECTIONS, Config
+from capture_agent.config.targets import MOST_TARGETS
 
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
@@ -42,6 +43,7 @@ def load_layers(path: Path | None, environ: Mapping[str, str], overrides: Mappin
     problems += expand(layers)
     config, found = validate(layers)
     problems += found
+    problems += too_many_sinks(layers, config)
     if problems or config is None:
         raise ConfigError(in_order(problems))
     return config, layers
@@ -104,6 +106,13 @@ def unknown_variable(variable: str, section: str, name: str) -> str:
         return f"{variable}: no such option, expected {option.environment}{', N from 1' * option.repeated}"
     known = [each.environment for each in options().values()]
     return f"{variable}: no such option{nearest(f'{ENVIRONMENT}{section}__{name}'.upper(), known)}"
+
+
+def too_many_sinks(layers: Layers, config: Config | None) -> Iterator[str]:
+    if config is not None and len(config.targets()) > MOST_TARGETS:
+        paths = [(section, index) for section in SINK_SECTIONS for index in range(len(getattr(config, section)))]
+        first = where(layers, paths[MOST_TARGETS])
+        yield f"{first}: {len(paths)} sinks are configured, expected at most {MOST_TARGETS}"
 
 
 def validate(layers: Layers) -> tuple[Config | None, list[str]]:

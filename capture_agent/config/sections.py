@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 from annotated_types import Interval, MinLen
 
 from capture_agent.config.local import AUTO, Local
+from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
+
+SINK_SECTIONS = ("hep", "sip", "sql", "sink")  # in the order of targets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,16 @@ class Trace:
 
     on: bool = True
     mode: Literal["message"] = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Functions that see each message before it is traced."""
+
+    modules: tuple[Annotated[str, MinLen(1)], ...] = ()  # FILE.py or package.module, each with on_message
+    use: tuple[EntryPointName, ...] = ()  # of the entry point group capture_agent.hooks
+    slow_ms: Annotated[float, Interval(ge=0, le=60_000)] = 100.0  # that one call may take; 0: not measured
+    failures: Annotated[int, Interval(ge=0, le=1_000_000_000)] = 100  # so many switch it off; 0: none do
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +67,23 @@ class Config:
     hep: tuple[HepTarget, ...] = ()
     sip: tuple[SipTarget, ...] = ()
     sql: tuple[SqlTarget, ...] = ()
+    sink: tuple[PackageSink, ...] = ()
+    source: tuple[PackageSource, ...] = ()
+    hooks: Hooks = field(default_factory=Hooks)
     queue: Queue = field(default_factory=Queue)
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:
         """Every sink's, in the order that the bits of Trace.sinks have."""
-        return [*self.hep, *self.sip, *self.sql]
+        return [*self.hep, *self.sip, *self.sql, *self.sink]
+
+    def sink_names(self) -> list[str]:
+        """What rules and hooks call them, in the same order: `name`, else as the environment does, `hep.1`."""
+        return [
+            target.name or f"{section}.{number}"
+            for section in SINK_SECTIONS
+            for number, target in enumerate(getattr(self, section), start=1)
+        ]
 
     def default_sinks(self) -> int:
         """The bits of the sinks that get what no rule sends elsewhere."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from capture_agent.config.layers import Layer, Layers, Path
 from capture_agent.config.options import options, sections
-from capture_agent.config.secrets import MASK, mask
+from capture_agent.config.secrets import MASK, mask, mask_table
 from capture_agent.config.sections import Config
 
 
@@ -46,6 +46,8 @@ def is_given(layers: Layers, path: Path) -> bool:
 
 
 def shown(section: str, name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return mask_table(value)
     if not options()[section, name].secret or not value:
         return value
     return mask(value) if name == "url" else MASK
@@ -56,4 +58,8 @@ def as_toml(value: Any) -> str:
 
     if isinstance(value, tuple):
         return f"[{', '.join(as_toml(str(part)) for part in value)}]"
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table.as_string()
     return str(tomlkit.item(value).as_string())

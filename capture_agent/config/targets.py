@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.packages import PackageSink
+
 HepTransport = Literal["udp", "tcp", "tls"]
 HepVersion = Literal[1, 2, 3]
 SipTransport = Literal["udp", "tcp"]
@@ -65,7 +67,8 @@ class SqlTarget:
     default: bool = True
 
 
-Target = HepTarget | SipTarget | SqlTarget
+Target = HepTarget | SipTarget | SqlTarget | PackageSink
+MOST_TARGETS = 64  # a bit for each in records.Trace
 
 
 def scheme(kind: str, transport: str) -> str:

@@ -1,8 +1,10 @@
 cimport cython
+from capture_agent.policy.hooks cimport Hooks
 from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage
 
 cdef class Policy:
     cdef public bint on
+    cdef readonly Hooks hooks
     cdef readonly unsigned long long traced
     cdef readonly unsigned long long not_traced
     cdef object _side

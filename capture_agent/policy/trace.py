@@ -11,6 +11,7 @@ import cython
 
 from capture_agent.config.local import LocalAddress
 from capture_agent.policy.direction import LocalSide
+from capture_agent.policy.hooks import Hooks
 from capture_agent.records import ALL_SINKS, CapturedMessage, Datagram, Direction, Trace, TracedMessage
 
 
@@ -19,11 +20,30 @@ from capture_agent.records import ALL_SINKS, CapturedMessage, Datagram, Directio
 class Policy:
     """Counts what it has decided: traced + not_traced is what it was given."""
 
-    __slots__ = ("_hosts", "_in", "_last_bytes", "_out", "_side", "_simple", "_trace", "not_traced", "on", "traced")
+    __slots__ = (
+        "_hosts",
+        "_in",
+        "_last_bytes",
+        "_out",
+        "_side",
+        "_simple",
+        "_trace",
+        "hooks",
+        "not_traced",
+        "on",
+        "traced",
+    )
 
-    def __init__(self, local: Iterable[LocalAddress] = (), on: bool = True, sinks: int = ALL_SINKS) -> None:
+    def __init__(
+        self,
+        local: Iterable[LocalAddress] = (),
+        on: bool = True,
+        sinks: int = ALL_SINKS,
+        hooks: Hooks | None = None,
+    ) -> None:
         self.on = on
         self._trace = Trace(sinks)
+        self.hooks = hooks
         self.traced = 0
         self.not_traced = 0
         self._side = LocalSide(local)
@@ -49,8 +69,23 @@ class Policy:
             trace.trace = self._trace
             trace.sinks = self._trace.sinks
             traced.append(trace)
+        if self.hooks is not None:
+            return self._after_hooks(traced, self.hooks)
         self.traced += len(traced)
         return traced
+
+    def _after_hooks(self, traced: list[TracedMessage], hooks: Hooks) -> list[TracedMessage]:
+        left: list[TracedMessage] = []
+        one: TracedMessage
+        decided: tuple[TracedMessage, ...]
+        for one in traced:
+            decided = hooks.apply(one.message, one.direction, (one,))
+            if decided:
+                self.traced += 1
+                left.extend(decided)
+            else:
+                self.not_traced += 1
+        return left
 
     def _direction(self, datagram: Datagram) -> Direction:
         """IN towards a local address, OUT from one. Between two strangers (a mirror port): IN, as it reached us.

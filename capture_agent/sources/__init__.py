@@ -8,5 +8,6 @@ capture_file  CaptureFile: pcap and pcapng, by path or from standard input
 containers    hot: walks over packet records and indexes them; also for live batches
 merge         several live sources as one
 live          LiveInterface: an interface of this host, by libpcap
+packaged      a source that a package brings
 interfaces    which interfaces and addresses this host has
 """

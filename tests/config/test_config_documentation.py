@@ -47,8 +47,14 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     assert example is not None
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
-    needs = {"hep": 'host = "h"', "sip": 'host = "h"', "sql": 'url = "sqlite://"'}.get(option.section, "")
-    if option.name in ("host", "uri", "url"):
+    needs = {
+        "hep": 'host = "h"',
+        "sip": 'host = "h"',
+        "sql": 'url = "sqlite://"',
+        "sink": 'use = "x"',
+        "source": 'use = "x"',
+    }.get(option.section, "")
+    if option.name in ("host", "uri", "url") or option.key in ("sink.use", "source.use"):
         needs = ""
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"

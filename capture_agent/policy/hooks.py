@@ -1,0 +1,77 @@
+"""Hooks have the last word on each message. Hot: compiled with hooks.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+import cython
+
+from capture_agent.books import Ledger
+from capture_agent.hooks.guard import FAILED, Guard
+from capture_agent.hooks.message import Message
+from capture_agent.hooks.values import SinkNames
+from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, TracedMessage
+
+Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
+
+
+@cython.final
+@cython.cclass
+class Hooks:
+    """The hooks in their order. Each sees what those before it have decided; none sees a message that was dropped."""
+
+    __slots__ = ("_sinks", "events", "guards")
+
+    def __init__(self, guards: Iterable[Guard], sinks: SinkNames) -> None:
+        self.guards = tuple(guards)
+        self.events: list[tuple[CapturedMessage, bytes, bytes]] = []
+        self._sinks = sinks
+
+    def apply(self, message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
+        """What the rules have decided, and then the hooks. A hook that fails has not been there."""
+        guard: Guard
+        handed: Message = Message(message, direction, traced, self._sinks)
+        for guard in self.guards:
+            if guard.off:
+                continue
+            handed._by = guard.name
+            before, started, events = handed._traced, handed._started, handed._events
+            if guard.call(handed) is FAILED:
+                handed._traced, handed._started, handed._events = before, started, events
+                handed._dropped = False
+            elif handed._dropped:
+                guard.drops()
+                break
+        handed._decided = True
+        if handed._started:
+            start(message, handed._started)
+        if handed._events:
+            self._note(message, handed._events)
+        return () if handed._dropped else handed._traced
+
+    def _note(self, message: CapturedMessage, events: tuple[tuple[bytes, bytes], ...]) -> None:
+        self.events.extend((message, *event) for event in events)
+
+    def ledgers(self) -> Iterator[Ledger]:
+        for guard in self.guards:
+            yield guard.ledger("hook")
+
+
+def start(message: CapturedMessage, started: tuple[tuple[str, Trace], ...]) -> None:
+    """Write down what is traced from now on."""
+    for mode, trace in started:
+        belongs_to = getattr(message, mode)
+        belongs_to.traces = instead(trace, belongs_to.traces)
+
+
+def instead(trace: Trace, traces: tuple[object, ...]) -> tuple[object, ...]:
+    """This trace first, then those that have a sink of their own yet: so there are never more than sinks."""
+    kept = [trace]
+    taken = trace.sinks
+    for other in traces:
+        assert isinstance(other, Trace)
+        if other.sinks & ~taken & ALL_SINKS:
+            kept.append(other)
+            taken |= other.sinks
+    return tuple(kept)
