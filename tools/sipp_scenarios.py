@@ -121,6 +121,8 @@ CREDENTIALS = "Expires: 600\n[authentication username=alice password=wonderland]
 SCENARIOS = {
     "call-caller": caller("bob"),
     "call-callee": callee(),
+    "spiral-caller": caller("gina", talk=100),
+    "spiral-callee": callee(),
     "speech-caller": caller("bob", speech=True),
     "speech-callee": callee(speech=True),
     # It answers after the proxy has repeated the INVITE, and its 200 waits for the ACK until it is repeated as well.
