@@ -6,6 +6,8 @@ It reads from the records when it is asked, so what a hook does not look at cost
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
 
 import cython
 
@@ -168,7 +170,7 @@ class Message:
     @property
     def source(self) -> str:
         """The address, as text, without brackets."""
-        return self._datagram.source_text
+        return address_text(self._datagram.source)
 
     @property
     def source_port(self) -> int:
@@ -176,7 +178,7 @@ class Message:
 
     @property
     def destination(self) -> str:
-        return self._datagram.destination_text
+        return address_text(self._datagram.destination)
 
     @property
     def destination_port(self) -> int:
@@ -334,6 +336,11 @@ class Message:
             )
             for traced in self._traced
         )
+
+
+@lru_cache(maxsize=65536)
+def address_text(packed: bytes) -> str:
+    return str(ip_address(packed))
 
 
 def again(traced: TracedMessage, trace: Trace, sinks: int) -> TracedMessage:

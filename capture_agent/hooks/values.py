@@ -78,7 +78,8 @@ def users_of(users: str | Iterable[str]) -> tuple[str, ...]:
     if len(found) > MOST_USERS:
         raise HookError(f"users: expected at most {MOST_USERS}")
     for user in found:
-        if len(checked("user", user)) > LONGEST_USER or not user:
+        encoded("user", user, 4 * LONGEST_USER)
+        if not 1 <= len(user) <= LONGEST_USER:
             raise HookError(f"user: {len(user)} characters, expected 1 to {LONGEST_USER}")
     return tuple(dict.fromkeys(found))
 
@@ -99,16 +100,15 @@ def event_of(text: str) -> bytes:
 
 
 def encoded(what: str, text: str, limit: int) -> bytes:
-    data = checked(what, text).encode()
+    """Text as databases and collectors take it."""
+    if not isinstance(text, str):
+        raise HookError(f"{what} {text!r}: expected text")
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = b"\0"
+    if b"\0" in data:
+        raise HookError(f"{what} {text!r}: NUL and lone surrogates cannot be stored")
     if len(data) > limit:
         raise HookError(f"{what}: {len(data)} bytes, expected at most {limit}")
     return data
-
-
-def checked(what: str, text: object) -> str:
-    """Text that databases and collectors take."""
-    if not isinstance(text, str):
-        raise HookError(f"{what} {text!r}: expected text")
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise HookError(f"{what} {text!r}: NUL and lone surrogates cannot be stored")
-    return text

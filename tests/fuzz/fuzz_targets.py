@@ -20,6 +20,7 @@ from fuzz_corpus import (
     packets,
     payloads,
 )
+from fuzz_hooks import run_hooks
 from fuzz_mutations import EXTREMES, NUMBERS, Mutations
 
 from capture_agent.config.local import LocalAddress, parse_local
@@ -73,6 +74,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "containers": Target(captures(), [b"\n\r\r\n", bytes(4), b"\xff" * 4], ContainerRun(file)),
             "live": Target([live_meta(n) for n in (1, 2, 5, 20)], [bytes(4), b"\xff" * 4], run_live),
             "udp_batch": Target(payloads(), PIECES, UdpRun(sender, receiver)),
+            "hooks": Target(payloads(), TOKENS, run_hooks),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
         }
 

@@ -11,7 +11,7 @@ from fuzz_mutations import SHARES, Mutations, spread
 from fuzz_targets import Target, targets
 
 CASES = 400
-NAMES = ["frames", "scan", "parameters", "hep", "containers", "live", "udp_batch", "policy"]
+NAMES = ["frames", "scan", "parameters", "hep", "containers", "live", "udp_batch", "hooks", "policy"]
 
 
 @pytest.fixture(scope="module")
