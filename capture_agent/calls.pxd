@@ -5,6 +5,7 @@ cdef class Dialog:
     cdef readonly bytes caller_tag
     cdef readonly bytes method
     cdef public tuple traces
+    cdef public tuple hooked
 
 cdef class Transaction:
     cdef readonly bytes method
@@ -12,3 +13,4 @@ cdef class Transaction:
     cdef readonly bytes from_tag
     cdef public Dialog dialog
     cdef public tuple traces
+    cdef public tuple hooked

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.config.local import LocalAddress
+from capture_agent.config.ports import PortRange
+from capture_agent.duplicates import DuplicateFilter
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
+from capture_agent.packet.way import identification, way
 from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.trace import Policy
+from capture_agent.ports import PortFilter
 from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.streams.streams import Streams
@@ -30,11 +34,16 @@ class Pipeline:
         trace_on: bool = True,
         esp_null: bool = False,
         sinks: int = ALL_SINKS,
+        ports: Sequence[PortRange] = (),
+        copies_ms: int = 0,
         hooks: Hooks | None = None,
     ) -> None:
+        """ports: look at these only. copies_ms: what is captured again within this time is dropped; 0: it is kept."""
         self.packets = PacketDecoder(esp_null)
+        self.ports = PortFilter(ports) if ports else None
         self.streams = Streams()
         self.intake = Intake()
+        self.duplicates = DuplicateFilter(copies_ms * 10**6, identification, way) if copies_ms else None
         self.policy = Policy(local, trace_on, sinks, hooks)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
@@ -43,8 +52,16 @@ class Pipeline:
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """The way up to policy: all SIP that is in these frames."""
         packets = self.packets.decode(frames)
+        if self.ports is not None:
+            packets = self.ports.chosen(packets)
         datagrams = self.streams.messages(packets)
-        return self.intake.accept(datagrams)
+        messages = self.intake.accept(datagrams)
+        return messages if self.duplicates is None else self.duplicates.kept(messages)
+
+    def begin(self) -> None:
+        """Another capture comes now, perhaps the same one again: none of it is a copy of what was before."""
+        if self.duplicates is not None:
+            self.duplicates.forget()
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
@@ -65,10 +82,11 @@ class Pipeline:
 
     def ledgers(self, dropped: Mapping[str, int] | None = None) -> list[Ledger]:
         """The accounts so far. `dropped`: packets lost before us, by place."""
+        duplicate = self.duplicates.dropped if self.duplicates is not None else 0
         payloads = Ledger(
             "messages",
             seen=self.intake.seen,
-            outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": 0},
+            outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": duplicate},
             rejected=Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger}),
         )
         hooks = () if self.policy.hooks is None else self.policy.hooks.ledgers()
@@ -80,10 +98,12 @@ class Pipeline:
         parts.pop("completed")  # carried, or rejected for what was in the datagram
         rejected = Counter({reason.name.lower(): packets.rejected[reason] for reason in Reject})
         rejected.update({f"fragment_{name}": count for name, count in parts.items() if name not in WITHIN_A_DATAGRAM})
+        left_out = self.ports.left_out if self.ports is not None else 0
+        outcomes = {"carried": packets.carried - left_out} | ({"other_ports": left_out} if left_out else {})
         return Ledger(
             "frames",
             seen=packets.seen + sum(lost.values()),
-            outcomes={"carried": packets.carried} | {name: parts[name] for name in WITHIN_A_DATAGRAM if parts[name]},
+            outcomes=outcomes | {name: parts[name] for name in WITHIN_A_DATAGRAM if parts[name]},
             rejected=rejected,
             lost=lost,
         )

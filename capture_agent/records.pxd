@@ -27,6 +27,7 @@ cdef class Datagram:
     cdef readonly Py_ssize_t missing
     cdef readonly unsigned int sequence
     cdef readonly int flags
+    cdef readonly Py_ssize_t frame_at
 
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
 

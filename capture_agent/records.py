@@ -28,6 +28,7 @@ FRAME_INTERFACE = 4
 FRAME_ROW = 5
 
 NO_VLAN = -1
+NO_FRAME = -1  # a message out of several packets has a buffer without their headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Datagram:
         "end",
         "flags",
         "frame",
+        "frame_at",
         "interface",
         "missing",
         "protocol",
@@ -131,6 +133,7 @@ class Datagram:
         missing: int = 0,
         sequence: int = 0,
         flags: int = 0,
+        frame_at: int = NO_FRAME,
     ) -> None:
         self.data = data  # the buffer
         self.start = start  # the payload is data[start:end]
@@ -147,6 +150,7 @@ class Datagram:
         self.interface = interface
         self.sequence = sequence  # of a TCP segment: the number of its first byte, 32 bits
         self.flags = flags  # of a TCP segment
+        self.frame_at = frame_at  # in data: its frame's first byte, all headers behind it; or NO_FRAME
         self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
 
     def cut(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:

@@ -84,7 +84,7 @@ def test_trunk(folder: Path, raw: bytes, source: str, users: tuple[str, ...] | N
     decided = several.apply(message, Direction.IN, ())
     assert several.guards[0].failed == {}
     assert [(traced.sinks, traced.trace.users) for traced in decided] == ([] if users is None else [(0b10, users)])
-    assert message.dialog.traces == tuple(traced.trace for traced in decided)
+    assert message.dialog.hooked == tuple(traced.trace for traced in decided)
 
 
 def test_overload(folder: Path) -> None:

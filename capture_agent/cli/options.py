@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
     from capture_agent.extensions import Extensions
 
+STANDARD_INPUT = "-"
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -63,6 +65,19 @@ Local = Annotated[
         " ADDRESS:PORT, [IPv6]:PORT or auto. May be repeated. [default: auto, this host's addresses]",
     ),
 ]
+Ports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--port",
+        "-p",
+        metavar="PORT|FROM-TO",
+        help="Look for SIP on these ports only, in tunnels too. May be repeated. [default: any port, by content]",
+    ),
+]
+DropCopies = Annotated[
+    bool,
+    typer.Option("--drop-copies", help="Of a packet that was captured several times take one. [default: take all]"),
+]
 
 
 def overrides(
@@ -72,7 +87,7 @@ def overrides(
     table: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """What the command line says, in the shape of the file. `options`: section_name=value."""
+    """What the command line says, in the shape of the file. `options`: section_name=value; a flag can only set."""
     said: dict[str, Any] = {}
     if hep:
         said["hep"] = [{"uri": uri} for uri in hep]
@@ -82,7 +97,7 @@ def overrides(
         said["sql"] = [{"url": db} | ({} if table is None else {"table": table})]
     for key, value in options.items():
         section, _, name = key.partition("_")
-        if value is not None and value != []:
+        if value is not None and value != [] and value is not False:
             said.setdefault(section, {})[name] = value
     return said
 
@@ -119,3 +134,14 @@ def positive(option: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
         raise WrongUsage(f"{option}: value {text!r}, expected a whole number from 1")
     return int(text)
+
+
+def check_files(files: list[str], rounds: int = 1) -> None:
+    """Before the first one is read: the third may be misspelt."""
+    for file in files:
+        if file != STANDARD_INPUT and not (file and Path(file).exists()):
+            raise WrongUsage(f"no such file: {file or repr(file)}")
+        if file != STANDARD_INPUT and Path(file).is_dir():
+            raise WrongUsage(f"{file}: is a directory")
+    if STANDARD_INPUT in files and files.count(STANDARD_INPUT) * rounds > 1:
+        raise WrongUsage("standard input (-) can be read only once")

@@ -125,6 +125,9 @@ def usage_line(error: Any) -> str:
         known = [option for parameter in command.params for option in parameter.opts] if command else []
         return f"no such option: {error.option_name}{nearest(error.option_name, known)}"
     commands = getattr(command, "commands", {})
+    text, _, guess = text.partition(". Did you mean ")
+    if guess:
+        return f"{text}, did you mean {guess}"
     if "command" in text and commands:
         return f"{text}, expected {alternatives(list(commands))}"
     return text

@@ -28,6 +28,8 @@ def run(
     db: options.Database = None,
     trace: options.Trace = None,
     local: options.Local = None,
+    port: options.Ports = None,
+    drop_copies: options.DropCopies = False,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
 
@@ -41,6 +43,8 @@ def run(
         capture_local=local,
         capture_interfaces=interface,
         capture_filter=bpf,
+        capture_ports=port,
+        capture_drop_copies=drop_copies,
     )
     settings, extensions = options.configuration_to_run(config, said)
     if not (settings.capture.interfaces or settings.source):

@@ -14,7 +14,9 @@ from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
-_DATABASE_URL = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
+_DATABASE = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
+# As SQLAlchemy takes it apart.
+_SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
@@ -110,12 +112,23 @@ def check_table(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[s
     if url is None:
         yield f"{where(layers, path)}: neither url nor url_file is given, expected one of them"
         entry["url"] = ""
-    elif url != "" and isinstance(url, str) and _DATABASE_URL.match(url) is None:
-        yield wrong(layers, (*path, "url"), url, f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://...")
+    elif url != "" and isinstance(url, str) and (expected := expected_url(url)):
+        yield wrong(layers, (*path, "url"), url, expected)
     elif url == "" and (*path, "url") not in layers.aliases:
         yield wrong(layers, (*path, "url"), url, "the URL of a database")
     if isinstance(table, str) and _TABLE.fullmatch(table) is None:
         yield wrong(layers, (*path, "table"), table, "letters, digits and underscores, at most 32")
+
+
+def expected_url(url: str) -> str:
+    """What a wrong database URL should be; empty for one that may be right."""
+    kind = _DATABASE.match(url)
+    if kind is None:
+        return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
+    if kind[1] != "sqlite":
+        return "" if _SERVER.fullmatch(url, kind.end()) else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
+    # In memory it would be another database for each command, and gone with it.
+    return "sqlite:///FILE" if url[kind.end() :].partition("?")[0] in ("", "/", "/:memory:") else ""
 
 
 CHECKS = {"hep": check_target, "sip": check_target, "sql": check_table}

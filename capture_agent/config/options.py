@@ -23,6 +23,8 @@ COMMAND_LINE = {
     "capture.interfaces": "--interface",
     "capture.filter": "--filter",
     "capture.local": "--local",
+    "capture.ports": "--port",
+    "capture.drop_copies": "--drop-copies",
     "trace.mode": "--trace",
     "hep.uri": "--hep",
     "sip.uri": "--sip",

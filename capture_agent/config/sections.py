@@ -7,6 +7,7 @@ from annotated_types import Interval, MinLen
 
 from capture_agent.config.local import AUTO, Local
 from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
+from capture_agent.config.ports import Ports
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
 
 SINK_SECTIONS = ("hep", "sip", "sql", "sink")  # in the order of targets()
@@ -22,7 +23,15 @@ class Capture:
     promiscuous: bool = True
     buffer_mib: Annotated[int, Interval(ge=1, le=2047)] = 16  # the kernel's, for each interface
     local: tuple[Local, ...] = (AUTO,)
+    ports: tuple[Ports, ...] = ()  # none: SIP is found on any port
+    drop_copies: bool = False  # of packets that were captured several times
+    copies_within_ms: Annotated[int, Interval(ge=1, le=400)] = 20  # T1, the least time to a retransmission, is 500
     esp_null: bool = False  # look into ESP for packets without encryption
+
+    @property
+    def copies_ms(self) -> int:
+        """0: copies are not looked for."""
+        return self.copies_within_ms if self.drop_copies else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ class SipTarget:
     default: bool = True
 
     def __str__(self) -> str:
-        return f"{scheme('sip', self.transport)}:{endpoint(self.host, self.port)}"
+        place = f"sip:{endpoint(self.host, self.port)}"
+        return place if self.transport == "udp" else f"{place};transport={self.transport}"
 
 
 @dataclass(frozen=True, slots=True)

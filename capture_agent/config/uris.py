@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from capture_agent.config.local import parse_port
-from capture_agent.config.targets import HEP_PORT, SIP_PORT, HepTarget, SipTarget, endpoint, scheme
+from capture_agent.config.targets import HEP_PORT, HepTarget, SipTarget, endpoint, scheme
 
 HEP_TRANSPORTS = {"hep": "udp", "hep+udp": "udp", "hep+tcp": "tcp", "hep+tls": "tls"}
 SIP_TRANSPORTS = ("udp", "tcp")
@@ -138,5 +138,4 @@ def hep_uri(target: HepTarget) -> str:
 
 
 def sip_uri(target: SipTarget) -> str:
-    text = f"sip:{endpoint(target.host, target.port or SIP_PORT)}"
-    return text if target.transport == "udp" else f"{text};transport={target.transport}"
+    return str(target)

@@ -34,7 +34,7 @@ class Dialog:
     @property
     def traced(self) -> bool:
         """Is all that belongs to it traced?"""
-        return bool(self._dialog.traces)
+        return bool(self._dialog.traces or self._dialog.hooked)
 
     def __repr__(self) -> str:
         return f"Dialog(method={self.method!r}, call_id={self.call_id!r}, caller_tag={self.caller_tag!r})"
@@ -62,7 +62,7 @@ class Transaction:
     @property
     def traced(self) -> bool:
         """Is all that belongs to it traced?"""
-        return bool(self._transaction.traces)
+        return bool(self._transaction.traces or self._transaction.hooked)
 
     def __repr__(self) -> str:
         return f"Transaction(method={self.method!r}, cseq={self.cseq}, from_tag={self.from_tag!r})"

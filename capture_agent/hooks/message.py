@@ -22,9 +22,12 @@ from capture_agent.hooks.values import (
     table_of,
     users_of,
 )
-from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.records import ALL_SINKS, CapturedMessage, Datagram, Direction, Trace, TracedMessage
 from capture_agent.sip.headers import canonical, text, uri_user
 from capture_agent.sip.message import SipMessage
+
+# What a trace is written down in, the first that there is.
+BELONGS_TO = {"message": (), "transaction": ("transaction",), "dialog": ("dialog", "transaction")}
 
 
 @cython.final
@@ -257,7 +260,8 @@ class Message:
         """Trace it to these sinks - to the default ones, if none is named - in this way instead of any other.
 
         Sinks that are not meant get it as before. `mode` "transaction" or "dialog": everything that belongs to it is
-        traced so from now on. False: it belongs to none, so this message alone is. Raises HookError.
+        traced so from now on. False: it belongs to no dialog, so its transaction is, or it belongs to none of either,
+        so it is alone. Raises HookError.
         """
         self._writable()
         wanted = mode_of(mode)
@@ -268,13 +272,12 @@ class Message:
             table_of(table),
             rule=self._by,
         )
-        self._instead(trace)
-        if wanted == "message":
-            return True
-        if getattr(self._captured, wanted) is None:
-            return False
-        self._started = (*self._started, (wanted, trace))
-        return True
+        self._traced = laid_over(self._traced, trace, self._captured, self._direction)
+        for belongs_to in BELONGS_TO[wanted]:
+            if getattr(self._captured, belongs_to) is not None:
+                self._started = (*self._started, (belongs_to, trace))
+                return belongs_to == wanted
+        return wanted == "message"
 
     def set_users(self, users: str | Iterable[str]) -> None:
         """The traced users of this message, under every trace that it is under. Raises HookError."""
@@ -309,15 +312,6 @@ class Message:
         if self._decided:
             raise HookError("too late: what becomes of this message has been decided")
 
-    def _instead(self, trace: Trace) -> None:
-        """This trace first, the others keep the sinks that it does not name."""
-        left = []
-        for traced in self._traced:
-            sinks = traced.sinks & ~trace.sinks
-            if sinks:
-                left.append(traced if sinks == traced.sinks else again(traced, traced.trace, sinks))
-        self._traced = (TracedMessage(self._captured, self._direction, trace), *left)
-
     def _change(self, users: tuple[str, ...] | None, table: str | None, correlation_id: bytes | None) -> None:
         """The same traces with something else in them. They are shared, so this message gets copies."""
         self._traced = tuple(
@@ -336,6 +330,18 @@ class Message:
             )
             for traced in self._traced
         )
+
+
+def laid_over(
+    decided: tuple[TracedMessage, ...], trace: Trace, captured: CapturedMessage, direction: Direction
+) -> tuple[TracedMessage, ...]:
+    """This trace first; the others keep the sinks that it does not name."""
+    left = [TracedMessage(captured, direction, trace)]
+    for traced in decided:
+        sinks = traced.sinks & ~trace.sinks & ALL_SINKS
+        if sinks:
+            left.append(traced if sinks == traced.sinks else again(traced, traced.trace, sinks))
+    return tuple(left)
 
 
 @lru_cache(maxsize=65536)

@@ -9,7 +9,7 @@ import cython
 
 from capture_agent.books import Ledger
 from capture_agent.hooks.guard import FAILED, Guard
-from capture_agent.hooks.message import Message
+from capture_agent.hooks.message import Message, laid_over
 from capture_agent.hooks.values import SinkNames
 from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, TracedMessage
 
@@ -31,6 +31,8 @@ class Hooks:
     def apply(self, message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
         """What the rules have decided, and then the hooks. A hook that fails has not been there."""
         guard: Guard
+        if message.transaction is not None or message.dialog is not None:
+            traced = continued(message, direction, traced)
         handed: Message = Message(message, direction, traced, self._sinks)
         for guard in self.guards:
             if guard.off:
@@ -58,11 +60,21 @@ class Hooks:
             yield guard.ledger("hook")
 
 
+def continued(message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
+    """What hooks have said at earlier messages of its dialog and its transaction."""
+    for belongs_to in (message.dialog, message.transaction):
+        if belongs_to is not None and belongs_to.hooked:
+            for trace in reversed(belongs_to.hooked):
+                assert isinstance(trace, Trace)
+                traced = laid_over(traced, trace, message, direction)
+    return traced
+
+
 def start(message: CapturedMessage, started: tuple[tuple[str, Trace], ...]) -> None:
     """Write down what is traced from now on."""
     for mode, trace in started:
         belongs_to = getattr(message, mode)
-        belongs_to.traces = instead(trace, belongs_to.traces)
+        belongs_to.hooked = instead(trace, belongs_to.hooked)
 
 
 def instead(trace: Trace, traces: tuple[object, ...]) -> tuple[object, ...]:

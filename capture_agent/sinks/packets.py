@@ -26,6 +26,8 @@ class Sender(Protocol):
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
 
+    def flush(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -80,7 +82,7 @@ class PacketSink:
                 at += 1
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        self._sender.flush()
 
     def close(self) -> None:
         self._sender.close()

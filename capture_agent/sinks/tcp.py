@@ -78,6 +78,9 @@ class TcpSender:
             self._socket.close()
             self._socket = None
 
+    def flush(self) -> None:
+        """Nothing is held back."""
+
     def close(self) -> None:
         if self._socket is None:
             return

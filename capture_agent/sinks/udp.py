@@ -16,6 +16,8 @@ from capture_agent.sinks.udp_batch import send_datagrams
 FULL_QUEUE_MS = 2
 PATIENCE_MS = 10_000
 
+REFUSED = "refused"  # where datagrams are lost that nobody listens for
+
 _NO_ROOM = {EAGAIN, ENOBUFS, ENOMEM}
 
 
@@ -74,10 +76,12 @@ class UdpSender:
         """ICMP port unreachable, for a datagram that has gone before; this one the kernel has not taken yet."""
         if self._tally.sent:
             self._tally.sent -= 1
-            self._tally.lost["refused"] += 1
+            self._tally.lost[REFUSED] += 1
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing is held back, but the last datagram may have been refused."""
+        if self._socket is not None and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == ECONNREFUSED:
+            self._refused()
 
     def close(self) -> None:
         if self._socket is not None:

@@ -93,14 +93,14 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
 
     monkeypatch.setattr(Reading, "messages", fail)
     monkeypatch.delenv(program.DEBUG, raising=False)
-    assert cli.main(["decode", "x"]) == 1
+    assert cli.main(["decode", __file__]) == 1
     assert capsys.readouterr().err == (
         "capture-agent: decode: unexpected ZeroDivisionError: division by zero"
         " (a bug: CAPTURE_AGENT_DEBUG=1 shows where)\n"
     )
     monkeypatch.setenv(program.DEBUG, "1")
     with pytest.raises(ZeroDivisionError):
-        cli.main(["decode", "x"])
+        cli.main(["decode", __file__])
 
 
 @pytest.mark.parametrize("module", ["rich", "sqlalchemy", "tomlkit"])

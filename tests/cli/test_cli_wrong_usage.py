@@ -23,12 +23,17 @@ def folder(tmp_path: Path) -> Path:
     [
         ("", f"missing command, expected {COMMANDS}"),
         ("frob", f"no such command 'frob', expected {COMMANDS}"),
+        ("rplay", "no such command 'rplay', did you mean 'replay'?"),
+        ("config shwo", "config: no such command 'shwo', did you mean 'show'?"),
         ("--frob", "no such option: --frob"),
         ("db", "db: missing command, expected create"),
         ("replay", "replay: missing argument 'FILE'"),
         ("replay call.pcap --sped 1", "replay: no such option: --sped, did you mean '--speed'?"),
         ("replay call.pcap --hep", "replay: option '--hep' requires an argument"),
         ("replay nix.pcap", "replay: no such file: nix.pcap"),
+        ("replay .", "replay: .: is a directory"),
+        ("decode call.pcap nix.pcap", "decode: no such file: nix.pcap"),
+        ("decode - -", "decode: standard input (-) can be read only once"),
         ("replay call.pcap nix.pcap", "replay: no such file: nix.pcap"),
         ("replay - -", "replay: standard input (-) can be read only once"),
         ("replay call.pcap --speed fast", "replay: --speed: value 'fast', expected max, real or a factor above 0"),
@@ -45,6 +50,11 @@ def folder(tmp_path: Path) -> Path:
             "replay call.pcap --db oracle://u:p@h",
             "replay: --db: value 'oracle://u:***@h', expected sqlite, postgresql, mysql or mariadb, then ://...",
         ),
+        (
+            "calls --db postgresql://u:p@h:54x/d",
+            "calls: --db: value 'postgresql://u:***@h:54x/d', expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        ),
+        ("db create --db sqlite://", "db create: --db: value 'sqlite://', expected sqlite:///FILE"),
         (
             "replay call.pcap --local 10.0.0.1/8",
             "replay: --local: value '10.0.0.1/8', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT or \"auto\""

@@ -50,7 +50,7 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     needs = {
         "hep": 'host = "h"',
         "sip": 'host = "h"',
-        "sql": 'url = "sqlite://"',
+        "sql": 'url = "sqlite:///x.db"',
         "sink": 'use = "x"',
         "source": 'use = "x"',
     }.get(option.section, "")

@@ -57,7 +57,7 @@ def test_sinks_have_names_and_bits_in_the_order_of_the_kinds(tmp_path: Path) -> 
     config = load(
         written(
             tmp_path,
-            '[[sink]]\nuse = "kafka"\ndefault = false\n[[sql]]\nurl = "sqlite://"\nname = "calls"\n'
+            '[[sink]]\nuse = "kafka"\ndefault = false\n[[sql]]\nurl = "sqlite:///x.db"\nname = "calls"\n'
             '[[hep]]\nuri = "hep:h"\n[[hep]]\nuri = "hep:i"\nname = "homer"\n[[sip]]\nuri = "sip:j"\n',
         )
     )

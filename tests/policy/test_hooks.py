@@ -134,7 +134,7 @@ def test_a_trace_holds_for_what_the_message_belongs_to(mode: str) -> None:
     one.dialog = Dialog(b"c", b"t", b"INVITE")
     one.transaction = Transaction(b"INVITE", 1, b"t", one.dialog)
     before = Trace(0b110)
-    getattr(one, mode).traces = (before, Trace(0b001))
+    getattr(one, mode).hooked = (before, Trace(0b001))
     started: list[bool] = []
 
     def starts(message: Message) -> None:
@@ -144,20 +144,45 @@ def test_a_trace_holds_for_what_the_message_belongs_to(mode: str) -> None:
 
     assert outcome(starts, message=one) == []
     assert started == [True, True]
-    traces = getattr(one, mode).traces
+    traces = getattr(one, mode).hooked
     assert [(trace.sinks, trace.users) for trace in traces] == [(0b101, ("y",)), (0b110, ())]
     other = one.transaction if mode == "dialog" else one.dialog
-    assert other.traces == ()
+    assert other.hooked == ()
 
 
 def test_a_hook_that_fails_starts_nothing() -> None:
     one = captured()
     one.dialog = Dialog(b"c", b"t", b"INVITE")
     outcome(drops_and_raises, message=one)
-    assert one.dialog.traces == ()
+    assert one.dialog.hooked == ()
 
 
-def test_without_a_dialog_the_message_alone_is_traced() -> None:
+def test_what_hooks_have_started_holds_over_what_rules_decide_later() -> None:
+    one = captured()
+    one.dialog = Dialog(b"c", b"t", b"INVITE")
+    one.transaction = Transaction(b"INVITE", 1, b"t", one.dialog)
+    outcome(lambda m: m.trace("b", "c", mode="dialog", users="d"), message=one)
+    outcome(lambda m: m.trace("c", mode="transaction", users="t"), message=one)
+    seen: list[tuple[str, ...]] = []
+    want = [(0b100, ("t",), "hook 1"), (0b010, ("d",), "hook 1"), (0b001, ("rule",), "rule")]
+    assert outcome(lambda m: seen.extend(d.sinks for d in m.decisions), message=one) == want
+    assert seen == [("c",), ("b",), ("a",)]
+    assert outcome(drops, message=one) == []
+    other = captured()
+    other.dialog = one.dialog
+    assert outcome(message=other) == [(0b110, ("d",), "hook 1"), (0b001, ("rule",), "rule")]
+
+
+def test_without_a_dialog_the_transaction_is_traced() -> None:
+    one = captured()
+    one.transaction = Transaction(b"REGISTER", 1, b"t")
+    started: list[bool] = []
+    outcome(lambda m: started.append(m.trace("c", mode="dialog")), message=one)
+    assert started == [False]
+    assert len(one.transaction.hooked) == 1
+
+
+def test_without_either_the_message_alone_is_traced() -> None:
     started: list[bool] = []
     want = [(0b100, (), "hook 1"), AS_RULED]
     assert outcome(lambda m: started.append(m.trace("c", mode="dialog"))) == want

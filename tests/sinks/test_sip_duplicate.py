@@ -42,5 +42,5 @@ def test_too_long_for_a_datagram(udp: UdpReceiver, size: int, goes: bool) -> Non
 def test_refused(free_port) -> None:  # type: ignore[no-untyped-def]
     port = free_port()
     sink = SipDuplicateSink(SipTarget("127.0.0.1", port, "tcp"))
-    with pytest.raises(SinkError, match=rf"^sip\+tcp:127.0.0.1:{port}: connection refused$"):
+    with pytest.raises(SinkError, match=rf"^sip:127.0.0.1:{port};transport=tcp: connection refused$"):
         sink.send(batch_of(1))
