@@ -21,6 +21,7 @@ from capture_agent.hooks.values import SinkNames
 from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.hooks import Hooks
+from capture_agent.policy.trace import Policy
 from capture_agent.records import Frames, TracedMessage
 from capture_agent.sinks import make_sinks
 from capture_agent.sinks.direct import Direct
@@ -32,6 +33,7 @@ from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
 from capture_agent.sources.packaged import PackagedSource
+from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
@@ -98,15 +100,9 @@ class Agent:
         self.config = config
         self.stop = stop or threading.Event()
         self.extensions = load_extensions(config) if extensions is None else extensions
-        self.pipeline = Pipeline(
-            local_sides(config),
-            config.trace.on,
-            config.capture.esp_null,
-            config.default_sinks(),
-            config.capture.ports,
-            config.capture.copies_ms,
-            hooks_of(config, self.extensions),
-        )
+        hooks = hooks_of(config, self.extensions)
+        policy = Policy(local_sides(config), config.trace.on, config.default_sinks(), hooks)
+        self.pipeline = Pipeline(config.capture, policy)
         self._alike = all(target.default for target in config.targets())  # every sink gets every message
         self._lossless = lossless
         self._last_read: float | None = None
@@ -123,6 +119,15 @@ class Agent:
             if must:
                 raise
             _log.warning("%s; trying again", error)
+
+    @property
+    def tracing(self) -> bool:
+        """Whether anything is traced: siptrace's trace_on. Any thread may switch it."""
+        return self.pipeline.policy.on
+
+    @tracing.setter
+    def tracing(self, on: bool) -> None:
+        self.pipeline.policy.on = on
 
     @property
     def failure(self) -> SinkError | None:
@@ -232,7 +237,7 @@ def capture_filter(capture: Capture, link_type: int) -> str:
 
 
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
-    """Live, from the configured interfaces and sources, until agent.stop is set. Raises SourceError."""
+    """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
     sources: list[Source] = [
         LiveInterface(
@@ -244,6 +249,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
         )
         for name in capture.interfaces
     ]
+    sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     sources += map(PackagedSource, agent.extensions.sources)
     if on_ready is not None:
         on_ready()

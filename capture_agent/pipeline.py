@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent.books import Ledger
-from capture_agent.config.local import LocalAddress
-from capture_agent.config.ports import PortRange
+from capture_agent.config import Capture
 from capture_agent.duplicates import DuplicateFilter
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.packet.way import identification, way
-from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.trace import Policy
 from capture_agent.ports import PortFilter
-from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
+from capture_agent.records import CapturedMessage, Datagram, Frames, TracedMessage
+from capture_agent.restore import Restorer
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.streams.streams import Streams
 
@@ -28,23 +27,15 @@ CHUNK_OUTCOMES = ("delivered", "joined", "duplicate", "control", "waiting")
 class Pipeline:
     """Packets in, messages to trace out. Holds all state of one source; nothing here does I/O or reads the clock."""
 
-    def __init__(
-        self,
-        local: Iterable[LocalAddress] = (),
-        trace_on: bool = True,
-        esp_null: bool = False,
-        sinks: int = ALL_SINKS,
-        ports: Sequence[PortRange] = (),
-        copies_ms: int = 0,
-        hooks: Hooks | None = None,
-    ) -> None:
-        """ports: look at these only. copies_ms: what is captured again within this time is dropped; 0: it is kept."""
-        self.packets = PacketDecoder(esp_null)
-        self.ports = PortFilter(ports) if ports else None
+    def __init__(self, capture: Capture | None = None, policy: Policy | None = None) -> None:
+        capture = capture or Capture()
+        self.packets = PacketDecoder(capture.esp_null)
+        self.ports = PortFilter(capture.ports) if capture.ports else None
         self.streams = Streams()
         self.intake = Intake()
-        self.duplicates = DuplicateFilter(copies_ms * 10**6, identification, way) if copies_ms else None
-        self.policy = Policy(local, trace_on, sinks, hooks)
+        self.duplicates = DuplicateFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
+        self.restorer = Restorer() if capture.x_headers else None
+        self.policy = policy or Policy()
 
     def process(self, frames: Frames) -> list[TracedMessage]:
         return self.policy.decide(self.messages(frames))
@@ -55,20 +46,25 @@ class Pipeline:
         if self.ports is not None:
             packets = self.ports.chosen(packets)
         datagrams = self.streams.messages(packets)
-        messages = self.intake.accept(datagrams)
-        return messages if self.duplicates is None else self.duplicates.kept(messages)
+        return self._accepted(datagrams)
 
     def begin(self) -> None:
         """Another capture comes now, perhaps the same one again: none of it is a copy of what was before."""
         if self.duplicates is not None:
             self.duplicates.forget()
 
+    def _accepted(self, datagrams: list[Datagram]) -> list[CapturedMessage]:
+        messages = self.intake.accept(datagrams)
+        if self.duplicates is not None:
+            messages = self.duplicates.kept(messages)
+        return messages if self.restorer is None else self.restorer.restore(messages)
+
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
         return self.policy.decide(self.last_messages())
 
     def last_messages(self) -> list[CapturedMessage]:
-        return self.intake.accept(self.streams.close())
+        return self._accepted(self.streams.close())
 
     def read(self, capture: Iterable[Frames]) -> Iterator[list[CapturedMessage]]:
         """All messages of a capture, up to its end or to where it is damaged: then what it raises is raised."""
@@ -83,11 +79,14 @@ class Pipeline:
     def ledgers(self, dropped: Mapping[str, int] | None = None) -> list[Ledger]:
         """The accounts so far. `dropped`: packets lost before us, by place."""
         duplicate = self.duplicates.dropped if self.duplicates is not None else 0
+        rejected = Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger})
+        if self.restorer is not None:
+            rejected.update(self.restorer.rejected())
         payloads = Ledger(
             "messages",
             seen=self.intake.seen,
             outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": duplicate},
-            rejected=Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger}),
+            rejected=rejected,
         )
         hooks = () if self.policy.hooks is None else self.policy.hooks.ledgers()
         return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *hooks]
@@ -122,7 +121,7 @@ class Pipeline:
     def problems(self) -> Counter[str]:
         """What was wrong with messages that were traced all the same, by name of Problem."""
         counts: Counter[str] = Counter()
-        for combination, count in self.intake.problems.items():
+        for combination, count in list(self.intake.problems.items()):  # asked for while others count
             for problem in Problem(combination):
                 counts[str(problem.name).lower()] += count
         return counts

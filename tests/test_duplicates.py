@@ -15,7 +15,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 
 from capture_agent.agent import Agent, replay
-from capture_agent.config import Config, load
+from capture_agent.config import Capture, Config, load
 from capture_agent.duplicates import DuplicateFilter
 from capture_agent.packet.way import identification, way
 from capture_agent.pipeline import Pipeline
@@ -49,7 +49,7 @@ def packet(
 
 def pipeline_of(seen: list[tuple[float, Packet]], copies_ms: int = 20) -> Pipeline:
     """What became of packets at these milliseconds."""
-    pipeline = Pipeline(copies_ms=copies_ms)
+    pipeline = Pipeline(Capture(drop_copies=copies_ms > 0, copies_within_ms=copies_ms))
     pipeline.process(Frames.of([bytes(one) for _, one in seen], 1, [round(time * MILLISECOND) for time, _ in seen]))
     pipeline.close()
     assert [ledger for ledger in pipeline.ledgers() if ledger.difference] == []
@@ -182,7 +182,7 @@ def test_memory() -> None:
     frames = [bytes(packet(vlan=5, sip=INVITE + b"%08d" % n)) for n in range(2000)]
     tracemalloc.start()
     try:
-        pipeline = Pipeline(copies_ms=20)
+        pipeline = Pipeline(Capture(drop_copies=True))
         pipeline.duplicates = duplicates
         for first in range(0, 2000, 500):
             pipeline.messages(Frames.of(frames[first : first + 500], 1))

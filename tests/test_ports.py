@@ -12,6 +12,7 @@ import pytest
 from carriages import SERVER_PORT
 from encapsulations import build, names
 
+from capture_agent.config import Capture
 from capture_agent.config.ports import PortRange, parse_ports
 from capture_agent.pipeline import Pipeline
 from capture_agent.ports import PortFilter
@@ -47,7 +48,7 @@ def test_within_every_encapsulation(depth: int, every: int) -> None:
     for name in islice(names(depth), 0, None, every):
         case = build(name)
         for port, wanted in ((SERVER_PORT, case.messages), (1, [])):
-            pipeline = Pipeline(esp_null=True, ports=[PortRange(port, port)])
+            pipeline = Pipeline(Capture(esp_null=True, ports=(PortRange(port, port),)))
             found = [one for messages in pipeline.read([Frames.of(case.frames, case.link_type)]) for one in messages]
             assert sorted(message.raw for message in found) == sorted(wanted), (name, port)
             pipeline.policy.decide(found)

@@ -81,7 +81,7 @@ class Reading:
         capture = self._capture
         for file in files:
             source = CaptureFile(file)
-            pipeline = Pipeline(esp_null=capture.esp_null, ports=capture.ports, copies_ms=capture.copies_ms)
+            pipeline = Pipeline(capture)
             name = source.name if self._several else ""
             try:
                 for messages in pipeline.read(source.batches()):

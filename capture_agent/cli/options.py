@@ -78,6 +78,15 @@ DropCopies = Annotated[
     bool,
     typer.Option("--drop-copies", help="Of a packet that was captured several times take one. [default: take all]"),
 ]
+ControlSocket = Annotated[
+    str | None,
+    typer.Option(
+        "--control",
+        metavar="PATH",
+        help="The unix socket of a running agent, for `capture-agent status`."
+        " [default: auto, /run/capture-agent/control.sock for root]",
+    ),
+]
 
 
 def overrides(

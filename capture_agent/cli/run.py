@@ -10,7 +10,7 @@ import typer
 from capture_agent.build import flavour
 from capture_agent.cli import options
 from capture_agent.cli.failures import WrongUsage, note
-from capture_agent.cli.sending import keeping_books, log_to_stderr, sinks_named, stopping
+from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, sinks_named, stopping
 
 
 def run(
@@ -23,6 +23,14 @@ def run(
         str | None,
         typer.Option("--filter", metavar="BPF", help="Capture only what matches, in tcpdump's filter language."),
     ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--listen",
+            metavar="URI",
+            help="Take SIP duplicates, as siptrace sends them, on sip:IP:PORT[;transport=tcp]. May be repeated.",
+        ),
+    ] = None,
     hep: options.Hep = None,
     sip: options.Sip = None,
     db: options.Database = None,
@@ -30,6 +38,7 @@ def run(
     local: options.Local = None,
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
+    control: options.ControlSocket = None,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
 
@@ -45,10 +54,14 @@ def run(
         capture_filter=bpf,
         capture_ports=port,
         capture_drop_copies=drop_copies,
+        capture_listen=listen,
+        control_socket=control,
     )
     settings, extensions = options.configuration_to_run(config, said)
-    if not (settings.capture.interfaces or settings.source):
-        raise WrongUsage("no interface: give -i IFACE, or capture.interfaces or [[source]] in the configuration")
+    if not (settings.capture.interfaces or settings.capture.listen or settings.source):
+        raise WrongUsage(
+            "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
+        )
     if not settings.targets():
         raise WrongUsage(
             "no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration"
@@ -58,7 +71,7 @@ def run(
 
     log_to_stderr(settings)
     agent = agents.Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
-    sources = ", ".join([*settings.capture.interfaces, *map(str, settings.source)])
-    ready = f"capturing on {sources}, sending to {sinks_named(settings)}"
-    with stopping(agent.stop), keeping_books(agent):
+    places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
+    ready = f"capturing on {', '.join(places)}, sending to {sinks_named(settings)}"
+    with stopping(agent.stop), keeping_books(agent), answering(agent):
         agents.run(agent, lambda: note(f"{ready} ({flavour()} build)"))

@@ -4,6 +4,7 @@ sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
 packages.py  the sinks and sources of installed packages
 local.py     which addresses are the traced server's own
+listen.py    where SIP duplicates are listened for
 uris.py      hep: and sip: URIs
 options.py   every option with its type, default and environment name, read off the dataclasses
 layers.py    TOML < environment < command line, and where each value came from
@@ -18,7 +19,7 @@ show.py      the configuration in force, as TOML
 from capture_agent.config.load import load
 from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import ConfigError
-from capture_agent.config.sections import Capture, Config, Hooks, Log, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Control, Hooks, Log, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -26,6 +27,7 @@ __all__ = [
     "Capture",
     "Config",
     "ConfigError",
+    "Control",
     "HepTarget",
     "Hooks",
     "Log",

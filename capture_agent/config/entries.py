@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from capture_agent.config.layers import Layers, Path
+from capture_agent.config.local import AUTO
 from capture_agent.config.options import SECRETS
 from capture_agent.config.problems import where, wrong
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
@@ -34,6 +35,15 @@ def expand(layers: Layers) -> Iterator[str]:
             if section in URIS:
                 yield from take_apart(layers, (section, index), entry)
             yield from CHECKS[section](layers, (section, index), entry)
+    place_socket(layers)
+
+
+def place_socket(layers: Layers) -> None:
+    """A relative name of the control socket starts where other names of files do."""
+    table = layers.data.get("control")
+    socket = table.get("socket") if isinstance(table, dict) else None
+    if isinstance(table, dict) and isinstance(socket, str) and socket not in ("", AUTO):
+        table["socket"] = str(directory(layers, ("control", "socket")) / socket)
 
 
 def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:

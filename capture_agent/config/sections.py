@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Local
 from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
 from capture_agent.config.ports import Ports
@@ -26,6 +27,8 @@ class Capture:
     ports: tuple[Ports, ...] = ()  # none: SIP is found on any port
     drop_copies: bool = False  # of packets that were captured several times
     copies_within_ms: Annotated[int, Interval(ge=1, le=400)] = 20  # T1, the least time to a retransmission, is 500
+    listen: tuple[Listen, ...] = ()  # for SIP duplicates
+    x_headers: bool = False  # everything is a duplicate of siptrace's, and its headers tell what it was
     esp_null: bool = False  # look into ESP for packets without encryption
 
     @property
@@ -61,6 +64,13 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """How a running agent is spoken to."""
+
+    socket: str = AUTO  # a path; empty: there is none
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the agent says about itself."""
 
@@ -80,6 +90,7 @@ class Config:
     source: tuple[PackageSource, ...] = ()
     hooks: Hooks = field(default_factory=Hooks)
     queue: Queue = field(default_factory=Queue)
+    control: Control = field(default_factory=Control)
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli_samples import CALL, capture_agent, pcap
 
-COMMANDS = "run, replay, decode, calls, flow, interfaces, db or config"
+COMMANDS = "run, replay, decode, calls, flow, status, interfaces, db or config"
 
 
 @pytest.fixture
@@ -65,7 +65,10 @@ def folder(tmp_path: Path) -> Path:
             "replay call.pcap --config wrong.toml",
             "replay: wrong.toml:2: capture.filtre: unknown option, did you mean 'filter'?",
         ),
-        ("run", "run: no interface: give -i IFACE, or capture.interfaces or [[source]] in the configuration"),
+        (
+            "run",
+            "run: no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration",
+        ),
         (
             "run -i lo",
             "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration",

@@ -25,6 +25,7 @@ from fuzz_hooks import run_hooks
 from fuzz_mutations import EXTREMES, NUMBERS, Target
 from fuzz_stages import stage_targets
 
+from capture_agent.config import Capture
 from capture_agent.config.local import LocalAddress, parse_local
 from capture_agent.packet.way import outer_addresses
 from capture_agent.pipeline import Pipeline
@@ -127,15 +128,14 @@ class FrameRun:
         self._esp_null = esp_null
         self._sinks = Sinks()
         self._number = 0
-        self._pipeline = Pipeline(LOCAL[0], esp_null=esp_null)
+        self._pipeline = Pipeline(Capture(esp_null=esp_null), Policy(LOCAL[0]))
 
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         self._number += 1
         if self._number % 100 == 0:
-            copies_ms = self._number // 100 % 2 * 20
-            self._pipeline = Pipeline(
-                LOCAL[self._number // 100 % len(LOCAL)], esp_null=self._esp_null, copies_ms=copies_ms
-            )
+            turn = self._number // 100
+            capture = Capture(esp_null=self._esp_null, drop_copies=turn % 2 == 1)
+            self._pipeline = Pipeline(capture, Policy(LOCAL[turn % len(LOCAL)]))
         link_type = self._samples[sample][0] if draw.random() < 0.9 else draw.choice(LINK_TYPES)
         before = [draw.choice(self._samples)[1]] if draw.random() < 0.2 else []
         frames = Frames.of([*before, data], link_type, [draw.randrange(2**63)] * 2)
@@ -226,7 +226,7 @@ class ContainerRun:
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, data, 0)
-        pipeline = Pipeline(LOCAL[1])
+        pipeline = Pipeline(policy=Policy(LOCAL[1]))
         with suppress(SourceError), CaptureFile(self._path) as file:
             for frames in file.batches():
                 traced = pipeline.process(frames)
