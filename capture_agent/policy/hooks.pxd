@@ -4,7 +4,8 @@ from capture_agent.records cimport CapturedMessage, Trace, TracedMessage
 
 cdef class Hooks:
     cdef readonly tuple guards
-    cdef readonly list events
+    cdef list _events
+    cdef object _event
     cdef object _sinks
 
     cpdef tuple apply(self, CapturedMessage message, object direction, tuple traced)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import cython
@@ -15,18 +15,21 @@ from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, 
 
 Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
 
+MakeEvent = Callable[[bytes, int, bytes], TracedMessage]  # text, nanoseconds since the epoch, correlation id
+
 
 @cython.final
 @cython.cclass
 class Hooks:
     """The hooks in their order. Each sees what those before it have decided; none sees a message that was dropped."""
 
-    __slots__ = ("_sinks", "events", "guards")
+    __slots__ = ("_event", "_events", "_sinks", "guards")
 
-    def __init__(self, guards: Iterable[Guard], sinks: SinkNames) -> None:
+    def __init__(self, guards: Iterable[Guard], sinks: SinkNames, event: MakeEvent | None = None) -> None:
         self.guards = tuple(guards)
-        self.events: list[tuple[CapturedMessage, bytes, bytes]] = []
+        self._events: list[TracedMessage] = []
         self._sinks = sinks
+        self._event = event  # None: there is nobody to send log lines to
 
     def apply(self, message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
         """What the rules have decided, and then the hooks. A hook that fails has not been there."""
@@ -48,12 +51,18 @@ class Hooks:
         handed._decided = True
         if handed._started:
             start(message, handed._started)
-        if handed._events:
+        if handed._events and self._event is not None:
             self._note(message, handed._events)
         return () if handed._dropped else handed._traced
 
+    def take_events(self) -> list[TracedMessage]:
+        """The log lines since it was asked last: what is sent although nobody has captured it."""
+        taken, self._events = self._events, []
+        return taken
+
     def _note(self, message: CapturedMessage, events: tuple[tuple[bytes, bytes], ...]) -> None:
-        self.events.extend((message, *event) for event in events)
+        for correlation_id, text in events:
+            self._events.append(self._event(text, message.time_ns, correlation_id))  # type: ignore[misc]
 
     def ledgers(self) -> Iterator[Ledger]:
         for guard in self.guards:

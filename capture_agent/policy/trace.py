@@ -85,6 +85,7 @@ class Policy:
                 left.extend(decided)
             else:
                 self.not_traced += 1
+        left.extend(hooks.take_events())
         return left
 
     def _direction(self, datagram: Datagram) -> Direction:

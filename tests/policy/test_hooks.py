@@ -203,6 +203,35 @@ def test_traces_of_a_dialog_are_never_more_than_sinks(sinks: list[int]) -> None:
         assert next(t for t in traces if t.sinks >> bit & 1) is trace
 
 
+def event(text: bytes, time_ns: int, correlation_id: bytes) -> TracedMessage:
+    return TracedMessage(captured(), Direction.IN, Trace(0b001, correlation_id, rule=text.decode()))
+
+
+def says(message: Message) -> None:
+    message.hlog("by call")
+    message.hlog("by id", "id")
+    message.hlog("by none", "")
+    message.drop()
+
+
+def test_log_lines_go_out_also_of_a_dropped_message_and_are_not_counted_as_one() -> None:
+    guards = [Guard(str(n), hook, Limits(), "") for n, hook in enumerate((drops_and_raises, says))]
+    policy = Policy(hooks=Hooks(guards, SINKS, event))
+    traced = policy.decide([captured(), captured()])
+    assert [(one.trace.correlation_id, one.trace.rule) for one in traced] == 2 * [
+        (b"c", "by call"), (b"id", "by id"), (b"", "by none")
+    ]  # fmt: skip
+    assert (policy.traced, policy.not_traced) == (0, 2)
+    assert policy.hooks is not None
+    assert policy.hooks.take_events() == []
+
+
+def test_without_a_collector_log_lines_are_not_kept() -> None:
+    several = hooks(says)
+    several.apply(captured(), Direction.IN, ())
+    assert several.take_events() == []
+
+
 def test_policy_counts_what_hooks_have_left() -> None:
     seen: list[str] = []
 
