@@ -20,6 +20,9 @@ ROUTINE_HEADERS = re.compile(
     rb"\n(?i:(v(?:ia)?|f(?:rom)?|to?|i|l|c(?:seq|all-id|ontent-length)))[ \t]*+:"
     rb"(?:[ \t\r]++|\n(?=[ \t]))*+([^\n]*+(?:\n[ \t][^\n]*+)*+)"
 )
+# Start lines without anything odd, whole lines: what they do not match, scan.py looks at piece by piece.
+USUAL_REQUEST = re.compile(rb"([-.!%*_+`'~0-9A-Za-z]++) ([^ \t\r\n]++) SIP/2\.0\r?\n")
+USUAL_RESPONSE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) [^\n]*+\n")
 TOKEN = re.compile(rb"[-.!%*_+`'~0-9A-Za-z]*+")
 UP_TO_BLANK = re.compile(rb"[^ \t\r\n]*+")
 

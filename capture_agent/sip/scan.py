@@ -30,8 +30,11 @@ BODY_SHORT = cython.declare(cython.int, 1 << 12)
 BODY_LONG = cython.declare(cython.int, 1 << 13)
 REPEATED_HEADER = cython.declare(cython.int, 1 << 14)
 
+SURELY_SMALL = 10  # digits: less than 2**31
 # Header names, long and compact, and the flag that stands for each.
 FLAGS = {
+    b"Via": NO_VIA, b"From": NO_FROM, b"To": NO_TO, b"CSeq": NO_CSEQ, b"Call-ID": NO_CALL_ID,
+    b"Content-Length": BAD_CONTENT_LENGTH,
     b"v": NO_VIA, b"via": NO_VIA, b"f": NO_FROM, b"from": NO_FROM, b"t": NO_TO, b"to": NO_TO, b"cseq": NO_CSEQ,
     b"i": NO_CALL_ID, b"call-id": NO_CALL_ID, b"l": BAD_CONTENT_LENGTH, b"content-length": BAD_CONTENT_LENGTH,
 }  # fmt: skip
@@ -465,8 +468,36 @@ def read_cseq(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: c
 
 if not cython.compiled:
 
+    generic_scan = scan
+
+    def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage | None:
+        """Start lines as nearly all are, by one pattern."""
+        if not 0 <= start <= end <= len(data):
+            return generic_scan(data, start, end)
+        message: SipMessage = new_message()
+        if line := patterns.USUAL_REQUEST.match(data, start, end):
+            message.is_request = True
+            message.status = 0
+            message.method_start = start
+            message.uri_start, message.uri_end = line.span(2)
+            message.method_end = message.uri_start - 1
+        elif line := patterns.USUAL_RESPONSE.match(data, start, end):
+            message.is_request = False
+            message.status = int(line[1])
+            message.method_start = message.method_end = message.uri_start = message.uri_end = -1
+        else:
+            return generic_scan(data, start, end)
+        message.problems = 0
+        message._headers = None
+        message.data = data
+        message.start = start
+        message.end = end
+        message.headers_start = first = line.end()
+        read_headers(message, data, first, end)
+        return message
+
     def match_headers(message: SipMessage, data: bytes, start: int, end: int) -> int:
-        """walk_headers for the plain build."""
+        """walk_headers by patterns. The values that nearly all messages have are read here, all others by read_value."""
         seen = 0
         stop, body_start = patterns.headers_end(data, start, end)
         if body_start < 0:
@@ -478,10 +509,45 @@ if not cython.compiled:
         if patterns.has_line_without_name(data, start, stop):
             message.problems |= BAD_HEADER
         for header in patterns.ROUTINE_HEADERS.finditer(data, start - 1, stop):
+            name, value = header.groups()
             first, last = header.span(2)
             if last > first and data[last - 1] <= 0x20:
-                last = first + len(header[2].rstrip(patterns.BLANK))
-            seen |= read_value(message, data, first, last, FLAGS[header[1].lower()], seen)
+                value = value.rstrip(patterns.BLANK)
+                last = first + len(value)
+            flag = FLAGS.get(name) or FLAGS[name.lower()]
+            if flag == NO_VIA:
+                if not seen & NO_VIA:
+                    message.via_start = first
+                    message.via_end = last
+                    seen |= NO_VIA
+            elif seen & flag or not value or value[0] == 0x3B:
+                seen |= read_value(message, data, first, last, flag, seen)
+            elif flag == NO_CSEQ:
+                number, _, method = value.partition(b" ")
+                if number.isdigit() and len(number) < SURELY_SMALL and method and method[0] > 0x20:
+                    message.cseq = int(number)
+                    message.cseq_method_start = last - len(method)
+                    message.cseq_method_end = last
+                else:
+                    read_cseq(message, data, first, last)
+                seen |= NO_CSEQ
+            elif flag == BAD_CONTENT_LENGTH:
+                if value.isdigit() and len(value) < SURELY_SMALL:
+                    message.content_length = int(value)
+                    seen |= flag
+                else:
+                    seen |= read_value(message, data, first, last, flag, seen)
+            else:
+                if flag == NO_FROM:
+                    message.from_start = first
+                    message.from_end = last
+                elif flag == NO_TO:
+                    message.to_start = first
+                    message.to_end = last
+                else:
+                    message.call_id_start = first
+                    message.call_id_end = last
+                seen |= flag
         return seen
 
     # The smallest steps as the interpreter's own C functions: the calls alone would double the time of a scan.
