@@ -1,5 +1,6 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+from capture_agent.calls cimport Dialog, Transaction
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Frames:
@@ -26,17 +27,33 @@ cdef class Datagram:
     cdef readonly Py_ssize_t missing
     cdef readonly unsigned int sequence
     cdef readonly int flags
+    cdef readonly Py_ssize_t frame_at
 
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
 
 cdef class CapturedMessage:
     cdef readonly Datagram datagram
     cdef readonly SipMessage sip
+    cdef public object direction
+    cdef public Transaction transaction
+    cdef public Dialog dialog
+    cdef public bint retransmission
+
+cdef class Trace:
+    cdef readonly unsigned long long sinks
+    cdef readonly bytes correlation_id
+    cdef readonly tuple users
+    cdef readonly str table
+    cdef readonly bint plain_row
+    cdef readonly int payload_type
+    cdef readonly str rule
 
 cdef class TracedMessage:
     cdef readonly CapturedMessage message
     cdef readonly object direction
+    cdef readonly Trace trace
+    cdef readonly unsigned long long sinks
 
 cpdef Datagram new_datagram()
 cpdef CapturedMessage captured(Datagram datagram, SipMessage sip)
-cpdef TracedMessage traced(CapturedMessage message, object direction)
+cpdef TracedMessage traced(CapturedMessage message, object direction, Trace trace, unsigned long long sinks)

@@ -1,6 +1,7 @@
 """One noun per stage. Hot: compiled with records.pxd, or plain Python.
 
-sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intake ─CapturedMessage─▶ policy ─TracedMessage─▶ sinks
+sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intake ─CapturedMessage─▶ correlate ─▶ policy
+    ─TracedMessage─▶ sinks
 
 Bytes are not copied on the way: each record points into the buffer that its source has read
 (`data`, `start`, `end`), and a sink copies the message once, into what it sends.
@@ -16,6 +17,7 @@ from ipaddress import ip_address
 
 import cython
 
+from capture_agent.calls import Dialog, Transaction
 from capture_agent.sip.message import SipMessage
 
 # A row of Frames.index: where the frame lies in the buffer, its length on the wire, when and where it was seen.
@@ -27,6 +29,7 @@ FRAME_INTERFACE = 4
 FRAME_ROW = 5
 
 NO_VLAN = -1
+NO_FRAME = -1  # a message out of several packets has a buffer without their headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Datagram:
         "end",
         "flags",
         "frame",
+        "frame_at",
         "interface",
         "missing",
         "protocol",
@@ -130,6 +134,7 @@ class Datagram:
         missing: int = 0,
         sequence: int = 0,
         flags: int = 0,
+        frame_at: int = NO_FRAME,
     ) -> None:
         self.data = data  # the buffer
         self.start = start  # the payload is data[start:end]
@@ -146,6 +151,7 @@ class Datagram:
         self.interface = interface
         self.sequence = sequence  # of a TCP segment: the number of its first byte, 32 bits
         self.flags = flags  # of a TCP segment
+        self.frame_at = frame_at  # in data: its frame's first byte, all headers behind it; or NO_FRAME
         self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
 
     def cut(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
@@ -179,29 +185,6 @@ class Datagram:
         return str(ip_address(self.destination))
 
 
-@cython.final
-@cython.no_gc  # nothing in it can refer back
-@cython.freelist(1024)
-@cython.cclass
-class CapturedMessage:
-    """A SIP message as it was seen: what `sip` found in it, and the datagram that carried it."""
-
-    __slots__ = ("datagram", "sip")
-
-    def __init__(self, datagram: Datagram, sip: SipMessage) -> None:
-        self.datagram = datagram
-        self.sip = sip
-
-    @property
-    def raw(self) -> bytes:
-        """The exact bytes of the message: what sinks send, never written anew."""
-        return self.sip.raw
-
-    @property
-    def time_ns(self) -> int:
-        return self.datagram.time_ns
-
-
 class Direction(StrEnum):
     """As siptrace has it: towards the local server or from it."""
 
@@ -213,14 +196,91 @@ class Direction(StrEnum):
 @cython.no_gc  # nothing in it can refer back
 @cython.freelist(1024)
 @cython.cclass
+class CapturedMessage:
+    """A SIP message as it was seen: what `sip` found in it, and the datagram that carried it.
+
+    `correlate` fills in the rest: what the message belongs to, and whether it is one of before, sent again.
+    """
+
+    __slots__ = ("datagram", "dialog", "direction", "retransmission", "sip", "transaction")
+
+    def __init__(self, datagram: Datagram, sip: SipMessage, direction: Direction | None = None) -> None:
+        self.datagram = datagram
+        self.sip = sip
+        self.direction = direction  # as whoever sent us the message has said; None: the addresses tell
+        self.transaction: Transaction | None = None
+        self.dialog: Dialog | None = None
+        self.retransmission = False
+
+    @property
+    def raw(self) -> bytes:
+        """The exact bytes of the message: what sinks send, never written anew."""
+        return self.sip.raw
+
+    @property
+    def time_ns(self) -> int:
+        return self.datagram.time_ns
+
+
+SIP_PAYLOAD = 1  # HEP3 chunk 0x000b
+LOG_PAYLOAD = 100
+MOST_SINKS = 64
+ALL_SINKS = (1 << MOST_SINKS) - 1
+
+
+@cython.final
+@cython.no_gc  # nothing in it can refer back
+@cython.cclass
+class Trace:
+    """How something is traced. Made once for what is traced - a dialog, say - and shared by its messages.
+
+    sinks           a bit for each sink, the lowest for the first of Config.targets()
+    correlation_id  HEP3 chunk 0x0011; empty: not sent
+    users           siptrace's traced users: a row of the table for each, beside that of nobody
+    table           instead of the one that the sink is configured with; empty: that one
+    plain_row       whether there is a row of nobody (siptrace: trace_on)
+    payload_type    SIP_PAYLOAD, or LOG_PAYLOAD: a text that is no SIP, for HEP sinks only
+    rule            the name of the rule that made it
+    """
+
+    __slots__ = ("correlation_id", "payload_type", "plain_row", "rule", "sinks", "table", "users")
+
+    def __init__(
+        self,
+        sinks: int = ALL_SINKS,
+        correlation_id: bytes = b"",
+        users: tuple[str, ...] = (),
+        table: str = "",
+        plain_row: bool = True,
+        payload_type: int = SIP_PAYLOAD,
+        rule: str = "",
+    ) -> None:
+        self.sinks = sinks
+        self.correlation_id = correlation_id
+        self.users = users
+        self.table = table
+        self.plain_row = plain_row
+        self.payload_type = payload_type
+        self.rule = rule
+
+
+@cython.final
+@cython.no_gc  # nothing in it can refer back
+@cython.freelist(1024)
+@cython.cclass
 class TracedMessage:
-    """A message that policy has decided to trace."""
+    """A message that policy has decided to trace. One message under several traces is several of these.
 
-    __slots__ = ("direction", "message")
+    `sinks` are those of the trace, less those that get the message under another trace already.
+    """
 
-    def __init__(self, message: CapturedMessage, direction: Direction) -> None:
+    __slots__ = ("direction", "message", "sinks", "trace")
+
+    def __init__(self, message: CapturedMessage, direction: Direction, trace: Trace, sinks: int | None = None) -> None:
         self.message = message
         self.direction = direction
+        self.trace = trace
+        self.sinks = trace.sinks if sinks is None else sinks
 
 
 # To make records here, beside their free lists, costs a third of what it costs elsewhere.
@@ -235,14 +295,20 @@ def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:
     message: CapturedMessage = CapturedMessage.__new__(CapturedMessage)
     message.datagram = datagram
     message.sip = sip
+    message.direction = None
+    message.transaction = None
+    message.dialog = None
+    message.retransmission = False
     return message
 
 
-def traced(message: CapturedMessage, direction: Direction) -> TracedMessage:
-    trace: TracedMessage = TracedMessage.__new__(TracedMessage)
-    trace.message = message
-    trace.direction = direction
-    return trace
+def traced(message: CapturedMessage, direction: Direction, trace: Trace, sinks: cython.ulonglong) -> TracedMessage:
+    one: TracedMessage = TracedMessage.__new__(TracedMessage)
+    one.message = message
+    one.direction = direction
+    one.trace = trace
+    one.sinks = sinks
+    return one
 
 
 if not cython.compiled:

@@ -17,6 +17,7 @@ FIRST_ENDS = 1024
 
 AF_INET, AF_INET6 = 2, 10  # as on Linux, on every platform
 SIP = 1
+NO_VLAN = -1
 CHUNK_HEADER = cython.declare(cython.Py_ssize_t, 6)
 PAYLOAD = cython.declare(cython.int, 0x000F)
 CORRELATION_ID = cython.declare(cython.int, 0x0011)
@@ -30,6 +31,7 @@ HEADER_1 = cython.declare(cython.Py_ssize_t, 8)
 TIMES_2 = cython.declare(cython.Py_ssize_t, 12)
 
 _HEADER_3 = {size: struct.Struct(f"!4sH 3HB 3HB 3H{size}s 3H{size}s 3HH 3HH 3HI 3HI") for size in (4, 16)}
+_U16 = struct.Struct("!H")
 _CHUNK_HEADER = struct.Struct("!HHH")
 _HEADER_1 = struct.Struct("!BBBBHH")
 _TIMES_2 = struct.Struct("<IIHxx")
@@ -172,32 +174,63 @@ class Encoder:
 
     version      1, 2 or 3; capture_id goes into HEP2 (its low 16 bits, as siptrace does) and HEP3
     auth_key     chunk 0x000e, node_name chunk 0x0013: HEP3 only
+    with_vlan    whether chunk 0x0012 is wanted (HEP3 only): then `set_vlan` is to be called before `add`
     """
 
     __slots__ = (
         "_end_at",
         "_ends",
+        "_name_at",
         "_room",
         "_tail",
         "_template4",
         "_template6",
+        "_vlan",
+        "_vlan_tails",
         "capture_id",
         "count",
         "used",
         "version",
+        "with_vlan",
     )
 
-    def __init__(self, version: int = 3, capture_id: int = 2001, auth_key: bytes = b"", node_name: bytes = b"") -> None:
+    def __init__(
+        self,
+        version: int = 3,
+        capture_id: int = 2001,
+        auth_key: bytes = b"",
+        node_name: bytes = b"",
+        with_vlan: bool = False,
+    ) -> None:
         if version not in (1, 2, 3):
             raise ValueError(f"HEP version {version}, expected 1, 2 or 3")
         self.version = version
         self.capture_id = capture_id
         self._template4 = _template(AF_INET, 4, capture_id)
         self._template6 = _template(AF_INET6, 16, capture_id)
-        self._tail = (_chunk(0x000E, auth_key) if auth_key else b"") + (_chunk(0x0013, node_name) if node_name else b"")
+        key = _chunk(0x000E, auth_key) if auth_key else b""
+        name = _chunk(0x0013, node_name) if node_name else b""
+        self._tail = key + name
+        self.with_vlan = with_vlan and version == 3
+        self._name_at = len(key)
+        self._vlan = NO_VLAN
+        self._vlan_tails = {NO_VLAN: self._tail}
         self._room = bytearray(FIRST_ROOM)
         self._ends = self._end_at = array("q", bytes(8 * FIRST_ENDS))
         self.clear()
+
+    def set_vlan(self, vlan: cython.int) -> None:
+        """The VLAN id of the packets that are added from now on, or -1: no chunk."""
+        if vlan == self._vlan:
+            return
+        tail = self._vlan_tails.get(vlan)
+        if tail is None:
+            # By number, as `encode` has the chunks that siptrace does not send: behind the key, before the name.
+            plain = self._vlan_tails[NO_VLAN]
+            key = plain[: self._name_at]
+            tail = key + _chunk(0x0012, _U16.pack(vlan)) + plain[self._name_at :]
+            self._vlan_tails[vlan] = tail
+        self._vlan, self._tail = vlan, tail
 
     def clear(self) -> None:
         """Start anew, in the same room: what `buffer` has given is no longer valid."""
@@ -289,6 +322,14 @@ class Encoder:
         memcpy(into, PyBytes_AS_STRING(self._tail), len(self._tail))  # type: ignore[name-defined]  # noqa: F821
         put_chunk(into + len(self._tail), PAYLOAD, text + payload_start, size)
         self._close(at + total)
+        return True
+
+    def append(self, packet: bytes) -> bool:
+        """Append a packet that is encoded already; False, and nothing is appended, when it is too long."""
+        if len(packet) > MAX_PACKET:
+            return False
+        at: cython.Py_ssize_t = self._reserve(len(packet))
+        self._close(copy(self._room, at, packet, 0, len(packet)))
         return True
 
     def _add_header_12(

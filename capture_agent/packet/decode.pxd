@@ -16,6 +16,7 @@ cdef class PacketDecoder:
     cdef int _protocol
     cdef int _flags
     cdef unsigned int _sequence
+    cdef Py_ssize_t _frame_at
     cdef Py_ssize_t _end
     cdef Py_ssize_t _missing
     cdef Py_ssize_t _payload_at

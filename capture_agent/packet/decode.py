@@ -73,9 +73,9 @@ class PacketDecoder:
     """Counts what it has seen: seen = carried + the sum of rejected + what `fragments` accounts for."""
 
     __slots__ = (
-        "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_link_types", "_missing",
-        "_payload_at", "_ports", "_protocol", "_protocols", "_rejected", "_sequence", "_time_ns",
-        "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
+        "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_frame_at",
+        "_link_types", "_missing", "_payload_at", "_ports", "_protocol", "_protocols", "_rejected",
+        "_sequence", "_time_ns", "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
     )  # fmt: skip
 
     def __init__(self, esp_null: bool = False) -> None:
@@ -117,6 +117,7 @@ class PacketDecoder:
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
             self._data = data
+            self._frame_at = start
             self._end = start + length
             wire = rows[row + WIRE_LENGTH]
             self._missing = wire - length if wire > length else 0
@@ -155,6 +156,7 @@ class PacketDecoder:
         datagram.vlan = self._vlan
         datagram.interface = interface
         datagram.missing = self._missing
+        datagram.frame_at = self._frame_at
         datagram.sequence = self._sequence if self._protocol == 6 else 0
         datagram.flags = self._flags if self._protocol == 6 else 0
         return datagram
@@ -276,7 +278,7 @@ class PacketDecoder:
     def _fragment(
         self, data: bytes, at: cython.Py_ssize_t, offset: cython.int, more: cython.bint, identification: bytes
     ) -> int:
-        """The last one missing makes the datagram whole, in a buffer of its own, behind its addresses."""
+        """The last one missing makes the datagram whole, in a buffer of its own, behind that fragment's headers."""
         if self._missing:
             return -CUT
         addresses: bytes = data[self._address_at : self._address_at + 2 * self._address_size]
@@ -284,10 +286,12 @@ class PacketDecoder:
         whole = self.fragments.add(key, offset, more, data[at : self._end], self._time_ns)
         if whole is None:
             return -HELD
-        self._data = addresses + whole
+        self._data = data[self._frame_at : at] + whole
         self._end = len(self._data)
-        self._address_at = 0
-        return len(addresses)
+        self._address_at -= self._frame_at
+        at -= self._frame_at
+        self._frame_at = 0
+        return at
 
     def _tunnel(
         self,
@@ -359,7 +363,7 @@ class PacketDecoder:
         """What is no such tunnel, or nothing that we can read, is a payload like any other."""
         before = (
             self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
-            self._depth,
+            self._depth, self._frame_at,
         )  # fmt: skip
         port = be16(data, at + 2)
         if port not in self._ports:
@@ -371,7 +375,7 @@ class PacketDecoder:
             return inner
         (
             self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
-            self._depth,
+            self._depth, self._frame_at,
         ) = before  # fmt: skip
         self._payload_at = at + 8
         return at

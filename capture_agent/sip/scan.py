@@ -69,7 +69,7 @@ def byte_at(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cytho
     """
     if not cython.compiled:
         return data[at] if 0 <= at < end else 0
-    if cython.cast(cython.ulonglong, at) >= cython.cast(cython.ulonglong, end):  # one comparison: negative ones are huge
+    if cython.cast(cython.ulonglong, at) >= cython.cast(cython.ulonglong, end):  # negative ones are huge
         return 0
     text: cython.p_char = PyBytes_AS_STRING(data)  # type: ignore[name-defined]  # noqa: F821 - cimported
     return cython.cast(cython.uchar, text[at])  # type: ignore[no-any-return]
@@ -201,6 +201,25 @@ def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMe
     message.end = end
     message.headers_start = next_line
     read_headers(message, data, next_line, end)
+    return message
+
+
+def unscanned(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage:
+    """A record of data[start:end] that is no SIP, such as a text for the collector: it lacks every part."""
+    if not 0 <= start <= end <= len(data):
+        raise ValueError(f"{start}:{end} lies outside of {len(data)} bytes")
+    message: SipMessage = SipMessage.__new__(SipMessage)
+    message.problems = BAD_START_LINE
+    message.is_request = False
+    message.status = 0
+    message.method_start = message.method_end = -1
+    message.uri_start = message.uri_end = -1
+    message._headers = None
+    message.data = data
+    message.start = start
+    message.end = end
+    message.headers_start = end
+    read_headers(message, data, end, end)
     return message
 
 

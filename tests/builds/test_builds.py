@@ -19,6 +19,8 @@ from capture_agent.records import FRAME_INTERFACE, FRAME_ROW
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.source import SourceError
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "60"))
 PCAPS = sorted((Path(__file__).parents[2] / "pcaps").glob("*.pcap*"))
 LINK_TYPES = [0, 1, 12, 101, 108, 113, 228, 229, 276]
@@ -120,6 +122,21 @@ quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=lis
 @given(st.lists(damaged(), min_size=1, max_size=40), st.sampled_from(LINK_TYPES))
 def test_damaged_frames(workers: tuple[Worker, Worker], frames: list[bytes], link_type: int) -> None:
     same(workers, "frames", (frames, link_type))
+
+
+CALLS = [frame for kind, frame in RECORDED if kind == 1]
+
+
+@pytest.mark.parametrize("step_ns", [0, 10**9, 10**10, 10**13])
+def test_calls(workers: tuple[Worker, Worker], step_ns: int) -> None:
+    found, *_ = same(workers, "calls", (CALLS, step_ns))
+    assert len(found) > 100
+
+
+@quick
+@given(st.lists(damaged() | st.sampled_from(CALLS), min_size=1, max_size=60), st.sampled_from([0, 10**9, 10**11]))
+def test_calls_of_damaged_frames(workers: tuple[Worker, Worker], frames: list[bytes], step_ns: int) -> None:
+    same(workers, "calls", (frames, step_ns))
 
 
 TOKENS = [

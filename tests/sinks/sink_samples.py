@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
-from capture_agent.records import CapturedMessage, Datagram, Direction, TracedMessage
+from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
 from capture_agent.sip.scan import scan
 
 TIME_NS = 1_795_386_683_255_621_000
@@ -42,6 +42,7 @@ def traced(
     time_ns: int = TIME_NS,
     transport: str = "udp",
     direction: Direction = Direction.IN,
+    trace: Trace | None = None,
 ) -> TracedMessage:
     addresses = ip_address(source).packed + ip_address(destination).packed
     data = addresses + message
@@ -52,7 +53,7 @@ def traced(
     )  # fmt: skip
     sip = scan(data, at, len(data))
     assert sip is not None
-    return TracedMessage(CapturedMessage(datagram, sip), direction)
+    return TracedMessage(CapturedMessage(datagram, sip), direction, trace or Trace())
 
 
 def batch_of(count: int, first: int = 0, size: int = 0) -> list[TracedMessage]:
