@@ -300,7 +300,7 @@ class CorrelateRun:
         self._kept = [*self._kept[-20:], messages[0]]
         held = self._correlator.table
         assert len(held) <= held.limit
-        assert 0 <= held.transactions and 0 <= held.dialogs
+        assert min(held.transactions, held.dialogs) >= 0
         if messages[0].dialog is not None:
             assert len(messages[0].dialog.callee_tags) <= 8
         if draw.random() < 0.01:
