@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,13 @@ from capture_agent.sources.capture_file import CaptureFile
 END = b"end of the replay"
 
 SL_ACK = "ACK sip:slrej@127.0.0.1:5060 SIP/2.0"
+SL_ACK_TCP = "ACK sip:slrej@127.0.0.1:5060;transport=tcp SIP/2.0"
 SL_ACK_V6 = "ACK sip:slrej@[::1]:5060 SIP/2.0"
 
 # What the module emits beyond ours, by start line. 9.1: an ACK that sl absorbs goes out a second time.
 MODULE_HAS_MORE = {
     "01-mode1-hep3-udp": {SL_ACK: 1},
+    "04-mode1-hep3-tcp": {SL_ACK_TCP: 1},
     "03-mode1-hep2-udp": {SL_ACK: 1},
     "05-mode1-hep3-ipv6": {SL_ACK_V6: 1},
     "12-mode4-dup": {SL_ACK: 1},
@@ -67,14 +69,19 @@ ROWS_WITHOUT_A_TAG = {
     "85-compact-db": 4,
 }
 
+# 9.15: over TCP the module makes ports up. What it sends comes from the port it listens on, whichever the connection
+# has; what it answers goes to the port in the Via. By case: how many of its messages have a port that no packet had.
+PORTS_OF_NO_PACKET = {"04-mode1-hep3-tcp": 48, "11-mode2-db-tcp": 20, "80-ephemeral-tcp": 12}
+
 CASES = [
-    "01-mode1-hep3-udp", "03-mode1-hep2-udp", "05-mode1-hep3-ipv6", "07-mode1-hep2-ipv6", "08-mode2-db-stockschema",
-    "08-mode2-db-udp", "09-mode2-db-udp", "10b-mode3-ipv6-long", "12-mode4-dup", "13-mode4-dup-xhw-noevrt",
+    "01-mode1-hep3-udp", "03-mode1-hep2-udp", "04-mode1-hep3-tcp", "05-mode1-hep3-ipv6", "07-mode1-hep2-ipv6",
+    "08-mode2-db-stockschema", "08-mode2-db-udp", "09-mode2-db-udp", "10b-mode3-ipv6-long", "11-mode2-db-tcp",
+    "12-mode4-dup", "13-mode4-dup-xhw-noevrt",
     "15-mode7-all", "18-mode1-initmode1", "19-mode1-noslack", "20-mode1-authkey", "23-mode1-traceoff",
     "25-mode1-advertise-data0", "49-table-param", "63-nodup-hep", "71-mode1-bigmsg", "73-sendsock", "85-compact-db",
     "88-hep-dupuri-noport", "93-nodup-hep3", "96-mode1-plus-script", "a1-mode1-hepmodeoff", "a6-hep3-capid-big",
 ]  # fmt: skip
-HEAD_CASES = ["01-mode1-hep3-udp", "10b-mode3-ipv6-long", "93-nodup-hep3"]
+HEAD_CASES = ["01-mode1-hep3-udp", "10b-mode3-ipv6-long", "80-ephemeral-tcp", "93-nodup-hep3"]
 
 
 @dataclass
@@ -209,6 +216,61 @@ def emitted_by_the_module(case: Path, settings: Settings) -> Emitted:
     return Emitted(Counter(map(without_clock, packets)), Counter(rows))
 
 
+Ports = tuple[int, int]
+
+
+def streams(capture: Path) -> dict[tuple[str, str], dict[Ports, bytes]]:
+    """By source and destination address, and then by ports: all that was sent there. Nothing is lost on loopback."""
+    packets = PacketDecoder()
+    sent: dict[tuple[str, str], dict[Ports, bytes]] = {}
+    with CaptureFile(capture) as file:
+        for frames in file.batches():
+            for packet in packets.decode(frames):
+                by_ports = sent.setdefault((packet.source_text, packet.destination_text), {})
+                ports = packet.source_port, packet.destination_port
+                by_ports[ports] = by_ports.get(ports, b"") + packet.payload
+    return sent
+
+
+@dataclass
+class Corrected:
+    """What the module has emitted, with real ports where it has others; `wrong` counts them."""
+
+    sent: dict[tuple[str, str], dict[Ports, bytes]]
+    wrong: int = 0
+
+    def packet(self, data: bytes) -> bytes:
+        packet = hep.decode(data)
+        assert packet.payload and packet.source_port and packet.destination_port
+        pair = str(packet.source_address), str(packet.destination_address)
+        source, destination = self._ports(pair, (packet.source_port, packet.destination_port), packet.payload)
+        return hep.encode(replace(packet, source_port=source, destination_port=destination))
+
+    def row(self, row: tuple[object, ...]) -> tuple[object, ...]:
+        values = dict(zip(COLUMNS, row, strict=True))
+        source, destination = (str(values[name]).split(":") for name in ("fromip", "toip"))
+        ports = self._ports((source[1], destination[1]), (int(source[2]), int(destination[2])), values["msg"])
+        values["fromip"] = f"{source[0]}:{source[1]}:{ports[0]}"
+        values["toip"] = f"{destination[0]}:{destination[1]}:{ports[1]}"
+        return tuple(values.values())
+
+    def _ports(self, pair: tuple[str, str], ports: Ports, message: object) -> Ports:
+        assert isinstance(message, bytes)
+        if message in self.sent[pair].get(ports, b""):
+            return ports
+        self.wrong += 1
+        (real,) = (ports for ports, stream in self.sent[pair].items() if message in stream)
+        return real
+
+
+def with_real_ports(module: Emitted, case: Path) -> Emitted:
+    right = Corrected(streams(case / "wire.pcap"))
+    packets = Counter(map(right.packet, module.packets.elements()))
+    rows = Counter(map(right.row, module.rows.elements()))
+    assert right.wrong == PORTS_OF_NO_PACKET[case.name]
+    return Emitted(packets, rows)
+
+
 def start_lines(counts: Counter[bytes]) -> dict[str, int]:
     lines: Counter[str] = Counter()
     for packet, count in counts.items():
@@ -227,6 +289,10 @@ def row_lines(counts: Counter[tuple[object, ...]]) -> dict[str, int]:
 def compare(case: Path, tmp_path: Path) -> None:
     settings = Settings.read(case / "kamailio.cfg")
     module = emitted_by_the_module(case, settings)
+    if case.name in PORTS_OF_NO_PACKET:
+        # A connection that the server opens comes from a port of its own: its address alone is said to be local.
+        settings.listens = [listen.rpartition(":")[0] for listen in settings.listens]
+        module = with_real_ports(module, case)
     ours = emitted_by_us(case, settings, tmp_path)
     assert start_lines(module.packets - ours.packets) == MODULE_HAS_MORE.get(case.name, {})
     assert start_lines(ours.packets - module.packets) == {}

@@ -213,6 +213,7 @@ SCENARIOS = {
     "slow-callee": callee(thinks=700),
     "fork-caller": caller("gina", talk=200),
     "spiral-caller": caller("sam", talk=200),
+    "spiral-callee": callee(),
     "reinvite-caller": reinviting_caller(),
     "reinvite-callee": reinvited_callee(),
     "subscribe-caller": subscriber(),

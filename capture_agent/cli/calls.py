@@ -70,7 +70,7 @@ class News:
 def listing() -> Callable[[Iterable[StoredCall]], None]:
     """What prints calls, on the room there is."""
     if sys.stdout.isatty() and terminal_width() < WIDE:
-        narrow = Table([TITLES[n] for n in SHORT], folds=(1, 2, 5))
+        narrow = Table([TITLES[n] for n in SHORT], folds=(1, 2, 5), widths=(19, 8, 8, 8, 6, 0))
         return lambda calls: narrow.show([row(call)[n] for n in SHORT] for call in calls)
     wide = Table(TITLES, right=(5, 6), folds=(1, 2, 7), widths=(19, 12, 12, 9, 6, 8, 8, 0))
     return lambda calls: wide.show(map(row, calls))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import typer
 from capture_agent.cli import ladder, options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.seen import Seen, endpoint_of, steps
+from capture_agent.sip.headers import text
 
 
 def flow(
@@ -27,20 +29,24 @@ def flow(
     """Draw the messages of one call as a ladder: hosts side by side, time downwards."""
     if file is not None and db is not None:
         raise WrongUsage("--db and --file exclude each other, expected one of them")
-    messages = list(from_file(file, call_id) if file else from_table(config, db, table, call_id))
+    call_id = text(os.fsencode(call_id))  # bytes that are no UTF-8 as the table has them: \xff
+    damages: list[str] = []
+    messages = list(from_file(file, call_id, damages) if file else from_table(config, db, table, call_id))
     if not messages:
-        raise Failed(f"no message with the Call-ID {call_id!r} in {file or 'the table'}")
+        raise Failed(damages[0] if damages else f"no message with the Call-ID {call_id!r} in {file or 'the table'}")
     pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
     width = shutil.get_terminal_size((80, 24)).columns
     for line in ladder.draw(list(steps(messages)), width, ladder.BOX if pretty else ladder.ASCII):
         print(line)
+    if damages:
+        raise Failed(damages[0])
 
 
-def from_file(path: str, call_id: str) -> Iterator[Seen]:
-    """Raises SourceError."""
+def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
+    """What damage says goes to `damages`; all before it counts. Raises SourceError for what is no capture at all."""
     from capture_agent.pipeline import Pipeline
-    from capture_agent.sip.headers import text
     from capture_agent.sources.capture_file import CaptureFile
+    from capture_agent.sources.source import SourceError
 
     pipeline = Pipeline()
     source = CaptureFile(path)
@@ -57,19 +63,20 @@ def from_file(path: str, call_id: str) -> Iterator[Seen]:
                         (sent.destination_text, str(sent.destination_port)),
                         message.raw,
                     )
+    except SourceError as error:
+        damages.append(str(error))
     finally:
         source.close()
 
 
 def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> Iterator[Seen]:
     """Raises SinkError."""
-    from capture_agent.sinks.stored_calls import stored_messages
+    from capture_agent.sinks.stored_calls import once_each, stored_messages
 
-    for message in stored_messages(options.database(config, db, table), call_id):
-        if not message.traced_user:  # the other rows of a message are copies
-            yield Seen(
-                message.time.timestamp(),
-                endpoint_of(message.from_ip),
-                endpoint_of(message.to_ip),
-                message.message,
-            )
+    for message in once_each(stored_messages(options.database(config, db, table), call_id)):
+        yield Seen(
+            message.time.timestamp(),
+            endpoint_of(message.from_ip),
+            endpoint_of(message.to_ip),
+            message.message,
+        )

@@ -13,6 +13,8 @@ from capture_agent.cli.failures import WrongUsage
 if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
 
+STANDARD_INPUT = "-"
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
@@ -29,7 +31,7 @@ Hep = Annotated[
         "--hep",
         metavar="URI",
         help="Send to a HEP collector such as Homer: hep:HOST:PORT, hep+tcp:..., hep+tls:...,"
-        " with ?version=1|2|3, &id=, &key=, &node=. May be repeated.",
+        " with ?version=1|2|3, &id=, &key=, &node=, &vlan=yes. May be repeated.",
     ),
 ]
 Sip = Annotated[
@@ -51,7 +53,13 @@ Database = Annotated[
 TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table. [default: sip_trace]")]
 Trace = Annotated[
     str | None,
-    typer.Option("--trace", metavar="MODE", help="What is traced. message: every SIP message. [default: message]"),
+    typer.Option(
+        "--trace",
+        metavar="MODE",
+        help="What is traced where no rules say it. message: every SIP message. transaction: every request, and all"
+        " that belongs to it. dialog: every initial INVITE and SUBSCRIBE, and the dialogs that they open."
+        " [default: message]",
+    ),
 ]
 Local = Annotated[
     list[str] | None,
@@ -60,6 +68,28 @@ Local = Annotated[
         metavar="ADDR",
         help="An address of the traced server: messages to it are `in`, from it `out`. An address, a network,"
         " ADDRESS:PORT, [IPv6]:PORT or auto. May be repeated. [default: auto, this host's addresses]",
+    ),
+]
+Ports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--port",
+        "-p",
+        metavar="PORT|FROM-TO",
+        help="Look for SIP on these ports only, in tunnels too. May be repeated. [default: any port, by content]",
+    ),
+]
+DropCopies = Annotated[
+    bool,
+    typer.Option("--drop-copies", help="Of a packet that was captured several times take one. [default: take all]"),
+]
+ControlSocket = Annotated[
+    str | None,
+    typer.Option(
+        "--control",
+        metavar="PATH",
+        help="The unix socket of a running agent, for `capture-agent status`."
+        " [default: auto, /run/capture-agent/control.sock for root]",
     ),
 ]
 
@@ -71,7 +101,7 @@ def overrides(
     table: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """What the command line says, in the shape of the file. `options`: section_name=value."""
+    """What the command line says, in the shape of the file. `options`: section_name=value; a flag can only set."""
     said: dict[str, Any] = {}
     if hep:
         said["hep"] = [{"uri": uri} for uri in hep]
@@ -81,7 +111,7 @@ def overrides(
         said["sql"] = [{"url": db} | ({} if table is None else {"table": table})]
     for key, value in options.items():
         section, _, name = key.partition("_")
-        if value is not None and value != []:
+        if value is not None and value != [] and value is not False:
             said.setdefault(section, {})[name] = value
     return said
 
@@ -109,3 +139,14 @@ def positive(option: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
         raise WrongUsage(f"{option}: value {text!r}, expected a whole number from 1")
     return int(text)
+
+
+def check_files(files: list[str], rounds: int = 1) -> None:
+    """Before the first one is read: the third may be misspelt."""
+    for file in files:
+        if file != STANDARD_INPUT and not (file and Path(file).exists()):
+            raise WrongUsage(f"no such file: {file or repr(file)}")
+        if file != STANDARD_INPUT and Path(file).is_dir():
+            raise WrongUsage(f"{file}: is a directory")
+    if STANDARD_INPUT in files and files.count(STANDARD_INPUT) * rounds > 1:
+        raise WrongUsage("standard input (-) can be read only once")

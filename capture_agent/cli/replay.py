@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capture_agent.cli import options
-from capture_agent.cli.failures import INTERRUPTED, Failed, WrongUsage, note
+from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, note, say
 from capture_agent.cli.sending import keeping_books, log_to_stderr, stopping
 
 if TYPE_CHECKING:
     from capture_agent.agent import Agent
-
-STANDARD_INPUT = "-"
 
 
 def replay(
@@ -27,6 +25,8 @@ def replay(
     db: options.Database = None,
     trace: options.Trace = None,
     local: options.Local = None,
+    port: options.Ports = None,
+    drop_copies: options.DropCopies = False,
     speed: Annotated[
         str,
         typer.Option(metavar="max|real|FACTOR", help="As fast as can be, as it was captured, or FACTOR times that."),
@@ -37,27 +37,37 @@ def replay(
 
     Nothing is lost: a slow sink slows the replay. Ctrl-C sends what is queued and prints the books (status 130).
     """
-    said = options.overrides(hep, sip, db, trace_mode=trace, capture_local=local)
+    said = options.overrides(
+        hep, sip, db, trace_mode=trace, capture_local=local, capture_ports=port, capture_drop_copies=drop_copies
+    )
     settings = options.configuration(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
-    check_files(files, rounds)
+    options.check_files(files, rounds)
 
     from capture_agent import agent as agents
 
     log_to_stderr(settings)
     agent = agents.Agent(settings, lossless=True, stop=threading.Event())
-    with stopping(agent.stop), keeping_books(agent), progress_bar(files, rounds) as on_batch:
-        agents.replay(agent, files * rounds, factor, on_batch)
+    damages: list[Exception] = []
+    try:
+        with stopping(agent.stop), keeping_books(agent), progress_bar(files, rounds) as on_batch:
+            agents.replay(agent, files * rounds, factor, on_batch, damages.append)
+    finally:
+        failures = say_failures(agent, damages)
     if not (settings.hep or settings.sip or settings.sql):
         note("no sink was given (--hep, --sip, --db): nothing was sent")
-    finish(agent)
-
-
-def finish(agent: Agent) -> None:
-    if agent.failure is not None:
-        raise Failed(str(agent.failure))
+    if failures:
+        raise typer.Exit(FAILED)
     if agent.stop.is_set():
         raise typer.Exit(INTERRUPTED)
+
+
+def say_failures(agent: Agent, damages: Iterable[Exception]) -> int:
+    """A line for each thing that went wrong; how many there were."""
+    lines = list(dict.fromkeys([*map(str, damages), *agent.failures()]))  # --loop finds the same damage again
+    for line in lines:
+        say(line, "replay")
+    return len(lines)
 
 
 def parse_speed(text: str) -> float | None:
@@ -71,15 +81,6 @@ def parse_speed(text: str) -> float | None:
     if not 0 < factor < float("inf"):
         raise WrongUsage(f"--speed: value {text!r}, expected max, real or a factor above 0")
     return factor
-
-
-def check_files(files: list[str], rounds: int) -> None:
-    """Before the first one is replayed: the third may be misspelt."""
-    for file in files:
-        if file != STANDARD_INPUT and not Path(file).exists():
-            raise WrongUsage(f"no such file: {file}")
-    if STANDARD_INPUT in files and files.count(STANDARD_INPUT) * rounds > 1:
-        raise WrongUsage("standard input (-) can be read only once")
 
 
 def progress_bar(files: list[str], loop: int):  # type: ignore[no-untyped-def]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 from capture_agent.config.entries import expand
-from capture_agent.config.layers import Layers
+from capture_agent.config.layers import Layers, Path
 from capture_agent.config.options import ENVIRONMENT, options, sections
-from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where
+from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where, wrong
 from capture_agent.config.sections import Config
 
+UNFIT = re.compile(r"[\0\ud800-\udfff]")
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
 def load(
-    path: Path | None = None,
+    path: FilePath | None = None,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Config:
@@ -29,7 +30,9 @@ def load(
     return load_layers(path, environ or {}, overrides or {})[0]
 
 
-def load_layers(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, Any]) -> tuple[Config, Layers]:
+def load_layers(
+    path: FilePath | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
+) -> tuple[Config, Layers]:
     """`load`, and where each value came from."""
     layers = Layers(path)
     if path is not None:
@@ -40,14 +43,15 @@ def load_layers(path: Path | None, environ: Mapping[str, str], overrides: Mappin
     layers.add_environment(environ)
     problems += [unknown_variable(*names) for names in layers.unplaced]
     problems += expand(layers)
-    config, found = validate(layers)
+    unfit = list(unfit_text(layers, layers.data, ()))
+    config, found = (None, unfit) if unfit else validate(layers)
     problems += found
     if problems or config is None:
         raise ConfigError(in_order(problems))
     return config, layers
 
 
-def read(path: Path) -> str:
+def read(path: FilePath) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -57,7 +61,7 @@ def read(path: Path) -> str:
         raise ConfigError([f"{path}:{line}: not UTF-8 text, expected a TOML file"]) from None
 
 
-def parse(path: Path, text: str) -> dict[str, Any]:
+def parse(path: FilePath, text: str) -> dict[str, Any]:
     import tomllib  # without a file nobody pays for it
 
     try:
@@ -90,7 +94,7 @@ def drop_unknown(layers: Layers) -> Iterator[str]:
             yield from drop_unknown_options(layers, (section, index) if repeated else (section,), table)
 
 
-def drop_unknown_options(layers: Layers, path: tuple[str | int, ...], table: dict[str, Any]) -> Iterator[str]:
+def drop_unknown_options(layers: Layers, path: Path, table: dict[str, Any]) -> Iterator[str]:
     section = str(path[0])
     known = [name for of, name in options() if of == section]
     for name in [name for name in table if name not in known]:
@@ -104,6 +108,18 @@ def unknown_variable(variable: str, section: str, name: str) -> str:
         return f"{variable}: no such option, expected {option.environment}{', N from 1' * option.repeated}"
     known = [each.environment for each in options().values()]
     return f"{variable}: no such option{nearest(f'{ENVIRONMENT}{section}__{name}'.upper(), known)}"
+
+
+def unfit_text(layers: Layers, value: object, path: Path) -> Iterator[str]:
+    """What neither JSON nor the operating system would take: bytes of the command line that are no UTF-8, and NUL."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from unfit_text(layers, inner, (*path, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from unfit_text(layers, inner, (*path, index))
+    elif isinstance(value, str) and UNFIT.search(value):
+        yield wrong(layers, path, value, "UTF-8 text without NUL characters")
 
 
 def validate(layers: Layers) -> tuple[Config | None, list[str]]:

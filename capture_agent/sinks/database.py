@@ -72,12 +72,18 @@ def connect(url: URL) -> Connection:
     """Raises SinkError. A SQLite file that is not there is not made."""
     if url.drivername.startswith("sqlite") and url.database not in (None, "", ":memory:"):
         path = Path(str(url.database))
-        if not path.is_file():
+        if not path.exists():
             raise SinkError(f"{shown(url)}: no such file{creation_hint(url)}")
     return open_connection(url)
 
 
 def open_connection(url: URL) -> Connection:
+    if url.drivername.startswith("sqlite") and url.database:
+        path = Path(url.database)
+        if path.is_dir():
+            raise SinkError(f"{shown(url)}: is a directory")
+        if not path.parent.is_dir():
+            raise SinkError(f"{shown(url)}: no such directory: {path.parent}")
     try:
         return make_engine(url).connect()
     except SQLAlchemyError as error:

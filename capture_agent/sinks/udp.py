@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from errno import EAGAIN, ECONNREFUSED, EMSGSIZE, ENOBUFS, ENOMEM
 
+from capture_agent.sinks.connecting import Endpoint, connected, endpoints
 from capture_agent.sinks.packets import Tally
 from capture_agent.sinks.sink import SinkError, reason
 from capture_agent.sinks.udp_batch import send_datagrams
@@ -16,16 +17,19 @@ from capture_agent.sinks.udp_batch import send_datagrams
 FULL_QUEUE_MS = 2
 PATIENCE_MS = 10_000
 
+REFUSED = "refused"  # where datagrams are lost that nobody listens for
+
 _NO_ROOM = {EAGAIN, ENOBUFS, ENOMEM}
 
 
 class UdpSender:
     """What it is told about lost datagrams it counts; most losses it is not told about."""
 
-    def __init__(self, name: str, host: str, port: int, tally: Tally) -> None:
+    def __init__(self, name: str, host: str, port: int, tally: Tally, source: str = "") -> None:
         self.name = name
         self._place = (host, port)
         self._tally = tally
+        self._source = source
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
@@ -38,17 +42,10 @@ class UdpSender:
 
     def _connect(self) -> socket.socket:
         try:
-            found = socket.getaddrinfo(*self._place, type=socket.SOCK_DGRAM)
-            family, kind, protocol, _, address = found[0]
-            connection = socket.socket(family, kind, protocol)
+            connection = connected(self._place, socket.SOCK_DGRAM, self._source)
         except OSError as error:
             raise SinkError(f"{self.name}: {reason(error)}") from error
-        try:
-            connection.setblocking(False)
-            connection.connect(address)
-        except OSError as error:
-            connection.close()
-            raise SinkError(f"{self.name}: {reason(error)}") from error
+        connection.setblocking(False)
         return connection
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
@@ -74,10 +71,15 @@ class UdpSender:
         """ICMP port unreachable, for a datagram that has gone before; this one the kernel has not taken yet."""
         if self._tally.sent:
             self._tally.sent -= 1
-            self._tally.lost["refused"] += 1
+            self._tally.lost[REFUSED] += 1
+
+    def endpoints(self) -> tuple[Endpoint, Endpoint]:
+        return endpoints(self._opened())
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing is held back, but the last datagram may have been refused."""
+        if self._socket is not None and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == ECONNREFUSED:
+            self._refused()
 
     def close(self) -> None:
         if self._socket is not None:

@@ -14,7 +14,7 @@ from capture_agent.records import FRAME_ROW, Frames
 from capture_agent.sources.containers import Stop
 from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
 from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, PcapngFormat
-from capture_agent.sources.reading import STANDARD_INPUT, open_file, open_stream, reason
+from capture_agent.sources.reading import STANDARD_INPUT, Stopped, open_file, open_stream, reason
 from capture_agent.sources.source import SourceError
 
 BATCH = 512  # frames at most
@@ -22,16 +22,20 @@ BLANK_INDEX = array("q", bytes(8 * FRAME_ROW * BATCH))
 
 
 class CaptureFile:
-    """A Source. Opening it raises SourceError where the file is missing or no capture."""
+    """A Source. Opening it raises SourceError where the file is missing or no capture.
 
-    def __init__(self, path: str | Path) -> None:
+    It ends once `stopped` says so while it waits for a pipe.
+    """
+
+    def __init__(self, path: str | Path, stopped: Stopped = lambda: False) -> None:
+        self._stopped = stopped
         self.name = str(path)
         self._label = "standard input" if self.name == STANDARD_INPUT else self.name
         self._file = open_file(path, self._label)
         self._data = b""  # what has been read and not walked over
         self._offset = 0  # of its first byte
         try:
-            self._stream, self._byte = open_stream(self._file)
+            self._stream, self._byte = open_stream(self._file, stopped)
             self._format = self._recognise()
         except OSError as error:
             self.close()
@@ -42,6 +46,8 @@ class CaptureFile:
 
     def batches(self) -> Iterator[Frames]:
         if self._format is None:
+            if self._stopped():
+                return
             have = len(self._data)
             raise self._broken(f"the file ends inside its header, {have} of {HEADER_SIZE} bytes are there")
         walker, interfaces = self._format.walker, self._format.interfaces
@@ -65,6 +71,8 @@ class CaptureFile:
                 at = 0
             elif walker.stopped is not Stop.FULL:
                 raise self._broken(self._format.damage(), at)
+        if self._stopped():  # then it is no damage that a record is not whole
+            return
         if self._stream.problem:
             raise self._broken(self._stream.problem, len(self._data))
         if self._data:
@@ -89,6 +97,8 @@ class CaptureFile:
         """The format by its first bytes; None where they are too few."""
         whole = self._fill(0, HEADER_SIZE)
         head = self._data[:HEADER_SIZE]
+        if not whole and self._stopped():
+            return None
         if self._stream.problem and not whole:
             raise self._broken(self._stream.problem, len(head))
         if not head:

@@ -8,16 +8,20 @@ import zlib
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
-from select import select
+from select import POLLIN, poll
 from typing import Protocol
 
 from capture_agent.sources.source import SourceError
 
 STANDARD_INPUT = "-"
 CHUNK = 160 * 1024  # a batch with its records and what is sent of it stay in a cache of 512 KiB
+STOP_WITHIN = 200  # milliseconds
 COMPRESSED_CHUNK = 64 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_WITH_HEADER = 31  # zlib's wbits: the largest window, and a gzip header and trailer around
+
+
+Stopped = Callable[[], bool]  # is nothing more wanted?
 
 
 class ByteStream(Protocol):
@@ -50,9 +54,10 @@ class FileStream:
 class PipeStream:
     """What can be read only once."""
 
-    def __init__(self, file: FileIO, first: bytes) -> None:
+    def __init__(self, file: FileIO, first: bytes, stopped: Stopped) -> None:
         self._file = file
         self._first = first
+        self._stopped = stopped
         self.problem = ""
 
     def read(self, tail: bytes, wanted: int) -> bytes:
@@ -60,15 +65,16 @@ class PipeStream:
 
     def _next(self) -> bytes:
         first, self._first = self._first, b""
-        return first or read_some(self._file, CHUNK)
+        return first or read_some(self._file, CHUNK, self._stopped)
 
 
 class GzipStream:
     """What a gzip file of one or more members holds (RFC 1952), up to the very byte where it is damaged."""
 
-    def __init__(self, file: FileIO, first: bytes) -> None:
+    def __init__(self, file: FileIO, first: bytes, stopped: Stopped) -> None:
         self._file = file
         self._packed = first
+        self._stopped = stopped
         self._member = zlib.decompressobj(GZIP_WITH_HEADER)
         self._in_member = True
         self.problem = ""
@@ -79,7 +85,7 @@ class GzipStream:
     def _next(self) -> bytes:
         while not self.problem:
             if not self._packed:
-                self._packed = read_some(self._file, COMPRESSED_CHUNK)
+                self._packed = read_some(self._file, COMPRESSED_CHUNK, self._stopped)
                 if not self._packed:
                     self.problem = "the gzip data is cut short" if self._in_member else ""
                     return b""
@@ -126,11 +132,18 @@ def salvage(member: zlib._Decompress, packed: bytes) -> bytes:
     return bytes(data)
 
 
-def read_some(file: FileIO, size: int) -> bytes:
-    """What is there, at most size; b"" at the end. One read: it does not wait until a slow pipe is full."""
-    while (data := file.read(size)) is None:  # whoever gave us the pipe has made it non-blocking
-        select([file], [], [])
-    return data
+def read_some(file: FileIO, size: int, stopped: Stopped) -> bytes:
+    """What is there, at most size; b"" at the end, or when it is to stop while there is nothing.
+
+    One read: it does not wait until a slow pipe is full.
+    """
+    waiting = poll()
+    waiting.register(file, POLLIN)
+    while not stopped():
+        # A read would go on behind a signal (PEP 475), for as long as the pipe is silent.
+        if waiting.poll(STOP_WITHIN) and (data := file.read(size)) is not None:
+            return data
+    return b""
 
 
 def open_file(path: str | Path, name: str) -> FileIO:
@@ -143,14 +156,14 @@ def open_file(path: str | Path, name: str) -> FileIO:
         raise SourceError(f"{name}: {reason(error)}", usage=True) from None
 
 
-def open_stream(file: FileIO) -> tuple[ByteStream, str]:
+def open_stream(file: FileIO, stopped: Stopped) -> tuple[ByteStream, str]:
     """The bytes of a file, and what to call an offset in them. By content: a name says nothing."""
-    first = gather(b"", len(GZIP_MAGIC), lambda: read_some(file, CHUNK))
+    first = gather(b"", len(GZIP_MAGIC), lambda: read_some(file, CHUNK, stopped))
     if first.startswith(GZIP_MAGIC):
-        return GzipStream(file, first), "byte {} of the decompressed data"
+        return GzipStream(file, first, stopped), "byte {} of the decompressed data"
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.tell() == len(first):
         return FileStream(file), "byte {}"
-    return PipeStream(file, first), "byte {}"
+    return PipeStream(file, first, stopped), "byte {}"
 
 
 def reason(error: OSError | ValueError) -> str:

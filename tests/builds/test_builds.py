@@ -19,6 +19,8 @@ from capture_agent.records import FRAME_INTERFACE, FRAME_ROW
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.source import SourceError
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "60"))
 PCAPS = sorted((Path(__file__).parents[2] / "pcaps").glob("*.pcap*"))
 LINK_TYPES = [0, 1, 12, 101, 108, 113, 228, 229, 276]

@@ -8,6 +8,7 @@ from typing import Any
 from capture_agent.build import flavour
 from capture_agent.config.local import LocalAddress, parse_local
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.trace import Policy
 from capture_agent.records import Frames
 from hep.batch import Encoder
 
@@ -38,7 +39,7 @@ def main() -> None:
 def frames(job: tuple[list[bytes], int]) -> Any:
     """Messages, counts and HEP packets of a batch of frames of one link type."""
     raw, link_type = job
-    pipeline = Pipeline(LOCAL)
+    pipeline = Pipeline(policy=Policy(LOCAL))
     encoders = [Encoder(version, 7, b"key", b"node") for version in (1, 2, 3)]
     found = []
     for traced in pipeline.process(Frames.of(raw, link_type, [n * 1_234_567_891 for n in range(len(raw))])):
@@ -75,7 +76,7 @@ def calls(job: tuple[list[bytes], int]) -> Any:
 
     raw, step_ns = job
     correlator = Correlator(calls=20)
-    pipeline = Pipeline(correlate=correlator)
+    pipeline = Pipeline(correlator=correlator)
     times = [1_700_000_000_000_000_000 + n * step_ns for n in range(len(raw))]
     messages = [traced.message for traced in pipeline.process(Frames.of(raw, 1, times))]
     numbers: dict[int, int] = {}

@@ -32,7 +32,9 @@ LEAVES = dict(leaves(COMMAND))
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    names = "run, replay, decode, calls, flow, db create, config check, config show, interfaces"
+    names = (
+        "run, replay, decode, calls, flow, status, hlog, trace-msg, db create, config check, config show, interfaces"
+    )
     assert {" ".join(leaf) for leaf in LEAVES} == set(names.split(", "))
 
 
@@ -93,14 +95,14 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
 
     monkeypatch.setattr(Reading, "messages", fail)
     monkeypatch.delenv(program.DEBUG, raising=False)
-    assert cli.main(["decode", "x"]) == 1
+    assert cli.main(["decode", __file__]) == 1
     assert capsys.readouterr().err == (
         "capture-agent: decode: unexpected ZeroDivisionError: division by zero"
         " (a bug: CAPTURE_AGENT_DEBUG=1 shows where)\n"
     )
     monkeypatch.setenv(program.DEBUG, "1")
     with pytest.raises(ZeroDivisionError):
-        cli.main(["decode", "x"])
+        cli.main(["decode", __file__])
 
 
 @pytest.mark.parametrize("module", ["rich", "sqlalchemy", "tomlkit"])

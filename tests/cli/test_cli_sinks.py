@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -14,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from cli_samples import CALL, OTHER, Packet, capture_agent, pcap, sip
+
+from capture_agent.sinks.schema import create_tables
 
 DB = "sqlite:///trace.db"
 
@@ -58,8 +63,9 @@ LADDER = """\
 
 @pytest.mark.parametrize("source", [["--file", "calls.pcap"], ["--db", DB]], ids=["file", "table"])
 def test_flow(folder: Path, source: list[str]) -> None:
-    capture_agent("db", "create", "--db", DB, folder=folder)
-    capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
+    if "--db" in source:
+        capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
     ended = capture_agent("flow", "a@b", *source, folder=folder, COLUMNS="80")
     assert (ended.out, ended.err, ended.status) == (LADDER, "", 0)
 
@@ -73,7 +79,7 @@ def test_flow_of_nothing(folder: Path) -> None:
 def test_nothing_in_the_table_obeys(folder: Path) -> None:
     evil = sip("SIP/2.0 200 \x1b[31m[bold]\u202e", call_id="a\x1b[2Jb", sender="\x1b]0;x\x07")
     (folder / "evil.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", evil)]))
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     capture_agent("replay", "evil.pcap", "--db", DB, folder=folder)
     shown = capture_agent("calls", "--db", DB, folder=folder).out.splitlines()
     shown += capture_agent("flow", "a\x1b[2Jb", "--db", DB, folder=folder).out.splitlines()
@@ -121,9 +127,10 @@ def test_hep_and_sip_arrive(folder: Path) -> None:
         ("replay calls.pcap --db sqlite:////nix/x.db", "sqlite:////nix/x.db: no such file"),
         ("replay calls.pcap --db sqlite:///nix.db", "sqlite:///nix.db: no such file"),
         ("calls --db sqlite:///nix.db", "sqlite:///nix.db: no such file"),
-        ("db create --db sqlite:////nix/x.db", "sqlite:////nix/x.db: the file cannot be opened or made"),
+        ("db create --db sqlite:////nix/x.db", "sqlite:////nix/x.db: no such directory: /nix"),
         ("calls --db sqlite:///empty.db --table nix", "table nix does not exist in sqlite:///empty.db"),
         ("replay calls.pcap --db sqlite:///empty.db", "table sip_trace does not exist in sqlite:///empty.db"),
+        ("replay calls.pcap --db sqlite:////proc", "sqlite:////proc: is a directory"),
         ("replay calls.pcap --hep hep:nosuch.invalid", "hep:nosuch.invalid:9060: the host name is not known"),
     ],
 )
@@ -141,6 +148,100 @@ def test_refused_connection(folder: Path, free_port: Callable[[], int]) -> None:
     assert (ended.err, ended.status) == (f"capture-agent: replay: {uri}: connection refused\n", 1)
 
 
+@pytest.mark.parametrize(("packets", "lost"), [(1, 1), (12, 6)], ids=["one", "several"])
+def test_datagrams_that_nobody_takes(folder: Path, free_port: Callable[[], int], packets: int, lost: int) -> None:
+    """The kernel tells of a half of them at least."""
+    (folder / "some.pcap").write_bytes(pcap(CALL[:1] * packets))
+    uri = f"hep:127.0.0.1:{free_port()}"
+    ended = capture_agent("replay", "some.pcap", "--hep", uri, folder=folder)
+    line = ended.err.splitlines()[-1]
+    told = re.fullmatch(
+        rf"capture-agent: replay: {uri}: connection refused: at least (\d+) of {packets} messages are lost", line
+    )
+    assert told is not None, ended.err
+    assert int(told[1]) >= lost
+    assert ended.status == 1
+
+
+def test_damage_ends_one_file_alone(folder: Path) -> None:
+    whole = (folder / "calls.pcap").read_bytes()
+    (folder / "cut.pcap").write_bytes(whole[:-5])
+    (folder / "torn.pcap").write_bytes(whole[:30])
+    create_tables(f"sqlite:///{folder}/trace.db")
+    files = ("torn.pcap", "cut.pcap", "calls.pcap")
+    ended = capture_agent("replay", *files, "--loop", "2", "--db", DB, folder=folder)
+    assert ended.err.splitlines() == [
+        "frames: 50 seen, 50 carried",
+        "messages: 50 seen, 48 traced, 0 not traced, 0 duplicate, 2 rejected (rtp 2)",
+        f"{DB}: 48 seen, 48 sent, 0 waiting",
+        "capture-agent: replay: torn.pcap: the file ends inside a packet record, 6 of 16 bytes are there (byte 24)",
+        f"capture-agent: replay: cut.pcap: the file ends inside a packet record, 74 of 79 bytes are there"
+        f" (byte {len(whole) - 79})",
+    ]
+    assert ended.status == 1
+
+
+def test_damage_is_told_before_what_is_no_capture(folder: Path) -> None:
+    (folder / "cut.pcap").write_bytes((folder / "calls.pcap").read_bytes()[:-5])
+    (folder / "text.pcap").write_text("no capture at all, but long enough to have a header\n")
+    for command in ("replay", "decode"):
+        ended = capture_agent(command, "cut.pcap", "text.pcap", "calls.pcap", folder=folder)
+        first, second = (line for line in ended.err.splitlines() if line.startswith("capture-agent"))
+        assert first.startswith(f"capture-agent: {command}: cut.pcap: the file ends inside a packet record")
+        assert second.startswith(f"capture-agent: {command}: text.pcap: not a capture file")
+        assert ended.status == 2
+
+
+@pytest.mark.parametrize("call_id", ["\udcff@b", r"\xff@b"], ids=["bytes", "as calls shows it"])
+@pytest.mark.parametrize("source", [["--file", "odd.pcap"], ["--db", DB]], ids=["file", "table"])
+def test_flow_of_a_call_id_that_is_no_utf_8(folder: Path, source: list[str], call_id: str) -> None:
+    odd = sip("OPTIONS sip:b SIP/2.0", call_id="\udcff@b", cseq="1 OPTIONS")
+    (folder / "odd.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", odd)]))
+    create_tables(f"sqlite:///{folder}/trace.db")
+    if "--db" in source:
+        capture_agent("replay", "odd.pcap", "--db", DB, folder=folder)
+    ended = capture_agent("flow", call_id, *source, folder=folder)
+    assert (ended.err, ended.status) == ("", 0)
+    assert "OPTIONS" in ended.out
+
+
+def test_flow_of_a_damaged_file(folder: Path) -> None:
+    (folder / "cut.pcap").write_bytes((folder / "calls.pcap").read_bytes()[:-5])
+    ended = capture_agent("flow", "a@b", "--file", "cut.pcap", folder=folder, COLUMNS="80")
+    assert ended.out == LADDER
+    assert ended.err.startswith("capture-agent: flow: cut.pcap: the file ends inside a packet record")
+    assert ended.status == 1
+    assert capture_agent("flow", "nix", "--file", "cut.pcap", folder=folder).err == ended.err
+
+
+@pytest.mark.parametrize(("beginning", "seen"), [(0, 0), (10, 0), (1200, 4)], ids=["silent", "header", "frames"])
+def test_a_signal_ends_the_wait_for_a_pipe(folder: Path, beginning: int, seen: int) -> None:
+    data = (folder / "calls.pcap").read_bytes()[:beginning]
+    command = [sys.executable, "-m", "capture_agent", "replay", "-", "--db", DB]
+    create_tables(f"sqlite:///{folder}/trace.db")
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as replay:
+        assert replay.stdin is not None and replay.stderr is not None
+        replay.stdin.write(data)
+        replay.stdin.flush()
+        wait_until_it_waits(replay)
+        replay.send_signal(signal.SIGTERM)
+        assert replay.wait(timeout=20) == 130  # the pipe is still open
+        assert replay.stderr.read().decode().startswith(f"frames: {seen} seen, {seen} carried\n")
+
+
+def wait_until_it_waits(replay: subprocess.Popen[bytes]) -> None:
+    """With its own handlers for signals, and for more than it has been given."""
+    deadline = time.monotonic() + 30
+    while True:
+        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{replay.pid}/status").read_text())
+        assert caught is not None and replay.stdin is not None
+        unread = int.from_bytes(fcntl.ioctl(replay.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)
+        if int(caught[1], 16) >> (signal.SIGTERM - 1) & 1 and not unread:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def wait_for_a_row(database: Path) -> None:
     deadline = time.monotonic() + 30
     with closing(sqlite3.connect(database)) as connection:
@@ -150,7 +251,7 @@ def wait_for_a_row(database: Path) -> None:
 
 
 def test_interrupted_replay_sends_what_it_has(folder: Path) -> None:
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     command = [sys.executable, "-m", "capture_agent", "replay", "calls.pcap", "--speed", "real", "--db", DB]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as replay:
         wait_for_a_row(folder / "trace.db")
@@ -163,7 +264,7 @@ def test_interrupted_replay_sends_what_it_has(folder: Path) -> None:
 
 
 def test_follow_prints_new_calls(folder: Path) -> None:
-    capture_agent("db", "create", "--db", DB, folder=folder)
+    create_tables(f"sqlite:///{folder}/trace.db")
     command = [sys.executable, "-m", "capture_agent", "calls", "--db", DB, "--follow"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as calls:
         assert calls.stdout is not None

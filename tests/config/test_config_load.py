@@ -109,10 +109,20 @@ def test_everything(file: Path) -> None:
             id="HEP 1 over TCP",
         ),
         pytest.param(
+            f'[[hep]]\nhost = "a"\nnode_name = "{"ü" * 513}"',
+            ["agent.toml:1: hep: node_name: 1026 bytes, expected at most 1024"],
+            id="long name",
+        ),
+        pytest.param(
+            f'[[hep]]\nhost = "a"\nauth_key = "{"k" * 1025}"',
+            ["agent.toml:1: hep: auth_key: 1025 bytes, expected at most 1024"],
+            id="long key",
+        ),
+        pytest.param(
             '[[hep]]\nuri = "hep:a?vers=3"',
             [
                 "agent.toml:2: hep.uri: value 'hep:a?vers=3':"
-                " unknown parameter 'vers', expected version, id, key or node"
+                " unknown parameter 'vers', expected version, id, key, node or vlan"
             ],
             id="URI",
         ),
@@ -232,7 +242,27 @@ def test_all_problems_at_once(file: Path) -> None:
             "CAPTURE_AGENT_SQL__1__URL: value 'db2://u:***@h', expected sqlite, postgresql, mysql or mariadb,"
             " then ://...",
         ),
-        ({}, {"trace": {"mode": "dialog"}}, "--trace: value 'dialog', expected \"message\""),
+        (
+            {"CAPTURE_AGENT_CAPTURE__FILTER": "udp\udcff"},
+            {},
+            r"CAPTURE_AGENT_CAPTURE__FILTER: value 'udp\udcff', expected UTF-8 text without NUL characters",
+        ),
+        (
+            {},
+            {"hep": [{"uri": "hep:h?key=s3cret\udcff"}]},
+            "--hep: value '***', expected UTF-8 text without NUL characters",
+        ),
+        (
+            {},
+            {"capture": {"interfaces": ["eth0", "a\0b"]}},
+            r"--interface: value 'a\x00b', expected UTF-8 text without NUL characters",
+        ),
+        (
+            {},
+            {"sql": [{"url": "sqlite:///\udcff.db"}]},
+            r"--db: value 'sqlite:///\udcff.db', expected UTF-8 text without NUL characters",
+        ),
+        ({}, {"trace": {"mode": "call"}}, '--trace: value \'call\', expected "message", "transaction" or "dialog"'),
         (
             {},
             {"hep": [{"uri": "h"}]},

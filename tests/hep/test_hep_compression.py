@@ -10,6 +10,8 @@ from hep_samples import chunk, hep3
 
 from hep import HepError, Packet, Reason, decode, encode
 
+pytestmark = pytest.mark.once
+
 TEXT = b"OPTIONS sip:a@b SIP/2.0\r\n" * 20
 
 

@@ -5,6 +5,8 @@ from hep_samples import Golden, golden, reference
 
 from hep import decode, encode, version_of
 
+pytestmark = pytest.mark.once
+
 GOLDEN = golden()
 
 

@@ -8,6 +8,8 @@ from hep_samples import changed, golden, sip_packet
 
 from hep import CHUNKS, HLOG_ORDER, SIP_ORDER, Chunk, HepError, Order, Packet, Reason, decode, encode
 
+pytestmark = pytest.mark.once
+
 FULL = next(sample.packet for sample in golden() if sample.name == "every generic chunk")
 
 

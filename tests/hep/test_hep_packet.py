@@ -10,6 +10,8 @@ from hep_samples import sip_packet
 import hep
 from hep import CHUNKS, ChunkType, HepError, Packet, ProtocolType, Reason, Vendor, decode, version_of
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(("v6", "text"), [(False, "192.0.2.1"), (True, "2001:db8::1")])
 def test_addresses_as_objects(v6: bool, text: str) -> None:

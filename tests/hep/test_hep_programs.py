@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hep_programs import PATIENCE, free_port, program, running
 
+pytestmark = pytest.mark.once
+
 
 def test_missing_program_skips(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)

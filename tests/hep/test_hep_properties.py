@@ -6,6 +6,7 @@ HEP_FUZZ_CASES sets the number of cases of each property.
 import os
 from dataclasses import replace
 
+import pytest
 from hep_samples import golden
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,8 @@ from hep import (
     decode,
     encode,
 )
+
+pytestmark = pytest.mark.once
 
 CASES = int(os.environ.get("HEP_FUZZ_CASES", "2000"))
 fuzz = settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck), database=None)

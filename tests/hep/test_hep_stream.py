@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from hep import HepError, Packet, Reason, StreamDecoder, encode
 
+pytestmark = pytest.mark.once
+
 PACKETS = [sample for sample in golden() if sample.version == 3]
 STREAM = b"".join(sample.data for sample in PACKETS)
 SENT = [sample.packet for sample in PACKETS]

@@ -7,6 +7,8 @@ from hep_samples import changed, sip_packet
 
 from hep import HepError, Packet, Reason, decode, encode
 
+pytestmark = pytest.mark.once
+
 ONE, TWO = encode(sip_packet(), 1), encode(sip_packet(), 2)
 ONE6, TWO6 = encode(sip_packet(v6=True), 1), encode(sip_packet(v6=True), 2)
 

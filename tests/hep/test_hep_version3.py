@@ -5,6 +5,8 @@ from hep_samples import chunk, hep3
 
 from hep import Chunk, HepError, Packet, Reason, decode
 
+pytestmark = pytest.mark.once
+
 PORT = chunk(7, b"\x13\xc4")
 
 # Bytes, reason, chunk, offset.

@@ -11,6 +11,8 @@ from hep_samples import chunk, hep3, sip_packet
 
 from hep import HLOG_ORDER, Chunk, Packet, decode, encode
 
+pytestmark = pytest.mark.once
+
 HEADERS = (
     "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-{id}\r\nMax-Forwards: 70\r\n"
     "From: <sip:alice@example.org>;tag=f-{id}\r\nTo: <sip:bob@example.org>{tag}\r\n"

@@ -15,6 +15,8 @@ from capture_agent.sinks.schema import create_tables
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sql import SqlSink
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("url", "want"),
@@ -66,8 +68,19 @@ def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch, url: str, module: str
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match=r"/none/x.db: the file cannot be opened or made$"):
+    with pytest.raises(SinkError, match=rf"/none/x.db: no such directory: {tmp_path}/none$"):
         create_tables(f"sqlite:///{tmp_path}/none/x.db")
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    for use in (create_tables, lambda url: SqlSink(SqlTarget(url)).open()):
+        with pytest.raises(SinkError, match=rf"^sqlite:///{tmp_path}: is a directory$"):
+            use(f"sqlite:///{tmp_path}")
+
+
+def test_a_folder_that_nobody_may_write() -> None:
+    with pytest.raises(SinkError, match=r"^sqlite:////proc/x.db: the file cannot be opened or made$"):
+        create_tables("sqlite:////proc/x.db")
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

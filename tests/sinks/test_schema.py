@@ -12,6 +12,8 @@ from capture_agent.sinks.database import parse_url
 from capture_agent.sinks.schema import create_tables
 from capture_agent.sinks.sink import SinkError
 
+pytestmark = pytest.mark.once
+
 KAMAILIO = Path("/usr/share/kamailio/db_sqlite")
 
 STAMP = "'2000-01-01 00:00:01'"
