@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, CompileError, ExecError, PlatformError
 
 # Users wait for this: debug information alone costs a third of the time.
-FLAGS = os.environ.get("CAPTURE_AGENT_CFLAGS", "-O1 -g0").split()
+FLAGS = os.environ.get("CAPTURE_AGENT_CFLAGS", "-O2 -g0").split()
 # What Cython would put into each module that uses memory views; it writes this one by itself.
 SHARED = "capture_agent._shared"
 JOBS = os.cpu_count() or 1

@@ -18,14 +18,16 @@ SHARED = ROOT.parent / "shared" / "bench" / "gen.py"  # the generator that other
 class Capture:
     sip: int
     rtp_per_sip: int = 0
+    carrier: str = "udp"
 
     @property
     def name(self) -> str:
-        return f"{'mixed' if self.rtp_per_sip else 'udp'}-{self.sip}.pcap"
+        return f"{'mixed' if self.rtp_per_sip else self.carrier}-{self.sip}.pcap"
 
     @property
-    def packets(self) -> int:
-        return self.sip * (1 + self.rtp_per_sip)
+    def packets(self) -> int | None:
+        """None: it depends on how the messages are cut."""
+        return self.sip * (1 + self.rtp_per_sip) if self.carrier in ("udp", "tunnels") else None
 
 
 ONE = Capture(1)
@@ -49,9 +51,9 @@ def made(capture: Capture) -> Path:
 
 
 def write(path: Path, capture: Capture) -> None:
-    if not SHARED.exists():
-        traffic.write(path, capture.sip, capture.rtp_per_sip)
+    if not SHARED.exists() or capture.carrier not in ("udp", "tcp"):
+        traffic.write(path, capture.sip, capture.rtp_per_sip, capture.carrier)
         return
     rtp = [str(capture.rtp_per_sip)] if capture.rtp_per_sip else []
-    command = [sys.executable, str(SHARED), "mixed" if rtp else "udp", str(path), str(capture.sip), *rtp]
+    command = [sys.executable, str(SHARED), "mixed" if rtp else capture.carrier, str(path), str(capture.sip), *rtp]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

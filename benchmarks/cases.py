@@ -19,10 +19,14 @@ COMPILED, PLAIN, LIMIT = "compiled", "plain", "limit"
 PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
 HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
+SIP_TCP, FRAGMENTS, TUNNELS = "sip-tcp", "fragments", "tunnels"
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
     HEP_UDP: "SIP/UDP -> HEP3/UDP",
     MIXED: "SIP in RTP (1:9) -> HEP3/TCP",
+    SIP_TCP: "SIP/TCP -> HEP3/TCP",
+    FRAGMENTS: "SIP in fragments -> HEP3/TCP",
+    TUNNELS: "SIP in tunnels -> HEP3/TCP",
     SQLITE: "SIP/UDP -> SQLite",
     LISTING: "SIP/UDP -> a list",
 }
@@ -30,8 +34,12 @@ REPLAYS = {
     HEP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     HEP_UDP: ("--hep", "hep:127.0.0.1:{port}"),
     MIXED: ("--hep", "hep+tcp:127.0.0.1:{port}"),
+    SIP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
+    FRAGMENTS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
+    TUNNELS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     SQLITE: ("--db", "sqlite:///{database}"),
 }
+CARRIERS = {SIP_TCP: "tcp", FRAGMENTS: "fragments", TUNNELS: "tunnels"}
 LISTED = [
     *("-e", "frame.time_epoch", "-e", "ip.src", "-e", "ip.dst"),
     *("-e", "sip.Method", "-e", "sip.Status-Code", "-e", "sip.CSeq", "-e", "sip.Call-ID"),
@@ -53,6 +61,8 @@ class Sizes:
     slow: int = 125_000
     mixed: int = 100_000
     slow_mixed: int = 25_000
+    carried: int = 200_000
+    slow_carried: int = 50_000
     slowest: int = 62_500
     growing: tuple[int, ...] = (125_000, 250_000, 1_000_000)  # and `full`
 
@@ -62,6 +72,8 @@ class Sizes:
             slow=self.slow // by,
             mixed=self.mixed // by,
             slow_mixed=self.slow_mixed // by,
+            carried=self.carried // by,
+            slow_carried=self.slow_carried // by,
             slowest=self.slowest // by,
             growing=tuple(size // by for size in self.growing),
         )
@@ -81,13 +93,17 @@ class Case:
 
 
 def agent_cases(who: str, sizes: Sizes) -> list[Case]:
-    full, mixed = (sizes.full, sizes.mixed) if who == COMPILED else (sizes.slow, sizes.slow_mixed)
+    full, mixed, carried = sizes.full, sizes.mixed, sizes.carried
+    if who == PLAIN:
+        full, mixed, carried = sizes.slow, sizes.slow_mixed, sizes.slow_carried
+    captures = {work: Capture(carried, carrier=carrier) for work, carrier in CARRIERS.items()}
+    captures[MIXED] = Capture(mixed, RTP_PER_SIP)
     environment = {} if who == COMPILED else {"CAPTURE_AGENT_PURE": "1"}
     cases = [
         Case(
             work,
             who,
-            Capture(mixed, RTP_PER_SIP) if work == MIXED else Capture(full),
+            captures.get(work, Capture(full)),
             (AGENT, "replay", "{capture}", *sink),
             environment,
         )

@@ -16,8 +16,9 @@ def check_books(case: Case, usage: Usage) -> None:
     """What the agent prints at its end: every packet and message is accounted for, and sent."""
     if case.who not in (COMPILED, PLAIN) or case.work == LISTING:
         return
+    frames = case.capture.packets
     wanted = [
-        f"frames: {case.capture.packets} seen, {case.capture.packets} carried\n",
+        "frames: " if frames is None else f"frames: {frames} seen, {frames} carried\n",
         f" {case.capture.sip} traced, 0 not traced, 0 duplicate",
         f": {case.capture.sip} seen, {case.capture.sip} sent, 0 waiting",
     ]

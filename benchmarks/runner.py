@@ -83,13 +83,13 @@ def clean_environment() -> dict[str, str]:
 
 def start_up(case: Case) -> Case:
     """The same command on a one-message capture."""
-    return replace(case, capture=ONE)
+    return replace(case, capture=replace(ONE, carrier=case.capture.carrier))
 
 
 def run_all(cases: Iterable[Case], repeats: int, told: Callable[[str], None]) -> list[Sample]:
     """Each round runs every case once, behind its start-up."""
     cases = list(cases)
-    for capture in {case.capture for case in cases} | {ONE}:
+    for capture in {one.capture for case in cases for one in (case, start_up(case))}:
         made(capture)
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:

@@ -1,7 +1,10 @@
-"""Captures for measuring, the same bytes every time: SIP over UDP as carriers have it, alone or among RTP.
+"""Captures for measuring, the same bytes every time: SIP as carriers have it, alone, among RTP or in other packets.
 
     python -m benchmarks.traffic udp OUT.pcap 500000
     python -m benchmarks.traffic mixed OUT.pcap 100000     nine RTP packets for each SIP message
+    python -m benchmarks.traffic tcp OUT.pcap 200000       several messages in a segment, messages over segments
+    python -m benchmarks.traffic fragments OUT.pcap 200000
+    python -m benchmarks.traffic tunnels OUT.pcap 200000
 
 Of the dialogs 62 % are calls (7 messages), 16 % registrations (4), 15 % OPTIONS (2), 7 % subscriptions (4); a message
 has some 600 bytes. Addresses: 198.18.0.0/15 and 203.0.113.0/24, which are for benchmarks and documentation.
@@ -20,10 +23,13 @@ from pathlib import Path
 from random import Random
 from typing import BinaryIO
 
+from benchmarks.carriers import CARRIERS, Message
 from benchmarks.dialogs import DIALOGS, Fields, Step, message
+from benchmarks.packets import frame
 
 START = 1_763_850_000.0
 CLIENTS = 5000
+CONNECTED = 500
 DIALOGS_PER_SECOND = 60.0
 RTP_PER_SIP = 9
 RTP_CALLS = 400
@@ -35,10 +41,6 @@ AGENTS = (
     "PolyEdge-E350-UA/8.0.3",
     "Cisco-SIPGateway/IOS-16.9.5",
     "Linphone/5.2.2 (belle-sip/5.2.2)",
-)
-ETHERNET = (
-    bytes.fromhex("020000000002020000000001") + b"\x08\x00",
-    bytes.fromhex("020000000001020000000002") + b"\x08\x00",
 )
 
 
@@ -79,19 +81,6 @@ class Truth:
     sip_bytes: int = 0
 
 
-def frame(
-    up: bool, source: bytes, destination: bytes, source_port: int, destination_port: int, payload: bytes
-) -> bytes:
-    """Ethernet, IPv4 with its checksum, UDP without."""
-    udp = struct.pack("!HHHH", source_port, destination_port, 8 + len(payload), 0)
-    addresses = source + destination
-    head = struct.pack("!BBHHHBB", 0x45, 0, 28 + len(payload), 0, 0x4000, 64, 17)
-    total = sum(struct.unpack("!8H", head[:10] + b"\0\0" + addresses[:4])) + sum(struct.unpack("!2H", addresses[4:]))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-    return b"".join((ETHERNET[up], head, struct.pack("!H", checksum), addresses, udp, payload))
-
-
 def make_client(random: Random) -> Client:
     return Client(
         address=f"198.{random.choice((18, 19))}.{random.randrange(256)}.{random.randrange(1, 255)}",
@@ -125,9 +114,9 @@ def make_fields(random: Random, client: Client) -> Fields:
     }
 
 
-def sip_messages(random: Random) -> Iterator[tuple[float, Client, Step, bytes]]:
-    """Without end, in the order of time: dialogs begin at random and run beside each other."""
-    clients = [make_client(random) for _ in range(CLIENTS)]
+def sip_messages(random: Random, count: int = CLIENTS) -> Iterator[tuple[float, Client, Step, bytes]]:
+    """Without end, in the order of time: dialogs of so many clients begin at random and run beside each other."""
+    clients = [make_client(random) for _ in range(count)]
     kinds, weights = [steps for steps, _ in DIALOGS], [weight for _, weight in DIALOGS]
     waiting: list[tuple[float, int, Client, Step, bytes]] = []
     begin, number = START, 0
@@ -166,27 +155,33 @@ def record(file: BinaryIO, at: float, data: bytes) -> None:
     file.write(struct.pack("<IIII", microseconds // 1_000_000, microseconds % 1_000_000, len(data), len(data)) + data)
 
 
-def write(path: Path, messages: int, rtp_per_sip: int = 0) -> Truth:
+def carried_messages(messages: int, carrier: str, truth: Truth) -> Iterator[Message]:
+    # Over a connection go many messages: each of CONNECTED clients has one.
+    clients = min(CONNECTED, max(1, messages // 100)) if carrier == "tcp" else CLIENTS
+    for at, client, step, data in islice(sip_messages(Random(1), clients), messages):
+        truth.sip += 1
+        truth.sip_bytes += len(data)
+        yield Message(at, step.up, client.address, client.port, client.server, data)
+
+
+def write(path: Path, messages: int, rtp_per_sip: int = 0, carrier: str = "udp") -> Truth:
     """A pcap file with so many SIP messages, each followed by so many RTP packets."""
-    random, truth = Random(1), Truth()
+    truth = Truth()
     rtp = rtp_packets(Random(2))
     with path.open("wb", buffering=1 << 20) as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for at, client, step, data in islice(sip_messages(random), messages):
-            ends = IPv4Address(client.address).packed, IPv4Address(client.server).packed
-            way = (*ends, client.port, 5060) if step.up else (ends[1], ends[0], 5060, client.port)
-            record(file, at, frame(step.up, *way, data))
+        for at, data in CARRIERS[carrier](carried_messages(messages, carrier, truth)):
+            record(file, at, data)
             for number, packet in enumerate(islice(rtp, rtp_per_sip)):
                 record(file, at + 1e-5 * number, packet)
             truth.packets += 1 + rtp_per_sip
-            truth.sip += 1
-            truth.sip_bytes += len(data)
     return truth
 
 
 def main() -> None:
     kind, path, messages = sys.argv[1:]
-    print(write(Path(path), int(messages), {"udp": 0, "mixed": RTP_PER_SIP}[kind]))
+    rtp = RTP_PER_SIP if kind == "mixed" else 0
+    print(write(Path(path), int(messages), rtp, "udp" if kind == "mixed" else kind))
 
 
 if __name__ == "__main__":

@@ -8,13 +8,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
 from capture_agent.books import Books
-from capture_agent.config import Config
+from capture_agent.config import Capture, Config
 from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.emission import emission
+from capture_agent.policy.settings import Settings
+from capture_agent.policy.trace import Policy
 from capture_agent.records import Frames, TracedMessage
 from capture_agent.sinks import make_sinks
 from capture_agent.sinks.direct import Direct
@@ -25,6 +30,7 @@ from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
+from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
@@ -69,8 +75,10 @@ class Agent:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        self.pipeline = Pipeline(local_sides(config), config.trace.on, config.capture.esp_null, config.default_sinks())
-        self._alike = all(target.default for target in config.targets())  # every sink gets every message
+        policy = Policy(local_sides(config), Settings.of(config))
+        self.pipeline = Pipeline(config.capture, policy, emission=emission(config))
+        # Every sink gets every message.
+        self._alike = all(target.default for target in config.targets()) and not config.rule
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []
@@ -86,6 +94,15 @@ class Agent:
             if must:
                 raise
             _log.warning("%s; trying again", error)
+
+    @property
+    def tracing(self) -> bool:
+        """Whether anything is traced: siptrace's trace_on. Any thread may switch it."""
+        return self.pipeline.policy.on
+
+    @tracing.setter
+    def tracing(self, on: bool) -> None:
+        self.pipeline.policy.on = on
 
     @property
     def failure(self) -> SinkError | None:
@@ -176,6 +193,7 @@ def replay(
     for path in paths:
         if agent.stop.is_set() or agent.failure:
             return
+        agent.pipeline.begin()
         try:
             agent.drain([CaptureFile(path, agent.stop.is_set)], pace, on_batch)
         except SourceError as error:
@@ -184,19 +202,29 @@ def replay(
             on_damage(error)
 
 
+def capture_filter(capture: Capture, link_type: int) -> str:
+    """What libpcap is given: the user's filter, and what the list of ports makes of it."""
+    ports = expression(capture.ports, link_type, capture.esp_null) if capture.ports else ""
+    if ports and capture.filter:
+        # Behind a word that moves all offsets behind it, ours would look at other bytes: then the ports are ours alone.
+        return capture.filter if moves_offsets(capture.filter) else f"({capture.filter}) and ({ports})"
+    return ports or capture.filter
+
+
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
-    """Live, from the configured interfaces, until agent.stop is set. Raises SourceError."""
+    """Live, from the configured interfaces and sockets, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
-    sources = [
+    sources: list[Source] = [
         LiveInterface(
             name,
-            bpf=capture.filter,
+            bpf=partial(capture_filter, capture),
             snapshot_length=capture.snapshot_length,
             promiscuous=capture.promiscuous,
             buffer_mib=capture.buffer_mib,
         )
         for name in capture.interfaces
     ]
+    sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     if on_ready is not None:
         on_ready()
     agent.drain(sources)

@@ -1,9 +1,10 @@
 """The books: what came in equals what became of it, at every stage and for every sink.
 
-frames    seen = carried + joined + waiting + rejected(reason)   (fragments; what the kernel dropped stands under lost)
+frames    seen = carried + other_ports + joined + waiting + rejected(reason) + lost(what the kernel dropped)
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)
-payloads  seen = traced + not_traced + duplicate + rejected(reason) + lost(where)
+payloads  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)
+          (waiting and crowded_out: held back by a rule with a lookback)
 sink      given = sent + rejected(reason) + lost(where) + waiting
 """
 

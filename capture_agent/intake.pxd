@@ -1,5 +1,5 @@
 cimport cython
-from capture_agent.records cimport CapturedMessage, Datagram
+from capture_agent.records cimport CapturedMessage, Datagram, captured
 from capture_agent.sip.message cimport SipMessage
 from capture_agent.sip.scan cimport scan
 from capture_agent.sip.stranger cimport stranger

@@ -7,7 +7,7 @@ from collections import Counter
 
 import cython
 
-from capture_agent.records import CapturedMessage, Datagram
+from capture_agent.records import CapturedMessage, Datagram, captured
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.sip.scan import scan
@@ -34,7 +34,6 @@ class Intake:
         """The SIP messages among these payloads, in their order."""
         messages: list[CapturedMessage] = []
         datagram: Datagram
-        message: CapturedMessage
         sip: SipMessage | None
         for datagram in datagrams:
             sip = scan(datagram.data, datagram.start, datagram.end)
@@ -45,14 +44,7 @@ class Intake:
                 sip.problems |= TRUNCATED
             if sip.problems:
                 self.problems[sip.problems] += 1
-            message = CapturedMessage.__new__(CapturedMessage)
-            message.datagram = datagram
-            message.sip = sip
-            message.direction = None
-            message.transaction = None
-            message.dialog = None
-            message.retransmission = False
-            messages.append(message)
+            messages.append(captured(datagram, sip))
         self.seen += len(datagrams)
         self.accepted += len(messages)
         return messages

@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent.books import Ledger
-from capture_agent.config.local import LocalAddress
+from capture_agent.config import Capture
+from capture_agent.correlate.correlator import Correlator
+from capture_agent.duplicates import DuplicateFilter
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
+from capture_agent.packet.way import identification, way
+from capture_agent.policy.emission import Emission
 from capture_agent.policy.trace import Policy
-from capture_agent.records import ALL_SINKS, CapturedMessage, Frames, TracedMessage
+from capture_agent.ports import PortFilter
+from capture_agent.records import CapturedMessage, Datagram, Frames, TracedMessage
+from capture_agent.restore import Restorer
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.streams.streams import Streams
 
@@ -25,31 +31,64 @@ class Pipeline:
 
     def __init__(
         self,
-        local: Iterable[LocalAddress] = (),
-        trace_on: bool = True,
-        esp_null: bool = False,
-        sinks: int = ALL_SINKS,
+        capture: Capture | None = None,
+        policy: Policy | None = None,
+        correlator: Correlator | None = None,
+        emission: Emission | None = None,
     ) -> None:
-        self.packets = PacketDecoder(esp_null)
+        capture = capture or Capture()
+        self.packets = PacketDecoder(capture.esp_null)
+        self.ports = PortFilter(capture.ports) if capture.ports else None
         self.streams = Streams()
         self.intake = Intake()
-        self.policy = Policy(local, trace_on, sinks)
+        self.duplicates = DuplicateFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
+        self.restorer = Restorer() if capture.x_headers else None
+        self.policy = policy or Policy()
+        follows = self.policy.settings.follows_calls
+        self.correlator = correlator or (Correlator() if follows else None)
+        self.emission = emission
 
     def process(self, frames: Frames) -> list[TracedMessage]:
-        return self.policy.decide(self.messages(frames))
+        return self.trace(self.messages(frames))
+
+    def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
+        """What is traced of them, as it is to be emitted."""
+        traced = self.policy.decide(self.correlated(messages))
+        return self.emission(traced) if self.emission is not None else traced
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
-        """The way up to policy: all SIP that is in these frames."""
+        """All SIP that is in these frames."""
         packets = self.packets.decode(frames)
+        if self.ports is not None:
+            packets = self.ports.chosen(packets)
         datagrams = self.streams.messages(packets)
-        return self.intake.accept(datagrams)
+        return self._accepted(datagrams)
+
+    def begin(self) -> None:
+        """Another capture comes now, perhaps the same one again: none of it is a copy of what was before."""
+        if self.duplicates is not None:
+            self.duplicates.forget()
+
+    def _accepted(self, datagrams: list[Datagram]) -> list[CapturedMessage]:
+        messages = self.intake.accept(datagrams)
+        if self.duplicates is not None:
+            messages = self.duplicates.kept(messages)
+        return messages if self.restorer is None else self.restorer.restore(messages)
+
+    def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
+        """The same messages, which know now what they belong to."""
+        if self.correlator is not None:
+            self.correlator.observe(messages)
+        return messages
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended: what was still waiting for packets that were never seen."""
-        return self.policy.decide(self.last_messages())
+        traced = self.trace(self.last_messages())
+        self.policy.close()
+        return traced
 
     def last_messages(self) -> list[CapturedMessage]:
-        return self.intake.accept(self.streams.close())
+        return self._accepted(self.streams.close())
 
     def read(self, capture: Iterable[Frames]) -> Iterator[list[CapturedMessage]]:
         """All messages of a capture, up to its end or to where it is damaged: then what it raises is raised."""
@@ -63,13 +102,23 @@ class Pipeline:
 
     def ledgers(self, dropped: Mapping[str, int] | None = None) -> list[Ledger]:
         """The accounts so far. `dropped`: packets lost before us, by place."""
+        rejected = Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger})
+        if self.restorer is not None:
+            rejected.update(self.restorer.rejected())
         payloads = Ledger(
             "messages",
             seen=self.intake.seen,
-            outcomes={"traced": self.policy.traced, "not_traced": self.policy.not_traced, "duplicate": 0},
-            rejected=Counter({stranger.name.lower(): self.intake.rejected[stranger] for stranger in Stranger}),
+            outcomes=dict(self._decided()),
+            rejected=rejected,
         )
         return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
+
+    def _decided(self) -> Iterator[tuple[str, int]]:
+        policy = self.policy
+        duplicate = self.duplicates.dropped if self.duplicates is not None else 0
+        yield from (("traced", policy.traced), ("not_traced", policy.not_traced), ("duplicate", duplicate))
+        if policy.looks_back:
+            yield from (("waiting", policy.waiting), ("crowded_out", policy.crowded_out))
 
     def _frames(self, lost: Counter[str]) -> Ledger:
         packets = self.packets
@@ -77,10 +126,12 @@ class Pipeline:
         parts.pop("completed")  # carried, or rejected for what was in the datagram
         rejected = Counter({reason.name.lower(): packets.rejected[reason] for reason in Reject})
         rejected.update({f"fragment_{name}": count for name, count in parts.items() if name not in WITHIN_A_DATAGRAM})
+        left_out = self.ports.left_out if self.ports is not None else 0
+        outcomes = {"carried": packets.carried - left_out} | ({"other_ports": left_out} if left_out else {})
         return Ledger(
             "frames",
             seen=packets.seen + sum(lost.values()),
-            outcomes={"carried": packets.carried} | {name: parts[name] for name in WITHIN_A_DATAGRAM if parts[name]},
+            outcomes=outcomes | {name: parts[name] for name in WITHIN_A_DATAGRAM if parts[name]},
             rejected=rejected,
             lost=lost,
         )
@@ -99,7 +150,7 @@ class Pipeline:
     def problems(self) -> Counter[str]:
         """What was wrong with messages that were traced all the same, by name of Problem."""
         counts: Counter[str] = Counter()
-        for combination, count in self.intake.problems.items():
+        for combination, count in list(self.intake.problems.items()):  # asked for while others count
             for problem in Problem(combination):
                 counts[str(problem.name).lower()] += count
         return counts

@@ -27,6 +27,7 @@ cdef class Datagram:
     cdef readonly Py_ssize_t missing
     cdef readonly unsigned int sequence
     cdef readonly int flags
+    cdef readonly Py_ssize_t frame_at
 
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
 
@@ -52,3 +53,7 @@ cdef class TracedMessage:
     cdef readonly object direction
     cdef readonly Trace trace
     cdef readonly unsigned long long sinks
+
+cpdef Datagram new_datagram()
+cpdef CapturedMessage captured(Datagram datagram, SipMessage sip)
+cpdef TracedMessage traced(CapturedMessage message, object direction, Trace trace, unsigned long long sinks)

@@ -14,7 +14,12 @@ cdef class Encoder:
     cdef bytes _template4
     cdef bytes _template6
     cdef bytes _tail
+    cdef readonly bint with_vlan
+    cdef int _vlan
+    cdef int _name_at
+    cdef dict _vlan_tails
 
+    cpdef object set_vlan(self, int vlan)
     cpdef bint add(
         self,
         bytes data,
@@ -28,6 +33,7 @@ cdef class Encoder:
         Py_ssize_t payload_end,
         bytes correlation_id=*,
     ) except? False
+    cpdef bint append(self, bytes packet) except? False
     cdef Py_ssize_t _add_header_12(
         self,
         bytes data,

@@ -17,18 +17,21 @@ FIRST_ENDS = 1024
 
 AF_INET, AF_INET6 = 2, 10  # as on Linux, on every platform
 SIP = 1
+NO_VLAN = -1
 CHUNK_HEADER = cython.declare(cython.Py_ssize_t, 6)
 PAYLOAD = cython.declare(cython.int, 0x000F)
 CORRELATION_ID = cython.declare(cython.int, 0x0011)
 
-# Where values lie in the HEP3 template. Ports and times follow the addresses.
+# Where values lie in the HEP3 template. Ports and times follow the addresses: where, counts from its end.
 LENGTH_AT = cython.declare(cython.Py_ssize_t, 4)
 PROTOCOL_AT = cython.declare(cython.Py_ssize_t, 19)
 SOURCE_AT = cython.declare(cython.Py_ssize_t, 26)
+PORTS_BEFORE_END = cython.declare(cython.Py_ssize_t, 47)
 HEADER_1 = cython.declare(cython.Py_ssize_t, 8)
 TIMES_2 = cython.declare(cython.Py_ssize_t, 12)
 
 _HEADER_3 = {size: struct.Struct(f"!4sH 3HB 3HB 3H{size}s 3H{size}s 3HH 3HH 3HI 3HI") for size in (4, 16)}
+_U16 = struct.Struct("!H")
 _CHUNK_HEADER = struct.Struct("!HHH")
 _HEADER_1 = struct.Struct("!BBBBHH")
 _TIMES_2 = struct.Struct("<IIHxx")
@@ -74,41 +77,64 @@ def copy(
 
 @cython.cfunc
 @cython.inline
-def put(room: bytearray, at: cython.Py_ssize_t, size: cython.int, value: cython.ulonglong) -> cython.void:
-    """An unsigned number of `size` bytes, big endian. For the compiled build."""
-    i: cython.int
-    for i in range(size):
-        room[at + i] = (value >> (8 * (size - 1 - i))) & 0xFF
+@cython.exceptval(check=False)
+def put16(into: cython.p_uchar, value: cython.longlong) -> cython.void:
+    """The low 16 bits, big endian. For the compiled build, as those below: room for them is the caller's care."""
+    into[0] = value >> 8 & 0xFF
+    into[1] = value & 0xFF
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def put32(into: cython.p_uchar, value: cython.longlong) -> cython.void:
+    into[0] = value >> 24 & 0xFF
+    into[1] = value >> 16 & 0xFF
+    into[2] = value >> 8 & 0xFF
+    into[3] = value & 0xFF
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def put_addresses(into: cython.p_uchar, addresses: cython.p_char, size: cython.Py_ssize_t) -> cython.void:
+    """Both into their chunks: sizes are told apart because a copy of known size is one instruction."""
+    if size == 4:
+        memcpy(into, addresses, 4)  # type: ignore[name-defined]  # noqa: F821 - cimported
+        memcpy(into + 4 + CHUNK_HEADER, addresses + 4, 4)  # type: ignore[name-defined]  # noqa: F821
+    else:
+        memcpy(into, addresses, 16)  # type: ignore[name-defined]  # noqa: F821
+        memcpy(into + 16 + CHUNK_HEADER, addresses + 16, 16)  # type: ignore[name-defined]  # noqa: F821
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def put_ports_and_times(
-    room: bytearray,
-    at: cython.Py_ssize_t,
+    into: cython.p_uchar,
     source_port: cython.int,
     destination_port: cython.int,
     time_ns: cython.longlong,
 ) -> cython.void:
     seconds: cython.longlong = time_ns // 1000000000
-    put(room, at, 2, source_port)
-    put(room, at + 8, 2, destination_port)
-    put(room, at + 16, 4, seconds)
-    put(room, at + 26, 4, time_ns // 1000 - seconds * 1000000)
+    put16(into, source_port)
+    put16(into + 8, destination_port)
+    put32(into + 16, seconds)
+    put32(into + 26, (time_ns - seconds * 1000000000) // 1000)
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def put_chunk(
-    room: bytearray,
-    at: cython.Py_ssize_t,
-    kind: cython.int,
-    data: bytes,
-    start: cython.Py_ssize_t,
-    end: cython.Py_ssize_t,
+    into: cython.p_uchar, kind: cython.int, value: cython.p_char, size: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
-    put(room, at, 2, 0)
-    put(room, at + 2, 2, kind)
-    put(room, at + 4, 2, CHUNK_HEADER + end - start)
-    return copy(room, at + CHUNK_HEADER, data, start, end)
+    """The length of the chunk."""
+    put16(into, 0)
+    put16(into + 2, kind)
+    put16(into + 4, CHUNK_HEADER + size)
+    memcpy(into + CHUNK_HEADER, value, size)  # type: ignore[name-defined]  # noqa: F821
+    return CHUNK_HEADER + size
 
 
 def cut(data: bytes, start: int, end: int) -> bytes:
@@ -148,32 +174,63 @@ class Encoder:
 
     version      1, 2 or 3; capture_id goes into HEP2 (its low 16 bits, as siptrace does) and HEP3
     auth_key     chunk 0x000e, node_name chunk 0x0013: HEP3 only
+    with_vlan    whether chunk 0x0012 is wanted (HEP3 only): then `set_vlan` is to be called before `add`
     """
 
     __slots__ = (
         "_end_at",
         "_ends",
+        "_name_at",
         "_room",
         "_tail",
         "_template4",
         "_template6",
+        "_vlan",
+        "_vlan_tails",
         "capture_id",
         "count",
         "used",
         "version",
+        "with_vlan",
     )
 
-    def __init__(self, version: int = 3, capture_id: int = 2001, auth_key: bytes = b"", node_name: bytes = b"") -> None:
+    def __init__(
+        self,
+        version: int = 3,
+        capture_id: int = 2001,
+        auth_key: bytes = b"",
+        node_name: bytes = b"",
+        with_vlan: bool = False,
+    ) -> None:
         if version not in (1, 2, 3):
             raise ValueError(f"HEP version {version}, expected 1, 2 or 3")
         self.version = version
         self.capture_id = capture_id
         self._template4 = _template(AF_INET, 4, capture_id)
         self._template6 = _template(AF_INET6, 16, capture_id)
-        self._tail = (_chunk(0x000E, auth_key) if auth_key else b"") + (_chunk(0x0013, node_name) if node_name else b"")
+        key = _chunk(0x000E, auth_key) if auth_key else b""
+        name = _chunk(0x0013, node_name) if node_name else b""
+        self._tail = key + name
+        self.with_vlan = with_vlan and version == 3
+        self._name_at = len(key)
+        self._vlan = NO_VLAN
+        self._vlan_tails = {NO_VLAN: self._tail}
         self._room = bytearray(FIRST_ROOM)
         self._ends = self._end_at = array("q", bytes(8 * FIRST_ENDS))
         self.clear()
+
+    def set_vlan(self, vlan: cython.int) -> None:
+        """The VLAN id of the packets that are added from now on, or -1: no chunk."""
+        if vlan == self._vlan:
+            return
+        tail = self._vlan_tails.get(vlan)
+        if tail is None:
+            # By number, as `encode` has the chunks that siptrace does not send: behind the key, before the name.
+            plain = self._vlan_tails[NO_VLAN]
+            key = plain[: self._name_at]
+            tail = key + _chunk(0x0012, _U16.pack(vlan)) + plain[self._name_at :]
+            self._vlan_tails[vlan] = tail
+        self._vlan, self._tail = vlan, tail
 
     def clear(self) -> None:
         """Start anew, in the same room: what `buffer` has given is no longer valid."""
@@ -251,21 +308,28 @@ class Encoder:
             self._room[end : at + total] = template[end - at :] + correlation + self._tail + payload
             self._close(at + total)
             return True
-        copy(self._room, at, template, 0, len(template))
-        self._room[at + LENGTH_AT] = total >> 8
-        self._room[at + LENGTH_AT + 1] = total & 0xFF
-        self._room[at + PROTOCOL_AT] = protocol & 0xFF
-        source: cython.Py_ssize_t = at + SOURCE_AT
-        copy(self._room, source, data, address_at, address_at + address_size)
-        source += address_size + CHUNK_HEADER
-        copy(self._room, source, data, address_at + address_size, address_at + 2 * address_size)
-        source += address_size + CHUNK_HEADER
-        put_ports_and_times(self._room, source, source_port, destination_port, time_ns)
-        at += len(template)
+        # Here `total` bytes are free, the sum of all that is written now.
+        into: cython.p_uchar = cython.cast(cython.p_uchar, PyByteArray_AS_STRING(self._room)) + at  # type: ignore[name-defined]  # noqa: F821
+        text: cython.p_char = PyBytes_AS_STRING(data)  # type: ignore[name-defined]  # noqa: F821
+        memcpy(into, PyBytes_AS_STRING(template), len(template))  # type: ignore[name-defined]  # noqa: F821
+        put16(into + LENGTH_AT, total)
+        into[PROTOCOL_AT] = protocol & 0xFF
+        put_addresses(into + SOURCE_AT, text + address_at, address_size)
+        into += len(template)
+        put_ports_and_times(into - PORTS_BEFORE_END, source_port, destination_port, time_ns)
         if correlation_id:
-            at = put_chunk(self._room, at, CORRELATION_ID, correlation_id, 0, len(correlation_id))
-        at = copy(self._room, at, self._tail, 0, len(self._tail))
-        self._close(put_chunk(self._room, at, PAYLOAD, data, payload_start, payload_end))
+            into += put_chunk(into, CORRELATION_ID, PyBytes_AS_STRING(correlation_id), len(correlation_id))  # type: ignore[name-defined]  # noqa: F821
+        memcpy(into, PyBytes_AS_STRING(self._tail), len(self._tail))  # type: ignore[name-defined]  # noqa: F821
+        put_chunk(into + len(self._tail), PAYLOAD, text + payload_start, size)
+        self._close(at + total)
+        return True
+
+    def append(self, packet: bytes) -> bool:
+        """Append a packet that is encoded already; False, and nothing is appended, when it is too long."""
+        if len(packet) > MAX_PACKET:
+            return False
+        at: cython.Py_ssize_t = self._reserve(len(packet))
+        self._close(copy(self._room, at, packet, 0, len(packet)))
         return True
 
     def _add_header_12(

@@ -56,6 +56,14 @@ def no_skip_in_ci(report: Report) -> Report:
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `run` opens its control socket: not where an agent of this host has it."""
+    folder = tmp_path_factory.mktemp("run")
+    os.environ["RUNTIME_DIRECTORY"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Captures and reference recordings that are not part of the project, beside the work tree."""

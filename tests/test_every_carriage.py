@@ -10,6 +10,7 @@ from itertools import islice
 import pytest
 from encapsulations import Case, build, names
 
+from capture_agent.config import Capture
 from capture_agent.pipeline import Pipeline
 from capture_agent.records import CapturedMessage, Frames
 
@@ -17,7 +18,7 @@ MILLISECOND = 1_000_000
 
 
 def found(case: Case) -> tuple[Pipeline, list[CapturedMessage]]:
-    pipeline = Pipeline(esp_null=case.needs_esp)
+    pipeline = Pipeline(Capture(esp_null=case.needs_esp))
     frames = Frames.of(case.frames, case.link_type, [n * MILLISECOND for n in range(len(case.frames))])
     return pipeline, [message for messages in pipeline.read([frames]) for message in messages]
 

@@ -60,6 +60,10 @@ SURPLUS = {(FUZZED, frame) for frame in (108, 180, 181, 225, 274, 346, 348, 441,
 # Captured on "any": each packet several times, in a tunnel and outside. We take the fragments of a copy for what they
 # are, and tshark what TCP sent again: so sets are compared, not counts.
 COPIES = ("open5gs__ipsec_reg.pcapng", "open5gs__ipsec_to_nonipsec_call.pcapng", "open5gs__volte.pcapng")
+# With --drop-copies each comes once; but one was sent three times, 0.46 s and 1 s apart.
+SENT_AGAIN = {("open5gs__ipsec_to_nonipsec_call.pcapng", "10.4.128.21", "INVITE"): 3}
+# A mirror of two ports of a switch: a quarter of its frames stand there twice within 1.5 ms, same identification and all.
+COPIES_ELSEWHERE = {"nDPI__FAX-Call-t38-CA-TDM-SIP-FB-1.pcap": 23}
 COPIED = ["src", "dst", "call_id", "cseq", "cseq_method", "method", "status", "via_branch"]
 
 
@@ -124,6 +128,27 @@ def as_set(messages: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
 def test_esp_without_encryption(shared: Path, name: str) -> None:
     found = messages_of(decoded(FOLDER / name, "--esp-null"))
     assert as_set(found) == as_set(truth_of(shared / "captures" / "truth" / f"{name}.esp-null.jsonl"))
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_without_copies(shared: Path, name: str) -> None:
+    """Each message as often as it was sent: that is once, for all but one."""
+    found = messages_of(decoded(FOLDER / name, "--drop-copies"))
+    assert as_set(found) == as_set(truth_of(shared / "captures" / "truth" / f"{name}.jsonl"))
+    sent: Counter[tuple[Any, ...]] = Counter()
+    for message in found:
+        sent[(name, message["src"], message["method"], *(message[field] for field in COPIED))] += 1
+    assert {key[:3]: count for key, count in sent.items() if count > 1} == {
+        key: count for key, count in SENT_AGAIN.items() if key[0] == name
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in COPIES])
+def test_nowhere_else_are_copies(shared: Path, name: str) -> None:
+    """--drop-copies takes nothing from a capture that has none, whatever was sent again in it."""
+    plain, filtered = messages_of(decoded(FOLDER / name)), messages_of(decoded(FOLDER / name, "--drop-copies"))
+    assert len(plain) - len(filtered) == COPIES_ELSEWHERE.get(name, 0)
+    assert {message["sha256"] for message in plain} == {message["sha256"] for message in filtered}
 
 
 def same_time(ours: str, theirs: str, number: int) -> bool:

@@ -117,17 +117,109 @@ def callee(thinks: int = 0, rings: int = 300, speech: bool = False) -> list[str]
     ]
 
 
+def from_callee(method: str, user: str, cseq: int, extra: str = "") -> str:
+    """A request of the callee inside the dialog; `remember_caller` has kept what it needs."""
+    return (
+        f"{method} sip:alice@198.51.100.20:5060 SIP/2.0\n"
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
+        "Route:[$route]\nMax-Forwards: 70\n"
+        f"From: <sip:{user}@sip.example.com>;tag=[pid]b[call_number]\nTo:[$from]\n"
+        f"Call-ID: [call_id]\nCSeq: {cseq} {method}\nContact: <sip:[local_ip]:[local_port]>\n{extra}"
+        "Content-Length: 0\n"
+    )
+
+
+def remember_caller(request: str) -> str:
+    action = "".join(
+        f'<ereg regexp=".*" search_in="hdr" header="{header}:" assign_to="{variable}"/>'
+        for header, variable in (("From", "from"), ("Record-Route", "route"))
+    )
+    return f'  <recv request="{request}"><action>{action}</action></recv>'
+
+
+def reinviting_caller() -> list[str]:
+    """It changes the session, and the callee hangs up."""
+    return [
+        *caller("bob")[:5],
+        pause(200),
+        send(within("INVITE", 2)),
+        receive("100", True),
+        receive("200"),
+        send(within("ACK", 2), retrans=False),
+        receive("BYE"),
+        send(reply("200 OK", tag=False), retrans=False),
+    ]
+
+
+def reinvited_callee() -> list[str]:
+    sdp = SDP.replace("[user]", "bob")
+    return [
+        remember_caller("INVITE"),
+        *callee()[1:5],
+        receive("INVITE"),
+        send(reply("200 OK", tag=False, body=sdp)),
+        receive("ACK"),
+        pause(200),
+        send(from_callee("BYE", "bob", 1)),
+        receive("200"),
+    ]
+
+
+def subscriber() -> list[str]:
+    answer = send(reply("200 OK", tag=False), retrans=False)
+    wanted = "Event: presence\nExpires: {0}\nContact: <sip:alice@[local_ip]:[local_port]>\n"
+    ending = within("SUBSCRIBE", 2).replace("User-Agent", wanted.format(0) + "User-Agent")
+    return [
+        send(
+            request(
+                "SUBSCRIBE", "erin", 1, wanted.format(60).replace("Contact: <sip:alice@[local_ip]:[local_port]>\n", "")
+            )
+        ),
+        remember('response="200"', "To", "to"),
+        receive("NOTIFY"),
+        answer,
+        pause(300),
+        send(ending),
+        receive("200"),
+        receive("NOTIFY"),
+        answer,
+    ]
+
+
+def notifier() -> list[str]:
+    state = "Event: presence\nSubscription-State: {0}\n"
+    return [
+        remember_caller("SUBSCRIBE"),
+        send(reply("200 OK").replace("Contact", "Expires: 60\nContact"), retrans=False),
+        pause(100),
+        send(from_callee("NOTIFY", "erin", 1, state.format("active;expires=60"))),
+        receive("200"),
+        receive("SUBSCRIBE"),
+        send(reply("200 OK", tag=False).replace("Contact", "Expires: 0\nContact"), retrans=False),
+        pause(100),
+        send(from_callee("NOTIFY", "erin", 2, state.format("terminated;reason=timeout"))),
+        receive("200"),
+    ]
+
+
 CREDENTIALS = "Expires: 600\n[authentication username=alice password=wonderland]\n"
 SCENARIOS = {
     "call-caller": caller("bob"),
     "call-callee": callee(),
-    "spiral-caller": caller("gina", talk=100),
-    "spiral-callee": callee(),
     "speech-caller": caller("bob", speech=True),
     "speech-callee": callee(speech=True),
     # It answers after the proxy has repeated the INVITE, and its 200 waits for the ACK until it is repeated as well.
     "slow-caller": caller("frank", before_ack=700, talk=200),
     "slow-callee": callee(thinks=700),
+    "fork-caller": caller("gina", talk=200),
+    "spiral-caller": caller("sam", talk=200),
+    "spiral-callee": callee(),
+    "reinvite-caller": reinviting_caller(),
+    "reinvite-callee": reinvited_callee(),
+    "subscribe-caller": subscriber(),
+    "subscribe-callee": notifier(),
+    # RFC 2543: a Via without a branch.
+    "old-caller": [step.replace(";branch=[branch]", "") for step in caller("bob", talk=200)],
     "cancel-caller": [
         send(request("INVITE", "carol", 1, "Content-Type: application/sdp\n", SDP.replace("[user]", "alice"))),
         receive("100"),

@@ -8,6 +8,8 @@ tables.py      a table on standard output: rich on a terminal, plain elsewhere
 run.py replay.py sending.py   live and from files to the sinks; progress.py: how far
 decode.py      what SIP is in capture files
 calls.py       calls in the sip_trace table
+status.py      tracing of a running agent, switched
+events.py      log lines and messages that were not captured, to HEP collectors
 flow.py ladder.py   one call as a ladder; seen.py: its messages, from a table or a file
 db.py config.py interfaces.py   the table, the configuration, the host
 """

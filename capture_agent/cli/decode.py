@@ -21,6 +21,7 @@ from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
 from capture_agent.cli.text import printable
 
 if TYPE_CHECKING:
+    from capture_agent.config import Capture
     from capture_agent.pipeline import Pipeline
     from capture_agent.records import CapturedMessage, Datagram
 
@@ -33,6 +34,8 @@ def decode(
             "--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object for each message."
         ),
     ] = "table",
+    port: options.Ports = None,
+    drop_copies: options.DropCopies = False,
     esp_null: Annotated[bool, typer.Option("--esp-null", help="Look into ESP for packets without encryption.")] = False,
 ) -> None:
     """Show the SIP messages in capture files, and on standard error how many frames and messages there were."""
@@ -41,7 +44,8 @@ def decode(
         raise WrongUsage(f"--format: value {output!r}, expected {' or '.join(FORMATS)}")
 
     options.check_files(files)
-    reading = Reading(several=len(files) > 1, esp_null=esp_null)
+    said = options.overrides(capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null)
+    reading = Reading(options.configuration(None, said).capture, several=len(files) > 1)
     try:
         show(reading.messages(files))
     finally:
@@ -54,12 +58,14 @@ def decode(
 class Reading:
     """The files one after the other, and the books of them all. Damage in a file ends that file alone."""
 
-    def __init__(self, several: bool = False, esp_null: bool = False) -> None:
+    def __init__(self, capture: Capture, several: bool = False) -> None:
+        self._capture = capture
         self._several = several
-        self._esp_null = esp_null
         self.damages: list[str] = []
         self._frames = 0
-        self._messages = 0
+        self._messages = 0  # of which so many were copies
+        self._copies = 0
+        self._other_ports = 0
         self._rejected: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
 
@@ -72,9 +78,10 @@ class Reading:
         from capture_agent.sources.capture_file import CaptureFile
         from capture_agent.sources.source import SourceError
 
+        capture = self._capture
         for file in files:
             source = CaptureFile(file)
-            pipeline = Pipeline(esp_null=self._esp_null)
+            pipeline = Pipeline(capture)
             name = source.name if self._several else ""
             try:
                 for messages in pipeline.read(source.batches()):
@@ -89,14 +96,19 @@ class Reading:
 
     def _count(self, pipeline: Pipeline) -> None:
         self._frames += pipeline.packets.seen
+        ledgers = {ledger.name: ledger for ledger in pipeline.ledgers()}
+        self._copies += ledgers["messages"].outcomes["duplicate"]
+        self._other_ports += ledgers["frames"].outcomes.get("other_ports", 0)
         self._messages += pipeline.intake.accepted
-        for ledger in pipeline.ledgers():
+        for ledger in ledgers.values():
             self._rejected.update(ledger.rejected)
         self._problems.update(pipeline.problems())
 
     def books(self) -> str:
         """One line."""
-        parts = [f"{self._frames} frames", f"{self._messages} messages"]
+        parts = [f"{self._frames} frames", f"{self._messages - self._copies} messages"]
+        parts += [f"{self._copies} duplicate"] if self._copies else []
+        parts += [f"{self._other_ports} on other ports"] if self._other_ports else []
         for name, counts in (("rejected", self._rejected), ("malformed", self._problems)):
             some = [f"{reason} {count}" for reason, count in sorted(counts.items()) if count]
             total = "" if name == "malformed" else f"{sum(counts.values())} "

@@ -71,13 +71,12 @@ def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
 
 def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> Iterator[Seen]:
     """Raises SinkError."""
-    from capture_agent.sinks.stored_calls import stored_messages
+    from capture_agent.sinks.stored_calls import once_each, stored_messages
 
-    for message in stored_messages(options.database(config, db, table), call_id):
-        if not message.traced_user:  # the other rows of a message are copies
-            yield Seen(
-                message.time.timestamp(),
-                endpoint_of(message.from_ip),
-                endpoint_of(message.to_ip),
-                message.message,
-            )
+    for message in once_each(stored_messages(options.database(config, db, table), call_id)):
+        yield Seen(
+            message.time.timestamp(),
+            endpoint_of(message.from_ip),
+            endpoint_of(message.to_ip),
+            message.message,
+        )

@@ -31,7 +31,7 @@ Hep = Annotated[
         "--hep",
         metavar="URI",
         help="Send to a HEP collector such as Homer: hep:HOST:PORT, hep+tcp:..., hep+tls:...,"
-        " with ?version=1|2|3, &id=, &key=, &node=. May be repeated.",
+        " with ?version=1|2|3, &id=, &key=, &node=, &vlan=yes. May be repeated.",
     ),
 ]
 Sip = Annotated[
@@ -53,7 +53,13 @@ Database = Annotated[
 TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table. [default: sip_trace]")]
 Trace = Annotated[
     str | None,
-    typer.Option("--trace", metavar="MODE", help="What is traced. message: every SIP message. [default: message]"),
+    typer.Option(
+        "--trace",
+        metavar="MODE",
+        help="What is traced where no rules say it. message: every SIP message. transaction: every request, and all"
+        " that belongs to it. dialog: every initial INVITE and SUBSCRIBE, and the dialogs that they open."
+        " [default: message]",
+    ),
 ]
 Local = Annotated[
     list[str] | None,
@@ -62,6 +68,28 @@ Local = Annotated[
         metavar="ADDR",
         help="An address of the traced server: messages to it are `in`, from it `out`. An address, a network,"
         " ADDRESS:PORT, [IPv6]:PORT or auto. May be repeated. [default: auto, this host's addresses]",
+    ),
+]
+Ports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--port",
+        "-p",
+        metavar="PORT|FROM-TO",
+        help="Look for SIP on these ports only, in tunnels too. May be repeated. [default: any port, by content]",
+    ),
+]
+DropCopies = Annotated[
+    bool,
+    typer.Option("--drop-copies", help="Of a packet that was captured several times take one. [default: take all]"),
+]
+ControlSocket = Annotated[
+    str | None,
+    typer.Option(
+        "--control",
+        metavar="PATH",
+        help="The unix socket of a running agent, for `capture-agent status`."
+        " [default: auto, /run/capture-agent/control.sock for root]",
     ),
 ]
 
@@ -73,7 +101,7 @@ def overrides(
     table: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """What the command line says, in the shape of the file. `options`: section_name=value."""
+    """What the command line says, in the shape of the file. `options`: section_name=value; a flag can only set."""
     said: dict[str, Any] = {}
     if hep:
         said["hep"] = [{"uri": uri} for uri in hep]
@@ -83,7 +111,7 @@ def overrides(
         said["sql"] = [{"url": db} | ({} if table is None else {"table": table})]
     for key, value in options.items():
         section, _, name = key.partition("_")
-        if value is not None and value != []:
+        if value is not None and value != [] and value is not False:
             said.setdefault(section, {})[name] = value
     return said
 

@@ -13,7 +13,7 @@ import typer
 
 from capture_agent import __version__
 from capture_agent.build import flavour
-from capture_agent.cli import calls, config, db, decode, flow, interfaces, replay, run
+from capture_agent.cli import calls, config, db, decode, events, flow, interfaces, replay, run, status
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.config.options import alternatives
 from capture_agent.config.problems import ConfigError, nearest
@@ -55,6 +55,9 @@ app.command("replay", short_help="Send the SIP in capture files to the sinks.")(
 app.command("decode", short_help="Show the SIP in capture files.")(decode.decode)
 app.command("calls", short_help="List the calls in the sip_trace table.")(calls.calls)
 app.command("flow", short_help="Draw a call as a ladder.")(flow.flow)
+app.command("status", short_help="Tracing of a running agent: on, off or check.")(status.status)
+app.command("hlog", short_help="Write a line into the log of the HEP collectors.")(events.hlog)
+app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(events.trace_msg)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.command("interfaces", short_help="List this host's interfaces.")(interfaces.interfaces)

@@ -25,6 +25,8 @@ def replay(
     db: options.Database = None,
     trace: options.Trace = None,
     local: options.Local = None,
+    port: options.Ports = None,
+    drop_copies: options.DropCopies = False,
     speed: Annotated[
         str,
         typer.Option(metavar="max|real|FACTOR", help="As fast as can be, as it was captured, or FACTOR times that."),
@@ -35,7 +37,9 @@ def replay(
 
     Nothing is lost: a slow sink slows the replay. Ctrl-C sends what is queued and prints the books (status 130).
     """
-    said = options.overrides(hep, sip, db, trace_mode=trace, capture_local=local)
+    said = options.overrides(
+        hep, sip, db, trace_mode=trace, capture_local=local, capture_ports=port, capture_drop_copies=drop_copies
+    )
     settings = options.configuration(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
     options.check_files(files, rounds)

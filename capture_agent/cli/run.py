@@ -10,7 +10,7 @@ import typer
 from capture_agent.build import flavour
 from capture_agent.cli import options
 from capture_agent.cli.failures import WrongUsage, note
-from capture_agent.cli.sending import keeping_books, log_to_stderr, sinks_named, stopping
+from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, sinks_named, stopping
 
 
 def run(
@@ -23,11 +23,22 @@ def run(
         str | None,
         typer.Option("--filter", metavar="BPF", help="Capture only what matches, in tcpdump's filter language."),
     ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--listen",
+            metavar="URI",
+            help="Take SIP duplicates, as siptrace sends them, on sip:IP:PORT[;transport=tcp]. May be repeated.",
+        ),
+    ] = None,
     hep: options.Hep = None,
     sip: options.Sip = None,
     db: options.Database = None,
     trace: options.Trace = None,
     local: options.Local = None,
+    port: options.Ports = None,
+    drop_copies: options.DropCopies = False,
+    control: options.ControlSocket = None,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
 
@@ -41,10 +52,14 @@ def run(
         capture_local=local,
         capture_interfaces=interface,
         capture_filter=bpf,
+        capture_ports=port,
+        capture_drop_copies=drop_copies,
+        capture_listen=listen,
+        control_socket=control,
     )
     settings = options.configuration(config, said)
-    if not settings.capture.interfaces:
-        raise WrongUsage("no interface: give -i IFACE, or capture.interfaces in the configuration")
+    if not (settings.capture.interfaces or settings.capture.listen):
+        raise WrongUsage("no interface: give -i IFACE or --listen URI, or capture.interfaces in the configuration")
     if not (settings.hep or settings.sip or settings.sql):
         raise WrongUsage("no sink: give --hep, --sip or --db, or [[hep]], [[sip]] or [[sql]] in the configuration")
 
@@ -52,6 +67,7 @@ def run(
 
     log_to_stderr(settings)
     agent = agents.Agent(settings, lossless=False, stop=threading.Event())
-    ready = f"capturing on {', '.join(settings.capture.interfaces)}, sending to {sinks_named(settings)}"
-    with stopping(agent.stop), keeping_books(agent):
+    places = [*settings.capture.interfaces, *map(str, settings.capture.listen)]
+    ready = f"capturing on {', '.join(places)}, sending to {sinks_named(settings)}"
+    with stopping(agent.stop), keeping_books(agent), answering(agent):
         agents.run(agent, lambda: note(f"{ready} ({flavour()} build)"))

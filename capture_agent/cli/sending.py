@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from capture_agent.cli.failures import PROGRAM, note
+from capture_agent.cli.failures import PROGRAM, WrongUsage, note
 from capture_agent.cli.text import printable
 
 if TYPE_CHECKING:
     from capture_agent.agent import Agent
     from capture_agent.config import Config
+    from capture_agent.control.server import Door
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -60,11 +65,48 @@ def keeping_books(agent: Agent) -> Iterator[None]:
     except SourceError as error:
         refused = error.usage
         raise
+    except WrongUsage:
+        refused = True
+        raise
     finally:
         books = agent.close()
         if books.ledgers[0].seen or not refused:  # else the error is all there is to say
             for line in books.lines():
                 note(line)
+
+
+@contextmanager
+def answering(agent: Agent) -> Iterator[None]:
+    """While it runs, commands are answered on the control socket. One that was not asked for may be missing."""
+    door = open_door(agent)
+    try:
+        yield
+    finally:
+        if door is not None:
+            door.close()
+
+
+def open_door(agent: Agent) -> Door | None:
+    from capture_agent.config.local import AUTO
+    from capture_agent.control import place
+    from capture_agent.control.commands import methods_of
+    from capture_agent.control.jsonrpc import answer
+    from capture_agent.control.server import Door
+
+    wanted = agent.config.control.socket
+    path = place.default_path(os.environ, os.geteuid()) if wanted == AUTO else Path(wanted) if wanted else None
+    if path is None:
+        return None
+    methods = methods_of(agent)
+    try:
+        if wanted == AUTO:
+            place.make_folder(path.parent)
+        return Door(path, lambda document: answer(document, methods))
+    except place.ControlError as error:
+        if wanted != AUTO:
+            raise WrongUsage(str(error)) from None
+        _log.warning("%s; `capture-agent status` will not reach this agent", error)
+        return None
 
 
 def sinks_named(config: Config) -> str:

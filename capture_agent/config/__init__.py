@@ -2,7 +2,13 @@
 
 sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
+advertised.py  addresses that are shown as others
+sending.py   what a sink sends from
 local.py     which addresses are the traced server's own
+listen.py    where SIP duplicates are listened for
+ports.py     the ports that SIP is looked for on
+rules.py     [[rule]] and [legs]; matchers.py and templates.py: the texts in them; several.py: one or a list
+addresses.py which sink a rule means
 uris.py      hep: and sip: URIs
 options.py   every option with its type, default and environment name, read off the dataclasses
 layers.py    TOML < environment < command line, and where each value came from
@@ -16,7 +22,8 @@ show.py      the configuration in force, as TOML
 
 from capture_agent.config.load import load
 from capture_agent.config.problems import ConfigError
-from capture_agent.config.sections import Capture, Config, Log, Queue, Trace
+from capture_agent.config.rules import Legs, Rule
+from capture_agent.config.sections import Capture, Config, Control, Log, Privacy, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -24,9 +31,13 @@ __all__ = [
     "Capture",
     "Config",
     "ConfigError",
+    "Control",
     "HepTarget",
+    "Legs",
     "Log",
+    "Privacy",
     "Queue",
+    "Rule",
     "SipTarget",
     "SqlTarget",
     "Trace",

@@ -1,4 +1,7 @@
-"""[[hep]], [[sip]] and [[sql]]: URIs become options, and secrets are read from the files that hold them."""
+"""[[hep]], [[sip]] and [[sql]]: URIs become options; those that rules name by a URI join them.
+
+Secrets of all sections are read from the files that hold them.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
+from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, taken_apart
 from capture_agent.config.layers import Layers, Path
-from capture_agent.config.options import SECRETS
-from capture_agent.config.problems import where, wrong
+from capture_agent.config.local import AUTO
+from capture_agent.config.options import SECRETS, options, sections
+from capture_agent.config.problems import nearest, where, wrong
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
-DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
-_DATABASE = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
+MOST_TARGETS = 64  # a bit for each
 # As SQLAlchemy takes it apart.
 _SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
@@ -22,12 +26,72 @@ _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Ka
 
 def expand(layers: Layers) -> Iterator[str]:
     """Change the entries in place; yields the problems."""
+    for section, repeated in sections().items():
+        if not repeated and isinstance(entry := layers.data.get(section), dict):
+            yield from read_secrets(layers, (section,), entry)
     for section in ("hep", "sip", "sql"):
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)
             if section in URIS:
                 yield from take_apart(layers, (section, index), entry)
             yield from CHECKS[section](layers, (section, index), entry)
+    place_socket(layers)
+    for index, rule in enumerate(layers.data.get("rule", [])):
+        yield from find_sinks(layers, index, rule)
+    count = sum(len(layers.data.get(section, ())) for section in ("hep", "sip", "sql"))
+    if count > MOST_TARGETS:
+        yield f"{where(layers, ())}: {count} sinks, expected at most {MOST_TARGETS}"
+
+
+def place_socket(layers: Layers) -> None:
+    """A relative name of the control socket starts where other names of files do."""
+    table = layers.data.get("control")
+    socket = table.get("socket") if isinstance(table, dict) else None
+    if isinstance(table, dict) and isinstance(socket, str) and socket not in ("", AUTO):
+        table["socket"] = str(directory(layers, ("control", "socket")) / socket)
+
+
+def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
+    """A rule names sinks that there are; one that it names by its URI is made when there is none."""
+    sinks = rule.get("sinks", [])
+    for text in sinks if isinstance(sinks, list) else [sinks]:
+        path: Path = ("rule", index, "sinks")
+        if not isinstance(text, str):
+            continue  # validation says so
+        try:
+            found = taken_apart(text)
+        except ValueError as error:
+            yield f"{wrong(layers, path, text, '').removesuffix(', expected ')}: {error}"
+            continue
+        if found is None:
+            names = [entry["name"] for _, entry in targets(layers) if isinstance(entry.get("name"), str)]
+            if text not in names:
+                yield f"{wrong(layers, path, text, 'the name or the URI of a sink')}{nearest(text, names)}"
+        elif not any(is_same(section, entry, found) for section, entry in targets(layers)):
+            section, fields = found
+            number = add_target(layers, path, section, fields)
+            yield from CHECKS[section](layers, (section, number), layers.data[section][number])
+
+
+def targets(layers: Layers) -> Iterator[tuple[str, dict[str, Any]]]:
+    for section in SECTIONS.values():
+        for entry in layers.data.get(section, []):
+            yield section, entry
+
+
+def is_same(section: str, entry: dict[str, Any], found: tuple[str, dict[str, Any]]) -> bool:
+    wanted, fields = found
+    defaults = {name: options()[section, name].default for name in fields if (section, name) in options()}
+    return section == wanted and all(entry.get(name, defaults.get(name)) == value for name, value in fields.items())
+
+
+def add_target(layers: Layers, path: Path, section: str, fields: dict[str, Any]) -> int:
+    """It gets what rules send to it, and nothing else. Returns its place in the section."""
+    entries = layers.data.setdefault(section, [])
+    for name in (*fields, "default"):
+        layers.aliases[section, len(entries), name] = path
+    entries.append(fields | {"default": False})
+    return len(entries) - 1
 
 
 def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
@@ -107,7 +171,7 @@ def check_table(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[s
 
 def expected_url(url: str) -> str:
     """What a wrong database URL should be; empty for one that may be right."""
-    kind = _DATABASE.match(url)
+    kind = DATABASE_URL.match(url)
     if kind is None:
         return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
     if kind[1] != "sqlite":

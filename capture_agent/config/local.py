@@ -31,15 +31,22 @@ class LocalAddress:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Marks a type that the configuration writes as text: pydantic calls `parse` for it."""
+    """Marks a type that the configuration writes as text, or as a number: pydantic calls `parse` for it."""
 
     parse: Callable[[str], object]
     expected: str
+    numbers: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         from pydantic_core import core_schema  # only who validates pays for pydantic
 
-        return core_schema.no_info_after_validator_function(self.parse, core_schema.str_schema())
+        written: CoreSchema = core_schema.str_schema()
+        if self.numbers:
+            number = core_schema.no_info_after_validator_function(str, core_schema.int_schema())
+            written = core_schema.tagged_union_schema(
+                {"int": number, "str": written}, lambda value: type(value).__name__
+            )
+        return core_schema.no_info_after_validator_function(self.parse, written)
 
 
 def parse_local(text: str) -> LocalAddress | Literal["auto"]:

@@ -12,18 +12,23 @@ from annotated_types import Interval
 
 from capture_agent.config.local import Parsed
 from capture_agent.config.sections import Config
+from capture_agent.config.several import Several
 
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
-SECRETS = {("hep", "auth_key"), ("sql", "url")}
+SECRETS = {("hep", "auth_key"), ("sql", "url"), ("privacy", "hash_key")}
 
 # The option of the command line that sets an option of the file.
 COMMAND_LINE = {
     "capture.interfaces": "--interface",
     "capture.filter": "--filter",
     "capture.local": "--local",
+    "capture.ports": "--port",
+    "capture.drop_copies": "--drop-copies",
+    "capture.listen": "--listen",
     "trace.mode": "--trace",
+    "control.socket": "--control",
     "hep.uri": "--hep",
     "sip.uri": "--sip",
     "sql.url": "--db",
@@ -81,7 +86,14 @@ def every_option() -> Iterator[Option]:
         for field in fields(kind):
             yield Option(section, field.name, hints[field.name], default(field), repeated)
             if (section, field.name) in SECRETS:
-                yield Option(section, f"{field.name}_file", str, repeated=True)
+                yield Option(section, f"{field.name}_file", str, repeated=repeated)
+
+
+def element(annotation: Any) -> Any:
+    """Of what a list consists."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return get_args(annotation)[0]
 
 
 def default(field: Field[Any]) -> Any:
@@ -108,6 +120,8 @@ def constrained(kind: Any, constraints: list[Any]) -> str:
     for constraint in constraints:
         if isinstance(constraint, Parsed):
             return constraint.expected
+        if isinstance(constraint, Several):
+            return f"{in_words(get_args(kind)[0])}, or a list"
         if isinstance(constraint, Interval):
             return f"{in_words(kind)} from {constraint.ge} to {constraint.le}"
     return f"{in_words(kind)} that is not empty"  # MinLen(1)

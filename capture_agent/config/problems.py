@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from capture_agent.config.layers import Layer, Layers, Path
-from capture_agent.config.options import Option, in_words, options
+from capture_agent.config.options import Option, element, in_words, options
 from capture_agent.config.secrets import MASK, mask
 
 SHOWN = 80  # characters of a wrong value
@@ -50,7 +50,7 @@ def shown(path: Path, value: object) -> str:
 
 def expected(option: Option, path: Path) -> str:
     """Of the option, or of one element where it is a list."""
-    return in_words(get_args(option.annotation)[0]) if isinstance(path[-1], int) else option.expected
+    return in_words(element(option.annotation)) if isinstance(path[-1], int) else option.expected
 
 
 def in_order(problems: Iterable[str]) -> list[str]:

@@ -5,7 +5,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.addresses import is_named
+from capture_agent.config.advertised import Advertise
+from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Local
+from capture_agent.config.ports import Ports
+from capture_agent.config.rules import Legs, Rule
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
 
 
@@ -19,15 +24,53 @@ class Capture:
     promiscuous: bool = True
     buffer_mib: Annotated[int, Interval(ge=1, le=2047)] = 16  # the kernel's, for each interface
     local: tuple[Local, ...] = (AUTO,)
+    ports: tuple[Ports, ...] = ()  # none: SIP is found on any port
+    drop_copies: bool = False  # of packets that were captured several times
+    copies_within_ms: Annotated[int, Interval(ge=1, le=400)] = 20  # T1, the least time to a retransmission, is 500
+    listen: tuple[Listen, ...] = ()  # for SIP duplicates
+    x_headers: bool = False  # everything is a duplicate of siptrace's, and its headers tell what it was
     esp_null: bool = False  # look into ESP for packets without encryption
+
+    @property
+    def copies_ms(self) -> int:
+        """0: copies are not looked for."""
+        return self.copies_within_ms if self.drop_copies else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What is traced."""
+    """What is traced where no rule says so, and how rules are read."""
 
     on: bool = True
-    mode: Literal["message"] = "message"
+    mode: Literal["message", "transaction", "dialog"] = "message"  # while there are no rules
+    match: Literal["first", "all"] = "first"
+    local_failure_acks: bool = True  # siptrace trace_sl_acks
+    dialog_acks: bool = True  # siptrace trace_dialog_ack
+    lookback_messages: Annotated[int, Interval(ge=1, le=10_000_000)] = 100_000  # held back at most
+    lookback_mib: Annotated[int, Interval(ge=1, le=16_384)] = 64
+    advertise: tuple[Advertise, ...] = ()
+
+    def __post_init__(self) -> None:
+        real = [str(one).partition("=")[0] for one in self.advertise]
+        if twice := next((one for one in real if real.count(one) > 1), ""):
+            raise ValueError(f"advertise: {twice} stands there twice")
+
+
+Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """What is hidden in everything that is traced."""
+
+    mask: tuple[Mask, ...] = ()
+    hash_key: str = field(default="", repr=False)  # a secret: who has it can tell whether a hash is a user's
+
+    def __post_init__(self) -> None:
+        if "users:hash" in self.mask and "users:truncate" in self.mask:
+            raise ValueError("mask: users:hash and users:truncate exclude each other")
+        if "users:hash" in self.mask and not self.hash_key:
+            raise ValueError("mask: users:hash needs a hash_key or hash_key_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +79,13 @@ class Queue:
 
     messages: Annotated[int, Interval(ge=1, le=100_000_000)] = 100_000
     drain_seconds: Annotated[float, Interval(ge=0, le=3600)] = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How a running agent is spoken to."""
+
+    socket: str = AUTO  # a path; empty: there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +101,38 @@ class Config:
 
     capture: Capture = field(default_factory=Capture)
     trace: Trace = field(default_factory=Trace)
+    rule: tuple[Rule, ...] = ()
+    legs: Legs = field(default_factory=Legs)
     hep: tuple[HepTarget, ...] = ()
     sip: tuple[SipTarget, ...] = ()
     sql: tuple[SqlTarget, ...] = ()
+    privacy: Privacy = field(default_factory=Privacy)
     queue: Queue = field(default_factory=Queue)
+    control: Control = field(default_factory=Control)
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:
         """Every sink's, in the order that the bits of Trace.sinks have."""
         return [*self.hep, *self.sip, *self.sql]
 
+    def hep_sinks(self) -> int:
+        """The bits of the HEP collectors that get what no rule sends elsewhere: log events go there."""
+        return sum(1 << bit for bit, target in enumerate(self.hep) if target.default)
+
     def default_sinks(self) -> int:
         """The bits of the sinks that get what no rule sends elsewhere."""
         return sum(1 << bit for bit, target in enumerate(self.targets()) if target.default)
+
+    def sinks_of(self, rule: Rule) -> int:
+        """The bits of the sinks that this rule sends to."""
+        if not rule.sinks:
+            return self.default_sinks()
+        return sum(
+            1 << bit for bit, target in enumerate(self.targets()) if any(is_named(target, text) for text in rule.sinks)
+        )
+
+    def tables_of(self, target: SqlTarget) -> tuple[str, ...]:
+        """Every table that this target may write to: its own, and those that rules name."""
+        bit = self.targets().index(target)
+        named = [rule.table for rule in self.rule if rule.table and self.sinks_of(rule) >> bit & 1]
+        return tuple(dict.fromkeys([target.table, *named]))

@@ -11,6 +11,8 @@ from capture_agent.config.options import options, sections
 from capture_agent.config.secrets import MASK, mask
 from capture_agent.config.sections import Config
 
+SHORT = ("rule",)  # sections of which nobody gives but a few options
+
 
 def show(config: Config, layers: Layers) -> Iterator[str]:
     """Lines of TOML. A comment tells where a value came from, if it is no default."""
@@ -32,6 +34,8 @@ def show_table(layers: Layers, path: Path, table: Any) -> Iterator[str]:
         line = f"{field.name} = {as_toml(shown(str(path[0]), field.name, value))}"
         at = (*path, field.name)
         given = at in layers.aliases or is_given(layers, at)
+        if path[0] in SHORT and not given:
+            continue
         yield f"{line}  # {layers.origin(at)}" if given and layers.layer(at) > Layer.DEFAULT else line
 
 
@@ -46,6 +50,8 @@ def is_given(layers: Layers, path: Path) -> bool:
 
 
 def shown(section: str, name: str, value: Any) -> Any:
+    if name == "sinks":
+        return tuple(map(mask, value))  # URIs among them
     if not options()[section, name].secret or not value:
         return value
     return mask(value) if name == "url" else MASK
@@ -56,4 +62,6 @@ def as_toml(value: Any) -> str:
 
     if isinstance(value, tuple):
         return f"[{', '.join(as_toml(str(part)) for part in value)}]"
+    if not isinstance(value, bool | int | float):
+        value = str(value)
     return str(tomlkit.item(value).as_string())

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.sending import Source
+
 HepTransport = Literal["udp", "tcp", "tls"]
 HepVersion = Literal[1, 2, 3]
-SipTransport = Literal["udp", "tcp"]
+SipTransport = Literal["udp", "tcp", "tls"]
 
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Host = Annotated[str, MinLen(1)]
@@ -15,6 +17,7 @@ Host = Annotated[str, MinLen(1)]
 HEP_PORT = 9060
 SIP_PORT = 5060
 LONGEST_TEXT = 1024  # bytes of a key or a name, which stand in every packet
+SIPS_PORT = 5061  # RFC 3261 19.1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,10 @@ class HepTarget:
     capture_id: Annotated[int, Interval(ge=0, le=0xFFFFFFFF)] = 2001  # siptrace hep_capture_id's range
     auth_key: str = field(default="", repr=False)  # HEP3 only; a secret: never logged
     node_name: str = ""  # HEP3 chunk 0x0013; empty: not sent
+    vlan: bool = False  # chunk 0x0012 with the VLAN id of what has one; siptrace, inside of a server, knows none
     tls_ca: str = ""  # file of certificates to trust; empty: the system's
     tls_verify: bool = True
+    source: Source = ""  # what it is sent from; empty: the system chooses
     name: str = ""  # for rules to name it
     default: bool = True  # gets what no rule sends elsewhere
 
@@ -47,11 +52,15 @@ class HepTarget:
 
 @dataclass(frozen=True, slots=True)
 class SipTarget:
-    """A server that gets every traced message once more, byte for byte."""
+    """A server that gets every traced message once more."""
 
     host: Host
     port: Port = SIP_PORT
     transport: SipTransport = "udp"
+    x_headers: bool = False  # siptrace's xheaders_write; else the copy is the message byte for byte
+    tls_ca: str = ""
+    tls_verify: bool = True
+    source: Source = ""
     name: str = ""
     default: bool = True
 

@@ -1,7 +1,7 @@
 """hep: and sip: URIs, as the command line and the configuration write them.
 
-hep:HOST[:PORT]  hep+tcp:...  hep+tls:...   ?version=1|2|3  &id=CAPTURE_ID  &key=AUTH_KEY  &node=NODE_NAME
-sip:HOST[:PORT][;transport=udp|tcp]         as siptrace's duplicate_uri
+hep:HOST[:PORT]  hep+tcp:...  hep+tls:...   ?version=1|2|3  &id=CAPTURE_ID  &key=AUTH_KEY  &node=NODE_NAME  &vlan=yes|no
+sip:HOST[:PORT][;transport=udp|tcp|tls]     as siptrace's duplicate_uri; sips:HOST[:PORT] is over TLS
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from capture_agent.config.local import parse_port
-from capture_agent.config.targets import HEP_PORT, HepTarget, SipTarget, endpoint, scheme
+from capture_agent.config.targets import HEP_PORT, SIPS_PORT, HepTarget, SipTarget, endpoint, scheme
 
 HEP_TRANSPORTS = {"hep": "udp", "hep+udp": "udp", "hep+tcp": "tcp", "hep+tls": "tls"}
-SIP_TRANSPORTS = ("udp", "tcp")
+SIP_TRANSPORTS = ("udp", "tcp", "tls")
 
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
 
@@ -42,7 +42,7 @@ def hep_fields(text: str) -> dict[str, Any]:
     for part in query.split("&") if question else ():
         name, _, value = part.partition("=")
         if name not in HEP_PARAMETERS:
-            raise ValueError(f"unknown parameter {name!r}, expected version, id, key or node")
+            raise ValueError(f"unknown parameter {name!r}, expected version, id, key, node or vlan")
         field, parse = HEP_PARAMETERS[name]
         if field in fields:
             raise ValueError(f"parameter {name!r} stands there twice")
@@ -62,31 +62,42 @@ def parse_capture_id(text: str) -> int:
     return int(text)
 
 
+def parse_vlan(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError(f"vlan: {text}, expected yes or no")
+    return text == "yes"
+
+
 HEP_PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "version": ("version", parse_version),
     "id": ("capture_id", parse_capture_id),
     "key": ("auth_key", str),
     "node": ("node_name", str),
+    "vlan": ("vlan", parse_vlan),
 }
 
 
 def sip_fields(text: str) -> dict[str, Any]:
     """What a SIP URI says, by the names of SipTarget."""
     head, colon, rest = text.partition(":")
-    if not colon or head.lower() != "sip":
-        raise ValueError("expected sip:HOST:PORT or sip:HOST:PORT;transport=tcp")
+    if not colon or head.lower() not in ("sip", "sips"):
+        raise ValueError("expected sip:HOST:PORT, sip:HOST:PORT;transport=tcp or sips:HOST:PORT")
     place, *parameters = rest.split(";")
     host, port = parse_place(place.rpartition("@")[2], "sip")
     fields: dict[str, Any] = {"host": host}
-    if port is not None:
-        fields["port"] = port
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.lower() != "transport":
             raise ValueError(f"unknown parameter {name!r}, expected transport")
         if value.lower() not in SIP_TRANSPORTS:
-            raise ValueError(f"transport: {value}, expected udp or tcp")
+            raise ValueError(f"transport: {value}, expected udp, tcp or tls")
         fields["transport"] = value.lower()
+    if head.lower() == "sips":
+        if fields.get("transport") == "udp":
+            raise ValueError("transport: udp, expected tcp or tls: sips is over TLS (RFC 3261 26.2.2)")
+        fields["transport"] = "tls"
+    if port is not None or fields.get("transport") == "tls":
+        fields["port"] = SIPS_PORT if port is None else port
     return fields
 
 
@@ -133,6 +144,8 @@ def hep_uri(target: HepTarget) -> str:
         query.append(f"id={target.capture_id}")
     if target.node_name:
         query.append(f"node={quote(target.node_name, safe='')}")
+    if target.vlan:
+        query.append("vlan=yes")
     text = f"{scheme('hep', target.transport)}:{endpoint(target.host, target.port or HEP_PORT)}"
     return f"{text}?{'&'.join(query)}" if query else text
 

@@ -1,5 +1,7 @@
 cimport cython
-from capture_agent.records cimport Datagram, Frames
+from cpython.bytes cimport PyBytes_AS_STRING
+
+from capture_agent.records cimport Datagram, Frames, new_datagram
 
 cdef class PacketDecoder:
     cdef readonly unsigned long long seen
@@ -7,7 +9,6 @@ cdef class PacketDecoder:
     cdef readonly object rejected
     cdef readonly object fragments
     cdef unsigned long long[::1] _rejected
-    cdef long long[::1] _rows
     cdef bytes _data
     cdef long long _time_ns
     cdef int _vlan
@@ -15,6 +16,7 @@ cdef class PacketDecoder:
     cdef int _protocol
     cdef int _flags
     cdef unsigned int _sequence
+    cdef Py_ssize_t _frame_at
     cdef Py_ssize_t _end
     cdef Py_ssize_t _missing
     cdef Py_ssize_t _payload_at
@@ -26,6 +28,8 @@ cdef class PacketDecoder:
     cdef dict _ports
     cdef bytes _tunnel_ports
 
+    @cython.locals(rows="long long[::1]")
+    cpdef list decode(self, Frames frames)
     cdef Datagram _datagram(self, Py_ssize_t header, unsigned long long number, object interface)
     cdef Py_ssize_t _network(self, bytes data, Py_ssize_t at, int link_type) except? 0
     cdef Py_ssize_t _raw(self, bytes data, Py_ssize_t at) except? 0

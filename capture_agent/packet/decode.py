@@ -27,6 +27,7 @@ from capture_agent.records import (
     Datagram,
     Frames,
     Interface,
+    new_datagram,
 )
 
 ROW = cython.declare(cython.int, FRAME_ROW)
@@ -56,8 +57,14 @@ MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # RFC 8200 needs 7; a lo
 
 @cython.cfunc
 @cython.inline
+@cython.exceptval(-1)
 def be16(data: bytes, at: cython.Py_ssize_t) -> cython.int:
-    return data[at] << 8 | data[at + 1]
+    if not cython.compiled:
+        return data[at] << 8 | data[at + 1]
+    if not 0 <= at < len(data) - 1:
+        raise IndexError("a number outside of its buffer")
+    text: cython.p_uchar = cython.cast(cython.p_uchar, PyBytes_AS_STRING(data)) + at  # type: ignore[name-defined]  # noqa: F821 - cimported
+    return text[0] << 8 | text[1]  # type: ignore[no-any-return]
 
 
 @cython.final
@@ -66,9 +73,9 @@ class PacketDecoder:
     """Counts what it has seen: seen = carried + the sum of rejected + what `fragments` accounts for."""
 
     __slots__ = (
-        "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_link_types", "_missing",
-        "_payload_at", "_ports", "_protocol", "_protocols", "_rejected", "_rows", "_sequence", "_time_ns",
-        "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
+        "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_frame_at",
+        "_link_types", "_missing", "_payload_at", "_ports", "_protocol", "_protocols", "_rejected",
+        "_sequence", "_time_ns", "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
     )  # fmt: skip
 
     def __init__(self, esp_null: bool = False) -> None:
@@ -89,9 +96,11 @@ class PacketDecoder:
         """The datagrams in these frames, in their order."""
         datagrams: list[Datagram] = []
         data: bytes = frames.data
-        self._rows = frames.index
+        rows = frames.index  # typed in the .pxd
         link_types: list[int] = [seen_on.link_type for seen_on in frames.interfaces]
         interface: cython.Py_ssize_t
+        link_type: cython.int = 0
+        known: cython.Py_ssize_t = -1  # whose link type that is
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
         wire: cython.Py_ssize_t
@@ -101,21 +110,25 @@ class PacketDecoder:
         n: cython.Py_ssize_t
         for n in range(frames.count):
             row = n * ROW
-            start = self._rows[row + START]
-            length = self._rows[row + LENGTH]
-            interface = self._rows[row + INTERFACE]
+            start = rows[row + START]
+            length = rows[row + LENGTH]
+            interface = rows[row + INTERFACE]
             # Written so that no sum can overflow, whatever the index says.
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
             self._data = data
+            self._frame_at = start
             self._end = start + length
-            wire = self._rows[row + WIRE_LENGTH]
+            wire = rows[row + WIRE_LENGTH]
             self._missing = wire - length if wire > length else 0
-            time_ns = self._rows[row + TIME_NS]
+            time_ns = rows[row + TIME_NS]
             self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
             self._vlan = NONE
             self._depth = 0
-            at = self._network(data, start, link_types[interface])
+            if interface != known:
+                link_type = link_types[interface]
+                known = interface
+            at = self._network(data, start, link_type)
             if at >= 0:
                 at = self._transport(self._data, at)
             if at < 0:
@@ -128,7 +141,7 @@ class PacketDecoder:
         return datagrams
 
     def _datagram(self, header: cython.Py_ssize_t, number: cython.ulonglong, interface: Interface) -> Datagram:
-        datagram: Datagram = Datagram.__new__(Datagram)
+        datagram: Datagram = new_datagram()
         datagram.data = self._data
         datagram.start = self._payload_at
         datagram.end = self._end
@@ -143,6 +156,7 @@ class PacketDecoder:
         datagram.vlan = self._vlan
         datagram.interface = interface
         datagram.missing = self._missing
+        datagram.frame_at = self._frame_at
         datagram.sequence = self._sequence if self._protocol == 6 else 0
         datagram.flags = self._flags if self._protocol == 6 else 0
         return datagram
@@ -264,7 +278,7 @@ class PacketDecoder:
     def _fragment(
         self, data: bytes, at: cython.Py_ssize_t, offset: cython.int, more: cython.bint, identification: bytes
     ) -> int:
-        """The last one missing makes the datagram whole, in a buffer of its own, behind its addresses."""
+        """The last one missing makes the datagram whole, in a buffer of its own, behind that fragment's headers."""
         if self._missing:
             return -CUT
         addresses: bytes = data[self._address_at : self._address_at + 2 * self._address_size]
@@ -272,10 +286,12 @@ class PacketDecoder:
         whole = self.fragments.add(key, offset, more, data[at : self._end], self._time_ns)
         if whole is None:
             return -HELD
-        self._data = addresses + whole
+        self._data = data[self._frame_at : at] + whole
         self._end = len(self._data)
-        self._address_at = 0
-        return len(addresses)
+        self._address_at -= self._frame_at
+        at -= self._frame_at
+        self._frame_at = 0
+        return at
 
     def _tunnel(
         self,
@@ -347,7 +363,7 @@ class PacketDecoder:
         """What is no such tunnel, or nothing that we can read, is a payload like any other."""
         before = (
             self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
-            self._depth,
+            self._depth, self._frame_at,
         )  # fmt: skip
         port = be16(data, at + 2)
         if port not in self._ports:
@@ -359,7 +375,7 @@ class PacketDecoder:
             return inner
         (
             self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
-            self._depth,
+            self._depth, self._frame_at,
         ) = before  # fmt: skip
         self._payload_at = at + 8
         return at

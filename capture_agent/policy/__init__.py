@@ -1,5 +1,14 @@
 """What is traced, and how.
 
-trace.py      the decision for each message: everything that is SIP, while tracing is on
-direction.py  in or out, by which addresses are the server's
+trace.py       the decision for each message (hot): everything that is SIP, or what rules say, while tracing is on
+rules.py       which rule decides, and what it starts (hot)   conditions.py  what a rule may ask (hot)
+facts.py       what of a message rules have asked for, once (hot)
+compiling.py   rules of the configuration made ready          settings.py    what policy needs of the configuration
+filling.py     templates filled in from a message
+lookback.py    messages held back until a rule decides
+legs.py        one correlation id for all legs of a call
+direction.py   in or out, by which addresses are the server's
+emission.py    what is changed in everything that is traced: masks, addresses that are shown as others
+privacy.py     the masks   users.py  those of users   rewriting.py  messages with other bytes or addresses
+events.py      what is sent without having been captured: log events, messages of commands
 """

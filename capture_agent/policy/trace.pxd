@@ -1,10 +1,12 @@
 cimport cython
-from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage
+from capture_agent.policy.rules cimport Rules
+from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage, traced
 
 cdef class Policy:
     cdef public bint on
+    cdef readonly object settings
     cdef readonly unsigned long long traced
-    cdef readonly unsigned long long not_traced
+    cdef unsigned long long _not_traced
     cdef object _side
     cdef frozenset _hosts
     cdef bint _simple
@@ -12,7 +14,13 @@ cdef class Policy:
     cdef Trace _trace
     cdef object _in
     cdef object _out
+    cdef Rules _rules
+    cdef object _lookback
+    cdef object _legs
 
+    cdef list _decide_by_rules(self, Rules rules, object messages)
+    cdef bint _emit(self, object chosen, CapturedMessage message, object direction, object traces) except -1
+    cdef bint _release(self, Rules rules, object lookback, object chosen, CapturedMessage message) except -1
     cdef object _direction(self, Datagram datagram)
     cdef bint _is_host(self, Datagram datagram, Py_ssize_t at, Py_ssize_t size) except -1
     cdef object _with_ports(self, Datagram datagram)

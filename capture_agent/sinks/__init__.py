@@ -3,9 +3,11 @@
     sink.py            Sink, what every sink is; SinkError, the one line when it fails
     outbox.py          the queue and the thread in front of a sink; its books     direct.py  neither, for replays
     hep.py             HEP 1, 2, 3 to a collector          hep_batch.py   messages into the encoder (hot)
-    sip_duplicate.py   the messages as they were to another SIP server
+    hep_log.py         log events as HEP
+    sip_duplicate.py   the messages to another SIP server  x_headers.py   the lines that tell where they were seen
     packets.py         what these two share: pack, then send
     udp.py  tcp.py     datagrams; one connection, TLS too  udp_batch.py   the loop of system calls (hot)
+    senders.py         which of them a target asks for     connecting.py  sockets, and the address they send from
     sql.py             rows into sip_trace                 rows.py        a message as a row
     sip_trace.py       the table's definition              schema.py      making it
     database.py        reaching a database, and its errors in one line
@@ -16,7 +18,7 @@ A new sink is a class with the methods of Sink, a section of the configuration a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from capture_agent.config import Config
@@ -37,10 +39,10 @@ def sip(target: SipTarget) -> Sink:
     return SipDuplicateSink(target)
 
 
-def sql(target: SqlTarget) -> Sink:
+def sql(target: SqlTarget, tables: Iterable[str] = ()) -> Sink:
     from capture_agent.sinks.sql import SqlSink
 
-    return SqlSink(target)
+    return SqlSink(target, tables)
 
 
 # By the section of the configuration.

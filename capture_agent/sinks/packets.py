@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from capture_agent.records import TracedMessage
+from capture_agent.sinks.connecting import Endpoint
 
 
 @dataclass(slots=True)
@@ -24,9 +25,13 @@ class Sender(Protocol):
 
     def open(self) -> None: ...
 
+    def endpoints(self) -> tuple[Endpoint, Endpoint]:
+        """Ours and the other side's. Opens what is not open."""
+
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        """Nothing is held back; but what the kernel has learned of what was sent, is counted."""
 
     def close(self) -> None: ...
 
@@ -36,7 +41,7 @@ class Packed:
     buffer: bytes | memoryview
     ends: Sequence[int]
     next: int  # number of the first message of the batch that is not in it
-    too_long: bool = False  # and that is because it does not fit into a packet
+    refused: str = ""  # why that one is not to be sent at all
 
 
 class Packer(Protocol):
@@ -77,8 +82,8 @@ class PacketSink:
             if packed.ends:
                 self._sender.send(packed.buffer, packed.ends)
             at = packed.next
-            if packed.too_long:
-                self._tally.rejected["oversize"] += 1
+            if packed.refused:
+                self._tally.rejected[packed.refused] += 1
                 at += 1
 
     def flush(self) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from ipaddress import ip_address
 
-from capture_agent.records import Direction, TracedMessage
+from capture_agent.records import SIP_PAYLOAD, Direction, TracedMessage
 from capture_agent.sinks.sip_trace import INSERTED
 from capture_agent.sip.headers import text
 from capture_agent.sip.problems import Problem
@@ -26,6 +26,8 @@ SECONDS_A_DAY = 86400
 # What opens a message that is stored as hexadecimal digits; no SIP message opens with it.
 HEX_PREFIX = "\\x"
 
+TRACED_USER = list(INSERTED).index("traced_user")
+LONGEST_USER = INSERTED["traced_user"] or 0
 _LIMITS = [(at, name, limit) for at, (name, limit) in enumerate(INSERTED.items()) if limit is not None]
 
 
@@ -103,10 +105,32 @@ class RowMaker:
     _second: int = -1
     _time: float | str = ""
 
+    def rows(self, traced: TracedMessage) -> list[Row] | str:
+        """One row of nobody unless the trace has none, then one for each user (SPEC 2.4); or why there is none."""
+        trace = traced.trace
+        row = self.row(traced)
+        if isinstance(row, str):
+            return row
+        if trace.plain_row and not trace.users:
+            return [row]
+        rows = [row] if trace.plain_row else []
+        for user in trace.users:
+            rows.append((*row[:TRACED_USER], self._user(user), *row[TRACED_USER + 1 :]))
+        return rows or "no_user"
+
+    def _user(self, user: str) -> str:
+        value = self.text(user.encode("utf-8", "surrogateescape"))
+        if self.limited and len(value) > LONGEST_USER:
+            self.cut["traced_user"] += 1
+            return value[:LONGEST_USER]
+        return value
+
     def row(self, traced: TracedMessage) -> Row | str:
-        """The row, in the order of INSERTED; or the reason why there is none."""
+        """The row of nobody, in the order of INSERTED; or the reason why there is none."""
         message = traced.message
         datagram, sip = message.datagram, message.sip
+        if traced.trace.payload_type != SIP_PAYLOAD:
+            return "not_sip"
         if sip.problems & UNPARSED:
             return "headers"
         if not sip.is_request and not sip.status:

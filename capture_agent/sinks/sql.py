@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -23,36 +25,49 @@ from capture_agent.sinks.rows import (
     text_in_ascii,
     text_without_nul,
 )
+from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sip_trace import INSERTED, checked_name
 from capture_agent.sip.headers import text as header_text
 
-AT_ONCE = 2000  # rows of one transaction
+AT_ONCE = 2000  # messages of one transaction
+MOST_TABLES = 1000  # names that are remembered, of tables that are there and of such that are not
+
+_log = logging.getLogger(__name__)
 
 Insert = Callable[[Connection, str, list[Row]], None]
 
 
+@dataclass(slots=True)
+class Destination:
+    """A table, and how rows come into it."""
+
+    rows: RowMaker
+    insert: Insert
+    statement: str
+
+
 class SqlSink:
-    """One row per message.
+    """One row per message, and one for each traced user. `tables`: those that rules name, besides the target's own.
 
     rejected   headers: From, To, Call-ID or CSeq are not what siptrace could store; start_line: a response without
-               a status; refused: the database did not take this row
+               a status; refused: the database did not take its rows; table: its trace names one that is not there;
+               not_sip: a log event; no_user: its trace has neither a row of nobody nor a user
     cut        values that were longer than their column, by column: PostgreSQL and MySQL have no room for them
     """
 
     together = AT_ONCE  # a commit costs as much as many rows
 
-    def __init__(self, target: SqlTarget) -> None:
+    def __init__(self, target: SqlTarget, tables: Iterable[str] = ()) -> None:
         self._url = parse_url(target.url)
         self._table = checked_name(target.table)
+        self._tables = tuple(tables)
         self.name = shown(self._url)
         self.sent = 0
         self.rejected: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.cut: Counter[str] = Counter()
         self._connection: Connection | None = None
-        self._rows: RowMaker
-        self._insert: Insert
-        self._statement = ""
+        self._destinations: dict[str, Destination | None] = {}  # None: there is no such table
 
     def open(self) -> None:
         self._opened()
@@ -63,7 +78,11 @@ class SqlSink:
         connection = connect(self._url)
         try:
             check_table(connection, self._url, self._table)
-            self._prepare(connection)
+            prepare_for_writing(connection)
+            own = self._prepared(connection, self._table)
+            self._destinations = {"": own, self._table: own}
+            for name in self._tables:
+                self._destination(connection, name)
             connection.rollback()
         except SQLAlchemyError as error:
             connection.close()
@@ -74,20 +93,38 @@ class SqlSink:
         self._connection = connection
         return connection
 
-    def _prepare(self, connection: Connection) -> None:
-        prepare_for_writing(connection)
+    def _destination(self, connection: Connection, name: str) -> Destination | None:
+        """That of a table which is not the target's own; None if there is none. Looked for once per connection."""
+        if name in self._destinations:
+            return self._destinations[name]
+        if len(self._destinations) >= MOST_TABLES:
+            return None
+        found = None
+        try:
+            checked_name(name)
+            check_table(connection, self._url, name)
+            found = self._prepared(connection, name)
+        except SinkError as error:
+            if isinstance(error.__cause__, SQLAlchemyError):
+                raise  # it is the database that failed
+            _log.warning("%s; what is traced into it is not stored", error)
+        self._destinations[name] = found
+        return found
+
+    def _prepared(self, connection: Connection, table: str) -> Destination:
         dialect = connection.dialect
-        self._rows = ROW_MAKERS[dialect.name](connection, self._table)
-        self._rows.cut = self.cut
-        self._insert = INSERTS.get(dialect.name, insert_rows)
+        rows = ROW_MAKERS[dialect.name](connection, table)
+        rows.cut = self.cut
+        insert = INSERTS.get(dialect.name, insert_rows)
         quote = dialect.identifier_preparer.quote
         columns = ", ".join(map(quote, INSERTED))
         # Values are always bound; the names come from our own table and from checked_name.
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         marks = ", ".join([mark] * len(INSERTED))
-        self._statement = f"{quote(self._table)} ({columns})"
-        if self._insert is insert_rows:
-            self._statement = f"INSERT INTO {self._statement} VALUES ({marks})"
+        statement = f"{quote(table)} ({columns})"
+        if insert is insert_rows:
+            statement = f"INSERT INTO {statement} VALUES ({marks})"
+        return Destination(rows, insert, statement)
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
         for at in range(0, len(batch), AT_ONCE):
@@ -95,11 +132,11 @@ class SqlSink:
 
     def _store(self, batch: Sequence[TracedMessage]) -> None:
         connection = self._opened()
-        made = [self._rows.row(traced) for traced in batch]
-        rows = [row for row in made if not isinstance(row, str)]
         try:
-            if rows:
-                self._insert(connection, self._statement, rows)
+            rows, rejected = self._made(connection, batch)
+            for destination, of_table in rows.values():
+                destination.insert(connection, destination.statement, of_table)
+            if connection.in_transaction():
                 connection.commit()
         except (DataError, IntegrityError, UnicodeError):
             connection.rollback()
@@ -108,9 +145,31 @@ class SqlSink:
         except SQLAlchemyError as error:
             self.close()
             raise explained(self._url, error) from error
-        self.sent += len(rows)
-        if len(rows) < len(batch):
-            self.rejected.update(reason for reason in made if isinstance(reason, str))
+        except SinkError:
+            self.close()
+            raise
+        self.sent += len(batch) - len(rejected)
+        self.rejected.update(rejected)
+
+    def _made(
+        self, connection: Connection, batch: Sequence[TracedMessage]
+    ) -> tuple[dict[str, tuple[Destination, list[Row]]], list[str]]:
+        """The rows of each table, in the order of the messages; and why messages have none, once for each of them."""
+        rows: dict[str, tuple[Destination, list[Row]]] = {}  # by the statement
+        rejected = []
+        for traced in batch:
+            destination = self._destination(connection, traced.trace.table)
+            if destination is None:
+                rejected.append("table")
+                continue
+            made = destination.rows.rows(traced)
+            if isinstance(made, str):
+                rejected.append(made)
+                continue
+            if destination.statement not in rows:
+                rows[destination.statement] = (destination, [])
+            rows[destination.statement][1].extend(made)
+        return rows, rejected
 
     def _store_parts(self, batch: Sequence[TracedMessage]) -> None:
         """One row that the database refuses must not cost its neighbours."""

@@ -18,6 +18,9 @@ from capture_agent.sinks.sip_trace import sip_trace_table
 from capture_agent.sip.headers import uri_user
 from capture_agent.sip.scan import scan
 
+# What is the same in all rows of a message, and not in two messages.
+WHAT_AND_WHEN = ("callid", "time_stamp", "time_us", "method", "status", "fromip", "toip", "direction")
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,25 +68,24 @@ def stored_calls(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> lis
     """The calls with rows after since_id, the newest `limit` of them, the oldest first. Raises SinkError."""
     with reading(target) as (connection, table):
         callid, row_id = table.c.callid, table.c.id
-        query = select(callid, func.min(row_id), func.max(row_id), func.count()).where(
-            func.coalesce(table.c.traced_user, "") == ""
-        )
+        query = select(callid, func.min(row_id), func.max(row_id))
         if since_id:
             query = query.where(callid.in_(select(callid).where(row_id > since_id)))
         newest = query.group_by(callid).order_by(func.max(row_id).desc()).limit(limit)
-        groups = {name: (first, last, count) for name, first, last, count in connection.execute(newest)}
+        groups = {name: (first, last) for name, first, last in connection.execute(newest)}
         calls: list[StoredCall] = []
         for part in parts(list(groups)):
             calls += calls_of(connection, table, {name: groups[name] for name in part})
         return sorted(calls, key=lambda call: (call.first, call.last_id))
 
 
-def calls_of(connection: Connection, table: Table, groups: dict[str, tuple[int, int, int]]) -> Iterator[StoredCall]:
-    ends = {row_id for first, last, _ in groups.values() for row_id in (first, last)}
+def calls_of(connection: Connection, table: Table, groups: dict[str, tuple[int, int]]) -> Iterator[StoredCall]:
+    ends = {row_id for first_and_last in groups.values() for row_id in first_and_last}
     rows = connection.execute(columns(connection, table).where(table.c.id.in_(ends)))
     messages = {message.id: message for message in map(stored, rows)}
     answers = answers_of(connection, table, groups)
-    for call_id, (first_id, last_id, count) in groups.items():
+    counts = counts_of(connection, table, groups)
+    for call_id, (first_id, last_id) in groups.items():
         first = messages[first_id]
         sip = scan(first.message, 0, len(first.message))
         yield StoredCall(
@@ -94,9 +96,27 @@ def calls_of(connection: Connection, table: Table, groups: dict[str, tuple[int, 
             status=answer(answers.get((call_id, first.method), ())),
             from_user=uri_user(sip.from_value) if sip else "",
             to_user=uri_user(sip.to_value) if sip else "",
-            messages=count,
+            messages=counts[call_id],
             last_id=last_id,
         )
+
+
+def counts_of(connection: Connection, table: Table, call_ids: Iterable[str]) -> dict[str, int]:
+    """How many messages there are by Call-ID: one that is traced for several users has a row for each of them."""
+    seen = [table.c[name] for name in WHAT_AND_WHEN]
+    messages = select(*seen).where(table.c.callid.in_(list(call_ids))).distinct().subquery()
+    counted = select(messages.c.callid, func.count()).group_by(messages.c.callid)
+    return {call_id: count for call_id, count in connection.execute(counted)}  # noqa: C416 - a Row is no pair to mypy
+
+
+def once_each(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
+    """The messages without the further rows that one has for its traced users. In their order."""
+    seen: set[tuple[object, ...]] = set()
+    for message in messages:
+        key = (message.time, message.from_ip, message.to_ip, message.direction, message.message)
+        if key not in seen:
+            seen.add(key)
+            yield message
 
 
 def answers_of(connection: Connection, table: Table, call_ids: Iterable[str]) -> dict[tuple[str, str], list[str]]:

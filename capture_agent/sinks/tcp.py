@@ -9,6 +9,7 @@ import ssl
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from capture_agent.sinks.connecting import Endpoint, connected, endpoints
 from capture_agent.sinks.packets import Tally
 from capture_agent.sinks.sink import SinkError, reason
 
@@ -25,11 +26,14 @@ class TcpSender:
     What the kernel has taken counts as sent; what of it was under way when a connection broke, nobody knows.
     """
 
-    def __init__(self, name: str, host: str, port: int, tally: Tally, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, name: str, host: str, port: int, tally: Tally, tls: ssl.SSLContext | None = None, source: str = ""
+    ) -> None:
         self.name = name
         self._place = (host, port)
         self._tally = tally
         self._tls = tls
+        self._source = source
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
@@ -45,8 +49,7 @@ class TcpSender:
     def _connect(self) -> socket.socket:
         connection = None
         try:
-            # The name is looked up anew for each connection: collectors move.
-            connection = socket.create_connection(self._place, CONNECT_SECONDS)
+            connection = connected(self._place, socket.SOCK_STREAM, self._source, CONNECT_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_hostname=self._place[0])
@@ -73,13 +76,16 @@ class TcpSender:
         assert error is not None
         raise SinkError(f"{self.name}: {reason(error)}") from error
 
+    def endpoints(self) -> tuple[Endpoint, Endpoint]:
+        return endpoints(self._opened())
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
     def _drop(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def flush(self) -> None:
-        """Nothing is held back."""
 
     def close(self) -> None:
         if self._socket is None:

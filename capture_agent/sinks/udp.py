@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from errno import EAGAIN, ECONNREFUSED, EMSGSIZE, ENOBUFS, ENOMEM
 
+from capture_agent.sinks.connecting import Endpoint, connected, endpoints
 from capture_agent.sinks.packets import Tally
 from capture_agent.sinks.sink import SinkError, reason
 from capture_agent.sinks.udp_batch import send_datagrams
@@ -24,10 +25,11 @@ _NO_ROOM = {EAGAIN, ENOBUFS, ENOMEM}
 class UdpSender:
     """What it is told about lost datagrams it counts; most losses it is not told about."""
 
-    def __init__(self, name: str, host: str, port: int, tally: Tally) -> None:
+    def __init__(self, name: str, host: str, port: int, tally: Tally, source: str = "") -> None:
         self.name = name
         self._place = (host, port)
         self._tally = tally
+        self._source = source
         self._socket: socket.socket | None = None
 
     def open(self) -> None:
@@ -40,17 +42,10 @@ class UdpSender:
 
     def _connect(self) -> socket.socket:
         try:
-            found = socket.getaddrinfo(*self._place, type=socket.SOCK_DGRAM)
-            family, kind, protocol, _, address = found[0]
-            connection = socket.socket(family, kind, protocol)
+            connection = connected(self._place, socket.SOCK_DGRAM, self._source)
         except OSError as error:
             raise SinkError(f"{self.name}: {reason(error)}") from error
-        try:
-            connection.setblocking(False)
-            connection.connect(address)
-        except OSError as error:
-            connection.close()
-            raise SinkError(f"{self.name}: {reason(error)}") from error
+        connection.setblocking(False)
         return connection
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
@@ -77,6 +72,9 @@ class UdpSender:
         if self._tally.sent:
             self._tally.sent -= 1
             self._tally.lost[REFUSED] += 1
+
+    def endpoints(self) -> tuple[Endpoint, Endpoint]:
+        return endpoints(self._opened())
 
     def flush(self) -> None:
         """Nothing is held back, but the last datagram may have been refused."""

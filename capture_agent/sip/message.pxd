@@ -22,3 +22,5 @@ cdef class SipMessage:
     cdef list _headers
 
     cdef _part(self, Py_ssize_t start, Py_ssize_t end)
+
+cpdef SipMessage new_message()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import cython
 
 from capture_agent.sip.headers import canonical, split_headers
@@ -158,3 +160,12 @@ class SipMessage:
         """The first value of a header by its name, long or compact, in any case."""
         wanted = canonical(name)
         return next((value for header, value in self.headers if header == wanted), None)
+
+
+def new_message() -> SipMessage:
+    """An empty one, for scan.py to fill in: to make it here, beside its free list, costs a third of elsewhere."""
+    return SipMessage.__new__(SipMessage)
+
+
+if not cython.compiled:
+    globals().update(new_message=partial(SipMessage.__new__, SipMessage))

@@ -1,3 +1,9 @@
 cimport cython
+from libc.string cimport memchr
 
+cdef extern from "<strings.h>" nogil:
+    int strncasecmp(const char *one, const char *other, size_t size)
+
+cpdef Py_ssize_t locate(bytes data, Py_ssize_t start, Py_ssize_t end, bytes name, bint first_value_only=*) except -2
+cpdef Py_ssize_t value_end(bytes data, Py_ssize_t i, Py_ssize_t end) except -2
 cpdef object parameter(bytes value, bytes name, bint first_value_only=*)

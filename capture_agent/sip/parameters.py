@@ -6,94 +6,148 @@ import re
 
 import cython
 
-BLANKS = b" \t\r\n"
-
 # What the plain build searches for at once, where the compiled one looks at each byte.
 SPECIAL = re.compile(rb"[;,\"<]")
 VALUE_END = re.compile(rb"[;,> \t\r\n]")
 
+# For each byte: 1 if it is one of those that SPECIAL finds, 2 if of VALUE_END, 3 if of both.
+STOPS = cython.declare(bytes, bytes((c in b';,"<') + 2 * (c in b";,> \t\r\n") for c in range(256)))
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def find(data: bytes, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where byte is in data[start:end], or -1."""
+    if start >= end or start < 0 or end > len(data):
+        return -1
+    if cython.compiled:
+        text: cython.p_char = data
+        hit: cython.p_char = cython.cast(cython.p_char, memchr(text + start, byte, end - start))  # type: ignore[name-defined]  # noqa: F821 - cimported
+        if hit == cython.NULL:
+            return -1
+        return hit - text  # type: ignore[no-any-return]
+    return data.find(byte, start, end)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def named(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes) -> cython.bint:
+    """Does data[start:end] begin with this lower-case name, in any case?"""
+    if start < 0 or end > len(data) or end - start < len(name):
+        return False
+    if cython.compiled:
+        text: cython.p_char = data
+        model: cython.p_char = name
+        return strncasecmp(text + start, model, len(name)) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
+    return data[start : start + len(name)].lower() == name
+
 
 @cython.cfunc
 @cython.exceptval(-2)
-def next_special(value: bytes, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+def next_special(data: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Where the next of ; , " < is, or the end."""
     if not cython.compiled:
-        match = SPECIAL.search(value, i)
-        return match.start() if match else len(value)
-    while i < len(value) and not (value[i] <= 0x3C and value[i] in (0x3B, 0x2C, 0x22, 0x3C)):
+        match = SPECIAL.search(data, i, end)
+        return match.start() if match else end
+    if i < 0 or end > len(data):
+        return end
+    text: cython.p_uchar = data
+    stops: cython.p_uchar = STOPS
+    while i < end and not stops[text[i]] & 1:
         i += 1
     return i
 
 
-@cython.cfunc
-@cython.exceptval(-2)
-def value_end(value: bytes, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+def value_end(data: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where the parameter's value that begins at i ends."""
     if not cython.compiled:
-        match = VALUE_END.search(value, i)
-        return match.start() if match else len(value)
-    while i < len(value) and not (value[i] <= 0x3E and value[i] in (0x3B, 0x2C, 0x3E, 0x20, 0x09, 0x0D, 0x0A)):
+        match = VALUE_END.search(data, i, end)
+        return match.start() if match else max(i, end)
+    if i < 0 or end > len(data):
+        return end
+    text: cython.p_uchar = data
+    stops: cython.p_uchar = STOPS
+    while i < end and not stops[text[i]] & 2:
         i += 1
     return i
 
 
 @cython.cfunc
 @cython.exceptval(-2)
-def skip_blanks(value: bytes, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    while i < len(value) and value[i] in (0x20, 0x09, 0x0D, 0x0A):
+def skip_blanks(data: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    while i < end and data[i] <= 0x20 and data[i] in (0x20, 0x09, 0x0D, 0x0A):
         i += 1
     return i
 
 
 @cython.cfunc
 @cython.exceptval(-2)
-def closing_quote(value: bytes, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
+def closing_quote(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """The quote that closes the quoted string which opens at start (RFC 3261 25.1), or -1."""
     escapes: cython.Py_ssize_t
     close: cython.Py_ssize_t = start
     while True:
-        close = value.find(b'"', close + 1)
+        close = find(data, 0x22, close + 1, end)
         if close < 0:
             return -1
         escapes = 0
-        while value[close - 1 - escapes] == 0x5C:  # ends at the opening quote
+        while data[close - 1 - escapes] == 0x5C:  # ends at the opening quote
             escapes += 1
         if escapes % 2 == 0:
             return close
 
 
-def parameter(value: bytes, name: bytes, first_value_only: cython.bint = False) -> bytes | None:
-    """The value of `;name=value` in a header value, or None. `name` is in lower case.
+def locate(
+    data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes, first_value_only: cython.bint = False
+) -> cython.Py_ssize_t:
+    """Where the value of `;name=value` begins in the header value data[start:end], or -1; value_end() says where it
+    ends, which may be at once. `name` is in lower case.
 
     Quoted strings and <...> are passed over. Where one is not closed, its bracket or quote is a byte like any other,
     and so are all behind it: to look for the end of each would take the square of the value's length.
     `first_value_only`: only before the first comma (a Via may hold several values).
     """
-    i: cython.Py_ssize_t = next_special(value, 0)
-    end: cython.Py_ssize_t
+    i: cython.Py_ssize_t
     close: cython.Py_ssize_t
     quotes: cython.bint = True
     brackets: cython.bint = True
     c: cython.uchar
-    while i < len(value):
-        c = value[i]
+    if start < 0 or end > len(data):
+        return -1
+    i = next_special(data, start, end)
+    while i < end:
+        c = data[i]
         close = -1
         if c == 0x22 and quotes:
-            close = closing_quote(value, i)
+            close = closing_quote(data, i, end)
             quotes = close >= 0
         elif c == 0x3C and brackets:
-            close = value.find(b">", i)
+            close = find(data, 0x3E, i, end)
             brackets = close >= 0
         elif c == 0x2C and first_value_only:
-            return None
+            return -1
         elif c == 0x3B:
-            i = skip_blanks(value, i + 1)
-            end = i + len(name)
-            if value[i:end].lower() == name:
-                close = skip_blanks(value, end)
-                if close < len(value) and value[close] == 0x3D:
-                    i = skip_blanks(value, close + 1)
-                    return value[i : value_end(value, i)] or None
-            i = next_special(value, i)
+            i = skip_blanks(data, i + 1, end)
+            if named(data, i, end, name):
+                close = skip_blanks(data, i + len(name), end)
+                if close < end and data[close] == 0x3D:
+                    return skip_blanks(data, close + 1, end)
+            i = next_special(data, i, end)
             continue
-        i = next_special(value, (i if close < 0 else close) + 1)
-    return None
+        i = next_special(data, (i if close < 0 else close) + 1, end)
+    return -1
+
+
+def parameter(value: bytes, name: bytes, first_value_only: cython.bint = False) -> bytes | None:
+    """The value of `;name=value` in a header value, as locate() finds it, or None."""
+    i: cython.Py_ssize_t = locate(value, 0, len(value), name, first_value_only)
+    if i < 0:
+        return None
+    return value[i : value_end(value, i, len(value))] or None
+
+
+if not cython.compiled:
+    # As the interpreter's own C function.
+    globals().update(find=bytes.find)

@@ -41,6 +41,10 @@ def has_line_without_name(data: bytes, start: int, end: int) -> bool:
     return bool(FIRST_WITHOUT_NAME.match(data, start - 1, end) or WITHOUT_NAME.search(data, start - 1, end))
 
 
+def byte_at(data: bytes, at: int, end: int) -> int:
+    return data[at] if 0 <= at < end else 0
+
+
 def token_end(data: bytes, start: int, end: int) -> int:
     match = TOKEN.match(data, start, end)
     return match.end() if match else start

@@ -1,9 +1,7 @@
 cimport cython
-from libc.string cimport memchr
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.string cimport memchr, memcmp
 
-cdef extern from "<strings.h>" nogil:
-    int strncasecmp(const char *one, const char *other, size_t size)
-
-from capture_agent.sip.message cimport SipMessage
+from capture_agent.sip.message cimport SipMessage, new_message
 
 cpdef SipMessage scan(bytes data, Py_ssize_t start, Py_ssize_t end)

@@ -1,4 +1,5 @@
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING
 
 cdef int INTERFACE_NUMBER, SNAPSHOT, SHIFT, MULTIPLY, DIVIDE, OFFSET
 

@@ -82,12 +82,16 @@ class Stop(Enum):
 
 @cython.cfunc
 @cython.inline
+@cython.exceptval(-1)
 def u32(data: bytes, at: cython.Py_ssize_t, big_endian: cython.bint) -> cython.longlong:
     """For the compiled build alone: the plain one unpacks a record in one go."""
-    a: cython.uint = data[at]
-    b: cython.uint = data[at + 1]
-    c: cython.uint = data[at + 2]
-    d: cython.uint = data[at + 3]
+    if not 0 <= at < len(data) - 3:
+        raise IndexError("a number outside of its buffer")
+    text: cython.p_uchar = cython.cast(cython.p_uchar, PyBytes_AS_STRING(data)) + at  # type: ignore[name-defined]  # noqa: F821 - cimported
+    a: cython.uint = text[0]
+    b: cython.uint = text[1]
+    c: cython.uint = text[2]
+    d: cython.uint = text[3]
     if big_endian:
         return a << 24 | b << 16 | c << 8 | d
     return d << 24 | c << 16 | b << 8 | a

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from types import TracebackType
 from typing import Any
@@ -33,6 +33,7 @@ class LiveInterface:
 
     The default snapshot length cuts nothing, also where offload has made frames longer than any on the wire.
     With a shorter one, pcapy does not tell a cut frame's length on the wire: its row has the captured length.
+    `bpf` is a filter as tcpdump takes it, or what makes one for a link type.
     Times are the kernel's, in microseconds. `any` is all interfaces, in Linux cooked mode (link type 113).
     """
 
@@ -40,7 +41,7 @@ class LiveInterface:
         self,
         name: str,
         *,
-        bpf: str = "",
+        bpf: str | Callable[[int], str] = "",
         snapshot_length: int = MAXIMUM_SNAPSHOT,
         promiscuous: bool = True,
         buffer_mib: int = 16,
@@ -51,6 +52,8 @@ class LiveInterface:
         self._handle = _activate(name, snapshot_length, promiscuous, buffer_mib)
         try:
             self._handle.setnonblock(1)
+            if callable(bpf):
+                bpf = bpf(link_type(self._handle.datalink()))
             if bpf:
                 self._handle.setfilter(bpf)
         except (pcapy.PcapError, UnicodeError, ValueError) as error:

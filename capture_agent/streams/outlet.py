@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import cython
 
+from capture_agent import records
 from capture_agent.records import Datagram
 from capture_agent.streams.counts import Counts
 
+NO_FRAME = cython.declare(cython.Py_ssize_t, records.NO_FRAME)
 # Sinks carry microseconds: HEP does, and so does the table.
 STEP_NS = cython.declare(cython.longlong, 1000)
 
@@ -69,6 +71,7 @@ class Outlet:
             message.missing = missing
             message.sequence = carrier.sequence
             message.flags = carrier.flags
+            message.frame_at = carrier.frame_at if data is carrier.data else NO_FRAME
         self.out.append(message)
         self.counts.messages += 1
         return time_ns

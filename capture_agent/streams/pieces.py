@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import cython
 
+from capture_agent import records
 from capture_agent.records import Datagram
+
+NO_FRAME = cython.declare(cython.Py_ssize_t, records.NO_FRAME)
 
 
 @cython.final
@@ -117,4 +120,5 @@ class Pieces:
         own.missing = 0
         own.sequence = 0
         own.flags = 0
+        own.frame_at = NO_FRAME
         return Piece(offset, offset + (end - start), own, 1 if first else 0)

@@ -20,6 +20,7 @@ PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 NOT_SIP = cython.declare(cython.int, limits.SegmentReject.NOT_SIP)
 FOREIGN = cython.declare(cython.int, 4)  # content.FOREIGN
 OPEN_END = cython.declare(cython.longlong, -1)
+ALL = cython.declare(cython.longlong, 0xFFFFFFFF)  # sequence numbers; a literal of this size would be Python's own
 
 
 @cython.cclass
@@ -75,7 +76,7 @@ class Reassembly:
         else:
             self.content.deliver(data, start, end)
         self.position += length + missing
-        self.next = (self.next + length + missing) & 0xFFFFFFFF
+        self.next = (self.next + length + missing) & ALL
         if missing:
             self.content.lose(missing, True)
         return True
@@ -150,7 +151,7 @@ class Reassembly:
         self.outlet.carrier = segment
         if self.content.mode != FOREIGN or offset <= self.position:
             return offset - self.position
-        self.next = (self.next + (offset - self.position)) & 0xFFFFFFFF
+        self.next = (self.next + (offset - self.position)) & ALL
         self.position = offset
         return 0
 
@@ -221,7 +222,7 @@ class Reassembly:
         self.outlet.counts.gaps += 1
         self.content.lose(size, False)
         self.position += size
-        self.next = (self.next + size) & 0xFFFFFFFF
+        self.next = (self.next + size) & ALL
         return self._drain(False)
 
     def give_up_waiting(self, now_ns: cython.longlong) -> cython.bint:

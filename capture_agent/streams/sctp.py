@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from enum import StrEnum
 
-from capture_agent.records import Datagram
+from capture_agent.records import NO_FRAME, Datagram
 from capture_agent.streams.sctp_fragments import FIRST, LAST, FragmentTable
 
 DATA, INIT_ACK, I_DATA = 0, 2, 64
@@ -267,4 +267,5 @@ def _message(packet: Datagram, data: bytes, start: int, end: int, address_at: in
         vlan=packet.vlan,
         interface=packet.interface,
         missing=missing,
+        frame_at=packet.frame_at if data is packet.data else NO_FRAME,
     )

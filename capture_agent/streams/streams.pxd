@@ -14,13 +14,15 @@ cdef class Streams:
     cdef Outlet _outlet
     cdef Py_ssize_t _max_streams
     cdef Py_ssize_t _max_bytes
+    cdef dict _known
     cdef object _table
     cdef object _buffering
     cdef object _waiting
     cdef Stream _latest
 
     cdef bint _segment(self, Datagram segment) except -1
-    cdef Stream _open(self, bytes key)
+    cdef Stream _open(self, bytes key, long long now_ns)
+    cdef bint _touch(self, bytes key, Stream stream, long long now_ns) except -1
     cdef bint _settle(self, bytes key, Stream stream) except -1
     cdef _agree(self, bytes key, Stream stream)
     cdef _look_after(self, long long now_ns)

@@ -19,6 +19,7 @@ UDP = cython.declare(cython.int, 17)
 TCP = cython.declare(cython.int, 6)
 FIN_SYN_RST = cython.declare(cython.int, 0x07)
 SYN = cython.declare(cython.int, 0x02)
+EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
 IDLE_NS = cython.declare(cython.longlong, limits.IDLE_NS)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 PORTS = cython.declare(cython.int, 4)  # bytes at the end of a key
@@ -57,6 +58,7 @@ class Streams:
 
     __slots__ = (
         "_buffering",
+        "_known",
         "_latest",
         "_max_bytes",
         "_max_streams",
@@ -75,7 +77,8 @@ class Streams:
         self._outlet = Outlet(self.counts)
         self._max_streams = max_streams
         self._max_bytes = max_bytes
-        # The least recently used first, in each of them.
+        self._known: dict[bytes, Stream] = {}
+        # The least recently used first, in each of them; the first has what is known.
         self._table: OrderedDict[bytes, Stream] = OrderedDict()
         self._buffering: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold bytes
         self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold some for want of others
@@ -119,6 +122,7 @@ class Streams:
         self._outlet.out = out
         for stream in self._table.values():
             stream.flush()
+        self._known.clear()
         self._table.clear()
         self._buffering.clear()
         self._waiting.clear()
@@ -160,14 +164,14 @@ class Streams:
             self.counts.empty += 1
             return True
         key = key_of(segment)
-        stream = self._table.get(key)
+        stream = self._known.get(key)
         if stream is None:
             if empty and not segment.flags & SYN:
                 self.counts.empty += 1
                 return True
-            stream = self._open(key)
+            stream = self._open(key, segment.time_ns)
         elif stream is not self._latest:
-            self._table.move_to_end(key)
+            self._touch(key, stream, segment.time_ns)
         self._latest = stream
         stream.accept(segment)
         if (
@@ -180,11 +184,19 @@ class Streams:
             self._settle(key, stream)
         return True
 
-    def _open(self, key: bytes) -> Stream:
+    def _open(self, key: bytes, now_ns: cython.longlong) -> Stream:
         if len(self._table) >= self._max_streams:
             self._evict(next(iter(self._table)))
-        stream = self._table[key] = Stream(key[: len(key) - PORTS], self._outlet)
+        stream = self._table[key] = self._known[key] = Stream(key[: len(key) - PORTS], self._outlet)
+        stream.touched_ns = now_ns
         return stream
+
+    def _touch(self, key: bytes, stream: Stream, now_ns: cython.longlong) -> cython.bint:
+        """It is in use. As long as none gives way soon, its place need not be exact to the second."""
+        if not 0 <= now_ns - stream.touched_ns < EXACT_NS or 2 * len(self._known) > self._max_streams:
+            self._table.move_to_end(key)
+            stream.touched_ns = now_ns
+        return True
 
     def _settle(self, key: bytes, stream: Stream) -> cython.bint:
         """What it holds now."""
@@ -192,10 +204,10 @@ class Streams:
         waits: cython.bint = bool(stream.held.parts) or stream.joining is not None
         self.buffered += size - stream.account
         if size:
-            if stream.account:
-                self._buffering.move_to_end(key)
-            else:
+            if not stream.account:
                 self._buffering[key] = stream
+            elif 2 * self.buffered > self._max_bytes:  # else nobody asks for their order soon
+                self._buffering.move_to_end(key)
         elif stream.account:
             del self._buffering[key]
         stream.account = size
@@ -252,6 +264,7 @@ class Streams:
 
     def _drop(self, key: bytes) -> None:
         stream: Stream = self._table.pop(key)
+        del self._known[key]
         stream.flush()
         self.buffered -= stream.account
         stream.account = 0

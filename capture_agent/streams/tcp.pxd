@@ -12,6 +12,7 @@ cdef class Stream(Reassembly):
     cdef public unsigned int first
     cdef public Py_ssize_t account
     cdef public bint in_line
+    cdef public long long touched_ns
     cpdef bint accept(self, Datagram segment) except -1
     cdef bint _start(self, Datagram segment, unsigned int sequence, bint joined) except -1
     cdef bint _synchronise(self, Datagram segment, unsigned int first) except -1

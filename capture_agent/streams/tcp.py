@@ -22,6 +22,8 @@ WINDOW = cython.declare(cython.longlong, limits.WINDOW)
 OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
 OPEN_END = cython.declare(cython.longlong, -1)
+HALF = cython.declare(cython.longlong, 0x80000000)  # of the sequence space; numbers of this size are Python's own else
+ALL = cython.declare(cython.longlong, 0xFFFFFFFF)
 
 
 @cython.cfunc
@@ -29,7 +31,7 @@ OPEN_END = cython.declare(cython.longlong, -1)
 @cython.exceptval(check=False)
 def distance(to: cython.uint, of: cython.uint) -> cython.longlong:
     """How far `to` lies ahead in the sequence space, from -2**31 on (RFC 9293 3.4)."""
-    return ((cython.cast(cython.longlong, to) - of + 0x80000000) & 0xFFFFFFFF) - 0x80000000  # type: ignore[no-any-return]
+    return ((cython.cast(cython.longlong, to) - of + HALF) & ALL) - HALF  # type: ignore[no-any-return]
 
 
 @cython.final
@@ -37,15 +39,17 @@ def distance(to: cython.uint, of: cython.uint) -> cython.longlong:
 class Stream(Reassembly):
     """Takes segments as they were captured."""
 
-    __slots__ = ("account", "first", "in_line", "started")
+    __slots__ = ("account", "first", "in_line", "started", "touched_ns")
 
     def __init__(self, addresses: bytes, outlet: Outlet) -> None:
         Reassembly.__init__(self, addresses, outlet)
         self.started = False
         self.first = 0  # sequence number of the first byte
-        # What Streams notes here: bytes in its account, and whether the stream is in the line of those that wait.
+        # What Streams notes here: bytes in its account, whether the stream is in the line of those that wait, and when
+        # it got its place among all.
         self.account = 0
         self.in_line = False
+        self.touched_ns = 0
 
     def accept(self, segment: Datagram) -> cython.bint:
         """The next segment that was captured of this direction. Messages go to the outlet."""
@@ -54,7 +58,7 @@ class Stream(Reassembly):
         self.last_ns = segment.time_ns
         self.outlet.carrier = segment
         if segment.flags & SYN:
-            sequence = (sequence + 1) & 0xFFFFFFFF
+            sequence = (sequence + 1) & ALL
             self._synchronise(segment, sequence)
         elif not self.started:
             if length == 0:

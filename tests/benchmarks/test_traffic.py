@@ -14,6 +14,7 @@ from benchmarks import traffic
 from benchmarks.captures import Capture
 from benchmarks.dialogs import DIALOGS
 from capture_agent.agent import Agent, replay
+from capture_agent.books import Ledger
 from capture_agent.config import Config
 
 pytestmark = pytest.mark.once
@@ -79,6 +80,42 @@ def test_nine_rtp_packets_for_each_message(tmp_path: Path) -> None:
     books = agent.close()
     assert (books.balanced, books.problems) == (True, {})
     assert str(books.ledgers[1]).endswith("1000 seen, 100 traced, 0 not traced, 0 duplicate, 900 rejected (rtp 900)")
+
+
+def books_of(path: Path) -> dict[str, Ledger]:
+    agent = Agent(Config(), lossless=True)
+    replay(agent, [path])
+    books = agent.close()
+    assert (books.balanced, books.problems) == (True, {})
+    return {ledger.name: ledger for ledger in books.ledgers}
+
+
+@pytest.mark.parametrize("carrier", ["tcp", "fragments", "tunnels"])
+def test_other_carriers_bring_every_message(tmp_path: Path, carrier: str) -> None:
+    truth = traffic.write(tmp_path / carrier, MESSAGES, carrier=carrier)
+    books = books_of(tmp_path / carrier)
+    assert truth.sip == MESSAGES
+    assert books["messages"].outcomes == {"traced": MESSAGES, "not_traced": 0, "duplicate": 0}
+    if carrier == "tunnels":
+        assert truth.packets == Capture(MESSAGES, carrier=carrier).packets == MESSAGES
+        datagrams = {message["src"] for message in decoded(tmp_path / carrier)}
+        assert len(datagrams) > 100
+    elif carrier == "fragments":
+        assert truth.packets == books["frames"].seen == MESSAGES + books["frames"].outcomes["joined"]
+        assert 0.3 < books["frames"].outcomes["joined"] / MESSAGES < 1
+    else:
+        segments = books["segments"]
+        assert segments.seen == truth.packets
+        assert not any(segments.rejected.values())
+        assert segments.outcomes["retransmitted"] == segments.outcomes["waiting"] == 0
+
+
+def test_tcp_has_several_messages_in_a_segment_and_messages_over_segments(tmp_path: Path) -> None:
+    traffic.write(tmp_path / "tcp", MESSAGES, carrier="tcp")
+    frames = Counter(message["frame"] for message in decoded(tmp_path / "tcp"))
+    assert sum(count for count in frames.values() if count > 1) > 0.2 * MESSAGES
+    delivered = books_of(tmp_path / "tcp")["segments"].outcomes["delivered"]
+    assert delivered > 1.1 * len(frames)  # those that complete no message
 
 
 def test_checksums_of_ip_are_right() -> None:

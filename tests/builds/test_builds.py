@@ -124,6 +124,21 @@ def test_damaged_frames(workers: tuple[Worker, Worker], frames: list[bytes], lin
     same(workers, "frames", (frames, link_type))
 
 
+CALLS = [frame for kind, frame in RECORDED if kind == 1]
+
+
+@pytest.mark.parametrize("step_ns", [0, 10**9, 10**10, 10**13])
+def test_calls(workers: tuple[Worker, Worker], step_ns: int) -> None:
+    found, *_ = same(workers, "calls", (CALLS, step_ns))
+    assert len(found) > 100
+
+
+@quick
+@given(st.lists(damaged() | st.sampled_from(CALLS), min_size=1, max_size=60), st.sampled_from([0, 10**9, 10**11]))
+def test_calls_of_damaged_frames(workers: tuple[Worker, Worker], frames: list[bytes], step_ns: int) -> None:
+    same(workers, "calls", (frames, step_ns))
+
+
 TOKENS = [
     b"INVITE", b"SIP/2.0", b" ", b"\t", b"\r\n", b"\n", b"\r", b" \r\n ", b"sip:a@b", b"200", b"Via", b"v", b"From", b"f",
     b"To", b"t", b"Call-ID", b"i", b"CSeq", b"Content-Length", b"l", b"c", b":", b";", b",", b"=", b"tag", b"branch",

@@ -8,6 +8,7 @@ from typing import Any
 from capture_agent.build import flavour
 from capture_agent.config.local import LocalAddress, parse_local
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.trace import Policy
 from capture_agent.records import Frames
 from hep.batch import Encoder
 
@@ -20,6 +21,8 @@ SIP = [
     "problems", "raw", "bounded", "body", "start_line", "method", "uri", "cseq_method", "call_id", "from_value",
     "to_value", "via_value", "from_tag", "to_tag", "via_branch", "headers",
 ]  # fmt: skip
+TRANSACTION = ["method", "cseq", "from_tag", "state", "branches", "spiral"]
+DIALOG = ["call_id", "caller_tag", "callee_tags", "method", "state", "joined"]
 TEXTS = ["192.0.2.0/24", "127.0.0.1", "[::1]:5060"]
 LOCAL = [address for address in map(parse_local, TEXTS) if isinstance(address, LocalAddress)]
 
@@ -36,7 +39,7 @@ def main() -> None:
 def frames(job: tuple[list[bytes], int]) -> Any:
     """Messages, counts and HEP packets of a batch of frames of one link type."""
     raw, link_type = job
-    pipeline = Pipeline(LOCAL)
+    pipeline = Pipeline(policy=Policy(LOCAL))
     encoders = [Encoder(version, 7, b"key", b"node") for version in (1, 2, 3)]
     found = []
     for traced in pipeline.process(Frames.of(raw, link_type, [n * 1_234_567_891 for n in range(len(raw))])):
@@ -67,11 +70,32 @@ def scans(payloads: list[bytes]) -> Any:
     return found
 
 
+def calls(job: tuple[list[bytes], int]) -> Any:
+    """What the messages of these frames belong to, by number, and the state of everything at the end."""
+    from capture_agent.correlate.correlator import Correlator
+
+    raw, step_ns = job
+    correlator = Correlator(calls=20)
+    pipeline = Pipeline(correlator=correlator)
+    times = [1_700_000_000_000_000_000 + n * step_ns for n in range(len(raw))]
+    messages = [traced.message for traced in pipeline.process(Frames.of(raw, 1, times))]
+    numbers: dict[int, int] = {}
+    found = []
+    for message in messages:
+        parts = message.transaction, message.dialog
+        ids = [None if part is None else numbers.setdefault(id(part), len(numbers)) for part in parts]
+        states = [values(part, names) for part, names in zip(parts, (TRANSACTION, DIALOG), strict=True) if part]
+        found.append((ids, states, message.retransmission))
+    table = values(correlator.table, ["transactions", "dialogs", "expired", "evicted", "crowded_out"])
+    counts = values(correlator, ["seen", "correlated", "no_call_id", "no_cseq", "retransmissions", "unmarked"])
+    return found, len(correlator.table), table, counts
+
+
 def digest(data: Any) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-JOBS = {"frames": frames, "scans": scans}
+JOBS = {"frames": frames, "scans": scans, "calls": calls}
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,8 @@ from capture_agent.cli import main
 
 pytestmark = pytest.mark.once
 
-COMMANDS = "run, replay, decode, calls, flow, interfaces, db or config"
+COMMANDS = "run, replay, decode, calls, flow, status, hlog, trace-msg, interfaces, db or config"
+NO_COLLECTOR = "no HEP collector: name one by its URI, or give --config FILE with a [[hep]] section"
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
         ("replay call.pcap --speed 0", "replay: --speed: value '0', expected max, real or a factor above 0"),
         ("replay call.pcap --speed nan", "replay: --speed: value 'nan', expected max, real or a factor above 0"),
         ("replay call.pcap --loop 0", "replay: --loop: value '0', expected a whole number from 1"),
-        ("replay call.pcap --trace x", "replay: --trace: value 'x', expected \"message\""),
+        ("replay call.pcap --trace x", 'replay: --trace: value \'x\', expected "message", "transaction" or "dialog"'),
         ("replay call.pcap --hep hep:h:x?key=k", "replay: --hep: value 'hep:h:x?key=***': port 'x' is not 1 to 65535"),
         (
             "replay call.pcap --sip sip:::1",
@@ -69,7 +70,7 @@ def folder(tmp_path: Path) -> Path:
             "replay call.pcap --config wrong.toml",
             "replay: wrong.toml:2: capture.filtre: unknown option, did you mean 'filter'?",
         ),
-        ("run", "run: no interface: give -i IFACE, or capture.interfaces in the configuration"),
+        ("run", "run: no interface: give -i IFACE or --listen URI, or capture.interfaces in the configuration"),
         ("run -i lo", "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]] or [[sql]] in the configuration"),
         ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
         ("flow", "flow: missing argument 'CALL-ID'"),
@@ -77,6 +78,26 @@ def folder(tmp_path: Path) -> Path:
         ("flow x --db sqlite:// --file call.pcap", "flow: --db and --file exclude each other, expected one of them"),
         ("calls", "calls: no database: give --db URL, or --config FILE with a [[sql]] section"),
         ("calls --db sqlite:// --limit x", "calls: --limit: value 'x', expected a whole number from 1"),
+        ("hlog", "hlog: missing argument 'MESSAGE'"),
+        ("hlog x", f"hlog: {NO_COLLECTOR}"),
+        ("hlog x --hep hep:", "hlog: --hep: value 'hep:': the host is missing"),
+        ("trace-msg --to udp:10.0.0.1:1", "trace-msg: missing option '--from'"),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 call.pcap", f"trace-msg: {NO_COLLECTOR}"),
+        (
+            "trace-msg --from 10.0.0.1:5060 --to udp:10.0.0.2:1 call.pcap",
+            "trace-msg: --from: value '10.0.0.1:5060', expected PROTO:IP:PORT"
+            " (protocol '10.0.0.1', expected udp, tcp, tls, ws, wss, sctp, any)",
+        ),
+        (
+            "trace-msg --from udp:10.0.0.1:1 --to udp:[::1]:1 call.pcap",
+            "trace-msg: --from and --to: one address is IPv4 and the other IPv6",
+        ),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 nix", "trace-msg: no such file: nix"),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 .", "trace-msg: .: cannot be read: Is a directory"),
+        (
+            "trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 --address sip:h call.pcap",
+            "trace-msg: --address: value 'sip:h': expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT",
+        ),
         ("db create", "db create: no database: give --db URL, or --config FILE with a [[sql]] section"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from capture_agent.config import load
 from capture_agent.config.options import ENVIRONMENT, Option, options
+from capture_agent.config.templates import Template
 
 pytestmark = pytest.mark.once
 
@@ -28,7 +29,7 @@ def as_written(option: Option) -> str:
         return f"`{str(option.default).lower()}`"
     if isinstance(option.default, tuple):
         return "`[{}]`".format(", ".join(f'"{part}"' for part in option.default))
-    return f'`"{option.default}"`' if isinstance(option.default, str) else f"`{option.default}`"
+    return f'`"{option.default}"`' if isinstance(option.default, str | Template) else f"`{option.default}`"
 
 
 @pytest.mark.parametrize("option", options().values(), ids=lambda option: option.key)
@@ -48,6 +49,8 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
     needs = {"hep": 'host = "h"', "sip": 'host = "h"', "sql": 'url = "sqlite:///x.db"'}.get(option.section, "")
+    if option.name == "lookback":
+        needs = 'trace = "dialog"'
     if option.name in ("host", "uri", "url"):
         needs = ""
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"

@@ -122,7 +122,7 @@ def test_everything(file: Path) -> None:
             '[[hep]]\nuri = "hep:a?vers=3"',
             [
                 "agent.toml:2: hep.uri: value 'hep:a?vers=3':"
-                " unknown parameter 'vers', expected version, id, key or node"
+                " unknown parameter 'vers', expected version, id, key, node or vlan"
             ],
             id="URI",
         ),
@@ -262,7 +262,7 @@ def test_all_problems_at_once(file: Path) -> None:
             {"sql": [{"url": "sqlite:///\udcff.db"}]},
             r"--db: value 'sqlite:///\udcff.db', expected UTF-8 text without NUL characters",
         ),
-        ({}, {"trace": {"mode": "dialog"}}, "--trace: value 'dialog', expected \"message\""),
+        ({}, {"trace": {"mode": "call"}}, '--trace: value \'call\', expected "message", "transaction" or "dialog"'),
         (
             {},
             {"hep": [{"uri": "h"}]},

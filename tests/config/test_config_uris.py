@@ -22,6 +22,8 @@ pytestmark = pytest.mark.once
         ("hep+tcp:[2001:db8::1]:9061", HepTarget("2001:db8::1", 9061, "tcp")),
         ("hep+tls:[::1]", HepTarget("::1", transport="tls")),
         ("hep:h?version=2&id=7&key=a%26b", HepTarget("h", version=2, capture_id=7, auth_key="a&b")),
+        ("hep:h?vlan=yes", HepTarget("h", vlan=True)),
+        ("hep:h?vlan=no", HepTarget("h")),
         ("hep:h?id=4294967295&node=sbc%201", HepTarget("h", capture_id=0xFFFFFFFF, node_name="sbc 1")),
     ],
 )
@@ -52,8 +54,9 @@ def test_hep(text: str, target: HepTarget) -> None:
         ("hep:h?version=4", "version: 4, expected 1, 2 or 3"),
         ("hep:h?id=4294967296", "id: 4294967296, expected 0 to 4294967295"),
         ("hep:h?id=-1", "id: -1, expected 0 to 4294967295"),
-        ("hep:h?vers=3", "unknown parameter 'vers', expected version, id, key or node"),
-        ("hep:h?", "unknown parameter '', expected version, id, key or node"),
+        ("hep:h?vlan=1", "vlan: 1, expected yes or no"),
+        ("hep:h?vers=3", "unknown parameter 'vers', expected version, id, key, node or vlan"),
+        ("hep:h?", "unknown parameter '', expected version, id, key, node or vlan"),
         ("hep:h?id=1&id=2", "parameter 'id' stands there twice"),
         ("hep+tcp:h?version=2", "HEP 2 has no length field: over udp only, not tcp"),
     ],
@@ -69,6 +72,9 @@ def test_wrong_hep(text: str, problem: str) -> None:
     [
         ("sip:10.1.1.1:5888;transport=tcp", SipTarget("10.1.1.1", 5888, "tcp")),
         ("sip:10.1.1.1", SipTarget("10.1.1.1")),
+        ("sip:h;transport=TLS", SipTarget("h", 5061, "tls")),
+        ("sips:h:5888", SipTarget("h", 5888, "tls")),
+        ("sips:h;transport=tcp", SipTarget("h", 5061, "tls")),
         ("SIP:trace@host.example;Transport=UDP", SipTarget("host.example")),
         ("sip:[::1]:5061", SipTarget("::1", 5061)),
     ],
@@ -81,9 +87,9 @@ def test_sip(text: str, target: SipTarget) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("10.1.1.1", "expected sip:HOST:PORT or sip:HOST:PORT;transport=tcp"),
-        ("sips:h", "expected sip:HOST:PORT or sip:HOST:PORT;transport=tcp"),
-        ("sip:h;transport=tls", "transport: tls, expected udp or tcp"),
+        ("10.1.1.1", "expected sip:HOST:PORT, sip:HOST:PORT;transport=tcp or sips:HOST:PORT"),
+        ("sips:h;transport=udp", "transport: udp, expected tcp or tls: sips is over TLS (RFC 3261 26.2.2)"),
+        ("sip:h;transport=ws", "transport: ws, expected udp, tcp or tls"),
         ("sip:h;lr", "unknown parameter 'lr', expected transport"),
         ("sip:h:x", "port 'x' is not 1 to 65535"),
         ("sip:;transport=tcp", "the host is missing"),
@@ -110,6 +116,7 @@ HOSTS = st.one_of(
         transport=st.sampled_from(["udp", "tcp", "tls"]),
         capture_id=st.integers(0, 0xFFFFFFFF),
         node_name=st.text(st.characters(exclude_categories=["Cs"])),
+        vlan=st.booleans(),
     )
 )
 def test_round_trip(target: HepTarget) -> None:

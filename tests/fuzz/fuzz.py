@@ -1,6 +1,7 @@
-"""Mutants through every hot entry point: fuzz.py [--cases N] [--seed S] [--only TARGET[:CASE]] [--note FILE]
+"""Mutants through every hot entry point: fuzz.py [--cases N | --seconds N] [--seed S] [--only TARGET[:CASE]] [--note FILE]
 
 --cases  for each target; about a quarter each are cut and have one bit flipped, as many as there are in turn
+--seconds  for each target, instead of a number of cases
 --only   one target, or one case of it: what a finding names
 --note   a file that always holds the target and case at work, for a process that dies of it
 Exit status 1 is a finding. Under AddressSanitizer (tools/sanitize) it looks for leaks, too.
@@ -15,12 +16,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from random import Random
-from time import perf_counter
+from time import monotonic, perf_counter
 
-from fuzz_mutations import SHARES, Mutations
-from fuzz_targets import Target, targets
+from fuzz_mutations import SHARES, Mutations, Target
+from fuzz_targets import targets
 
 from capture_agent import records
 from capture_agent.build import flavour
@@ -34,10 +36,15 @@ def run_case(target: Target, mutations: Mutations, seed: int, n: int) -> None:
     target.run(sample, data, Random(seed << 40 | 1 << 39 | n))
 
 
-def run_cases(name: str, target: Target, seed: int, cases: range, note: int | None) -> int:
-    """Returns how many were well: it goes no further than the first finding."""
+def run_cases(
+    name: str, target: Target, seed: int, cases: range, note: int | None, seconds: float = inf
+) -> tuple[int, bool]:
+    """How many were well, and whether one was not: it goes no further than that, nor longer than so many seconds."""
     mutations = target.mutations(seed)
+    until = monotonic() + seconds
     for done, n in enumerate(cases):
+        if monotonic() > until:
+            return done, False
         if note is not None:
             os.pwrite(note, f"{name}:{n} of seed {seed}\n".encode(), 0)
         try:
@@ -46,8 +53,8 @@ def run_cases(name: str, target: Target, seed: int, cases: range, note: int | No
             traceback.print_exc()
             sample, data = mutations.case(n)
             print(f"FINDING: {name}:{n} of seed {seed}: sample {sample} as {data.hex()}", flush=True)
-            return done
-    return len(cases)
+            return done, True
+    return len(cases), False
 
 
 def allocated() -> Callable[[], int] | None:
@@ -79,18 +86,18 @@ def coverage(mutations: Mutations, cases: int) -> str:
     return f"{min(cut, cuts)} of {cuts} cuts, {min(flipped, bits)} of {bits} bits"
 
 
-def fuzz(names: list[str], cases: int, seed: int, note: int | None) -> int:
+def fuzz(names: list[str], cases: int, seed: int, note: int | None, seconds: float = inf) -> int:
     findings = total = 0
     with targets() as known:
         for wanted in names or known:
             name, _, only = wanted.partition(":")
             began = perf_counter()
             numbers = range(int(only), int(only) + 1) if only else range(cases)
-            done = run_cases(name, known[name], seed, numbers, note)
-            findings += done < len(numbers)
+            done, found = run_cases(name, known[name], seed, numbers, note, seconds)
+            findings += found
             total += done
             spent = perf_counter() - began
-            growth = 0 if only or done < len(numbers) else leaked(known[name], seed, cases)
+            growth = 0 if only or found else leaked(known[name], seed, done)
             if growth > LEAK_BYTES:
                 findings += 1
                 print(f"FINDING: {name}: {growth} bytes leaked by {min(cases, LEAK_CASES)} cases of seed {seed}")
@@ -103,13 +110,15 @@ def fuzz(names: list[str], cases: int, seed: int, note: int | None) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutants through every hot entry point.")
     parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=inf)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", action="append", default=[], metavar="TARGET[:CASE]")
     parser.add_argument("--note", type=Path)
     options = parser.parse_args()
     print(f"the {flavour()} build, {records.__file__}", flush=True)
     note = os.open(options.note, os.O_RDWR | os.O_CREAT | os.O_TRUNC) if options.note else None
-    return bool(fuzz(options.only, options.cases, options.seed, note))
+    cases = options.cases if options.seconds == inf else sys.maxsize
+    return bool(fuzz(options.only, cases, options.seed, note, options.seconds))
 
 
 if __name__ == "__main__":

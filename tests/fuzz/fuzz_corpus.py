@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 from functools import cache
+from itertools import islice
 
 import fuzz_paths
+from encapsulations import build, names
 from hep_samples import golden
 from source_samples import (
     NANO_PACKETS,
@@ -27,7 +29,17 @@ from capture_agent.packet.decode import PacketDecoder
 from capture_agent.records import Frames
 from capture_agent.sip.scan import scan
 
-__all__ = ["LINK_TYPES", "PIECES", "RECORDED", "TOKENS", "captures", "header_values", "packets", "payloads"]
+__all__ = [
+    "LINK_TYPES",
+    "PIECES",
+    "RECORDED",
+    "TOKENS",
+    "captures",
+    "header_values",
+    "packets",
+    "payloads",
+    "tunnelled",
+]
 
 TORTURE = fuzz_paths.TESTS.parents[1] / "shared" / "captures" / "torture"  # beside the work tree, or not there
 SHORT = 12_000  # bytes: a longer capture would take the time of many
@@ -42,6 +54,14 @@ def payloads() -> list[bytes]:
         found |= dict.fromkeys(datagram.payload for datagram in PacketDecoder().decode(Frames.of(frames, link_type)))
     found |= dict.fromkeys(path.read_bytes() for path in sorted(TORTURE.glob("rfc*/*")))
     return list(found)
+
+
+@cache
+def tunnelled() -> list[tuple[int, bytes]]:
+    """Link type and first frame: all tunnels in Ethernet, all link layers, some pairs."""
+    in_ethernet = [name for name in names(1, ("udp",)) if name.startswith("ethernet/")]
+    wanted = [*names(0, ("udp", "udp-fragmented")), *in_ethernet, *islice(names(2, ("udp",)), 0, None, 61)]
+    return [(case.link_type, case.frames[0]) for case in map(build, wanted)]
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Literal
@@ -117,3 +117,16 @@ CHANGES = (
 def spread(turn: int, size: int) -> int:
     """Each of range(size) once in `size` turns, and the first few turns from all over it."""
     return turn * next(prime for prime in PRIMES if size % prime) % size
+
+
+Run = Callable[[int, bytes, Random], None]  # the number of the sample, its mutant, and what else is drawn
+
+
+class Target:
+    def __init__(self, samples: Sequence[bytes], pieces: Sequence[bytes], run: Run) -> None:
+        self.samples = samples
+        self.pieces = pieces
+        self.run = run
+
+    def mutations(self, seed: int) -> Mutations:
+        return Mutations(self.samples, self.pieces, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate, pairwise
 from random import Random
@@ -19,10 +19,15 @@ from fuzz_corpus import (
     header_values,
     packets,
     payloads,
+    tunnelled,
 )
-from fuzz_mutations import EXTREMES, NUMBERS, Mutations
+from fuzz_mutations import EXTREMES, NUMBERS, Target
+from fuzz_stages import stage_targets
 
+from capture_agent.config import Capture
 from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.correlate.correlator import Correlator
+from capture_agent.packet.way import outer_addresses
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.trace import Policy
 from capture_agent.records import FRAME_ROW, CapturedMessage, Datagram, Frames, TracedMessage
@@ -47,18 +52,6 @@ LOCAL = [
     for texts in (["192.0.2.1", "::1"], ["192.0.2.0/24", "127.0.0.1", "[::1]:5060"], [])
 ]
 
-Run = Callable[[int, bytes, Random], None]  # the number of the sample, its mutant, and what else is drawn
-
-
-class Target:
-    def __init__(self, samples: Sequence[bytes], pieces: Sequence[bytes], run: Run) -> None:
-        self.samples = samples
-        self.pieces = pieces
-        self.run = run
-
-    def mutations(self, seed: int) -> Mutations:
-        return Mutations(self.samples, self.pieces, seed)
-
 
 @contextmanager
 def targets() -> Iterator[dict[str, Target]]:
@@ -66,13 +59,16 @@ def targets() -> Iterator[dict[str, Target]]:
     messages = [sip for data in payloads() if (sip := scan(data, 0, len(data))) is not None]
     with memory_file() as file, socket_pair() as (sender, receiver):
         yield {
-            "frames": Target([frame for _, frame in RECORDED], PIECES, FrameRun()),
+            "frames": Target([frame for _, frame in RECORDED], PIECES, FrameRun(RECORDED)),
+            "tunnels": Target([frame for _, frame in tunnelled()], PIECES, FrameRun(tunnelled(), esp_null=True)),
+            **stage_targets(),
             "scan": Target(payloads(), TOKENS, run_scan),
             "parameters": Target(header_values(), TOKENS, run_parameters),
             "hep": Target(packets(), [b"HEP3", bytes(6), *PIECES], HepRun()),
             "containers": Target(captures(), [b"\n\r\r\n", bytes(4), b"\xff" * 4], ContainerRun(file)),
             "live": Target([live_meta(n) for n in (1, 2, 5, 20)], [bytes(4), b"\xff" * 4], run_live),
             "udp_batch": Target(payloads(), PIECES, UdpRun(sender, receiver)),
+            "correlate": Target([sip.raw for sip in messages], TOKENS, CorrelateRun()),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
         }
 
@@ -121,22 +117,27 @@ class Sinks:
             read_all(sip)
             assert datagram.payload == sip.raw
             assert datagram.source_text and datagram.destination_text
+            assert all(len(one) == len(other) for one, other in outer_addresses(datagram))
 
 
 class FrameRun:
     """One frame at the very end of its batch, alone or behind others; sometimes with an index that lies."""
 
-    def __init__(self) -> None:
+    def __init__(self, samples: list[tuple[int, bytes]], esp_null: bool = False) -> None:
+        self._samples = samples
+        self._esp_null = esp_null
         self._sinks = Sinks()
         self._number = 0
-        self._pipeline = Pipeline(LOCAL[0])
+        self._pipeline = Pipeline(Capture(esp_null=esp_null), Policy(LOCAL[0]))
 
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         self._number += 1
         if self._number % 100 == 0:
-            self._pipeline = Pipeline(LOCAL[self._number // 100 % len(LOCAL)])
-        link_type = RECORDED[sample][0] if draw.random() < 0.9 else draw.choice(LINK_TYPES)
-        before = [draw.choice(RECORDED)[1]] if draw.random() < 0.2 else []
+            turn = self._number // 100
+            capture = Capture(esp_null=self._esp_null, drop_copies=turn % 2 == 1)
+            self._pipeline = Pipeline(capture, Policy(LOCAL[turn % len(LOCAL)]))
+        link_type = self._samples[sample][0] if draw.random() < 0.9 else draw.choice(LINK_TYPES)
+        before = [draw.choice(self._samples)[1]] if draw.random() < 0.2 else []
         frames = Frames.of([*before, data], link_type, [draw.randrange(2**63)] * 2)
         if draw.random() < 0.1:
             cells = frames.index
@@ -225,7 +226,7 @@ class ContainerRun:
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, data, 0)
-        pipeline = Pipeline(LOCAL[1])
+        pipeline = Pipeline(policy=Policy(LOCAL[1]))
         with suppress(SourceError), CaptureFile(self._path) as file:
             for frames in file.batches():
                 traced = pipeline.process(frames)
@@ -273,6 +274,37 @@ class UdpRun:
         with suppress(BlockingIOError):
             while True:
                 got.append(self._receiver.recv(1 << 17))
+
+
+class CorrelateRun:
+    """A mutant among the messages before it: calls go on, are evicted, end, and times jump."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._correlator = Correlator(calls=50)
+        self._kept: list[CapturedMessage] = []
+
+    def __call__(self, sample: int, data: bytes, draw: Random) -> None:
+        self._number += 1
+        if self._number % 1000 == 0:
+            self._correlator, self._kept = Correlator(calls=draw.choice((1, 2, 50))), []
+        sip = scan(data, 0, len(data))
+        if sip is None:
+            return
+        at, size = draw.choice((0, 0, -1, len(data) - 8, *EXTREMES)), draw.choice((4, 4, 4, 16, -4, 0))
+        times = (self._number * 10**9, self._number * 10**10, *(time for time in EXTREMES if abs(time) < 2**62))
+        datagram = Datagram(data, 0, len(data), at, size, 5060, draw.randrange(4), draw.choice(times))
+        messages = [CapturedMessage(datagram, sip), *draw.choices(self._kept, k=draw.randrange(3) if self._kept else 0)]
+        self._correlator.observe(messages)
+        self._kept = [*self._kept[-20:], messages[0]]
+        held = self._correlator.table
+        assert len(held) <= held.limit
+        assert held.transactions >= 0 and held.dialogs >= 0
+        if messages[0].dialog is not None:
+            assert len(messages[0].dialog.callee_tags) <= 8
+        if draw.random() < 0.01:
+            self._correlator.close()
+            assert (len(held), held.transactions, held.dialogs) == (0, 0, 0)
 
 
 class PolicyRun:

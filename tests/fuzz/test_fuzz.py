@@ -7,11 +7,14 @@ from random import Random
 
 import pytest
 from fuzz import run_case
-from fuzz_mutations import SHARES, Mutations, spread
-from fuzz_targets import Target, targets
+from fuzz_mutations import SHARES, Mutations, Target, spread
+from fuzz_targets import targets
 
 CASES = 400
-NAMES = ["frames", "scan", "parameters", "hep", "containers", "live", "udp_batch", "policy"]
+NAMES = [
+    "frames", "tunnels", "fragments", "segments", "websocket", "sctp", "scan", "parameters", "hep", "containers", "live",
+    "udp_batch", "correlate", "policy",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ FIXED4, FIXED6 = 99, 123  # a HEP3 packet without payload, key and correlation i
 
 def expected(
     version: int, addresses: bytes, ports: tuple[int, int], protocol: int, time_ns: int, payload: bytes,
-    correlation_id: bytes, key: bytes, name: bytes, capture_id: int,
+    correlation_id: bytes, key: bytes, name: bytes, capture_id: int, vlan: int | None = None,
 ) -> bytes:  # fmt: skip
     size = len(addresses) // 2
     packet = Packet(
@@ -35,6 +35,7 @@ def expected(
         packet.correlation_id = correlation_id or None
         packet.auth_key = key or None
         packet.agent_name = name or None
+        packet.vlan = vlan
     return encode(packet, version)
 
 
@@ -123,6 +124,26 @@ def test_bounds_outside_of_the_data_are_refused(version: int, bounds: tuple[int,
     with pytest.raises(ValueError, match=match):
         encoder.add(bytes(10), at, size, 1, 2, 17, 0, start, end)
     assert encoder.used == 0
+
+
+@given(
+    vlans=st.lists(st.sampled_from([-1, 0, 7, 4095]), min_size=1),
+    key=st.binary(max_size=5),
+    name=st.binary(max_size=5),
+    version=st.sampled_from([1, 2, 3]),
+    wanted=st.booleans(),
+)
+def test_vlans(vlans: list[int], key: bytes, name: bytes, version: int, wanted: bool) -> None:
+    """Each packet its own, as `encode` has it; none where it is not wanted or HEP has no place for it."""
+    encoder = Encoder(version, 9, key, name, with_vlan=wanted)
+    want = []
+    for vlan in vlans:
+        if encoder.with_vlan:
+            encoder.set_vlan(vlan)
+        encoder.add(bytes(8) + b"INVITE", 0, 4, 1, 2, 17, 10**9, 8, 14)
+        shown = vlan if wanted and version == 3 and vlan >= 0 else None
+        want.append(expected(version, bytes(8), (1, 2), 17, 10**9, b"INVITE", b"", key, name, 9, shown))
+    assert bytes(encoder.buffer) == b"".join(want)
 
 
 def test_a_version_that_is_none() -> None:

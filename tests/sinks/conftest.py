@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -27,6 +29,29 @@ def udp() -> Iterator[UdpReceiver]:
 @pytest.fixture
 def tcp() -> Iterator[TcpReceiver]:
     receiver = TcpReceiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For 127.0.0.1, signed by itself, with its key in the same file."""
+    file = tmp_path_factory.mktemp("tls") / "collector.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=collector"
+    subprocess.run(
+        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", file, "-out", f"{file}.crt"],
+        check=True,
+        capture_output=True,
+    )
+    file.write_bytes(file.read_bytes() + Path(f"{file}.crt").read_bytes())
+    return file
+
+
+@pytest.fixture
+def tls(certificate: Path) -> Iterator[TcpReceiver]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    receiver = TcpReceiver(wrap=lambda connection: context.wrap_socket(connection, server_side=True))
     yield receiver
     receiver.close()
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
-import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
+from encapsulations import build
 from sink_samples import TIME_NS, TcpReceiver, UdpReceiver, batch_of, eventually, free_port, numbered, traced
 
 from capture_agent.config.targets import HepTarget
+from capture_agent.pipeline import Pipeline
+from capture_agent.records import Frames, Trace
 from capture_agent.sinks.hep import HepSink
 from capture_agent.sinks.sink import SinkError, handled
 from hep import StreamDecoder, decode
@@ -49,6 +50,38 @@ def test_protocol_numbers_are_those_of_siptrace(udp: UdpReceiver, transport: str
     sink.send([traced(numbered(1), transport=transport)])
     assert [decode(datagram).protocol for datagram in udp.received()] == [protocol]
     sink.close()
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "vlan"),
+    [("ethernet/ipv4/udp", None), ("ethernet/vlan/ipv6/tcp-in-body", 100), ("ethernet/qinq/ipv4/udp", 4094)],
+)
+def test_the_innermost_vlan(udp: UdpReceiver, name: str, vlan: int | None, wanted: bool) -> None:
+    """Where there is one and it is asked for: siptrace sends none."""
+    case, pipeline = build(name), Pipeline()
+    sink = HepSink(HepTarget("127.0.0.1", udp.port, vlan=wanted))
+    sink.send(pipeline.process(Frames.of(case.frames)))
+    packets = [decode(datagram) for datagram in udp.received()]
+    assert [packet.payload for packet in packets] == case.messages
+    assert {packet.vlan for packet in packets} == {vlan if wanted else None}
+    sink.close()
+
+
+def test_correlation_ids(udp: UdpReceiver) -> None:
+    sink = HepSink(HepTarget("127.0.0.1", udp.port))
+    sink.send([traced(numbered(n), trace=Trace(correlation_id=value)) for n, value in enumerate((b"", b"c-1", b""))])
+    assert [decode(datagram).correlation_id for datagram in udp.received()] == [None, b"c-1", None]
+    sink.close()
+
+
+@pytest.mark.parametrize("size", [65_535 - 99 - 6, 65_535 - 99 - 5])
+def test_a_correlation_id_that_is_too_long(tcp: TcpReceiver, size: int) -> None:
+    long = traced(numbered(1), trace=Trace(correlation_id=b"x" * (size - len(numbered(1)))))
+    sink = HepSink(HepTarget("127.0.0.1", tcp.port, transport="tcp"))
+    sink.send([long, traced(numbered(2))])
+    sink.close()
+    assert (sink.sent, sink.rejected) == ((2, {}) if size == 65_535 - 99 - 6 else (1, {"oversize": 1}))
 
 
 def test_key_and_node_name(udp: UdpReceiver) -> None:
@@ -166,29 +199,6 @@ def test_a_refused_datagram_is_counted_and_nothing_fails() -> None:
 def test_hep_1_and_2_have_no_length_field_for_a_stream(version: int) -> None:
     with pytest.raises(ValueError, match=f"HEP {version} has no length field"):
         HepTarget("127.0.0.1", transport="tcp", version=version)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For 127.0.0.1, signed by itself, with its key in the same file."""
-    file = tmp_path_factory.mktemp("tls") / "collector.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=collector"
-    subprocess.run(
-        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", file, "-out", f"{file}.crt"],
-        check=True,
-        capture_output=True,
-    )
-    file.write_bytes(file.read_bytes() + Path(f"{file}.crt").read_bytes())
-    return file
-
-
-@pytest.fixture
-def tls(certificate: Path):  # type: ignore[no-untyped-def]
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    receiver = TcpReceiver(wrap=lambda connection: context.wrap_socket(connection, server_side=True))
-    yield receiver
-    receiver.close()
 
 
 def test_over_tls(tls: TcpReceiver, certificate: Path) -> None:

@@ -1,6 +1,8 @@
-"""The messages as they were: recorded behaviour of siptrace, cases 12, 50 and 83."""
+"""The messages as they were, or with siptrace's headers: its recorded behaviour, cases 12, 50, 51 and 83."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from sink_samples import TcpReceiver, UdpReceiver, batch_of, eventually, numbered, traced
@@ -8,6 +10,7 @@ from sink_samples import TcpReceiver, UdpReceiver, batch_of, eventually, numbere
 from capture_agent.config.targets import SipTarget
 from capture_agent.sinks.sink import SinkError, handled
 from capture_agent.sinks.sip_duplicate import SipDuplicateSink
+from capture_agent.sinks.x_headers import with_x_headers
 
 ODD = b"\r\nOPTIONS sip:x SIP/2.0\nf: a\n\n\0\xff\n"
 
@@ -36,6 +39,30 @@ def test_too_long_for_a_datagram(udp: UdpReceiver, size: int, goes: bool) -> Non
     sink.send([traced(numbered(0)), traced(long), traced(numbered(2))])
     assert udp.received() == [numbered(0), *([long] if goes else []), numbered(2)]
     assert (sink.rejected, handled(sink)) == ({} if goes else {"oversize": 1}, 3)
+    sink.close()
+
+
+def test_over_tls(tls: TcpReceiver, certificate: Path) -> None:
+    sink = SipDuplicateSink(SipTarget("127.0.0.1", tls.port, "tls", tls_ca=str(certificate)))
+    sink.send(batch_of(300))
+    sink.close()
+    eventually(lambda: tls.streams and tls.streams[0] == b"".join(numbered(n) for n in range(300)))
+
+
+def test_tls_checks_the_certificate(tls: TcpReceiver) -> None:
+    sink = SipDuplicateSink(SipTarget("127.0.0.1", tls.port, "tls"))
+    with pytest.raises(SinkError, match=r"^sip:.*: its certificate is not accepted: self-signed certificate$"):
+        sink.open()
+
+
+def test_x_headers(udp: UdpReceiver) -> None:
+    sink = SipDuplicateSink(SipTarget("127.0.0.1", udp.port, x_headers=True))
+    endless = traced(b"OPTIONS sip:x SIP/2.0\r\nf: a")
+    batch = [traced(numbered(0)), endless, *batch_of(600, 1)]
+    sink.send(batch)
+    assert udp.received() == [with_x_headers(message) for message in batch if message is not endless]
+    assert (sink.sent, sink.rejected) == (601, {"no_header_end": 1})
+    assert batch[0].message.raw == numbered(0)  # the other sinks' message is as it was
     sink.close()
 
 

@@ -11,7 +11,7 @@ from sink_samples import INVITE, RINGING, TIME_NS, batch_of, traced
 from sqlalchemy import create_engine, text
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.records import Direction, TracedMessage
+from capture_agent.records import Direction, Trace, TracedMessage
 from capture_agent.sinks.database import parse_url
 from capture_agent.sinks.schema import create_tables
 from capture_agent.sinks.sink import SinkError, handled
@@ -223,3 +223,73 @@ def test_a_database_that_goes_away_is_found_again(mariadb_url: str) -> None:
     sink.send(batch_of(3))
     assert (sink.sent, rows(mariadb_url, "count(*)")) == (5, [(5,)])
     sink.close()
+
+
+USER_ROWS = "traced_user, status, callid"
+
+
+@pytest.mark.parametrize(
+    ("trace", "want"),
+    [
+        pytest.param(Trace(), [""], id="nobody"),
+        pytest.param(Trace(users=("alice", "bob")), ["", "alice", "bob"], id="in their order"),
+        pytest.param(Trace(users=("alice", "bob"), plain_row=False), ["alice", "bob"], id="without the row of nobody"),
+        pytest.param(Trace(users=("caf\u00e9 '\"\\", "")), ["", "caf\u00e9 '\"\\", ""], id="odd names"),
+    ],
+)
+def test_a_row_for_each_user(database: str, trace: Trace, want: list[str]) -> None:
+    sink = store(database, [traced(INVITE, trace=trace), traced(RINGING, trace=trace)])
+    assert rows(database, USER_ROWS) == [(user, status, "call-1") for status in ("", "180") for user in want]
+    assert (sink.sent, handled(sink)) == (2, 2)
+
+
+def test_a_trace_without_any_row_is_counted(sqlite_url: str) -> None:
+    sink = store(sqlite_url, [traced(INVITE, trace=Trace(plain_row=False)), traced(RINGING)])
+    assert (sink.sent, sink.rejected) == (1, {"no_user": 1})
+    assert rows(sqlite_url, "status") == [("180",)]
+
+
+def test_a_user_longer_than_the_column(database: str) -> None:
+    sink = store(database, [traced(INVITE, trace=Trace(users=("u" * 300, "bob")))])
+    length = 300 if database.startswith("sqlite") else 255
+    assert rows(database, "traced_user") == [("",), ("u" * length,), ("bob",)]
+    assert (sink.sent, sink.cut) == (1, {} if length == 300 else {"traced_user": 1})
+
+
+def test_a_message_of_whose_rows_one_is_refused_has_none(database: str) -> None:
+    create_tables(database)
+    execute(database, "CREATE UNIQUE INDEX once ON sip_trace (callid, traced_user)")
+    users = [("alice",), ("alice", "eve", "eve"), ("bob",)]
+    batch = [traced(INVITE.replace(b"call-1", b"c%d" % n), trace=Trace(users=names)) for n, names in enumerate(users)]
+    sink = store(database, batch)
+    assert (sink.sent, sink.rejected) == (2, {"refused": 1})
+    assert rows(database, "callid, traced_user") == [("c0", ""), ("c0", "alice"), ("c2", ""), ("c2", "bob")]
+
+
+def test_tables_of_traces(database: str, caplog: pytest.LogCaptureFixture) -> None:
+    create_tables(database, "trace_alt")
+    tables = ["", "trace_alt", "missing", "trace_alt", "sip_trace", "missing", "x; DROP TABLE sip_trace", ""]
+    batch = [traced(INVITE.replace(b"call-1", b"c%d" % n), trace=Trace(table=name)) for n, name in enumerate(tables)]
+    sink = store(database, batch)
+    assert rows(database, "callid") == [("c0",), ("c4",), ("c7",)]
+    assert rows(database, "callid", "trace_alt") == [("c1",), ("c3",)]
+    assert (sink.sent, sink.rejected) == (5, {"table": 3})
+    said = [record.message for record in caplog.records]
+    assert len(said) == 2
+    assert said[0].startswith("table missing does not exist in ")
+    assert said[0].endswith("--table missing`; what is traced into it is not stored")
+
+
+def test_tables_that_are_configured_are_looked_for_at_once(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    create_tables(sqlite_url)
+    create_tables(sqlite_url, "trace_alt")
+    sink = SqlSink(SqlTarget(sqlite_url), ["trace_alt", "missing"])
+    sink.open()
+    assert [record.message.partition(" does")[0] for record in caplog.records] == ["table missing"]
+    sink.close()
+
+
+def test_names_of_tables_are_bounded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capture_agent.sinks.sql.MOST_TABLES", 5)
+    sink = store(sqlite_url, [traced(INVITE, trace=Trace(table=f"t{n}")) for n in range(20)])
+    assert (len(sink._destinations), sink.rejected) == (5, {"table": 20})

@@ -10,13 +10,13 @@ import pytest
 from sink_samples import INVITE, RINGING, TIME_NS, traced
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.records import Direction, TracedMessage
+from capture_agent.records import Direction, Trace, TracedMessage
 from capture_agent.sinks.database import check_table, connect, parse_url
 from capture_agent.sinks.rows import message_bytes
 from capture_agent.sinks.schema import create_tables
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sql import SqlSink
-from capture_agent.sinks.stored_calls import answer, stored_calls, stored_messages, utc
+from capture_agent.sinks.stored_calls import answer, once_each, stored_calls, stored_messages, utc
 
 SECOND = 1_000_000_000
 
@@ -168,3 +168,33 @@ def test_a_check_alone(sqlite_url: str) -> None:
     url = parse_url(sqlite_url)
     with connect(url) as connection:
         check_table(connection, url, "sip_trace")
+
+
+USERS = [Trace(), Trace(users=("alice", "bob")), Trace(users=("alice",), plain_row=False)]
+
+
+@pytest.mark.parametrize("trace", USERS)
+def test_a_message_counts_once_whatever_rows_it_has(database: str, trace: Trace) -> None:
+    create_tables(database)
+    sink = SqlSink(SqlTarget(database))
+    messages = exchange(1, 0, b"100", b"180", b"200")
+    sink.send([TracedMessage(message.message, message.direction, trace) for message in messages])
+    sink.send(exchange(2, 10, b"486"))
+    sink.close()
+    calls = stored_calls(SqlTarget(database))
+    assert [(call.call_id, call.status, call.messages) for call in calls] == [
+        ("call-1", "200", 4),
+        ("call-2", "486", 2),
+    ]
+    rows = stored_messages(SqlTarget(database), "call-1")
+    assert len(rows) == 4 * (trace.plain_row + len(trace.users))
+    assert [row.status for row in once_each(rows)] == ["", "100", "180", "200"]
+
+
+def test_the_same_message_sent_again_counts_again(sqlite_url: str) -> None:
+    create_tables(sqlite_url)
+    sink = SqlSink(SqlTarget(sqlite_url))
+    sink.send([traced(INVITE, time_ns=TIME_NS + n * 1000) for n in range(3)])
+    sink.close()
+    assert [call.messages for call in stored_calls(SqlTarget(sqlite_url))] == [3]
+    assert len(list(once_each(stored_messages(SqlTarget(sqlite_url), "call-1")))) == 3

@@ -11,14 +11,21 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from shutil import which
 from threading import Thread
 from typing import TypeVar
 
 import pytest
+from carriages import ip_packet, udp
+from encapsulations import build, names
 from source_samples import unprivileged
+from wrappings import V4, frame
 
+from capture_agent.agent import capture_filter
+from capture_agent.config import load
+from capture_agent.pipeline import Pipeline
 from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH, Frames
 from capture_agent.sources.interfaces import list_interfaces, local_addresses
 from capture_agent.sources.live import LiveInterface
@@ -66,7 +73,9 @@ class Host:
             raise errors[0]
         return results[0]
 
-    def capture(self, name: str = "veth", bpf: str = f"udp port {PORT}", **options: int) -> LiveInterface:
+    def capture(
+        self, name: str = "veth", bpf: str | Callable[[int], str] = f"udp port {PORT}", **options: int
+    ) -> LiveInterface:
         return self.run(lambda: LiveInterface(name, bpf=bpf, **options))  # type: ignore[arg-type]
 
     def sender(self, address: str) -> socket.socket:
@@ -187,6 +196,43 @@ def test_filter(hosts: tuple[Host, Host]) -> None:
         for port in (5060, 5061, 5062, 5063):
             sender.sendto(b"to %d" % port, ("127.0.0.1", port))
         assert Captured(source).take(1).payloads == [b"to 5062"]
+
+
+@pytest.mark.parametrize("interface", ["veth", "any"])
+def test_a_list_of_ports_keeps_every_encapsulation(hosts: tuple[Host, Host], interface: str) -> None:
+    """By the kernel, which holds VLAN tags apart from the frame: nothing of these ports is lost, the rest is not seen."""
+    here, there = hosts
+    wanted = [
+        name for depth in (0, 1) for name in names(depth, ("udp", "udp-fragmented")) if name.startswith("ethernet/")
+    ]
+    cases = [build(name) for name in wanted]
+    capture = load(overrides={"capture": {"ports": ["5060"], "esp_null": True}}).capture
+    pipeline = Pipeline(esp_null=True)
+    other = frame(
+        V4, ip_packet(4, 17, udp(4, 4000, b"INVITE sip:a@b SIP/2.0\r\n\r\n").replace(b"\x13\xc4", b"\x0f\xa2", 1))
+    )
+
+    def inject() -> None:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as link:
+            link.bind(("veth", 0))
+            for each in [one for case in cases for one in case.frames] + [other] * 9:
+                link.send(b"\xff" * 6 + each[6:])  # for everybody: a card that is not promiscuous takes it
+
+    with here.capture(interface, bpf=partial(capture_filter, capture)) as source:
+        there.run(inject)
+        found = [message for batch in pipeline.read(until_idle(source)) for message in batch]
+    lost = [case.name for case in cases if not {*case.messages} <= {message.raw for message in found}]
+    assert lost == []
+    assert {message.datagram.destination_port for message in found} == {PORT}
+
+
+def until_idle(source: LiveInterface) -> Iterator[Frames]:
+    idle = 0
+    for frames in source.batches():
+        yield frames
+        idle = 0 if len(frames) else idle + 1
+        if idle == 3:
+            return
 
 
 def test_what_does_not_fit_is_counted(hosts: tuple[Host, Host]) -> None:

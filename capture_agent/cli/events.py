@@ -1,0 +1,140 @@
+"""capture-agent hlog and trace-msg: what nobody has captured, to HEP collectors."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from capture_agent.cli import options
+from capture_agent.cli.failures import Failed, WrongUsage
+
+if TYPE_CHECKING:
+    from capture_agent.config import Config
+    from capture_agent.config.targets import HepTarget
+    from capture_agent.policy.events import Place
+    from capture_agent.records import TracedMessage
+    from capture_agent.sinks.hep import HepSink
+
+STANDARD_INPUT = "-"
+MOST = 65_536  # bytes that are read: more than any packet holds
+REFUSAL = 0.05  # seconds that a collector's host has to say that nobody listens there
+
+CorrelationId = Annotated[
+    str, typer.Option("--correlation-id", metavar="ID", help="What it belongs to: a Call-ID, in Homer. [default: none]")
+]
+
+
+def hlog(
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="The text.")],
+    correlation_id: CorrelationId = "",
+    hep: options.Hep = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Write a line into the log of the HEP collectors, such as Homer's: HEP3, type 100, as siptrace's hlog()."""
+    settings = options.configuration(config, options.overrides(hep))
+    if not message:
+        raise WrongUsage("MESSAGE is empty, expected a text")
+
+    from capture_agent.policy.events import log_event
+
+    deliver(log_event(encoded(message), time.time_ns(), encoded(correlation_id), settings.hep_sinks()), settings)
+
+
+def trace_msg(
+    source: Annotated[str, typer.Option("--from", metavar="PROTO:IP:PORT", help="Where the message came from.")],
+    destination: Annotated[str, typer.Option("--to", metavar="PROTO:IP:PORT", help="Where it went.")],
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Holds the message; - is standard input.")] = "-",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="URI", help="The HEP collector, instead of those of the configuration."),
+    ] = None,
+    correlation_id: CorrelationId = "",
+    config: options.ConfigFile = None,
+) -> None:
+    """Send a message that was not captured to the HEP collectors, as siptrace's sip_trace_msg()."""
+    settings = addressed(config, address)
+    seen_from, seen_to = place("--from", source), place("--to", destination)
+    message = contents(file)
+
+    from capture_agent.policy.events import message_event
+
+    try:
+        event = message_event(
+            message, seen_from, seen_to, time.time_ns(), encoded(correlation_id), settings.hep_sinks()
+        )
+    except ValueError as error:
+        raise WrongUsage(f"--from and --to: {error}") from None
+    deliver(event, settings)
+
+
+def addressed(config: Path | None, address: str | None) -> Config:
+    """Raises ConfigError."""
+    from capture_agent.config import ConfigError
+
+    try:
+        return options.configuration(config, options.overrides([address] if address is not None else None))
+    except ConfigError as error:
+        raise ConfigError(problem.replace("--hep:", "--address:", 1) for problem in error.problems) from None
+
+
+def place(option: str, text: str) -> Place:
+    from capture_agent.policy.events import PLACE, parse_place
+
+    try:
+        return parse_place(text)
+    except ValueError as error:
+        raise WrongUsage(f"{option}: value {text!r}, expected {PLACE} ({error})") from None
+
+
+def contents(file: str) -> bytes:
+    try:
+        if file == STANDARD_INPUT:
+            message = sys.stdin.buffer.read(MOST)
+        else:
+            with Path(file).open("rb") as opened:
+                message = opened.read(MOST)
+    except FileNotFoundError:
+        raise WrongUsage(f"no such file: {file}") from None
+    except OSError as error:
+        raise WrongUsage(f"{file}: cannot be read: {error.strerror}") from None
+    if not message:
+        raise WrongUsage(f"{file}: empty, expected a message")
+    return message
+
+
+def encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def deliver(event: TracedMessage, settings: Config) -> None:
+    """To every collector that gets what no rule sends elsewhere. Raises Failed, when all have been tried."""
+    from capture_agent.sinks.hep import HepSink
+
+    targets = [target for target in settings.hep if target.default]
+    if not targets:
+        raise WrongUsage("no HEP collector: name one by its URI, or give --config FILE with a [[hep]] section")
+    problems = [problem for target in targets if (problem := sent(HepSink(target), target, event))]
+    if problems:
+        raise Failed("; ".join(problems))
+
+
+def sent(sink: HepSink, target: HepTarget, event: TracedMessage) -> str:
+    """Empty, or what went wrong."""
+    from capture_agent.sinks.sink import SinkError
+
+    try:
+        sink.send([event])
+        if target.transport == "udp":
+            time.sleep(REFUSAL)
+        sink.flush()
+    except SinkError as error:
+        return str(error)
+    finally:
+        sink.close()
+    if sink.rejected:
+        return f"{target}: longer than a packet can be"
+    return f"{target}: connection refused" if sink.lost else ""

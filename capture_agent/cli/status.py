@@ -1,0 +1,45 @@
+"""capture-agent status: tracing of a running agent on, off, or which it is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from capture_agent.cli import options
+from capture_agent.cli.failures import Failed, WrongUsage
+from capture_agent.cli.text import printable
+
+
+def status(
+    wanted: Annotated[str, typer.Argument(metavar="on|off|check", help="What to do.")],
+    control: options.ControlSocket = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Switch the tracing of a running agent on or off, or check which it is: prints Enabled or Disabled.
+
+    It is siptrace.status of Kamailio's siptrace: `online` is on. The next start does what [trace] on says.
+    """
+    from capture_agent.control import client, commands, place
+    from capture_agent.control.commands import Fault
+
+    try:
+        commands.switch([wanted])  # it is wrong whether an agent is there or not
+        answer = client.ask(address(config, control), "siptrace.status", [wanted])
+    except Fault as fault:
+        raise WrongUsage(f"{fault.message}: {wanted!r}") from None
+    except place.ControlError as error:
+        raise Failed(str(error)) from None
+    print(printable(str(answer)))
+
+
+def address(config: Path | None, control: str | None) -> Path:
+    """Where the agent of this configuration listens."""
+    from capture_agent.control.place import where_to_ask
+
+    socket = options.configuration(config, options.overrides(control_socket=control)).control.socket
+    if not socket:
+        raise WrongUsage("control.socket is empty: that agent has no control socket")
+    return where_to_ask(os.environ, os.geteuid()) if socket == "auto" else Path(socket)

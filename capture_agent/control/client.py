@@ -1,0 +1,56 @@
+"""The other side of the control socket: one question, one answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from capture_agent.control.commands import Fault
+from capture_agent.control.place import ControlError, check_length, reason
+
+PATIENCE = 5.0  # seconds for the answer
+LONGEST_ANSWER = 1 << 20
+
+
+def ask(path: Path, method: str, parameters: Sequence[object], patience: float = PATIENCE) -> object:
+    """The result. Raises Fault, or ControlError where no agent answers."""
+    check_length(path)
+    request = {"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1}
+    try:
+        reply = exchange(path, json.dumps(request).encode("ascii") + b"\n", time.monotonic() + patience)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ControlError(f"no agent listens on {path}") from None
+    except TimeoutError:
+        raise ControlError(f"{path}: no answer within {patience:g} s") from None
+    except OSError as error:
+        raise ControlError(f"{path}: {reason(error)}") from None
+    return result_in(reply, path)
+
+
+def exchange(path: Path, request: bytes, give_up: float) -> bytes:
+    """One line there, one line back. Raises OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
+        agent.settimeout(max(0.001, give_up - time.monotonic()))
+        agent.connect(str(path))
+        agent.sendall(request)
+        received = b""
+        while b"\n" not in received and len(received) < LONGEST_ANSWER:
+            agent.settimeout(max(0.001, give_up - time.monotonic()))
+            data = agent.recv(65536)
+            if not data:
+                break
+            received += data
+    return received.partition(b"\n")[0]
+
+
+def result_in(reply: bytes, path: Path) -> object:
+    try:
+        answer = json.loads(reply)
+        if "error" in answer:
+            raise Fault(str(answer["error"]["message"]), int(answer["error"]["code"]))
+        return answer["result"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ControlError(f"{path}: what answers there is no agent") from None

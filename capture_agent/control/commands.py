@@ -1,0 +1,87 @@
+"""What a running agent can be asked. Each command once; doors and clients find it here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from capture_agent.books import Books
+
+FAULT = 500  # the code of siptrace's own faults
+
+
+class Fault(Exception):
+    """The answer to a command that cannot be done."""
+
+    def __init__(self, message: str, code: int = FAULT) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class Controlled(Protocol):
+    """The agent, as far as commands go."""
+
+    tracing: bool
+
+    def books(self) -> Books: ...
+
+
+def switch(parameters: Sequence[object]) -> bool | None:
+    """What siptrace.status is asked to do: True on, False off, None: to say how it is. Raises Fault.
+
+    As siptrace reads its parameter: by its first letters, in any case, so that `online` is on.
+    """
+    if not parameters:
+        raise Fault("Not enough parameters (on, off or check)")
+    word = str(parameters[0]).lower()
+    for beginning, wanted in (("on", True), ("off", False), ("check", None)):
+        if word.startswith(beginning):
+            return wanted
+    raise Fault("Bad parameter (on, off or check)")
+
+
+def status(agent: Controlled, parameters: Sequence[object]) -> str:
+    """Switch tracing, or say whether it is on. It is not kept: the next start does what [trace] on says."""
+    wanted = switch(parameters)
+    if wanted is not None:
+        agent.tracing = wanted
+    return "Enabled" if agent.tracing else "Disabled"
+
+
+def stats(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
+    """The books so far. Each stage is read for itself: between two of them messages may be on their way."""
+    books = agent.books()
+    ledgers = [
+        {
+            "name": ledger.name,
+            "seen": ledger.seen,
+            **ledger.outcomes,
+            "rejected": some(ledger.rejected),
+            "lost": some(ledger.lost),
+        }
+        for ledger in books.ledgers
+    ]
+    return {"tracing": agent.tracing, "ledgers": ledgers, "malformed": some(books.problems)}
+
+
+def some(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
+Command = Callable[[Controlled, Sequence[object]], object]
+COMMANDS: dict[str, Command] = {
+    "siptrace.status": status,
+    "stats": stats,
+}
+
+
+def methods_of(agent: Controlled) -> Callable[[str], Callable[[Sequence[object]], object] | None]:
+    """The commands by name, bound to one agent."""
+
+    def find(name: str) -> Callable[[Sequence[object]], object] | None:
+        command = COMMANDS.get(name)
+        return None if command is None else partial(command, agent)
+
+    return find

@@ -1,0 +1,88 @@
+"""JSON-RPC 2.0 (https://www.jsonrpc.org/specification): a document in, a document out. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from capture_agent.control.commands import Fault
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INTERNAL_ERROR = -32603
+TEXTS = {
+    PARSE_ERROR: "Parse error",
+    INVALID_REQUEST: "Invalid Request",
+    METHOD_NOT_FOUND: "Method not found",
+    INTERNAL_ERROR: "Internal error",
+}
+MOST_IN_BATCH = 100  # requests in one document
+
+Methods = Callable[[str], Callable[[Sequence[object]], object] | None]
+
+
+def answer(document: bytes, methods: Methods) -> bytes:
+    """The answer to one document, one line of ASCII without its end; empty where none is due.
+
+    `methods`: gives the function of a method's name, None where there is no such method.
+    """
+    try:
+        asked = json.loads(document.decode("utf-8"), parse_constant=no_number)
+    except (ValueError, RecursionError):
+        return encode(error(PARSE_ERROR))
+    if not isinstance(asked, list):
+        one = respond(asked, methods)
+        return b"" if one is None else encode(one)
+    if not 1 <= len(asked) <= MOST_IN_BATCH:
+        return encode(error(INVALID_REQUEST))
+    answers = [one for request in asked if (one := respond(request, methods)) is not None]
+    return encode(answers) if answers else b""
+
+
+def no_number(text: str) -> float:
+    raise ValueError(text)  # NaN and Infinity are no JSON
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value).encode("ascii")
+
+
+def error(code: int, message: str | None = None, identity: object = None) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "error": {"code": code, "message": message or TEXTS[code]}, "id": identity}
+
+
+def respond(request: object, methods: Methods) -> dict[str, Any] | None:
+    """One request's answer; None for a notification, which is a request without an id."""
+    if not isinstance(request, dict) or not is_request(request):
+        return error(INVALID_REQUEST)
+    identity = request.get("id")
+    reply = result_of(request, methods, identity)
+    return reply if "id" in request else None
+
+
+def is_request(request: dict[str, Any]) -> bool:
+    identity = request.get("id")
+    return (
+        request.get("jsonrpc") == "2.0"
+        and isinstance(request.get("method"), str)
+        and isinstance(request.get("params", []), list | dict)
+        and isinstance(identity, str | int | float | None)
+        and not isinstance(identity, bool)
+    )
+
+
+def result_of(request: dict[str, Any], methods: Methods, identity: object) -> dict[str, Any]:
+    method = methods(request["method"])
+    if method is None:
+        return error(METHOD_NOT_FOUND, identity=identity)
+    parameters = request.get("params", [])
+    try:
+        # By name they count in their order, as with Kamailio's jsonrpcs.
+        result = method(list(parameters.values()) if isinstance(parameters, dict) else parameters)
+    except Fault as fault:
+        return error(fault.code, fault.message, identity)
+    except Exception as failure:  # a bug in one command must end neither the door nor the agent
+        return error(INTERNAL_ERROR, f"Internal error: {type(failure).__name__}", identity)
+    return {"jsonrpc": "2.0", "result": result, "id": identity}

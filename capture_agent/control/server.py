@@ -1,0 +1,159 @@
+"""The control door of a running agent: one thread that answers JSON-RPC on a unix socket.
+
+A request is one line, or what comes before the client's end of sending; each answer is one line. Nothing a client
+does can hold up the agent or another client: requests have a length and a time, connections a number, and who does not
+read its answers is not read from.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from capture_agent.control import jsonrpc
+from capture_agent.control.place import listen, remove
+
+LONGEST_REQUEST = 65_536
+MOST_CONNECTIONS = 16
+PATIENCE = 30.0  # seconds for a whole request to come, or for an answer to be read
+
+_log = logging.getLogger(__name__)
+
+Answer = Callable[[bytes], bytes]
+
+
+class Connection:
+    """One client: what it has sent of a request, and what it has not read of the answers."""
+
+    def __init__(self, client: socket.socket, now: float) -> None:
+        self.client = client
+        self.deadline = now + PATIENCE
+        self.ended = False  # nothing more is read; when the answers are sent, it is over
+        self._received = bytearray()
+        self._answers = bytearray()
+
+    @property
+    def wants(self) -> int:
+        return selectors.EVENT_WRITE if self._answers else selectors.EVENT_READ
+
+    @property
+    def over(self) -> bool:
+        return self.ended and not self._answers
+
+    def read(self, answer: Answer, now: float) -> None:
+        """What has come. Raises OSError where the client is gone."""
+        data = self.client.recv(LONGEST_REQUEST)
+        self._received += data
+        *lines, rest = self._received.split(b"\n")
+        if not data:
+            lines, rest, self.ended = [*lines, rest], bytearray(), True
+        self._received = rest
+        for line in lines:
+            if line.strip() and (text := answer(bytes(line))):
+                self._answers += text + b"\n"
+                self.deadline = now + PATIENCE
+        if len(rest) > LONGEST_REQUEST:
+            self.refuse(f"Request longer than {LONGEST_REQUEST} bytes")
+
+    def refuse(self, why: str) -> None:
+        self._received.clear()
+        self._answers += jsonrpc.encode(jsonrpc.error(jsonrpc.INVALID_REQUEST, why)) + b"\n"
+        self.ended = True
+
+    def write(self, now: float) -> None:
+        """Raises OSError where the client is gone."""
+        sent = self.client.send(self._answers)
+        del self._answers[:sent]
+        if not self._answers:
+            self.deadline = now + PATIENCE
+
+
+class Door:
+    """Open from its making until `close`. Raises ControlError where it cannot be opened."""
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        self.path = path
+        self._answer = answer
+        self._server = listen(path)
+        found = path.lstat()
+        self._inode = (found.st_dev, found.st_ino)
+        self._stop, self._stopped = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._server, selectors.EVENT_READ)
+        self._selector.register(self._stopped, selectors.EVENT_READ)
+        self._connections: dict[socket.socket, Connection] = {}
+        self._thread = threading.Thread(target=self._work, name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.close()
+        self._thread.join()
+        remove(self.path, self._server, self._inode)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                if not self._turn():
+                    break
+            except Exception as error:  # it must not be silent, and must not spin
+                _log.error("control socket: internal error: %s", type(error).__name__)
+                break
+        for connection in list(self._connections.values()):
+            self._drop(connection)
+        self._selector.close()
+        self._stopped.close()
+
+    def _turn(self) -> bool:
+        """Wait for something and do it; False at the end."""
+        now = time.monotonic()
+        first = min((connection.deadline for connection in self._connections.values()), default=None)
+        ready = self._selector.select(None if first is None else max(0.0, first - now))
+        now = time.monotonic()
+        for key, events in ready:
+            if key.fileobj is self._stopped:
+                return False
+            if key.fileobj is self._server:
+                self._accept(now)
+            else:
+                self._serve(key.data, events, now)
+        for connection in [each for each in self._connections.values() if each.deadline <= now]:
+            self._drop(connection)
+        return True
+
+    def _accept(self, now: float) -> None:
+        with suppress(OSError):  # it has gone away again
+            client, _ = self._server.accept()
+            client.setblocking(False)
+            connection = Connection(client, now)
+            if len(self._connections) >= MOST_CONNECTIONS:
+                client.close()
+                return
+            self._connections[client] = connection
+            self._selector.register(client, selectors.EVENT_READ, connection)
+
+    def _serve(self, connection: Connection, events: int, now: float) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                connection.write(now)
+            else:
+                connection.read(self._answer, now)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+            return
+        if connection.over:
+            self._drop(connection)
+        else:
+            self._selector.modify(connection.client, connection.wants, connection)
+
+    def _drop(self, connection: Connection) -> None:
+        del self._connections[connection.client]
+        self._selector.unregister(connection.client)
+        connection.client.close()

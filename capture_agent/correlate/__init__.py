@@ -1,0 +1,12 @@
+"""Messages to the transactions and dialogs that they belong to (docs/decisions/correlation.md).
+
+correlator.py   each message: what it belongs to, and whether it was sent before
+noting.py       what it changes there
+changes.py      which message changes the state of what, as tables
+calls_table.py  every Call-ID with its transactions and dialogs: bounded, and what ends them
+reading.py      methods and marks of messages, as numbers
+tags.py         tags, as bounds
+vias.py         the way of a request by its Via headers: spirals
+clock.py        the time of packets, kept from running away
+limits.py       timers and bounds
+"""

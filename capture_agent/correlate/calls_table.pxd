@@ -1,0 +1,50 @@
+cimport cython
+
+from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.correlate.reading cimport cut
+from capture_agent.sip.message cimport SipMessage
+
+cdef class Call:
+    cdef bytes call_id
+    cdef Transaction transactions
+    cdef Dialog dialogs
+    cdef Call before
+    cdef Call after
+    cdef long long since_ns
+    cdef bint resting
+
+cdef class Queue:
+    cdef readonly Py_ssize_t count
+    cdef Call first
+    cdef Call last
+
+    cdef bint append(self, Call call, long long now_ns) except -1
+    cdef bint remove(self, Call call) except -1
+
+cdef class CallsTable:
+    cdef readonly Py_ssize_t limit
+    cdef readonly Py_ssize_t transactions
+    cdef readonly Py_ssize_t dialogs
+    cdef readonly unsigned long long expired
+    cdef readonly unsigned long long evicted
+    cdef readonly unsigned long long crowded_out
+    cdef long long _idle_ns
+    cdef long long _age_ns
+    cdef Py_ssize_t _parts
+    cdef dict _table
+    cdef Queue _settling
+    cdef Queue _resting
+
+    cpdef close(self)
+    cdef Call call(self, SipMessage sip, long long now_ns)
+    cdef Call _make(self, bytes call_id, long long now_ns)
+    cdef bint add_transaction(self, Call call, Transaction transaction, long long now_ns) except -1
+    cdef bint add_dialog(self, Call call, Dialog dialog, long long now_ns) except -1
+    cdef bint holds_transaction(self, Transaction transaction, long long now_ns) except -1
+    cdef bint holds_dialog(self, Dialog dialog, long long now_ns) except -1
+    cpdef clean(self, long long now_ns, Py_ssize_t most)
+    cdef bint _look_through(self, Queue queue, long long period_ns, long long now_ns, Py_ssize_t most) except -1
+    cdef bint _prune_transactions(self, Call call, long long now_ns, int most) except -1
+    cdef bint _prune_dialogs(self, Call call, long long now_ns, int most) except -1
+    cdef bint _evict(self, Call spared) except -1
+    cdef bint _take_apart(self, Call call) except -1

@@ -1,0 +1,299 @@
+"""Every Call-ID with its transactions and dialogs. Hot: compiled with calls_table.pxd, or plain Python.
+
+A call stands in one of two queues, and is looked at when its time there is over: in `settling` while it has live
+transactions, in `resting` when only dialogs are left of it. What is over by then goes; what is not stands in line
+again. So no message moves anything, and no entry goes stale. How long things live is counted from their own last
+message, and a lookup asks that: when a queue is looked through changes nothing but memory.
+"""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.calls import Dialog, Transaction
+from capture_agent.correlate import limits
+from capture_agent.correlate.reading import cut
+from capture_agent.sip.message import SipMessage
+
+SETTLED_NS = cython.declare(cython.longlong, limits.SETTLED_NS)
+CALLING_NS = cython.declare(cython.longlong, limits.CALLING_NS)
+RINGING_NS = cython.declare(cython.longlong, limits.RINGING_NS)
+SETTLING_NS = cython.declare(cython.longlong, limits.SETTLING_NS)
+RESTING_NS = cython.declare(cython.longlong, limits.RESTING_NS)
+ODD_NS = cython.declare(cython.longlong, limits.ODD_NS)
+MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)
+MOST_TRANSACTIONS = cython.declare(cython.int, limits.MOST_TRANSACTIONS)
+MOST_DIALOGS = cython.declare(cython.int, limits.MOST_DIALOGS)
+
+# calls.TransactionState and calls.DialogState as C integers; tests/correlate keeps them equal.
+CALLING = cython.declare(cython.int, 0)
+PROCEEDING = cython.declare(cython.int, 1)
+EARLY = cython.declare(cython.int, 0)
+CONFIRMED = cython.declare(cython.int, 1)
+
+
+@cython.final
+@cython.no_gc  # the neighbours in a queue refer to each other; what leaves it refers to nobody
+@cython.freelist(1024)
+@cython.cclass
+class Call:
+    """All that has one Call-ID, the newest first."""
+
+    __slots__ = ("after", "before", "call_id", "dialogs", "resting", "since_ns", "transactions")
+
+    def __init__(self, call_id: bytes) -> None:
+        self.call_id = call_id
+        self.transactions: Transaction | None = None
+        self.dialogs: Dialog | None = None
+        self.before: Call | None = None
+        self.after: Call | None = None
+        self.since_ns = 0  # when it was put into its queue
+        self.resting = False
+
+
+@cython.final
+@cython.cclass
+class Queue:
+    """Calls in the order in which they came, each linked with its neighbours."""
+
+    __slots__ = ("count", "first", "last")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: Call | None = None
+        self.last: Call | None = None
+
+    def append(self, call: Call, now_ns: cython.longlong) -> cython.bint:
+        call.since_ns = now_ns
+        call.before = self.last
+        if self.last is None:
+            self.first = call
+        else:
+            self.last.after = call
+        self.last = call
+        self.count += 1
+        return True
+
+    def remove(self, call: Call) -> cython.bint:
+        before: Call | None = call.before
+        after: Call | None = call.after
+        if before is None:
+            self.first = after
+        else:
+            before.after = after
+        if after is None:
+            self.last = before
+        else:
+            after.before = before
+        call.before = call.after = None
+        self.count -= 1
+        return True
+
+
+@cython.final
+@cython.cclass
+class CallsTable:
+    """Bounded: `limit` calls, and four times as many calls, transactions and dialogs together.
+
+    When it is full, the longer queue gives its first: new Call-IDs without end wear out each other, and not the
+    dialogs that are at rest.
+    """
+
+    __slots__ = (
+        "_age_ns", "_idle_ns", "_parts", "_resting", "_settling", "_table", "crowded_out", "dialogs", "evicted",
+        "expired", "limit", "transactions",
+    )  # fmt: skip
+
+    def __init__(self, limit: int, idle_ns: int, age_ns: int) -> None:
+        self.limit = limit
+        self._idle_ns = idle_ns
+        self._age_ns = age_ns
+        self._table: dict[bytes, Call] = {}
+        self._settling = Queue()
+        self._resting = Queue()
+        self._parts = limit * limits.PARTS_PER_CALL
+        self.transactions = 0  # those that are held now
+        self.dialogs = 0
+        self.expired = 0  # calls
+        self.evicted = 0  # calls, live ones
+        self.crowded_out = 0  # transactions and dialogs, by others of their own Call-ID
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget all of them. Neighbours refer to each other, which nothing else would end."""
+        queue: Queue
+        for queue in (self._settling, self._resting):
+            while queue.first is not None:
+                self._take_apart(queue.first)
+                queue.remove(queue.first)
+        self._table.clear()
+
+    def call(self, sip: SipMessage, now_ns: cython.longlong) -> Call:
+        """The call with the Call-ID of this message; a new one if there is none."""
+        call_id: bytes = cut(sip.data, sip.call_id_start, min(sip.call_id_end, sip.call_id_start + MOST_OF_CALL_ID))
+        call: Call | None = self._table.get(call_id)
+        if len(self._table) + self.transactions + self.dialogs >= self._parts:
+            self._evict(call)
+        if call is not None:
+            return call
+        return self._make(call_id, now_ns)
+
+    def _make(self, call_id: bytes, now_ns: cython.longlong) -> Call:
+        if len(self._table) >= self.limit:
+            self._evict(None)
+        call: Call = Call.__new__(Call)
+        call.call_id = call_id
+        call.transactions = None
+        call.dialogs = None
+        call.before = call.after = None
+        call.resting = False
+        self._settling.append(call, now_ns)
+        self._table[call_id] = call
+        return call
+
+    def add_transaction(self, call: Call, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
+        """What is over in this call makes room before."""
+        if call.transactions is not None:
+            self._prune_transactions(call, now_ns, MOST_TRANSACTIONS - 1)
+        transaction._next = call.transactions
+        call.transactions = transaction
+        self.transactions += 1
+        if call.resting:
+            self._resting.remove(call)
+            call.resting = False
+            self._settling.append(call, now_ns)
+        return True
+
+    def add_dialog(self, call: Call, dialog: Dialog, now_ns: cython.longlong) -> cython.bint:
+        if call.dialogs is not None:
+            self._prune_dialogs(call, now_ns, MOST_DIALOGS - 1)
+        dialog._born_ns = dialog._last_ns = now_ns
+        dialog._next = call.dialogs
+        call.dialogs = dialog
+        self.dialogs += 1
+        return True
+
+    def holds_transaction(self, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
+        """Is it live at this time?"""
+        silent: cython.longlong = now_ns - transaction._last_ns
+        if transaction.state == CALLING:
+            return -ODD_NS < silent < CALLING_NS
+        if transaction.state == PROCEEDING:
+            return -ODD_NS < silent < RINGING_NS
+        return -ODD_NS < silent < SETTLED_NS
+
+    def holds_dialog(self, dialog: Dialog, now_ns: cython.longlong) -> cython.bint:
+        silent: cython.longlong = now_ns - dialog._last_ns
+        if dialog.state == EARLY:
+            return -ODD_NS < silent < RINGING_NS
+        if dialog.state == CONFIRMED:
+            return -ODD_NS < silent < self._idle_ns and now_ns - dialog._born_ns < self._age_ns
+        return -ODD_NS < silent < SETTLED_NS
+
+    def clean(self, now_ns: cython.longlong, most: cython.Py_ssize_t) -> None:
+        """Look at those whose time in a queue is over, at most so many."""
+        self._look_through(self._settling, SETTLING_NS, now_ns, most)
+        self._look_through(self._resting, RESTING_NS, now_ns, most)
+
+    def _look_through(
+        self, queue: Queue, period_ns: cython.longlong, now_ns: cython.longlong, most: cython.Py_ssize_t
+    ) -> cython.bint:
+        call: Call | None = queue.first
+        while call is not None and most > 0 and not -ODD_NS < now_ns - call.since_ns < period_ns:
+            queue.remove(call)
+            self._prune_transactions(call, now_ns, MOST_TRANSACTIONS)
+            self._prune_dialogs(call, now_ns, MOST_DIALOGS)
+            if call.transactions is not None:
+                call.resting = False
+                self._settling.append(call, now_ns)
+            elif call.dialogs is not None:
+                call.resting = True
+                self._resting.append(call, now_ns)
+            else:
+                del self._table[call.call_id]
+                self.expired += 1
+            call = queue.first
+            most -= 1
+        return True
+
+    def _prune_transactions(self, call: Call, now_ns: cython.longlong, most: cython.int) -> cython.bint:
+        """Take out those that are over, and the oldest of more than `most`."""
+        kept: Transaction | None = None
+        after: Transaction | None
+        one: Transaction | None = call.transactions
+        count: cython.int = 0
+        live: cython.bint
+        while one is not None:
+            after = one._next
+            live = self.holds_transaction(one, now_ns)
+            if live and count < most:
+                kept = one
+                count += 1
+            else:
+                self.crowded_out += live
+                self.transactions -= 1
+                one._next = None
+                if kept is None:
+                    call.transactions = after
+                else:
+                    kept._next = after
+            one = after
+        return True
+
+    def _prune_dialogs(self, call: Call, now_ns: cython.longlong, most: cython.int) -> cython.bint:
+        kept: Dialog | None = None
+        after: Dialog | None
+        one: Dialog | None = call.dialogs
+        count: cython.int = 0
+        live: cython.bint
+        while one is not None:
+            after = one._next
+            live = self.holds_dialog(one, now_ns)
+            if live and count < most:
+                kept = one
+                count += 1
+            else:
+                self.crowded_out += live
+                self.dialogs -= 1
+                one._next = None
+                if kept is None:
+                    call.dialogs = after
+                else:
+                    kept._next = after
+            one = after
+        return True
+
+    def _evict(self, spared: Call | None) -> cython.bint:
+        """Let one go, but not the one that is in use."""
+        queue: Queue = self._settling if self._settling.count >= self._resting.count else self._resting
+        call: Call | None = queue.first
+        if call is spared and call is not None:
+            call = call.after
+        if call is None:
+            return False
+        queue.remove(call)
+        self._take_apart(call)
+        del self._table[call.call_id]
+        self.evicted += 1
+        return True
+
+    def _take_apart(self, call: Call) -> cython.bint:
+        """Somebody may still hold one of its messages: that must not keep all the others."""
+        transaction: Transaction | None = call.transactions
+        dialog: Dialog | None = call.dialogs
+        while transaction is not None:
+            call.transactions = transaction._next
+            transaction._next = None
+            transaction = call.transactions
+            self.transactions -= 1
+        while dialog is not None:
+            call.dialogs = dialog._next
+            dialog._next = None
+            dialog = call.dialogs
+            self.dialogs -= 1
+        return True

@@ -1,0 +1,30 @@
+cimport cython
+
+from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.correlate.calls_table cimport Call, CallsTable
+from capture_agent.correlate.clock cimport Clock
+from capture_agent.correlate.noting cimport note_request, note_response
+from capture_agent.correlate.reading cimport cut, hop_of, kind_of, mark_of
+from capture_agent.correlate.tags cimport Tags
+from capture_agent.records cimport CapturedMessage
+from capture_agent.sip.message cimport SipMessage
+
+cdef class Correlator:
+    cdef readonly CallsTable table
+    cdef readonly Clock clock
+    cdef readonly unsigned long long seen
+    cdef readonly unsigned long long correlated
+    cdef readonly unsigned long long no_call_id
+    cdef readonly unsigned long long no_cseq
+    cdef readonly unsigned long long retransmissions
+    cdef readonly unsigned long long unmarked
+    cdef Tags _tags
+
+    cdef bint _observe(self, CapturedMessage message) except -1
+    cdef Transaction _transaction_of(self, Call call, int kind, SipMessage sip, unsigned long long hop, long long now_ns)
+    cdef Transaction _find(self, Call call, int kind, SipMessage sip, long long now_ns)
+    cdef bytes _other_method(self, SipMessage sip)
+    cdef Transaction _begin(self, Call call, int kind, SipMessage sip, long long now_ns)
+    cdef Dialog _find_dialog(self, Call call, int kind, SipMessage sip, long long now_ns)
+    cdef Dialog _make_dialog(self, Call call, int kind, SipMessage sip, Transaction transaction, long long now_ns)
+    cdef bint _note(self, Transaction transaction, int kind, CapturedMessage message, unsigned long long hop) except -1

@@ -1,0 +1,246 @@
+"""What each message belongs to. Hot: compiled with correlator.pxd, or plain Python."""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.calls import Dialog, DialogState, Transaction, TransactionState
+from capture_agent.correlate import changes, limits
+from capture_agent.correlate.calls_table import Call, CallsTable
+from capture_agent.correlate.changes import Method
+from capture_agent.correlate.clock import Clock
+from capture_agent.correlate.noting import note_request, note_response
+from capture_agent.correlate.reading import cut, hop_of, kind_of, mark_of
+from capture_agent.correlate.tags import Tags
+from capture_agent.records import CapturedMessage
+from capture_agent.sip.message import SipMessage
+
+MOST_OF_METHOD = cython.declare(cython.int, limits.MOST_OF_METHOD)
+INVITE = cython.declare(cython.int, Method.INVITE)
+ACK = cython.declare(cython.int, Method.ACK)
+CANCEL = cython.declare(cython.int, Method.CANCEL)
+SUBSCRIBE = cython.declare(cython.int, Method.SUBSCRIBE)
+NOTIFY = cython.declare(cython.int, Method.NOTIFY)
+OTHER = cython.declare(cython.int, Method.OTHER)
+CALLING = cython.declare(cython.int, TransactionState.CALLING)
+COMPLETED = cython.declare(cython.int, TransactionState.COMPLETED)
+CONFIRMED = cython.declare(cython.int, TransactionState.CONFIRMED)
+TRYING = cython.declare(cython.int, TransactionState.TRYING)
+DIALOG_EARLY = cython.declare(cython.int, DialogState.EARLY)
+DIALOG_CONFIRMED = cython.declare(cython.int, DialogState.CONFIRMED)
+NAMES = cython.declare(tuple, changes.NAMES)
+FORMS = cython.declare(cython.int, changes.FORMS)
+WITHIN = cython.declare(cython.int, changes.WITHIN)
+JOINS = cython.declare(cython.int, changes.JOINS)
+EARLY = cython.declare(cython.int, changes.EARLY)
+DIALOGS = cython.declare(bytes, bytes(changes.DIALOGS[method] for method in Method))
+
+# calls.NEW_BUT_FORGOTTEN
+UNMARKED = cython.declare(cython.int, 2)
+
+# A batch looks at so many calls whose time may be over: more than it can make, and not all at once.
+LEAST_LOOKS = cython.declare(cython.int, 1000)
+LOOKS_PER_MESSAGE = cython.declare(cython.int, 4)
+
+
+@cython.final
+@cython.cclass
+class Correlator:
+    """Sets `transaction`, `dialog` and `retransmission` of messages: seen = correlated + no_call_id + no_cseq.
+
+    calls      how many Call-IDs are held at most
+    idle_ns    how long a confirmed dialog is held without a message
+    age_ns     and how long at all
+    unmarked   messages that are not remembered, for want of room in their transaction: sent again they count as new
+    """
+
+    __slots__ = (
+        "_tags", "clock", "correlated", "no_call_id", "no_cseq",
+        "retransmissions", "seen", "table", "unmarked",
+    )  # fmt: skip
+
+    def __init__(
+        self, calls: int = limits.CALLS, idle_ns: int = 4 * limits.HOUR_NS, age_ns: int = 24 * limits.HOUR_NS
+    ) -> None:
+        self.table = CallsTable(calls, idle_ns, age_ns)
+        self.clock = Clock()
+        self.seen = 0
+        self.correlated = 0
+        self.no_call_id = 0
+        self.no_cseq = 0
+        self.retransmissions = 0
+        self.unmarked = 0
+        self._tags = Tags()
+
+    def observe(self, messages: list[CapturedMessage]) -> None:
+        message: CapturedMessage
+        for message in messages:
+            self._observe(message)
+        self._tags.data = b""  # keeps no buffer of a batch
+        self.seen += len(messages)
+        self.table.clean(self.clock.now_ns, LEAST_LOOKS + LOOKS_PER_MESSAGE * len(messages))
+
+    def close(self) -> None:
+        """The capture has ended: forget everything."""
+        self.table.close()
+
+    def _observe(self, message: CapturedMessage) -> cython.bint:
+        sip: SipMessage = message.sip
+        kind: cython.int
+        hop: cython.ulonglong = 0
+        if sip.call_id_start < 0:
+            self.no_call_id += 1
+            return False
+        if sip.cseq < 0 or sip.cseq_method_start < 0:
+            self.no_cseq += 1
+            return False
+        now_ns: cython.longlong = self.clock.tick(message.datagram.time_ns)
+        if sip.is_request:
+            kind = kind_of(sip.data, sip.method_start, sip.method_end)
+            hop = hop_of(sip)
+        else:
+            kind = kind_of(sip.data, sip.cseq_method_start, sip.cseq_method_end)
+        self._tags.read(sip)
+        call: Call = self.table.call(sip, now_ns)
+        transaction: Transaction | None = self._transaction_of(call, kind, sip, hop, now_ns)
+        if transaction is None:
+            transaction = self._begin(call, kind, sip, now_ns)
+        transaction._last_ns = now_ns
+        message.transaction = transaction
+        dialog: Dialog | None = transaction.dialog
+        if dialog is not None:
+            dialog._last_ns = now_ns
+            message.dialog = dialog
+        self.correlated += 1
+        return self._note(transaction, kind, message, hop)
+
+    def _transaction_of(
+        self, call: Call, kind: cython.int, sip: SipMessage, hop: cython.ulonglong, now_ns: cython.longlong
+    ) -> Transaction | None:
+        """The one that this message belongs to, if it is known.
+
+        A CANCEL goes with the INVITE that it cancels (RFC 3261 9.1), and an ACK with the one that has failed
+        (17.1.1.3). One for a 2xx is a transaction of its own (13.2.2.4).
+        """
+        invite: Transaction | None
+        if call.transactions is None:
+            return None
+        if kind != ACK and kind != CANCEL:
+            return self._find(call, kind, sip, now_ns)
+        invite = self._find(call, INVITE, sip, now_ns)
+        if invite is not None and (
+            kind == CANCEL or invite.state == COMPLETED or invite.state == CONFIRMED or invite.knows_hop(hop)
+        ):
+            return invite
+        return self._find(call, kind, sip, now_ns)
+
+    def _find(self, call: Call, kind: cython.int, sip: SipMessage, now_ns: cython.longlong) -> Transaction | None:
+        one: Transaction | None = call.transactions
+        while one is not None:
+            if (
+                one.cseq == sip.cseq
+                and one._kind == kind
+                and self._tags.has_in_from(one.from_tag)
+                and (kind != OTHER or one.method == self._other_method(sip))
+                and self.table.holds_transaction(one, now_ns)
+            ):
+                return one
+            one = one._next
+        return None
+
+    def _other_method(self, sip: SipMessage) -> bytes:
+        start: cython.Py_ssize_t = sip.method_start if sip.is_request else sip.cseq_method_start
+        end: cython.Py_ssize_t = sip.method_end if sip.is_request else sip.cseq_method_end
+        return cut(sip.data, start, min(end, start + MOST_OF_METHOD))
+
+    def _begin(self, call: Call, kind: cython.int, sip: SipMessage, now_ns: cython.longlong) -> Transaction:
+        """A transaction for this message, and the dialog that it belongs to or makes."""
+        one: Transaction = Transaction.__new__(Transaction)
+        one.method = NAMES[kind] if kind else self._other_method(sip)
+        one.cseq = sip.cseq
+        one.traces = ()
+        one.state = CALLING if kind == INVITE else TRYING
+        one.spiral = False
+        one._kind = kind
+        one._initial = False
+        one._last_ns = now_ns
+        one._open = 0
+        one._first_hop = 0
+        one._hops = None
+        one._marked = 0
+        one._more = None
+        if not cython.compiled:
+            one._marks = []
+        one.dialog = self._find_dialog(call, kind, sip, now_ns)
+        if one.dialog is None:
+            one.from_tag = self._tags.in_from()
+            one.dialog = self._make_dialog(call, kind, sip, one, now_ns)
+        elif self._tags.has_in_from(one.dialog.caller_tag):
+            one.from_tag = one.dialog.caller_tag  # once in memory
+        else:
+            one.from_tag = self._tags.in_from()
+        if DIALOGS[kind] & FORMS and not self._tags.to_is_tagged():
+            one._initial = one.dialog is not None
+        self.table.add_transaction(call, one, now_ns)
+        return one
+
+    def _find_dialog(self, call: Call, kind: cython.int, sip: SipMessage, now_ns: cython.longlong) -> Dialog | None:
+        """The one whose caller's tag is in From or To; with RFC 2543 peers a callee's, in From alone."""
+        one: Dialog | None = call.dialogs
+        tagged: cython.bint = self._tags.to_is_tagged()
+        if one is None or not (DIALOGS[kind] & (FORMS | WITHIN) or (tagged and DIALOGS[kind] & JOINS)):
+            return None
+        while one is not None:
+            if (
+                self._tags.has_in_from(one.caller_tag) or (tagged and self._tags.has_in_to(one.caller_tag))
+            ) and self.table.holds_dialog(one, now_ns):
+                return one
+            one = one._next
+        if tagged or not DIALOGS[kind] & WITHIN:
+            return None
+        one = call.dialogs
+        while one is not None:
+            if one.callee(self._tags.in_from()) >= 0 and self.table.holds_dialog(one, now_ns):
+                return one
+            one = one._next
+        return None
+
+    def _make_dialog(
+        self, call: Call, kind: cython.int, sip: SipMessage, transaction: Transaction, now_ns: cython.longlong
+    ) -> Dialog | None:
+        """What this message begins, or shows to have begun before."""
+        role: cython.int = DIALOGS[kind]
+        tagged: cython.bint = self._tags.to_is_tagged()
+        forms: cython.bint = role & FORMS != 0
+        if sip.is_request:
+            if not (forms if not tagged else role & JOINS):
+                return None
+        elif not forms or not 100 <= sip.status < 300 or (kind != INVITE and sip.status < 200):
+            return None
+        dialog: Dialog = Dialog.__new__(Dialog)
+        dialog.call_id = call.call_id
+        dialog.caller_tag = transaction.from_tag
+        dialog.method = transaction.method if forms else NAMES[SUBSCRIBE if kind == NOTIFY else INVITE]
+        dialog.joined = tagged or not sip.is_request
+        dialog.state = DIALOG_CONFIRMED if tagged and sip.is_request and not role & EARLY else DIALOG_EARLY
+        dialog.traces = ()
+        dialog._tag = self._tags.in_to() if tagged else None
+        dialog._other_tags = None
+        dialog._answered = 1 if dialog.state == DIALOG_CONFIRMED else 0
+        transaction._initial = forms and not (tagged and sip.is_request)
+        self.table.add_dialog(call, dialog, now_ns)
+        return dialog
+
+    def _note(
+        self, transaction: Transaction, kind: cython.int, message: CapturedMessage, hop: cython.ulonglong
+    ) -> cython.bint:
+        """What this message changes; one that was sent before changes nothing."""
+        known: cython.int = transaction.remember(mark_of(message, kind, hop, self._tags.to_at, self._tags.to_end))
+        if not known:
+            message.retransmission = True
+            self.retransmissions += 1
+            return True
+        self.unmarked += known == UNMARKED
+        if message.sip.is_request:
+            return note_request(transaction, kind, message, hop, self._tags)
+        return note_response(transaction, kind, message.sip, self._tags)

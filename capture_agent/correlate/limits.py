@@ -1,0 +1,34 @@
+"""Timers, and what bounds every table here."""
+
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3600 * SECOND_NS
+
+# RFC 3261 17, table 4: 64*T1 is how long messages come again behind a final response, and before one but for INVITE.
+SETTLED_NS = 32 * SECOND_NS
+# An INVITE without any response: 64*T1 at each of a few proxies.
+CALLING_NS = 180 * SECOND_NS
+# One that rings. Timer C of a proxy begins anew with every provisional response, at 3 minutes or more (RFC 3261 16.6).
+RINGING_NS = 600 * SECOND_NS
+
+# How long after it was put there a call is looked at: longer than SETTLED_NS, so that most have ended by then.
+SETTLING_NS = 36 * SECOND_NS
+RESTING_NS = 300 * SECOND_NS
+
+# A packet that is further off than this does not move the clock, until so many more agree with it.
+ODD_NS = HOUR_NS
+AGREEING = 8
+
+# Of one Call-ID. The oldest gives way.
+MOST_TRANSACTIONS = 32
+MOST_DIALOGS = 16
+# Of all of them, for each call of the limit: calls, transactions and dialogs. A call has three or four at a time.
+PARTS_PER_CALL = 4
+CALLS = 1_000_000  # see configuration: [correlate] calls
+
+# Bytes that count; Kamailio's table has 255 for a Call-ID and 128 for a tag.
+MOST_OF_CALL_ID = 255
+MOST_OF_TAG = 128
+MOST_OF_METHOD = 32
+
+# Vias of a request that are looked at. Max-Forwards begins at 70 (RFC 3261 8.1.1.6).
+MOST_VIAS = 70

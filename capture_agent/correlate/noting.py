@@ -1,0 +1,131 @@
+"""What a message that was not seen before changes. Hot: compiled with noting.pxd, or plain Python."""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.calls import Dialog, Transaction
+from capture_agent.correlate import changes
+from capture_agent.correlate.changes import DialogSeen, Method, Seen
+from capture_agent.correlate.reading import expires_now, is_terminated
+from capture_agent.correlate.tags import Tags
+from capture_agent.correlate.vias import is_spiral
+from capture_agent.records import CapturedMessage
+from capture_agent.sip.message import SipMessage
+
+INVITE = cython.declare(cython.int, Method.INVITE)
+ACK = cython.declare(cython.int, Method.ACK)
+CANCEL = cython.declare(cython.int, Method.CANCEL)
+BYE = cython.declare(cython.int, Method.BYE)
+SUBSCRIBE = cython.declare(cython.int, Method.SUBSCRIBE)
+NOTIFY = cython.declare(cython.int, Method.NOTIFY)
+REQUEST = cython.declare(cython.int, Seen.REQUEST)
+PROVISIONAL = cython.declare(cython.int, Seen.PROVISIONAL)
+SUCCESS = cython.declare(cython.int, Seen.SUCCESS)
+FAILURE = cython.declare(cython.int, Seen.FAILURE)
+SEEN_ACK = cython.declare(cython.int, Seen.ACK)
+INITIAL = cython.declare(cython.int, DialogSeen.INITIAL)
+ACCEPTED = cython.declare(cython.int, DialogSeen.ACCEPTED)
+REFUSED = cython.declare(cython.int, DialogSeen.REFUSED)
+DIALOG_ACK = cython.declare(cython.int, DialogSeen.ACK)
+NOTIFIED = cython.declare(cython.int, DialogSeen.NOTIFIED)
+END = cython.declare(cython.int, DialogSeen.END)
+NAMES = cython.declare(tuple, changes.NAMES)
+STATES = cython.declare(cython.int, changes.STATES)
+NEXT = cython.declare(bytes, changes.flat(changes.TRANSACTION))
+DIALOG_NEXT = cython.declare(bytes, changes.flat(changes.DIALOG))
+
+
+def note_request(
+    transaction: Transaction, kind: cython.int, message: CapturedMessage, hop: cython.ulonglong, tags: Tags
+) -> cython.bint:
+    dialog: Dialog | None = transaction.dialog
+    if kind != transaction._kind:  # ACK or CANCEL of an INVITE
+        if kind == ACK:
+            transaction.state = NEXT[SEEN_ACK * STATES + transaction.state]
+        return True
+    first: cython.bint = transaction._first_hop == 0
+    if transaction.add_hop(hop):
+        transaction._open += 1
+        if not first:
+            transaction.state = NEXT[REQUEST * STATES + transaction.state]
+            if kind == INVITE and not transaction.spiral:
+                transaction.spiral = is_spiral(message.sip, message.datagram)
+    if dialog is None:
+        return True
+    if transaction._initial:
+        change(dialog, INITIAL)
+    if kind == ACK:
+        if not dialog.joined:  # else the INVITE was missed, and it may be for a failure
+            change(dialog, DIALOG_ACK)
+    elif kind == BYE:
+        hang_up(dialog, tags)
+    elif kind in (SUBSCRIBE, NOTIFY):
+        note_subscription(kind, dialog, message.sip)
+    return True
+
+
+@cython.cfunc
+def note_subscription(kind: cython.int, dialog: Dialog, sip: SipMessage) -> cython.bint:
+    if dialog.method == NAMES[INVITE]:
+        return True  # RFC 5057: what shares a call's dialog does not end it
+    if is_terminated(sip) if kind == NOTIFY else expires_now(sip):
+        change(dialog, END)
+    elif kind == NOTIFY:
+        change(dialog, NOTIFIED)
+    return True
+
+
+def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, tags: Tags) -> cython.bint:
+    dialog: Dialog | None = transaction.dialog
+    status: cython.int = sip.status
+    seen: cython.int = PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE
+    if status < 100 or kind != transaction._kind:  # broken, or of a CANCEL
+        return True
+    if seen == FAILURE:
+        transaction._open -= 1
+        if kind == INVITE and transaction._open > 0:
+            return True  # other branches may still succeed
+    transaction.state = NEXT[seen * STATES + transaction.state]
+    if dialog is None:
+        return True
+    if transaction._initial:
+        note_answer(dialog, seen, status, tags)
+    elif status == 481:  # RFC 3261 12.2.1.2, RFC 6665 4.2.2
+        change(dialog, END)
+    elif seen == SUCCESS and kind == INVITE:
+        change(dialog, ACCEPTED)
+    return True
+
+
+@cython.cfunc
+def note_answer(dialog: Dialog, seen: cython.int, status: cython.int, tags: Tags) -> cython.bint:
+    """Of a request that makes dialogs: one for each To tag."""
+    place: cython.int = 0
+    if seen == FAILURE:
+        return change(dialog, REFUSED)
+    if status != 100 and tags.to_is_tagged():
+        place = dialog.add_callee(tags.in_to())
+    if seen == SUCCESS:
+        if place >= 0:
+            dialog._answered |= 1 << place
+        change(dialog, ACCEPTED)
+    return True
+
+
+@cython.cfunc
+def hang_up(dialog: Dialog, tags: Tags) -> cython.bint:
+    """A BYE ends the dialog with the callee whose tag it has; the last one ends all of it."""
+    place: cython.int = dialog.callee(tags.in_to() if tags.has_in_from(dialog.caller_tag) else tags.in_from())
+    if place >= 0:
+        dialog._answered &= ~(1 << place)
+        if dialog._answered:
+            return True
+    return change(dialog, END)
+
+
+@cython.cfunc
+@cython.inline
+def change(dialog: Dialog, seen: cython.int) -> cython.bint:
+    dialog.state = DIALOG_NEXT[seen * STATES + dialog.state]
+    return True

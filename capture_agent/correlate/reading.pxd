@@ -1,0 +1,38 @@
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.string cimport memchr, memcmp
+
+from capture_agent.records cimport CapturedMessage, Datagram
+from capture_agent.sip.message cimport SipMessage
+
+cdef extern from "<strings.h>" nogil:
+    int strncasecmp(const char *one, const char *other, size_t size)
+
+cdef extern from *:
+    """
+    static inline unsigned long long word(const char *text) {
+        unsigned long long read;
+        memcpy(&read, text, 8);
+        return read;
+    }
+    /* All 128 bits of the product, folded into 64: what Go's maps hash with. Of random factors nobody can tell
+       which numbers give the same. */
+    static inline unsigned long long fold(unsigned long long one, unsigned long long other) {
+        unsigned __int128 product = (unsigned __int128)one * other;
+        return (unsigned long long)product ^ (unsigned long long)(product >> 64);
+    }
+    """
+    unsigned long long word(const char *text) nogil
+    unsigned long long fold(unsigned long long one, unsigned long long other) nogil
+
+cpdef bint equals(bytes data, Py_ssize_t start, Py_ssize_t end, bytes text) noexcept
+cpdef bytes cut(bytes data, Py_ssize_t start, Py_ssize_t end)
+cpdef int kind_of(bytes data, Py_ssize_t start, Py_ssize_t end) noexcept
+cdef unsigned long long mix(unsigned long long number, bytes data, Py_ssize_t start, Py_ssize_t end) noexcept
+cpdef unsigned long long hop_of(SipMessage sip) noexcept
+cpdef unsigned long long mark_of(
+    CapturedMessage message, int kind, unsigned long long hop, Py_ssize_t to_at, Py_ssize_t to_end
+) noexcept
+cpdef Py_ssize_t value_of(SipMessage sip, bytes name) except -2
+cpdef bint is_terminated(SipMessage sip) except -1
+cpdef bint expires_now(SipMessage sip) except -1

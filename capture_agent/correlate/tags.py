@@ -1,0 +1,97 @@
+"""The tags of a message, as bounds in its buffer. Hot: compiled with tags.pxd, or plain Python."""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.correlate import limits
+from capture_agent.correlate.reading import cut, equals
+from capture_agent.sip.message import SipMessage
+from capture_agent.sip.parameters import locate, value_end
+
+TAG = cython.declare(bytes, b"tag")
+BEFORE_TAG = cython.declare(bytes, b";tag=")
+MOST_OF_TAG = cython.declare(cython.int, limits.MOST_OF_TAG)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def find(
+    text: cython.p_uchar, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """Where byte is in text[start:end], or -1. Bounds are the caller's. Compiled only."""
+    hit: cython.p_uchar
+    if start >= end:
+        return -1
+    hit = cython.cast(cython.p_uchar, memchr(text + start, byte, end - start))  # type: ignore[name-defined]  # noqa: F821
+    return -1 if hit == cython.NULL else hit - text
+
+
+def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where the tag of the From or To value data[start:end] begins, or -1: what locate() says.
+
+    Compiled, what nearly all of them look like is looked for first: ["name"] <...>;tag=
+    """
+    i: cython.Py_ssize_t = start
+    if start < 0 or start >= end or end > len(data):
+        return -1
+    if cython.compiled:
+        text: cython.p_uchar = data
+        if text[i] == 0x22:
+            i = find(text, 0x22, i + 1, end)
+            if i < 0 or text[i - 1] == 0x5C:
+                return locate(data, start, end, TAG)
+            i += 1
+            if i < end and text[i] == 0x20:
+                i += 1
+        if i < end and text[i] == 0x3C:
+            i = find(text, 0x3E, i, end) + 1
+            if i == end:
+                return -1
+            if i > 0 and end - i > 5 and memcmp(text + i, PyBytes_AS_STRING(BEFORE_TAG), 5) == 0:  # type: ignore[name-defined]  # noqa: F821
+                i += 5
+                if text[i] > 0x20:
+                    return i
+    return locate(data, start, end, TAG)
+
+
+@cython.final
+@cython.cclass
+class Tags:
+    """Where the tags of the message lie that is being looked at; one that is missing lies at 0:0."""
+
+    __slots__ = ("data", "from_at", "from_end", "to_at", "to_end")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.from_at = self.from_end = self.to_at = self.to_end = 0
+
+    def read(self, sip: SipMessage) -> cython.bint:
+        data: bytes = sip.data
+        at: cython.Py_ssize_t = tag_at(data, sip.from_start, sip.from_end)
+        self.data = data
+        self.from_at = self.from_end = self.to_at = self.to_end = 0
+        if at >= 0:
+            self.from_at = at
+            self.from_end = min(value_end(data, at, sip.from_end), at + MOST_OF_TAG)
+        at = tag_at(data, sip.to_start, sip.to_end)
+        if at >= 0:
+            self.to_at = at
+            self.to_end = min(value_end(data, at, sip.to_end), at + MOST_OF_TAG)
+        return True
+
+    def in_from(self) -> bytes:
+        return cut(self.data, self.from_at, self.from_end)
+
+    def in_to(self) -> bytes:
+        return cut(self.data, self.to_at, self.to_end)
+
+    def to_is_tagged(self) -> cython.bint:
+        return self.to_at < self.to_end
+
+    def has_in_from(self, tag: bytes) -> cython.bint:
+        return equals(self.data, self.from_at, self.from_end, tag)
+
+    def has_in_to(self, tag: bytes) -> cython.bint:
+        return equals(self.data, self.to_at, self.to_end, tag)

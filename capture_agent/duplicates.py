@@ -1,0 +1,111 @@
+"""One packet that was captured several times is one message: the others are dropped, where that is asked for.
+
+Interface `any`, mirror ports and several VLANs show a packet more than once. A sender that sends a message again shows
+much the same: docs/decisions/copies.md tells what tells them apart. In doubt both are kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from hashlib import blake2b
+
+from capture_agent.records import CapturedMessage, Datagram
+
+UDP = 17
+DIGEST = 16  # bytes: no two messages have the same by chance
+LIMIT = 65_536  # messages that are remembered: 30 MiB
+# Batches of several interfaces come one behind the other, not in the order of time.
+RETAIN_NS = 1_000_000_000
+
+
+class _Seen:
+    """A message, and how often each way has shown it within the window."""
+
+    __slots__ = ("taken", "time_ns", "ways")
+
+    def __init__(self, time_ns: int) -> None:
+        self.time_ns = time_ns  # when it was last taken for a new one
+        self.taken = 1
+        self.ways: dict[Hashable, int] = {}
+
+
+class DuplicateFilter:
+    """Takes messages, gives those that are no copies. Of UDP only: TCP and SCTP number what they carry.
+
+    `identification` of a packet is 0 where it tells nothing; its `way` is None where nothing is known of it.
+    """
+
+    def __init__(
+        self,
+        window_ns: int,
+        identification: Callable[[Datagram], int],
+        way: Callable[[Datagram], Hashable | None],
+        limit: int = LIMIT,
+    ) -> None:
+        self.window_ns = window_ns
+        self.limit = limit
+        self.dropped = 0
+        self.forgotten = 0  # gave way to newer ones before their time: a copy of them is kept
+        self._identification = identification
+        self._way = way
+        self._table: OrderedDict[bytes, _Seen] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def kept(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
+        """The messages without the copies, in their order."""
+        kept = [message for message in messages if not self._is_copy(message.datagram)]
+        self.dropped += len(messages) - len(kept)
+        return kept
+
+    def forget(self) -> None:
+        """What comes now was captured by another run, or is replayed again."""
+        self._table.clear()
+
+    def _is_copy(self, datagram: Datagram) -> bool:
+        if datagram.protocol != UDP:
+            return False
+        number = self._identification(datagram)
+        key = self._key(datagram, number)
+        seen = self._table.get(key)
+        if seen is None or abs(datagram.time_ns - seen.time_ns) > self.window_ns:
+            self._note(key, datagram, number)
+            return False
+        if number:  # of one sender no two packets have the same within such a time
+            return True
+        way = self._way(datagram)
+        if way is None:
+            return False
+        # Each way shows each packet once: what one shows more often than all others was sent again.
+        seen.ways[way] = seen.ways.get(way, 0) + 1
+        if seen.ways[way] <= seen.taken:
+            return True
+        seen.taken += 1
+        seen.time_ns = datagram.time_ns
+        self._table.move_to_end(key)
+        return False
+
+    def _key(self, datagram: Datagram, number: int) -> bytes:
+        ends = (number, datagram.source_port, datagram.destination_port)
+        digest = blake2b(datagram.payload, digest_size=DIGEST, key=datagram.source + datagram.destination)
+        return digest.digest() + b"".join(end.to_bytes(2, "big") for end in ends)
+
+    def _note(self, key: bytes, datagram: Datagram, number: int) -> None:
+        self._expire(datagram.time_ns)
+        if len(self._table) >= self.limit and key not in self._table:
+            self._table.popitem(last=False)
+            self.forgotten += 1
+        seen = self._table[key] = _Seen(datagram.time_ns)
+        self._table.move_to_end(key)
+        if not number and (way := self._way(datagram)) is not None:
+            seen.ways[way] = 1
+
+    def _expire(self, time_ns: int) -> None:
+        keep = self.window_ns + RETAIN_NS
+        while self._table:
+            oldest = next(iter(self._table.values()))
+            if -keep < time_ns - oldest.time_ns < keep:
+                break
+            self._table.popitem(last=False)

@@ -1,0 +1,68 @@
+"""A filter for libpcap that lets through what may carry SIP on certain ports, in tcpdump's language.
+
+What it cannot look into it lets through: later fragments, tunnels, odd headers. `ports` looks at what is inside. Where
+it says no more than "all", it is empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from capture_agent.config.ports import PortRange
+from capture_agent.packet import tunnels
+
+ETHERNET, COOKED = 1, 113
+RAW = (12, 14, 101, 228, 229)
+EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)  # that may stand before ports in IPv6, which libpcap does not pass
+VLANS = (0x8100, 0x88A8, 0x9100)  # that libpcap takes for one
+MAX_RANGES = 20
+MAX_VLANS = 2  # behind so many tags all is let through
+
+# pcap-filter(7): these change the offsets of all that stands behind them.
+_MOVES = re.compile(r"\b(vlan|mpls|pppoes|geneve|pppoed)\b")
+
+
+def moves_offsets(filter_text: str) -> bool:
+    """May nothing be appended to this filter?"""
+    return _MOVES.search(filter_text) is not None
+
+
+def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = False) -> str:
+    """The filter for an interface of this link type; "" is all, for those that libpcap may know less of than we do."""
+    ip = " or ".join([*_on(list(ports)), *_uncertain(esp_null)])
+    if link_type in RAW:
+        return ip
+    if link_type == COOKED:
+        return f"{ip} or {_not_ip()}"
+    if link_type != ETHERNET:
+        return ""
+    # Each `vlan` moves what stands behind it, so what is not in a VLAN comes first.
+    inside = f"{ip} or {_not_ip()}"
+    for _ in range(MAX_VLANS):
+        inside = f"{ip} or {_not_ip(VLANS)} or (vlan and ({inside}))"
+    return inside
+
+
+def _on(ports: list[PortRange]) -> Iterable[str]:
+    """These ports; of a long list, for the kernel takes no long program, all between the least and the greatest."""
+    if len(ports) > MAX_RANGES:
+        ports = [PortRange(min(each.first for each in ports), max(each.last for each in ports))]
+    for each in ports:
+        yield f"port {each}" if each.first == each.last else f"portrange {each}"
+
+
+def _uncertain(esp_null: bool) -> Iterable[str]:
+    """IP packets of which more must be seen than the ports."""
+    protocols = sorted({*tunnels.BY_IP_PROTOCOL, *(tunnels.ESP_BY_IP_PROTOCOL if esp_null else ())})
+    yield "ip[6:2] & 0x1fff != 0"  # later fragments have no ports
+    yield from (f"ip proto {protocol}" for protocol in protocols)
+    yield from (f"ip6 proto {protocol}" for protocol in sorted({*protocols, *EXTENSIONS}))
+    for port in sorted({*tunnels.BY_UDP_PORT, *(tunnels.ESP_BY_UDP_PORT if esp_null else ())}):
+        yield f"udp port {port}"
+
+
+def _not_ip(besides: Iterable[int] = ()) -> str:
+    """Whatever else may have IP in it: MPLS, PPPoE, tags, 802.2. ARP has none."""
+    known = ["ip", "ip6", "arp", *(f"ether proto {kind:#x}" for kind in besides)]
+    return f"not ({' or '.join(known)})"

@@ -1,0 +1,147 @@
+"""Rules as the configuration has them become Rules that can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from capture_agent import config
+from capture_agent.config.matchers import ANY, HeaderPattern, Numbers, TextPattern, compiled
+from capture_agent.policy.conditions import (
+    AddressIn,
+    AnyOf,
+    Condition,
+    DirectionIs,
+    NumberIn,
+    OneOf,
+    Present,
+    Sampled,
+    TextIs,
+)
+from capture_agent.policy.facts import Facts
+from capture_agent.policy.filling import Filler
+from capture_agent.policy.rules import KINDS, MODES, Make, Rule, Rules
+from capture_agent.policy.settings import Settings, named
+from capture_agent.records import Direction, Trace
+
+INITIAL, IN_DIALOG, RESPONSE = 0, 1, 2  # as rules.py has them
+LAST_STATUS = 699
+WHAT = {
+    "request": {INITIAL, IN_DIALOG},
+    "initial": {INITIAL},
+    "in-dialog": {IN_DIALOG},
+    "response": set(range(RESPONSE, KINDS)),
+}
+# RFC 3261 19.1.4: letters' case counts in the user part alone.
+TEXTS = {
+    "request_user": False, "from_user": False, "to_user": False, "pai_user": False,
+    "request_uri": True, "from_uri": True, "to_uri": True, "pai_uri": True,
+}  # fmt: skip
+ADDRESSES = {"source": (True, False), "destination": (False, True), "address": (True, True)}
+PORTS = ("source_port", "destination_port", "port")
+
+
+def compile_rules(settings: Settings) -> Rules:
+    facts = Facts()
+    rules = [
+        compile_rule(name, rule, sinks, number, facts)
+        for number, (name, rule, sinks) in enumerate(named(settings.in_force))
+    ]
+    trace = settings.trace
+    return Rules(rules, facts, trace.match == "all", trace.local_failure_acks, trace.dialog_acks)
+
+
+def compile_rule(name: str, rule: config.Rule, sinks: int, number: int, facts: Facts) -> Rule:
+    methods = [method.encode() for method in rule.method]
+    return Rule(
+        name,
+        MODES[rule.trace],
+        methods,
+        kinds(rule),
+        statuses(rule.status),
+        conditions(rule, facts),
+        trace_maker(name, rule, sinks, facts),
+        bool(rule.users),
+        round(rule.lookback * 1e9),
+        number,
+    )
+
+
+def kinds(rule: config.Rule) -> bytes:
+    """A byte for each kind of message."""
+    allowed = set().union(*(WHAT[kind] for kind in rule.kind)) if rule.kind else set(range(KINDS))
+    if rule.status:
+        allowed &= {
+            RESPONSE + number for each in rule.status for number in range(each.low // 100, each.high // 100 + 1)
+        }
+    return bytes(kind in allowed for kind in range(KINDS))
+
+
+def statuses(ranges: Iterable[Numbers]) -> bytes:
+    ranges = tuple(ranges)
+    if not ranges:
+        return b""
+    return bytes(any(each.low <= status <= each.high for each in ranges) for status in range(LAST_STATUS + 1))
+
+
+def conditions(rule: config.Rule, facts: Facts) -> Iterator[Condition]:
+    """What costs least comes first."""
+    if rule.direction:
+        directions = [DirectionIs(Direction(direction)) for direction in rule.direction]
+        yield directions[0] if len(directions) == 1 else AnyOf(directions)
+    if rule.vlan:
+        yield NumberIn("vlan", [(each.low, each.high) for each in rule.vlan])
+    for field in PORTS:
+        if getattr(rule, field):
+            yield NumberIn(field, [(each.first, each.last) for each in getattr(rule, field)])
+    for field in ("transport", "interface"):
+        if getattr(rule, field):
+            yield OneOf(field, getattr(rule, field))
+    for field, (source, destination) in ADDRESSES.items():
+        if getattr(rule, field):
+            yield AddressIn(source, destination, getattr(rule, field))
+    if rule.sample < 1:
+        yield Sampled(rule.sample)
+    for field, fold in TEXTS.items():
+        if getattr(rule, field):
+            yield text_condition(field, getattr(rule, field), fold, facts)
+    if rule.header:
+        yield header_condition(rule.header, facts)
+
+
+def text_condition(field: str, patterns: Iterable[TextPattern], fold: bool, facts: Facts) -> Condition:
+    exact, globs, regexes = [], [], []
+    for pattern in patterns:
+        text = pattern.text.lower() if fold else pattern.text
+        if pattern.regex is not None:
+            regexes.append(compiled(pattern.regex))
+        elif ANY in text:
+            globs.append(tuple(part.encode() for part in text.split(ANY)))
+        else:
+            exact.append(text.encode())
+    return TextIs(facts.slot_of(field, fold), facts.slot_of(field), exact, globs, regexes)
+
+
+def header_condition(headers: Iterable[HeaderPattern], facts: Facts) -> Condition:
+    """Those with the same name are asked together."""
+    present = {header.name.lower() for header in headers if header.value.text == ANY}
+    by_name: dict[str, list[TextPattern]] = {}
+    for header in headers:
+        if header.name.lower() not in present:
+            by_name.setdefault(header.name.lower(), []).append(header.value)
+    asked: list[Condition] = [Present(facts.slot_of(name)) for name in sorted(present)]
+    asked += [text_condition(name, patterns, True, facts) for name, patterns in by_name.items()]
+    return asked[0] if len(asked) == 1 else AnyOf(asked)
+
+
+def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make:
+    correlation_id = Filler(rule.correlation_id, facts)
+    users = [Filler(template, facts) for template in rule.users]
+
+    def make(facts: Facts) -> Trace:
+        found = dict.fromkeys(user.text(facts) for user in users)
+        return Trace(sinks, correlation_id.filled(facts), tuple(filter(None, found)), rule.table, rule=name)
+
+    if correlation_id.constant is None or any(user.constant is None for user in users):
+        return make
+    always = make(facts)
+    return lambda facts: always  # shared by all that it starts

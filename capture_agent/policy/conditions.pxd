@@ -1,0 +1,46 @@
+cimport cython
+from capture_agent.policy.facts cimport Facts
+from capture_agent.records cimport CapturedMessage, Datagram
+from capture_agent.sip.message cimport SipMessage
+
+cdef class Condition:
+    cpdef bint holds(self, Facts facts) except -1
+
+cdef class OneOf(Condition):
+    cdef object _field
+    cdef frozenset _values
+
+cdef class DirectionIs(Condition):
+    cdef object _direction
+
+cdef class NumberIn(Condition):
+    cdef int _which
+    cdef tuple _ranges
+
+cdef class AddressIn(Condition):
+    cdef bint _source
+    cdef bint _destination
+    cdef frozenset _hosts
+    cdef tuple _networks
+    cdef tuple _with_ports
+
+    cdef bint _has(self, Datagram datagram, Py_ssize_t at, int port) except -1
+
+cdef class TextIs(Condition):
+    cdef Py_ssize_t _slot
+    cdef Py_ssize_t _raw
+    cdef frozenset _exact
+    cdef tuple _globs
+    cdef tuple _regexes
+
+cdef class Sampled(Condition):
+    cdef unsigned long long _below
+
+cdef class Present(Condition):
+    cdef Py_ssize_t _slot
+
+cdef class AnyOf(Condition):
+    cdef tuple _conditions
+
+cdef bint fits(bytes value, object parts) except -1
+cpdef unsigned long long place_of(bytes call_id) except? 0xFFFFFFFFFFFFFFFF

@@ -1,0 +1,251 @@
+"""What a rule may ask of a message. Hot: compiled with conditions.pxd, or plain Python.
+
+Nothing here can take long, whatever a peer sends: values are bounded by Facts, `*` goes forward only, and regular
+expressions are RE2's, whose time is linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from zlib import crc32
+
+import cython
+
+from capture_agent.config.local import LocalAddress
+from capture_agent.policy.facts import Facts
+from capture_agent.records import Datagram
+
+SOURCE_PORT = cython.declare(cython.int, 0)
+DESTINATION_PORT = cython.declare(cython.int, 1)
+EITHER_PORT = cython.declare(cython.int, 2)
+VLAN = cython.declare(cython.int, 3)
+NUMBERS = {"source_port": 0, "destination_port": 1, "port": 2, "vlan": 3}
+
+Parts = tuple[bytes, ...]  # the text between the `*`s
+
+
+@cython.cclass
+class Condition:
+    __slots__ = ()
+
+    def holds(self, facts: Facts) -> cython.bint:
+        raise NotImplementedError
+
+
+@cython.cclass
+class OneOf(Condition):
+    """The transport, or the interface's name."""
+
+    __slots__ = ("_field", "_values")
+
+    def __init__(self, field: str, values: Iterable[str]) -> None:
+        self._field = field
+        self._values = frozenset(values)
+
+    def holds(self, facts: Facts) -> cython.bint:
+        datagram: Datagram = facts.message.datagram
+        if self._field == "transport":
+            return datagram.transport in self._values
+        return datagram.interface is not None and datagram.interface.name in self._values
+
+
+@cython.cclass
+class DirectionIs(Condition):
+    __slots__ = ("_direction",)
+
+    def __init__(self, direction: object) -> None:
+        self._direction = direction
+
+    def holds(self, facts: Facts) -> cython.bint:
+        return facts.direction is self._direction
+
+
+@cython.cclass
+class NumberIn(Condition):
+    """A port or the VLAN lies in one of these ranges."""
+
+    __slots__ = ("_ranges", "_which")
+
+    def __init__(self, which: str, ranges: Iterable[tuple[int, int]]) -> None:
+        self._which = NUMBERS[which]
+        self._ranges = tuple(ranges)
+
+    def holds(self, facts: Facts) -> cython.bint:
+        datagram: Datagram = facts.message.datagram
+        low: cython.int
+        high: cython.int
+        one: cython.int
+        other: cython.int
+        if self._which == VLAN:
+            one = other = datagram.vlan
+        elif self._which == SOURCE_PORT:
+            one = other = datagram.source_port
+        elif self._which == DESTINATION_PORT:
+            one = other = datagram.destination_port
+        else:
+            one, other = datagram.source_port, datagram.destination_port
+        for low, high in self._ranges:  # noqa: SIM110 - a generator would be an object
+            if low <= one <= high or low <= other <= high:
+                return True
+        return False
+
+
+@cython.cclass
+class AddressIn(Condition):
+    """Where it comes from, where it goes to, or either, is one of these hosts or networks."""
+
+    __slots__ = ("_destination", "_hosts", "_networks", "_source", "_with_ports")
+
+    def __init__(self, source: bool, destination: bool, places: Iterable[LocalAddress]) -> None:
+        self._source = source
+        self._destination = destination
+        hosts, ports, networks = set(), set(), {}  # type: ignore[var-annotated]
+        for place in places:
+            network = place.network
+            packed = network.network_address.packed
+            if place.port is not None:
+                ports.add((packed, place.port))
+            elif network.prefixlen == network.max_prefixlen:
+                hosts.add(packed)
+            else:
+                whole, rest = divmod(network.prefixlen, 8)
+                mask = 0xFF << (8 - rest) & 0xFF
+                key = (len(packed), whole, mask)
+                networks.setdefault(key, set()).add(packed[: whole + bool(rest)])
+        self._hosts = frozenset(hosts)
+        self._networks = tuple((*key, frozenset(prefixes)) for key, prefixes in networks.items())
+        self._with_ports = tuple(ports)
+
+    def holds(self, facts: Facts) -> cython.bint:
+        datagram: Datagram = facts.message.datagram
+        at: cython.Py_ssize_t = datagram.address_at
+        if self._source and self._has(datagram, at, datagram.source_port):
+            return True
+        return self._destination and self._has(datagram, at + datagram.address_size, datagram.destination_port)
+
+    def _has(self, datagram: Datagram, at: cython.Py_ssize_t, port: cython.int) -> cython.bint:
+        address: bytes = datagram.cut(at, at + datagram.address_size)
+        prefix: bytes
+        prefixes: frozenset[bytes]
+        size: cython.Py_ssize_t
+        whole: cython.Py_ssize_t
+        mask: cython.int
+        if address in self._hosts:
+            return True
+        for size, whole, mask, prefixes in self._networks:
+            if len(address) != size:
+                continue
+            prefix = address[:whole]
+            if mask:
+                prefix += bytes((address[whole] & mask,))
+            if prefix in prefixes:
+                return True
+        return bool(self._with_ports) and (address, port) in self._with_ports
+
+
+@cython.cclass
+class TextIs(Condition):
+    """One of the values in a slot is, or is like, one of these texts.
+
+    Exact texts and those with `*` are compared with the values of `slot`, regular expressions with those of `raw`:
+    the same where letter case counts, else `slot` has them in lower case.
+    """
+
+    __slots__ = ("_exact", "_globs", "_raw", "_regexes", "_slot")
+
+    def __init__(
+        self, slot: int, raw: int, exact: Iterable[bytes], globs: Iterable[tuple[bytes, ...]], regexes: Iterable[Any]
+    ) -> None:
+        self._slot = slot
+        self._raw = raw
+        self._exact = frozenset(exact)
+        self._globs = tuple(globs)
+        self._regexes = tuple(regex.search for regex in regexes)
+
+    def holds(self, facts: Facts) -> cython.bint:
+        value: bytes
+        parts: tuple[bytes, ...]
+        if self._exact or self._globs:
+            for value in facts.values(self._slot):
+                if value in self._exact:
+                    return True
+                for parts in self._globs:
+                    if fits(value, parts):
+                        return True
+        for search in self._regexes:
+            for value in facts.values(self._raw):
+                if search(value) is not None:
+                    return True
+        return False
+
+
+def fits(value: bytes, parts: Parts) -> cython.bint:
+    """The parts stand in the value one behind the other, the first at its start and the last at its end."""
+    first: bytes = parts[0]
+    last: bytes = parts[len(parts) - 1]
+    part: bytes
+    at: cython.Py_ssize_t = len(first)
+    end: cython.Py_ssize_t = len(value) - len(last)
+    i: cython.Py_ssize_t
+    if at > end or not value.startswith(first) or not value.endswith(last):
+        return False
+    for i in range(1, len(parts) - 1):
+        part = parts[i]
+        at = value.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
+@cython.cclass
+class Present(Condition):
+    """There is such a header."""
+
+    __slots__ = ("_slot",)
+
+    def __init__(self, slot: int) -> None:
+        self._slot = slot
+
+    def holds(self, facts: Facts) -> cython.bint:
+        return len(facts.values(self._slot)) > 0
+
+
+@cython.cclass
+class AnyOf(Condition):
+    __slots__ = ("_conditions",)
+
+    def __init__(self, conditions: Iterable[Condition]) -> None:
+        self._conditions = tuple(conditions)
+
+    def holds(self, facts: Facts) -> cython.bint:
+        condition: Condition
+        for condition in self._conditions:  # noqa: SIM110 - a generator would be an object
+            if condition.holds(facts):
+                return True
+        return False
+
+
+@cython.cclass
+class Sampled(Condition):
+    """A part of the calls: those whose Call-ID has a low place. The same calls on every host, and after a restart."""
+
+    __slots__ = ("_below",)
+
+    def __init__(self, part: float) -> None:
+        self._below = round(part * (1 << 32))
+
+    def holds(self, facts: Facts) -> cython.bint:
+        call_id = facts.message.sip.call_id
+        return place_of(b"" if call_id is None else call_id) < self._below
+
+
+def place_of(call_id: bytes) -> cython.ulonglong:
+    """A number below 2**32 that is the Call-ID's own. CRC-32 alone is linear: what mixes is MurmurHash3's finish."""
+    number: cython.ulonglong = crc32(call_id)
+    number ^= number >> 16
+    number = number * 0x85EBCA6B & 0xFFFFFFFF
+    number ^= number >> 13
+    number = number * 0xC2B2AE35 & 0xFFFFFFFF
+    return number ^ (number >> 16)

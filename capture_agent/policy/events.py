@@ -1,0 +1,94 @@
+"""What is sent although nobody has captured it: siptrace's hlog() and sip_trace_msg(), for commands and hooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from capture_agent.records import LOG_PAYLOAD, CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.sip.scan import scan, unscanned
+
+# By the text before fromip and toip in the table; `any` is siptrace's for an unknown one, and UDP in HEP.
+PROTOCOLS = {"udp": 17, "tcp": 6, "tls": 6, "ws": 6, "wss": 6, "sctp": 132, "any": 17}
+PLACE = "PROTO:IP:PORT"
+
+NOWHERE = bytes(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One end of a message, as fromip and toip name it."""
+
+    transport: str
+    address: bytes  # packed
+    port: int
+
+
+def parse_place(text: str) -> Place:
+    """`udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`. Raises ValueError with what is wrong.
+
+    As in siptrace, a port may be left out and is 0 then, and an IPv6 address with a port may lack its brackets.
+    """
+    transport, _, rest = text.partition(":")
+    if transport.lower() not in PROTOCOLS:
+        raise ValueError(f"protocol {transport!r}, expected {', '.join(PROTOCOLS)}")
+    host, port = split_place(rest)
+    try:
+        address = ip_address(host).packed
+    except ValueError:
+        raise ValueError(f"{host!r} is no IP address") from None
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+        raise ValueError(f"port {port!r} is not 0 to 65535")
+    return Place(transport.lower(), address, int(port))
+
+
+def split_place(text: str) -> tuple[str, str]:
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            return text, "0"
+        return host, rest[1:] if rest else "0"
+    host, colon, port = text.rpartition(":")
+    return (host, port) if colon else (text, "0")
+
+
+def log_event(text: bytes, time_ns: int, correlation_id: bytes = b"", sinks: int = 0) -> TracedMessage:
+    """A text for the log of HEP collectors (HEP3, type 100). `sinks`: Config.hep_sinks().
+
+    It has no addresses: each sink gives it those of its own connection, as siptrace does.
+    """
+    trace = Trace(sinks, correlation_id, plain_row=False, payload_type=LOG_PAYLOAD)
+    nowhere = Place("any", NOWHERE, 0)
+    return TracedMessage(made(text, nowhere, nowhere, time_ns, sip=False), Direction.OUT, trace)
+
+
+def message_event(
+    message: bytes, source: Place, destination: Place, time_ns: int, correlation_id: bytes = b"", sinks: int = 0
+) -> TracedMessage:
+    """Bytes that are sent as SIP, whether they are it or not, from one place to another. Raises ValueError.
+
+    The protocol is the destination's, as in siptrace.
+    """
+    if len(source.address) != len(destination.address):
+        raise ValueError("one address is IPv4 and the other IPv6")
+    return TracedMessage(made(message, source, destination, time_ns), Direction.OUT, Trace(sinks, correlation_id))
+
+
+def made(payload: bytes, source: Place, destination: Place, time_ns: int, sip: bool = True) -> CapturedMessage:
+    size = len(source.address)
+    data = source.address + destination.address + payload
+    start, end = 2 * size, len(data)
+    datagram = Datagram(
+        data,
+        start=start,
+        end=end,
+        address_at=0,
+        address_size=size,
+        source_port=source.port,
+        destination_port=destination.port,
+        time_ns=time_ns,
+        protocol=PROTOCOLS[destination.transport],
+        transport=destination.transport,
+    )
+    found = scan(data, start, end) if sip else None
+    return CapturedMessage(datagram, found or unscanned(data, start, end))

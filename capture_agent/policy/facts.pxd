@@ -1,0 +1,18 @@
+cimport cython
+from capture_agent.records cimport CapturedMessage, Datagram
+from capture_agent.sip.lookup cimport addresses, header_values, user_of
+from capture_agent.sip.message cimport SipMessage
+
+cdef class Facts:
+    cdef readonly CapturedMessage message
+    cdef readonly object direction
+    cdef list _kinds
+    cdef list _names
+    cdef list _compacts
+    cdef list _values
+    cdef bint _asked
+    cdef dict _slots
+
+    cpdef bint begin(self, CapturedMessage message, object direction) except -1
+    cpdef list values(self, Py_ssize_t slot)
+    cdef list _look_up(self, Py_ssize_t slot)

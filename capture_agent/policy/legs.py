@@ -1,0 +1,191 @@
+"""One correlation id for all legs of a call that goes through a back-to-back user agent.
+
+Each leg has its own Call-ID; what ties them is a header that the B2BUA writes: the other leg's Call-ID (X-CID), or an
+id that all legs share (P-Charging-Vector icid-value, RFC 7315 5.6; Session-ID, RFC 7989).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from capture_agent import config
+from capture_agent.config.matchers import HeaderPattern, compiled
+from capture_agent.records import CapturedMessage, Trace
+from capture_agent.sip.headers import COMPACT
+from capture_agent.sip.lookup import header_values
+from capture_agent.sip.message import SipMessage
+from capture_agent.sip.parameters import parameter
+
+LOOKS = 8  # messages of a leg whose headers are read in vain
+LONGEST = 512  # bytes of an id: a peer chooses it
+IDLE_NS = 12 * 3600 * 1_000_000_000  # packet time after which a leg that is still is forgotten
+
+SHORT = {name: compact.encode() for compact, name in COMPACT.items()}
+_ICID = re.compile(rb"icid-value[ \t]*=[ \t]*", re.IGNORECASE)
+_ICID_VALUE = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^;, \t"]++)')
+_UUID = re.compile(rb"[0-9a-f]{32}")
+NIL = b"0" * 32
+
+Read = Callable[[bytes], tuple[bytes, ...]]  # from a header's value: the ids in it, the best known first
+
+
+def icid(value: bytes) -> tuple[bytes, ...]:
+    name = _ICID.search(value)
+    found = _ICID_VALUE.match(value, name.end()) if name else None
+    return ((found[1] or found[2] or b""),) if found else ()
+
+
+def session(value: bytes) -> tuple[bytes, ...]:
+    """The UUIDs of both ends: a message back has them the other way round, the first one only its own."""
+    ids = (parameter(value, b"remote"), value.partition(b";")[0].strip())
+    return tuple(each for each in ids if each is not None and _UUID.fullmatch(each) and each != NIL)
+
+
+def whole(value: bytes) -> tuple[bytes, ...]:
+    return (value,)
+
+
+def grouped(regex: str) -> Read:
+    search = compiled(regex).search
+
+    def read(value: bytes) -> tuple[bytes, ...]:
+        found = search(value)
+        group = found.group(1) if found else None
+        return (group,) if group else ()
+
+    return read
+
+
+KNOWN: dict[str, Read] = {"p-charging-vector": icid, "session-id": session}
+
+
+@dataclass(slots=True)
+class Leg:
+    """What is known of a Call-ID. `traces`: the trace that its messages had last, and the same with our id."""
+
+    correlation_id: bytes
+    seen_ns: int
+    looks: int = 0
+    settled: bool = False
+    traces: tuple[Trace, Trace] | None = None
+
+
+@dataclass(slots=True)
+class Header:
+    name: bytes
+    compact: bytes
+    read: Read
+
+    @classmethod
+    def of(cls, pattern: HeaderPattern) -> Header:
+        name = COMPACT.get(pattern.name.lower(), pattern.name.lower())
+        regex = pattern.value.regex
+        read = grouped(regex) if regex is not None else KNOWN.get(name, whole)
+        return cls(name.encode(), SHORT.get(name, b""), read)
+
+    def ids(self, sip: SipMessage) -> list[bytes]:
+        return [
+            found[:LONGEST]
+            for value in header_values(sip, self.name, self.compact)
+            for found in self.read(value)
+            if found
+        ]
+
+
+@dataclass
+class Legs:
+    """Correlation ids by Call-ID, and by the ids that legs share. Bounded: what was not seen for longest gives way."""
+
+    settings: config.Legs
+    forgotten: int = 0
+    _legs: OrderedDict[bytes, Leg] = field(default_factory=OrderedDict)
+    _ids: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)  # a Session-ID's two UUIDs lead to one id
+
+    def __post_init__(self) -> None:
+        self._by_call_id = [Header.of(pattern) for pattern in self.settings.call_id_in]
+        self._by_id = [Header.of(pattern) for pattern in self.settings.id_in]
+
+    @property
+    def remembered(self) -> int:
+        return len(self._legs)
+
+    def with_id(self, message: CapturedMessage, trace: Trace) -> Trace:
+        """This trace, with the correlation id of the message's call where it has none."""
+        if trace.correlation_id:
+            return trace
+        leg = self.leg_of(message)
+        if leg is None or not leg.correlation_id:
+            return trace
+        if leg.traces is None or leg.traces[0] is not trace or leg.traces[1].correlation_id != leg.correlation_id:
+            leg.traces = (
+                trace,
+                Trace(
+                    trace.sinks,
+                    leg.correlation_id,
+                    trace.users,
+                    trace.table,
+                    trace.plain_row,
+                    trace.payload_type,
+                    trace.rule,
+                ),
+            )
+        return leg.traces[1]
+
+    def leg_of(self, message: CapturedMessage) -> Leg | None:
+        call_id = message.sip.call_id
+        if call_id is None:
+            return None
+        leg = self._legs.get(call_id)
+        if leg is None:
+            leg = self._legs[call_id] = Leg(b"", message.time_ns)
+            self._forget(message.time_ns)
+        else:
+            leg.seen_ns = message.time_ns
+            self._legs.move_to_end(call_id)
+        if not leg.settled:
+            self._look(message.sip, call_id, leg)
+        return leg
+
+    def _look(self, sip: SipMessage, call_id: bytes, leg: Leg) -> None:
+        leg.looks += 1
+        found = self._other_leg(sip, call_id) or self._shared(sip, leg)
+        if found:
+            leg.correlation_id = found
+            leg.settled = not any(header.read is session for header in self._by_id) or leg.looks >= LOOKS
+        elif not leg.correlation_id and self._by_call_id:
+            leg.correlation_id = call_id[:LONGEST]  # the other leg will name it
+        leg.settled = leg.settled or leg.looks >= LOOKS
+
+    def _other_leg(self, sip: SipMessage, call_id: bytes) -> bytes:
+        for header in self._by_call_id:
+            for named in header.ids(sip):
+                if named != call_id:
+                    other = self._legs.get(named)
+                    return other.correlation_id if other is not None and other.correlation_id else named
+        return b""
+
+    def _shared(self, sip: SipMessage, leg: Leg) -> bytes:
+        for header in self._by_id:
+            ids = header.ids(sip)
+            if not ids:
+                continue
+            if header.read is not session:
+                return leg.correlation_id or ids[0]
+            known = (self._ids.get(each) for each in ids)
+            found = leg.correlation_id or next(filter(None, known), ids[0])
+            for each in ids:
+                self._ids[each] = found
+                self._ids.move_to_end(each)
+            return found
+        return b""
+
+    def _forget(self, now_ns: int) -> None:
+        most = self.settings.remembered
+        while len(self._ids) > most:
+            self._ids.popitem(last=False)
+        while len(self._legs) > most or next(iter(self._legs.values())).seen_ns + IDLE_NS < now_ns:
+            self._legs.popitem(last=False)
+            self.forgotten += 1

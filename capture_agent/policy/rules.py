@@ -1,0 +1,265 @@
+"""Which rule decides about a message, and what it starts. Hot: compiled with rules.pxd, or plain Python.
+
+A message in a transaction or dialog that is traced is traced by that. For the others rules are asked in their order:
+those that its method and its kind or status leave, which an index knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import cython
+
+from capture_agent.calls import Dialog, Transaction
+from capture_agent.policy.conditions import Condition
+from capture_agent.policy.facts import Facts
+from capture_agent.records import CapturedMessage, Direction, Trace
+from capture_agent.sip.message import SipMessage
+
+MESSAGE = cython.declare(cython.int, 0)
+TRANSACTION = cython.declare(cython.int, 1)
+DIALOG = cython.declare(cython.int, 2)
+NOTHING = cython.declare(cython.int, 3)
+MODES = {"message": 0, "transaction": 1, "dialog": 2, "none": 3}
+
+# Kinds of messages, as the index has them: requests without and with a To tag, then responses by class; 2 is a
+# response without a status.
+INITIAL = cython.declare(cython.int, 0)
+IN_DIALOG = cython.declare(cython.int, 1)
+RESPONSE = cython.declare(cython.int, 2)
+KINDS = 9
+LAST_STATUS = cython.declare(cython.int, 699)
+
+Make = Callable[[Facts], Trace]
+Traces = tuple[Trace, ...]
+
+
+@cython.final
+@cython.cclass
+class Rule:
+    """One rule, ready to be asked.
+
+    methods    of the request, or of the CSeq in a response; empty: any
+    kinds      a byte for each kind of message: may it match?
+    statuses   a byte for each status; empty: any
+    make       makes the trace of the message that starts it, and of all that belongs with it
+    """
+
+    __slots__ = (
+        "_conditions",
+        "_kinds",
+        "_make",
+        "_methods",
+        "_statuses",
+        "has_users",
+        "lookback_ns",
+        "mode",
+        "name",
+        "number",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        mode: int,
+        methods: Iterable[bytes],
+        kinds: bytes,
+        statuses: bytes,
+        conditions: Iterable[Condition],
+        make: Make,
+        has_users: bool,
+        lookback_ns: int = 0,
+        number: int = 0,
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self.has_users = has_users
+        self.lookback_ns = lookback_ns
+        self.number = number
+        self._methods = frozenset(methods)
+        self._kinds = kinds
+        self._statuses = statuses
+        self._conditions = tuple(conditions)
+        self._make = make
+
+    def may_match(self, method: bytes | None, kind: int) -> bool:
+        """For the index. `method` None: one that no rule names."""
+        return bool(self._kinds[kind]) and (not self._methods or method in self._methods)
+
+    @property
+    def methods(self) -> frozenset[bytes]:
+        return self._methods
+
+    def matches(self, facts: Facts, sip: SipMessage) -> cython.bint:
+        condition: Condition
+        status: cython.int = sip.status
+        if self._statuses and not (0 < status <= LAST_STATUS and self._statuses[status]):
+            return False
+        for condition in self._conditions:  # noqa: SIM110 - a generator would be an object
+            if not condition.holds(facts):
+                return False
+        return True
+
+    def start(self, facts: Facts, transaction: Transaction | None, dialog: Dialog | None) -> Trace:
+        """The trace of this message, and of all that belongs with it from now on.
+
+        A message without a dialog is traced by its transaction, one without a transaction alone.
+        """
+        trace: Trace = self._make(facts)
+        if self.mode == DIALOG and dialog is not None:
+            dialog.traces = (*dialog.traces, trace)
+        elif self.mode != MESSAGE and transaction is not None:
+            transaction.traces = (*transaction.traces, trace)
+        return trace
+
+    def has_started(self, traces: Traces) -> cython.bint:
+        """Is one of them this rule's?"""
+        trace: Trace
+        for trace in traces:  # noqa: SIM110 - a generator would be an object
+            if trace.rule == self.name:
+                return True
+        return False
+
+
+@cython.final
+@cython.cclass
+class Rules:
+    """All rules in their order. `judge` leaves in `started` the rules that have started something with that message,
+    and in `undecided` whether no rule had a word for it."""
+
+    __slots__ = (
+        "_all",
+        "_asks_for_tag",
+        "_dialog_acks",
+        "_facts",
+        "_index",
+        "_local_failure_acks",
+        "_others",
+        "_rules",
+        "has_users",
+        "started",
+        "undecided",
+    )
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        facts: Facts,
+        every: bool = False,
+        local_failure_acks: bool = True,
+        dialog_acks: bool = True,
+    ) -> None:
+        self._rules = list(rules)
+        self._facts = facts
+        self._all = every
+        self._local_failure_acks = local_failure_acks
+        self._dialog_acks = dialog_acks
+        self.has_users = any(rule.has_users for rule in self._rules)
+        self.started: list[tuple[Rule, Trace]] = []
+        self.undecided = False
+        methods = {method for rule in self._rules for method in rule.methods}
+        self._index = {method: self._lists(method) for method in methods}
+        self._others = self._lists(None)
+        self._asks_for_tag = any(lists[INITIAL] != lists[IN_DIALOG] for lists in (*self._index.values(), self._others))
+
+    @property
+    def rules(self) -> list[Rule]:
+        return list(self._rules)
+
+    @property
+    def looks_back(self) -> bool:
+        return any(rule.lookback_ns for rule in self._rules)
+
+    def _lists(self, method: bytes | None) -> list[list[Rule]]:
+        return [[rule for rule in self._rules if rule.may_match(method, kind)] for kind in range(KINDS)]
+
+    def judge(self, message: CapturedMessage, direction: Direction, on: cython.bint) -> tuple[Trace, ...]:
+        """The traces of this message; none: it is not traced. While `on` is false only traced users are."""
+        traces: tuple[Trace, ...] = self._existing(message)  # type: ignore[assignment]
+        if self.started:
+            self.started = []
+        self.undecided = False
+        if not self._local_failure_acks and self._answers_local_failure(message, direction):
+            return ()
+        if not traces or self._all:
+            traces = self._asked(message, direction, traces, on)
+        return traces if on or not traces else without_plain_rows(traces)
+
+    def _existing(self, message: CapturedMessage) -> tuple[object, ...]:
+        transaction: Transaction | None = message.transaction
+        dialog: Dialog | None = message.dialog
+        traces: tuple[object, ...] = () if transaction is None else transaction.traces
+        if dialog is None or not dialog.traces:
+            return traces
+        if not self._dialog_acks and is_ack(message.sip) and (transaction is None or transaction.method == b"ACK"):
+            return traces
+        if not traces:
+            return dialog.traces
+        return (*traces, *[trace for trace in dialog.traces if trace not in traces])
+
+    def _answers_local_failure(self, message: CapturedMessage, direction: Direction) -> bool:
+        """An ACK for a failure that nobody behind the server has sent: the INVITE was seen on one hop alone.
+
+        siptrace calls those that its server's `sl` absorbs `sl_acks`; from outside a stateful server's own failures
+        look the same.
+        """
+        transaction = message.transaction
+        if transaction is None or transaction.method == b"ACK" or direction != "in" or not is_ack(message.sip):
+            return False
+        return bool(getattr(transaction, "branches", 1) <= 1)
+
+    def _asked(
+        self, message: CapturedMessage, direction: Direction, traces: Traces, on: cython.bint
+    ) -> tuple[Trace, ...]:
+        """These traces, and those of the rules that match."""
+        sip: SipMessage = message.sip
+        rule: Rule
+        trace: Trace
+        matched: cython.bint = False
+        begun: cython.bint = False
+        for rule in self._candidates(sip):
+            if traces and rule.has_started(traces):
+                matched = True
+                continue
+            if not begun:
+                begun = self._facts.begin(message, direction)
+            if not rule.matches(self._facts, sip):
+                continue
+            matched = True
+            if rule.mode == NOTHING:
+                break
+            if on or rule.has_users:
+                trace = rule.start(self._facts, message.transaction, message.dialog)
+                traces = (*traces, trace)
+                if rule.lookback_ns:
+                    self.started.append((rule, trace))
+            if not self._all:
+                break
+        self.undecided = not matched and not traces
+        return traces
+
+    def _candidates(self, sip: SipMessage) -> list[Rule]:
+        """The rules that this message's method and kind leave."""
+        kind: cython.int
+        method: bytes | None
+        if sip.is_request:
+            kind = IN_DIALOG if self._asks_for_tag and sip.to_tag is not None else INITIAL
+            method = sip.method
+        else:
+            kind = RESPONSE + sip.status // 100
+            method = sip.cseq_method
+        lists: list[list[Rule]] = self._others if method is None else self._index.get(method, self._others)
+        return lists[kind if 0 <= kind < KINDS else RESPONSE]
+
+
+def is_ack(sip: SipMessage) -> cython.bint:
+    return sip.is_request and sip.method == b"ACK"
+
+
+def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
+    """What is left of them while tracing is off: siptrace's traced users, each with a row, and none of nobody."""
+    return tuple(
+        Trace(trace.sinks, trace.correlation_id, trace.users, trace.table, False, trace.payload_type, trace.rule)
+        for trace in traces
+        if trace.users
+    )

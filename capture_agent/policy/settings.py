@@ -1,0 +1,54 @@
+"""What policy is told: the part of the configuration that is about which messages are traced, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from capture_agent.config import Config, Legs, Rule, Trace
+from capture_agent.records import ALL_SINKS
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`sinks`: the bits of those that get what no rule sends elsewhere; `rules`: each with the bits of its own."""
+
+    trace: Trace = field(default_factory=Trace)
+    rules: tuple[tuple[Rule, int], ...] = ()
+    legs: Legs = field(default_factory=Legs)
+    sinks: int = ALL_SINKS
+
+    @classmethod
+    def of(cls, config: Config) -> Settings:
+        rules = tuple((rule, config.sinks_of(rule)) for rule in config.rule)
+        return cls(config.trace, rules, config.legs, config.default_sinks())
+
+    @property
+    def in_force(self) -> tuple[tuple[Rule, int], ...]:
+        """The rules, or those that [trace] mode stands for."""
+        return self.rules or tuple((rule, self.sinks) for rule in MODES[self.trace.mode])
+
+    @property
+    def trivial(self) -> bool:
+        """Every message is traced, and all alike."""
+        plain = self.trace.mode == "message" and not self.rules
+        return plain and self.trace.local_failure_acks and not (self.legs.call_id_in or self.legs.id_in)
+
+    @property
+    def follows_calls(self) -> bool:
+        """Does anything ask what transaction or dialog a message belongs to?"""
+        modes = any(rule.trace in ("transaction", "dialog") for rule, _ in self.in_force)
+        return modes or not self.trace.local_failure_acks
+
+
+# What [trace] mode is as rules. A dialog starts with a request that has no To tag yet (RFC 3261 12.1, RFC 6665 4.1).
+MODES: dict[str, tuple[Rule, ...]] = {
+    "message": (Rule(name="mode message"),),
+    "transaction": (Rule(name="mode transaction", kind=("request",), trace="transaction"),),
+    "dialog": (Rule(name="mode dialog", method=("INVITE", "SUBSCRIBE"), kind=("initial",), trace="dialog"),),
+}
+
+
+def named(rules: Iterable[tuple[Rule, int]]) -> list[tuple[str, Rule, int]]:
+    """Each with a name that is its own."""
+    return [(rule.name or f"rule {number}", rule, sinks) for number, (rule, sinks) in enumerate(rules, start=1)]

@@ -1,0 +1,151 @@
+"""Headers that few ask for, and the URIs in them, without a parse of them all. Hot: compiled with lookup.pxd, or plain.
+
+Bounded, whatever a peer sends: the first MOST_VALUES lines of a header, and LONGEST bytes of each.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from itertools import islice
+
+import cython
+
+from capture_agent.sip.message import SipMessage
+
+MOST_VALUES = cython.declare(cython.int, 16)
+LONGEST = cython.declare(cython.int, 4096)
+
+FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+BLANKS = b" \t\r\n"
+# Quoted strings, <...> and commas. What is not closed goes to the end, so that each byte is looked at once.
+PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|,', re.DOTALL)
+Found = list[bytes]
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def line_end(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The LF that ends the header at data[at], folded lines included (RFC 3261 7.3.1); or end."""
+    if not 0 <= at <= end <= len(data):
+        return end
+    text: cython.p_char = data
+    while at < end:
+        hit: cython.p_char = cython.cast(cython.p_char, memchr(text + at, 0x0A, end - at))  # type: ignore[name-defined]  # noqa: F821 - cimported
+        if not hit:
+            return end
+        at = hit - text
+        if at + 1 >= end or data[at + 1] not in (0x20, 0x09):
+            return at
+        at += 1
+    return end
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_name(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes) -> cython.Py_ssize_t:
+    """Where the value starts if data[at:end] is a header of this lower-case name, or -1."""
+    size: cython.Py_ssize_t = len(name)
+    if size == 0 or at < 0 or end > len(data) or end - at <= size:
+        return -1
+    if (data[at] | 0x20) != (name[0] | 0x20):
+        return -1
+    text: cython.p_char = data
+    model: cython.p_char = name
+    if strncasecmp(text + at, model, size) != 0:  # type: ignore[name-defined]  # noqa: F821 - cimported
+        return -1
+    at += size
+    while at < end and data[at] in (0x20, 0x09):
+        at += 1
+    return at + 1 if at < end and data[at] == 0x3A else -1
+
+
+def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
+    """The values of every line with this header, unfolded. Names in lower case; compact: b"" if there is none."""
+    data: bytes = sip.data
+    at: cython.Py_ssize_t = sip.headers_start
+    end: cython.Py_ssize_t = sip.body_start
+    stop: cython.Py_ssize_t
+    first: cython.Py_ssize_t
+    values: list[bytes] = []
+    if not cython.compiled:
+        return plain_values(sip, name, compact)
+    while at < end and len(values) < MOST_VALUES:
+        stop = line_end(data, at, end)
+        first = is_name(data, at, stop, name)
+        if first < 0:
+            first = is_name(data, at, stop, compact)
+        if first >= 0:
+            values.append(unfolded(data[first : min(stop, first + LONGEST)]))
+        at = stop + 1
+    return values
+
+
+def unfolded(value: bytes) -> bytes:
+    value = value.strip(BLANKS)
+    return FOLD.sub(b" ", value) if b"\n" in value else value
+
+
+@cache
+def pattern(name: bytes, compact: bytes) -> re.Pattern[bytes]:
+    """A header and its value, from the line end before it."""
+    names = b"|".join(re.escape(each) for each in (name, compact) if each)
+    return re.compile(rb"\n(?i:" + names + rb")[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
+
+
+def plain_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
+    """header_values for the plain build."""
+    found = pattern(name, compact).finditer(sip.data, max(sip.headers_start - 1, 0), sip.body_start)
+    return [unfolded(header[1][:LONGEST]) for header in islice(found, MOST_VALUES)]
+
+
+def addresses(value: bytes) -> list[bytes]:
+    """The URIs in the value of a From, To, P-Asserted-Identity or the like (RFC 3261 20.10), without parameters."""
+    found: list[bytes] = []
+    start: cython.Py_ssize_t = 0
+    bare: cython.bint = True  # no <URI> yet in this element
+    value = value[:LONGEST]
+    opens: cython.Py_ssize_t = value.find(b"<")
+    if opens >= 0 and b'"' not in value[:opens] and b"," not in value:  # nearly always
+        return [value[opens + 1 :].partition(b">")[0].strip(BLANKS)]
+    for token in PIECES.finditer(value):
+        if len(found) >= MOST_VALUES:
+            return found
+        if token.lastindex:
+            found.append(token[1].strip(BLANKS))
+            bare = False
+        elif token[0] == b",":
+            if bare:
+                add_bare(found, value[start : token.start()])
+            bare = True
+            start = token.end()
+    if bare:
+        add_bare(found, value[start:])
+    return found
+
+
+@cython.cfunc
+def add_bare(found: Found, element: bytes) -> cython.bint:
+    """An addr-spec without brackets: what follows a semicolon are parameters of the header."""
+    uri: bytes = element.partition(b";")[0].strip(BLANKS)
+    if uri and len(found) < MOST_VALUES:
+        found.append(uri)
+    return True
+
+
+def user_of(uri: bytes) -> bytes:
+    """Of sip:user:password@host the user, of a tel: URI the number; nothing where there is none."""
+    colon: cython.Py_ssize_t = uri.find(b":")
+    at: cython.Py_ssize_t = uri.find(b"@")
+    user: bytes
+    if colon < 0:
+        return b""
+    if uri[:colon].lower() == b"tel":
+        user = uri[colon + 1 :]
+    elif at < colon:
+        return b""
+    else:
+        user = uri[colon + 1 : at].partition(b":")[0]
+    return user.partition(b";")[0]

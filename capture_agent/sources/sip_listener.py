@@ -1,0 +1,217 @@
+"""SIP that is sent to us: the duplicates of a siptrace or of another agent, over UDP or TCP.
+
+Each becomes the IP packet that it came in, from the peer's own address to ours. Nothing is ever sent back.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from struct import unpack
+from threading import Lock
+from typing import Any
+
+from capture_agent.config.listen import ListenAddress
+from capture_agent.records import Frames
+from capture_agent.sources.made_frames import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
+from capture_agent.sources.reading import reason
+from capture_agent.sources.source import SourceError
+
+BATCH = 512  # datagrams or segments at most
+WAIT_MS = 200  # for the first one of a batch
+LONGEST_DATAGRAM = 65_535
+MOST_CONNECTIONS = 256
+
+# linux/in.h, linux/in6.h, asm-generic/socket.h: those that Python's socket module does not name
+IP_PKTINFO = 8
+SO_RXQ_OVFL = 40
+SO_RCVBUFFORCE = 33
+
+
+def open_listener(address: ListenAddress, buffer_mib: int = 16) -> SipListener:
+    """A Source. Raises SourceError where it cannot listen."""
+    kind = TcpListener if address.transport == "tcp" else UdpListener
+    return kind(address, buffer_mib)
+
+
+class SipListener:
+    """What both have in common: a bound socket, and batches until `close`."""
+
+    kind = socket.SOCK_DGRAM
+
+    def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
+        self.name = str(address)
+        self._lock = Lock()  # for `close`, which may come from another thread
+        self._closed = False
+        self._lost: dict[str, int] = {}
+        self._batches = Batches(self.name)
+        self._poll = select.poll()
+        self._family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        self._socket = socket.socket(self._family, self.kind | socket.SOCK_NONBLOCK)
+        try:
+            self._prepare(buffer_mib)
+            self._socket.bind((address.host, address.port))
+            if self.kind == socket.SOCK_STREAM:
+                self._socket.listen()
+        except OSError as error:
+            self._socket.close()
+            raise SourceError(f"{self.name}: cannot listen: {reason(error)}", usage=True) from None
+        self.port: int = self._socket.getsockname()[1]
+        self._poll.register(self._socket, select.POLLIN)
+
+    def _prepare(self, buffer_mib: int) -> None:
+        if self._family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer_mib << 20)
+        except PermissionError:  # without CAP_NET_ADMIN the system's limit holds
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_mib << 20)
+
+    def batches(self) -> Iterator[Frames]:
+        """An empty batch where it has waited in vain. Raises SourceError."""
+        while True:
+            ready = self._poll.poll(WAIT_MS)
+            with self._lock:
+                if self._closed:
+                    return
+                try:
+                    self._take({descriptor for descriptor, _ in ready})
+                except OSError as error:
+                    raise SourceError(f"{self.name}: {reason(error)}") from None
+            yield self._batches.take()
+
+    def _take(self, ready: set[int]) -> None:
+        """What has come on these descriptors goes into the batch."""
+        raise NotImplementedError
+
+    def dropped(self) -> Mapping[str, int]:
+        with self._lock:
+            return dict(self._lost)
+
+    def close(self) -> None:
+        """Ends `batches` too, within its waiting time."""
+        with self._lock:
+            self._closed = True
+            self._close()
+
+    def _close(self) -> None:
+        self._socket.close()
+
+
+class UdpListener(SipListener):
+    """One SIP message for each datagram."""
+
+    def _prepare(self, buffer_mib: int) -> None:
+        super()._prepare(buffer_mib)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
+        # Bound to any address, each datagram tells to which of ours it was sent.
+        if self._family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+
+    def _take(self, ready: set[int]) -> None:
+        while ready and len(self._batches) < BATCH:
+            try:
+                payload, notes, _, peer = self._socket.recvmsg(LONGEST_DATAGRAM, 256)
+            except BlockingIOError:
+                return
+            to = self._noted(notes)
+            if to is not None:
+                ends = Ends(packed(peer[0]), peer[1], to, self.port)
+                self._batches.add(udp(ends, payload), time.time_ns())
+
+    def _noted(self, notes: list[tuple[int, int, bytes]]) -> bytes | None:
+        """The address of ours that a datagram was sent to. How many were lost before it is written down."""
+        to = None
+        for level, kind, data in notes:
+            if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL:
+                self._lost["kernel"] = unpack("=I", data[:4])[0]
+            elif level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+                to = data[8:12]
+            elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
+                to = data[:16]
+        return to
+
+
+class Connection:
+    """One peer that sends SIP over TCP."""
+
+    def __init__(self, client: socket.socket, ends: Ends) -> None:
+        self.client = client
+        self.ends = ends
+        self.sequence = 0
+
+
+class TcpListener(SipListener):
+    """Segments as they are read. Of more connections than MOST_CONNECTIONS the one gives way that is silent longest."""
+
+    kind = socket.SOCK_STREAM
+
+    def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
+        self._connections: OrderedDict[int, Connection] = OrderedDict()
+        super().__init__(address, buffer_mib)
+
+    def _prepare(self, buffer_mib: int) -> None:
+        # Each connection would get a buffer as large; the peer waits where ours is full, so nothing is lost.
+        super()._prepare(1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def _take(self, ready: set[int]) -> None:
+        for descriptor in ready & self._connections.keys():
+            self._read(descriptor)
+        if self._socket.fileno() in ready:
+            self._accept()
+
+    def _accept(self) -> None:
+        try:
+            client, peer = self._socket.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self._end(next(iter(self._connections)))
+            self._lost["connection_limit"] = self._lost.get("connection_limit", 0) + 1
+        client.setblocking(False)
+        ends = Ends(packed(peer[0]), peer[1], packed(client.getsockname()[0]), self.port)
+        connection = self._connections[client.fileno()] = Connection(client, ends)
+        self._poll.register(client, select.POLLIN)
+        self._add(connection, SYN)
+
+    def _read(self, descriptor: int) -> None:
+        connection = self._connections[descriptor]
+        try:
+            data = connection.client.recv(LONGEST_SEGMENT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # the connection broke
+        if data:
+            self._add(connection, ACK, data)
+            self._connections.move_to_end(descriptor)
+        else:
+            self._end(descriptor)
+
+    def _end(self, descriptor: int) -> None:
+        connection = self._connections.pop(descriptor)
+        self._add(connection, FIN)
+        self._poll.unregister(descriptor)
+        connection.client.close()
+
+    def _add(self, connection: Connection, flags: int, data: bytes = b"") -> None:
+        self._batches.add(tcp(connection.ends, connection.sequence, flags, data), time.time_ns())
+        connection.sequence += len(data) + (flags in (SYN, FIN))
+
+    def _close(self) -> None:
+        super()._close()
+        for connection in self._connections.values():
+            connection.client.close()
+        self._connections.clear()
+
+
+def packed(address: Any) -> bytes:
+    """An address as the socket module has it: an IPv6 one may name its interface, fe80::1%eth0."""
+    return ip_address(str(address).partition("%")[0]).packed

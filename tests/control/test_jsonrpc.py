@@ -1,0 +1,118 @@
+"""JSON-RPC 2.0: the examples of its specification, what is wrong in every way, and anything at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture_agent.control.commands import Fault
+from capture_agent.control.jsonrpc import MOST_IN_BATCH, answer
+
+pytestmark = pytest.mark.once
+
+called: list[object] = []
+
+
+def subtract(parameters: Sequence[object]) -> object:
+    minuend, subtrahend = parameters
+    called.append("subtract")
+    return minuend - subtrahend  # type: ignore[operator]
+
+
+def refuse(parameters: Sequence[object]) -> object:
+    raise Fault("no")
+
+
+def methods(name: str) -> Callable[[Sequence[object]], object] | None:
+    return {"subtract": subtract, "refuse": refuse}.get(name)
+
+
+def ok(result: object, identity: object) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "result": result, "id": identity}
+
+
+def fail(code: int, message: str, identity: object = None) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "error": {"code": code, "message": message}, "id": identity}
+
+
+PARSE = fail(-32700, "Parse error")
+INVALID = fail(-32600, "Invalid Request")
+
+
+@pytest.mark.parametrize(
+    ("document", "wanted"),
+    [
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}', ok(19, 1)),
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": "x"}', ok(-19, "x")),
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": {"minuend": 42, "subtrahend": 23}, "id": 3}', ok(19, 3)),
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": [2, 1], "id": null}', ok(1, None)),
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": [1, 2]}', None),
+        ('{"jsonrpc": "2.0", "method": "foobar"}', None),
+        ('{"jsonrpc": "2.0", "method": "refuse"}', None),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": "1"}', fail(-32601, "Method not found", "1")),
+        ('{"jsonrpc": "2.0", "method": "refuse", "id": 4}', fail(500, "no", 4)),
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": [1], "id": 5}', fail(-32603, "Internal error: ValueError", 5)),
+        ('{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', PARSE),
+        ('{"jsonrpc": "2.0", "method": 1, "params": "bar"}', INVALID),
+        ('{"jsonrpc": "2.0", "method": "subtract", "params": 7, "id": 1}', INVALID),
+        ('{"jsonrpc": "1.0", "method": "subtract", "id": 1}', INVALID),
+        ('{"method": "subtract", "id": 1}', INVALID),
+        ('{"jsonrpc": "2.0", "method": "subtract", "id": true}', INVALID),
+        ('{"jsonrpc": "2.0", "method": "subtract", "id": {}}', INVALID),
+        ("[]", INVALID),
+        ("1", INVALID),
+        ('"on"', INVALID),
+        ("", PARSE),
+        ("{", PARSE),
+        ("[" * 60000, PARSE),
+        ("9" * 60000, PARSE),
+        ("NaN", PARSE),
+        ('{"a": Infinity}', PARSE),
+        ("[1,2,3]", [INVALID, INVALID, INVALID]),
+        ("[1]", [INVALID]),
+        (f"[{','.join('1' * (MOST_IN_BATCH + 1))}]", INVALID),
+        (
+            '[{"jsonrpc": "2.0", "method": "subtract", "params": [4, 2], "id": "1"}, {"jsonrpc": "2.0", "method":'
+            ' "subtract", "params": [7, 7]}, {"foo": "boo"}, {"jsonrpc": "2.0", "method": "get", "id": "5"}]',
+            [ok(2, "1"), INVALID, fail(-32601, "Method not found", "5")],
+        ),
+        ('[{"jsonrpc": "2.0", "method": "subtract", "params": [1, 2]}]', None),
+    ],
+)  # fmt: skip
+def test_documents(document: str, wanted: object) -> None:
+    got = answer(document.encode(), methods)
+    assert (json.loads(got) if got else None) == wanted
+
+
+@pytest.mark.parametrize("document", [b"\xff\xfe", b'"\xc3"', '{"a":1}'.encode("utf-16")])
+def test_what_is_no_utf8(document: bytes) -> None:
+    assert json.loads(answer(document, methods)) == PARSE
+
+
+def test_notifications_are_done() -> None:
+    called.clear()
+    assert answer(b'{"jsonrpc": "2.0", "method": "subtract", "params": [1, 2]}', methods) == b""
+    assert called == ["subtract"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
+        st.sampled_from(["jsonrpc", "method", "params", "id", "x"]), inner | st.sampled_from(["2.0", "subtract"]), max_size=5
+    ),
+)  # fmt: skip
+
+
+@given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=200))
+def test_anything_gives_one_line_of_json_or_nothing(document: bytes) -> None:
+    got = answer(document, methods)
+    assert b"\n" not in got
+    for each in json.loads(b"[" + got + b"]"):
+        for one in each if isinstance(each, list) else [each]:
+            assert one["jsonrpc"] == "2.0"
+            assert ("result" in one) != ("error" in one)
+            assert "id" in one
