@@ -145,7 +145,7 @@ def compare(now: Mapping[str, float], committed: Mapping[str, Mapping[str, Any]]
     nearest = min(committed, key=lambda known: abs(int(known.split(".")[1]) - int(version.split(".")[1])))
     tolerance = TOLERANCE if nearest == version else 2 * TOLERANCE
     known: dict[str, float] = committed[nearest]["instructions"]
-    return [Comparison(row, figure, known[row], tolerance) for row, figure in now.items()]
+    return [Comparison(row, figure, known[row], tolerance) for row, figure in now.items() if row in known]
 
 
 def known_figures() -> dict[str, dict[str, Any]]:

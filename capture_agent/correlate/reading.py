@@ -86,7 +86,7 @@ def mix(number: cython.ulonglong, data: bytes, start: cython.Py_ssize_t, end: cy
     one: cython.ulonglong = 0
     other: cython.ulonglong = 0
     length: cython.Py_ssize_t = end - start
-    if start < 0 or length <= 0 or end > len(data):
+    if not 0 <= start < end <= len(data):
         return fold(number, FACTOR)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - in the .pxd
     text: cython.p_char = data
     text += start
