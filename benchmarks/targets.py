@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.cases import COMPILED, HEP_TCP, HEP_UDP, MIXED, PLAIN, SIP_TCP
+from benchmarks.cases import COMPILED, FRAGMENTS, HEP_TCP, HEP_UDP, MIXED, PLAIN, SIP_TCP, TUNNELS
 from benchmarks.figures import Figure
 
 MEMORY_MB = 60.0  # the first row
@@ -30,6 +30,8 @@ TARGETS = {
     (HEP_UDP, COMPILED): Target(2.2, 1.6),
     (MIXED, COMPILED): Target(3.0),
     (SIP_TCP, COMPILED): Target(3.0),
+    (FRAGMENTS, COMPILED): Target(6.0),
+    (TUNNELS, COMPILED): Target(3.0),
     (HEP_TCP, PLAIN): Target(18.0),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from stream_samples import (
     SYN,
     A,
     B,
+    balanced,
     numbered,
     parts,
     payloads,
@@ -28,6 +30,7 @@ from stream_samples import (
 )  # fmt: skip
 
 from capture_agent.records import Datagram
+from capture_agent.streams.limits import MAX_BYTES
 from capture_agent.streams.streams import Streams
 
 ONE, TWO, THREE = request(1, b"v=0\r\n"), response(2, b"x" * 48 + b"\r\n"), request(3, method=b"NEWMETHOD")
@@ -205,6 +208,33 @@ def test_half_open_streams_stay_within_the_bound() -> None:
     for n in range(5000):
         streams.messages([segment(b"", n, SYN, ports=(n % 60_000 + 1, 5060 + n // 60_000))])
     assert (len(streams), streams.counts.evicted) == (1000, 4000)
+
+
+def test_a_hundred_thousand_half_open_streams() -> None:
+    """With the bounds as they are: none but a SYN, then each with a message that never ends."""
+    streams = Streams()
+    tracemalloc.start()
+    try:
+        for n in range(0, 110_000, 100):
+            ports = [(k % 60_000 + 1, 5060 + k // 60_000) for k in range(n, n + 100)]
+            streams.messages([segment(b"", 0, SYN, time_ns=0, ports=each) for each in ports])
+        assert (len(streams), streams.counts.evicted) == (100_000, 10_000)
+        for n in range(10_000, 110_000, 100):
+            ports = [(k % 60_000 + 1, 5060 + k // 60_000) for k in range(n, n + 100)]
+            streams.messages(
+                [segment(b"INVITE sip:a SIP/2.0\r\nX: " + b"x" * 975, 1, time_ns=0, ports=each) for each in ports]
+            )
+            assert streams.buffered <= MAX_BYTES
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # 100,000 messages of 1000 bytes are more than MAX_BYTES: a third of their streams gave way.
+    assert streams.counts.evicted == 10_000 + 100_000 - len(streams)
+    assert 60_000 < len(streams) <= MAX_BYTES // 1000
+    assert size < MAX_BYTES + 100_000 * 2048
+    assert streams.close() == []
+    assert streams.counts.broken == 100_000
+    assert balanced(streams)
 
 
 def test_bulk_that_is_no_sip_is_not_kept() -> None:
