@@ -12,7 +12,7 @@ from array import array
 
 import cython
 
-from capture_agent.packet import tunnels
+from capture_agent.packet import plain, tunnels
 from capture_agent.packet.defrag import Defragmenter
 from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.rejects import Reject
@@ -110,24 +110,34 @@ class PacketDecoder:
         n: cython.Py_ssize_t
         for n in range(frames.count):
             row = n * ROW
-            start = rows[row + START]
-            length = rows[row + LENGTH]
-            interface = rows[row + INTERFACE]
+            if cython.compiled:
+                start = rows[row + START]
+                length = rows[row + LENGTH]
+                wire = rows[row + WIRE_LENGTH]
+                time_ns = rows[row + TIME_NS]
+                interface = rows[row + INTERFACE]
+            else:
+                start, length, wire, time_ns, interface = plain.ROW.unpack_from(rows, n * plain.ROW_SIZE)
             # Written so that no sum can overflow, whatever the index says.
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
-            self._data = data
-            self._frame_at = start
-            self._end = start + length
-            wire = rows[row + WIRE_LENGTH]
-            self._missing = wire - length if wire > length else 0
-            time_ns = rows[row + TIME_NS]
-            self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
-            self._vlan = NONE
-            self._depth = 0
             if interface != known:
                 link_type = link_types[interface]
                 known = interface
+            if not cython.compiled and link_type == 1 and -LATEST <= time_ns <= LATEST:
+                seen_on = frames.interfaces[interface]
+                number = frames.first_number + n
+                usual = plain.usual_datagram(data, start, length, time_ns, number, seen_on, self._tunnel_ports)
+                if usual is not None:
+                    datagrams.append(usual)
+                    continue
+            self._data = data
+            self._frame_at = start
+            self._end = start + length
+            self._missing = wire - length if wire > length else 0
+            self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
+            self._vlan = NONE
+            self._depth = 0
             at = self._network(data, start, link_type)
             if at >= 0:
                 at = self._transport(self._data, at)
