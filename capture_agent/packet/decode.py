@@ -90,7 +90,10 @@ class PacketDecoder:
         self._protocols = tunnels.BY_IP_PROTOCOL | (tunnels.ESP_BY_IP_PROTOCOL if esp_null else {})
         self._sequence = self._flags = 0
         self._ports = tunnels.BY_UDP_PORT | (tunnels.ESP_BY_UDP_PORT if esp_null else {})
-        self._tunnel_ports = bytes(port in self._ports for port in range(65536))
+        marks = bytearray(65536)
+        for port in self._ports:
+            marks[port] = 1
+        self._tunnel_ports = bytes(marks)
 
     def decode(self, frames: Frames) -> list[Datagram]:
         """The datagrams in these frames, in their order."""
@@ -109,32 +112,25 @@ class PacketDecoder:
         row: cython.Py_ssize_t
         n: cython.Py_ssize_t
         for n in range(frames.count):
+            if not cython.compiled and (usual := plain.usual_datagram(frames, n, self._tunnel_ports)):
+                datagrams.append(usual)
+                continue
             row = n * ROW
-            if cython.compiled:
-                start = rows[row + START]
-                length = rows[row + LENGTH]
-                wire = rows[row + WIRE_LENGTH]
-                time_ns = rows[row + TIME_NS]
-                interface = rows[row + INTERFACE]
-            else:
-                start, length, wire, time_ns, interface = plain.ROW.unpack_from(rows, n * plain.ROW_SIZE)
+            start = rows[row + START]
+            length = rows[row + LENGTH]
+            interface = rows[row + INTERFACE]
             # Written so that no sum can overflow, whatever the index says.
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
             if interface != known:
                 link_type = link_types[interface]
                 known = interface
-            if not cython.compiled and link_type == 1 and -LATEST <= time_ns <= LATEST:
-                seen_on = frames.interfaces[interface]
-                number = frames.first_number + n
-                usual = plain.usual_datagram(data, start, length, time_ns, number, seen_on, self._tunnel_ports)
-                if usual is not None:
-                    datagrams.append(usual)
-                    continue
             self._data = data
             self._frame_at = start
             self._end = start + length
+            wire = rows[row + WIRE_LENGTH]
             self._missing = wire - length if wire > length else 0
+            time_ns = rows[row + TIME_NS]
             self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
             self._vlan = NONE
             self._depth = 0

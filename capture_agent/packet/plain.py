@@ -5,19 +5,22 @@ All others go the way of decode.py, and these would come to the same there: test
 
 from struct import Struct
 
-from capture_agent.records import NO_VLAN, Datagram, Interface, new_datagram
+from capture_agent.records import NO_VLAN, Datagram, Frames, new_datagram
 
 # Ethertype; IP version and header length, total length, fragment, protocol; UDP ports and length.
 HEADERS = Struct("!12xHBxHxxHxB10xHHHxx")
 ROW = Struct("qqqqq")  # of Frames.index
-ROW_SIZE = ROW.size
+LATEST = 1 << 62  # as decode.py has it: what is later or earlier is bounded there
+ETHERNET = 1
 
 
-def usual_datagram(
-    data: bytes, start: int, length: int, time_ns: int, number: int, interface: Interface, tunnel_ports: bytes
-) -> Datagram | None:
-    """The datagram of the frame data[start : start + length], or None where that is anything else."""
-    if length < HEADERS.size:
+def usual_datagram(frames: Frames, n: int, tunnel_ports: bytes) -> Datagram | None:
+    """The datagram in frame n, or None where that is anything else."""
+    data = frames.data
+    start, length, _, time_ns, number = ROW.unpack_from(frames.index, n * ROW.size)
+    if length < HEADERS.size or not 0 <= start <= len(data) - length or not -LATEST < time_ns < LATEST:
+        return None
+    if not 0 <= number < len(frames.interfaces) or frames.interfaces[number].link_type != ETHERNET:
         return None
     kind, version, total, fragment, protocol, source_port, destination_port, size = HEADERS.unpack_from(data, start)
     if kind != 0x0800 or version != 0x45 or protocol != 17 or fragment & 0x3FFF:
@@ -35,11 +38,11 @@ def usual_datagram(
     datagram.source_port = source_port
     datagram.destination_port = destination_port
     datagram.time_ns = time_ns
-    datagram.frame = number
+    datagram.frame = frames.first_number + n
     datagram.protocol = 17
     datagram.transport = "udp"
     datagram.vlan = NO_VLAN
-    datagram.interface = interface
+    datagram.interface = frames.interfaces[number]
     datagram.missing = datagram.sequence = datagram.flags = 0
     datagram.frame_at = start
     return datagram
