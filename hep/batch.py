@@ -129,7 +129,7 @@ def put_ports_and_times(
     put16(into, source_port)
     put16(into + 8, destination_port)
     put32(into + 16, seconds)
-    put32(into + 26, (time_ns - seconds * 1000000000) // 1000)
+    put32(into + 26, time_ns // 1000 - seconds * 1000000)  # the seconds in nanoseconds may have no 64 bits
 
 
 @cython.cfunc

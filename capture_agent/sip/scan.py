@@ -78,7 +78,7 @@ def lower(c: cython.uchar) -> cython.uchar:
 @cython.exceptval(check=False)
 def is_blank(c: cython.uchar) -> cython.bint:
     """Linear white space (RFC 3261 25.1), line ends of folded lines included."""
-    return c == 0x20 or (c < 0x20 and (0x2600 >> c) & 1 != 0)  # space, or tab, LF, CR
+    return c <= 0x20 and (c == 0x20 or (0x2600 >> c) & 1 != 0)  # space, or tab, LF, CR
 
 
 @cython.cfunc
@@ -347,7 +347,7 @@ def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
 
     The compact forms have one letter: what else the line starts with, the colon behind it will tell.
     """
-    c: cython.uchar = lower(byte_at(data, at, end))
+    c: cython.uchar = byte_at(data, at, end) | 0x20  # where it is a letter, its lower case
     if c == 0x76:  # v
         return 3 if same(data, at, end, b"Via", 3) else 1
     if c == 0x66:  # f
@@ -356,7 +356,7 @@ def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
         return 2 if same(data, at, end, b"To", 2) else 1
     if c == 0x69 or c == 0x6C:  # i, l
         return 1
-    c = lower(byte_at(data, at + 1, end))
+    c = byte_at(data, at + 1, end) | 0x20
     if c == 0x73:  # cs
         return 4 if same(data, at, end, b"CSeq", 4) else 0
     if c == 0x61:  # ca
@@ -369,7 +369,7 @@ def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
 @cython.exceptval(check=False)
 def flag_of(c: cython.uchar, length: cython.Py_ssize_t) -> cython.int:
     """The flag of the header whose name starts with this letter and is so long: the NO_ one."""
-    c = lower(c)
+    c |= 0x20
     if c == 0x76:  # v
         return NO_VIA
     if c == 0x66:  # f
