@@ -6,7 +6,7 @@ import cython
 
 from capture_agent.records import CapturedMessage, Direction
 from capture_agent.sip.headers import COMPACT
-from capture_agent.sip.lookup import addresses, header_values, user_of
+from capture_agent.sip.lookup import address, addresses, header_values, user_of
 from capture_agent.sip.message import SipMessage
 
 # Kinds of things.
@@ -97,7 +97,10 @@ class Facts:
             return values
         uris: list[bytes] = []
         for value in values:
-            uris.extend([value] if name == b"" else addresses(value))
-        if kind == URIS:
-            return uris
-        return [user for user in map(user_of, uris) if user]
+            if name == b"p-asserted-identity":
+                uris.extend(addresses(value))
+            else:
+                uris.append(value if name == b"" else address(value))
+        if kind == USERS:
+            uris = [user_of(value) for value in uris]
+        return [value for value in uris if value]

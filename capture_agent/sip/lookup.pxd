@@ -7,5 +7,6 @@ cdef extern from "<strings.h>" nogil:
 from capture_agent.sip.message cimport SipMessage
 
 cpdef list header_values(SipMessage sip, bytes name, bytes compact)
+cpdef bytes address(bytes value)
 cpdef list addresses(bytes value)
 cpdef bytes user_of(bytes uri)

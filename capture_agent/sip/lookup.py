@@ -18,8 +18,8 @@ LONGEST = cython.declare(cython.int, 4096)
 
 FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 BLANKS = b" \t\r\n"
-# Quoted strings, <...> and commas. What is not closed goes to the end, so that each byte is looked at once.
-PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|,', re.DOTALL)
+# Quoted strings, <...>, commas and semicolons. What is not closed goes to the end, so that each byte is looked at once.
+PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|[,;]', re.DOTALL)
 Found = list[bytes]
 
 
@@ -101,26 +101,70 @@ def plain_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
     return [unfolded(header[1][:LONGEST]) for header in islice(found, MOST_VALUES)]
 
 
+def address(value: bytes) -> bytes:
+    """The URI in a From or To, which has but one (RFC 3261 20.20, 20.39); nothing where there is none."""
+    i: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t = min(len(value), LONGEST)
+    c: cython.uchar
+    if not cython.compiled:
+        found = addresses(value)
+        return found[0] if found else b""
+    while i < end:
+        c = value[i]
+        if c == 0x3C:
+            return value[i + 1 : byte_at(value, 0x3E, i + 1, end)].strip(BLANKS)
+        if c == 0x2C or c == 0x3B:
+            break
+        if c == 0x22:
+            i = quote_end(value, i, end)
+        i += 1
+    if i == 0 or i >= end or value[i] == 0x2C:  # an empty element, several, or strange quotes
+        found = addresses(value)
+        return found[0] if found else b""
+    return value[:i].strip(BLANKS)
+
+
+@cython.cfunc
+@cython.exceptval(-2)
+def byte_at(value: bytes, byte: cython.uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where it is, or end."""
+    while at < end and value[at] != byte:
+        at += 1
+    return at
+
+
+@cython.cfunc
+@cython.exceptval(-2)
+def quote_end(value: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The quote that closes the one at `at`, or end."""
+    at += 1
+    while at < end and value[at] != 0x22:
+        at += 2 if value[at] == 0x5C else 1
+    return min(at, end)
+
+
 def addresses(value: bytes) -> list[bytes]:
-    """The URIs in the value of a From, To, P-Asserted-Identity or the like (RFC 3261 20.10), without parameters."""
+    """All URIs in the value of a P-Asserted-Identity or the like (RFC 3325 9.1), without parameters."""
     found: list[bytes] = []
     start: cython.Py_ssize_t = 0
     bare: cython.bint = True  # no <URI> yet in this element
+    parameters: cython.bint = False  # behind its first semicolon
     value = value[:LONGEST]
-    opens: cython.Py_ssize_t = value.find(b"<")
-    if opens >= 0 and b'"' not in value[:opens] and b"," not in value:  # nearly always
-        return [value[opens + 1 :].partition(b">")[0].strip(BLANKS)]
     for token in PIECES.finditer(value):
         if len(found) >= MOST_VALUES:
             return found
         if token.lastindex:
-            found.append(token[1].strip(BLANKS))
-            bare = False
+            if not parameters:
+                found.append(token[1].strip(BLANKS))
+                bare = False
         elif token[0] == b",":
             if bare:
                 add_bare(found, value[start : token.start()])
             bare = True
+            parameters = False
             start = token.end()
+        elif token[0] == b";":
+            parameters = True
     if bare:
         add_bare(found, value[start:])
     return found
@@ -137,15 +181,32 @@ def add_bare(found: Found, element: bytes) -> cython.bint:
 
 def user_of(uri: bytes) -> bytes:
     """Of sip:user:password@host the user, of a tel: URI the number; nothing where there is none."""
-    colon: cython.Py_ssize_t = uri.find(b":")
-    at: cython.Py_ssize_t = uri.find(b"@")
-    user: bytes
-    if colon < 0:
+    end: cython.Py_ssize_t = len(uri)
+    colon: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    if not cython.compiled:
+        return plain_user_of(uri)
+    colon = byte_at(uri, 0x3A, 0, end)
+    at = byte_at(uri, 0x40, 0, end)
+    if at < end:
+        if at < colon:
+            return b""
+    elif colon == end or not is_tel(uri, colon):
         return b""
-    if uri[:colon].lower() == b"tel":
-        user = uri[colon + 1 :]
-    elif at < colon:
+    end = at
+    at = byte_at(uri, 0x3A, colon + 1, end)
+    return uri[colon + 1 : min(at, byte_at(uri, 0x3B, colon + 1, end))]
+
+
+@cython.cfunc
+def is_tel(uri: bytes, colon: cython.Py_ssize_t) -> cython.bint:
+    return uri[:colon].lower() == b"tel"
+
+
+def plain_user_of(uri: bytes) -> bytes:
+    """user_of for the plain build."""
+    scheme, colon, rest = uri.partition(b":")
+    user, at, _ = rest.partition(b"@")
+    if not colon or (not at and scheme.lower() != b"tel") or b"@" in scheme:
         return b""
-    else:
-        user = uri[colon + 1 : at].partition(b":")[0]
-    return user.partition(b";")[0]
+    return user.partition(b":")[0].partition(b";")[0]
