@@ -203,10 +203,10 @@ class Rules:
         siptrace calls those that its server's `sl` absorbs `sl_acks`; from outside a stateful server's own failures
         look the same.
         """
-        transaction = message.transaction
+        transaction: Transaction | None = message.transaction
         if transaction is None or transaction.method == b"ACK" or direction != "in" or not is_ack(message.sip):
             return False
-        return bool(getattr(transaction, "branches", 1) <= 1)
+        return transaction.branches <= 1
 
     def _asked(
         self, message: CapturedMessage, direction: Direction, traces: Traces, on: cython.bint

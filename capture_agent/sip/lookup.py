@@ -107,21 +107,22 @@ def address(value: bytes) -> bytes:
     end: cython.Py_ssize_t = min(len(value), LONGEST)
     c: cython.uchar
     if not cython.compiled:
-        found = addresses(value)
-        return found[0] if found else b""
+        return first_of(addresses(value))
     while i < end:
         c = value[i]
         if c == 0x3C:
-            return value[i + 1 : byte_at(value, 0x3E, i + 1, end)].strip(BLANKS)
+            uri: bytes = value[i + 1 : byte_at(value, 0x3E, i + 1, end)].strip(BLANKS)
+            return uri or first_of(addresses(value))
         if c == 0x2C or c == 0x3B:
             break
         if c == 0x22:
             i = quote_end(value, i, end)
         i += 1
-    if i == 0 or i >= end or value[i] == 0x2C:  # an empty element, several, or strange quotes
-        found = addresses(value)
-        return found[0] if found else b""
-    return value[:i].strip(BLANKS)
+    return value[: min(i, end)].strip(BLANKS) or first_of(addresses(value))
+
+
+def first_of(found: Found) -> bytes:
+    return found[0] if found else b""
 
 
 @cython.cfunc
@@ -146,37 +147,28 @@ def quote_end(value: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
 def addresses(value: bytes) -> list[bytes]:
     """All URIs in the value of a P-Asserted-Identity or the like (RFC 3325 9.1), without parameters."""
     found: list[bytes] = []
-    start: cython.Py_ssize_t = 0
+    start: cython.Py_ssize_t = 0  # of an addr-spec without brackets,
+    stop: cython.Py_ssize_t = -1  # and the semicolon behind it: what follows are parameters of the header
     bare: cython.bint = True  # no <URI> yet in this element
-    parameters: cython.bint = False  # behind its first semicolon
     value = value[:LONGEST]
     for token in PIECES.finditer(value):
-        if len(found) >= MOST_VALUES:
-            return found
         if token.lastindex:
-            if not parameters:
+            if bare and stop < 0:
                 found.append(token[1].strip(BLANKS))
                 bare = False
         elif token[0] == b",":
             if bare:
-                add_bare(found, value[start : token.start()])
+                found.append(value[start : token.start() if stop < 0 else stop].strip(BLANKS))
             bare = True
-            parameters = False
             start = token.end()
-        elif token[0] == b";":
-            parameters = True
+            stop = -1
+        elif token[0] == b";" and stop < 0:
+            stop = token.start()
+        if len(found) > 2 * MOST_VALUES:
+            break
     if bare:
-        add_bare(found, value[start:])
-    return found
-
-
-@cython.cfunc
-def add_bare(found: Found, element: bytes) -> cython.bint:
-    """An addr-spec without brackets: what follows a semicolon are parameters of the header."""
-    uri: bytes = element.partition(b";")[0].strip(BLANKS)
-    if uri and len(found) < MOST_VALUES:
-        found.append(uri)
-    return True
+        found.append(value[start : len(value) if stop < 0 else stop].strip(BLANKS))
+    return [uri for uri in found if uri][:MOST_VALUES]
 
 
 def user_of(uri: bytes) -> bytes:
