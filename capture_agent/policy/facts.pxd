@@ -7,9 +7,11 @@ cdef class Facts:
     cdef readonly CapturedMessage message
     cdef readonly object direction
     cdef list _kinds
+    cdef list _places
     cdef list _names
     cdef list _compacts
     cdef list _values
+    cdef list _blank
     cdef bint _asked
     cdef dict _slots
 

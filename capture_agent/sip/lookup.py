@@ -43,14 +43,26 @@ def line_end(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cyth
 
 
 @cython.cfunc
+def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
+    """data[start:end] without the blanks around it."""
+    if start < 0 or end > len(data):
+        return b""
+    while start < end and data[start] <= 0x20 and data[start] in (0x20, 0x09, 0x0D, 0x0A):
+        start += 1
+    while end > start and data[end - 1] <= 0x20 and data[end - 1] in (0x20, 0x09, 0x0D, 0x0A):
+        end -= 1
+    if start >= end:
+        return b""
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - cimported
+
+
+@cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
 def is_name(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes) -> cython.Py_ssize_t:
     """Where the value starts if data[at:end] is a header of this lower-case name, or -1."""
     size: cython.Py_ssize_t = len(name)
     if size == 0 or at < 0 or end > len(data) or end - at <= size:
-        return -1
-    if (data[at] | 0x20) != (name[0] | 0x20):
         return -1
     text: cython.p_char = data
     model: cython.p_char = name
@@ -70,15 +82,25 @@ def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
     stop: cython.Py_ssize_t
     first: cython.Py_ssize_t
     values: list[bytes] = []
+    letter: cython.uchar
+    long_one: cython.uchar
+    short_one: cython.uchar
     if not cython.compiled:
         return plain_values(sip, name, compact)
+    if not name or at < 0 or end > len(data):
+        return values
+    # In lower case; of characters that have none the difference is seen later.
+    long_one = name[0] | 0x20
+    short_one = compact[0] | 0x20 if compact else long_one
     while at < end and len(values) < MOST_VALUES:
+        letter = data[at] | 0x20
         stop = line_end(data, at, end)
-        first = is_name(data, at, stop, name)
-        if first < 0:
-            first = is_name(data, at, stop, compact)
-        if first >= 0:
-            values.append(unfolded(data[first : min(stop, first + LONGEST)]))
+        if letter in (long_one, short_one):
+            first = is_name(data, at, stop, name)
+            if first < 0:
+                first = is_name(data, at, stop, compact)
+            if first >= 0:
+                values.append(unfolded(cut(data, first, min(stop, first + LONGEST))))
         at = stop + 1
     return values
 
@@ -111,14 +133,14 @@ def address(value: bytes) -> bytes:
     while i < end:
         c = value[i]
         if c == 0x3C:
-            uri: bytes = value[i + 1 : byte_at(value, 0x3E, i + 1, end)].strip(BLANKS)
+            uri: bytes = cut(value, i + 1, byte_at(value, 0x3E, i + 1, end))
             return uri or first_of(addresses(value))
         if c == 0x2C or c == 0x3B:
             break
         if c == 0x22:
             i = quote_end(value, i, end)
         i += 1
-    return value[: min(i, end)].strip(BLANKS) or first_of(addresses(value))
+    return cut(value, 0, min(i, end)) or first_of(addresses(value))
 
 
 def first_of(found: Found) -> bytes:
@@ -126,10 +148,14 @@ def first_of(found: Found) -> bytes:
 
 
 @cython.cfunc
-@cython.exceptval(-2)
+@cython.inline
+@cython.exceptval(check=False)
 def byte_at(value: bytes, byte: cython.uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Where it is, or end."""
-    while at < end and value[at] != byte:
+    if at < 0 or end > len(value):
+        return end
+    text: cython.p_char = value
+    while at < end and cython.cast(cython.uchar, text[at]) != byte:
         at += 1
     return at
 
@@ -187,7 +213,8 @@ def user_of(uri: bytes) -> bytes:
         return b""
     end = at
     at = byte_at(uri, 0x3A, colon + 1, end)
-    return uri[colon + 1 : min(at, byte_at(uri, 0x3B, colon + 1, end))]
+    end = min(at, byte_at(uri, 0x3B, colon + 1, end))
+    return cut(uri, colon + 1, end)
 
 
 @cython.cfunc
@@ -201,4 +228,4 @@ def plain_user_of(uri: bytes) -> bytes:
     user, at, _ = rest.partition(b"@")
     if not colon or (not at and scheme.lower() != b"tel") or b"@" in scheme:
         return b""
-    return user.partition(b":")[0].partition(b";")[0]
+    return user.partition(b":")[0].partition(b";")[0].strip(BLANKS)
