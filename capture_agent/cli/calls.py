@@ -84,7 +84,7 @@ def row(call: StoredCall) -> tuple[str, ...]:
         call.method,
         call.status,
         str(call.messages),
-        duration((call.last - call.first).total_seconds()),
+        duration(max(0.0, (call.last - call.first).total_seconds())),
         call.call_id,
     )
 

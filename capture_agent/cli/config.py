@@ -1,4 +1,4 @@
-"""capture-agent config: the configuration checked and shown."""
+"""capture-agent config: the configuration checked, shown, and made from a kamailio.cfg."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from capture_agent.cli import options
-from capture_agent.cli.failures import WRONG_USAGE, note
+from capture_agent.cli.failures import WRONG_USAGE, WrongUsage, note
 
-app = typer.Typer(help="The configuration checked and shown.", no_args_is_help=False)
+app = typer.Typer(help="The configuration checked, shown, or made from a kamailio.cfg.", no_args_is_help=False)
 
 
 @app.callback()
 def config() -> None:
-    """The configuration checked and shown."""
+    """The configuration checked, shown, or made from a kamailio.cfg."""
 
 
 @app.command()
@@ -33,6 +33,21 @@ def check(
             note(problem)  # without our name before it: editors find FILE:LINE at the start
         raise typer.Exit(WRONG_USAGE) from None
     print(f"{file}: correct")
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="kamailio.cfg", help="The configuration of Kamailio.")],
+) -> None:
+    """Print what siptrace does in a kamailio.cfg as TOML for this agent. Comments name what is not the same."""
+    from capture_agent.convert import ConvertError
+    from capture_agent.convert import convert as converted
+
+    try:
+        text = converted(file)
+    except ConvertError as error:
+        raise WrongUsage(str(error)) from None
+    print(text, end="")
 
 
 @app.command()

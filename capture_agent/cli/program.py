@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from errno import EDQUOT, ENOSPC
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG
 from capture_agent.config.options import alternatives
 from capture_agent.config.problems import ConfigError, nearest
 
+FULL = (ENOSPC, EDQUOT)  # what a file says that standard output goes to
 DEBUG = "CAPTURE_AGENT_DEBUG"  # with it, an unexpected error shows its traceback
 
 # typer exports BadParameter alone of click's family; UsageError and ClickException stand above it.
@@ -65,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Its status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
+    open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a C locale must not end a decode
@@ -80,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end.exit_code
     except BrokenPipeError:
         return without_reader()
+    except OSError as error:
+        if error.errno not in FULL:
+            return explain(error, name)
+        without_reader()
+        say(f"the output cannot be written: {os.strerror(error.errno).lower()}", name)
+        return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
@@ -145,6 +154,13 @@ def command_name(command: Any, arguments: Sequence[str]) -> str:
             names.append(argument)
             command = known[argument]
     return " ".join(names)
+
+
+def open_closed_streams() -> None:
+    """`capture-agent decode x.pcap >&-`: Python has no stream then, and many would stumble over that."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - for as long as the program runs
 
 
 def without_reader() -> int:

@@ -33,7 +33,8 @@ LEAVES = dict(leaves(COMMAND))
 
 def test_the_commands_are_those_of_the_design() -> None:
     names = (
-        "run, replay, decode, calls, flow, status, hlog, trace-msg, db create, config check, config show, interfaces"
+        "run, replay, decode, calls, flow, status, hlog, trace-msg, db create, config check, config show, config convert,"
+        " interfaces"
     )
     assert {" ".join(leaf) for leaf in LEAVES} == set(names.split(", "))
 
@@ -111,3 +112,26 @@ def test_what_replay_does_not_load(tmp_path: Path, module: str) -> None:
     file.write_bytes(pcap(CALL[:1]))
     code = "import sys; from capture_agent.cli import main; main(sys.argv[2:]); sys.exit(sys.argv[1] in sys.modules)"
     subprocess.run([sys.executable, "-c", code, module, "replay", str(file)], check=True, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["decode", "one.pcap"], ["decode", "one.pcap", "--format", "jsonl"]]
+)
+def test_a_full_disk_behind_standard_output(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "one.pcap").write_bytes(pcap(CALL[:1]))
+    command = [sys.executable, "-m", "capture_agent", *arguments]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    name = "" if arguments == ["--version"] else "decode: "
+    assert ended.stderr == f"capture-agent: {name}the output cannot be written: no space left on device\n"
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+@pytest.mark.parametrize("command", ["decode", "replay"])
+def test_a_stream_that_is_closed(tmp_path: Path, command: str, closed: str) -> None:
+    (tmp_path / "one.pcap").write_bytes(pcap(CALL[:1]))
+    line = f'exec "$0" -m capture_agent {command} one.pcap {closed}>&-'
+    ended = subprocess.run(["sh", "-c", line, sys.executable], cwd=tmp_path, capture_output=True, check=False)
+    assert ended.returncode == 0
+    assert b"bug" not in ended.stderr

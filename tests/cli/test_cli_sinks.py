@@ -21,6 +21,7 @@ from cli_samples import CALL, OTHER, Packet, capture_agent, pcap, sip
 from capture_agent.sinks.schema import create_tables
 
 DB = "sqlite:///trace.db"
+CALL_ENDS = CALL[0].source, CALL[0].destination, CALL[0].payload
 
 
 @pytest.fixture
@@ -74,6 +75,13 @@ def test_flow_of_nothing(folder: Path) -> None:
     ended = capture_agent("flow", "nix", "--file", "calls.pcap", folder=folder)
     assert ended.err == "capture-agent: flow: no message with the Call-ID 'nix' in calls.pcap\n"
     assert ended.status == 1
+
+
+def test_two_interfaces_that_see_a_call_in_another_order(folder: Path) -> None:
+    create_tables(f"sqlite:///{folder}/trace.db")
+    (folder / "late.pcap").write_bytes(pcap([Packet(1.0, *CALL_ENDS), Packet(0.99, *CALL_ENDS)]))
+    capture_agent("replay", "late.pcap", "--db", DB, folder=folder)
+    assert "   0.0 s  a@b" in capture_agent("calls", "--db", DB, folder=folder).out
 
 
 def test_nothing_in_the_table_obeys(folder: Path) -> None:

@@ -24,7 +24,7 @@ from source_samples import unprivileged
 from wrappings import V4, frame
 
 from capture_agent.agent import capture_filter
-from capture_agent.config import load
+from capture_agent.config import Capture, load
 from capture_agent.pipeline import Pipeline
 from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH, Frames
 from capture_agent.sources.interfaces import list_interfaces, local_addresses
@@ -207,7 +207,7 @@ def test_a_list_of_ports_keeps_every_encapsulation(hosts: tuple[Host, Host], int
     ]
     cases = [build(name) for name in wanted]
     capture = load(overrides={"capture": {"ports": ["5060"], "esp_null": True}}).capture
-    pipeline = Pipeline(esp_null=True)
+    pipeline = Pipeline(Capture(esp_null=True))
     other = frame(
         V4, ip_packet(4, 17, udp(4, 4000, b"INVITE sip:a@b SIP/2.0\r\n\r\n").replace(b"\x13\xc4", b"\x0f\xa2", 1))
     )

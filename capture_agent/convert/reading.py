@@ -1,0 +1,198 @@
+"""A configuration file as Kamailio's preprocessor leaves it: lines, each with its place.
+
+Comments are taken out, included files put in; #!define and #!substdef are done, and of #!ifdef one side is left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DEEPEST = 10  # files in files; Kamailio has the same limit
+MOST_LINES = 200_000
+MOST_EXPANSIONS = 8  # of a name in the value of a name in ...
+LONGEST_LINE = 65_536
+
+_DIRECTIVE = re.compile(r"\s*(?:#!|!!)\s*([A-Za-z_]+)\s*(.*)$", re.DOTALL)
+_INCLUDE = re.compile(r"\s*(?:#!|!!)?(include_file|import_file)\s+[\"'](.*?)[\"']\s*;?\s*$")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PIECES = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|/\*|//|#|[^\"'/#]+|/", re.DOTALL)
+DEFINING = {"define", "def", "trydef", "trydefine", "redef", "redefine"}
+TRYING = {"trydef", "trydefine"}
+SUBSTITUTING = {"subst", "substdef", "substdefs"}
+FROM_ENVIRONMENT = {"defenv", "defenvs", "trydefenv", "trydefenvs"}
+
+
+class ConvertError(Exception):
+    """One clear line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that is not the same afterwards, or not known."""
+
+    place: Place | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}" if self.place else self.text
+
+
+@dataclass
+class Reader:
+    """Raises ConvertError where a file that is needed cannot be read."""
+
+    notes: list[Note] = field(default_factory=list)
+    _defines: dict[str, str] = field(default_factory=dict)
+    _substitutions: list[tuple[str, str]] = field(default_factory=list)
+    _taken: list[bool] = field(default_factory=list)  # of each open #!ifdef: is this side read?
+    _in_comment: bool = False
+    _lines: int = 0
+
+    def read(self, path: Path, depth: int = 0) -> Iterator[Line]:
+        text = read_text(path)
+        number = 0
+        waiting, started = "", 0
+        open_before = len(self._taken)
+        for number, line in enumerate(text.split("\n"), start=1):
+            self._lines += 1
+            if self._lines > MOST_LINES or len(line) > LONGEST_LINE:
+                raise ConvertError(f"{path}:{number}: too long: more than {MOST_LINES} lines, or one of 64 KiB")
+            started = started if waiting else number
+            waiting += line
+            if not self._in_comment and _DIRECTIVE.match(waiting) and waiting.endswith("\\"):
+                waiting = waiting[:-1] + " "  # a define goes on
+                continue
+            yield from self._line(waiting, Place(str(path), started), path, depth)
+            waiting = ""
+        if len(self._taken) != open_before:
+            self.notes.append(Note(Place(str(path), number), "an #!ifdef without its #!endif"))
+            del self._taken[open_before:]
+
+    def _line(self, text: str, place: Place, path: Path, depth: int) -> Iterator[Line]:
+        if not self._in_comment and (match := _INCLUDE.match(text)):
+            if all(self._taken):
+                yield from self._include(match[1], self._expand(match[2]), place, path, depth)
+        elif not self._in_comment and (match := _DIRECTIVE.match(text)):
+            self._direct(match[1].lower(), match[2].strip(), place)
+        elif all(self._taken):
+            yield Line(self._code(text), place)
+        else:
+            self._code(text)  # a comment may begin or end there
+
+    def _include(self, how: str, name: str, place: Place, path: Path, depth: int) -> Iterator[Line]:
+        """As Kamailio: where it was started, else beside the file; import_file does without."""
+        found = Path(name) if Path(name).is_absolute() else path.parent / name
+        if how == "import_file" and not found.exists():
+            return
+        if depth >= DEEPEST:
+            raise ConvertError(f"{place}: files include each other more than {DEEPEST} deep: {found}")
+        try:
+            yield from self.read(found, depth + 1)
+        except ConvertError as error:
+            raise error if depth else ConvertError(f"{place}: {error}") from None
+
+    def _direct(self, name: str, rest: str, place: Place) -> None:
+        word, _, value = rest.partition(" ") if " " in rest else rest.partition("\t")
+        if name in ("ifdef", "ifndef"):
+            self._taken.append((word in self._defines) == (name == "ifdef"))
+        elif name == "ifexp":
+            self._taken.append(True)
+            self.notes.append(Note(place, f"#!ifexp {rest}: taken for true"))
+        elif name == "else" and self._taken:
+            self._taken[-1] = not self._taken[-1]
+        elif name == "endif" and self._taken:
+            self._taken.pop()
+        elif all(self._taken):
+            self._define(name, word, value.strip(), rest, place)
+
+    def _define(self, name: str, word: str, value: str, rest: str, place: Place) -> None:
+        if name in DEFINING:
+            if not (name in TRYING and word in self._defines):
+                self._defines[word] = value
+        elif name in SUBSTITUTING:
+            self._substitute(name, rest, place)
+        elif name in FROM_ENVIRONMENT:
+            word = word.partition("=")[0]
+            self._defines.setdefault(word, "")
+            self.notes.append(Note(place, f"{word} is of Kamailio's environment, which is not known here"))
+
+    def _substitute(self, name: str, rest: str, place: Place) -> None:
+        """`!NAME!value!g`, with any character for the exclamation mark."""
+        quoted = rest.strip("\"'")
+        parts = quoted.split(quoted[0]) if quoted else []
+        if len(parts) != 4 or not _NAME.fullmatch(parts[1]):
+            self.notes.append(Note(place, f"#!{name} {rest}: only names are replaced here"))
+            return
+        _, word, value, _ = parts
+        self._substitutions.append((word, value))
+        if name != "subst":
+            self._defines[word] = f'"{value}"' if name == "substdefs" else value
+
+    def _code(self, text: str) -> str:
+        """Without its comments, names replaced."""
+        out: list[str] = []
+        at = 0
+        while at < len(text):
+            if self._in_comment:
+                end = text.find("*/", at)
+                if end < 0:
+                    return "".join(out)
+                self._in_comment = False
+                at = end + 2
+                out.append(" ")
+                continue
+            match = _PIECES.match(text, at)
+            assert match is not None  # some piece always matches
+            piece = match[0]
+            at = match.end()
+            if piece == "/*":
+                self._in_comment = True
+            elif piece in ("//", "#"):
+                break
+            elif piece[0] in "\"'":
+                out.append(self._in_string(piece))
+            else:
+                out.append(self._expand(piece))
+        return "".join(out)
+
+    def _expand(self, code: str) -> str:
+        for _ in range(MOST_EXPANSIONS):
+            replaced = _NAME.sub(lambda match: self._defines.get(match[0]) or match[0], code)
+            if replaced == code or len(replaced) > LONGEST_LINE:
+                break
+            code = replaced
+        return code
+
+    def _in_string(self, text: str) -> str:
+        for word, value in self._substitutions:
+            text = text.replace(word, value)
+        return text[:LONGEST_LINE]
+
+
+def read_text(path: Path) -> str:
+    """Raises ConvertError."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConvertError(f"{path}: cannot be read: {reason}") from None
+    except ValueError:  # a NUL byte in the name
+        raise ConvertError(f"{str(path)!r}: cannot be read: no name of a file") from None

@@ -1,0 +1,118 @@
+"""Rules as few and as plain as they can be, with the same outcome for every message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from capture_agent.convert.conditions import Matcher, narrowed, narrows
+from capture_agent.convert.reading import Place
+
+EXACT = ("method", "direction", "kind", "transport")  # of two rules with different ones no message matches both
+REQUEST, INITIAL, IN_DIALOG = (Matcher("kind", (kind,)) for kind in ("request", "initial", "in-dialog"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    matchers: tuple[Matcher, ...]
+    trace: str  # none, message, transaction, dialog
+    place: Place | None = None
+    sinks: tuple[int, ...] = ()  # by their index in Sinks.found
+    correlation_id: str = ""
+    users: tuple[str, ...] = ()
+    table: str = ""
+
+    @property
+    def action(self) -> tuple[object, ...]:
+        """What it does with a message."""
+        return self.trace, frozenset(self.sinks), self.correlation_id, self.users, self.table
+
+    def covers(self, other: Rule) -> bool:
+        """Does this one match whatever the other does?"""
+        return all(any(implies(theirs, matcher) for theirs in other.matchers) for matcher in self.matchers)
+
+
+def implies(narrow: Matcher, wide: Matcher) -> bool:
+    if narrow.option != wide.option:
+        return False
+    return all(value in wide.values or narrows(value, wide) for value in narrow.values)
+
+
+def simplified(rules: list[Rule]) -> list[Rule]:
+    """The first that matches decides; what none matches is not traced."""
+    rules = without_unreached(rules)
+    rules = without_repeated(rules)
+    rules = list(initial_where_only_that_is_left(rules))
+    return without_idle(rules)
+
+
+def without_unreached(rules: list[Rule]) -> list[Rule]:
+    reached: list[Rule] = []
+    for rule in rules:
+        if not any(before.covers(rule) for before in reached):
+            reached.append(rule)
+    return reached
+
+
+def without_repeated(rules: list[Rule]) -> list[Rule]:
+    """A rule goes if what it matches meets one with the same action later, and none with another before that."""
+    kept: list[Rule] = []
+    for rule in reversed(rules):
+        if not is_repeated(rule, kept):
+            kept.insert(0, rule)
+    return kept
+
+
+def is_repeated(rule: Rule, behind: list[Rule]) -> bool:
+    for other in behind:
+        if other.action == rule.action and other.covers(rule):
+            return True
+        if other.action != rule.action and overlap(rule, other):
+            return False
+    return False
+
+
+def initial_where_only_that_is_left(rules: list[Rule]) -> Iterator[Rule]:
+    """A request that is in no dialog, where a rule before has taken those that are."""
+    for number, rule in enumerate(rules):
+        if REQUEST in rule.matchers:
+            within = tuple(IN_DIALOG if each == REQUEST else each for each in rule.matchers)
+            if any(before.covers(replace(rule, matchers=within)) for before in rules[:number]):
+                initial = tuple(INITIAL if each == REQUEST else each for each in rule.matchers)
+                rule = replace(rule, matchers=initial)  # noqa: PLW2901
+        yield rule
+
+
+def without_idle(rules: list[Rule]) -> list[Rule]:
+    """Without those that keep nothing from the rules behind them."""
+    kept: list[Rule] = []
+    for rule in reversed(rules):
+        if rule.trace != "none" or any(after.trace != "none" and overlap(rule, after) for after in kept):
+            kept.insert(0, rule)
+    return kept
+
+
+def overlap(one: Rule, other: Rule) -> bool:
+    """May one message match both?"""
+    for matcher in one.matchers:
+        if matcher.option not in EXACT:
+            continue
+        for theirs in other.matchers:
+            if theirs.option == matcher.option and narrowed((theirs,), matcher) is None:
+                return False
+    return True
+
+
+def names(rules: list[Rule]) -> Iterator[str]:
+    """`kamailio.cfg:33`, each once; empty where a rule only keeps something out."""
+    used: set[str] = set()
+    for rule in rules:
+        base = f"{Path(rule.place.file).name}:{rule.place.line}" if rule.place else ""
+        name = base
+        number = 2
+        while name and name in used:
+            name = f"{base} ({number})"
+            number += 1
+        used.add(name)
+        yield name

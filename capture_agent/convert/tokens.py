@@ -1,0 +1,58 @@
+"""Lines of a Kamailio script to tokens."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from capture_agent.convert.reading import Line, Place
+
+_TOKEN = re.compile(
+    r"""
+    (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+  | (?P<variable>\$(?:\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|[A-Za-z_][A-Za-z0-9_]*(?:\((?:[^()]|\([^()]*\))*\))?))
+  | (?P<number>0[xX][0-9a-fA-F]+|[0-9]+)
+  | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
+  | (?P<sign>=>|==|!=|=~|!~|>=|<=|&&|\|\||[^\s])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: str  # string, variable, number, name, sign
+    text: str  # of a string: what is in it
+    place: Place
+    start: int
+    end: int  # of the text of all lines: what touches belongs together
+
+    def is_sign(self, *texts: str) -> bool:
+        return self.kind == "sign" and self.text in texts
+
+
+def tokens(lines: Iterable[Line]) -> list[Token]:
+    lines = list(lines)
+    starts: list[int] = []
+    length = 0
+    for line in lines:
+        starts.append(length)
+        length += len(line.text) + 1
+    text = "\n".join(line.text for line in lines)
+    found = []
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or "sign"
+        place = lines[bisect_right(starts, match.start()) - 1].place
+        value = unquoted(match[0]) if kind == "string" else match[0]
+        found.append(Token(kind, value, place, match.start(), match.end()))
+    return found
+
+
+def unquoted(text: str) -> str:
+    if text[0] == "'":
+        return text[1:-1]
+    return _ESCAPE.sub(lambda match: ESCAPES.get(match[1], match[1]), text[1:-1])

@@ -1,0 +1,137 @@
+"""What has been found out, as TOML: each thing that is not the same afterwards stands in a comment with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from capture_agent.config.show import as_toml
+from capture_agent.convert.addresses import Addresses
+from capture_agent.convert.conditions import Matcher
+from capture_agent.convert.parameters import Parameters
+from capture_agent.convert.reading import Note, Reader
+from capture_agent.convert.rules import RuleMaker
+from capture_agent.convert.script import parse
+from capture_agent.convert.simplify import Rule, names
+from capture_agent.convert.sinks import Sinks
+from capture_agent.convert.tokens import tokens
+
+FIRST = {"method": 0, "status": 1, "kind": 2, "direction": 3}  # of a rule's matchers, for people to read
+
+
+def convert(path: Path) -> str:
+    """Our TOML for a kamailio.cfg. Raises ConvertError where it, or a file that it includes, cannot be read."""
+    reader = Reader()
+    script = parse(tokens(reader.read(path)))
+    parameters = Parameters(script.parameters)
+    sinks = Sinks(parameters)
+    maker = RuleMaker(script, parameters, sinks)
+    rules = maker.make()
+    listens = Addresses(script, parameters)
+    notes = [*reader.notes, *parameters.notes, *sinks.notes, *maker.notes, *listens.notes]
+    notes += others(parameters, maker, rules)
+    return "\n".join([*head(path, notes), *body(parameters, listens, sinks, rules, maker)]) + "\n"
+
+
+def head(path: Path, notes: list[Note]) -> Iterator[str]:
+    yield f"# What siptrace does in {printed(str(path))}, for this agent."
+    places = sorted(set(notes), key=lambda note: (note.place is None, *position(note)))
+    if places:
+        yield "#"
+        yield "# Not the same here, or not known:"
+        yield from (f"# * {printed(str(note))}" for note in places)
+    yield ""
+
+
+def position(note: Note) -> tuple[str, int]:
+    return (note.place.file, note.place.line) if note.place else ("", 0)
+
+
+def printed(text: str) -> str:
+    """In one line of a comment."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def body(
+    parameters: Parameters, listens: Addresses, sinks: Sinks, rules: list[Rule], maker: RuleMaker
+) -> Iterator[str]:
+    yield "[capture]"
+    yield 'interfaces = ["any"]  # or those that carry SIP'
+    if listens.local:
+        yield f"local = {as_toml(tuple(listens.local))}"
+    if parameters.reads_x_headers:
+        yield "x_headers = true"
+    yield ""
+    yield "[trace]"
+    yield f"on = {as_toml(bool(parameters.number('trace_on')) and traces(parameters, rules, maker))}"
+    yield from trace_options(parameters, listens, rules, maker)
+    named = name_sinks(sinks, rules)
+    for sink in sinks.found:
+        yield ""
+        yield f"[[{sink.section}]]"
+        if named:
+            yield f"name = {as_toml(sink.name)}"
+        yield from (f"{option} = {as_toml(value)}" for option, value in sink.options.items())
+    for rule, name in zip(rules, names(rules), strict=True):
+        yield ""
+        yield from rule_lines(rule, name, sinks, named)
+
+
+def traces(parameters: Parameters, rules: list[Rule], maker: RuleMaker) -> bool:
+    return bool(parameters.core or rules)
+
+
+def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule], maker: RuleMaker) -> Iterator[str]:
+    if listens.advertised:
+        yield f"advertise = {as_toml(tuple(listens.advertised))}"
+    if not rules:
+        return
+    if not (maker.core or maker.traces_absorbed_acks or parameters.number("trace_sl_acks")):
+        yield "local_failure_acks = false"
+    if any(rule.trace == "dialog" for rule in rules) and not parameters.number("trace_dialog_ack"):
+        yield "dialog_acks = false"
+
+
+def name_sinks(sinks: Sinks, rules: list[Rule]) -> bool:
+    """Do rules have to say where to? Not where all of them send to every sink."""
+    every = set(range(len(sinks.found)))
+    for number, sink in enumerate(sinks.found, start=1):
+        sink.name = f"{sink.section}-{number}"
+    return any(rule.trace != "none" and set(rule.sinks) != every for rule in rules)
+
+
+def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str]:
+    yield "[[rule]]"
+    if name:
+        yield f"name = {as_toml(name)}"
+    for matcher in sorted(rule.matchers, key=lambda each: FIRST.get(each.option, len(FIRST))):
+        yield f"{matcher.option} = {values(matcher)}"
+    yield f"trace = {as_toml(rule.trace)}"
+    if rule.trace == "none":
+        return
+    if named:
+        yield f"sinks = {as_toml(tuple(sinks.found[index].name for index in sorted(set(rule.sinks))))}"
+    given: dict[str, Any] = {"correlation_id": rule.correlation_id, "users": rule.users, "table": rule.table}
+    yield from (f"{option} = {as_toml(value)}" for option, value in given.items() if value)
+
+
+def values(matcher: Matcher) -> str:
+    return as_toml(matcher.values[0] if len(matcher.values) == 1 else matcher.values)
+
+
+def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Iterator[Note]:
+    """Parameters that have no equivalent, where they would do something."""
+    if not traces(parameters, rules, maker):
+        yield Note(None, "nothing is traced: there is neither a trace_mode nor a call that can be understood")
+    if maker.is_doubled:
+        yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
+    if parameters.number("xheaders_read") and not parameters.reads_x_headers:
+        yield parameters.note("xheaders_read", "trace_mode traces messages that are no duplicates as well: left out")
+    if parameters.text("evcb_msg") and not maker.has_core_event:
+        yield parameters.note("evcb_msg", "write the function as a hook of this agent")
+    if parameters.text("send_sock_name"):
+        yield parameters.note("send_sock_name", "the name of a socket of Kamailio's: left out")
+    for name in ("send_sock_addr", "force_send_sock"):
+        if parameters.text(name):
+            yield parameters.note(name, "its address is taken, but not its port, which Kamailio has")

@@ -1,0 +1,279 @@
+"""Routes to rules: which are made, in which order, and where each of them sends to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from capture_agent.convert.parameters import Parameters
+from capture_agent.convert.reading import Line, Place
+from capture_agent.convert.rules import RuleMaker
+from capture_agent.convert.script import parse
+from capture_agent.convert.simplify import Rule
+from capture_agent.convert.sinks import Sinks, shown
+from capture_agent.convert.tokens import tokens
+
+pytestmark = pytest.mark.once
+
+HEP = {"hep_mode_on": "1", "trace_to_database": "0", "hep_version": "3", "duplicate_uri": "sip:h:9060"}
+SIP = {"trace_to_database": "0", "duplicate_uri": "sip:h:5888"}
+DIALOG = 'loadmodule "dialog.so"\n'
+
+
+def made(text: str, parameters: dict[str, str]) -> tuple[list[Rule], Sinks, list[str]]:
+    params = "".join(f'modparam("siptrace", "{name}", "{value}")\n' for name, value in parameters.items())
+    lines = enumerate((DIALOG + params + text).split("\n"), start=-len(parameters))
+    script = parse(tokens(Line(line, Place("k", number)) for number, line in lines))
+    found = Parameters(script.parameters)
+    sinks = Sinks(found)
+    maker = RuleMaker(script, found, sinks)
+    rules = maker.make()
+    return rules, sinks, [str(note) for note in [*maker.notes, *sinks.notes]]
+
+
+def told(rule: Rule) -> str:
+    """`request in INVITE -> transaction`"""
+    order = ("kind", "direction", "method")
+    matchers = sorted(rule.matchers, key=lambda each: order.index(each.option) if each.option in order else 9)
+    words = [
+        "|".join(each.values) if each.option in order else f"{each.option}={'|'.join(each.values)}" for each in matchers
+    ]
+    extra = [text for text in (rule.correlation_id, *rule.users, rule.table) if text]
+    return " ".join([*words, "->", rule.trace, *extra])
+
+
+def rules_of(body: str, **parameters: str) -> list[str]:
+    return [told(rule) for rule in made(f"request_route {{ {body} }}", HEP | parameters)[0]]
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("", []),
+        ("t_relay();", []),
+        ("sip_trace();", ["request in -> message"]),
+        ('sip_trace("", "", "m");', ["request in -> message"]),
+        ('sip_trace("sip:x:1", "corr-$ci", "t");', ["request in -> transaction corr-{call_id}"]),
+        ('sip_trace("sip:x:1", "$fU{$hdr(X-Y)}$$", " T ");', ["request in -> transaction {from_user}{{{header:X-Y}}}$"]),
+        ('sip_trace("sip:x:1", "$var(x)", "t");', ["request in -> transaction"]),
+        ('sip_trace_mode("t");', ["request in -> transaction"]),
+        ('sip_trace_mode("zzz");', ["request in -> message"]),
+        ('sip_trace("sip:x:1", "", "d");', ["initial in INVITE -> dialog"]),
+        ('if (is_method("INVITE") && !has_totag()) sip_trace("", "c", "d");', ["initial in INVITE -> dialog c"]),
+        ('if (is_method("INVITE")) sip_trace();', ["request in INVITE -> message"]),
+        ('if (is_method("INVITE|BYE")) { sip_trace(); }', ["request in INVITE|BYE -> message"]),
+        ('if (method == "INVITE" && $rU == "bob") sip_trace();', ["request in INVITE request_user=bob -> message"]),
+        ('if ($fU == "a" || $tU == "a") sip_trace();', ["request in from_user=a -> message", "request in to_user=a -> message"]),
+        ('if (!is_method("INVITE")) sip_trace();', ["request in INVITE -> none", "request in -> message"]),
+        ('if (is_method("INVITE")) sip_trace_mode("t"); else sip_trace();',
+         ["request in INVITE -> transaction", "request in -> message"]),
+        ('if (is_method("OPTIONS")) exit; sip_trace();', ["request in OPTIONS -> none", "request in -> message"]),
+        ('if (is_method("OPTIONS")) { xlog("x"); } sip_trace();', ["request in -> message"]),
+        ('if (is_method("OPTIONS")) exit; if (is_method("OPTIONS")) sip_trace();', []),
+        ('if (has_totag()) { if (loose_route()) { t_relay(); exit; } exit; } sip_trace_mode("t");', ["initial in -> transaction"]),
+        ('sip_trace(); if (is_method("ACK")) exit; t_relay();', ["request in -> message"]),
+        ('if (is_method("A")) exit; if (is_method("B")) sip_trace();', ["request in B -> message"]),
+        ("exit; sip_trace();", []),
+        ("if (!sip_trace()) xlog(\"x\");", ["request in -> message"]),
+        # What cannot be known: the side with a trace, else the one that goes on.
+        ("if (allowed()) sip_trace();", ["request in -> message"]),
+        ("if (allowed()) { exit; } sip_trace();", ["request in -> message"]),
+        ("if (!allowed()) { exit; } sip_trace();", ["request in -> message"]),
+        ('if (uri == myself && is_method("INVITE")) sip_trace();', ["request in INVITE -> message"]),
+        # Routes that are called.
+        ('route(T); } route[T] { sip_trace(); return; xlog("x");', ["request in -> message"]),
+        ("route(T); sip_trace(); } route[T] { exit;", []),
+        ("route(T); sip_trace(); } route[T] { return;", ["request in -> message"]),
+        ("route(NIX); sip_trace();", ["request in -> message"]),
+        ("route(T); } route[T] { route(T); sip_trace();", ["request in -> message"]),
+        ("switch ($rU) { case \"a\": xlog(\"x\"); break; default: sip_trace(); }", ["request in -> message"]),
+        # Two calls on one way are one rule with both destinations.
+        ('sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t");', ["request in -> transaction a"]),
+    ],
+)  # fmt: skip
+def test_request_route(body: str, wanted: list[str]) -> None:
+    assert rules_of(body) == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ("setflag(22); sip_trace();", ["request in -> transaction"]),
+        ("sip_trace();", ["request in -> message"]),
+        ("setflag(21); sip_trace();", ["request in -> message"]),
+        ("setflag(22); resetflag(22); sip_trace();", ["request in -> message"]),
+        ('setflag(22); sip_trace("sip:x:1", "", "m");', ["request in -> message"]),
+        ('if (is_method("INVITE")) setflag(22); sip_trace();', ["request in INVITE -> transaction", "request in -> message"]),
+        ("setflag(22); if (isflagset(22)) sip_trace();", ["request in -> transaction"]),
+        ("if (isflagset(22)) sip_trace();", []),
+    ],
+)  # fmt: skip
+def test_trace_flag(body: str, wanted: list[str]) -> None:
+    assert rules_of(body, trace_flag="22") == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        ('$avp(user) = "bob"; $avp(user) = "alice"; sip_trace_mode("t");', ["request in -> transaction alice bob"]),
+        ('$avp(user) = "$fU@$fd"; sip_trace();', ["request in -> message"]),
+        ('$avp(user) = "x-$fU"; sip_trace();', ["request in -> message x-{from_user}"]),
+        ('$avp(other) = "bob"; sip_trace();', ["request in -> message"]),
+        ('if (is_method("MESSAGE")) $avp(tbl) = "alt"; sip_trace();', ["request in MESSAGE -> message alt", "request in -> message"]),
+    ],
+)  # fmt: skip
+def test_users_and_tables(body: str, wanted: list[str]) -> None:
+    assert rules_of(body, traced_user_avp="$avp(user)", trace_table_avp="$avp(tbl)") == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("onreply_route[R] { sip_trace(); }", ["response in -> message"]),
+        ('reply_route { if (status == "200") sip_trace(); }', ["response in status=200 -> message"]),
+        ('onreply_route[R] { sip_trace("sip:x:1", "", "t"); }', []),
+        ("onsend_route { sip_trace(); }", ["request out -> message"]),
+        ("onsend_route_reply=yes\nonsend_route { sip_trace(); }", ["out -> message"]),
+        ("failure_route[F] { sip_trace(); }", ["request in -> message"]),
+        ("event_route[sl:filtered-ack] { sip_trace(); }", ["request in ACK -> message"]),
+        ("event_route[tm:x] { sip_trace(); }", []),
+        ("route[X] { sip_trace(); }", []),
+        ("route { sip_trace(); } onsend_route { sip_trace(); }", ["request in -> message", "request out -> message"]),
+    ],
+)
+def test_other_routes(text: str, wanted: list[str]) -> None:
+    assert [told(rule) for rule in made(text, HEP)[0]] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", []),
+        ("event_route[siptrace:msg] { return; }", []),
+        ('event_route[siptrace:msg] { if (is_method("OPTIONS|REGISTER")) drop(); }', ["OPTIONS|REGISTER -> none", "-> message"]),
+        ('event_route[siptrace:msg] { if ($siptrace(direction)=="out") drop(); }', ["out -> none", "-> message"]),
+        ('event_route[siptrace:msg] { if ($rs == 200) return; drop; }', ["status=200 -> message"]),
+        ('request_route { sip_trace_mode("t"); }', ["request in -> transaction", "-> message"]),
+        ('request_route { if (is_method("A")) exit; sip_trace(); }', ["request in A -> none", "-> message"]),
+    ],
+)  # fmt: skip
+def test_with_trace_mode(text: str, wanted: list[str]) -> None:
+    """Every message is traced anyway: rules only where some are not, or otherwise."""
+    assert [told(rule) for rule in made(text, HEP | {"trace_mode": "1"})[0]] == wanted
+
+
+CALL = "request_route { sip_trace(); }"
+TO_X = 'request_route { sip_trace("sip:x:7"); }'
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "wanted"),
+    [
+        # The script: trace_to_database, hep_mode_on and the address (SPEC 1).
+        (CALL, {}, ["sql mysql://kamailio:kamailiorw@localhost/kamailio"]),
+        (CALL, {"db_url": "sqlite:///a.db"}, ["sql sqlite:///a.db"]),
+        (CALL, {"trace_to_database": "0"}, []),
+        (CALL, SIP, ["sip h:5888"]),
+        (CALL, SIP | {"trace_to_database": "1", "db_url": "sqlite:///a.db"}, ["sql sqlite:///a.db"]),
+        (TO_X, SIP | {"trace_to_database": "1", "db_url": "sqlite:///a.db"}, ["sip x:7", "sql sqlite:///a.db"]),
+        (CALL, HEP, ["hep h:9060"]),
+        (TO_X, HEP, ["hep x:7"]),
+        (CALL, HEP | {"trace_to_database": "1", "db_url": "sqlite:///a.db"}, ["hep h:9060", "sql sqlite:///a.db"]),
+        (CALL, HEP | {"duplicate_uri": "sip:h"}, ["hep h:5060"]),
+        ('request_route { sip_trace("$avp(x)"); }', HEP, ["hep h:9060"]),
+        ('request_route { sip_trace("sip:x:7"); sip_trace("sip:y:7"); }', HEP, ["hep x:7", "hep y:7"]),
+        # The core: trace_mode alone (SPEC 1).
+        ("", {"trace_mode": "1", "duplicate_uri": "sip:h:9060"}, ["hep h:9060"]),
+        ("", {"trace_mode": "2", "db_url": "sqlite:///a.db"}, ["sql sqlite:///a.db"]),
+        ("", {"trace_mode": "4", "duplicate_uri": "sip:h:5888"}, ["sip h:5888"]),
+        ("", {"trace_mode": "7", "duplicate_uri": "sip:h:9", "db_url": "sqlite:///a.db"}, ["hep h:9", "sql sqlite:///a.db", "sip h:9"]),
+        ("", {"trace_mode": "1"}, []),
+        ("", {"trace_mode": "1", "trace_init_mode": "2", "duplicate_uri": "sip:h:9"}, []),
+        (CALL, HEP | {"trace_init_mode": "1"}, []),
+        # Both: each destination once.
+        (CALL, HEP | {"trace_mode": "1"}, ["hep h:9060"]),
+        (CALL, HEP | {"trace_mode": "1", "hep_mode_on": "0"}, ["hep h:9060", "sip h:9060"]),
+    ],
+)  # fmt: skip
+def test_destinations(text: str, parameters: dict[str, str], wanted: list[str]) -> None:
+    sinks = made(text, parameters)[1]
+    assert [f"{sink.section} {shown(sink)}" for sink in sinks.found] == wanted
+
+
+@pytest.mark.parametrize(
+    ("parameters", "wanted"),
+    [
+        ({}, {"host": "h", "port": 9060, "transport": "udp", "version": 3, "capture_id": 1}),
+        ({"hep_version": "2", "auth_key": "k"}, {"host": "h", "port": 9060, "transport": "udp", "version": 2, "capture_id": 1}),
+        ({"hep_capture_id": "234", "auth_key": "k"},
+         {"host": "h", "port": 9060, "transport": "udp", "version": 3, "capture_id": 234, "auth_key": "k"}),
+        ({"duplicate_uri": "sip:[::1]:9;transport=TCP"}, {"host": "::1", "port": 9, "transport": "tcp", "version": 3, "capture_id": 1}),
+        ({"duplicate_uri": "sips:h"}, {"host": "h", "port": 5061, "transport": "tls", "version": 3, "capture_id": 1}),
+        ({"hep_version": "2", "duplicate_uri": "sip:h;transport=tcp"},
+         {"host": "h", "port": 5060, "transport": "tcp", "version": 3, "capture_id": 1}),
+        ({"send_sock_addr": "sip:10.0.0.5:5075"},
+         {"host": "h", "port": 9060, "transport": "udp", "version": 3, "capture_id": 1, "source": "10.0.0.5"}),
+        ({"hep_capture_id": "-1"}, {"host": "h", "port": 9060, "transport": "udp", "version": 3}),
+    ],
+)  # fmt: skip
+def test_hep(parameters: dict[str, str], wanted: dict[str, Any]) -> None:
+    (sink,) = made(CALL, HEP | parameters)[1].found
+    assert sink.options == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "x_headers"),
+    [
+        (CALL, SIP | {"xheaders_write": "1"}, True),
+        (CALL, SIP, False),
+        ("", {"trace_mode": "4", "duplicate_uri": "sip:h", "xheaders_write": "1"}, False),
+        ("event_route[siptrace:msg] {}", {"trace_mode": "4", "duplicate_uri": "sip:h", "xheaders_write": "1"}, True),
+    ],
+)
+def test_x_headers(text: str, parameters: dict[str, str], x_headers: bool) -> None:
+    (sink,) = made(text, parameters)[1].found
+    assert sink.options.get("x_headers", False) == x_headers
+
+
+@pytest.mark.parametrize(
+    ("url", "wanted"),
+    [
+        ("sqlite:///relative.db", "sqlite:///relative.db"),
+        ("sqlite:////var/lib/x.db", "sqlite:////var/lib/x.db"),
+        ("mysql://kam:rw@localhost/kamailio", "mysql://kam:rw@localhost/kamailio"),
+        ("mysql://kam:p@s:w/d@db:3307/kamailio", "mysql://kam:p%40s%3Aw%2Fd@db:3307/kamailio"),
+        ("postgres://kam@[::1]:5432/kam", "postgresql://kam@[::1]:5432/kam"),
+        ("postgres://db/kam", "postgresql://db/kam"),
+        ("text:///etc/kamailio/db", None),
+        ("unixodbc://x", None),
+        ("nothing", None),
+    ],
+)
+def test_databases(url: str, wanted: str | None) -> None:
+    _, sinks, notes = made(CALL, {"db_url": url})
+    assert [sink.options["url"] for sink in sinks.found] == ([] if wanted is None else [wanted])
+    assert any("no table can be in" in note for note in notes) == (wanted is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "note"),
+    [
+        ("request_route {\nhlog(\"x\"); }", HEP, "k:2: hlog(): not of a message, so no rule: `capture-agent hlog` sends one"),
+        (CALL, HEP | {"duplicate_uri": "nix"}, "'nix': no SIP URI: left out"),
+        (CALL, HEP | {"duplicate_uri": "sip:h;transport=sctp"}, "sip:h;transport=sctp: sctp is not there: left out"),
+        (CALL, {"trace_to_database": "0"}, "sip_trace(): there is nowhere to send to: left out"),
+        ('request_route { sip_trace("$avp(x)"); }', HEP, "an address that is known at run time only: duplicate_uri is taken"),
+        ('request_route { sip_trace("", "$var(x)"); }', HEP, "$var(x): no part of a message that is known here: left out"),
+        ('request_route { sip_trace_mode("d"); }', HEP, "siptrace refuses this by mistake and traces nothing; here the dialog is traced"),
+        ('request_route { if (is_method("BYE")) sip_trace("", "", "d"); }', HEP, "dialog mode begins with an INVITE, not here: left out"),
+        ("reply_route { sip_trace_mode(\"t\"); }", HEP, "transaction mode begins with a request, not here: left out"),
+        (TO_X, HEP | {"hep_version": "2", "duplicate_uri": ""}, "siptrace sends HEP 1 and 2 only where there is a duplicate_uri"),
+        ("request_route { if (secret()) sip_trace(); }", HEP, "k:1: secret(): not known from outside, taken for true"),
+        ("request_route { route(NIX); sip_trace(); }", HEP, "k:1: route(NIX): no such route"),
+        ("request_route {" + "".join(f'if ($rU=="{n}") $avp(u)="{n}"; if ($fU=="{n}") $avp(u)="x{n}";' for n in range(30)) + "sip_trace(); }",
+         HEP | {"traced_user_avp": "$avp(u)"}, "request_route: too many ways lead through it: write its rules by hand"),
+    ],
+)  # fmt: skip
+def test_notes(text: str, parameters: dict[str, str], note: str) -> None:
+    assert any(note in each for each in made(text, parameters)[2])

@@ -1,0 +1,204 @@
+"""A whole kamailio.cfg to a TOML file: it loads, it says what siptrace's defaults are, it names what is not the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from capture_agent.config import Config, load
+from capture_agent.convert import ConvertError, convert
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT.parent / "shared" / "siptrace" / "vectors"
+FILES = sorted([*VECTORS.glob("*/*/kamailio.cfg"), *(ROOT / "pcaps" / "siptrace").glob("*/kamailio.cfg")])
+
+
+def converted(text: str, folder: Path) -> tuple[str, Config]:
+    (folder / "kamailio.cfg").write_text(text)
+    return loaded(folder / "kamailio.cfg", folder)
+
+
+def loaded(file: Path, folder: Path) -> tuple[str, Config]:
+    toml = convert(file)
+    (folder / "agent.toml").write_text(toml)
+    return toml, load(folder / "agent.toml")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parents[1].name}-{file.parent.name}")
+def test_recorded_configurations(file: Path, tmp_path: Path) -> None:
+    """Of each: what it emitted to is there, and tracing is on where it was, and where anything was traced."""
+    text = file.read_text()
+    _, config = loaded(file, tmp_path)
+    params = dict(re.findall(r'modparam\("siptrace", *"(\w+)", *"?([^")]*)"?\)', text))
+    emitted = {
+        "hep": (file.parent / "hep.pcap").exists() and "sip_trace_msg(" not in text and "hlog(" not in text,
+        "sip": (file.parent / "dup.pcap").exists() and not file.parent.name.startswith("a1-"),
+        "sql": (file.parent / "rows.json").exists() and '"time_us"' in (file.parent / "rows.json").read_text(),
+    }
+    missing = [kind for kind, is_emitted in emitted.items() if is_emitted and not getattr(config, kind)]
+    assert missing == []
+    if any(emitted.values()) and params.get("trace_on") == "1":
+        assert config.trace.on
+    if params.get("trace_on", "0") == "0":
+        assert not config.trace.on
+
+
+def test_there_are_recordings() -> None:
+    assert len([file for file in FILES if ROOT in file.parents]) >= 5
+
+
+KAMAILIO = """#!KAMAILIO
+#!define HOMER "sip:10.0.0.9:9060"
+#!substdef "!TABLE!calls!g"
+listen=udp:10.0.0.1:5060 advertise 203.0.113.5
+listen=tls:10.0.0.1:5061
+loadmodule "siptrace.so"
+#!ifdef WITH_OLD
+modparam("siptrace", "hep_version", 1)
+#!endif
+modparam("siptrace", "trace_on", 1)
+modparam('siptrace', 'hep_mode_on', 1)
+modparam("siptrace", "duplicate_uri", HOMER)
+modparam("siptrace", "hep_version", 3)
+modparam("siptrace", "auth_key", "a\\"b")
+modparam("siptrace", "db_url", "mysql://kam:p@ss@db/kamailio")
+modparam("siptrace", "table", "TABLE")
+modparam("siptrace", "xheaders_read", 1)
+modparam("siptrace", "trace_sl_acks", 0)
+modparam("siptrace", "evcb_msg", "ksr_siptrace")
+request_route {
+    if (is_method("INVITE") && !has_totag()) {
+        sip_trace("sip:10.0.0.8:9060", "$ci-a", "t");
+    }
+    hlog("seen");
+}
+"""
+
+
+def test_an_example(tmp_path: Path) -> None:
+    toml, _ = converted(KAMAILIO, tmp_path)
+    assert (
+        toml.replace(f"{tmp_path}/", "")
+        == """# What siptrace does in kamailio.cfg, for this agent.
+#
+# Not the same here, or not known:
+# * kamailio.cfg:19: evcb_msg: write the function as a hook of this agent
+# * kamailio.cfg:24: hlog(): not of a message, so no rule: `capture-agent hlog` sends one
+
+[capture]
+interfaces = ["any"]  # or those that carry SIP
+local = ["10.0.0.1"]
+x_headers = true
+
+[trace]
+on = true
+local_failure_acks = false
+
+[[hep]]
+host = "10.0.0.8"
+port = 9060
+transport = "udp"
+version = 3
+capture_id = 1
+auth_key = "a\\"b"
+
+[[sql]]
+url = "mysql://kam:p%40ss@db/kamailio"
+table = "calls"
+
+[[rule]]
+name = "kamailio.cfg:22"
+method = "INVITE"
+kind = "initial"
+trace = "transaction"
+correlation_id = "{call_id}-a"
+"""
+    )
+
+
+SOCKETS = "listen=udp:10.0.0.1:5060 advertise 203.0.113.5\nlisten=tcp:10.0.0.1:5060 advertise h.example\n"
+CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9")\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "local", "advertise"),
+    [
+        ("", ["auto"], []),
+        ("listen=udp:10.0.0.1:5060\nlisten=tcp:10.0.0.1:5060", ["10.0.0.1"], []),
+        ("listen=udp:10.0.0.1:5060\nlisten=udp:10.0.0.1:5062\nlisten=tcp:[::1]:5060", ["10.0.0.1:5060", "10.0.0.1:5062", "::1"], []),
+        ("listen=udp:10.0.0.1\nlisten=tls:10.0.0.1\nlisten=10.0.0.2", ["10.0.0.1", "10.0.0.2"], []),
+        ("listen=udp:[FD00:0::1]:5060", ["[fd00::1]:5060"], []),
+        ("listen=udp:0.0.0.0:5060\nlisten=udp:eth0:5060", ["auto"], []),
+        (SOCKETS, ["10.0.0.1"], []),
+        (CORE + SOCKETS, ["10.0.0.1"], []),
+        (f'{CORE}modparam("siptrace", "data_mode", 1)\n{SOCKETS}', ["10.0.0.1"], ["udp:10.0.0.1:5060=203.0.113.5:5060"]),
+        ('modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
+        ('modparam("siptrace", "trace_local_ip", "10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
+        ('modparam("siptrace", "trace_local_ip", "udp:h.example:5064")', ["auto"], []),
+    ],
+)  # fmt: skip
+def test_addresses(text: str, local: list[str], advertise: list[str], tmp_path: Path) -> None:
+    _, config = converted(text, tmp_path)
+    assert [str(address) for address in config.capture.local] == local
+    assert [str(each) for each in config.trace.advertise] == advertise
+
+
+@pytest.mark.parametrize(
+    ("parameter", "note"),
+    [
+        ('"trace_on", "yes"', "trace_on: value 'yes', expected a number: left out"),
+        ('"hep_version", 4', "hep_version: value 4, expected 1, 2 or 3: 3 is taken"),
+        ('"trace_flag", 99', "trace_flag: value 99, expected 0 to 31: left out"),
+        ('"hep_capture_id", -2', "hep_capture_id: expected 0 to 4294967295: left out"),
+        ('"traced_user_avp", "$var(x)"', "traced_user_avp: value '$var(x)' is no AVP: left out"),
+        ('"trace_init_mode", 1', "trace_init_mode: 1 without a trace_mode traces nothing"),
+        ('"callid_column", "x"', "callid_column: columns have siptrace's own names here"),
+        ('"trace_onn", 1', "trace_onn: no parameter of siptrace"),
+        ('"send_sock_name", "x"', "send_sock_name: the name of a socket of Kamailio's: left out"),
+        ('"trace_local_ip", "nix"', "trace_local_ip: value 'nix' is no address: left out"),
+    ],
+)
+def test_notes_on_parameters(parameter: str, note: str, tmp_path: Path) -> None:
+    toml, _ = converted(f'\nmodparam("siptrace", {parameter})\n', tmp_path)
+    assert f"# * {tmp_path}/kamailio.cfg:2: {note}\n" in toml
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    toml, config = converted("", tmp_path)
+    assert "# * nothing is traced: there is neither a trace_mode nor a call that can be understood\n" in toml
+    assert not config.trace.on
+    assert not (config.hep or config.sip or config.sql or config.rule)
+
+
+def test_a_comment_stays_a_comment(tmp_path: Path) -> None:
+    """Line ends in what the script says must not become lines of ours."""
+    toml, config = converted(CORE + 'modparam("siptrace", "trace_\\non = true", 1)\n', tmp_path)
+    assert "trace_\\x0aon" in toml or "trace_\\non" in toml
+    assert config.hep
+
+
+PIECES = st.sampled_from(
+    [
+        "request_route {", "route[A] {", "onreply_route[B] {", "event_route[siptrace:msg] {", "}", "{", "if (", ")", "else",
+        "sip_trace();", 'sip_trace("sip:x:1", "$ci", "t");', 'sip_trace_mode("d");', 'is_method("INVITE")', "has_totag()",
+        "&&", "||", "!", "exit;", "return;", "drop();", "route(A);", '$avp(u) = "x";', "setflag(1);", "isflagset(1)", "x()",
+        "(", ";", '"', "'", "/*", "*/", "#", "//", "\n", "\n#!define A B\n", "\n#!ifdef A\n", "\n#!endif\n", "listen=", "udp:1.2.3.4:5",
+        "advertise", "9.9.9.9:1", 'modparam("siptrace", "trace_mode", 7)', 'modparam("siptrace", "duplicate_uri", "sip:h")', "while",
+        "switch", "case", ":", '$rU == "a"', '$fU =~ "^x"', "status =~ \"4..\"", "src_ip == 10.0.0.1", "\\", "\x00", "\u2028",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=40).map(" ".join))
+def test_anything_gives_a_file_that_loads(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    try:
+        converted('modparam("siptrace", "traced_user_avp", "$avp(u)")\n' + text, folder)
+    except ConvertError as error:
+        assert str(error).startswith(str(folder))
