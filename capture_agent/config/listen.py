@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Annotated, Final
 
 from capture_agent.config.local import Parsed
-from capture_agent.config.targets import SIP_PORT, SipTransport, endpoint
+from capture_agent.config.targets import SIP_PORT, SipTransport, sip_place
 from capture_agent.config.uris import sip_fields
 
 EXPECTED: Final = "sip:IP:PORT or sip:IP:PORT;transport=tcp"
@@ -22,8 +22,7 @@ class ListenAddress:
     transport: SipTransport = "udp"
 
     def __str__(self) -> str:
-        uri = f"sip:{endpoint(self.host, self.port)}"
-        return uri if self.transport == "udp" else f"{uri};transport={self.transport}"
+        return sip_place(self.host, self.port, self.transport)
 
 
 def parse_listen(text: str) -> ListenAddress:

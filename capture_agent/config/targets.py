@@ -65,8 +65,7 @@ class SipTarget:
     default: bool = True
 
     def __str__(self) -> str:
-        place = f"sip:{endpoint(self.host, self.port)}"
-        return place if self.transport == "udp" else f"{place};transport={self.transport}"
+        return sip_place(self.host, self.port, self.transport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,12 @@ Target = HepTarget | SipTarget | SqlTarget
 
 def scheme(kind: str, transport: str) -> str:
     return kind if transport == "udp" else f"{kind}+{transport}"
+
+
+def sip_place(host: str, port: int, transport: str) -> str:
+    """As a SIP URI writes it; UDP goes without saying."""
+    place = f"sip:{endpoint(host, port)}"
+    return place if transport == "udp" else f"{place};transport={transport}"
 
 
 def endpoint(host: str, port: int) -> str:

@@ -25,6 +25,7 @@ cdef extern from *:
     unsigned long long word(const char *text) nogil
     unsigned long long fold(unsigned long long one, unsigned long long other) nogil
 
+cdef Py_ssize_t find(unsigned char *text, unsigned char byte, Py_ssize_t start, Py_ssize_t end) noexcept
 cpdef bint equals(bytes data, Py_ssize_t start, Py_ssize_t end, bytes text) noexcept
 cpdef bytes cut(bytes data, Py_ssize_t start, Py_ssize_t end)
 cpdef int kind_of(bytes data, Py_ssize_t start, Py_ssize_t end) noexcept

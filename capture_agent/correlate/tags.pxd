@@ -1,8 +1,8 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
-from libc.string cimport memchr, memcmp
+from libc.string cimport memcmp
 
-from capture_agent.correlate.reading cimport cut, equals
+from capture_agent.correlate.reading cimport cut, equals, find
 from capture_agent.sip.message cimport SipMessage
 from capture_agent.sip.parameters cimport locate, value_end
 

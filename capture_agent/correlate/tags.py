@@ -14,20 +14,6 @@ BEFORE_TAG = cython.declare(bytes, b";tag=")
 MOST_OF_TAG = cython.declare(cython.int, limits.MOST_OF_TAG)
 
 
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def find(
-    text: cython.p_uchar, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t
-) -> cython.Py_ssize_t:
-    """Where byte is in text[start:end], or -1. Bounds are the caller's. Compiled only."""
-    hit: cython.p_uchar
-    if start >= end:
-        return -1
-    hit = cython.cast(cython.p_uchar, memchr(text + start, byte, end - start))  # type: ignore[name-defined]  # noqa: F821
-    return -1 if hit == cython.NULL else hit - text
-
-
 def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Where the tag of the From or To value data[start:end] begins, or -1: what locate() says.
 
@@ -39,14 +25,14 @@ def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cyt
     if cython.compiled:
         text: cython.p_uchar = data
         if text[i] == 0x22:
-            i = find(text, 0x22, i + 1, end)
+            i = find(text, 0x22, i + 1, end)  # type: ignore[name-defined]  # noqa: F821 - cimported
             if i < 0 or text[i - 1] == 0x5C:
                 return locate(data, start, end, TAG)
             i += 1
             if i < end and text[i] == 0x20:
                 i += 1
         if i < end and text[i] == 0x3C:
-            i = find(text, 0x3E, i, end) + 1
+            i = find(text, 0x3E, i, end) + 1  # type: ignore[name-defined]  # noqa: F821
             if i == end:
                 return -1
             if i > 0 and end - i > 5 and memcmp(text + i, PyBytes_AS_STRING(BEFORE_TAG), 5) == 0:  # type: ignore[name-defined]  # noqa: F821

@@ -206,7 +206,7 @@ class Rules:
         transaction = message.transaction
         if transaction is None or transaction.method == b"ACK" or direction != "in" or not is_ack(message.sip):
             return False
-        return bool(getattr(transaction, "branches", 1) <= 1)
+        return transaction.branches <= 1
 
     def _asked(
         self, message: CapturedMessage, direction: Direction, traces: Traces, on: cython.bint
