@@ -19,10 +19,14 @@ COMPILED, PLAIN, LIMIT = "compiled", "plain", "limit"
 PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
 HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
+TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
 SIP_TCP, FRAGMENTS, TUNNELS = "sip-tcp", "fragments", "tunnels"
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
     HEP_UDP: "SIP/UDP -> HEP3/UDP",
+    TRACKED: "transactions and dialogs -> HEP3/TCP",
+    TRACKED_UDP: "transactions and dialogs -> HEP3/UDP",
+    RULES: "20 rules, dialog policy -> HEP3/TCP",
     MIXED: "SIP in RTP (1:9) -> HEP3/TCP",
     SIP_TCP: "SIP/TCP -> HEP3/TCP",
     FRAGMENTS: "SIP in fragments -> HEP3/TCP",
@@ -33,6 +37,9 @@ WORKS = {
 REPLAYS = {
     HEP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     HEP_UDP: ("--hep", "hep:127.0.0.1:{port}"),
+    TRACKED: ("--hep", "hep+tcp:127.0.0.1:{port}", "--trace", "transaction"),
+    TRACKED_UDP: ("--hep", "hep:127.0.0.1:{port}", "--trace", "transaction"),
+    RULES: ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(Path(__file__).with_name("rules.toml"))),
     MIXED: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     SIP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     FRAGMENTS: ("--hep", "hep+tcp:127.0.0.1:{port}"),

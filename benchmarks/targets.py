@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.cases import COMPILED, FRAGMENTS, HEP_TCP, HEP_UDP, MIXED, PLAIN, SIP_TCP, TUNNELS
+from benchmarks.cases import (
+    COMPILED, FRAGMENTS, HEP_TCP, HEP_UDP, MIXED, PLAIN, RULES, SIP_TCP, TRACKED, TRACKED_UDP, TUNNELS,
+)
 from benchmarks.figures import Figure
 
 MEMORY_MB = 60.0  # the first row
@@ -28,6 +30,9 @@ class Target:
 TARGETS = {
     (HEP_TCP, COMPILED): Target(1.3, 3.5),
     (HEP_UDP, COMPILED): Target(2.2, 1.6),
+    (TRACKED, COMPILED): Target(1.3),
+    (TRACKED_UDP, COMPILED): Target(2.2),
+    (RULES, COMPILED): Target(2.5),
     (MIXED, COMPILED): Target(3.0),
     (SIP_TCP, COMPILED): Target(3.0),
     (FRAGMENTS, COMPILED): Target(6.0),

@@ -22,6 +22,7 @@ from fuzz_corpus import (
     tunnelled,
 )
 from fuzz_mutations import EXTREMES, NUMBERS, Target
+from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
 
 from capture_agent.config import Capture
@@ -70,6 +71,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "udp_batch": Target(payloads(), PIECES, UdpRun(sender, receiver)),
             "correlate": Target([sip.raw for sip in messages], TOKENS, CorrelateRun()),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
+            "rules": Target(payloads(), TOKENS, RulesRun()),
         }
 
 
