@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.cases import (
-    COMPILED, FRAGMENTS, HEP_TCP, HEP_UDP, MIXED, PLAIN, RULES, SIP_TCP, TRACKED, TRACKED_UDP, TUNNELS,
+    COMPILED,
+    FRAGMENTS,
+    HEP_TCP,
+    HEP_UDP,
+    MIXED,
+    PLAIN,
+    RULES,
+    SIP_TCP,
+    TRACKED,
+    TRACKED_UDP,
+    TUNNELS,
 )
 from benchmarks.figures import Figure
 
