@@ -4,6 +4,7 @@ sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
 advertised.py  addresses that are shown as others
 sending.py   what a sink sends from
+masks.py     what may be hidden in a traced message
 local.py     which addresses are the traced server's own
 listen.py    where SIP duplicates are listened for
 ports.py     the ports that SIP is looked for on

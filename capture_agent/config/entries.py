@@ -13,6 +13,7 @@ from typing import Any
 from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, taken_apart
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.local import AUTO
+from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.problems import nearest, where, wrong
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
@@ -43,6 +44,7 @@ def expand(layers: Layers) -> Iterator[str]:
             yield wrong(layers, ("rule", index, "name"), name, "a name that no other rule has")
         names.append(name)
         yield from find_sinks(layers, index, rule)
+        yield from find_key(layers, index, rule)
     count = sum(len(layers.data.get(section, ())) for section in ("hep", "sip", "sql"))
     if count > MOST_TARGETS:
         yield f"{where(layers, ())}: {count} sinks, expected at most {MOST_TARGETS}"
@@ -76,6 +78,13 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
             section, fields = found
             number = add_target(layers, path, section, fields)
             yield from CHECKS[section](layers, (section, number), layers.data[section][number])
+
+
+def find_key(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
+    """A rule that hashes does it with the key of [privacy]."""
+    masks, privacy = rule.get("mask", []), layers.data.get("privacy", {})
+    if HASH in masks and not (isinstance(privacy, dict) and privacy.get("hash_key")):
+        yield f"{where(layers, ('rule', index, 'mask'))}: {HASH} needs a hash_key or hash_key_file in [privacy]"
 
 
 def targets(layers: Layers) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,6 +9,7 @@ from capture_agent.config.addresses import is_named
 from capture_agent.config.advertised import Advertise
 from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Local
+from capture_agent.config.masks import HASH, Mask, check_masks
 from capture_agent.config.ports import Ports
 from capture_agent.config.rules import Legs, Rule
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
@@ -56,9 +57,6 @@ class Trace:
             raise ValueError(f"advertise: {twice} stands there twice")
 
 
-Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
-
-
 @dataclass(frozen=True, slots=True)
 class Privacy:
     """What is hidden in everything that is traced."""
@@ -67,9 +65,8 @@ class Privacy:
     hash_key: str = field(default="", repr=False)  # a secret: who has it can tell whether a hash is a user's
 
     def __post_init__(self) -> None:
-        if "users:hash" in self.mask and "users:truncate" in self.mask:
-            raise ValueError("mask: users:hash and users:truncate exclude each other")
-        if "users:hash" in self.mask and not self.hash_key:
+        check_masks(self.mask)
+        if HASH in self.mask and not self.hash_key:
             raise ValueError("mask: users:hash needs a hash_key or hash_key_file")
 
 

@@ -120,18 +120,7 @@ class Legs:
         if leg is None or not leg.correlation_id:
             return trace
         if leg.traces is None or leg.traces[0] is not trace or leg.traces[1].correlation_id != leg.correlation_id:
-            leg.traces = (
-                trace,
-                Trace(
-                    trace.sinks,
-                    leg.correlation_id,
-                    trace.users,
-                    trace.table,
-                    trace.plain_row,
-                    trace.payload_type,
-                    trace.rule,
-                ),
-            )
+            leg.traces = (trace, trace.changed(correlation_id=leg.correlation_id))
         return leg.traces[1]
 
     def leg_of(self, message: CapturedMessage) -> Leg | None:
