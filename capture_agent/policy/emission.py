@@ -11,7 +11,7 @@ from capture_agent.config.advertised import Advertised
 from capture_agent.config.sections import Config
 from capture_agent.policy.privacy import masker
 from capture_agent.policy.rewriting import rewritten
-from capture_agent.records import CapturedMessage, Direction, TracedMessage
+from capture_agent.records import LOG_PAYLOAD, CapturedMessage, Direction, TracedMessage
 
 Emission = Callable[[list[TracedMessage]], list[TracedMessage]]
 Change = Callable[[CapturedMessage, Direction], CapturedMessage]
@@ -39,6 +39,9 @@ class Changes:
         changed = []
         last = new = None
         for one in traced:
+            if one.trace.payload_type == LOG_PAYLOAD:
+                changed.append(one)  # no message, and of no address
+                continue
             if last is None or one.message is not last:
                 last = new = one.message
                 for change in self._changes:

@@ -50,5 +50,8 @@ SINKS: dict[str, Callable[[Any], Sink]] = {"hep": hep, "sip": sip, "sql": sql}
 
 
 def make_sinks(config: Config) -> list[Sink]:
-    """One for each target, in the order of SINKS. Raises SinkError: a certificate file or database URL is wrong."""
+    """One for each target that is not a package's, in the order of SINKS.
+
+    Raises SinkError: a certificate file or database URL is wrong.
+    """
     return [make(target) for section, make in SINKS.items() for target in getattr(config, section)]
