@@ -111,7 +111,8 @@ class Pipeline:
             outcomes=dict(self._decided()),
             rejected=rejected,
         )
-        return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
+        hooks = () if self.policy.hooks is None else self.policy.hooks.ledgers()
+        return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *hooks]
 
     def _decided(self) -> Iterator[tuple[str, int]]:
         policy = self.policy

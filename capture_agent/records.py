@@ -266,13 +266,19 @@ class Trace:
         self.rule = rule
         self.masks = masks
 
-    def changed(self, correlation_id: bytes | None = None, plain_row: bool | None = None) -> Trace:
-        """The same with another correlation id, or with or without a row of nobody."""
+    def changed(
+        self,
+        correlation_id: bytes | None = None,
+        users: tuple[str, ...] | None = None,
+        table: str | None = None,
+        plain_row: bool | None = None,
+    ) -> Trace:
+        """The same but for what is given."""
         return Trace(
             self.sinks,
             self.correlation_id if correlation_id is None else correlation_id,
-            self.users,
-            self.table,
+            self.users if users is None else users,
+            self.table if table is None else table,
             self.plain_row if plain_row is None else plain_row,
             self.payload_type,
             self.rule,

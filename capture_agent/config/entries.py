@@ -19,7 +19,6 @@ from capture_agent.config.problems import nearest, where, wrong
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
-MOST_TARGETS = 64  # a bit for each
 # As SQLAlchemy takes it apart.
 _SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
@@ -30,6 +29,12 @@ def expand(layers: Layers) -> Iterator[str]:
     for section, repeated in sections().items():
         if not repeated and isinstance(entry := layers.data.get(section), dict):
             yield from read_secrets(layers, (section,), entry)
+    find_modules(layers)
+    for section in ("sink", "source"):
+        for index, entry in enumerate(layers.data.get(section, [])):
+            if "use" not in entry:
+                yield f"{where(layers, (section, index))}: use is missing, expected the name that a package brings"
+                entry["use"] = "unknown"
     for section in ("hep", "sip", "sql"):
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)
@@ -45,9 +50,6 @@ def expand(layers: Layers) -> Iterator[str]:
         names.append(name)
         yield from find_sinks(layers, index, rule)
         yield from find_key(layers, index, rule)
-    count = sum(len(layers.data.get(section, ())) for section in ("hep", "sip", "sql"))
-    if count > MOST_TARGETS:
-        yield f"{where(layers, ())}: {count} sinks, expected at most {MOST_TARGETS}"
 
 
 def place_socket(layers: Layers) -> None:
@@ -127,6 +129,15 @@ def directory(layers: Layers, path: Path) -> FilePath:
     """Relative names in the file start at the file, others where the agent was started."""
     from_file = layers.file is not None and layers.origin(path).startswith(f"{layers.file}:")
     return layers.file.parent if layers.file is not None and from_file else FilePath()
+
+
+def find_modules(layers: Layers) -> None:
+    """Files of hooks, by their whole path. Whether they are there is seen when they are loaded."""
+    modules = layers.data.get("hooks", {}).get("modules")
+    if not isinstance(modules, list):
+        return
+    folder = directory(layers, ("hooks", "modules"))
+    modules[:] = [str(folder / name) if isinstance(name, str) and name.endswith(".py") else name for name in modules]
 
 
 def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
