@@ -76,7 +76,7 @@ class Agent:
         self.config = config
         self.stop = stop or threading.Event()
         policy = Policy(local_sides(config), Settings.of(config))
-        self.pipeline = Pipeline(config.capture, policy, emission=emission(config))
+        self.pipeline = Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate)
         # Every sink gets every message.
         self._alike = all(target.default for target in config.targets()) and not config.rule
         self._lossless = lossless

@@ -23,7 +23,7 @@ show.py      the configuration in force, as TOML
 from capture_agent.config.load import load
 from capture_agent.config.problems import ConfigError
 from capture_agent.config.rules import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Log, Privacy, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Control, Correlate, Log, Privacy, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -32,6 +32,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Control",
+    "Correlate",
     "HepTarget",
     "Legs",
     "Log",

@@ -56,6 +56,15 @@ class Trace:
             raise ValueError(f"advertise: {twice} stands there twice")
 
 
+@dataclass(frozen=True, slots=True)
+class Correlate:
+    """What is remembered of calls, and for how long."""
+
+    calls: Annotated[int, Interval(ge=100, le=100_000_000)] = 1_000_000  # Call-IDs
+    idle_seconds: Annotated[int, Interval(ge=60, le=31_536_000)] = 14_400
+    age_seconds: Annotated[int, Interval(ge=60, le=31_536_000)] = 86_400
+
+
 Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
 
 
@@ -101,6 +110,7 @@ class Config:
 
     capture: Capture = field(default_factory=Capture)
     trace: Trace = field(default_factory=Trace)
+    correlate: Correlate = field(default_factory=Correlate)
     rule: tuple[Rule, ...] = ()
     legs: Legs = field(default_factory=Legs)
     hep: tuple[HepTarget, ...] = ()
