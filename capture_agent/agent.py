@@ -109,7 +109,7 @@ class Agent:
         self.stop = stop or threading.Event()
         self.extensions = load_extensions(config) if extensions is None else extensions
         policy = Policy(local_sides(config), Settings.of(config), hooks_of(config, self.extensions))
-        self.pipeline = Pipeline(config.capture, policy, emission=emission(config))
+        self.pipeline = Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate)
         # Every sink gets every message.
         self._alike = all(target.default for target in config.targets()) and not config.rule and policy.hooks is None
         self._lossless = lossless

@@ -269,7 +269,7 @@ def test_a_sink_of_a_package(tmp_path: Path, extras: Path, pcaps: Path) -> None:
     assert other.got == mine.got
     assert Counter(raw.split()[0] for raw in mine.got) == {b"BYE": 4, b"SIP/2.0": 4}
     assert str(books.ledgers[1]) == "messages: 109 seen, 8 traced, 51 not traced, 0 duplicate, 50 rejected (rtp 50)"
-    assert str(books.ledgers[2]) == "hook some.py: 59 seen, 8 passed, 51 dropped"
+    assert "hook some.py: 59 seen, 8 passed, 51 dropped" in map(str, books.ledgers)
     assert str(books.ledgers[-1]) == "kept:: 8 seen, 8 sent, 0 waiting"
 
 

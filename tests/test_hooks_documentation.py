@@ -69,7 +69,7 @@ def test_the_opening_example(folder: Path, pcaps: Path) -> None:
     replay(agent, [pcaps / "demo.pcap"])
     ledgers = [str(ledger) for ledger in agent.close().ledgers]
     assert ledgers[1] == "messages: 109 seen, 53 traced, 6 not traced, 0 duplicate, 50 rejected (rtp 50)"
-    assert ledgers[2] == "hook quiet.py: 59 seen, 53 passed, 6 dropped"
+    assert "hook quiet.py: 59 seen, 53 passed, 6 dropped" in ledgers
 
 
 @pytest.mark.parametrize(

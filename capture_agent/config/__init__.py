@@ -26,7 +26,7 @@ from capture_agent.config.load import load
 from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import ConfigError
 from capture_agent.config.rules import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Hooks, Log, Privacy, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -35,6 +35,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Control",
+    "Correlate",
     "HepTarget",
     "Hooks",
     "Legs",

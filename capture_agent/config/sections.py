@@ -61,6 +61,15 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Correlate:
+    """What is remembered of calls, and for how long."""
+
+    calls: Annotated[int, Interval(ge=100, le=100_000_000)] = 1_000_000  # Call-IDs
+    idle_seconds: Annotated[int, Interval(ge=60, le=31_536_000)] = 14_400
+    age_seconds: Annotated[int, Interval(ge=60, le=31_536_000)] = 86_400
+
+
+@dataclass(frozen=True, slots=True)
 class Privacy:
     """What is hidden in everything that is traced."""
 
@@ -111,6 +120,7 @@ class Config:
 
     capture: Capture = field(default_factory=Capture)
     trace: Trace = field(default_factory=Trace)
+    correlate: Correlate = field(default_factory=Correlate)
     rule: tuple[Rule, ...] = ()
     legs: Legs = field(default_factory=Legs)
     hep: tuple[HepTarget, ...] = ()

@@ -302,13 +302,13 @@ class CorrelateRun:
         self._correlator.observe(messages)
         self._kept = [*self._kept[-20:], messages[0]]
         held = self._correlator.table
-        assert len(held) <= held.limit
-        assert held.transactions >= 0 and held.dialogs >= 0
+        assert held.calls.held <= held.limit
+        assert held.transactions.held >= 0 and held.dialogs.held >= 0
         if messages[0].dialog is not None:
             assert len(messages[0].dialog.callee_tags) <= 8
         if draw.random() < 0.01:
             self._correlator.close()
-            assert (len(held), held.transactions, held.dialogs) == (0, 0, 0)
+            assert (held.calls.held, held.transactions.held, held.dialogs.held) == (0, 0, 0)
 
 
 class PolicyRun:

@@ -44,6 +44,21 @@ def outcome(*functions: Hook, message: CapturedMessage | None = None) -> list[tu
     return [(traced.sinks, traced.trace.users, traced.trace.rule) for traced in decided]
 
 
+def test_what_a_rule_hides_stays_hidden() -> None:
+    """Whatever a hook makes of it: a trace of its own, or other users."""
+
+    def traces_and_changes(message: Message) -> None:
+        message.trace("c")
+        message.set_users("bob")
+
+    one = captured()
+    hidden = TracedMessage(one, Direction.IN, Trace(0b011, masks=("users:hash", "sdes")))
+    decided = hooks(traces_and_changes).apply(one, Direction.IN, (hidden,))
+    assert [(traced.sinks, set(traced.trace.masks)) for traced in decided] == [
+        (0b100, {"users:hash", "sdes"}), (0b011, {"users:hash", "sdes"}),
+    ]  # fmt: skip
+
+
 def raises(message: Message) -> None:
     raise KeyError
 
