@@ -45,6 +45,7 @@ COLLECT_AFTER = 50_000  # objects
 LAST_READ = 1.0  # seconds that a stop takes at most to read what the kernel has buffered
 
 HOOK_FAILED = "the message is traced as if this hook were not there"
+CONDITION_FAILED = "the rule does not match"
 
 OnBatch = Callable[[Source, Frames], None]
 
@@ -61,18 +62,33 @@ def local_sides(config: Config) -> Iterator[LocalAddress]:
 
 
 def hooks_of(config: Config, extensions: Extensions) -> Hooks | None:
-    """The hooks, each with a guard that reads our clock and writes to our log."""
+    """The hooks, each behind a guard."""
     if not extensions.hooks:
         return None
-    settings = config.hooks
-    limits = Limits(settings.slow_ms / 1000, settings.failures, time.perf_counter, lambda line: _log.error("%s", line))
+    limits = limits_of(config)
     guards = [Guard(hook.name, hook.function, limits, HOOK_FAILED) for hook in extensions.hooks]
     collectors = config.hep_sinks()
     return Hooks(
         guards,
         SinkNames(config.sink_names(), config.default_sinks()),
         partial(log_event, sinks=collectors) if collectors else None,
+        config.trace.dialog_acks,
     )
+
+
+def conditions_of(config: Config, extensions: Extensions) -> dict[str, Guard]:
+    """What `when` in rules names, each behind a guard."""
+    limits = limits_of(config)
+    return {
+        name: Guard(Path(name).name, function, limits, CONDITION_FAILED, answers=True)
+        for name, function in extensions.conditions.items()
+    }
+
+
+def limits_of(config: Config) -> Limits:
+    """By our clock; what is reported goes into our log."""
+    settings = config.hooks
+    return Limits(settings.slow_ms / 1000, settings.failures, time.perf_counter, lambda line: _log.error("%s", line))
 
 
 class Pace:
@@ -108,7 +124,8 @@ class Agent:
         self.config = config
         self.stop = stop or threading.Event()
         self.extensions = load_extensions(config) if extensions is None else extensions
-        policy = Policy(local_sides(config), Settings.of(config), hooks_of(config, self.extensions))
+        settings = Settings.of(config, conditions_of(config, self.extensions))
+        policy = Policy(local_sides(config), settings, hooks_of(config, self.extensions))
         self.pipeline = Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate)
         # Every sink gets every message.
         self._alike = all(target.default for target in config.targets()) and not config.rule and policy.hooks is None

@@ -3,6 +3,7 @@
 A package registers it by entry points, and nothing of it is used before the configuration names it:
 
     capture_agent.hooks     a function, as on_message is         [hooks] use = ["NAME"]
+    capture_agent.rules     a function: message -> bool          [[rule]] when = "NAME"
     capture_agent.sinks     a factory: options -> Sink           [[sink]] use = "NAME"
     capture_agent.sources   a factory: options -> Source         [[source]] use = "NAME"
 
@@ -16,7 +17,8 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import entry_points
 from importlib.util import module_from_spec
@@ -29,12 +31,18 @@ from capture_agent.config.layers import Layers
 from capture_agent.config.layers import Path as OptionPath
 from capture_agent.config.problems import in_order, nearest, where
 from capture_agent.hooks.message import Message
+from capture_agent.hooks.seen import SeenMessage
 from capture_agent.sinks.sink import Sink
 from capture_agent.sources.source import Source
 
 Hook = Callable[[Message], object]
+When = Callable[[SeenMessage], object]
+Function = Callable[[Any], object]
+Module = Callable[[str], ModuleType]
 
 FUNCTION = "on_message"
+CONDITION = "condition"
+GROUPS = {CONDITION: "capture_agent.rules"}  # others are named after what they bring
 SINK_PARTS = ("name", "together", "sent", "rejected", "lost", "open", "send", "flush", "close")
 SOURCE_PARTS = ("name", "batches", "dropped", "close")
 
@@ -54,6 +62,7 @@ class Extensions:
     hooks: tuple[NamedHook, ...] = ()
     sinks: tuple[Sink, ...] = ()
     sources: tuple[Source, ...] = ()
+    conditions: Mapping[str, When] = field(default_factory=dict)  # by what `when` says
 
 
 class LoadError(Exception):
@@ -71,8 +80,13 @@ def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
         except LoadError as error:
             problems.append(f"{where(at, path)}: {named!r}: {error}")
 
+    module = cache(module_of)  # what hooks and conditions have in one file, they share
     hooks = [
-        *(found for name in config.hooks.modules for found in collect(("hooks", "modules"), name, of_module(name))),
+        *(
+            found
+            for name in config.hooks.modules
+            for found in collect(("hooks", "modules"), name, of_module(name, module))
+        ),
         *(found for name in config.hooks.use for found in collect(("hooks", "use"), name, of_package(name))),
     ]
     sinks = [
@@ -85,24 +99,42 @@ def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
         for n, target in enumerate(config.source)
         for found in collect(("source", n), target.use, made("source", target.use, target.options, SOURCE_PARTS))
     ]
+    conditions = {
+        name: found
+        for n, rule in enumerate(config.rule)
+        for name in rule.when
+        for found in collect(("rule", n, "when"), name, condition(name, module))
+    }
     if problems:
         raise ConfigError(in_order(problems))
-    return Extensions(tuple(hooks), tuple(sinks), tuple(sources))
+    return Extensions(tuple(hooks), tuple(sinks), tuple(sources), conditions)
 
 
-def of_module(name: str) -> Callable[[], NamedHook]:
-    def load() -> NamedHook:
-        module = load_file(Path(name)) if name.endswith(".py") else load_module(name)
-        function = getattr(module, FUNCTION, None)
-        if function is None:
-            raise LoadError(f"it has no function {FUNCTION}, expected def {FUNCTION}(message)")
-        return NamedHook(Path(name).name, check_hook(function))
+def module_of(name: str) -> ModuleType:
+    return load_file(Path(name)) if name.endswith(".py") else load_module(name)
 
-    return load
+
+def of_module(name: str, module: Module) -> Callable[[], NamedHook]:
+    return lambda: NamedHook(Path(name).name, function_in(module(name), FUNCTION))
 
 
 def of_package(name: str) -> Callable[[], NamedHook]:
-    return lambda: NamedHook(name, check_hook(brought("hook", name)))
+    return lambda: NamedHook(name, check_function(brought("hook", name), FUNCTION))
+
+
+def condition(name: str, module: Module) -> Callable[[], When]:
+    """`trunk.py:is_trunk`, `my_company.calls:is_trunk`, or what a package calls it."""
+    place, colon, function = name.rpartition(":")
+    if not colon:
+        return lambda: check_function(brought(CONDITION, name), name)
+    return lambda: function_in(module(place), function)
+
+
+def function_in(module: ModuleType, name: str) -> Function:
+    function = getattr(module, name, None)
+    if function is None:
+        raise LoadError(f"it has no function {name}, expected def {name}(message)")
+    return check_function(function, name)
 
 
 def made(kind: str, name: str, options: Mapping[str, Any], parts: Sequence[str]) -> Callable[[], object]:
@@ -160,7 +192,7 @@ def load_module(name: str) -> ModuleType:
 
 def brought(kind: str, name: str) -> Any:
     """What a package has registered under this name."""
-    group = f"capture_agent.{kind}s"
+    group = GROUPS.get(kind, f"capture_agent.{kind}s")
     known = entry_points(group=group)
     found = list({entry.value: entry for entry in known.select(name=name)}.values())
     if not found:
@@ -197,11 +229,11 @@ def in_a_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
 
 
-def check_hook(function: Any) -> Hook:
+def check_function(function: Any, name: str) -> Function:
     if not callable(function):
-        raise LoadError(f"{FUNCTION} is {function!r}, expected a function")
+        raise LoadError(f"{name} is {function!r}, expected a function")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        raise LoadError(f"{FUNCTION} is a coroutine or a generator, expected a plain function")
+        raise LoadError(f"{name} is a coroutine or a generator, expected a plain function")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -209,5 +241,5 @@ def check_hook(function: Any) -> Hook:
     try:
         signature.bind(None)
     except TypeError:
-        raise LoadError(f"{FUNCTION}{signature} cannot be called with one message") from None
+        raise LoadError(f"{name}{signature} cannot be called with one message") from None
     return function  # type: ignore[no-any-return]

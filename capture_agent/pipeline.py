@@ -54,7 +54,11 @@ class Pipeline:
 
     def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
         """What is traced of them, as it is to be emitted."""
-        traced = self.policy.decide(self.correlated(messages))
+        if self.policy.settings.asks_others:
+            # They are told how a transaction stands at this message, not at the end of the batch.
+            traced = [one for message in messages for one in self.policy.decide(self.correlated([message]))]
+        else:
+            traced = self.policy.decide(self.correlated(messages))
         return self.emission(traced) if self.emission is not None else traced
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
@@ -112,9 +116,8 @@ class Pipeline:
             outcomes=dict(self._decided()),
             rejected=rejected,
         )
-        hooks = () if self.policy.hooks is None else self.policy.hooks.ledgers()
         calls = self.correlator.ledgers() if self.correlator is not None else []
-        return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *calls, *hooks]
+        return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *calls, *self.policy.ledgers()]
 
     def _decided(self) -> Iterator[tuple[str, int]]:
         policy = self.policy

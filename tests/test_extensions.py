@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from capture_agent.agent import Agent, replay, run
+from capture_agent.books import Books
 from capture_agent.cli.program import main
 from capture_agent.config import ConfigError
 from capture_agent.config.load import load_layers
@@ -27,6 +28,9 @@ def hook(message):
 async def later(message): ...
 
 number = 7
+
+def is_bye(message):
+    return message.method == "BYE"
 
 def broken_factory(options):
     return options["topic"]
@@ -78,6 +82,11 @@ later = extras:later
 number = extras:number
 missing = extras:nix
 gone = no_such_module_of_ours:hook
+
+[capture_agent.rules]
+bye = extras:is_bye
+number = extras:number
+missing = extras:nix
 
 [capture_agent.sinks]
 kept = extras:Sink
@@ -174,8 +183,16 @@ def test_files(tmp_path: Path, name: str, code: str | None, problem: str) -> Non
         ('[hooks]\nuse = ["number"]', "2: hooks.use: 'number': on_message is 7, expected a function"),
         ('[hooks]\nuse = ["missing"]', "2: hooks.use: 'missing': AttributeError: module 'extras' has no attribute 'nix'"),
         ('[hooks]\nuse = ["gone"]', "2: hooks.use: 'gone': ModuleNotFoundError: No module named 'no_such_module_of_ours'"),
-        ('[[sink]]\nuse = "picky"', "1: sink: 'picky': ValueError: topic: expected the name of a topic (extras.py:15)"),
-        ('[[sink]]\nuse = "kafka"', "1: sink: 'kafka': KeyError: 'topic' (extras.py:12)"),
+        ('[[rule]]\nwhen = "by"', "2: rule.when: 'by': no installed package brings this condition, did you mean 'bye'? (there are: bye, missing, number)"),
+        ('[[rule]]\nwhen = "number"', "2: rule.when: 'number': number is 7, expected a function"),
+        ('[[rule]]\nwhen = "missing"', "2: rule.when: 'missing': AttributeError: module 'extras' has no attribute 'nix'"),
+        ('[[rule]]\nwhen = "extras:later"', "2: rule.when: 'extras:later': later is a coroutine or a generator, expected a plain function"),
+        ('[[rule]]\nwhen = "extras:nix"', "2: rule.when: 'extras:nix': it has no function nix, expected def nix(message)"),
+        ('[[rule]]\nwhen = "no_such.module:f"', "2: rule.when: 'no_such.module:f': ModuleNotFoundError: No module named 'no_such'"),
+        ('[[rule]]\nwhen = ":f"', "2: rule.when: ':f': expected FILE.py or package.module"),
+        ('[[rule]]\nwhen = "extras:"', "2: rule.when: 'extras:': it has no function , expected def (message)"),
+        ('[[sink]]\nuse = "picky"', "1: sink: 'picky': ValueError: topic: expected the name of a topic (extras.py:18)"),
+        ('[[sink]]\nuse = "kafka"', "1: sink: 'kafka': KeyError: 'topic' (extras.py:15)"),
         ('[[sink]]\nuse = "nothing"', "1: sink: 'nothing': the package made NoneType, which is no sink: it lacks name"),
         ('[[sink]]\nuse = "number"', "1: sink: 'number': the package brings 7, expected a function that takes the options"),
         ('[[sink]]\nuse = "file"', "1: sink: 'file': no installed package brings this sink (there are: kafka, kept, nothing, number, picky)"),
@@ -191,7 +208,10 @@ def test_what_packages_and_modules_lack(tmp_path: Path, extras: Path, toml: str,
 
 
 def test_all_problems_at_once(tmp_path: Path, extras: Path) -> None:
-    toml = '[[source]]\nuse = "x"\n[[sink]]\nuse = "kept"\n[[sink]]\nuse = "x"\n[hooks]\nmodules = ["b.py", "a.py"]'
+    toml = (
+        '[[source]]\nuse = "x"\n[[sink]]\nuse = "kept"\n[[sink]]\nuse = "x"\n[hooks]\nmodules = ["b.py", "a.py"]\n'
+        '[[rule]]\n[[rule]]\nwhen = ["bye", "b.py:f"]'
+    )
     with pytest.raises(ConfigError) as raised:
         loaded(configured(tmp_path, toml))
     assert [problem.split(": ")[:3] for problem in raised.value.problems] == [
@@ -199,6 +219,7 @@ def test_all_problems_at_once(tmp_path: Path, extras: Path) -> None:
         [f"{tmp_path}/agent.toml:5", "sink", "'x'"],
         [f"{tmp_path}/agent.toml:8", "hooks.modules", f"'{tmp_path}/b.py'"],
         [f"{tmp_path}/agent.toml:8", "hooks.modules", f"'{tmp_path}/a.py'"],
+        [f"{tmp_path}/agent.toml:11", "rule.when", f"'{tmp_path}/b.py:f'"],
     ]
 
 
@@ -219,6 +240,76 @@ def test_they_come_in_the_order_of_the_configuration(tmp_path: Path, extras: Pat
     assert len(modules) == 2
     for name in modules:
         del sys.modules[name]
+
+
+SHARED = """
+count = 0
+
+def on_message(message):
+    global count
+    count += 1
+
+def is_third(message):
+    return count % 3 == 2
+"""
+
+
+def accounts(books: Books) -> list[str]:
+    """Those of messages, of others' code, and of packages' sinks."""
+    kinds = ("messages", "condition", "hook", "kept")
+    return [text for text in map(str, books.ledgers) if text.startswith(kinds)]
+
+
+def test_what_hooks_and_conditions_have_in_one_file_they_share(tmp_path: Path, extras: Path, pcaps: Path) -> None:
+    """The books balance, and have a line for each of them."""
+    (tmp_path / "both.py").write_text(SHARED)
+    file = configured(
+        tmp_path,
+        '[hooks]\nmodules = ["both.py"]\n[[rule]]\nwhen = ["both.py:is_third", "bye", "extras:is_bye"]\n'
+        '[[sink]]\nuse = "kept"\n',
+    )
+    agent = Agent(load_layers(file, {}, {})[0], lossless=True)
+    replay(agent, [pcaps / "demo.pcap"])
+    books = agent.close()
+    assert books.balanced
+    assert accounts(books) == [
+        "messages: 109 seen, 25 traced, 34 not traced, 0 duplicate, 50 rejected (rtp 50)",
+        "condition both.py:is_third: 59 seen, 19 true, 40 false",
+        "condition bye: 40 seen, 6 true, 34 false",
+        "condition extras:is_bye: 34 seen, 0 true, 34 false",
+        "hook both.py: 59 seen, 59 passed, 0 dropped",
+        "kept:: 25 seen, 25 sent, 0 waiting",
+    ]
+    del sys.modules["capture_agent_hook_both"]
+
+
+def test_what_fails_is_in_the_log_and_in_the_books(
+    tmp_path: Path, extras: Path, pcaps: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "bad.py").write_text("def on_message(message): None + 1\ndef condition(message): 1 / 0\n")
+    file = configured(
+        tmp_path,
+        '[hooks]\nmodules = ["bad.py"]\nfailures = 4\n[[rule]]\nwhen = "bad.py:condition"\ntrace = "none"\n'
+        '[[rule]]\n[[sink]]\nuse = "kept"\n',
+    )
+    agent = Agent(load_layers(file, {}, {})[0], lossless=True)
+    replay(agent, [pcaps / "demo.pcap"])
+    books = agent.close()
+    assert books.balanced
+    assert accounts(books)[:3] == [
+        "messages: 109 seen, 59 traced, 0 not traced, 0 duplicate, 50 rejected (rtp 50)",
+        "condition bad.py:condition: 4 seen, 0 true, 0 false, 4 rejected (ZeroDivisionError 4)",
+        "hook bad.py: 4 seen, 0 passed, 0 dropped, 4 rejected (TypeError 4)",
+    ]
+    assert caplog.messages == [
+        "bad.py:condition: ZeroDivisionError: 'division by zero' (bad.py:2); the rule does not match."
+        " More of this kind are only counted",
+        "bad.py: TypeError: \"unsupported operand type(s) for +: 'NoneType' and 'int'\" (bad.py:1);"
+        " the message is traced as if this hook were not there. More of this kind are only counted",
+        "bad.py:condition: has failed 4 times and is called no more",
+        "bad.py: has failed 4 times and is called no more",
+    ]
+    del sys.modules["capture_agent_hook_bad"]
 
 
 def test_a_file_that_fails_leaves_no_module(tmp_path: Path) -> None:

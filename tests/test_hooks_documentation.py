@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ from capture_agent.agent import Agent, replay
 from capture_agent.calls import Dialog
 from capture_agent.config import Config, HepTarget, load
 from capture_agent.extensions import Hook, load_extensions
-from capture_agent.hooks import Message
+from capture_agent.hooks import Dialog as SeenDialog
+from capture_agent.hooks import Message, SeenMessage
+from capture_agent.hooks import Transaction as SeenTransaction
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.values import SinkNames
 from capture_agent.policy.hooks import Hooks
@@ -128,8 +130,10 @@ def test_the_package(folder: Path, pcaps: Path) -> None:
     done = command("replay", "-c", "extras.toml", str(pcaps / "demo.pcap"))
     assert done.returncode == 0, done.stderr
     assert "hook no-keepalive: 59 seen, 57 passed, 2 dropped\n" in done.stderr
-    assert "lines:messages.txt: 57 seen, 57 sent, 0 waiting\n" in done.stderr
-    assert len((folder / "messages.txt").read_text().splitlines()) == 57
+    assert "condition lab-office: 59 seen, 47 true, 12 false\n" in done.stderr
+    assert "lines:messages.txt: 45 seen, 45 sent, 0 waiting\n" in done.stderr
+    assert len((folder / "messages.txt").read_text().splitlines()) == 45
+    late_calls(folder, pcaps, command)
     done = command("run", "-c", "extras.toml")
     assert done.returncode == 0, done.stderr
     assert "capturing on frames, sending to text" in done.stderr
@@ -137,10 +141,40 @@ def test_the_package(folder: Path, pcaps: Path) -> None:
     (folder / "extras.toml").write_text((folder / "extras.toml").read_text().replace("file =", "fiel ="))
     done = command("config", "check", "extras.toml")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "extras.toml:5: sink: 'lines': ValueError: the option is file (lab_extras.py:23)\n"
+    assert done.stderr == "extras.toml:8: sink: 'lines': ValueError: the option is file (lab_extras.py:27)\n"
+
+
+def late_calls(folder: Path, pcaps: Path, command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """The example of conditions, with a customer, another sink, and without the office.
+
+    bob's call, all of it; and carol's, who was rung and then cancelled.
+    """
+    (folder / "premium.txt").write_text("bob\n")
+    toml = (folder / "premium.toml").read_text().replace(', "lab-office"', "")
+    sink = '[[sink]]\nuse = "lines"\noptions = { file = "premium.out" }\n'
+    (folder / "premium.toml").write_text(toml.partition("[[hep]]")[0] + sink)
+    done = command("replay", "-c", "premium.toml", str(pcaps / "demo.pcap"))
+    assert done.returncode == 0, done.stderr
+    assert "condition premium.py:is_late: 43 seen, 1 true, 42 false\n" in done.stderr
+    words = [line.partition("'")[2].split() for line in (folder / "premium.out").read_text().splitlines()]
+    assert " ".join(word[0] if word[0] != "SIP/2.0" else word[1] for word in words) == (
+        "INVITE 100 INVITE 180 180 200 200 ACK ACK BYE BYE 200 200"
+        " INVITE 100 INVITE 180 180 CANCEL CANCEL 200 200 487 ACK 487 ACK"
+    )
+
+
+def documented(table: str) -> list[str]:
+    """What stands in the first column of the table with this heading."""
+    rows = TEXT.partition(f"\n| {table} |")[2].partition("\n\n")[0].splitlines()[1:]
+    return [name for row in rows for name in re.findall(r"`(\w+)[`(]", row.split("|")[1])]
+
+
+@pytest.mark.parametrize(("table", "shown"), [("`Transaction`", SeenTransaction), ("`Dialog`", SeenDialog)])
+def test_all_that_a_transaction_and_a_dialog_have_is_documented(table: str, shown: type) -> None:
+    assert sorted(documented(table)) == sorted(name for name in vars(shown) if not name.startswith("_"))
 
 
 def test_all_that_a_message_has_is_documented() -> None:
-    rows = [row.split("|")[1] for row in TEXT.splitlines() if row.startswith("| `")]
-    documented = [name for row in rows for name in re.findall(r"`(\w+)[`(]", row)]
-    assert sorted(documented) == sorted(name for name in vars(Message) if not name.startswith("_"))
+    assert sorted(documented("name") + documented("verb")) == sorted(
+        name for name in {**vars(SeenMessage), **vars(Message)} if not name.startswith("_")
+    )

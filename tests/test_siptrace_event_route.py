@@ -8,14 +8,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_siptrace_vectors import compare
+from test_siptrace_vectors import Settings, compare, emitted_by_the_module, emitted_by_us
 
+from capture_agent.config import Config
 from capture_agent.extensions import Extensions, NamedHook
 from capture_agent.hooks import Message
+from capture_agent.packet.decode import PacketDecoder
+from capture_agent.sources.capture_file import CaptureFile
 
+METHODS = {b"INVITE", b"ACK", b"BYE", b"OPTIONS"}
 LOGGED = re.compile(r"siptrace EVRT (m=.*)")
 
 
@@ -42,6 +47,42 @@ def drop_outgoing(message: Message) -> None:
 def test_what_is_dropped(shared: Path, tmp_path: Path, case: str, function: Callable[[Message], None]) -> None:
     """The same HEP packets, duplicates and rows, to the byte."""
     compare(shared / "siptrace" / "vectors" / case, tmp_path, extensions(function))
+
+
+class WithHeaders(Settings):
+    """xheaders_write=1."""
+
+    def config(self, hep_port: int, sip_port: int, database: Path) -> Config:
+        found = super().config(hep_port, sip_port, database)
+        return replace(found, sip=tuple(replace(target, x_headers=True) for target in found.sip))
+
+
+X_HEADERS = re.compile(rb"X-Siptrace-Time: (\d+ \d+)\r\nX-Siptrace-Method: (\w*)\r\n")
+
+
+def without_time_and_method(packets: Counter[bytes]) -> tuple[Counter[bytes], set[tuple[bytes, bytes]]]:
+    """The packets without what stands in these two headers, and what stood there."""
+    stood = {match.groups() for packet in packets for match in X_HEADERS.finditer(packet)}
+    return Counter(X_HEADERS.sub(b"", packet) for packet in packets.elements()), stood
+
+
+def test_x_headers_beside_a_route(shared: Path, tmp_path: Path) -> None:
+    """SPEC 4.1: with a route, trace_mode=4 writes them, but with the time 0 0 and no method. Ours are true, always."""
+    case = shared / "siptrace" / "vectors" / "5.6.3" / "14-mode4-dup-xhw-evrt"
+    settings = WithHeaders.read(case / "kamailio.cfg")
+    module, zeros = without_time_and_method(emitted_by_the_module(case, settings).packets)
+    ours, true = without_time_and_method(
+        emitted_by_us(case, settings, tmp_path, extensions(lambda message: None)).packets
+    )
+    assert module.total() > 20
+    assert module == ours
+    assert zeros == {(b"0 0", b"")}
+    assert {method for _, method in true} == METHODS
+    with CaptureFile(case / "wire.pcap") as file:
+        times = {
+            (b"%d %d" % divmod(t.time_ns // 1000, 10**6)) for fs in file.batches() for t in PacketDecoder().decode(fs)
+        }
+    assert {time for time, _ in true} <= times
 
 
 def test_what_the_route_is_told(shared: Path, tmp_path: Path) -> None:

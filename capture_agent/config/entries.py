@@ -21,6 +21,7 @@ from capture_agent.config.uris import check_host, hep_fields, sip_fields
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
 # As SQLAlchemy takes it apart.
 _SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
+_FILE = re.compile(r"\.py(:[^:]*)?\Z")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
@@ -132,12 +133,25 @@ def directory(layers: Layers, path: Path) -> FilePath:
 
 
 def find_modules(layers: Layers) -> None:
-    """Files of hooks, by their whole path. Whether they are there is seen when they are loaded."""
-    modules = layers.data.get("hooks", {}).get("modules")
-    if not isinstance(modules, list):
-        return
-    folder = directory(layers, ("hooks", "modules"))
-    modules[:] = [str(folder / name) if isinstance(name, str) and name.endswith(".py") else name for name in modules]
+    """Files of hooks and conditions, by their whole path. Whether they are there is seen when they are loaded."""
+    found: list[tuple[Path, dict[str, Any]]] = [
+        (("rule", n), rule) for n, rule in enumerate(layers.data.get("rule", []))
+    ]
+    hooks = layers.data.get("hooks")
+    found += [(("hooks",), hooks)] if isinstance(hooks, dict) else []
+    for path, entry in found:
+        name = "modules" if path == ("hooks",) else "when"
+        value = entry.get(name)
+        folder = directory(layers, (*path, name))
+        if isinstance(value, list):
+            value[:] = [whole(folder, one) for one in value]
+        elif name == "when" and name in entry:
+            entry[name] = whole(folder, value)
+
+
+def whole(folder: FilePath, name: object) -> object:
+    """`trunk.py` and `trunk.py:over_trunk` with their folder; anything else as it is."""
+    return str(folder / name) if isinstance(name, str) and _FILE.search(name) else name
 
 
 def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:

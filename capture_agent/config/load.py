@@ -127,7 +127,9 @@ def unfit_text(layers: Layers, value: object, path: Path) -> Iterator[str]:
 def too_many_sinks(layers: Layers, config: Config | None) -> Iterator[str]:
     if config is not None and len(config.targets()) > MOST_TARGETS:
         paths = [(section, index) for section in SINK_SECTIONS for index in range(len(getattr(config, section)))]
-        first = where(layers, paths[MOST_TARGETS])
+        first_too_many = paths[MOST_TARGETS]
+        # One that a rule has made by naming it stands where the rule does.
+        first = where(layers, layers.aliases.get((*first_too_many, "default"), first_too_many))
         yield f"{first}: {len(paths)} sinks are configured, expected at most {MOST_TARGETS}"
 
 

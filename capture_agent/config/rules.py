@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Interval
+from annotated_types import Interval, MinLen
 
 from capture_agent.config.local import Parsed
 from capture_agent.config.masks import Mask, check_masks
@@ -57,6 +57,7 @@ class Rule:
     direction: Annotated[tuple[Literal["in", "out"], ...], Several()] = ()
     interface: Annotated[tuple[str, ...], Several()] = ()
     vlan: Annotated[tuple[Vlans, ...], Several()] = ()
+    when: Annotated[tuple[Annotated[str, MinLen(1)], ...], Several()] = ()  # code: an entry point, or MODULE:FUNCTION
     sample: Annotated[float, Interval(ge=0, le=1)] = 1.0  # of the calls, by Call-ID
     trace: Literal["message", "transaction", "dialog", "none"] = "message"
     sinks: Annotated[tuple[str, ...], Several()] = ()  # names or URIs; none: those with default = true

@@ -6,7 +6,8 @@
         if message.method == "OPTIONS":
             message.drop()
 
-message.py   Message: what a hook reads, and the verbs that it has (hot)
+seen.py      SeenMessage: what a hook, or the condition of a rule, reads (hot)
+message.py   Message: the same, what has been decided about it, and the verbs that a hook has (hot)
 calls.py     the message's transaction and dialog
 values.py    what verbs take; HookError for the rest
 guard.py     a hook that raises or is slow harms nobody (hot)
@@ -14,6 +15,7 @@ guard.py     a hook that raises or is slow harms nobody (hot)
 
 from capture_agent.hooks.calls import Dialog, Transaction
 from capture_agent.hooks.message import Message
+from capture_agent.hooks.seen import SeenMessage
 from capture_agent.hooks.values import Decision, HookError
 
-__all__ = ["Decision", "Dialog", "HookError", "Message", "Transaction"]
+__all__ = ["Decision", "Dialog", "HookError", "Message", "SeenMessage", "Transaction"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from capture_agent import calls
+from capture_agent.calls import DialogState, TransactionState
 from capture_agent.sip.headers import text
 
 
@@ -19,7 +20,7 @@ class Dialog:
 
     @property
     def method(self) -> str:
-        """INVITE or SUBSCRIBE."""
+        """INVITE, SUBSCRIBE or REFER."""
         return text(self._dialog.method)
 
     @property
@@ -30,6 +31,21 @@ class Dialog:
     def caller_tag(self) -> str:
         """The From tag of the request that made it."""
         return text(self._dialog.caller_tag)
+
+    @property
+    def callee_tags(self) -> tuple[str, ...]:
+        """The To tags that answers had, in their order: with forks several, at most eight."""
+        return tuple(map(text, self._dialog.callee_tags))
+
+    @property
+    def state(self) -> str:
+        """early, confirmed or ended: now, so a dialog that is kept tells its latest."""
+        return DialogState(self._dialog.state).name.lower()
+
+    @property
+    def joined(self) -> bool:
+        """Its beginning was not seen, so `caller_tag` is that of whoever was seen to speak first."""
+        return self._dialog.joined
 
     @property
     def traced(self) -> bool:
@@ -58,6 +74,21 @@ class Transaction:
     @property
     def from_tag(self) -> str:
         return text(self._transaction.from_tag)
+
+    @property
+    def state(self) -> str:
+        """calling, proceeding, accepted, completed or confirmed; other than INVITE: trying or answered."""
+        return TransactionState(self._transaction.state).name.lower()
+
+    @property
+    def branches(self) -> int:
+        """RFC 3261's transactions that were seen of it: one for each hop of the request, and for each fork."""
+        return self._transaction.branches
+
+    @property
+    def spiral(self) -> bool:
+        """The request came through the same host twice."""
+        return self._transaction.spiral
 
     @property
     def traced(self) -> bool:

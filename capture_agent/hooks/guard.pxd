@@ -1,6 +1,7 @@
 cdef class Guard:
     cdef readonly str name
     cdef readonly str effect
+    cdef readonly bint answers
     cdef readonly object function
     cdef readonly unsigned long long seen
     cdef readonly unsigned long long passed

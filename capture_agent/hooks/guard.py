@@ -39,12 +39,17 @@ class Limits:
 @cython.final
 @cython.cclass
 class Guard:
-    """One function. Its books: seen = passed + dropped + failed(kind). `effect`: what becomes of a failed call."""
+    """One function. Its books: seen = passed + dropped + failed(kind).
+
+    effect   what becomes of a failed call, for the log
+    answers  what it returns is a yes or no
+    """
 
     __slots__ = (
         "_clock",
         "_limits",
         "_slow",
+        "answers",
         "dropped",
         "effect",
         "failed",
@@ -55,10 +60,13 @@ class Guard:
         "seen",
     )
 
-    def __init__(self, name: str, function: Callable[[Any], object], limits: Limits, effect: str) -> None:
+    def __init__(
+        self, name: str, function: Callable[[Any], object], limits: Limits, effect: str, answers: bool = False
+    ) -> None:
         self.name = name
         self.function = function
         self.effect = effect
+        self.answers = answers
         self.seen = 0
         self.passed = 0
         self.dropped = 0
@@ -77,6 +85,8 @@ class Guard:
             if self._slow:
                 began = self._clock()
             result = self.function(message)
+            if self.answers:
+                result = bool(result)  # which is code of others, too
         except KeyboardInterrupt:
             # The user's, not the function's: it ends the program.
             self._fail("KeyboardInterrupt", "")
@@ -99,7 +109,8 @@ class Guard:
 
     def ledger(self, kind: str) -> Ledger:
         """`hook trunk.py: 9 seen, 7 passed, 1 dropped, 1 rejected (KeyError 1)`"""
-        outcomes = {"passed": self.passed, "dropped": self.dropped}
+        names = ("true", "false") if self.answers else ("passed", "dropped")
+        outcomes = dict(zip(names, (self.passed, self.dropped), strict=True))
         return Ledger(f"{kind} {self.name}", self.seen, outcomes, Counter(self.failed))
 
     def _fail(self, kind: str, reason: str) -> None:

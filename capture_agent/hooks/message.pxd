@@ -1,11 +1,8 @@
-from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage
-from capture_agent.sip.message cimport SipMessage
+cimport cython
+from capture_agent.hooks.seen cimport SeenMessage
+from capture_agent.records cimport CapturedMessage, Trace, TracedMessage
 
-cdef class Message:
-    cdef CapturedMessage _captured
-    cdef SipMessage _sip
-    cdef Datagram _datagram
-    cdef object _direction
+cdef class Message(SeenMessage):
     cdef object _sinks
     cdef str _by
     cdef tuple _traced

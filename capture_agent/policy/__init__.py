@@ -2,6 +2,7 @@
 
 trace.py       the decision for each message (hot): everything that is SIP, or what rules say, while tracing is on
 rules.py       which rule decides, and what it starts (hot)   conditions.py  what a rule may ask (hot)
+when.py        what code of others says of a message (hot)
 facts.py       what of a message rules have asked for, once (hot)
 compiling.py   rules of the configuration made ready          settings.py    what policy needs of the configuration
 filling.py     templates filled in from a message

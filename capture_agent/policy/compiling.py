@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent import config
 from capture_agent.config.matchers import ANY, HeaderPattern, Numbers, TextPattern, compiled
@@ -21,6 +21,7 @@ from capture_agent.policy.facts import Facts
 from capture_agent.policy.filling import Filler
 from capture_agent.policy.rules import KINDS, MODES, Make, Rule, Rules
 from capture_agent.policy.settings import Settings, named
+from capture_agent.policy.when import When
 from capture_agent.records import Direction, Trace
 from capture_agent.sip.headers import canonical
 
@@ -43,15 +44,18 @@ PORTS = ("source_port", "destination_port", "port")
 
 def compile_rules(settings: Settings) -> Rules:
     facts = Facts()
+    whens = {name: When(guard) for name, guard in settings.conditions.items()}
     rules = [
-        compile_rule(name, rule, sinks, number, facts)
+        compile_rule(name, rule, sinks, number, facts, whens)
         for number, (name, rule, sinks) in enumerate(named(settings.in_force))
     ]
     trace = settings.trace
     return Rules(rules, facts, trace.match == "all", trace.local_failure_acks, trace.dialog_acks)
 
 
-def compile_rule(name: str, rule: config.Rule, sinks: int, number: int, facts: Facts) -> Rule:
+def compile_rule(
+    name: str, rule: config.Rule, sinks: int, number: int, facts: Facts, whens: Mapping[str, When]
+) -> Rule:
     methods = [method.encode() for method in rule.method]
     return Rule(
         name,
@@ -59,7 +63,7 @@ def compile_rule(name: str, rule: config.Rule, sinks: int, number: int, facts: F
         methods,
         kinds(rule),
         statuses(rule.status),
-        conditions(rule, facts),
+        conditions(rule, facts, whens),
         trace_maker(name, rule, sinks, facts),
         bool(rule.users),
         round(rule.lookback * 1e9),
@@ -84,7 +88,7 @@ def statuses(ranges: Iterable[Numbers]) -> bytes:
     return bytes(any(each.low <= status <= each.high for each in ranges) for status in range(LAST_STATUS + 1))
 
 
-def conditions(rule: config.Rule, facts: Facts) -> Iterator[Condition]:
+def conditions(rule: config.Rule, facts: Facts, whens: Mapping[str, When]) -> Iterator[Condition]:
     """What costs least comes first."""
     if rule.direction:
         directions = [DirectionIs(Direction(direction)) for direction in rule.direction]
@@ -106,6 +110,9 @@ def conditions(rule: config.Rule, facts: Facts) -> Iterator[Condition]:
         if getattr(rule, field):
             yield text_condition(field, getattr(rule, field), fold, facts)
     yield from header_conditions(rule.header, facts)
+    if rule.when:
+        asked = [whens[name] for name in rule.when]
+        yield asked[0] if len(asked) == 1 else AnyOf(asked)
 
 
 def text_condition(field: str, patterns: Iterable[TextPattern], fold: bool, facts: Facts) -> Condition:

@@ -1,6 +1,10 @@
+cimport cython
+from capture_agent.calls cimport Dialog, Transaction
 from capture_agent.hooks.guard cimport Guard
 from capture_agent.hooks.message cimport Message
 from capture_agent.records cimport CapturedMessage, Trace, TracedMessage
+
+from capture_agent.policy.rules cimport is_ack_of_dialog
 
 cdef class Hooks:
     cdef readonly tuple guards
@@ -9,5 +13,7 @@ cdef class Hooks:
     cdef list _events
     cdef object _event
     cdef object _sinks
+    cdef bint _dialog_acks
 
-    cpdef tuple apply(self, CapturedMessage message, object direction, tuple traced)
+    cpdef tuple apply(self, CapturedMessage message, object direction, tuple traced, bint follow=*)
+    cdef tuple _continued(self, CapturedMessage message, object direction, tuple traced)

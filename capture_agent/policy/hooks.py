@@ -8,9 +8,11 @@ from typing import TypeAlias
 import cython
 
 from capture_agent.books import Ledger
+from capture_agent.calls import Dialog, Transaction
 from capture_agent.hooks.guard import FAILED, Guard
 from capture_agent.hooks.message import Message, laid_over
 from capture_agent.hooks.values import SinkNames
+from capture_agent.policy.rules import is_ack_of_dialog
 from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, TracedMessage
 
 Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
@@ -26,21 +28,33 @@ class Hooks:
     Of the last message: `dropped`, and `bare` where a hook wants no correlation id on it.
     """
 
-    __slots__ = ("_event", "_events", "_sinks", "bare", "dropped", "guards")
+    __slots__ = ("_dialog_acks", "_event", "_events", "_sinks", "bare", "dropped", "guards")
 
-    def __init__(self, guards: Iterable[Guard], sinks: SinkNames, event: MakeEvent | None = None) -> None:
+    def __init__(
+        self,
+        guards: Iterable[Guard],
+        sinks: SinkNames,
+        event: MakeEvent | None = None,
+        dialog_acks: bool = True,
+    ) -> None:
         self.guards = tuple(guards)
         self._events: list[TracedMessage] = []
         self._sinks = sinks
         self._event = event  # None: there is nobody to send log lines to
+        self._dialog_acks = dialog_acks
         self.dropped = False
         self.bare = False
 
-    def apply(self, message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
-        """What the rules have decided, and then the hooks. A hook that fails has not been there."""
+    def apply(
+        self, message: CapturedMessage, direction: Direction, traced: Decided, follow: cython.bint = True
+    ) -> Decided:
+        """What the rules have decided, and then the hooks. A hook that fails has not been there.
+
+        Unless it is to `follow`, what hooks have said at earlier messages does not count.
+        """
         guard: Guard
-        if message.transaction is not None or message.dialog is not None:
-            traced = continued(message, direction, traced)
+        if follow and (message.transaction is not None or message.dialog is not None):
+            traced = self._continued(message, direction, traced)
         handed: Message = Message(message, direction, traced, self._sinks)
         for guard in self.guards:
             if guard.off:
@@ -62,6 +76,16 @@ class Hooks:
         self.bare = handed._bare
         return () if handed._dropped else handed._traced
 
+    def _continued(self, message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
+        """What hooks have said at earlier messages of its dialog and its transaction."""
+        dialog: Dialog | None = message.dialog
+        transaction: Transaction | None = message.transaction
+        if dialog is not None and dialog.hooked and (self._dialog_acks or not is_ack_of_dialog(message)):
+            traced = laid_over_by(dialog.hooked, message, direction, traced)
+        if transaction is not None and transaction.hooked:
+            traced = laid_over_by(transaction.hooked, message, direction, traced)
+        return traced
+
     def take_events(self) -> list[TracedMessage]:
         """The log lines since it was asked last: what is sent although nobody has captured it."""
         taken, self._events = self._events, []
@@ -76,13 +100,12 @@ class Hooks:
             yield guard.ledger("hook")
 
 
-def continued(message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
-    """What hooks have said at earlier messages of its dialog and its transaction."""
-    for belongs_to in (message.dialog, message.transaction):
-        if belongs_to is not None and belongs_to.hooked:
-            for trace in reversed(belongs_to.hooked):
-                assert isinstance(trace, Trace)
-                traced = laid_over(traced, trace, message, direction)
+def laid_over_by(
+    hooked: tuple[object, ...], message: CapturedMessage, direction: Direction, traced: Decided
+) -> Decided:
+    for trace in reversed(hooked):
+        assert isinstance(trace, Trace)
+        traced = laid_over(traced, trace, message, direction)
     return traced
 
 

@@ -28,6 +28,7 @@ class Held:
     scope: Scope
     time_ns: int
     size: int
+    given: int | None  # the sinks that have it already, from hooks: it counts as traced
 
 
 class Lookback:
@@ -45,14 +46,15 @@ class Lookback:
         self._held: OrderedDict[int, Held] = OrderedDict()  # by the order of their coming
         self._scopes: dict[Scope, deque[int]] = {}
         self._number = 0
+        self._traced = 0
         self.given_up = 0
         self.crowded_out = 0
 
     @property
     def waiting(self) -> int:
-        return len(self._held)
+        return len(self._held) - self._traced
 
-    def hold(self, message: CapturedMessage, direction: Direction) -> bool:
+    def hold(self, message: CapturedMessage, direction: Direction, given: int | None = None) -> bool:
         """False: nothing that may come would trace it, so it is not held."""
         scope = self._scope_of(message)
         if scope is None:
@@ -61,12 +63,12 @@ class Lookback:
         copy = copied(message)
         size = len(copy.datagram.data)
         self._number += 1
-        self._held[self._number] = Held(copy, direction, scope, message.time_ns, size)
+        self._held[self._number] = Held(copy, direction, scope, message.time_ns, size, given)
+        self._traced += given is not None
         self._scopes.setdefault(scope, deque()).append(self._number)
         self._bytes += size
         while len(self._held) > self._most or self._bytes > self._most_bytes:
-            self._drop_oldest()
-            self.crowded_out += 1
+            self.crowded_out += self._drop_oldest()
         return True
 
     def _scope_of(self, message: CapturedMessage) -> Scope | None:
@@ -85,7 +87,7 @@ class Lookback:
             if held.time_ns >= since_ns:
                 yield held
             else:
-                self.given_up += 1
+                self.given_up += held.given is None
 
     def _found(self, message: CapturedMessage, whole: bool) -> list[int]:
         numbers: list[int] = []
@@ -99,14 +101,16 @@ class Lookback:
     def _take(self, number: int) -> Held:
         held = self._held.pop(number)
         self._bytes -= held.size
+        self._traced -= held.given is not None
         numbers = self._scopes[held.scope]
         numbers.remove(number)  # nearly always the first
         if not numbers:
             del self._scopes[held.scope]
         return held
 
-    def _drop_oldest(self) -> None:
-        self._take(next(iter(self._held)))
+    def _drop_oldest(self) -> bool:
+        """True: it was not traced."""
+        return self._take(next(iter(self._held))).given is None
 
     def pass_time(self, now_ns: int) -> None:
         """Give up what is older than any rule looks back."""
@@ -115,12 +119,12 @@ class Lookback:
             oldest = next(iter(self._held.values()))
             if oldest.time_ns + self._hold_ns >= self._now_ns:
                 return
-            self._drop_oldest()
-            self.given_up += 1
+            self.given_up += self._drop_oldest()
 
     def close(self) -> None:
         """The capture has ended: nothing decides any more."""
-        self.given_up += len(self._held)
+        self.given_up += self.waiting
+        self._traced = 0
         self._held.clear()
         self._scopes.clear()
         self._bytes = 0

@@ -25,6 +25,7 @@ cdef class Rule:
 cdef class Rules:
     cdef readonly list started
     cdef readonly bint undecided
+    cdef readonly bint left_out
     cdef readonly bint has_users
     cdef list _rules
     cdef bint _all
@@ -41,3 +42,4 @@ cdef class Rules:
     cdef tuple _asked(self, CapturedMessage message, object direction, object traces, bint on)
 
 cdef bint is_ack(SipMessage sip) except -1
+cpdef bint is_ack_of_dialog(CapturedMessage message) except -1

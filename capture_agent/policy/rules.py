@@ -130,7 +130,8 @@ class Rule:
 @cython.cclass
 class Rules:
     """All rules in their order. `judge` leaves in `started` the rules that have started something with that message,
-    and in `undecided` whether no rule had a word for it."""
+    in `undecided` whether no rule had a word for it, and in `left_out` whether none was asked.
+    """
 
     __slots__ = (
         "_all",
@@ -142,6 +143,7 @@ class Rules:
         "_others",
         "_rules",
         "has_users",
+        "left_out",
         "started",
         "undecided",
     )
@@ -162,6 +164,7 @@ class Rules:
         self.has_users = any(rule.has_users for rule in self._rules)
         self.started: list[tuple[Rule, Trace]] = []
         self.undecided = False
+        self.left_out = False
         methods = {method for rule in self._rules for method in rule.methods}
         self._index = {method: self._lists(method) for method in methods}
         self._others = self._lists(None)
@@ -184,7 +187,8 @@ class Rules:
         if self.started:
             self.started = []
         self.undecided = False
-        if not self._local_failure_acks and self._answers_local_failure(message, direction):
+        self.left_out = not self._local_failure_acks and self._answers_local_failure(message, direction)
+        if self.left_out:
             return ()
         if not traces or self._all:
             traces = self._asked(message, direction, traces, on)
@@ -196,7 +200,7 @@ class Rules:
         traces: tuple[object, ...] = () if transaction is None else transaction.traces
         if dialog is None or not dialog.traces:
             return traces
-        if not self._dialog_acks and is_ack(message.sip) and (transaction is None or transaction.method == b"ACK"):
+        if not self._dialog_acks and is_ack_of_dialog(message):
             return traces
         if not traces:
             return dialog.traces
@@ -258,6 +262,12 @@ class Rules:
 
 def is_ack(sip: SipMessage) -> cython.bint:
     return sip.is_request and sip.method == b"ACK"
+
+
+def is_ack_of_dialog(message: CapturedMessage) -> cython.bint:
+    """An ACK that answers a 2xx, and not a failure (RFC 3261 17.1.1.3)."""
+    transaction: Transaction | None = message.transaction
+    return is_ack(message.sip) and (transaction is None or transaction.method == b"ACK")
 
 
 def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:

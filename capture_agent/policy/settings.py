@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from capture_agent.config import Config, Legs, Rule, Trace
+from capture_agent.hooks.guard import Guard
 from capture_agent.records import ALL_SINKS
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`sinks`: the bits of those that get what no rule sends elsewhere; `rules`: each with the bits of its own;
-    `hooked`: there are hooks.
+    `hooked`: there are hooks; `conditions`: the code that rules name in `when`.
     """
 
     trace: Trace = field(default_factory=Trace)
@@ -20,11 +21,12 @@ class Settings:
     legs: Legs = field(default_factory=Legs)
     sinks: int = ALL_SINKS
     hooked: bool = False
+    conditions: Mapping[str, Guard] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: Config) -> Settings:
+    def of(cls, config: Config, conditions: Mapping[str, Guard] | None = None) -> Settings:
         rules = tuple((rule, config.sinks_of(rule)) for rule in config.rule)
-        return cls(config.trace, rules, config.legs, config.default_sinks())
+        return cls(config.trace, rules, config.legs, config.default_sinks(), conditions=conditions or {})
 
     @property
     def in_force(self) -> tuple[tuple[Rule, int], ...]:
@@ -38,10 +40,15 @@ class Settings:
         return plain and self.trace.local_failure_acks and not (self.legs.call_id_in or self.legs.id_in)
 
     @property
+    def asks_others(self) -> bool:
+        """Is there code of others, hooks or conditions?"""
+        return self.hooked or bool(self.conditions)
+
+    @property
     def follows_calls(self) -> bool:
-        """Does anything ask what transaction or dialog a message belongs to? Hooks may."""
+        """Does anything ask what transaction or dialog a message belongs to? Code of others may."""
         modes = any(rule.trace in ("transaction", "dialog") for rule, _ in self.in_force)
-        return modes or self.hooked or not self.trace.local_failure_acks
+        return modes or self.asks_others or not self.trace.local_failure_acks
 
 
 # What [trace] mode is as rules. A dialog starts with a request that has no To tag yet (RFC 3261 12.1, RFC 6665 4.1).

@@ -25,8 +25,10 @@ cdef class Policy:
         self, Hooks hooks, Rules rules, object chosen, CapturedMessage message, object direction, object traces
     ) except -1
     cdef TracedMessage _with_leg(self, TracedMessage one)
-    cdef bint _held(self, Rules rules, CapturedMessage message, object direction) except -1
-    cdef bint _emit(self, object chosen, CapturedMessage message, object direction, object traces) except -1
+    cdef bint _held(self, Rules rules, CapturedMessage message, object direction, object given) except -1
+    cdef bint _emit(
+        self, object chosen, CapturedMessage message, object direction, object traces, unsigned long long given
+    ) except -1
     cdef bint _release(self, Rules rules, object lookback, object chosen, CapturedMessage message) except -1
     cdef object _direction(self, Datagram datagram)
     cdef bint _is_host(self, Datagram datagram, Py_ssize_t at, Py_ssize_t size) except -1

@@ -6,11 +6,12 @@ before a message is held back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import cython
 
+from capture_agent.books import Ledger
 from capture_agent.config.local import LocalAddress
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
@@ -106,6 +107,13 @@ class Policy:
     def looks_back(self) -> bool:
         return self._lookback is not None
 
+    def ledgers(self) -> Iterator[Ledger]:
+        """Of the code of others: conditions of rules, and hooks."""
+        for guard in self.settings.conditions.values():
+            yield guard.ledger("condition")
+        if self.hooks is not None:
+            yield from self.hooks.ledgers()
+
     def decide(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
         """The messages to trace, in their order."""
         chosen: list[TracedMessage] = []
@@ -141,9 +149,9 @@ class Policy:
             if self.hooks is not None and on:
                 self._ask_hooks(self.hooks, rules, chosen, message, direction, traces)
             elif traces:
-                self._emit(chosen, message, direction, traces)
+                self._emit(chosen, message, direction, traces, 0)
                 self.traced += 1
-            elif not (on and self._held(rules, message, direction)):
+            elif not (on and self._held(rules, message, direction, None)):
                 self._not_traced += 1
         if self._lookback is not None and messages:
             self._lookback.pass_time(messages[len(messages) - 1].time_ns)
@@ -160,16 +168,19 @@ class Policy:
         direction: Direction,
         traces: Traces,
     ) -> cython.bint:
-        """Hooks see what the rules have decided. What they drop is not held back either."""
+        """Hooks see what the rules have decided. What they drop is not held back either, what they trace may be."""
         by_rules: list[TracedMessage] = []
+        given: cython.ulonglong = 0
         one: TracedMessage
-        self._emit(by_rules, message, direction, traces)
-        decided: Decided = hooks.apply(message, direction, tuple(by_rules))
+        self._emit(by_rules, message, direction, traces, 0)
+        decided: Decided = hooks.apply(message, direction, tuple(by_rules), not rules.left_out)
+        for one in decided:
+            given |= one.sinks
+            chosen.append(one if hooks.bare else self._with_leg(one))
+        held = not hooks.dropped and self._held(rules, message, direction, given if decided else None)
         if decided:
             self.traced += 1
-            for one in decided:
-                chosen.append(one if hooks.bare else self._with_leg(one))
-        elif hooks.dropped or not self._held(rules, message, direction):
+        elif not held:
             self._not_traced += 1
         return True
 
@@ -180,13 +191,19 @@ class Policy:
         with_id = self._legs.with_id(one.message, one.trace)
         return one if with_id is one.trace else traced(one.message, one.direction, with_id, one.sinks)
 
-    def _held(self, rules: Rules, message: CapturedMessage, direction: Direction) -> cython.bint:
-        """Held back, as a rule may yet trace it."""
-        return self._lookback is not None and rules.undecided and self._lookback.hold(message, direction)
+    def _held(self, rules: Rules, message: CapturedMessage, direction: Direction, given: object) -> cython.bint:
+        """Held back, as a rule may yet trace it. `given`: the sinks that have it already, None if it is not traced."""
+        return self._lookback is not None and rules.undecided and self._lookback.hold(message, direction, given)  # type: ignore[arg-type]
 
-    def _emit(self, chosen: Traced, message: CapturedMessage, direction: Direction, traces: Traces) -> cython.bint:
-        """The message once for each trace, less the sinks that have it by then."""
-        given: cython.ulonglong = 0
+    def _emit(
+        self,
+        chosen: Traced,
+        message: CapturedMessage,
+        direction: Direction,
+        traces: Traces,
+        given: cython.ulonglong,
+    ) -> cython.bint:
+        """The message once for each trace, less the sinks that have it by then: at first those in `given`."""
         sinks: cython.ulonglong
         trace: Trace
         for trace in traces:
@@ -202,8 +219,8 @@ class Policy:
         """What was held back, before the message that decides."""
         for rule, trace in rules.started:
             for held in lookback.release(message, rule):
-                self._emit(chosen, held.message, held.direction, (trace,))
-                self.traced += 1
+                self._emit(chosen, held.message, held.direction, (trace,), held.given or 0)
+                self.traced += held.given is None
         return True
 
     def _direction(self, datagram: Datagram) -> Direction:

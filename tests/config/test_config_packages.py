@@ -28,6 +28,25 @@ def test_files_start_at_the_folder_of_the_configuration(tmp_path: Path) -> None:
     assert load(file, {"CAPTURE_AGENT_HOOKS__MODULES": "a.py, d.e"}).hooks.modules == ("a.py", "d.e")
 
 
+def test_files_of_conditions_do_too(tmp_path: Path) -> None:
+    rules = '[[rule]]\nwhen = "a.py:f"\n[[rule]]\nwhen = ["/b.py:f", "c.d:f", "e", "x.py:y:z"]\n[[rule]]\nwhen = []\n'
+    config = load(written(tmp_path, rules), {"CAPTURE_AGENT_RULE__3__WHEN": "a.py:f, b"})
+    assert [rule.when for rule in config.rule] == [
+        (f"{tmp_path}/a.py:f",),
+        ("/b.py:f", "c.d:f", "e", "x.py:y:z"),
+        ("a.py:f", "b"),
+    ]
+
+
+def test_rules_name_sinks_of_packages(tmp_path: Path) -> None:
+    toml = '[[rule]]\nsinks = "archive"\n[[hep]]\nuri = "hep:h"\n[[sink]]\nuse = "kafka"\nname = "archive"\n'
+    config = load(written(tmp_path, toml))
+    assert config.sinks_of(config.rule[0]) == 0b10
+    with pytest.raises(ConfigError, match="rule.sinks: value 'archiv', .*, did you mean 'archive'"):
+        load(written(tmp_path, toml.replace('"archive"', '"archiv"', 1)))
+
+
+TOO_MANY_BY_RULES = '[[hep]]\nuri = "hep:h"\n' * 64 + '[[rule]]\nsinks = ["hep:h", "hep:other"]\n'
 TOO_MANY = "\n".join('[[hep]]\nuri = "hep:h"' for _ in range(60)) + '\n[[sink]]\nuse = "x"' * 5
 
 
@@ -43,6 +62,9 @@ TOO_MANY = "\n".join('[[hep]]\nuri = "hep:h"' for _ in range(60)) + '\n[[sink]]\
         ('[[sink]]\nuse = "x"\ntopic = 7', {}, "agent.toml:3: sink.topic: unknown option"),
         ('[[sink]]\nuse = "x"', {"CAPTURE_AGENT_SINK__1__OPTIONS": "{a"}, "CAPTURE_AGENT_SINK__1__OPTIONS: value '{a', expected a table"),
         ('[source]\nuse = "x"', {}, "agent.toml:1: source: expected tables [[source]]"),
+        ("[[rule]]\nwhen = 7.5", {}, "agent.toml:2: rule.when: value 7.5, expected text that is not empty"),
+        ('[[rule]]\nwhen = ["a", ""]', {}, "agent.toml:2: rule.when: value '', expected text that is not empty"),
+        (TOO_MANY_BY_RULES, {}, "agent.toml:130: rule.sinks: 65 sinks are configured, expected at most 64"),
         (TOO_MANY, {}, "agent.toml:129: sink: 65 sinks are configured, expected at most 64"),
     ],
 )  # fmt: skip

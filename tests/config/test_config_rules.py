@@ -128,7 +128,7 @@ def test_there_are_not_too_many(file: Path) -> None:
     file.write_text("\n".join(f'[[rule]]\nsinks = "hep:h:{port}"' for port in range(1, 66)))
     with pytest.raises(ConfigError) as caught:
         load(file)
-    assert caught.value.problems == ["agent.toml:1: hep: 65 sinks are configured, expected at most 64"]
+    assert caught.value.problems == ["agent.toml:130: rule.sinks: 65 sinks are configured, expected at most 64"]
 
 
 def test_the_environment_and_the_command_line(file: Path) -> None:
