@@ -42,7 +42,12 @@ def expand(layers: Layers) -> Iterator[str]:
                 yield from take_apart(layers, (section, index), entry)
             yield from CHECKS[section](layers, (section, index), entry)
     place_socket(layers)
+    names: list[str] = []
     for index, rule in enumerate(layers.data.get("rule", [])):
+        name = rule.get("name")
+        if name and name in names:
+            yield wrong(layers, ("rule", index, "name"), name, "a name that no other rule has")
+        names.append(name)
         yield from find_sinks(layers, index, rule)
 
 

@@ -155,8 +155,7 @@ class Config:
             1 << bit for bit, target in enumerate(self.targets()) if any(is_named(target, text) for text in rule.sinks)
         )
 
-    def tables_of(self, target: SqlTarget) -> tuple[str, ...]:
-        """Every table that this target may write to: its own, and those that rules name."""
-        bit = self.targets().index(target)
-        named = [rule.table for rule in self.rule if rule.table and self.sinks_of(rule) >> bit & 1]
-        return tuple(dict.fromkeys([target.table, *named]))
+    def tables_at(self, bit: int) -> tuple[str, ...]:
+        """The tables that rules name for the sink with this bit, besides its own."""
+        named = (rule.table for rule in self.rule if rule.table and self.sinks_of(rule) >> bit & 1)
+        return tuple(dict.fromkeys(named))

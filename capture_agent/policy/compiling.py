@@ -140,7 +140,7 @@ def header_condition(headers: Iterable[HeaderPattern], facts: Facts) -> Conditio
     return asked[0] if len(asked) == 1 else AnyOf(asked)
 
 
-def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make:
+def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make | Trace:
     correlation_id = Filler(rule.correlation_id, facts)
     users = [Filler(template, facts) for template in rule.users]
 
@@ -150,5 +150,4 @@ def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make:
 
     if correlation_id.constant is None or any(user.constant is None for user in users):
         return make
-    always = make(facts)
-    return lambda facts: always  # shared by all that it starts
+    return make(facts)  # shared by all that it starts

@@ -232,6 +232,10 @@ class Policy:
         size: cython.Py_ssize_t = datagram.address_size
         if not self._simple:
             return self._with_ports(datagram)
+        if not cython.compiled:
+            if datagram.data[at + size : at + 2 * size] in self._hosts:
+                return self._in
+            return self._out if datagram.data[at : at + size] in self._hosts else self._in
         if self._is_host(datagram, at + size, size):
             return self._in
         return self._out if self._is_host(datagram, at, size) else self._in

@@ -19,7 +19,6 @@ A new sink is a class with the methods of Sink, a section of the configuration a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from capture_agent.config import Config
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
@@ -46,7 +45,7 @@ def sql(target: SqlTarget, tables: Iterable[str] = ()) -> Sink:
 
 
 # By the section of the configuration.
-SINKS: dict[str, Callable[[Any], Sink]] = {"hep": hep, "sip": sip, "sql": sql}
+SINKS: dict[str, Callable[..., Sink]] = {"hep": hep, "sip": sip, "sql": sql}
 
 
 def make_sinks(config: Config) -> list[Sink]:
@@ -54,4 +53,10 @@ def make_sinks(config: Config) -> list[Sink]:
 
     Raises SinkError: a certificate file or database URL is wrong.
     """
-    return [make(target) for section, make in SINKS.items() for target in getattr(config, section)]
+    sinks: list[Sink] = []
+    for section, make in SINKS.items():
+        for target in getattr(config, section):
+            # Tables that rules name must be there when it opens.
+            tables = (config.tables_at(len(sinks)),) if section == "sql" else ()
+            sinks.append(make(target, *tables))
+    return sinks

@@ -23,6 +23,7 @@ from fuzz_corpus import (
 )
 from fuzz_hooks import run_hooks
 from fuzz_mutations import EXTREMES, NUMBERS, Target
+from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
 
 from capture_agent.config import Capture
@@ -72,6 +73,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "correlate": Target([sip.raw for sip in messages], TOKENS, CorrelateRun()),
             "hooks": Target(payloads(), TOKENS, run_hooks),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
+            "rules": Target(payloads(), TOKENS, RulesRun()),
         }
 
 
