@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
-from capture_agent.hooks import HookError, Message
+from capture_agent.hooks import HookError, Message, SeenMessage
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.values import SinkNames
 from capture_agent.policy.hooks import Hooks
 from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
 from capture_agent.sip.scan import scan
 
-READ = [name for name, part in vars(Message).items() if not name.startswith("_") and not callable(part)]
+PARTS = {**vars(SeenMessage), **vars(Message)}
+READ = [name for name, part in PARTS.items() if not name.startswith("_") and not callable(part)]
 ADDRESSES = bytes(range(32))
 
 
