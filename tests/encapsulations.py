@@ -45,13 +45,13 @@ def wrapped(path: tuple[str, ...], kind: int, packet: bytes) -> bytes | None:
 
 
 def paths(depth: int) -> Iterator[tuple[str, ...]]:
-    """Link layers alone; or all tunnels in all link layers; or all tunnels in all tunnels, in Ethernet."""
+    """Link layers alone; or all tunnels in all link layers; or all tunnels in all tunnels in all link layers."""
     if depth == 0:
         yield from ((link,) for link in LINKS)
     elif depth == 1:
         yield from ((link, tunnel) for link in LINKS for tunnel in TUNNELS)
     else:
-        yield from (("ethernet", outer, inner) for outer in TUNNELS for inner in TUNNELS)
+        yield from ((link, outer, inner) for link in LINKS for outer in TUNNELS for inner in TUNNELS)
 
 
 @lru_cache

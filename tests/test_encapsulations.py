@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 import subprocess
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def call_ids(path: Path) -> list[list[str]]:
 
 def small_cases() -> list[Case]:
     """All link layers, all tunnels, all tunnels in all link layers, and some of the many pairs."""
-    wanted = [*names(0, ("udp",)), *names(1, ("udp",)), *list(names(2, ("udp",)))[::5]]
+    wanted = [*names(0, ("udp",)), *names(1, ("udp",)), *islice(names(2, ("udp",)), 0, None, 131)]
     return [case for case in map(build, wanted) if case.link_type not in UNKNOWN_TO_TSHARK]
 
 
@@ -88,10 +89,10 @@ def test_tshark_reads_every_carriage(tmp_path: Path) -> None:
             assert {call_id(message) for message in case.messages} <= found, case.name
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2])
-def test_the_tables_read_every_encapsulation(depth: int) -> None:
+@pytest.mark.parametrize(("depth", "every"), [(0, 1), (1, 1), (2, 29)])
+def test_the_tables_read_every_encapsulation(depth: int, every: int) -> None:
     wrong = []
-    for name in names(depth, ("udp",)):
+    for name in islice(names(depth, ("udp",)), 0, None, every):
         case = build(name)
         inside = list(packets(case.frames[0], case.link_type))
         if not inside or inside[-1][0] != UDP or inside[-1][1][8:] != case.messages[0]:

@@ -60,7 +60,7 @@ def payloads() -> list[bytes]:
 def tunnelled() -> list[tuple[int, bytes]]:
     """Link type and first frame: all tunnels in Ethernet, all link layers, some pairs."""
     in_ethernet = [name for name in names(1, ("udp",)) if name.startswith("ethernet/")]
-    wanted = [*names(0, ("udp", "udp-fragmented")), *in_ethernet, *islice(names(2, ("udp",)), 0, None, 61)]
+    wanted = [*names(0, ("udp", "udp-fragmented")), *in_ethernet, *islice(names(2, ("udp",)), 0, None, 1601)]
     return [(case.link_type, case.frames[0]) for case in map(build, wanted)]
 
 

@@ -38,7 +38,7 @@ def one(packet: object, link_type: int = 1) -> Datagram:
 
 
 @pytest.mark.parametrize("carriage", ["udp", "udp-fragments-reversed", "tcp-two-and-a-half"])
-@pytest.mark.parametrize(("depth", "every"), [(0, 1), (1, 5), (2, 7)])
+@pytest.mark.parametrize(("depth", "every"), [(0, 1), (1, 5), (2, 181)])
 def test_outer_addresses_of_every_encapsulation(depth: int, every: int, carriage: str) -> None:
     assert set(TUNNELS) >= WITHOUT_IP
     count = 0
