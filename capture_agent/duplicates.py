@@ -15,6 +15,7 @@ from capture_agent.records import CapturedMessage, Datagram
 UDP = 17
 DIGEST = 16  # bytes: no two messages have the same by chance
 LIMIT = 65_536  # messages that are remembered: 30 MiB
+LIMIT_WAYS = 64  # of one message: a tunnel's outer addresses are whatever a sender likes
 # Batches of several interfaces come one behind the other, not in the order of time.
 RETAIN_NS = 1_000_000_000
 
@@ -42,9 +43,11 @@ class DuplicateFilter:
         identification: Callable[[Datagram], int],
         way: Callable[[Datagram], Hashable | None],
         limit: int = LIMIT,
+        limit_ways: int = LIMIT_WAYS,
     ) -> None:
         self.window_ns = window_ns
         self.limit = limit
+        self.limit_ways = limit_ways
         self.dropped = 0
         self.forgotten = 0  # gave way to newer ones before their time: a copy of them is kept
         self._identification = identification
@@ -53,6 +56,11 @@ class DuplicateFilter:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    @property
+    def most_ways(self) -> int:
+        """That one message has come by."""
+        return max((len(seen.ways) for seen in self._table.values()), default=0)
 
     def kept(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
         """The messages without the copies, in their order."""
@@ -76,7 +84,7 @@ class DuplicateFilter:
         if number:  # of one sender no two packets have the same within such a time
             return True
         way = self._way(datagram)
-        if way is None:
+        if way is None or (way not in seen.ways and len(seen.ways) >= self.limit_ways):
             return False
         # Each way shows each packet once: what one shows more often than all others was sent again.
         seen.ways[way] = seen.ways.get(way, 0) + 1

@@ -169,6 +169,14 @@ def test_the_table_is_bounded_and_counts_what_gives_way() -> None:
     assert len(duplicates.kept([message(0, 0)])) == 1
 
 
+def test_the_ways_of_a_message_are_bounded() -> None:
+    """One that comes by ever new ways is kept: it is in doubt."""
+    ways = iter(range(100))
+    duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 0, lambda _: next(ways))
+    assert len(duplicates.kept([message(1, 0) for _ in range(100)])) == 1 + 100 - duplicates.limit_ways
+    assert duplicates.most_ways == duplicates.limit_ways
+
+
 def test_what_is_old_goes_whatever_the_clock_does() -> None:
     duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 1, lambda _: None)
     for time_ns in (0, 2 * 10**9, 10**18, 0, -(10**18)):

@@ -29,7 +29,8 @@ from fuzz_stages import stage_targets
 from capture_agent.config import Capture
 from capture_agent.config.local import LocalAddress, parse_local
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.packet.way import outer_addresses
+from capture_agent.duplicates import DuplicateFilter
+from capture_agent.packet.way import identification, outer_addresses, way
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.trace import Policy
 from capture_agent.records import FRAME_ROW, CapturedMessage, Datagram, Frames, TracedMessage
@@ -64,6 +65,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "frames": Target([frame for _, frame in RECORDED], PIECES, FrameRun(RECORDED)),
             "tunnels": Target([frame for _, frame in tunnelled()], PIECES, FrameRun(tunnelled(), esp_null=True)),
             **stage_targets(),
+            "copies": Target([frame for _, frame in tunnelled()], PIECES, CopiesRun(tunnelled())),
             "scan": Target(payloads(), TOKENS, run_scan),
             "parameters": Target(header_values(), TOKENS, run_parameters),
             "hep": Target(packets(), [b"HEP3", bytes(6), *PIECES], HepRun()),
@@ -156,6 +158,35 @@ class FrameRun:
         self._sinks.take(traced)
         decoder = self._pipeline.packets
         assert decoder.seen >= decoder.carried
+
+
+class CopiesRun:
+    """Frames that come again and again within a short time: a packet's first is kept, and the tables are bounded."""
+
+    def __init__(self, samples: list[tuple[int, bytes]]) -> None:
+        self._samples = samples
+        self._pipeline = Pipeline(Capture(drop_copies=True))
+        self._again: list[tuple[int, bytes]] = []
+        self._time_ns = 0
+        self._new()
+
+    def _new(self) -> None:
+        self._pipeline = Pipeline(Capture(drop_copies=True))
+        self._pipeline.duplicates = DuplicateFilter(20_000_000, identification, way, limit=5, limit_ways=3)
+
+    def __call__(self, sample: int, data: bytes, draw: Random) -> None:
+        if draw.random() < 0.01:
+            self._new()
+        duplicates = self._pipeline.duplicates
+        assert duplicates is not None
+        self._again = [*self._again[-10:], (self._samples[sample][0], data)]
+        self._time_ns += draw.choice((0, 0, 1, 10**6, 10**8, 2 * 10**9, -(10**7)))
+        for link_type, frame in (self._again[-1], *draw.choices(self._again, k=2)):
+            messages = self._pipeline.messages(Frames.of([frame], link_type, [self._time_ns]))
+            self._pipeline.trace(messages)
+            assert len(duplicates) <= duplicates.limit
+            assert duplicates.most_ways <= 3
+        assert [ledger for ledger in self._pipeline.ledgers() if ledger.difference] == []
 
 
 def run_scan(sample: int, data: bytes, draw: Random) -> None:

@@ -12,7 +12,7 @@ from fuzz_targets import targets
 
 CASES = 400
 NAMES = [
-    "frames", "tunnels", "fragments", "segments", "websocket", "sctp", "scan", "parameters", "hep", "containers", "live",
+    "frames", "tunnels", "fragments", "segments", "websocket", "sctp", "copies", "scan", "parameters", "hep", "containers", "live",
     "udp_batch", "correlate", "hooks", "policy", "rules",
 ]  # fmt: skip
 
