@@ -79,6 +79,12 @@ class Sinks:
             table = "sip_trace"
         return [self._once(Sink("sql", {"url": url, "table": table}))]
 
+    def check(self) -> None:
+        """With a bad duplicate_uri siptrace does not start, even where nothing is sent there."""
+        uri = self.parameters.text("duplicate_uri")
+        if uri:
+            self._target(uri, self.parameters.place("duplicate_uri"), get_args(HepTransport))
+
     def _target(self, uri: str, place: Place | None, transports: tuple[str, ...]) -> tuple[str, int, str] | None:
         try:
             host, port, transport = place_of(uri)

@@ -28,6 +28,7 @@ def convert(path: Path) -> str:
     sinks = Sinks(parameters)
     maker = RuleMaker(script, parameters, sinks)
     rules = maker.make()
+    sinks.check()
     listens = Addresses(script, parameters)
     notes = [*reader.notes, *parameters.notes, *sinks.notes, *maker.notes, *listens.notes]
     notes += others(parameters, maker, rules)
@@ -120,12 +121,20 @@ def values(matcher: Matcher) -> str:
     return as_toml(matcher.values[0] if len(matcher.values) == 1 else matcher.values)
 
 
+def traces_acks(rule: Rule) -> bool:
+    """Those for failures: of its own transactions, or all that come in."""
+    ack = Rule((Matcher("method", ("ACK",)), Matcher("kind", ("in-dialog",)), Matcher("direction", ("in",))), "message")
+    return rule.trace in ("transaction", "dialog") or (rule.trace == "message" and rule.covers(ack))
+
+
 def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Iterator[Note]:
     """Parameters that have no equivalent, where they would do something."""
     if not traces(parameters, rules, maker):
         yield Note(None, "nothing is traced: there is neither a trace_mode nor a call that can be understood")
     if maker.is_doubled:
         yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
+    if rules and not maker.core and parameters.number("trace_sl_acks") and not any(map(traces_acks, rules)):
+        yield parameters.note("trace_sl_acks", "ACKs that sl absorbs are traced as the rules say, not always")
     if parameters.number("xheaders_read") and not parameters.reads_x_headers:
         yield parameters.note("xheaders_read", "trace_mode traces messages that are no duplicates as well: left out")
     if parameters.text("evcb_msg") and not maker.has_core_event:
