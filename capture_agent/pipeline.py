@@ -55,11 +55,18 @@ class Pipeline:
     def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
         """What is traced of them, as it is to be emitted."""
         if self.policy.settings.asks_others:
-            # They are told how a transaction stands at this message, not at the end of the batch.
-            traced = [one for message in messages for one in self.policy.decide(self.correlated([message]))]
+            traced = self._one_by_one(messages)
         else:
             traced = self.policy.decide(self.correlated(messages))
         return self.emission(traced) if self.emission is not None else traced
+
+    def _one_by_one(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
+        """Code of others is told how a transaction stands at this message, not at the end of the batch."""
+        correlated, decide = self.correlated, self.policy.decide
+        traced: list[TracedMessage] = []
+        for message in messages:
+            traced += decide(correlated([message]))
+        return traced
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """All SIP that is in these frames."""

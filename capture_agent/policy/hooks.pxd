@@ -16,4 +16,5 @@ cdef class Hooks:
     cdef bint _dialog_acks
 
     cpdef tuple apply(self, CapturedMessage message, object direction, tuple traced, bint follow=*)
+    cpdef list take_events(self)
     cdef tuple _continued(self, CapturedMessage message, object direction, tuple traced)

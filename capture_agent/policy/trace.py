@@ -156,7 +156,7 @@ class Policy:
         if self._lookback is not None and messages:
             self._lookback.pass_time(messages[len(messages) - 1].time_ns)
         if self.hooks is not None:
-            chosen.extend(self.hooks.take_events())
+            chosen += self.hooks.take_events()
         return chosen
 
     def _ask_hooks(
