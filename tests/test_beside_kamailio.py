@@ -48,7 +48,7 @@ def siptrace(**settings: int | str) -> str:
         "duplicate_uri": f"sip:{COLLECTOR}:{KAMAILIO}", **settings,
     }  # fmt: skip
     lines = [f'modparam("siptrace", "{name}", {value!r})'.replace("'", '"') for name, value in values.items()]
-    return "\n".join(['loadmodule "dialog.so"', 'loadmodule "siptrace.so"', *lines])
+    return "\n".join(['loadmodule "siptrace.so"', *lines])
 
 
 def script(text: str, line: str) -> str:

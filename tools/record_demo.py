@@ -26,10 +26,8 @@ def play(net: Lab, scenarios: dict[str, Path], name: str, answers: str = "", *op
     """One scenario through the proxy: `name` from the caller, with the callee at the address `answers`."""
     v6 = ":" in answers
     both = [net.sipp("callees", answers, scenarios[f"{name}-callee"], *options)] if answers else []
-    if both and "t1" not in options:
+    if both:
         wait_for(lambda: bound(net, answers), f"SIPp at {answers}")
-    elif both:
-        time.sleep(0.5)
     caller = scenarios[f"{name}-caller"] if answers else scenarios[name]
     both.append(net.sipp("callers", CALLER6 if v6 else CALLER, caller, *options))
     for process in both:
@@ -38,7 +36,7 @@ def play(net: Lab, scenarios: dict[str, Path], name: str, answers: str = "", *op
 
 def bound(net: Lab, address: str) -> bool:
     source = f"[{address}]" if ":" in address else address
-    command = ["ip", "netns", "exec", net.names["callees"], "ss", "-Hlnu", "src", source]
+    command = ["ip", "netns", "exec", net.names["callees"], "ss", "-Hlntu", "src", source]
     return ":5060" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 PROXY, COLLECTOR, CALLER = "192.0.2.10", "192.0.2.60", "198.51.100.20"
 CALLEES = [f"203.0.113.{host}" for host in range(30, 35)]
-PROXY6, CALLER6, CALLEE6 = "2001:db8::10", "2001:db8:1::20", "2001:db8:2::30"
+PROXY6, CALLER6 = "2001:db8::10", "2001:db8:1::20"
+CALLEES6 = [f"2001:db8:2::{host}" for host in range(30, 35)]
+CALLEE6 = CALLEES6[0]
 MODULES = next(Path("/usr/lib").glob("*/kamailio/modules"), Path("/usr/lib/kamailio/modules"))
 
 
@@ -40,7 +42,9 @@ class Lab:
         v4, v6 = "198.51.100.", "2001:db8:1::"
         self._connect("access", "callers", f"{v4}1/24", f"{v6}1/64", [f"{CALLER}/24", f"{CALLER6}/64"])
         v4, v6 = "203.0.113.", "2001:db8:2::"
-        self._connect("core", "callees", f"{v4}1/24", f"{v6}1/64", [*(f"{a}/24" for a in CALLEES), f"{CALLEE6}/64"])
+        self._connect(
+            "core", "callees", f"{v4}1/24", f"{v6}1/64", [*(f"{a}/24" for a in CALLEES), *(f"{a}/64" for a in CALLEES6)]
+        )
         # The proxy's machine is the router of both networks: speech goes through it.
         run("ip", "netns", "exec", self.names["proxy"], "sysctl", "-qw", "net.ipv4.ip_forward=1")
         for address in (f"{PROXY}/32", f"{COLLECTOR}/32", f"{PROXY6}/128"):

@@ -14,6 +14,8 @@ a=fmtp:101 0-15
 a=ptime:20
 """
 
+CONTACT = "Contact: <sip:alice@[local_ip]:[local_port];transport=[transport]>\n"
+
 
 def send(text: str, retrans: bool = True) -> str:
     again = ' retrans="500"' if retrans else ""
@@ -36,7 +38,7 @@ def request(method: str, user: str, cseq: int, extra: str = "", body: str = "") 
     """A request outside a dialog, from alice to `user`."""
     to = "alice" if method == "REGISTER" else user
     uri = "sip:sip.example.com" if method == "REGISTER" else f"sip:{user}@sip.example.com"
-    contact = "" if method in ("CANCEL", "MESSAGE") else "Contact: <sip:alice@[local_ip]:[local_port]>\n"
+    contact = "" if method in ("CANCEL", "MESSAGE") else CONTACT
     return (
         f"{method} {uri} SIP/2.0\n"
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
@@ -120,7 +122,7 @@ def callee(thinks: int = 0, rings: int = 300, speech: bool = False) -> list[str]
 def from_callee(method: str, user: str, cseq: int, extra: str = "") -> str:
     """A request of the callee inside the dialog; `remember_caller` has kept what it needs."""
     return (
-        f"{method} sip:alice@198.51.100.20:5060 SIP/2.0\n"
+        f"{method} [$contact] SIP/2.0\n"
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
         "Route:[$route]\nMax-Forwards: 70\n"
         f"From: <sip:{user}@sip.example.com>;tag=[pid]b[call_number]\nTo:[$from]\n"
@@ -134,6 +136,7 @@ def remember_caller(request: str) -> str:
         f'<ereg regexp=".*" search_in="hdr" header="{header}:" assign_to="{variable}"/>'
         for header, variable in (("From", "from"), ("Record-Route", "route"))
     )
+    action += '<ereg regexp="sip:[^&gt;]*" search_in="hdr" header="Contact:" assign_to="contact"/>'
     return f'  <recv request="{request}"><action>{action}</action></recv>'
 
 
@@ -167,14 +170,10 @@ def reinvited_callee() -> list[str]:
 
 def subscriber() -> list[str]:
     answer = send(reply("200 OK", tag=False), retrans=False)
-    wanted = "Event: presence\nExpires: {0}\nContact: <sip:alice@[local_ip]:[local_port]>\n"
-    ending = within("SUBSCRIBE", 2).replace("User-Agent", wanted.format(0) + "User-Agent")
+    wanted = "Event: presence\nExpires: {0}\n"
+    ending = within("SUBSCRIBE", 2).replace("User-Agent", wanted.format(0) + CONTACT + "User-Agent")
     return [
-        send(
-            request(
-                "SUBSCRIBE", "erin", 1, wanted.format(60).replace("Contact: <sip:alice@[local_ip]:[local_port]>\n", "")
-            )
-        ),
+        send(request("SUBSCRIBE", "erin", 1, wanted.format(60))),
         remember('response="200"', "To", "to"),
         receive("NOTIFY"),
         answer,
@@ -202,6 +201,12 @@ def notifier() -> list[str]:
     ]
 
 
+def hung_up_on(steps: list[str]) -> list[str]:
+    """Up to where a call is there; then somebody else ends it."""
+    answer = send(reply("200 OK", tag=False).replace("[last_Record-Route:]\n", ""), retrans=False)
+    return [*steps, receive("BYE"), answer]
+
+
 CREDENTIALS = "Expires: 600\n[authentication username=alice password=wonderland]\n"
 SCENARIOS = {
     "call-caller": caller("bob"),
@@ -218,6 +223,9 @@ SCENARIOS = {
     "reinvite-callee": reinvited_callee(),
     "subscribe-caller": subscriber(),
     "subscribe-callee": notifier(),
+    "stateless-caller": caller("stan", talk=200),
+    "ended-caller": hung_up_on([*caller("tim")[:5], pause(200), send(within("INFO", 2)), receive("200")]),
+    "ended-callee": hung_up_on(callee()[:5]),
     # RFC 2543: a Via without a branch.
     "old-caller": [step.replace(";branch=[branch]", "") for step in caller("bob", talk=200)],
     "cancel-caller": [
