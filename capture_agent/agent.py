@@ -21,7 +21,6 @@ from capture_agent.hooks.values import SinkNames
 from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.emission import emission
-from capture_agent.policy.events import log_event
 from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.settings import Settings
 from capture_agent.policy.trace import Policy
@@ -67,13 +66,8 @@ def hooks_of(config: Config, extensions: Extensions) -> Hooks | None:
         return None
     limits = limits_of(config)
     guards = [Guard(hook.name, hook.function, limits, HOOK_FAILED) for hook in extensions.hooks]
-    collectors = config.hep_sinks()
-    return Hooks(
-        guards,
-        SinkNames(config.sink_names(), config.default_sinks()),
-        partial(log_event, sinks=collectors) if collectors else None,
-        config.trace.dialog_acks,
-    )
+    sinks = SinkNames(config.sink_names(), config.default_sinks(), config.hep_sinks())
+    return Hooks(guards, sinks, config.trace.dialog_acks)
 
 
 def conditions_of(config: Config, extensions: Extensions) -> dict[str, Guard]:

@@ -15,7 +15,7 @@ from capture_agent.cli.failures import Failed, WrongUsage
 if TYPE_CHECKING:
     from capture_agent.config import Config
     from capture_agent.config.targets import HepTarget
-    from capture_agent.policy.events import Place
+    from capture_agent.events import Place
     from capture_agent.records import TracedMessage
     from capture_agent.sinks.hep import HepSink
 
@@ -39,7 +39,7 @@ def hlog(
     if not message:
         raise WrongUsage("MESSAGE is empty, expected a text")
 
-    from capture_agent.policy.events import log_event
+    from capture_agent.events import log_event
 
     deliver(log_event(encoded(message), time.time_ns(), encoded(correlation_id), settings.hep_sinks()), settings)
 
@@ -60,7 +60,7 @@ def trace_msg(
     seen_from, seen_to = place("--from", source), place("--to", destination)
     message = contents(file)
 
-    from capture_agent.policy.events import message_event
+    from capture_agent.events import message_event
 
     try:
         event = message_event(
@@ -82,7 +82,7 @@ def addressed(config: Path | None, address: str | None) -> Config:
 
 
 def place(option: str, text: str) -> Place:
-    from capture_agent.policy.events import PLACE, parse_place
+    from capture_agent.events import PLACE, parse_place
 
     try:
         return parse_place(text)

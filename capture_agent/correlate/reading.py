@@ -137,8 +137,6 @@ def mark_of(
             datagram.data[at : at + size], datagram.source_port, datagram.destination_port, hop or sip.via_value,
             sip.data[to_at:to_end], kind, sip.status, sip.end - sip.start,
         )) & (1 << 64) - 1  # fmt: skip
-    if at < 0 or size < 0 or size > len(datagram.data) - at:  # no sum of them may overflow
-        at = size = 0
     ports: cython.ulonglong = cython.cast(cython.ulonglong, datagram.source_port) << 16 | datagram.destination_port
     shape: cython.ulonglong = cython.cast(cython.ulonglong, sip.end - sip.start) << 16 | sip.status << 4 | kind
     mark: cython.ulonglong = fold(KEY ^ hop ^ ports, FACTOR ^ shape)  # type: ignore[name-defined]  # noqa: F821

@@ -8,6 +8,7 @@ from functools import reduce
 import cython
 
 from capture_agent.config.masks import joined
+from capture_agent.events import log_event, message_event
 from capture_agent.hooks.seen import SeenMessage
 from capture_agent.hooks.values import (
     Decision,
@@ -15,7 +16,9 @@ from capture_agent.hooks.values import (
     SinkNames,
     correlation_id_of,
     event_of,
+    message_of,
     mode_of,
+    place_of,
     table_of,
     users_of,
 )
@@ -54,7 +57,7 @@ class Message(SeenMessage):
         self._by = by  # the name of the hook that is being called
         self._traced = traced
         self._started: tuple[tuple[str, Trace], ...] = ()  # to write down in the transaction or the dialog
-        self._events: tuple[tuple[bytes, bytes], ...] = ()  # hlog: correlation id, text
+        self._events: tuple[TracedMessage, ...] = ()  # what is sent beside it
         self._dropped = False
         self._bare = False  # it gets no correlation id where none was said
         self._decided = False  # too late for verbs
@@ -141,7 +144,25 @@ class Message(SeenMessage):
         """
         self._writable()
         identity = (self._sip.call_id or b"") if correlation_id is None else correlation_id_of(correlation_id)
-        self._events = (*self._events, (identity, event_of(text)))
+        self._send(log_event(event_of(text), self._captured.time_ns, identity, self._sinks.collectors))
+
+    def trace_msg(self, message: bytes | str, source: str, destination: str, correlation_id: str = "") -> None:
+        """Send these bytes to the collectors as if they had been captured now between these places.
+
+        As siptrace's sip_trace_msg(). Places are `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`. Raises HookError.
+        """
+        self._writable()
+        raw, identity = message_of(message), correlation_id_of(correlation_id)
+        seen_from, seen_to = place_of("source", source), place_of("destination", destination)
+        try:
+            made = message_event(raw, seen_from, seen_to, self._captured.time_ns, identity, self._sinks.collectors)
+        except ValueError as error:
+            raise HookError(f"source and destination: {error}") from None
+        self._send(made)
+
+    def _send(self, event: TracedMessage) -> None:
+        if self._sinks.collectors:
+            self._events = (*self._events, event)
 
     def _writable(self) -> None:
         if self._decided:

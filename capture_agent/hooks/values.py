@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from capture_agent.events import PLACE, Place, parse_place
+
 MOST_USERS = 32  # each is a row more of the table
 LONGEST_USER = 255  # as the column traced_user
 LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, nobody has use for it
 LONGEST_EVENT = 16384  # bytes
+LONGEST_MESSAGE = 60_000  # bytes: with its chunks it fits into a datagram
 MODES = ("message", "transaction", "dialog")
 
 # Its name is a value in Kamailio's version table.
@@ -42,9 +45,10 @@ class Decision:
 class SinkNames:
     """The sinks by name, as bits of Trace.sinks. Several of one name are all meant by it."""
 
-    def __init__(self, names: Sequence[str] = (), defaults: int = 0) -> None:
+    def __init__(self, names: Sequence[str] = (), defaults: int = 0, collectors: int = 0) -> None:
         self.names = tuple(names)  # in the order of the bits
         self.defaults = defaults  # those that get what nobody sends elsewhere
+        self.collectors = collectors  # those of them that take what nobody has captured
         self._bits: dict[str, int] = {}
         for bit, name in enumerate(self.names):
             self._bits[name] = self._bits.get(name, 0) | 1 << bit
@@ -97,6 +101,20 @@ def correlation_id_of(correlation_id: str) -> bytes:
 
 def event_of(text: str) -> bytes:
     return encoded("text", text, LONGEST_EVENT)
+
+
+def message_of(message: bytes | str) -> bytes:
+    raw = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+    if not isinstance(raw, bytes) or not 1 <= len(raw) <= LONGEST_MESSAGE:
+        raise HookError(f"message: expected 1 to {LONGEST_MESSAGE} bytes, or text")
+    return raw
+
+
+def place_of(what: str, text: str) -> Place:
+    try:
+        return parse_place(text) if isinstance(text, str) else parse_place("")
+    except ValueError as error:
+        raise HookError(f"{what} {text!r}: expected {PLACE} ({error})") from None
 
 
 def encoded(what: str, text: str, limit: int) -> bytes:

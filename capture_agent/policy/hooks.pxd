@@ -11,7 +11,6 @@ cdef class Hooks:
     cdef readonly bint dropped
     cdef readonly bint bare
     cdef list _events
-    cdef object _event
     cdef object _sinks
     cdef bint _dialog_acks
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import cython
@@ -17,8 +17,6 @@ from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, 
 
 Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
 
-MakeEvent = Callable[[bytes, int, bytes], TracedMessage]  # text, nanoseconds since the epoch, correlation id
-
 
 @cython.final
 @cython.cclass
@@ -28,19 +26,12 @@ class Hooks:
     Of the last message: `dropped`, and `bare` where a hook wants no correlation id on it.
     """
 
-    __slots__ = ("_dialog_acks", "_event", "_events", "_sinks", "bare", "dropped", "guards")
+    __slots__ = ("_dialog_acks", "_events", "_sinks", "bare", "dropped", "guards")
 
-    def __init__(
-        self,
-        guards: Iterable[Guard],
-        sinks: SinkNames,
-        event: MakeEvent | None = None,
-        dialog_acks: bool = True,
-    ) -> None:
+    def __init__(self, guards: Iterable[Guard], sinks: SinkNames, dialog_acks: bool = True) -> None:
         self.guards = tuple(guards)
         self._events: list[TracedMessage] = []
         self._sinks = sinks
-        self._event = event  # None: there is nobody to send log lines to
         self._dialog_acks = dialog_acks
         self.dropped = False
         self.bare = False
@@ -70,8 +61,8 @@ class Hooks:
         handed._decided = True
         if handed._started:
             start(message, handed._started)
-        if handed._events and self._event is not None:
-            self._note(message, handed._events)
+        if handed._events:
+            self._events += handed._events
         self.dropped = handed._dropped
         self.bare = handed._bare
         return () if handed._dropped else handed._traced
@@ -87,13 +78,9 @@ class Hooks:
         return traced
 
     def take_events(self) -> list[TracedMessage]:
-        """The log lines since it was asked last: what is sent although nobody has captured it."""
+        """Log lines and messages since it was asked last: what is sent although nobody has captured it."""
         taken, self._events = self._events, []
         return taken
-
-    def _note(self, message: CapturedMessage, events: tuple[tuple[bytes, bytes], ...]) -> None:
-        for correlation_id, text in events:
-            self._events.append(self._event(text, message.time_ns, correlation_id))  # type: ignore[misc]
 
     def ledgers(self) -> Iterator[Ledger]:
         for guard in self.guards:

@@ -326,9 +326,12 @@ class CorrelateRun:
         sip = scan(data, 0, len(data))
         if sip is None:
             return
-        at, size = draw.choice((0, 0, -1, len(data) - 8, *EXTREMES)), draw.choice((4, 4, 4, 16, -4, 0))
-        times = (self._number * 10**9, self._number * 10**10, *(time for time in EXTREMES if abs(time) < 2**62))
-        datagram = Datagram(data, 0, len(data), at, size, 5060, draw.randrange(4), draw.choice(times))
+        # A decoder makes no datagram in which a sum of numbers could overflow.
+        far = [number for number in EXTREMES if abs(number) < 2**62]
+        at, size = draw.choice((0, 0, -1, len(data) - 8, *far)), draw.choice((4, 4, 4, 16, -4, 0))
+        times = (self._number * 10**9, self._number * 10**10, *far)
+        ports = draw.choice((5060, 65535)), draw.randrange(4)
+        datagram = Datagram(data, 0, len(data), at, size, *ports, draw.choice(times))
         messages = [CapturedMessage(datagram, sip), *draw.choices(self._kept, k=draw.randrange(3) if self._kept else 0)]
         self._correlator.observe(messages)
         self._kept = [*self._kept[-20:], messages[0]]

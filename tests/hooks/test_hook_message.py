@@ -79,6 +79,15 @@ def test_the_traces_of_rules_are_shared_and_stay_as_they_are() -> None:
         (lambda m: m.set_table("a b"), "table 'a b': expected letters, digits and underscores, at most 32"),
         (lambda m: m.set_correlation_id(b"x"), "correlation_id b'x': expected text"),
         (lambda m: m.hlog(7), "text 7: expected text"),
+        (lambda m: m.trace_msg("", "udp:1.2.3.4", "udp:1.2.3.4"), "message: expected 1 to 60000 bytes, or text"),
+        (
+            lambda m: m.trace_msg(b"x", "1.2.3.4:5", "udp:1.2.3.4"),
+            "source '1.2.3.4:5': expected PROTO:IP:PORT (protocol '1.2.3.4', expected udp, tcp, tls, ws, wss, sctp, any)",
+        ),
+        (
+            lambda m: m.trace_msg(b"x", "udp:1.2.3.4", "udp:[::1]:5060"),
+            "source and destination: one address is IPv4 and the other IPv6",
+        ),
         (lambda m: m.hlog("x", 7), "correlation_id 7: expected text"),
     ],
 )

@@ -15,7 +15,15 @@ from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.values import SinkNames
 from capture_agent.policy.hooks import Hooks, instead
 from capture_agent.policy.trace import Policy
-from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.records import (
+    LOG_PAYLOAD,
+    SIP_PAYLOAD,
+    CapturedMessage,
+    Datagram,
+    Direction,
+    Trace,
+    TracedMessage,
+)
 from capture_agent.sip.scan import scan
 
 SIP = b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: c\r\n\r\n"
@@ -218,30 +226,30 @@ def test_traces_of_a_dialog_are_never_more_than_sinks(sinks: list[int]) -> None:
         assert next(t for t in traces if t.sinks >> bit & 1) is trace
 
 
-def event(text: bytes, time_ns: int, correlation_id: bytes) -> TracedMessage:
-    return TracedMessage(captured(), Direction.IN, Trace(0b001, correlation_id, rule=text.decode()))
-
-
 def says(message: Message) -> None:
     message.hlog("by call")
     message.hlog("by id", "id")
     message.hlog("by none", "")
+    message.trace_msg(SIP, "udp:192.0.2.1:5060", "tcp:192.0.2.2", "made")
     message.drop()
 
 
-def test_log_lines_go_out_also_of_a_dropped_message_and_are_not_counted_as_one() -> None:
+def test_what_nobody_has_captured_goes_out_also_of_a_dropped_message_and_are_not_counted_as_one() -> None:
     guards = [Guard(str(n), hook, Limits(), "") for n, hook in enumerate((drops_and_raises, says))]
-    policy = Policy(hooks=Hooks(guards, SINKS, event))
+    policy = Policy(hooks=Hooks(guards, SinkNames(["a", "b", "c"], defaults=0b011, collectors=0b001)))
     traced = policy.decide([captured(), captured()])
-    assert [(one.trace.correlation_id, one.trace.rule) for one in traced] == 2 * [
-        (b"c", "by call"), (b"id", "by id"), (b"", "by none")
+    assert [(one.sinks, one.trace.correlation_id, one.message.raw, one.trace.payload_type) for one in traced] == 2 * [
+        (0b001, b"c", b"by call", LOG_PAYLOAD), (0b001, b"id", b"by id", LOG_PAYLOAD),
+        (0b001, b"", b"by none", LOG_PAYLOAD), (0b001, b"made", SIP, SIP_PAYLOAD),
     ]  # fmt: skip
+    made = traced[-1].message.datagram
+    assert (made.source_text, made.source_port, made.transport) == ("192.0.2.1", 5060, "tcp")
     assert (policy.traced, policy.not_traced) == (0, 2)
     assert policy.hooks is not None
     assert policy.hooks.take_events() == []
 
 
-def test_without_a_collector_log_lines_are_not_kept() -> None:
+def test_without_a_collector_it_is_not_kept() -> None:
     several = hooks(says)
     several.apply(captured(), Direction.IN, ())
     assert several.take_events() == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,14 +12,13 @@ from policy_samples import CLIENT, SERVER, Calls, captured, settings, shown, sip
 from capture_agent.hooks import Message
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.values import SinkNames
-from capture_agent.policy.events import log_event
 from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.trace import Policy
 from capture_agent.records import LOG_PAYLOAD, CapturedMessage, TracedMessage
 
 Hook = Callable[[Message], object]
 
-SINKS = SinkNames(["homer", "carrier", "table"], defaults=0b001)
+SINKS = SinkNames(["homer", "carrier", "table"], defaults=0b001, collectors=0b001)
 WAYS = {"in": (CLIENT, SERVER), "out": (SERVER, CLIENT)}
 CALL = [
     ("INVITE", "1 INVITE", "", "in"),
@@ -42,7 +40,7 @@ def call(rows: Iterable[tuple[str, str, str, str]] = CALL, **headers: str) -> li
 def policy(toml: str, *functions: Hook) -> Policy:
     guards = [Guard(f"hook {n}", function, Limits(), "") for n, function in enumerate(functions, 1)]
     loaded = settings(toml)
-    hooks = Hooks(guards, SINKS, partial(log_event, sinks=0b001), loaded.trace.dialog_acks)
+    hooks = Hooks(guards, SINKS, loaded.trace.dialog_acks)
     return Policy(settings=loaded, hooks=hooks)
 
 

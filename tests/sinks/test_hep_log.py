@@ -8,7 +8,7 @@ import pytest
 from sink_samples import TIME_NS, TcpReceiver, UdpReceiver, eventually, numbered, traced
 
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
-from capture_agent.policy.events import log_event
+from capture_agent.events import log_event
 from capture_agent.records import LOG_PAYLOAD, Trace
 from capture_agent.sinks.hep import HepSink
 from capture_agent.sinks.schema import create_tables
