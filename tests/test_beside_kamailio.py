@@ -1,33 +1,40 @@
 """The agent beside a real Kamailio, both tracing the same calls: who sends which message to the collector.
 
 Kamailio is a stateful proxy between SIPp phones (tools/sip_lab.py), and for one call a spiral: its own next hop. Its
-siptrace sends to port 9060 of the collector, the agent, which listens on the proxy's interfaces, to 9061.
+siptrace sends to port 9060 of the collector, the agent, which listens on the proxy's interfaces, to 9061. In modes t and d
+the agent runs with what `config convert` makes of that Kamailio's configuration. Nothing is counted that a slow machine
+makes more of: what the agent sends is compared with what tcpdump has seen, and what the real one lacks is told by kind.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 import hep
+from capture_agent.convert import convert
+from capture_agent.sip.message import SipMessage
 from capture_agent.sip.scan import scan
 
 TOOLS = Path(__file__).parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 
 import capture_files  # noqa: E402
+import record_calls  # noqa: E402
+import record_demo  # noqa: E402
 import sipp_scenarios  # noqa: E402
-from record_demo import configuration, play, stop  # noqa: E402
+from record_demo import configuration  # noqa: E402
 from record_siptrace import SINK  # noqa: E402
 from sip_lab import CALLEES, CALLER, COLLECTOR, PROXY, Lab, lab, wait_for  # noqa: E402
 
@@ -39,6 +46,12 @@ pytestmark = [
     ),
 ]
 KAMAILIO, AGENT = 9060, 9061  # ports of the collector
+DEVICES = ("access", "core", "lo")
+MEDIUM = record_calls.MEDIA["calls"]
+SIP = f"udp port 5060 and not dst portrange {KAMAILIO}-{AGENT}"
+MARK = b"the last packet"
+LAST = b"CSeq: 1 OPTIONS"
+MAX_FORWARDS = re.compile(rb"Max-Forwards: \d+")
 NAMES = {CALLER: "caller", PROXY: "proxy"} | dict.fromkeys(CALLEES, "callee")
 
 
@@ -51,16 +64,10 @@ def siptrace(**settings: int | str) -> str:
     return "\n".join(['loadmodule "siptrace.so"', *lines])
 
 
-def script(text: str, line: str) -> str:
-    """A configuration that runs `line` on each request first."""
-    return text.replace("request_route {", f"request_route {{\n    {line}")
-
-
 @contextmanager
 def agent_in(net: Lab, *options: str) -> Iterator[None]:
     hep_uri = f"hep:{COLLECTOR}:{AGENT}"
-    interfaces = [word for name in ("access", "core", "lo") for word in ("-i", name)]
-    command = ["run", *interfaces, "--filter", "port 5060", "--local", PROXY, "--hep", hep_uri, *options]
+    command = ["run", "-i", "any", "--drop-copies", "--filter", SIP, "--local", PROXY, "--hep", hep_uri, *options]
     process = net.start("proxy", sys.executable, "-m", "capture_agent", *command, log="agent")
     log = net.folder / "agent.log"
     wait_for(lambda: b"capturing on" in log.read_bytes() or process.poll() is not None, "the agent")
@@ -71,17 +78,28 @@ def agent_in(net: Lab, *options: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Emission:
-    """A HEP packet: what it says of a message."""
+class Sent:
+    """A message between two addresses."""
 
     payload: bytes
     source: str
     destination: str
-    correlation_id: bytes | None
+
+    @property
+    def sip(self) -> SipMessage:
+        found = scan(self.payload, 0, len(self.payload))
+        assert found is not None
+        return found
+
+    @property
+    def loops(self) -> bool:
+        return self.source == self.destination
+
+    def without_count(self) -> Sent:
+        return replace(self, payload=MAX_FORWARDS.sub(b"Max-Forwards:", self.payload))
 
     def __str__(self) -> str:
-        sip = scan(self.payload, 0, len(self.payload))
-        assert sip is not None
+        sip = self.sip
         what = (sip.method or b"%d" % sip.status).decode()
         cseq = f" ({sip.cseq_method.decode()})" if sip.cseq_method and sip.cseq_method != sip.method else ""
         return f"{what}{cseq} {NAMES[self.source]}>{NAMES[self.destination]}"
@@ -89,63 +107,168 @@ class Emission:
 
 @dataclass
 class Emitted:
-    kamailio: list[Emission]
-    agent: list[Emission]
+    """What both have sent to the collector, in its order, with the correlation ids; and what was on the wire."""
+
+    kamailio: list[tuple[Sent, bytes | None]]
+    agent: list[tuple[Sent, bytes | None]]
+    wire: list[Sent]
+
+    def only_kamailio(self) -> Counter[Sent]:
+        return Counter(sent for sent, _ in self.kamailio) - Counter(sent for sent, _ in self.agent)
+
+    def only_agent(self) -> Counter[Sent]:
+        return Counter(sent for sent, _ in self.agent) - Counter(sent for sent, _ in self.kamailio)
+
+    def counted_down(self) -> Emitted:
+        """Without Max-Forwards: the script counts it down in the message that Kamailio traces afterwards."""
+        kamailio, agent = (
+            [(sent.without_count(), some) for sent, some in all_] for all_ in (self.kamailio, self.agent)
+        )
+        return Emitted(kamailio, agent, self.wire)
+
+    def check_agent(self, *left_out: bytes) -> None:
+        """What was on the wire, all of it and nothing else, but for transactions of these methods."""
+        wanted = Counter(sent for sent in self.wire if sent.sip.cseq_method not in left_out)
+        assert Counter(sent for sent, _ in self.agent) == wanted
+
+    def check_ids(self) -> None:
+        """All of ours have one; the real one's script has put it on what it has seen alone (SPEC 9.2)."""
+        for sent, correlation_id in self.agent:
+            assert correlation_id == b"corr-" + (sent.sip.call_id or b"")
+        assert {correlation_id is None for _, correlation_id in self.kamailio} == {True, False}
 
 
-def emissions(capture: Path) -> Emitted:
-    """What went to the collector, over lo."""
-    emitted = Emitted([], [])
+def datagrams(capture: Path) -> Iterator[tuple[int, Sent]]:
+    """UDP over IPv4 and Ethernet, each with its destination port, without the mark and the last request."""
     for packet in capture_files.read(capture).packets:
-        (port,) = struct.unpack_from("!H", packet.frame, 14 + 20 + 2)
-        decoded = hep.decode(packet.frame[14 + 20 + 8 :])
+        frame = packet.frame
+        (port,) = struct.unpack_from("!H", frame, 14 + 20 + 2)
+        source, destination = (str(ip_address(frame[at : at + 4])) for at in (26, 30))
+        if frame[42:] != MARK:
+            yield port, Sent(frame[42:], source, destination)
+
+
+def emitted(folder: Path) -> Emitted:
+    found = Emitted([], [], [])
+    for port, datagram in datagrams(folder / "hep.pcap"):
+        decoded = hep.decode(datagram.payload)
         addresses = (str(ip_address(decoded.source)), str(ip_address(decoded.destination)))
-        emission = Emission(decoded.payload or b"", *addresses, decoded.correlation_id)
-        (emitted.kamailio if port == KAMAILIO else emitted.agent).append(emission)
-    return emitted
+        sent = Sent(decoded.payload or b"", *addresses)
+        if LAST not in sent.payload:
+            (found.kamailio if port == KAMAILIO else found.agent).append((sent, decoded.correlation_id))
+    for device in DEVICES:
+        found.wire += [sent for _, sent in datagrams(folder / f"{device}.pcap") if LAST not in sent.payload]
+    return found
 
 
-def trace(folder: Path, text: str, options: list[str], calls: dict[str, str]) -> Emitted:
-    """The same calls, traced by both. `calls`: scenarios, and the address of who answers."""
+def trace(folder: Path, text: str, options: list[str], calls: list[str]) -> Emitted:
+    """The same calls, traced by both."""
     with lab(folder) as net:
-        collector = net.capture("lo", "hep.pcap", f"udp dst portrange {KAMAILIO}-{AGENT}")
+        captures = {device: net.capture(device, f"{device}.pcap", SIP) for device in DEVICES}
+        captures["hep"] = net.capture("lo", "hep.pcap", f"udp dst portrange {KAMAILIO}-{AGENT}")
         net.start("proxy", sys.executable, "-c", SINK.replace("5888", str(AGENT)), log="sink")
         net.kamailio(text)
         scenarios = sipp_scenarios.write(folder)
         with agent_in(net, *options):
-            for name, answers in calls.items():
-                play(net, scenarios, name, answers)
-        stop(net, [collector])
-        return emissions(folder / "hep.pcap")
+            for call in calls:
+                record_calls.play(net, scenarios, call, MEDIUM)
+            # Kamailio has one process for UDP: when it answers this, it is done with all before.
+            record_demo.play(net, scenarios, "options")
+        for device in captures:
+            mark(net, device)
+        for capture in captures.values():
+            net.stop(capture)
+    return emitted(folder)
 
 
-def names(emitted: Counter[tuple[bytes, str, str]]) -> Counter[str]:
-    return Counter(str(Emission(*message, None)) for message in emitted.elements())
+def mark(net: Lab, name: str) -> None:
+    """A last packet, and tcpdump has it: so it has all before."""
+    place = {"access": (CALLER, 5060), "core": (CALLEES[0], 5060), "lo": (PROXY, 5061), "hep": (COLLECTOR, AGENT)}[name]
+    source = 5060 if name == "lo" else 0
+    script = f"""if 1:
+        import socket
+        s = socket.socket(type=socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1" if {source} else "", {source}))
+        s.sendto({MARK!r}, {place!r})
+    """
+    process = net.start("proxy", sys.executable, "-c", script, log=f"mark-{name}")
+    wait_for(lambda: process.poll() is not None, "the mark")
+    wait_for(lambda: MARK in (net.folder / f"{name}.pcap").read_bytes(), f"the last packet on {name}")
 
-
-def compare(emitted: Emitted) -> tuple[Counter[str], Counter[str]]:
-    """What only Kamailio has sent, and what only the agent: the same bytes between the same addresses."""
-    kamailio, agent = (
-        Counter((one.payload, one.source, one.destination) for one in some)
-        for some in (emitted.kamailio, emitted.agent)
-    )
-    return names(kamailio - agent), names(agent - kamailio)
-
-
-CALLS = {
-    "register": "", "options": "", "call": CALLEES[0], "cancel": CALLEES[1], "busy": CALLEES[2], "slow": CALLEES[4],
-    "spiral": CALLEES[0],
-}  # fmt: skip
 
 LOOPED = {
-    "INVITE proxy>proxy": 1, "100 (INVITE) proxy>proxy": 1, "180 (INVITE) proxy>proxy": 1,
-    "200 (INVITE) proxy>proxy": 1, "ACK proxy>proxy": 1, "BYE proxy>proxy": 1, "200 (BYE) proxy>proxy": 1,
+    "INVITE proxy>proxy", "100 (INVITE) proxy>proxy", "180 (INVITE) proxy>proxy", "200 (INVITE) proxy>proxy",
+    "ACK proxy>proxy", "BYE proxy>proxy", "200 (BYE) proxy>proxy",
 }  # fmt: skip
 
 
 def test_every_message(tmp_path: Path) -> None:
-    text = configuration(siptrace(trace_mode=1))
-    only_kamailio, only_agent = compare(trace(tmp_path, text, ["--trace", "message"], CALLS))
+    calls = ["register", "call-caller", "cancel-caller", "busy-caller", "slow-caller", "spiral-caller"]
+    found = trace(tmp_path, configuration(siptrace(trace_mode=1)), ["--trace", "message"], calls)
     # SPEC 13: Kamailio sees what it sends to itself twice, out and in. On the wire it is one packet.
-    assert only_kamailio == LOOPED
-    assert only_agent == {}
+    assert set(map(str, found.only_kamailio())) == LOOPED
+    assert found.only_agent() == Counter()
+    found.check_agent()
+
+
+def converted(folder: Path, text: str) -> list[str]:
+    """The agent's options: what `config convert` makes of this server's configuration."""
+    (folder / "converted.cfg").write_text(text)
+    (folder / "agent.toml").write_text(convert(folder / "converted.cfg"))
+    return ["--config", str(folder / "agent.toml")]
+
+
+def accidents(found: Emitted) -> set[str]:
+    """What the agent alone has, by the accident of siptrace's; what is none of them stands there itself."""
+    spirals = {sent.sip.call_id for sent in found.wire if sent.loops}
+    both = Counter(sent for sent, _ in found.agent) - found.only_agent()
+    numbers: Counter[Sent] = Counter()
+    names = set()
+    for sent, _ in found.agent:
+        numbers[sent] += 1
+        if numbers[sent] <= both[sent]:
+            continue
+        if sent.sip.method == b"ACK" and sent.source == PROXY:
+            names.add("relayed ACK")  # SPEC 7
+        elif numbers[sent] > 1:
+            names.add("sent again")  # 9.20
+        elif sent.sip.method == b"ACK":
+            names.add("confirming ACK")  # SPEC 5, trace_dialog_ack
+        elif sent.sip.call_id in spirals and sent.sip.cseq_method == b"BYE":
+            names.add("second pass")  # 9.13
+        else:
+            names.add(str(sent))
+    return names
+
+
+def test_transactions(tmp_path: Path) -> None:
+    first = f'sip_trace("sip:{COLLECTOR}:{KAMAILIO}", "corr-$ci", "t");'
+    text = configuration(siptrace()).replace("request_route {", f"request_route {{\n    {first}")
+    calls = [
+        "register", "message-caller", "call-caller", "cancel-caller", "busy-caller", "slow-caller", "fork-caller",
+        "spiral-caller",
+    ]  # fmt: skip
+    found = trace(tmp_path, text, converted(tmp_path, text), calls)
+    found.check_agent()
+    found.check_ids()
+    compared = found.counted_down()
+    assert set(map(str, compared.only_kamailio())) == LOOPED - {"ACK proxy>proxy"}
+    assert accidents(compared) == {"relayed ACK", "sent again"}
+
+
+def test_dialogs(tmp_path: Path) -> None:
+    first = f'if (is_method("INVITE") && !has_totag()) sip_trace("sip:{COLLECTOR}:{KAMAILIO}", "corr-$ci", "d");'
+    text = configuration(siptrace()).replace("request_route {", f"request_route {{\n    {first}")
+    text = text.replace("record_route();", '{ record_route(); if (is_method("INVITE")) dlg_manage(); }', 1)
+    calls = [
+        "register", "message-caller", "reinvite-caller", "cancel-caller", "busy-caller", "slow-caller", "fork-caller",
+        "spiral-caller",
+    ]  # fmt: skip
+    found = trace(tmp_path, text, converted(tmp_path, text), calls)
+    found.check_agent(b"MESSAGE", b"REGISTER")
+    found.check_ids()
+    compared = found.counted_down()
+    in_dialog = {"ACK proxy>proxy", "BYE proxy>proxy", "200 (BYE) proxy>proxy"}
+    assert set(map(str, compared.only_kamailio())) == LOOPED - in_dialog
+    assert accidents(compared) == {"relayed ACK", "sent again", "confirming ACK", "second pass"}

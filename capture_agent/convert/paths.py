@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from capture_agent.convert.conditions import Matcher, matcher, narrowed
 from capture_agent.convert.reading import Note, Place
 from capture_agent.convert.script import Route, Script
-from capture_agent.convert.statements import Assignment, Atom, Both, Call, Condition, End, If, Not, Statement
+from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
 from capture_agent.convert.tokens import Token
 
 TRACING = {"sip_trace", "sip_trace_mode"}
@@ -84,6 +84,9 @@ class Walker:
             return self._if(statement, way)
         if isinstance(statement, End):
             return [replace(way, ended=statement.how)]
+        if isinstance(statement, Breakable):
+            found = self._all(statement.statements, [way])
+            return [replace(each, ended="") if each.ended == "break" else each for each in found]
         if isinstance(statement, Assignment):
             return [self._assign(statement, way)]
         return self._call(statement, way)
@@ -236,6 +239,8 @@ def other_calls(statements: Iterable[Statement]) -> Iterator[Call]:
         statement = waiting.pop(0)
         if isinstance(statement, Call) and statement.name in SENDING:
             yield statement
+        elif isinstance(statement, Breakable):
+            waiting = [*statement.statements, *waiting]
         elif isinstance(statement, If):
             yield from (call for atom in atoms(statement.condition) if (call := call_in(atom)) and call.name in SENDING)
             waiting = [*statement.then, *statement.otherwise, *waiting]

@@ -13,7 +13,7 @@ from capture_agent.convert.reading import Note
 from capture_agent.convert.script import Route, Script
 from capture_agent.convert.simplify import Rule, simplified
 from capture_agent.convert.sinks import Sink, Sinks
-from capture_agent.convert.statements import Call
+from capture_agent.convert.syntax import Call
 from capture_agent.convert.tokens import Token
 
 MODES = {"m": "message", "t": "transaction", "d": "dialog"}
@@ -114,7 +114,7 @@ class RuleMaker:
         )
         try:
             ways = walker.ways(route, Way(start))
-        except TooMuch:
+        except (TooMuch, RecursionError):
             self.notes.append(
                 Note(route.place, f"{route.kind}: too many ways lead through it: write its rules by hand")
             )

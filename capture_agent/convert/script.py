@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from capture_agent.convert.reading import Place
-from capture_agent.convert.statements import Call, Parser, Statement
+from capture_agent.convert.statements import Parser
+from capture_agent.convert.syntax import Call, Statement
 from capture_agent.convert.tokens import Token
 
 ROUTES = {

@@ -2,70 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from capture_agent.convert.reading import ConvertError, Place
+from capture_agent.convert.syntax import (
+    Assignment,
+    Atom,
+    Both,
+    Breakable,
+    Call,
+    Condition,
+    End,
+    If,
+    Not,
+    Statement,
+)
 from capture_agent.convert.tokens import Token
 
+MOST_CASES = 50  # of a switch, each of which is one deeper in the tree
 DEEPEST = 100  # blocks and parentheses in each other
 ENDS = {"exit", "return", "drop", "break"}
 OPEN, CLOSE = "([{", ")]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function with its arguments, each as its tokens."""
-
-    name: str
-    arguments: tuple[tuple[Token, ...], ...]
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    variable: str
-    value: tuple[Token, ...]
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    how: str  # exit, return, drop, break
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Atom:
-    """A condition without operators between conditions: its tokens."""
-
-    tokens: tuple[Token, ...]
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    inner: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """Left and right, or left or right."""
-
-    left: Condition
-    right: Condition
-    is_and: bool
-
-
-@dataclass(frozen=True, slots=True)
-class If:
-    condition: Condition
-    then: tuple[Statement, ...]
-    otherwise: tuple[Statement, ...]
-    place: Place
-
-
-Condition = Atom | Not | Both
-Statement = Call | Assignment | End | If
 
 
 class Parser:
@@ -108,12 +65,7 @@ class Parser:
             self.at += 1
             return self.block()
         if token.kind == "name" and token.text in ("if", "while", "switch"):
-            return self.branching()
-        if token.kind == "name" and token.text in ("case", "default"):
-            while not self.ended and not self.is_sign(":", ";", "}"):
-                self.at += 1
-            self.at += self.is_sign(":")
-            return ()
+            return self.branching(token)
         if token.kind == "name" and token.text in ENDS:
             self.skip()
             return (End(token.text, token.place),)
@@ -128,9 +80,7 @@ class Parser:
         self.skip()
         return ()
 
-    def branching(self) -> tuple[Statement, ...]:
-        """if; of while and switch nothing is known but that what is in them may be done."""
-        token = self.tokens[self.at]
+    def branching(self, token: Token) -> tuple[Statement, ...]:
         self.at += 1
         if not self.is_sign("("):
             self.skip()
@@ -139,18 +89,58 @@ class Parser:
         if token.text == "if":
             self.at += 1
             condition = self.condition()
-        else:
-            condition = Atom((token,), token.place)
         self.at = opening
         self.skip_group()
-        then = self.statement() if not self.ended else ()
+        inside = tuple(self.tokens[opening + 1 : self.at - 1])
         if token.text == "switch":
-            then = tuple(each for each in then if not (isinstance(each, End) and each.how == "break"))
+            return (Breakable(self.switch(token, inside)),)
+        then = self.statement() if not self.ended else ()
+        if token.text == "while":
+            # How often it is gone through is not known: once or never is the same for what is traced.
+            return (If(Atom((token, *inside), token.place), (Breakable(then),), (), token.place),)
         otherwise: tuple[Statement, ...] = ()
         if self.is_name("else"):
             self.at += 1
+            self.enter()
             otherwise = self.statement() if not self.ended else ()
+            self._depth -= 1
         return (If(condition, then, otherwise, token.place),)
+
+    def switch(self, token: Token, value: tuple[Token, ...]) -> tuple[Statement, ...]:
+        """As ifs: a case goes on into the next one, up to its break."""
+        self.enter()
+        cases: list[tuple[Condition | None, tuple[Statement, ...]]] = []
+        self.at += self.is_sign("{")
+        while not self.ended and not self.is_sign("}"):
+            if self.is_name("case", "default"):
+                cases.append((self.label(value), ()))
+            elif cases:
+                condition, statements = cases[-1]
+                cases[-1] = condition, statements + self.statement()
+            else:
+                self.statement()
+        self.at += 1
+        self._depth -= 1
+        if len(cases) <= MOST_CASES:
+            return chain_of(cases)
+        # Then it is only known that each may be done.
+        every = tuple(each for _, some in cases for each in some if not (isinstance(each, End) and each.how == "break"))
+        return (If(Atom((token, *value), token.place), every, (), token.place),)
+
+    def label(self, value: tuple[Token, ...]) -> Condition | None:
+        """`case VALUE:`, or None for `default:`."""
+        first = self.tokens[self.at]
+        self.at += 1
+        start = self.at
+        while not self.ended and not self.is_sign(":", ";", "{", "}"):
+            self.at += 1
+        wanted = tuple(self.tokens[start : self.at])
+        self.at += self.is_sign(":")
+        if first.text == "default":
+            return None
+        if len(wanted) == 1:
+            return Atom((*value, replace(first, kind="sign", text="=="), *wanted), first.place)
+        return Atom((first, *wanted), first.place)  # a regular expression, say
 
     def condition(self) -> Condition:
         """Up to the parenthesis that closes it."""
@@ -243,3 +233,32 @@ class Parser:
 
     def next_is(self, text: str) -> bool:
         return self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].is_sign(text)
+
+
+def chain_of(cases: list[tuple[Condition | None, tuple[Statement, ...]]]) -> tuple[Statement, ...]:
+    """The default is what is left, wherever it stands."""
+    last: tuple[Statement, ...] = ()
+    reached: tuple[Statement, ...] = ()
+    inside: list[tuple[Condition, tuple[Statement, ...]]] = []
+    next_is_case = False
+    for condition, statements in reversed(cases):
+        if not any(isinstance(each, End) for each in statements):
+            # It goes on into the next one, whose break is its own: nothing comes behind that.
+            statements = (*statements, Breakable(reached)) if statements and reached else statements or reached  # noqa: PLW2901
+        if condition is None:
+            last = statements
+        elif next_is_case and statements is reached:  # labels of one case
+            inside[-1] = Both(condition, inside[-1][0], is_and=False), reached
+        else:
+            inside.append((condition, statements))
+        reached = statements
+        next_is_case = condition is not None
+    for condition, statements in inside:
+        last = (If(condition, statements, last, place_of(condition)),)
+    return last
+
+
+def place_of(condition: Condition) -> Place:
+    while not isinstance(condition, Atom):
+        condition = condition.inner if isinstance(condition, Not) else condition.left
+    return condition.place

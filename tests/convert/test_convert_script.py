@@ -6,7 +6,7 @@ import pytest
 
 from capture_agent.convert.reading import ConvertError, Line, Place
 from capture_agent.convert.script import Script, parse
-from capture_agent.convert.statements import Assignment, Call, End, If
+from capture_agent.convert.syntax import Assignment, Breakable, Call, End, If
 from capture_agent.convert.tokens import tokens
 
 pytestmark = pytest.mark.once
@@ -105,7 +105,7 @@ def test_statements() -> None:
     assert isinstance(nested, If)
     assert [type(each) for each in (*nested.then, *nested.otherwise)] == [Call, Call, End]
     assert isinstance(loop, If)
-    assert isinstance(switch, If)
+    assert isinstance(switch, Breakable)
     assert isinstance(call, Call)
     assert (call.name, call.arguments) == ("force_rport", ())
     assert isinstance(end, End)
