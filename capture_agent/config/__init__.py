@@ -16,6 +16,7 @@ options.py   every option with its type, default and environment name, read off 
 layers.py    TOML < environment < command line, and where each value came from
 lines.py     the line of an option in the TOML file
 entries.py   [[hep]], [[sip]], [[sql]]: URIs taken apart, secrets read from files
+files.py     relative names of files
 problems.py  one line for each thing that is wrong
 secrets.py   what must not be shown
 load.py      all of it, in order

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path as FilePath
 from typing import Any
 
 from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, taken_apart
+from capture_agent.config.files import directory, place_files
 from capture_agent.config.layers import Layers, Path
-from capture_agent.config.local import AUTO
 from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.problems import nearest, where, wrong
@@ -21,7 +20,6 @@ from capture_agent.config.uris import check_host, hep_fields, sip_fields
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
 # As SQLAlchemy takes it apart.
 _SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
-_FILE = re.compile(r"\.py(:[^:]*)?\Z")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
@@ -30,7 +28,6 @@ def expand(layers: Layers) -> Iterator[str]:
     for section, repeated in sections().items():
         if not repeated and isinstance(entry := layers.data.get(section), dict):
             yield from read_secrets(layers, (section,), entry)
-    find_modules(layers)
     for section in ("sink", "source"):
         for index, entry in enumerate(layers.data.get(section, [])):
             if "use" not in entry:
@@ -42,7 +39,7 @@ def expand(layers: Layers) -> Iterator[str]:
             if section in URIS:
                 yield from take_apart(layers, (section, index), entry)
             yield from CHECKS[section](layers, (section, index), entry)
-    place_socket(layers)
+    place_files(layers)
     names: list[str] = []
     for index, rule in enumerate(layers.data.get("rule", [])):
         name = rule.get("name")
@@ -51,14 +48,6 @@ def expand(layers: Layers) -> Iterator[str]:
         names.append(name)
         yield from find_sinks(layers, index, rule)
         yield from find_key(layers, index, rule)
-
-
-def place_socket(layers: Layers) -> None:
-    """A relative name of the control socket starts where other names of files do."""
-    table = layers.data.get("control")
-    socket = table.get("socket") if isinstance(table, dict) else None
-    if isinstance(table, dict) and isinstance(socket, str) and socket not in ("", AUTO):
-        table["socket"] = str(directory(layers, ("control", "socket")) / socket)
 
 
 def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
@@ -124,34 +113,6 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
             yield wrong(layers, at, file, f"a file that can be read ({reason})")
             secret = ""
         yield from merge(layers, path, entry, {name: secret}, f"{name}_file")
-
-
-def directory(layers: Layers, path: Path) -> FilePath:
-    """Relative names in the file start at the file, others where the agent was started."""
-    from_file = layers.file is not None and layers.origin(path).startswith(f"{layers.file}:")
-    return layers.file.parent if layers.file is not None and from_file else FilePath()
-
-
-def find_modules(layers: Layers) -> None:
-    """Files of hooks and conditions, by their whole path. Whether they are there is seen when they are loaded."""
-    found: list[tuple[Path, dict[str, Any]]] = [
-        (("rule", n), rule) for n, rule in enumerate(layers.data.get("rule", []))
-    ]
-    hooks = layers.data.get("hooks")
-    found += [(("hooks",), hooks)] if isinstance(hooks, dict) else []
-    for path, entry in found:
-        name = "modules" if path == ("hooks",) else "when"
-        value = entry.get(name)
-        folder = directory(layers, (*path, name))
-        if isinstance(value, list):
-            value[:] = [whole(folder, one) for one in value]
-        elif name == "when" and name in entry:
-            entry[name] = whole(folder, value)
-
-
-def whole(folder: FilePath, name: object) -> object:
-    """`trunk.py` and `trunk.py:over_trunk` with their folder; anything else as it is."""
-    return str(folder / name) if isinstance(name, str) and _FILE.search(name) else name
 
 
 def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:

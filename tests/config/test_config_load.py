@@ -335,6 +335,19 @@ def test_secrets_from_files(file: Path, tmp_path: Path) -> None:
     assert config.sql == (SqlTarget("sqlite:///x.db"),)
 
 
+@pytest.mark.parametrize(
+    ("value", "want"), [("ca.pem", "etc/ca.pem"), ("../ca.pem", "etc/../ca.pem"), ("/ca.pem", "/ca.pem"), ("", "")]
+)
+def test_certificates_lie_beside_the_file(file: Path, value: str, want: str) -> None:
+    """From the environment or the command line, they start where the agent was started."""
+    Path("etc").mkdir()
+    path = Path("etc/agent.toml")
+    path.write_text(f'[[hep]]\nhost = "a"\ntls_ca = "{value}"\n[[sip]]\nhost = "a"\ntls_ca = "{value}"\n')
+    config = load(path)
+    assert (config.hep[0].tls_ca, config.sip[0].tls_ca) == (want, want)
+    assert load(path, {"CAPTURE_AGENT_HEP__1__TLS_CA": value}).hep[0].tls_ca == value
+
+
 def test_a_secret_file_that_is_not_there(file: Path) -> None:
     file.write_text('[[hep]]\nhost = "a"\nauth_key_file = "nix"\nauth_key = "s3cret"\n')
     assert problems(file) == [
