@@ -26,7 +26,7 @@ def place_files(layers: Layers) -> None:
         value = entry.get(name)
         if isinstance(value, list):
             value[:] = [placed(folder, one, is_file) for one in value]
-        elif name in entry:
+        elif name in entry and name != "modules":  # that one must be a list: validation says so
             entry[name] = placed(folder, value, is_file)
 
 

@@ -3,6 +3,7 @@
 reading.py     the file with what it includes, preprocessor directives done: lines with their place
 tokens.py      lines to tokens
 statements.py  tokens to statements and conditions
+syntax.py      statements and conditions as a tree
 script.py      tokens to modparams, listen lines and routes
 conditions.py  a condition of the script as a matcher of a rule
 paths.py       the ways through a route, and the calls of siptrace's functions on each
