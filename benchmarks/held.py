@@ -96,8 +96,8 @@ def measure(held: int, dialogs: int) -> tuple[float, float]:
     size = (resident() - before) / held
     gc.disable()
     time = cost(correlator, held, now_ns, dialogs) if dialogs else 0.0
-    if correlator.table.evicted or correlator.table.dialogs < held:
-        raise SystemExit(f"{correlator.table.dialogs} dialogs held, {correlator.table.evicted} evicted")
+    if correlator.table.calls.evicted or correlator.table.dialogs.held < held:
+        raise SystemExit(f"{correlator.table.dialogs.held} dialogs held, {correlator.table.calls.evicted} evicted")
     return size, time
 
 

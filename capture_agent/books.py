@@ -5,6 +5,8 @@ segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)
 payloads  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)
           (waiting and crowded_out: held back by a rule with a lookback)
+correlation   seen = new + retransmitted + unmarked + rejected(reason)
+calls, transactions, dialogs   seen = over + held + lost(crowded_out: within a Call-ID; evicted: the table was full)
 sink      given = sent + rejected(reason) + lost(where) + waiting
 """
 

@@ -7,6 +7,7 @@ cdef class Dialog:
     cdef readonly int state
     cdef readonly bint joined
     cdef public tuple traces
+    cdef public tuple hooked
     cdef Dialog _next
     cdef long long _born_ns
     cdef long long _last_ns
@@ -25,6 +26,7 @@ cdef class Transaction:
     cdef readonly bint spiral
     cdef public Dialog dialog
     cdef public tuple traces
+    cdef public tuple hooked
     cdef Transaction _next
     cdef int _kind
     cdef bint _initial

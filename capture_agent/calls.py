@@ -50,11 +50,12 @@ class Dialog:
     state   of the type DialogState
     joined  its beginning was not seen: `caller_tag` is that of whoever was seen to speak first
     traces  Trace: everything in this dialog is traced so
+    hooked  the same, by hooks: over what rules decide
     """
 
     __slots__ = (
-        "_answered", "_born_ns", "_last_ns", "_next", "_other_tags", "_tag", "call_id", "caller_tag", "joined",
-        "method", "state", "traces",
+        "_answered", "_born_ns", "_last_ns", "_next", "_other_tags", "_tag", "call_id", "caller_tag", "hooked",
+        "joined", "method", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, caller_tag: bytes, method: bytes) -> None:
@@ -64,6 +65,7 @@ class Dialog:
         self.state = 0
         self.joined = False
         self.traces: tuple[object, ...] = ()
+        self.hooked: tuple[object, ...] = ()
         self._next: Dialog | None = None
         self._born_ns = 0
         self._last_ns = 0
@@ -114,11 +116,12 @@ class Transaction:
     branches  RFC 3261's transactions that were seen in it: one for each hop of the request, and for each fork
     spiral    the request came through the same host twice
     traces    Trace: everything in this transaction is traced so
+    hooked    the same, by hooks: over what rules decide
     """
 
     __slots__ = (
         "_first_hop", "_hops", "_initial", "_kind", "_last_ns", "_marked", "_marks", "_more", "_next", "_open", "cseq",
-        "dialog", "from_tag", "method", "spiral", "state", "traces",
+        "dialog", "from_tag", "hooked", "method", "spiral", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, method: bytes, cseq: int, from_tag: bytes, dialog: Dialog | None = None) -> None:
@@ -127,6 +130,7 @@ class Transaction:
         self.from_tag = from_tag
         self.dialog = dialog
         self.traces: tuple[object, ...] = ()
+        self.hooked: tuple[object, ...] = ()
         self.state = 0
         self.spiral = False
         self._next: Transaction | None = None

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent.books import Ledger
-from capture_agent.config import Capture
+from capture_agent.config import Capture, Correlate
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.duplicates import DuplicateFilter
 from capture_agent.intake import Intake
@@ -35,6 +35,7 @@ class Pipeline:
         policy: Policy | None = None,
         correlator: Correlator | None = None,
         emission: Emission | None = None,
+        correlate: Correlate | None = None,
     ) -> None:
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
@@ -45,7 +46,7 @@ class Pipeline:
         self.restorer = Restorer() if capture.x_headers else None
         self.policy = policy or Policy()
         follows = self.policy.settings.follows_calls
-        self.correlator = correlator or (Correlator() if follows else None)
+        self.correlator = correlator or (Correlator.configured(correlate or Correlate()) if follows else None)
         self.emission = emission
 
     def process(self, frames: Frames) -> list[TracedMessage]:
@@ -111,7 +112,9 @@ class Pipeline:
             outcomes=dict(self._decided()),
             rejected=rejected,
         )
-        return [self._frames(Counter(dropped or {})), *self._streams(), payloads]
+        hooks = () if self.policy.hooks is None else self.policy.hooks.ledgers()
+        calls = self.correlator.ledgers() if self.correlator is not None else []
+        return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *calls, *hooks]
 
     def _decided(self) -> Iterator[tuple[str, int]]:
         policy = self.policy

@@ -149,7 +149,8 @@ def test_each_round_of_a_replay_starts_anew(tmp_path: Path) -> None:
     agent = Agent(load(overrides={"capture": {"drop_copies": True}}), lossless=True)
     replay(agent, [tmp_path / "one.pcap"] * 3)
     agent.close()
-    assert (agent.pipeline.policy.traced, agent.pipeline.ledgers()[-1].outcomes["duplicate"]) == (3, 3)
+    (ledger,) = (ledger for ledger in agent.pipeline.ledgers() if ledger.name == "messages")
+    assert (agent.pipeline.policy.traced, ledger.outcomes["duplicate"]) == (3, 3)
 
 
 def message(n: int, time_ns: int) -> CapturedMessage:

@@ -13,6 +13,7 @@ from capture_agent.cli.program import main
 from capture_agent.config import Config, load
 from capture_agent.config.local import parse_local
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.emission import emission
 from capture_agent.policy.settings import Settings
 from capture_agent.policy.trace import Policy
 from capture_agent.records import TracedMessage
@@ -22,11 +23,12 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = dict(
     re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```toml\n(.*?)^```", (ROOT / "docs/rules.md").read_text(), re.M | re.S)
 )
-CARRIER, FAILED, SAMPLED, OBSERVED, LEGS = (
+CARRIER, FAILED, SAMPLED, OBSERVED, HIDDEN, LEGS = (
     "One carrier to another Homer",
     "Only calls that fail, from their beginning",
     "Five percent of what there is most of",
     "A user under observation, into a table of their own",
+    "Something hidden",
     "Legs of a B2BUA",
 )
 DEMO = ROOT / "pcaps/demo.pcap"
@@ -44,7 +46,8 @@ def config(tmp_path: Path, name: str, **changes: str) -> Config:
 
 
 def traced_by(settings: Config) -> list[TracedMessage]:
-    pipeline = Pipeline(policy=Policy([parse_local("192.0.2.10")], Settings.of(settings)))  # type: ignore[list-item]
+    policy = Policy([parse_local("192.0.2.10")], Settings.of(settings))  # type: ignore[list-item]
+    pipeline = Pipeline(policy=policy, emission=emission(settings))
     found = []
     with CaptureFile(DEMO) as file:
         for frames in file.batches():
@@ -61,7 +64,7 @@ def calls(traced: list[TracedMessage]) -> Counter[str]:
 
 
 def test_every_example_is_tested() -> None:
-    assert set(EXAMPLES) == {CARRIER, FAILED, SAMPLED, OBSERVED, LEGS}
+    assert set(EXAMPLES) == {CARRIER, FAILED, SAMPLED, OBSERVED, HIDDEN, LEGS}
 
 
 def test_one_carrier(tmp_path: Path) -> None:
@@ -109,6 +112,14 @@ def test_a_user(tmp_path: Path) -> None:
     users = {user for one in traced for user in one.trace.users}
     assert dict(rows) == dict.fromkeys(["", *users], len(traced))
     assert "case-4711" in users
+
+
+def test_something_hidden(tmp_path: Path) -> None:
+    traced = traced_by(config(tmp_path, HIDDEN))
+    assert len(traced) == MESSAGES
+    bodies = {one.message.sip.start_line.split()[0]: one.message.raw.partition(b"\r\n\r\n")[2] for one in traced}
+    assert set(bodies[b"MESSAGE"]) == set(b"*")
+    assert b"v=0" in bodies[b"INVITE"]
 
 
 def test_legs(tmp_path: Path) -> None:

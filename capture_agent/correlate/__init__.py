@@ -4,6 +4,8 @@ correlator.py   each message: what it belongs to, and whether it was sent before
 noting.py       what it changes there
 changes.py      which message changes the state of what, as tables
 calls_table.py  every Call-ID with its transactions and dialogs: bounded, and what ends them
+queues.py       the calls, and the order in which their time is over
+tally.py        how many there are, and what became of the others
 reading.py      methods and marks of messages, as numbers
 tags.py         tags, as bounds
 vias.py         the way of a request by its Via headers: spirals

@@ -1,33 +1,16 @@
 cimport cython
 
 from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.correlate.queues cimport Call, Queue
 from capture_agent.correlate.reading cimport cut
+from capture_agent.correlate.tally cimport Tally
 from capture_agent.sip.message cimport SipMessage
-
-cdef class Call:
-    cdef bytes call_id
-    cdef Transaction transactions
-    cdef Dialog dialogs
-    cdef Call before
-    cdef Call after
-    cdef long long since_ns
-    cdef bint resting
-
-cdef class Queue:
-    cdef readonly Py_ssize_t count
-    cdef Call first
-    cdef Call last
-
-    cdef bint append(self, Call call, long long now_ns) except -1
-    cdef bint remove(self, Call call) except -1
 
 cdef class CallsTable:
     cdef readonly Py_ssize_t limit
-    cdef readonly Py_ssize_t transactions
-    cdef readonly Py_ssize_t dialogs
-    cdef readonly unsigned long long expired
-    cdef readonly unsigned long long evicted
-    cdef readonly unsigned long long crowded_out
+    cdef readonly Tally calls
+    cdef readonly Tally transactions
+    cdef readonly Tally dialogs
     cdef long long _idle_ns
     cdef long long _age_ns
     cdef Py_ssize_t _parts

@@ -12,7 +12,9 @@ import cython
 
 from capture_agent.calls import Dialog, Transaction
 from capture_agent.correlate import limits
+from capture_agent.correlate.queues import Call, Queue
 from capture_agent.correlate.reading import cut
+from capture_agent.correlate.tally import Tally
 from capture_agent.sip.message import SipMessage
 
 SETTLED_NS = cython.declare(cython.longlong, limits.SETTLED_NS)
@@ -33,64 +35,6 @@ CONFIRMED = cython.declare(cython.int, 1)
 
 
 @cython.final
-@cython.no_gc  # the neighbours in a queue refer to each other; what leaves it refers to nobody
-@cython.freelist(1024)
-@cython.cclass
-class Call:
-    """All that has one Call-ID, the newest first."""
-
-    __slots__ = ("after", "before", "call_id", "dialogs", "resting", "since_ns", "transactions")
-
-    def __init__(self, call_id: bytes) -> None:
-        self.call_id = call_id
-        self.transactions: Transaction | None = None
-        self.dialogs: Dialog | None = None
-        self.before: Call | None = None
-        self.after: Call | None = None
-        self.since_ns = 0  # when it was put into its queue
-        self.resting = False
-
-
-@cython.final
-@cython.cclass
-class Queue:
-    """Calls in the order in which they came, each linked with its neighbours."""
-
-    __slots__ = ("count", "first", "last")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: Call | None = None
-        self.last: Call | None = None
-
-    def append(self, call: Call, now_ns: cython.longlong) -> cython.bint:
-        call.since_ns = now_ns
-        call.before = self.last
-        if self.last is None:
-            self.first = call
-        else:
-            self.last.after = call
-        self.last = call
-        self.count += 1
-        return True
-
-    def remove(self, call: Call) -> cython.bint:
-        before: Call | None = call.before
-        after: Call | None = call.after
-        if before is None:
-            self.first = after
-        else:
-            before.after = after
-        if after is None:
-            self.last = before
-        else:
-            after.before = before
-        call.before = call.after = None
-        self.count -= 1
-        return True
-
-
-@cython.final
 @cython.cclass
 class CallsTable:
     """Bounded: `limit` calls, and four times as many calls, transactions and dialogs together.
@@ -100,8 +44,7 @@ class CallsTable:
     """
 
     __slots__ = (
-        "_age_ns", "_idle_ns", "_parts", "_resting", "_settling", "_table", "crowded_out", "dialogs", "evicted",
-        "expired", "limit", "transactions",
+        "_age_ns", "_idle_ns", "_parts", "_resting", "_settling", "_table", "calls", "dialogs", "limit", "transactions",
     )  # fmt: skip
 
     def __init__(self, limit: int, idle_ns: int, age_ns: int) -> None:
@@ -112,14 +55,9 @@ class CallsTable:
         self._settling = Queue()
         self._resting = Queue()
         self._parts = limit * limits.PARTS_PER_CALL
-        self.transactions = 0  # those that are held now
-        self.dialogs = 0
-        self.expired = 0  # calls
-        self.evicted = 0  # calls, live ones
-        self.crowded_out = 0  # transactions and dialogs, by others of their own Call-ID
-
-    def __len__(self) -> int:
-        return len(self._table)
+        self.calls = Tally()
+        self.transactions = Tally()
+        self.dialogs = Tally()
 
     def __del__(self) -> None:
         self.close()
@@ -127,6 +65,9 @@ class CallsTable:
     def close(self) -> None:
         """Forget all of them. Neighbours refer to each other, which nothing else would end."""
         queue: Queue
+        tally: Tally
+        for tally in (self.calls, self.transactions, self.dialogs):
+            tally.over += tally.held
         for queue in (self._settling, self._resting):
             while queue.first is not None:
                 self._take_apart(queue.first)
@@ -137,14 +78,14 @@ class CallsTable:
         """The call with the Call-ID of this message; a new one if there is none."""
         call_id: bytes = cut(sip.data, sip.call_id_start, min(sip.call_id_end, sip.call_id_start + MOST_OF_CALL_ID))
         call: Call | None = self._table.get(call_id)
-        if len(self._table) + self.transactions + self.dialogs >= self._parts:
+        if self.calls.held + self.transactions.held + self.dialogs.held >= self._parts:
             self._evict(call)
         if call is not None:
             return call
         return self._make(call_id, now_ns)
 
     def _make(self, call_id: bytes, now_ns: cython.longlong) -> Call:
-        if len(self._table) >= self.limit:
+        if self.calls.held >= self.limit:
             self._evict(None)
         call: Call = Call.__new__(Call)
         call.call_id = call_id
@@ -154,6 +95,8 @@ class CallsTable:
         call.resting = False
         self._settling.append(call, now_ns)
         self._table[call_id] = call
+        self.calls.held += 1
+        self.calls.begun += 1
         return call
 
     def add_transaction(self, call: Call, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
@@ -162,7 +105,8 @@ class CallsTable:
             self._prune_transactions(call, now_ns, MOST_TRANSACTIONS - 1)
         transaction._next = call.transactions
         call.transactions = transaction
-        self.transactions += 1
+        self.transactions.held += 1
+        self.transactions.begun += 1
         if call.resting:
             self._resting.remove(call)
             call.resting = False
@@ -175,7 +119,8 @@ class CallsTable:
         dialog._born_ns = dialog._last_ns = now_ns
         dialog._next = call.dialogs
         call.dialogs = dialog
-        self.dialogs += 1
+        self.dialogs.held += 1
+        self.dialogs.begun += 1
         return True
 
     def holds_transaction(self, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
@@ -216,7 +161,8 @@ class CallsTable:
                 self._resting.append(call, now_ns)
             else:
                 del self._table[call.call_id]
-                self.expired += 1
+                self.calls.held -= 1
+                self.calls.over += 1
             call = queue.first
             most -= 1
         return True
@@ -235,8 +181,9 @@ class CallsTable:
                 kept = one
                 count += 1
             else:
-                self.crowded_out += live
-                self.transactions -= 1
+                self.transactions.held -= 1
+                self.transactions.crowded_out += live
+                self.transactions.over += not live
                 one._next = None
                 if kept is None:
                     call.transactions = after
@@ -258,8 +205,9 @@ class CallsTable:
                 kept = one
                 count += 1
             else:
-                self.crowded_out += live
-                self.dialogs -= 1
+                self.dialogs.held -= 1
+                self.dialogs.crowded_out += live
+                self.dialogs.over += not live
                 one._next = None
                 if kept is None:
                     call.dialogs = after
@@ -277,23 +225,28 @@ class CallsTable:
         if call is None:
             return False
         queue.remove(call)
+        self.transactions.evicted += self.transactions.held
+        self.dialogs.evicted += self.dialogs.held
         self._take_apart(call)
+        self.transactions.evicted -= self.transactions.held
+        self.dialogs.evicted -= self.dialogs.held
         del self._table[call.call_id]
-        self.evicted += 1
+        self.calls.evicted += 1
         return True
 
     def _take_apart(self, call: Call) -> cython.bint:
         """Somebody may still hold one of its messages: that must not keep all the others."""
+        self.calls.held -= 1
         transaction: Transaction | None = call.transactions
         dialog: Dialog | None = call.dialogs
         while transaction is not None:
             call.transactions = transaction._next
             transaction._next = None
             transaction = call.transactions
-            self.transactions -= 1
+            self.transactions.held -= 1
         while dialog is not None:
             call.dialogs = dialog._next
             dialog._next = None
             dialog = call.dialogs
-            self.dialogs -= 1
+            self.dialogs.held -= 1
         return True

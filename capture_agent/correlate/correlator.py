@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import cython
 
+from capture_agent.books import Ledger
 from capture_agent.calls import Dialog, DialogState, Transaction, TransactionState
+from capture_agent.config import Correlate
 from capture_agent.correlate import changes, limits
-from capture_agent.correlate.calls_table import Call, CallsTable
+from capture_agent.correlate.calls_table import CallsTable
 from capture_agent.correlate.changes import Method
 from capture_agent.correlate.clock import Clock
 from capture_agent.correlate.noting import note_request, note_response
+from capture_agent.correlate.queues import Call
 from capture_agent.correlate.reading import cut, hop_of, kind_of, mark_of
 from capture_agent.correlate.tags import Tags
 from capture_agent.records import CapturedMessage
@@ -35,6 +40,8 @@ JOINS = cython.declare(cython.int, changes.JOINS)
 EARLY = cython.declare(cython.int, changes.EARLY)
 DIALOGS = cython.declare(bytes, bytes(changes.DIALOGS[method] for method in Method))
 
+DEFAULTS = Correlate()
+
 # calls.NEW_BUT_FORGOTTEN
 UNMARKED = cython.declare(cython.int, 2)
 
@@ -48,9 +55,8 @@ LOOKS_PER_MESSAGE = cython.declare(cython.int, 4)
 class Correlator:
     """Sets `transaction`, `dialog` and `retransmission` of messages: seen = correlated + no_call_id + no_cseq.
 
-    calls      how many Call-IDs are held at most
-    idle_ns    how long a confirmed dialog is held without a message
-    age_ns     and how long at all
+    Its arguments are what [correlate] configures.
+
     unmarked   messages that are not remembered, for want of room in their transaction: sent again they count as new
     """
 
@@ -60,9 +66,12 @@ class Correlator:
     )  # fmt: skip
 
     def __init__(
-        self, calls: int = limits.CALLS, idle_ns: int = 4 * limits.HOUR_NS, age_ns: int = 24 * limits.HOUR_NS
+        self,
+        calls: int = DEFAULTS.calls,
+        idle_seconds: int = DEFAULTS.idle_seconds,
+        age_seconds: int = DEFAULTS.age_seconds,
     ) -> None:
-        self.table = CallsTable(calls, idle_ns, age_ns)
+        self.table = CallsTable(calls, idle_seconds * limits.SECOND_NS, age_seconds * limits.SECOND_NS)
         self.clock = Clock()
         self.seen = 0
         self.correlated = 0
@@ -71,6 +80,24 @@ class Correlator:
         self.retransmissions = 0
         self.unmarked = 0
         self._tags = Tags()
+
+    @classmethod
+    def configured(cls, correlate: Correlate) -> Correlator:
+        return cls(correlate.calls, correlate.idle_seconds, correlate.age_seconds)
+
+    def ledgers(self) -> list[Ledger]:
+        """The accounts of messages, and of what they are tied to."""
+        first = self.correlated - self.retransmissions - self.unmarked
+        outcomes = {"new": first, "retransmitted": self.retransmissions}
+        if self.unmarked:
+            outcomes["unmarked"] = self.unmarked
+        rejected = Counter(no_call_id=self.no_call_id, no_cseq=self.no_cseq)
+        return [
+            Ledger("correlation", self.seen, outcomes, rejected),
+            self.table.calls.ledger("calls"),
+            self.table.transactions.ledger("transactions"),
+            self.table.dialogs.ledger("dialogs"),
+        ]
 
     def observe(self, messages: list[CapturedMessage]) -> None:
         message: CapturedMessage
@@ -158,7 +185,7 @@ class Correlator:
         one: Transaction = Transaction.__new__(Transaction)
         one.method = NAMES[kind] if kind else self._other_method(sip)
         one.cseq = sip.cseq
-        one.traces = ()
+        one.traces = one.hooked = ()
         one.state = CALLING if kind == INVITE else TRYING
         one.spiral = False
         one._kind = kind
@@ -223,7 +250,7 @@ class Correlator:
         dialog.method = transaction.method if forms else NAMES[SUBSCRIBE if kind == NOTIFY else INVITE]
         dialog.joined = tagged or not sip.is_request
         dialog.state = DIALOG_CONFIRMED if tagged and sip.is_request and not role & EARLY else DIALOG_EARLY
-        dialog.traces = ()
+        dialog.traces = dialog.hooked = ()
         dialog._tag = self._tags.in_to() if tagged else None
         dialog._other_tags = None
         dialog._answered = 1 if dialog.state == DIALOG_CONFIRMED else 0

@@ -23,7 +23,6 @@ MOST_TRANSACTIONS = 32
 MOST_DIALOGS = 16
 # Of all of them, for each call of the limit: calls, transactions and dialogs. A call has three or four at a time.
 PARTS_PER_CALL = 4
-CALLS = 1_000_000  # Call-IDs
 
 # Bytes that count; Kamailio's table has 255 for a Call-ID and 128 for a tag.
 MOST_OF_CALL_ID = 255

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cython
 
 from capture_agent.records import CapturedMessage, Direction
-from capture_agent.sip.headers import COMPACT
+from capture_agent.sip.headers import COMPACT, canonical
 from capture_agent.sip.lookup import address, addresses, header_values, user_of
 from capture_agent.sip.message import SipMessage
 
@@ -58,7 +58,7 @@ class Facts:
         place, _, kind = field.partition("_")
         if place in NAMES and kind in ("uri", "user"):
             return self._slot(2 if kind == "user" else 1, NAMES[place], fold)
-        name = COMPACT.get(field.lower(), field.lower())
+        name = canonical(field)
         return self._slot(0, name.encode("latin-1"), fold)
 
     def _slot(self, kind: int, name: bytes, fold: bool) -> int:

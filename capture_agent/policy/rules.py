@@ -262,8 +262,4 @@ def is_ack(sip: SipMessage) -> cython.bint:
 
 def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
     """What is left of them while tracing is off: siptrace's traced users, each with a row, and none of nobody."""
-    return tuple(
-        Trace(trace.sinks, trace.correlation_id, trace.users, trace.table, False, trace.payload_type, trace.rule)
-        for trace in traces
-        if trace.users
-    )
+    return tuple(trace.changed(plain_row=False) for trace in traces if trace.users)

@@ -49,7 +49,10 @@ SINKS: dict[str, Callable[..., Sink]] = {"hep": hep, "sip": sip, "sql": sql}
 
 
 def make_sinks(config: Config) -> list[Sink]:
-    """One for each target, in the order of SINKS. Raises SinkError: a certificate file or database URL is wrong."""
+    """One for each target that is not a package's, in the order of SINKS.
+
+    Raises SinkError: a certificate file or database URL is wrong.
+    """
     sinks: list[Sink] = []
     for section, make in SINKS.items():
         for target in getattr(config, section):

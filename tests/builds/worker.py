@@ -86,9 +86,7 @@ def calls(job: tuple[list[bytes], int]) -> Any:
         ids = [None if part is None else numbers.setdefault(id(part), len(numbers)) for part in parts]
         states = [values(part, names) for part, names in zip(parts, (TRANSACTION, DIALOG), strict=True) if part]
         found.append((ids, states, message.retransmission))
-    table = values(correlator.table, ["transactions", "dialogs", "expired", "evicted", "crowded_out"])
-    counts = values(correlator, ["seen", "correlated", "no_call_id", "no_cseq", "retransmissions", "unmarked"])
-    return found, len(correlator.table), table, counts
+    return found, [str(ledger) for ledger in correlator.ledgers()]
 
 
 def digest(data: Any) -> str:

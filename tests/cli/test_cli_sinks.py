@@ -47,6 +47,22 @@ def test_there_and_back(folder: Path) -> None:
     ]
 
 
+def test_what_became_of_calls(folder: Path) -> None:
+    flood = [
+        Packet(n / 100, "10.0.0.1", "10.0.0.2", sip("OPTIONS sip:b SIP/2.0", f"c{n}", "1 OPTIONS")) for n in range(150)
+    ]
+    (folder / "flood.pcap").write_bytes(pcap([*CALL[:-2], *flood]))
+    arguments = ("replay", "flood.pcap", "--trace", "dialog")
+    lines = capture_agent(*arguments, folder=folder, CAPTURE_AGENT_CORRELATE__CALLS="100").err.splitlines()
+    assert lines[1:6] == [
+        "messages: 158 seen, 8 traced, 150 not traced, 0 duplicate",
+        "correlation: 158 seen, 157 new, 1 retransmitted",
+        "calls: 151 seen, 0 over, 100 held, 51 lost (evicted 51)",
+        "transactions: 152 seen, 0 over, 100 held, 52 lost (evicted 52)",
+        "dialogs: 1 seen, 0 over, 0 held, 1 lost (evicted 1)",
+    ]
+
+
 LADDER = """\
           10.0.0.1                10.0.0.2                10.0.0.3
      0.000    |---- INVITE (SDP) ---->|                       |

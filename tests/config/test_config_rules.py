@@ -74,7 +74,10 @@ def test_wrong_options(file: Path, option: str, problem: str) -> None:
     [
         ("[[rule]]\nlookback = 5", '1: rule: lookback is for trace = "transaction" or "dialog": what came before in the same one'),
         ('[[rule]]\ntrace = "none"\nusers = "a"',
-         '1: rule: trace = "none" sends nothing: sinks, users, table and correlation_id have no meaning'),
+         '1: rule: trace = "none" sends nothing: sinks, users, table, correlation_id and mask have no meaning'),
+        ('[[rule]]\nmask = "users:hash"', "2: rule.mask: users:hash needs a hash_key or hash_key_file in [privacy]"),
+        ('[[rule]]\nmask = ["users:hash", "users:truncate"]\n[privacy]\nhash_key = "k"',
+         "1: rule: mask: users:hash and users:truncate exclude each other"),
         ('[[rule]]\nkind = "request"\nstatus = 200', "1: rule: a request has no status: this rule matches nothing"),
         ('[[rule]]\nname = "a"\n[[rule]]\nname = "a"', "4: rule.name: value 'a', expected a name that no other rule has"),
         ("[legs]\nid_in = 'X: /a(b)(c)/'", "2: legs.id_in: value 'X: /a(b)(c)/', expected \"Name\" or \"Name: /regular"
@@ -125,7 +128,7 @@ def test_there_are_not_too_many(file: Path) -> None:
     file.write_text("\n".join(f'[[rule]]\nsinks = "hep:h:{port}"' for port in range(1, 66)))
     with pytest.raises(ConfigError) as caught:
         load(file)
-    assert caught.value.problems == ["agent.toml:1: 65 sinks, expected at most 64"]
+    assert caught.value.problems == ["agent.toml:1: hep: 65 sinks are configured, expected at most 64"]
 
 
 def test_the_environment_and_the_command_line(file: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.calls import DialogState, TransactionState
+from capture_agent.config import Correlate
 from capture_agent.correlate.correlator import Correlator
 
 # Each message, and what it belongs to.
@@ -323,7 +324,7 @@ def test_expiry(before: list[str], last: str, want: str, lives: float, ends: flo
 
 
 def test_a_call_ends_when_it_is_old(age: int = 10 * HOUR) -> None:
-    correlator = Correlator(age_ns=age * 1_000_000_000)
+    correlator = Correlator(age_seconds=age)
     keep_alives = [f"{n * 1000} A>P INFO t=b cseq={n + 2}" for n in range(1, 40)]
     messages = play(["0 A>P INVITE", "0 P>A 200 t=b", *keep_alives], correlator)
     dialogs = [one.dialog for one in messages]
@@ -336,20 +337,34 @@ def test_nothing_is_left_when_all_is_over() -> None:
     lines = [line for flow in FLOWS.values() for line, _ in flow]
     for number, flow in enumerate(FLOWS.values()):
         play([f"{line} call={number}" if "call=" not in line else line for line, _ in flow], correlator)
-    assert len(correlator.table) > len(FLOWS) - 2
+    assert correlator.table.calls.held > len(FLOWS) - 2
     play([f"{1000 + n * 1800} A>P OPTIONS call=x{n}" for n in range(20)], correlator)
     held = correlator.table
-    assert (len(held), held.transactions, held.dialogs) == (1, 1, 0)
-    assert (held.evicted, held.crowded_out) == (0, 0)
+    assert (held.calls.held, held.transactions.held, held.dialogs.held) == (1, 1, 0)
+    assert [tally.evicted + tally.crowded_out for tally in (held.calls, held.transactions, held.dialogs)] == [0] * 3
     assert correlator.correlated == len(lines) + 20
+
+
+def test_the_books_tell_what_became_of_all() -> None:
+    correlator = Correlator.configured(Correlate(calls=6, idle_seconds=600, age_seconds=3600))
+    play([line.format(n) for n in range(3) for line in ("0 A>P INVITE call={}", "1 P>A 200 t=b call={}")], correlator)
+    play(["2 A>P INVITE call=0", *["2 A>P INVITE call=0"] * 2], correlator)
+    play([f"{n * 100} A>P OPTIONS call=x{n}" for n in range(1, 9)], correlator)
+    play([f"900 A>P OPTIONS call=y{n}" for n in range(9)], correlator)
+    assert list(map(str, correlator.ledgers())) == [
+        "correlation: 26 seen, 23 new, 3 retransmitted",
+        "calls: 20 seen, 11 over, 6 held, 3 lost (evicted 3)",
+        "transactions: 20 seen, 11 over, 6 held, 3 lost (evicted 3)",
+        "dialogs: 3 seen, 3 over, 0 held",
+    ]
 
 
 def test_one_call_id_is_bounded() -> None:
     correlator = Correlator()
     play([f"0 A>P INFO cseq={n} t=b{n} f=a{n}" for n in range(1000)], correlator)
     held = correlator.table
-    assert (len(held), held.transactions, held.dialogs) == (1, 32, 16)
-    assert held.crowded_out == 2000 - 32 - 16
+    assert (held.calls.held, held.transactions.held, held.dialogs.held) == (1, 32, 16)
+    assert (held.transactions.crowded_out, held.dialogs.crowded_out) == (1000 - 32, 1000 - 16)
 
 
 def test_marks_and_tags_are_bounded() -> None:
@@ -371,7 +386,7 @@ def test_hops_are_bounded() -> None:
 def test_calls_are_bounded_and_the_oldest_gives_way() -> None:
     correlator = Correlator(calls=10)
     play([f"0 A>P OPTIONS call={n}" for n in range(100)], correlator)
-    assert (len(correlator.table), correlator.table.evicted) == (10, 90)
+    assert (correlator.table.calls.held, correlator.table.calls.evicted) == (10, 90)
     again = play([f"0 A>P OPTIONS call={n}" for n in (99, 90, 0)], correlator)
     assert [one.retransmission for one in again] == [True, True, False]
 
@@ -391,8 +406,8 @@ def test_parts_are_bounded() -> None:
     correlator = Correlator(calls=5)
     play([f"0 A>P INFO cseq={n} t=b{n} f=a{n} call={n % 3}" for n in range(1000)], correlator)
     held = correlator.table
-    assert len(held) + held.transactions + held.dialogs <= 4 * 5 + 32 + 16
-    assert held.evicted > 0
+    assert held.calls.held + held.transactions.held + held.dialogs.held <= 4 * 5 + 32 + 16
+    assert held.calls.evicted > 0
 
 
 def test_long_names_are_cut() -> None:
@@ -439,8 +454,8 @@ def test_an_older_capture_behind_a_newer_one() -> None:
     play([f"100000 A>P INVITE call=new{n}" for n in range(20)], correlator)
     play([f"{n} A>P OPTIONS call=old{n}" for n in range(100)], correlator)
     assert correlator.clock.jumps == 1
-    assert correlator.table.expired >= 20
-    assert 30 < len(correlator.table) < 80
+    assert correlator.table.calls.over >= 20
+    assert 30 < correlator.table.calls.held < 80
 
 
 def test_nothing_refers_to_a_call_that_has_ended() -> None:
@@ -448,10 +463,10 @@ def test_nothing_refers_to_a_call_that_has_ended() -> None:
     correlator = Correlator()
     kept = play([f"{n} A>P INVITE call={n}" for n in range(50)], correlator)
     correlator.close()
-    assert (len(correlator.table), correlator.table.transactions, correlator.table.dialogs) == (0, 0, 0)
+    assert (correlator.table.calls.held, correlator.table.transactions.held, correlator.table.dialogs.held) == (0, 0, 0)
     assert kept[0].transaction is not None
     play(["60 A>P INVITE call=1"], correlator)
-    assert len(correlator.table) == 1
+    assert correlator.table.calls.held == 1
     del correlator
     gc.collect()
 
@@ -506,7 +521,9 @@ def test_whatever_comes_the_books_balance_and_the_tables_are_bounded(lines: list
         assert one.transaction is not None
         assert one.dialog is one.transaction.dialog
     held = correlator.table
-    assert len(held) <= 3
-    assert held.transactions + held.dialogs + len(held) <= 4 * 3 + 3
+    assert [ledger for ledger in correlator.ledgers() if ledger.difference] == []
+    assert held.calls.held <= 3
+    assert held.transactions.held + held.dialogs.held + held.calls.held <= 4 * 3 + 3
     correlator.close()
-    assert (held.transactions, held.dialogs) == (0, 0)
+    assert (held.transactions.held, held.dialogs.held) == (0, 0)
+    assert [ledger for ledger in correlator.ledgers() if ledger.difference] == []

@@ -21,6 +21,7 @@ from fuzz_corpus import (
     payloads,
     tunnelled,
 )
+from fuzz_hooks import run_hooks
 from fuzz_mutations import EXTREMES, NUMBERS, Target
 from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
@@ -70,6 +71,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "live": Target([live_meta(n) for n in (1, 2, 5, 20)], [bytes(4), b"\xff" * 4], run_live),
             "udp_batch": Target(payloads(), PIECES, UdpRun(sender, receiver)),
             "correlate": Target([sip.raw for sip in messages], TOKENS, CorrelateRun()),
+            "hooks": Target(payloads(), TOKENS, run_hooks),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
             "rules": Target(payloads(), TOKENS, RulesRun()),
         }
@@ -300,13 +302,13 @@ class CorrelateRun:
         self._correlator.observe(messages)
         self._kept = [*self._kept[-20:], messages[0]]
         held = self._correlator.table
-        assert len(held) <= held.limit
-        assert held.transactions >= 0 and held.dialogs >= 0
+        assert held.calls.held <= held.limit
+        assert held.transactions.held >= 0 and held.dialogs.held >= 0
         if messages[0].dialog is not None:
             assert len(messages[0].dialog.callee_tags) <= 8
         if draw.random() < 0.01:
             self._correlator.close()
-            assert (len(held), held.transactions, held.dialogs) == (0, 0, 0)
+            assert (held.calls.held, held.transactions.held, held.dialogs.held) == (0, 0, 0)
 
 
 class PolicyRun:
