@@ -1,9 +1,11 @@
 """A kamailio.cfg's siptrace as our TOML. Nothing of it is executed: it is read, and what has no equivalent is named.
 
 reading.py     the file with what it includes, preprocessor directives done: lines with their place
+expressions.py    what #!ifexp asks
+substitutions.py  what #!subst replaces
 tokens.py      lines to tokens
-statements.py  tokens to statements and conditions
-syntax.py      statements and conditions as a tree
+syntax.py      statements and conditions
+statements.py  tokens to these
 script.py      tokens to modparams, listen lines and routes
 conditions.py  a condition of the script as a matcher of a rule
 paths.py       the ways through a route, and the calls of siptrace's functions on each

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capture_agent.convert import substitutions
+from capture_agent.convert.expressions import is_true
+from capture_agent.convert.substitutions import Substitution
+
 DEEPEST = 10  # files in files; Kamailio has the same limit
 MOST_LINES = 200_000
 MOST_EXPANSIONS = 8  # of a name in the value of a name in ...
@@ -61,7 +65,7 @@ class Reader:
 
     notes: list[Note] = field(default_factory=list)
     _defines: dict[str, str] = field(default_factory=dict)
-    _substitutions: list[tuple[str, str]] = field(default_factory=list)
+    _substitutions: list[Substitution] = field(default_factory=list)
     _taken: list[bool] = field(default_factory=list)  # of each open #!ifdef: is this side read?
     _in_comment: bool = False
     _lines: int = 0
@@ -114,14 +118,19 @@ class Reader:
         if name in ("ifdef", "ifndef"):
             self._taken.append((word in self._defines) == (name == "ifdef"))
         elif name == "ifexp":
-            self._taken.append(True)
-            self.notes.append(Note(place, f"#!ifexp {rest}: taken for true"))
+            self._taken.append(self._holds(rest, place))
         elif name == "else" and self._taken:
             self._taken[-1] = not self._taken[-1]
         elif name == "endif" and self._taken:
             self._taken.pop()
         elif all(self._taken):
             self._define(name, word, value.strip(), rest, place)
+
+    def _holds(self, expression: str, place: Place) -> bool:
+        holds = is_true(expression, self._defines)
+        if holds is None and all(self._taken):
+            self.notes.append(Note(place, f"#!ifexp {expression}: not known here, taken for true"))
+        return holds is not False
 
     def _define(self, name: str, word: str, value: str, rest: str, place: Place) -> None:
         if name in DEFINING:
@@ -135,16 +144,17 @@ class Reader:
             self.notes.append(Note(place, f"{word} is of Kamailio's environment, which is not known here"))
 
     def _substitute(self, name: str, rest: str, place: Place) -> None:
-        """`!NAME!value!g`, with any character for the exclamation mark."""
-        quoted = rest.strip("\"'")
-        parts = quoted.split(quoted[0]) if quoted else []
-        if len(parts) != 4 or not _NAME.fullmatch(parts[1]):
-            self.notes.append(Note(place, f"#!{name} {rest}: only names are replaced here"))
+        """Only a name can be a define as well."""
+        try:
+            found = substitutions.parse(rest.strip("\"'"))
+        except ValueError as error:
+            self.notes.append(Note(place, f"#!{name} {rest}: {error}: left out"))
             return
-        _, word, value, _ = parts
-        self._substitutions.append((word, value))
-        if name != "subst":
-            self._defines[word] = f'"{value}"' if name == "substdefs" else value
+        self._substitutions.append(found)
+        if name != "subst" and found.name:
+            self._defines[found.name] = f'"{found.value}"' if name == "substdefs" else found.value
+        elif name != "subst":
+            self.notes.append(Note(place, f"#!{name} {rest}: its expression is no name: replaced in strings alone"))
 
     def _code(self, text: str) -> str:
         """Without its comments, names replaced."""
@@ -182,9 +192,9 @@ class Reader:
         return code
 
     def _in_string(self, text: str) -> str:
-        for word, value in self._substitutions:
-            text = text.replace(word, value)
-        return text[:LONGEST_LINE]
+        for substitution in self._substitutions:
+            text = substitution.replaced(text)[:LONGEST_LINE]
+        return text
 
 
 def read_text(path: Path) -> str:

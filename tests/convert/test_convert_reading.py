@@ -49,6 +49,17 @@ def read(folder: Path, text: str) -> tuple[list[str], list[str]]:
         ("#!substdef '/HOST/10.1.1.1/'\nf(\"sip:HOST\")", ['f("sip:10.1.1.1")']),
         ('#!substdefs "!HOST!10.1.1.1!g"\nf(HOST)', ['f("10.1.1.1")']),
         ('#!subst "!HOST!10.1.1.1!g"\nf("HOST") HOST', ['f("10.1.1.1") HOST']),
+        ('#!subst "!HOST!x!"\nf("HOST HOST")', ['f("x HOST")']),
+        ('#!subst "!host!x!gi"\nf("HOST Host")', ['f("x x")']),
+        (
+            r'''#!subst "/db([0-9]+)\.([a-z]*)/\2-\1/"''' + '\nf("mysql://db12.example/k")',
+            ['f("mysql://example-12/k")'],
+        ),
+        (r'''#!subst "/a\/b/c/g"''' + '\nf("a/b")', ['f("c")']),
+        ('#!subst "!a+!b!g"\nf("caaad") aaa', ['f("cbd") aaa']),
+        ("#!define V 5\n#!ifexp V >= 5\na\n#!else\nb\n#!endif", ["a"]),
+        ("#!define V 5\n#!ifexp V > 5 || V == 4\na\n#!else\nb\n#!endif", ["b"]),
+        ("#!ifdef NIX\n#!ifexp KAMAILIO_VERSION > 1\na\n#!endif\n#!endif\nb", ["b"]),
         ("#!define W\n#!ifdef W\na\n#!else\nb\n#!endif\nc", ["a", "c"]),
         ("#!ifdef W\na\n#!else\nb\n#!endif\nc", ["b", "c"]),
         ("#!ifndef W\na\n#!endif\nc", ["a", "c"]),
@@ -69,13 +80,18 @@ def test_lines(tmp_path: Path, text: str, wanted: list[str]) -> None:
     [
         (
             "#!ifexp KAMAILIO_VERSION >= 5006000\na\n#!endif",
-            "k.cfg:1: #!ifexp KAMAILIO_VERSION >= 5006000: taken for true",
+            "k.cfg:1: #!ifexp KAMAILIO_VERSION >= 5006000: not known here, taken for true",
         ),
         ("#!ifdef A\na", "k.cfg:2: an #!ifdef without its #!endif"),
         ("\n#!defenv HOME\nHOME", "k.cfg:2: HOME is of Kamailio's environment, which is not known here"),
-        ('#!subst "!a.*b!c!g"', 'k.cfg:1: #!subst "!a.*b!c!g": only names are replaced here'),
-        ("#!subst x", "k.cfg:1: #!subst x: only names are replaced here"),
-        ("#!subst", "k.cfg:1: #!subst : only names are replaced here"),
+        ('#!subst "!a(b!c!g"', 'k.cfg:1: #!subst "!a(b!c!g": no regular expression: missing ): a(b: left out'),
+        ('#!subst "!a!b!x"', 'k.cfg:1: #!subst "!a!b!x": not as /expression/text/flags: left out'),
+        ("#!subst x", "k.cfg:1: #!subst x: not as /expression/text/flags: left out"),
+        ("#!subst", "k.cfg:1: #!subst : not as /expression/text/flags: left out"),
+        (
+            '#!substdef "!a.*b!c!g"',
+            'k.cfg:1: #!substdef "!a.*b!c!g": its expression is no name: replaced in strings alone',
+        ),
     ],
 )
 def test_notes(tmp_path: Path, text: str, note: str) -> None:

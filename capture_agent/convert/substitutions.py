@@ -1,0 +1,75 @@
+"""#!subst, #!substdef and #!substdefs: what is replaced in the strings of a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from capture_agent.config.matchers import compiled
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_REFERENCE = re.compile(r"\\(.)", re.DOTALL)
+FLAGS = re.compile(r"[gi]*")
+LONGEST = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Substitution:
+    """`name`: the whole of the expression, where it is nothing but a name."""
+
+    name: str
+    value: str
+    replaced: Callable[[str], str]
+
+
+def parse(text: str) -> Substitution:
+    """`/expression/text/flags`, with any character for the slash. Raises ValueError.
+
+    Names are looked for as they are; other expressions are RE2's: linear in time, whatever they are.
+    """
+    parts = split(text)
+    if len(parts) != 4 or parts[0] or not parts[1] or FLAGS.fullmatch(parts[3]) is None:
+        raise ValueError("not as /expression/text/flags")
+    _, expression, value, flags = parts
+    count = 0 if "g" in flags else 1
+    if _NAME.fullmatch(expression) and "i" not in flags:
+        return Substitution(expression, value, lambda text: text.replace(expression, value, count or -1))
+    pattern = compiled(f"(?i){expression}" if "i" in flags else expression)
+    return Substitution("", value, lambda text: replaced(pattern, value, count, text))
+
+
+def split(text: str) -> list[str]:
+    """At its first character; behind a backslash that stands for itself."""
+    if not text:
+        return []
+    parts = [""]
+    at = 0
+    while at < len(text):
+        if text[at] == "\\" and text[at + 1 : at + 2] == text[0]:
+            parts[-1] += text[0]
+            at += 1
+        elif text[at] == text[0]:
+            parts.append("")
+        else:
+            parts[-1] += text[at]
+        at += 1
+    return parts
+
+
+def replaced(pattern: Any, value: str, count: int, text: str) -> str:
+    """In what is replaced \\1 is the first group."""
+
+    def expand(match: Any) -> bytes:
+        def part(reference: re.Match[str]) -> str:
+            if not reference[1].isdecimal():
+                return reference[0]
+            number = int(reference[1])
+            found = match.group(number) if number <= len(match.groups()) else None
+            return (found or b"").decode(errors="replace")
+
+        return _REFERENCE.sub(part, value)[:LONGEST].encode()
+
+    out: bytes = pattern.sub(expand, text.encode(), count)
+    return out[:LONGEST].decode(errors="replace")
