@@ -8,6 +8,7 @@ capture_file  CaptureFile: pcap and pcapng, by path or from standard input
 containers    hot: walks over packet records and indexes them; also for live batches
 merge         several live sources as one
   ordering    their frames in the order of times
+  rows        hot: the rows of frames put together
 live          LiveInterface: an interface of this host, by libpcap
 sip_listener  UdpListener, TcpListener: SIP duplicates that are sent to us
   made_frames the packets that are made around them

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from capture_agent.records import FRAME_INTERFACE, FRAME_ROW, FRAME_START, FRAME_TIME_NS, Frames, Interface
+from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, Frames, Interface
+from capture_agent.sources.rows import merge_rows
 
 MILLISECOND = 1_000_000
 LATE_NS = 150 * MILLISECOND  # what a quiet source has by now, it has handed over
@@ -95,19 +96,15 @@ def part(frames: Frames, start: int, end: int) -> Frames:
 
 def joined(batches: Sequence[Frames]) -> Frames:
     """One batch in the order of times; of frames with the same time in the order of the batches."""
-    columns = [array("q") for _ in range(FRAME_ROW)]
+    rows, pieces = array("q"), array("q")
     interfaces: list[Interface] = []
-    length = 0
+    length = count = 0
     for frames in batches:
-        for number, column in enumerate(columns):
-            values = frames.index[number : frames.count * FRAME_ROW : FRAME_ROW]
-            moved = {FRAME_START: length, FRAME_INTERFACE: len(interfaces)}.get(number, 0)
-            column.extend(array("q", [value + moved for value in values]) if moved else values)
+        rows.extend(frames.index[: frames.count * FRAME_ROW])
+        pieces.extend((count, count + frames.count, length, len(interfaces)))
+        count += frames.count
         interfaces += frames.interfaces
         length += len(frames.data)
-    times = columns[FRAME_TIME_NS]
-    order = sorted(range(len(times)), key=times.__getitem__)
-    index = array("q", bytes(8 * FRAME_ROW * len(order)))
-    for number, column in enumerate(columns):
-        index[number::FRAME_ROW] = array("q", map(column.__getitem__, order))
-    return Frames(b"".join(frames.data for frames in batches), index, len(order), interfaces, batches[0].first_number)
+    index = array("q", bytes(8 * len(rows)))
+    merge_rows(rows, pieces, index)
+    return Frames(b"".join([frames.data for frames in batches]), index, count, interfaces, batches[0].first_number)
