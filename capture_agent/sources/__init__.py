@@ -7,6 +7,8 @@ capture_file  CaptureFile: pcap and pcapng, by path or from standard input
   pcapng      the blocks of pcapng that are no packets
 containers    hot: walks over packet records and indexes them; also for live batches
 merge         several live sources as one
+  ordering    their frames in the order of times
+  rows        hot: the rows of frames put together
 live          LiveInterface: an interface of this host, by libpcap
 sip_listener  UdpListener, TcpListener: SIP duplicates that are sent to us
   made_frames the packets that are made around them

@@ -1,0 +1,110 @@
+"""Frames of several live sources in the order of their times.
+
+Each interface hands its frames over in blocks of its own, up to 50 ms late: what a server sends out on one may be here
+before what it had received on another. A call is followed, and a rule asked, in the order in which things have been.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, Frames, Interface
+from capture_agent.sources.rows import merge_rows
+
+MILLISECOND = 1_000_000
+LATE_NS = 150 * MILLISECOND  # what a quiet source has by now, it has handed over
+QUIET_NS = 50 * MILLISECOND  # that long in a read: then nothing was there
+LONGEST_NS = 500 * MILLISECOND  # whatever times frames have - clocks are set - none is held for longer
+MOST = 64  # batches held
+
+
+@dataclass(slots=True)
+class Held:
+    frames: Frames
+    came_ns: int
+    taken: int = 0  # so many of them have gone on
+
+
+class Order:
+    """Holds frames of `count` sources until no older ones can come. Times are the host's clock, in ns."""
+
+    def __init__(self, count: int) -> None:
+        self._held: list[deque[Held]] = [deque() for _ in range(count)]
+        self._last_ns = [0] * count
+        self._ended = [False] * count
+
+    def __bool__(self) -> bool:
+        return any(self._held)
+
+    def add(self, source: int, frames: Frames, now_ns: int) -> None:
+        self._held[source].append(Held(frames, now_ns))
+        self._last_ns[source] = frames.index[(frames.count - 1) * FRAME_ROW + FRAME_TIME_NS]
+
+    def end(self, source: int) -> None:
+        """Nothing more comes from it."""
+        self._ended[source] = True
+
+    def due(self, now_ns: int, reading_since: Sequence[int]) -> Iterator[tuple[int, Frames]]:
+        """What can go on, with its source, in order. `reading_since`: when each has begun to wait, 0: it does not."""
+        known = [
+            max(last, now_ns - LATE_NS) if since and now_ns - since >= QUIET_NS else last
+            for last, since, ended in zip(self._last_ns, reading_since, self._ended, strict=True)
+            if not ended
+        ]
+        yield from self._upto(min(known, default=None), now_ns)
+
+    def rest(self) -> Iterator[tuple[int, Frames]]:
+        yield from self._upto(None, 0)
+
+    def _upto(self, time_ns: int | None, now_ns: int) -> Iterator[tuple[int, Frames]]:
+        """All up to this time; None: all."""
+        crowded = sum(map(len, self._held)) > MOST
+        found: list[tuple[int, Frames]] = []
+        for source, held in enumerate(self._held):
+            while held:
+                first = held[0]
+                all_of_it = time_ns is None or crowded or now_ns - first.came_ns >= LONGEST_NS
+                end = first.frames.count if all_of_it else position(first.frames, time_ns or 0, first.taken)
+                if end > first.taken:
+                    found.append((source, part(first.frames, first.taken, end)))
+                first.taken = end
+                if end < first.frames.count:
+                    break
+                held.popleft()
+        if len({source for source, _ in found}) > 1:
+            yield found[0][0], joined([frames for _, frames in found])
+        else:
+            yield from found
+
+
+def position(frames: Frames, time_ns: int, start: int) -> int:
+    """How many of these frames are not younger."""
+    times = frames.index[FRAME_TIME_NS : frames.count * FRAME_ROW : FRAME_ROW]
+    return bisect_right(times, time_ns, start)
+
+
+def part(frames: Frames, start: int, end: int) -> Frames:
+    if (start, end) == (0, frames.count):
+        return frames
+    index = frames.index[start * FRAME_ROW : end * FRAME_ROW]
+    return Frames(frames.data, index, end - start, frames.interfaces, frames.first_number + start)
+
+
+def joined(batches: Sequence[Frames]) -> Frames:
+    """One batch in the order of times; of frames with the same time in the order of the batches."""
+    rows, pieces = array("q"), array("q")
+    interfaces: list[Interface] = []
+    length = count = 0
+    for frames in batches:
+        rows.extend(frames.index[: frames.count * FRAME_ROW])
+        pieces.extend((count, count + frames.count, length, len(interfaces)))
+        count += frames.count
+        interfaces += frames.interfaces
+        length += len(frames.data)
+    index = array("q", bytes(8 * len(rows)))
+    merge_rows(rows, pieces, index)
+    return Frames(b"".join([frames.data for frames in batches]), index, count, interfaces, batches[0].first_number)
