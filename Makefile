@@ -53,7 +53,7 @@ demo: $(VENV)/.built
 test: $(VENV)/.developed $(VENV)/.built
 	@tools/system-packages
 	$(PYTEST) $(ARGS)
-	@$(BIN)/python tools/is_compiled.py || echo "no C compiler was found: only the plain build is tested"
+	@$(BIN)/python tools/is_compiled.py || echo "only the plain build is tested: the core did not compile"
 	@! $(BIN)/python tools/is_compiled.py || { set -x; CAPTURE_AGENT_PURE=1 $(PYTEST) -m "not once" $(ARGS); }
 
 lint: $(VENV)/.developed $(VENV)/.built

@@ -24,7 +24,7 @@ class AllOrNothing(build_ext):
         try:
             super().build_extensions()
         except (CCompilerError, CompileError, ExecError, PlatformError) as error:
-            self.warn(f"no working C compiler, so this is the plain build, which is slower: {error}")
+            self.warn(f"this is the plain build, which is slower: {error}")
             for extension in self.extensions:
                 Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
             self.extensions = []

@@ -1,7 +1,7 @@
 """Who does which work: a table of commands.
 
-A command's words may hold {capture}, {port}, {database} and {limit}. Each case is also run on a one-message capture:
-that is its start-up, which is taken off.
+A command's words may hold {capture}, {port}, {database}, {limit} and {namespace}. Each case is also run on a
+one-message capture: that is its start-up, which is taken off.
 """
 
 from __future__ import annotations
@@ -13,26 +13,35 @@ from pathlib import Path
 
 from benchmarks.captures import Capture
 from benchmarks.traffic import RTP_PER_SIP
+from benchmarks.wire import INTERFACE, RATE, agents_prefix, usable
 
 AGENT = str(Path(sys.executable).parent / "capture-agent")
 COMPILED, PLAIN, LIMIT = "compiled", "plain", "limit"
 PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
 HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
-SIP_TCP, FRAGMENTS, TUNNELS = "sip-tcp", "fragments", "tunnels"
+TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
+SIP_TCP, FRAGMENTS, TUNNELS, LIVE = "sip-tcp", "fragments", "tunnels", "live"
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
     HEP_UDP: "SIP/UDP -> HEP3/UDP",
+    TRACKED: "transactions and dialogs -> HEP3/TCP",
+    TRACKED_UDP: "transactions and dialogs -> HEP3/UDP",
+    RULES: "20 rules, dialog policy -> HEP3/TCP",
     MIXED: "SIP in RTP (1:9) -> HEP3/TCP",
     SIP_TCP: "SIP/TCP -> HEP3/TCP",
     FRAGMENTS: "SIP in fragments -> HEP3/TCP",
     TUNNELS: "SIP in tunnels -> HEP3/TCP",
+    LIVE: f"SIP/UDP live, {RATE:,} packets/s -> HEP3/TCP",
     SQLITE: "SIP/UDP -> SQLite",
     LISTING: "SIP/UDP -> a list",
 }
 REPLAYS = {
     HEP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     HEP_UDP: ("--hep", "hep:127.0.0.1:{port}"),
+    TRACKED: ("--hep", "hep+tcp:127.0.0.1:{port}", "--trace", "transaction"),
+    TRACKED_UDP: ("--hep", "hep:127.0.0.1:{port}", "--trace", "transaction"),
+    RULES: ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(Path(__file__).with_name("rules.toml"))),
     MIXED: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     SIP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     FRAGMENTS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
@@ -113,6 +122,14 @@ def agent_cases(who: str, sizes: Sizes) -> list[Case]:
     return [*cases, Case(LISTING, who, Capture(sizes.slow), listing, environment)]
 
 
+def live_cases(sizes: Sizes) -> list[Case]:
+    """The first row from an interface; with one message it is the start-up that is taken off."""
+    if not usable():
+        return []
+    command = (*agents_prefix("{namespace}"), AGENT, "run", "--interface", INTERFACE, *REPLAYS[HEP_TCP])
+    return [Case(LIVE, COMPILED, Capture(sizes.full), (*command, "--control", ""))]
+
+
 def growing_cases(sizes: Sizes) -> list[Case]:
     """The first row with other captures: is the cost of a message the same?"""
     command = (AGENT, "replay", "{capture}", *REPLAYS[HEP_TCP])
@@ -140,6 +157,7 @@ def all_cases(sizes: Sizes, peers: list[str]) -> list[Case]:
     """In the order in which each round runs them: what is compared stands side by side."""
     cases = [
         *agent_cases(COMPILED, sizes),
+        *live_cases(sizes),
         *limit_cases(sizes),
         *agent_cases(PLAIN, sizes),
         *peer_cases(peers, sizes),

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.cases import COMPILED, LISTING, PLAIN, SQLITE, Case
+from benchmarks.cases import COMPILED, LISTING, LIVE, PLAIN, SQLITE, Case
 from benchmarks.collector import Counts
 from benchmarks.measure import Failed, Usage
 
@@ -16,6 +16,8 @@ def check_books(case: Case, usage: Usage) -> None:
     """What the agent prints at its end: every packet and message is accounted for, and sent."""
     if case.who not in (COMPILED, PLAIN) or case.work == LISTING:
         return
+    if case.work == LIVE and "does not balance" not in usage.errors:
+        return  # what the kernel dropped is shown: the collector does not have it
     frames = case.capture.packets
     wanted = [
         "frames: " if frames is None else f"frames: {frames} seen, {frames} carried\n",
@@ -28,10 +30,10 @@ def check_books(case: Case, usage: Usage) -> None:
 
 
 def check_collector(case: Case, counts: Counts) -> tuple[int, int]:
-    """How many the kernel dropped at the sink, and how many the sender lost; we and the limit must lose none."""
+    """How many the kernel dropped at the sink, and how many the sender lost: from a file none but others may."""
     lost = case.capture.sip - counts.packets - counts.dropped
-    ours = case.who not in ("sngrep", "sipgrep")
-    if counts.broken or lost < 0 or (lost and ours):
+    may_lose = case.work == LIVE or case.who in ("sngrep", "sipgrep")
+    if counts.broken or lost < 0 or (lost and not may_lose):
         raise Failed(f"{case.key}: the sink has {counts}, not {case.capture.sip} messages")
     return counts.dropped, lost
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ class Counts:
 
 
 class Collector:
-    def __init__(self, program: Path) -> None:
-        self._process = subprocess.Popen([str(program)], stdout=subprocess.PIPE, text=True)
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._output = self._process.stdout
         self.pid = self._process.pid
@@ -44,8 +44,9 @@ class Collector:
 
 
 @contextmanager
-def collecting(program: Path) -> Iterator[Collector]:
-    collector = Collector(program)
+def collecting(program: Path, *before: str) -> Iterator[Collector]:
+    """`before` is what stands before it on its command line."""
+    collector = Collector([*before, str(program)])
     try:
         yield collector
     finally:

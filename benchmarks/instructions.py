@@ -3,7 +3,8 @@
     python -m benchmarks.instructions           compare with benchmarks/instructions.json; status 1: it got worse
     python -m benchmarks.instructions --write   write the figures of this Python there
 
-For each row the compiled build replays a small capture once, and then several times over (--loop). The difference is
+For each row the compiled build replays a small capture once, and then several times over (--loop), or one that is
+several times as long. The difference is
 the figure: no start-up is in it, and no first sight of an address. Figures hold for one minor version of Python; an
 unknown one is compared with the nearest that is known, and may be twice as far off.
 """
@@ -31,6 +32,7 @@ from benchmarks.runner import clean_environment
 
 HERE = Path(__file__).parent
 COMMITTED = HERE / "instructions.json"
+RULES = HERE / "rules.toml"
 HEADER = Path("/usr/include/valgrind/callgrind.h")
 TOLERANCE = 0.30
 MESSAGES, MIXED, STORED, CARRIED = 1000, 200, 300, 500
@@ -38,9 +40,13 @@ LOOPS = 3
 PATIENCE = 300.0  # seconds: only to end what hangs
 
 Row = tuple[str, tuple[str, ...]]  # a capture, and the sink
+# These cost more for calls that are new: the second time they get a longer capture, not the same one over again.
+FRESH = ("tracked", "rules")
 ROWS: dict[str, Row] = {
     "hep-tcp": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}")),
     "hep-udp": ("many", ("--hep", "hep:127.0.0.1:{port}")),
+    "tracked": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}", "--trace", "transaction")),
+    "rules": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(RULES))),
     "mixed": ("mixed", ("--hep", "hep+tcp:127.0.0.1:{port}")),
     "sip-tcp": ("tcp", ("--hep", "hep+tcp:127.0.0.1:{port}")),
     "fragments": ("fragments", ("--hep", "hep+tcp:127.0.0.1:{port}")),
@@ -52,6 +58,7 @@ SIP = {
     "mixed": MIXED,
     "stored": STORED,
     "one": 1,
+    "more": LOOPS * MESSAGES,
     **dict.fromkeys(("tcp", "fragments", "tunnels"), CARRIED),
 }
 
@@ -105,7 +112,8 @@ def count_all(folder: Path, counting: Path, port: int) -> None:
     for row, (capture, sink) in ROWS.items():
         options = [word.format(port=port, folder=folder) for word in sink]
         # The first time imports modules.
-        for run, file, loops in (("", "one", 1), (f"{row} once", capture, 1), (f"{row} again", capture, LOOPS)):
+        again = ("more", 1) if row in FRESH else (capture, LOOPS)
+        for run, file, loops in (("", "one", 1), (f"{row} once", capture, 1), (f"{row} again", *again)):
             runs.append((run, ["replay", str(folder / file), *options, "--loop", str(loops)]))
     tool = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/callgrind.%p"]
     program = [sys.executable, str(HERE / "counted.py"), str(counting), json.dumps(runs)]

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +26,27 @@ class Usage:
     errors: str  # the end of what stood on standard error
 
 
-def measure(command: Sequence[str], folder: Path, environment: Mapping[str, str], keep_output: bool = False) -> Usage:
-    """Run it; standard output, if kept, is in folder/out. Raises Failed."""
+def measure(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    keep_output: bool = False,
+    meanwhile: Callable[[], None] | None = None,
+) -> Usage:
+    """Run it; standard output, if kept, is in folder/out, standard error in folder/err. Raises Failed.
+
+    What does not end by itself is ended by SIGTERM when `meanwhile` has returned.
+    """
     out, err = folder / "out" if keep_output else Path(os.devnull), folder / "err"
+    err.unlink(missing_ok=True)
     launch = [sys.executable, "-I", "-S", str(LAUNCH), str(out), str(err), *command]
     with subprocess.Popen(
         launch, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
+            if meanwhile is not None:
+                meanwhile()
+                os.killpg(process.pid, signal.SIGTERM)
             told, _ = process.communicate(timeout=LONGEST)
         except BaseException as error:
             os.killpg(process.pid, signal.SIGKILL)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from benchmarks.building import built
 from benchmarks.captures import ONE, made
-from benchmarks.cases import AGENT, LISTING, SQLITE, Case
+from benchmarks.cases import AGENT, LISTING, LIVE, SQLITE, Case
 from benchmarks.checks import check_books, check_collector, check_list, check_table, needs_collector
 from benchmarks.collector import collecting
 from benchmarks.measure import Usage, measure
+from benchmarks.wire import when_ready, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,11 @@ class Runner:
         self._folder = folder
         self.sink = built("sink", folder)
         self.limit = built("limit", folder)
+        self.sender = built("send", folder)
 
     def run(self, case: Case) -> Sample:
+        if case.work == LIVE:
+            return self._live(case)
         if needs_collector(case):
             return self._to_collector(case)
         database = self._folder / "trace.db"
@@ -61,17 +65,36 @@ class Runner:
             dropped, lost = check_collector(case, collector.counts())
         return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
 
-    def _measured(self, case: Case, port: str = "", database: str = "") -> Usage:
+    def _live(self, case: Case) -> Sample:
+        with wire() as wires, collecting(self.sink, *wires.beside_agent()) as collector:
+            usage = self._measured(
+                case,
+                port=str(collector.port),
+                namespace=wires.agents,
+                meanwhile=when_ready(self._folder / "err", lambda: wires.send(self.sender, made(case.capture))),
+            )
+            dropped, lost = check_collector(case, collector.counts())
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
+
+    def _measured(
+        self,
+        case: Case,
+        port: str = "",
+        database: str = "",
+        namespace: str = "",
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Usage:
         words = {
             "capture": str(made(case.capture)),
             "sip": str(case.capture.sip),
             "port": port,
             "database": database,
             "limit": str(self.limit),
+            "namespace": namespace,
         }
         command = [word.format_map(words) for word in case.command]
         environment = clean_environment() | case.environment
-        usage = measure(command, self._folder, environment, keep_output=case.work == LISTING)
+        usage = measure(command, self._folder, environment, case.work == LISTING, meanwhile)
         check_books(case, usage)
         return usage
 

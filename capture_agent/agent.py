@@ -15,9 +15,14 @@ from pathlib import Path
 from capture_agent.books import Books
 from capture_agent.config import Capture, Config
 from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.extensions import Extensions, load_extensions
+from capture_agent.hooks.guard import Guard, Limits
+from capture_agent.hooks.values import SinkNames
 from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.emission import emission
+from capture_agent.policy.events import log_event
+from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.settings import Settings
 from capture_agent.policy.trace import Policy
 from capture_agent.records import Frames, TracedMessage
@@ -30,6 +35,7 @@ from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
+from capture_agent.sources.packaged import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError
 
@@ -37,6 +43,8 @@ from capture_agent.sources.source import Source, SourceError
 # its default of 700 it takes a twelfth of the time.
 COLLECT_AFTER = 50_000  # objects
 LAST_READ = 1.0  # seconds that a stop takes at most to read what the kernel has buffered
+
+HOOK_FAILED = "the message is traced as if this hook were not there"
 
 OnBatch = Callable[[Source, Frames], None]
 
@@ -50,6 +58,21 @@ def local_sides(config: Config) -> Iterator[LocalAddress]:
             yield from (LocalAddress(ip_network(address)) for address in local_addresses())
         else:
             yield local
+
+
+def hooks_of(config: Config, extensions: Extensions) -> Hooks | None:
+    """The hooks, each with a guard that reads our clock and writes to our log."""
+    if not extensions.hooks:
+        return None
+    settings = config.hooks
+    limits = Limits(settings.slow_ms / 1000, settings.failures, time.perf_counter, lambda line: _log.error("%s", line))
+    guards = [Guard(hook.name, hook.function, limits, HOOK_FAILED) for hook in extensions.hooks]
+    collectors = config.hep_sinks()
+    return Hooks(
+        guards,
+        SinkNames(config.sink_names(), config.default_sinks()),
+        partial(log_event, sinks=collectors) if collectors else None,
+    )
 
 
 class Pace:
@@ -69,21 +92,31 @@ class Pace:
 
 
 class Agent:
-    """One pipeline and an outbox for each sink. `lossless`: slow sinks slow the source; else they lose."""
+    """One pipeline and an outbox for each sink. `lossless`: slow sinks slow the source; else they lose.
 
-    def __init__(self, config: Config, lossless: bool, stop: threading.Event | None = None) -> None:
+    `extensions` as load_extensions has them, else the configuration's are loaded here. Raises ConfigError then.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        lossless: bool,
+        stop: threading.Event | None = None,
+        extensions: Extensions | None = None,
+    ) -> None:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
-        policy = Policy(local_sides(config), Settings.of(config))
+        self.extensions = load_extensions(config) if extensions is None else extensions
+        policy = Policy(local_sides(config), Settings.of(config), hooks_of(config, self.extensions))
         self.pipeline = Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate)
         # Every sink gets every message.
-        self._alike = all(target.default for target in config.targets()) and not config.rule
+        self._alike = all(target.default for target in config.targets()) and not config.rule and policy.hooks is None
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []
         self._outboxes: list[Direct | Outbox] = []
-        for sink in make_sinks(config):
+        for sink in [*make_sinks(config), *self.extensions.sinks]:
             self._open(sink, lossless)
             self._outboxes.append(Direct(sink) if lossless else Outbox(sink, limit=config.queue.messages))
 
@@ -212,7 +245,7 @@ def capture_filter(capture: Capture, link_type: int) -> str:
 
 
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
-    """Live, from the configured interfaces and sockets, until agent.stop is set. Raises SourceError."""
+    """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
     sources: list[Source] = [
         LiveInterface(
@@ -225,6 +258,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
         for name in capture.interfaces
     ]
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
+    sources += map(PackagedSource, agent.extensions.sources)
     if on_ready is not None:
         on_ready()
     agent.drain(sources)

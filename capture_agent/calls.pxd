@@ -12,6 +12,7 @@ cdef class Dialog:
     cdef public tuple traces
     cdef Dialog _next
     # Here ends what each message needs: 80 bytes are two of memory's lines, where Python's allocator puts objects of 128.
+    cdef public tuple hooked
     cdef bytes _text
     cdef tuple _others
     cdef readonly bytes method
@@ -26,11 +27,15 @@ cdef class Dialog:
 
 cdef class Transaction:
     cdef Transaction _next
-    cdef readonly int state
-    cdef int _kind
+    cdef readonly unsigned char state
+    cdef unsigned char _kind
+    cdef unsigned char _initial
+    cdef unsigned char _marked
+    cdef int _open
     cdef long long _last_ns
     cdef public Dialog dialog
     cdef public tuple traces
+    cdef public tuple hooked
     cdef bytes _from_tag
     cdef object _hops
     cdef object _more
@@ -40,9 +45,6 @@ cdef class Transaction:
     cdef unsigned long long _from
     cdef unsigned long long _first_hop
     cdef readonly bint spiral
-    cdef bint _initial
-    cdef int _open
-    cdef int _marked
     cdef unsigned long long _marks[8]  # FIRST_MARKS
 
     cdef int remember(self, unsigned long long mark) except -1

@@ -50,11 +50,12 @@ class Dialog:
     state   of the type DialogState
     joined  its beginning was not seen: `caller_tag` is that of whoever was seen to speak first
     traces  Trace: everything in this dialog is traced so
+    hooked  the same, by hooks: over what rules decide
     """
 
     __slots__ = (
         "_answered", "_born_ns", "_callee", "_callee_at", "_caller", "_caller_at", "_last_ns", "_next", "_others",
-        "_text", "joined", "method", "state", "traces",
+        "_text", "hooked", "joined", "method", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, caller_tag: bytes, method: bytes) -> None:
@@ -62,6 +63,7 @@ class Dialog:
         self.state = 0
         self.joined = False
         self.traces: tuple[object, ...] = ()
+        self.hooked: tuple[object, ...] = ()
         self._next: Dialog | None = None
         self._born_ns = 0
         self._last_ns = 0
@@ -134,11 +136,12 @@ class Transaction:
     branches  RFC 3261's transactions that were seen in it: one for each hop of the request, and for each fork
     spiral    the request came through the same host twice
     traces    Trace: everything in this transaction is traced so
+    hooked    the same, by hooks: over what rules decide
     """
 
     __slots__ = (
         "_first_hop", "_from", "_from_tag", "_hops", "_initial", "_kind", "_last_ns", "_marked", "_marks", "_more",
-        "_next", "_open", "cseq", "dialog", "method", "spiral", "state", "traces",
+        "_next", "_open", "cseq", "dialog", "hooked", "method", "spiral", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, method: bytes, cseq: int, from_tag: bytes, dialog: Dialog | None = None) -> None:
@@ -148,6 +151,7 @@ class Transaction:
         self._from_tag: bytes | None = from_tag  # None: the dialog has it
         self.dialog = dialog
         self.traces: tuple[object, ...] = ()
+        self.hooked: tuple[object, ...] = ()
         self.state = 0
         self.spiral = False
         self._next: Transaction | None = None

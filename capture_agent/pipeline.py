@@ -112,8 +112,9 @@ class Pipeline:
             outcomes=dict(self._decided()),
             rejected=rejected,
         )
+        hooks = () if self.policy.hooks is None else self.policy.hooks.ledgers()
         calls = self.correlator.ledgers() if self.correlator is not None else []
-        return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *calls]
+        return [self._frames(Counter(dropped or {})), *self._streams(), payloads, *calls, *hooks]
 
     def _decided(self) -> Iterator[tuple[str, int]]:
         policy = self.policy

@@ -47,6 +47,7 @@ cdef class Trace:
     cdef readonly bint plain_row
     cdef readonly int payload_type
     cdef readonly str rule
+    cdef readonly tuple masks
 
 cdef class TracedMessage:
     cdef readonly CapturedMessage message

@@ -241,9 +241,10 @@ class Trace:
     plain_row       whether there is a row of nobody (siptrace: trace_on)
     payload_type    SIP_PAYLOAD, or LOG_PAYLOAD: a text that is no SIP, for HEP sinks only
     rule            the name of the rule that made it
+    masks           what is hidden in what it sends, by the names that the configuration has for it
     """
 
-    __slots__ = ("correlation_id", "payload_type", "plain_row", "rule", "sinks", "table", "users")
+    __slots__ = ("correlation_id", "masks", "payload_type", "plain_row", "rule", "sinks", "table", "users")
 
     def __init__(
         self,
@@ -254,6 +255,7 @@ class Trace:
         plain_row: bool = True,
         payload_type: int = SIP_PAYLOAD,
         rule: str = "",
+        masks: tuple[str, ...] = (),
     ) -> None:
         self.sinks = sinks
         self.correlation_id = correlation_id
@@ -262,6 +264,26 @@ class Trace:
         self.plain_row = plain_row
         self.payload_type = payload_type
         self.rule = rule
+        self.masks = masks
+
+    def changed(
+        self,
+        correlation_id: bytes | None = None,
+        users: tuple[str, ...] | None = None,
+        table: str | None = None,
+        plain_row: bool | None = None,
+    ) -> Trace:
+        """The same but for what is given."""
+        return Trace(
+            self.sinks,
+            self.correlation_id if correlation_id is None else correlation_id,
+            self.users if users is None else users,
+            self.table if table is None else table,
+            self.plain_row if plain_row is None else plain_row,
+            self.payload_type,
+            self.rule,
+            self.masks,
+        )
 
 
 @cython.final

@@ -30,7 +30,6 @@ PORTS_BEFORE_END = cython.declare(cython.Py_ssize_t, 47)
 HEADER_1 = cython.declare(cython.Py_ssize_t, 8)
 TIMES_2 = cython.declare(cython.Py_ssize_t, 12)
 
-_HEADER_3 = {size: struct.Struct(f"!4sH 3HB 3HB 3H{size}s 3H{size}s 3HH 3HH 3HI 3HI") for size in (4, 16)}
 _U16 = struct.Struct("!H")
 _CHUNK_HEADER = struct.Struct("!HHH")
 _HEADER_1 = struct.Struct("!BBBBHH")
@@ -57,6 +56,16 @@ def _template(family: int, address_size: int, capture_id: int) -> bytes:
             _chunk(0x000C, struct.pack("!I", capture_id)),
         )
     )
+
+
+# What pack_header fills in, and the bytes between: s packs bytes in a fraction of what as many numbers take.
+_PLAIN_3 = {
+    size: (
+        struct.Struct(f"!4sH13sB6s{size}s6s{size}s6sH6sH6sI6sI17s"),
+        (template[6:19], template[20:26], template[26 + size : 32 + size]),
+    )
+    for size, template in ((4, _template(AF_INET, 4, 0)), (16, _template(AF_INET6, 16, 0)))
+}
 
 
 @cython.cfunc
@@ -120,7 +129,7 @@ def put_ports_and_times(
     put16(into, source_port)
     put16(into + 8, destination_port)
     put32(into + 16, seconds)
-    put32(into + 26, (time_ns - seconds * 1000000000) // 1000)
+    put32(into + 26, time_ns // 1000 - seconds * 1000000)  # the seconds in nanoseconds may have no 64 bits
 
 
 @cython.cfunc
@@ -137,34 +146,28 @@ def put_chunk(
     return CHUNK_HEADER + size
 
 
-def cut(data: bytes, start: int, end: int) -> bytes:
-    if not 0 <= start <= end <= len(data):
-        raise ValueError(f"{start}:{end} of {len(data)} bytes do not fit")
-    return data[start:end]
-
-
 def pack_header(
     room: bytearray,
     at: int,
     total: int,
-    source: bytes,
-    destination: bytes,
+    template: bytes,
+    addresses: bytes,
     source_port: int,
     destination_port: int,
     protocol: int,
     time_ns: int,
 ) -> int:
-    """For the plain build: all of the template that differs from message to message, in one call; where it ends."""
-    size = len(source)
-    family, kind = (AF_INET, 3) if size == 4 else (AF_INET6, 5)
-    header = _HEADER_3[size]
+    """For the plain build: the template and all that differs from message to message, in one call; where it ends."""
+    size = len(addresses) >> 1
+    header, between = _PLAIN_3[size]
+    before, first, second = between
     seconds, rest = divmod(time_ns, 1000000000)
     header.pack_into(
-        room, at, b"HEP3", total, 0, 1, 7, family, 0, 2, 7, protocol & 0xFF,
-        0, kind, CHUNK_HEADER + size, source, 0, kind + 1, CHUNK_HEADER + size, destination,
-        0, 7, 8, source_port, 0, 8, 8, destination_port, 0, 9, 10, seconds & 0xFFFFFFFF, 0, 10, 10, rest // 1000,
+        room, at, b"HEP3", total, before, protocol & 0xFF, first, addresses, second, addresses[size:],
+        b"\0\0\0\7\0\x08", source_port, b"\0\0\0\x08\0\x08", destination_port,
+        b"\0\0\0\x09\0\x0a", seconds & 0xFFFFFFFF, b"\0\0\0\x0a\0\x0a", rest // 1000, template[-17:],
     )  # fmt: skip
-    return at + header.size
+    return at + len(template)
 
 
 @cython.final
@@ -294,18 +297,13 @@ class Encoder:
             return False
         at = self._reserve(total)
         if not cython.compiled:
-            middle = address_at + address_size
-            source_address, destination_address = (
-                cut(data, address_at, middle),
-                cut(data, middle, middle + address_size),
-            )
+            addresses = data[address_at : address_at + 2 * address_size]
             end = pack_header(
-                self._room, at, total, source_address, destination_address, source_port, destination_port, protocol,
-                time_ns,
-            )  # fmt: skip
-            correlation = _chunk(CORRELATION_ID, correlation_id) if correlation_id else b""
-            payload = _chunk(PAYLOAD, cut(data, payload_start, payload_end))
-            self._room[end : at + total] = template[end - at :] + correlation + self._tail + payload
+                self._room, at, total, template, addresses, source_port, destination_port, protocol, time_ns
+            )
+            before = (_chunk(CORRELATION_ID, correlation_id) if correlation_id else b"") + self._tail
+            payload = _CHUNK_HEADER.pack(0, PAYLOAD, CHUNK_HEADER + size)
+            self._room[end : at + total] = before + payload + data[payload_start:payload_end]
             self._close(at + total)
             return True
         # Here `total` bytes are free, the sum of all that is written now.

@@ -27,6 +27,7 @@ from capture_agent.config import Config
 from capture_agent.config.local import parse_local
 from capture_agent.config.sections import Capture, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+from capture_agent.extensions import Extensions
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.sinks.schema import create_tables
 from capture_agent.sources.capture_file import CaptureFile
@@ -191,13 +192,13 @@ class Emitted:
     rows: Counter[tuple[object, ...]]
 
 
-def emitted_by_us(case: Path, settings: Settings, tmp_path: Path) -> Emitted:
+def emitted_by_us(case: Path, settings: Settings, tmp_path: Path, extensions: Extensions | None = None) -> Emitted:
     database = tmp_path / "trace.db"
     with receiver() as (hep_port, heps), receiver() as (sip_port, sips):
         config = settings.config(hep_port, sip_port, database)
         for target in config.sql:
             create_tables(target.url, target.table)
-        agent = Agent(config, lossless=True)
+        agent = Agent(config, lossless=True, extensions=extensions)
         replay(agent, [case / "wire.pcap"])
         books = agent.close()
     assert books.balanced
@@ -286,14 +287,14 @@ def row_lines(counts: Counter[tuple[object, ...]]) -> dict[str, int]:
     return start_lines(Counter([row[0] for row in counts.elements()]))  # type: ignore[misc]
 
 
-def compare(case: Path, tmp_path: Path) -> None:
+def compare(case: Path, tmp_path: Path, extensions: Extensions | None = None) -> None:
     settings = Settings.read(case / "kamailio.cfg")
     module = emitted_by_the_module(case, settings)
     if case.name in PORTS_OF_NO_PACKET:
         # A connection that the server opens comes from a port of its own: its address alone is said to be local.
         settings.listens = [listen.rpartition(":")[0] for listen in settings.listens]
         module = with_real_ports(module, case)
-    ours = emitted_by_us(case, settings, tmp_path)
+    ours = emitted_by_us(case, settings, tmp_path, extensions)
     assert start_lines(module.packets - ours.packets) == MODULE_HAS_MORE.get(case.name, {})
     assert start_lines(ours.packets - module.packets) == {}
     assert row_lines(module.rows - ours.rows) == MODULE_HAS_MORE_ROWS.get(case.name, {})

@@ -23,11 +23,14 @@ def config() -> None:
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, a TOML file.")],
 ) -> None:
-    """Say that a file is correct, or everything that is wrong with it (status 2). The environment counts, too."""
+    """Say that a file is correct, or everything that is wrong with it (status 2). The environment counts, too.
+
+    Hooks and packages that it names are loaded, as run does.
+    """
     from capture_agent.config import ConfigError
 
     try:
-        options.configuration(file, {})
+        options.configuration_to_run(file, {})
     except ConfigError as error:
         for problem in error.problems:
             note(problem)  # without our name before it: editors find FILE:LINE at the start

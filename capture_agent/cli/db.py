@@ -21,11 +21,16 @@ def create(
     table: options.TableName = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Make the table with its indexes, as Kamailio's siptrace has it. What is there already stays as it is."""
+    """Make the table with its indexes, as Kamailio's siptrace has it. What is there already stays as it is.
+
+    Without --table also those that rules of the configuration name.
+    """
     from capture_agent.config.secrets import mask
     from capture_agent.sinks.schema import create_tables
 
     target = options.database(config, db, table)
-    made = create_tables(target.url, target.table)
-    state = "made" if made else "is there already"
-    note(f"{mask(target.url)}: table {target.table} {state}")
+    settings = options.configuration(config, options.overrides(db=db))
+    named = () if table is not None else settings.tables_at(len(settings.hep) + len(settings.sip))
+    for name in dict.fromkeys([target.table, *named]):
+        state = "made" if create_tables(target.url, name) else "is there already"
+        note(f"{mask(target.url)}: table {name} {state}")

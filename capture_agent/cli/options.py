@@ -12,6 +12,7 @@ from capture_agent.cli.failures import WrongUsage
 
 if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
+    from capture_agent.extensions import Extensions
 
 STANDARD_INPUT = "-"
 
@@ -121,6 +122,15 @@ def configuration(file: Path | None, said: dict[str, Any]) -> Config:
     from capture_agent.config import load
 
     return load(file, os.environ, said)
+
+
+def configuration_to_run(file: Path | None, said: dict[str, Any]) -> tuple[Config, Extensions]:
+    """The same, with the code of others that it names. Raises ConfigError."""
+    from capture_agent.config.load import load_layers
+    from capture_agent.extensions import load_extensions
+
+    config, layers = load_layers(file, os.environ, said)
+    return config, load_extensions(config, layers)
 
 
 def database(file: Path | None, db: str | None, table: str | None = None) -> SqlTarget:

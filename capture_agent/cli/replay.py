@@ -40,21 +40,21 @@ def replay(
     said = options.overrides(
         hep, sip, db, trace_mode=trace, capture_local=local, capture_ports=port, capture_drop_copies=drop_copies
     )
-    settings = options.configuration(config, said)
+    settings, extensions = options.configuration_to_run(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
     options.check_files(files, rounds)
 
     from capture_agent import agent as agents
 
     log_to_stderr(settings)
-    agent = agents.Agent(settings, lossless=True, stop=threading.Event())
+    agent = agents.Agent(settings, lossless=True, stop=threading.Event(), extensions=extensions)
     damages: list[Exception] = []
     try:
         with stopping(agent.stop), keeping_books(agent), progress_bar(files, rounds) as on_batch:
             agents.replay(agent, files * rounds, factor, on_batch, damages.append)
     finally:
         failures = say_failures(agent, damages)
-    if not (settings.hep or settings.sip or settings.sql):
+    if not settings.targets():
         note("no sink was given (--hep, --sip, --db): nothing was sent")
     if failures:
         raise typer.Exit(FAILED)

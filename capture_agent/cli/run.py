@@ -57,17 +57,21 @@ def run(
         capture_listen=listen,
         control_socket=control,
     )
-    settings = options.configuration(config, said)
-    if not (settings.capture.interfaces or settings.capture.listen):
-        raise WrongUsage("no interface: give -i IFACE or --listen URI, or capture.interfaces in the configuration")
-    if not (settings.hep or settings.sip or settings.sql):
-        raise WrongUsage("no sink: give --hep, --sip or --db, or [[hep]], [[sip]] or [[sql]] in the configuration")
+    settings, extensions = options.configuration_to_run(config, said)
+    if not (settings.capture.interfaces or settings.capture.listen or settings.source):
+        raise WrongUsage(
+            "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
+        )
+    if not settings.targets():
+        raise WrongUsage(
+            "no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration"
+        )
 
     from capture_agent import agent as agents
 
     log_to_stderr(settings)
-    agent = agents.Agent(settings, lossless=False, stop=threading.Event())
-    places = [*settings.capture.interfaces, *map(str, settings.capture.listen)]
+    agent = agents.Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
+    places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {sinks_named(settings)}"
     with stopping(agent.stop), keeping_books(agent), answering(agent):
         agents.run(agent, lambda: note(f"{ready} ({flavour()} build)"))

@@ -114,4 +114,5 @@ def sinks_named(config: Config) -> str:
     from capture_agent.config.secrets import mask
 
     names = [str(target) for target in (*config.hep, *config.sip)]
-    return ", ".join([*names, *(f"{mask(target.url)} ({target.table})" for target in config.sql)])
+    tables = [f"{mask(target.url)} ({target.table})" for target in config.sql]
+    return ", ".join([*names, *tables, *map(str, config.sink)])

@@ -4,6 +4,8 @@ sections.py  what can be configured: one dataclass for each section of the file
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
 advertised.py  addresses that are shown as others
 sending.py   what a sink sends from
+packages.py  the sinks and sources of installed packages
+masks.py     what may be hidden in a traced message
 local.py     which addresses are the traced server's own
 listen.py    where SIP duplicates are listened for
 ports.py     the ports that SIP is looked for on
@@ -21,9 +23,10 @@ show.py      the configuration in force, as TOML
 """
 
 from capture_agent.config.load import load
+from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import ConfigError
 from capture_agent.config.rules import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Correlate, Log, Privacy, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -34,8 +37,11 @@ __all__ = [
     "Control",
     "Correlate",
     "HepTarget",
+    "Hooks",
     "Legs",
     "Log",
+    "PackageSink",
+    "PackageSource",
     "Privacy",
     "Queue",
     "Rule",

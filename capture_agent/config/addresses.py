@@ -10,7 +10,7 @@ from capture_agent.config.uris import HEP_TRANSPORTS, hep_fields, sip_fields
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 DATABASE_URL = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
-SECTIONS = {"HepTarget": "hep", "SipTarget": "sip", "SqlTarget": "sql"}
+SECTIONS = {"HepTarget": "hep", "SipTarget": "sip", "SqlTarget": "sql", "PackageSink": "sink"}
 
 
 def taken_apart(text: str) -> tuple[str, dict[str, Any]] | None:

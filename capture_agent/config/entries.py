@@ -13,12 +13,12 @@ from typing import Any
 from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, taken_apart
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.local import AUTO
+from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.problems import nearest, where, wrong
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
-MOST_TARGETS = 64  # a bit for each
 # As SQLAlchemy takes it apart.
 _SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
@@ -29,6 +29,12 @@ def expand(layers: Layers) -> Iterator[str]:
     for section, repeated in sections().items():
         if not repeated and isinstance(entry := layers.data.get(section), dict):
             yield from read_secrets(layers, (section,), entry)
+    find_modules(layers)
+    for section in ("sink", "source"):
+        for index, entry in enumerate(layers.data.get(section, [])):
+            if "use" not in entry:
+                yield f"{where(layers, (section, index))}: use is missing, expected the name that a package brings"
+                entry["use"] = "unknown"
     for section in ("hep", "sip", "sql"):
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)
@@ -36,11 +42,14 @@ def expand(layers: Layers) -> Iterator[str]:
                 yield from take_apart(layers, (section, index), entry)
             yield from CHECKS[section](layers, (section, index), entry)
     place_socket(layers)
+    names: list[str] = []
     for index, rule in enumerate(layers.data.get("rule", [])):
+        name = rule.get("name")
+        if name and name in names:
+            yield wrong(layers, ("rule", index, "name"), name, "a name that no other rule has")
+        names.append(name)
         yield from find_sinks(layers, index, rule)
-    count = sum(len(layers.data.get(section, ())) for section in ("hep", "sip", "sql"))
-    if count > MOST_TARGETS:
-        yield f"{where(layers, ())}: {count} sinks, expected at most {MOST_TARGETS}"
+        yield from find_key(layers, index, rule)
 
 
 def place_socket(layers: Layers) -> None:
@@ -71,6 +80,13 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
             section, fields = found
             number = add_target(layers, path, section, fields)
             yield from CHECKS[section](layers, (section, number), layers.data[section][number])
+
+
+def find_key(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
+    """A rule that hashes does it with the key of [privacy]."""
+    masks, privacy = rule.get("mask", []), layers.data.get("privacy", {})
+    if HASH in masks and not (isinstance(privacy, dict) and privacy.get("hash_key")):
+        yield f"{where(layers, ('rule', index, 'mask'))}: {HASH} needs a hash_key or hash_key_file in [privacy]"
 
 
 def targets(layers: Layers) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,6 +129,15 @@ def directory(layers: Layers, path: Path) -> FilePath:
     """Relative names in the file start at the file, others where the agent was started."""
     from_file = layers.file is not None and layers.origin(path).startswith(f"{layers.file}:")
     return layers.file.parent if layers.file is not None and from_file else FilePath()
+
+
+def find_modules(layers: Layers) -> None:
+    """Files of hooks, by their whole path. Whether they are there is seen when they are loaded."""
+    modules = layers.data.get("hooks", {}).get("modules")
+    if not isinstance(modules, list):
+        return
+    folder = directory(layers, ("hooks", "modules"))
+    modules[:] = [str(folder / name) if isinstance(name, str) and name.endswith(".py") else name for name in modules]
 
 
 def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:

@@ -124,6 +124,16 @@ class Layers:
             self.origins[path] = origin
 
 
+def as_table(text: str) -> Any:
+    """`{ a = 1 }`, as TOML has it."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"table = {text}")["table"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 def command_line(section: str, name: str) -> Origin:
     return Origin(Layer.COMMAND_LINE, COMMAND_LINE.get(f"{section}.{name}", f"{section}.{name}"))
 
@@ -135,6 +145,8 @@ def from_text(path: Path, text: str) -> Any:
         return WORDS.get(text.strip().lower(), text)
     if isinstance(default, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
+    if isinstance(default, dict):
+        return as_table(text)
     if isinstance(default, int | float):
         try:
             return type(default)(text)

@@ -11,7 +11,8 @@ from capture_agent.config.entries import expand
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.options import ENVIRONMENT, options, sections
 from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where, wrong
-from capture_agent.config.sections import Config
+from capture_agent.config.sections import SINK_SECTIONS, Config
+from capture_agent.config.targets import MOST_TARGETS
 
 UNFIT = re.compile(r"[\0\ud800-\udfff]")
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
@@ -46,6 +47,7 @@ def load_layers(
     unfit = list(unfit_text(layers, layers.data, ()))
     config, found = (None, unfit) if unfit else validate(layers)
     problems += found
+    problems += too_many_sinks(layers, config)
     if problems or config is None:
         raise ConfigError(in_order(problems))
     return config, layers
@@ -120,6 +122,13 @@ def unfit_text(layers: Layers, value: object, path: Path) -> Iterator[str]:
             yield from unfit_text(layers, inner, (*path, index))
     elif isinstance(value, str) and UNFIT.search(value):
         yield wrong(layers, path, value, "UTF-8 text without NUL characters")
+
+
+def too_many_sinks(layers: Layers, config: Config | None) -> Iterator[str]:
+    if config is not None and len(config.targets()) > MOST_TARGETS:
+        paths = [(section, index) for section in SINK_SECTIONS for index in range(len(getattr(config, section)))]
+        first = where(layers, paths[MOST_TARGETS])
+        yield f"{first}: {len(paths)} sinks are configured, expected at most {MOST_TARGETS}"
 
 
 def validate(layers: Layers) -> tuple[Config | None, list[str]]:

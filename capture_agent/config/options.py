@@ -109,6 +109,8 @@ def in_words(annotation: Any) -> str:
         return constrained(kind, constraints)
     if get_origin(annotation) is Literal:
         return alternatives([repr(value).replace("'", '"') for value in get_args(annotation)])
+    if get_origin(annotation) is dict:
+        return "a table"
     if get_origin(annotation) is tuple:
         return f"a list, each {in_words(get_args(annotation)[0])}"
     if isinstance(annotation, UnionType):

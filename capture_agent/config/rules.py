@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 
 from capture_agent.config.local import Parsed
+from capture_agent.config.masks import Mask, check_masks
 from capture_agent.config.matchers import (
     Header,
     HeaderPattern,
@@ -31,7 +32,7 @@ NOTHING = Template()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """All matchers must hold; of a matcher's list, one. Without matchers it is for every message."""
+    """All matchers must hold; of a matcher's list, one; of `header`, one for each name. Without any: every message."""
 
     name: str = ""
     method: Annotated[tuple[Method, ...], Several()] = ()  # of a response: the CSeq's
@@ -62,11 +63,15 @@ class Rule:
     correlation_id: Templated = NOTHING
     users: Annotated[tuple[Templated, ...], Several()] = ()
     table: Table = ""
+    mask: Annotated[tuple[Mask, ...], Several()] = ()  # besides those of [privacy]
     lookback: Annotated[float, Interval(ge=0, le=3600)] = 0.0  # seconds
 
     def __post_init__(self) -> None:
-        if self.trace == "none" and (self.sinks or self.users or self.table or self.correlation_id.text):
-            raise ValueError('trace = "none" sends nothing: sinks, users, table and correlation_id have no meaning')
+        if self.trace == "none" and (self.sinks or self.users or self.table or self.correlation_id.text or self.mask):
+            raise ValueError(
+                'trace = "none" sends nothing: sinks, users, table, correlation_id and mask have no meaning'
+            )
+        check_masks(self.mask)
         if self.lookback and self.trace not in ("transaction", "dialog"):
             raise ValueError('lookback is for trace = "transaction" or "dialog": what came before in the same one')
         if self.status and self.kind and "response" not in self.kind:

@@ -9,9 +9,13 @@ from capture_agent.config.addresses import is_named
 from capture_agent.config.advertised import Advertise
 from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Local
+from capture_agent.config.masks import HASH, Mask, check_masks
+from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
 from capture_agent.config.ports import Ports
 from capture_agent.config.rules import Legs, Rule
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
+
+SINK_SECTIONS = ("hep", "sip", "sql", "sink")  # in the order of targets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,6 @@ class Correlate:
     age_seconds: Annotated[int, Interval(ge=60, le=31_536_000)] = 86_400
 
 
-Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
-
-
 @dataclass(frozen=True, slots=True)
 class Privacy:
     """What is hidden in everything that is traced."""
@@ -76,10 +77,19 @@ class Privacy:
     hash_key: str = field(default="", repr=False)  # a secret: who has it can tell whether a hash is a user's
 
     def __post_init__(self) -> None:
-        if "users:hash" in self.mask and "users:truncate" in self.mask:
-            raise ValueError("mask: users:hash and users:truncate exclude each other")
-        if "users:hash" in self.mask and not self.hash_key:
+        check_masks(self.mask)
+        if HASH in self.mask and not self.hash_key:
             raise ValueError("mask: users:hash needs a hash_key or hash_key_file")
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Functions that see each message before it is traced."""
+
+    modules: tuple[Annotated[str, MinLen(1)], ...] = ()  # FILE.py or package.module, each with on_message
+    use: tuple[EntryPointName, ...] = ()  # of the entry point group capture_agent.hooks
+    slow_ms: Annotated[float, Interval(ge=0, le=60_000)] = 100.0  # that one call may take; 0: not measured
+    failures: Annotated[int, Interval(ge=0, le=1_000_000_000)] = 100  # so many switch it off; 0: none do
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,9 @@ class Config:
     hep: tuple[HepTarget, ...] = ()
     sip: tuple[SipTarget, ...] = ()
     sql: tuple[SqlTarget, ...] = ()
+    sink: tuple[PackageSink, ...] = ()
+    source: tuple[PackageSource, ...] = ()
+    hooks: Hooks = field(default_factory=Hooks)
     privacy: Privacy = field(default_factory=Privacy)
     queue: Queue = field(default_factory=Queue)
     control: Control = field(default_factory=Control)
@@ -123,7 +136,15 @@ class Config:
 
     def targets(self) -> list[Target]:
         """Every sink's, in the order that the bits of Trace.sinks have."""
-        return [*self.hep, *self.sip, *self.sql]
+        return [*self.hep, *self.sip, *self.sql, *self.sink]
+
+    def sink_names(self) -> list[str]:
+        """What rules and hooks call them, in the same order: `name`, else as the environment does, `hep.1`."""
+        return [
+            target.name or f"{section}.{number}"
+            for section in SINK_SECTIONS
+            for number, target in enumerate(getattr(self, section), start=1)
+        ]
 
     def hep_sinks(self) -> int:
         """The bits of the HEP collectors that get what no rule sends elsewhere: log events go there."""
@@ -141,8 +162,7 @@ class Config:
             1 << bit for bit, target in enumerate(self.targets()) if any(is_named(target, text) for text in rule.sinks)
         )
 
-    def tables_of(self, target: SqlTarget) -> tuple[str, ...]:
-        """Every table that this target may write to: its own, and those that rules name."""
-        bit = self.targets().index(target)
-        named = [rule.table for rule in self.rule if rule.table and self.sinks_of(rule) >> bit & 1]
-        return tuple(dict.fromkeys([target.table, *named]))
+    def tables_at(self, bit: int) -> tuple[str, ...]:
+        """The tables that rules name for the sink with this bit, besides its own."""
+        named = (rule.table for rule in self.rule if rule.table and self.sinks_of(rule) >> bit & 1)
+        return tuple(dict.fromkeys(named))

@@ -8,7 +8,7 @@ from typing import Any
 
 from capture_agent.config.layers import Layer, Layers, Path
 from capture_agent.config.options import options, sections
-from capture_agent.config.secrets import MASK, mask
+from capture_agent.config.secrets import MASK, mask, mask_table
 from capture_agent.config.sections import Config
 
 SHORT = ("rule",)  # sections of which nobody gives but a few options
@@ -52,6 +52,8 @@ def is_given(layers: Layers, path: Path) -> bool:
 def shown(section: str, name: str, value: Any) -> Any:
     if name == "sinks":
         return tuple(map(mask, value))  # URIs among them
+    if isinstance(value, dict):
+        return mask_table(value)
     if not options()[section, name].secret or not value:
         return value
     return mask(value) if name == "url" else MASK
@@ -62,6 +64,10 @@ def as_toml(value: Any) -> str:
 
     if isinstance(value, tuple):
         return f"[{', '.join(as_toml(str(part)) for part in value)}]"
+    if isinstance(value, dict):
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table.as_string()
     if not isinstance(value, bool | int | float):
         value = str(value)
     return str(tomlkit.item(value).as_string())

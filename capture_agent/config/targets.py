@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.packages import PackageSink
 from capture_agent.config.sending import Source
 
 HepTransport = Literal["udp", "tcp", "tls"]
@@ -78,7 +79,8 @@ class SqlTarget:
     default: bool = True
 
 
-Target = HepTarget | SipTarget | SqlTarget
+Target = HepTarget | SipTarget | SqlTarget | PackageSink
+MOST_TARGETS = 64  # a bit for each in records.Trace
 
 
 def scheme(kind: str, transport: str) -> str:

@@ -42,7 +42,7 @@ _PLAIN = re.compile(r"(?:[A-Za-z0-9_@:;=<>\" -]|\\.|\.\*?)+")
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """An option of [[rule]]: the message matches if one of the values does."""
+    """An option of [[rule]]: the message matches if one of the values does, of headers one for each name."""
 
     option: str
     values: tuple[str, ...]
@@ -168,10 +168,17 @@ def common(one: Matcher, other: Matcher) -> list[str]:
         ]
     if one.option in ("method", "direction", "transport", "source_port", "destination_port", "kind"):
         return [value for value in one.values if value in other.values]
-    if one.option != "header" and not any(set("*/:") & set(value) for value in (*one.values, *other.values)):
+    if one.option == "header":  # of several names all must be there
+        names = {header_name(value) for value in other.values}
+        return [value for value in one.values if header_name(value) not in names] + list(other.values)
+    if not any(set("*/:") & set(value) for value in (*one.values, *other.values)):
         return [value for value in one.values if value in other.values]
     # Patterns and networks may overlap in ways that only a message tells: the later one is the narrower.
     return list(other.values)
+
+
+def header_name(value: str) -> str:
+    return value.partition(":")[0].lower()
 
 
 def narrows(value: str, other: Matcher) -> bool:

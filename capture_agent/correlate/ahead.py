@@ -25,7 +25,7 @@ AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
 # Bytes that are looked at; calls.pxd has them in this order.
 CALL = cython.declare(cython.int, 48)
 TRANSACTION = cython.declare(cython.int, 208)
-ENDED = cython.declare(cython.int, 112)  # of a transaction that goes
+ENDED = cython.declare(cython.int, 120)  # of a transaction that goes
 DIALOG = cython.declare(cython.int, 80)
 ENDED_DIALOG = cython.declare(cython.int, 128)
 TEXT = cython.declare(cython.int, 96)

@@ -195,7 +195,7 @@ class Correlator:
         one: Transaction = Transaction.__new__(Transaction)
         one.method = NAMES[kind] if kind else self._other_method(sip)
         one.cseq = sip.cseq
-        one.traces = ()
+        one.traces = one.hooked = ()
         one.state = CALLING if kind == INVITE else TRYING
         one.spiral = False
         one._kind = kind
@@ -264,7 +264,7 @@ class Correlator:
         dialog.method = transaction.method if forms else NAMES[SUBSCRIBE if kind == NOTIFY else INVITE]
         dialog.joined = tagged or not sip.is_request
         dialog.state = DIALOG_CONFIRMED if tagged and sip.is_request and not role & EARLY else DIALOG_EARLY
-        dialog.traces = ()
+        dialog.traces = dialog.hooked = ()
         if tagged:
             dialog.add_callee(self._tags.in_to, self._tags.text_in_to())
         dialog._answered = 1 if dialog.state == DIALOG_CONFIRMED else 0

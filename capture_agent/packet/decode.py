@@ -12,7 +12,7 @@ from array import array
 
 import cython
 
-from capture_agent.packet import tunnels
+from capture_agent.packet import plain, tunnels
 from capture_agent.packet.defrag import Defragmenter
 from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.rejects import Reject
@@ -90,7 +90,10 @@ class PacketDecoder:
         self._protocols = tunnels.BY_IP_PROTOCOL | (tunnels.ESP_BY_IP_PROTOCOL if esp_null else {})
         self._sequence = self._flags = 0
         self._ports = tunnels.BY_UDP_PORT | (tunnels.ESP_BY_UDP_PORT if esp_null else {})
-        self._tunnel_ports = bytes(port in self._ports for port in range(65536))
+        marks = bytearray(65536)
+        for port in self._ports:
+            marks[port] = 1
+        self._tunnel_ports = bytes(marks)
 
     def decode(self, frames: Frames) -> list[Datagram]:
         """The datagrams in these frames, in their order."""
@@ -109,6 +112,9 @@ class PacketDecoder:
         row: cython.Py_ssize_t
         n: cython.Py_ssize_t
         for n in range(frames.count):
+            if not cython.compiled and (usual := plain.usual_datagram(frames, n, self._tunnel_ports)):
+                datagrams.append(usual)
+                continue
             row = n * ROW
             start = rows[row + START]
             length = rows[row + LENGTH]
@@ -116,6 +122,9 @@ class PacketDecoder:
             # Written so that no sum can overflow, whatever the index says.
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
+            if interface != known:
+                link_type = link_types[interface]
+                known = interface
             self._data = data
             self._frame_at = start
             self._end = start + length
@@ -125,9 +134,6 @@ class PacketDecoder:
             self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
             self._vlan = NONE
             self._depth = 0
-            if interface != known:
-                link_type = link_types[interface]
-                known = interface
             at = self._network(data, start, link_type)
             if at >= 0:
                 at = self._transport(self._data, at)

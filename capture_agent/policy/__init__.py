@@ -7,6 +7,7 @@ compiling.py   rules of the configuration made ready          settings.py    wha
 filling.py     templates filled in from a message
 lookback.py    messages held back until a rule decides
 legs.py        one correlation id for all legs of a call
+hooks.py       functions of others, which have the last word (hot)
 direction.py   in or out, by which addresses are the server's
 emission.py    what is changed in everything that is traced: masks, addresses that are shown as others
 privacy.py     the masks   users.py  those of users   rewriting.py  messages with other bytes or addresses

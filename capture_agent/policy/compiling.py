@@ -22,6 +22,7 @@ from capture_agent.policy.filling import Filler
 from capture_agent.policy.rules import KINDS, MODES, Make, Rule, Rules
 from capture_agent.policy.settings import Settings, named
 from capture_agent.records import Direction, Trace
+from capture_agent.sip.headers import canonical
 
 INITIAL, IN_DIALOG, RESPONSE = 0, 1, 2  # as rules.py has them
 LAST_STATUS = 699
@@ -104,8 +105,7 @@ def conditions(rule: config.Rule, facts: Facts) -> Iterator[Condition]:
     for field, fold in TEXTS.items():
         if getattr(rule, field):
             yield text_condition(field, getattr(rule, field), fold, facts)
-    if rule.header:
-        yield header_condition(rule.header, facts)
+    yield from header_conditions(rule.header, facts)
 
 
 def text_condition(field: str, patterns: Iterable[TextPattern], fold: bool, facts: Facts) -> Condition:
@@ -121,27 +121,28 @@ def text_condition(field: str, patterns: Iterable[TextPattern], fold: bool, fact
     return TextIs(facts.slot_of(field, fold), facts.slot_of(field), exact, globs, regexes)
 
 
-def header_condition(headers: Iterable[HeaderPattern], facts: Facts) -> Condition:
-    """Those with the same name are asked together."""
-    present = {header.name.lower() for header in headers if header.value.text == ANY}
+def header_conditions(headers: Iterable[HeaderPattern], facts: Facts) -> Iterator[Condition]:
+    """One for each header's name: its texts are asked together."""
     by_name: dict[str, list[TextPattern]] = {}
     for header in headers:
-        if header.name.lower() not in present:
-            by_name.setdefault(header.name.lower(), []).append(header.value)
-    asked: list[Condition] = [Present(facts.slot_of(name)) for name in sorted(present)]
-    asked += [text_condition(name, patterns, True, facts) for name, patterns in by_name.items()]
-    return asked[0] if len(asked) == 1 else AnyOf(asked)
+        by_name.setdefault(canonical(header.name), []).append(header.value)
+    for name, patterns in by_name.items():
+        if any(pattern.text == ANY for pattern in patterns):
+            yield Present(facts.slot_of(name))
+        else:
+            yield text_condition(name, patterns, True, facts)
 
 
-def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make:
+def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make | Trace:
     correlation_id = Filler(rule.correlation_id, facts)
     users = [Filler(template, facts) for template in rule.users]
 
     def make(facts: Facts) -> Trace:
         found = dict.fromkeys(user.text(facts) for user in users)
-        return Trace(sinks, correlation_id.filled(facts), tuple(filter(None, found)), rule.table, rule=name)
+        return Trace(
+            sinks, correlation_id.filled(facts), tuple(filter(None, found)), rule.table, rule=name, masks=rule.mask
+        )
 
     if correlation_id.constant is None or any(user.constant is None for user in users):
         return make
-    always = make(facts)
-    return lambda facts: always  # shared by all that it starts
+    return make(facts)  # shared by all that it starts

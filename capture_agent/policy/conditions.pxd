@@ -21,17 +21,28 @@ cdef class AddressIn(Condition):
     cdef bint _source
     cdef bint _destination
     cdef frozenset _hosts
+    cdef frozenset _with_ports
     cdef tuple _networks
-    cdef tuple _with_ports
 
     cdef bint _has(self, Datagram datagram, Py_ssize_t at, int port) except -1
+
+cdef class Network:
+    cdef Py_ssize_t _size
+    cdef bytes _whole
+    cdef int _mask
+    cdef int _last
+
+    cdef bint has(self, bytes data, Py_ssize_t at, Py_ssize_t size) except -1
 
 cdef class TextIs(Condition):
     cdef Py_ssize_t _slot
     cdef Py_ssize_t _raw
-    cdef frozenset _exact
+    cdef tuple _exact
+    cdef frozenset _many
     cdef tuple _globs
     cdef tuple _regexes
+
+    cdef bint _has(self, bytes value) except -1
 
 cdef class Sampled(Condition):
     cdef unsigned long long _below

@@ -22,6 +22,7 @@ EITHER_PORT = cython.declare(cython.int, 2)
 VLAN = cython.declare(cython.int, 3)
 NUMBERS = {"source_port": 0, "destination_port": 1, "port": 2, "vlan": 3}
 
+FEW = 8  # exact texts
 Parts = tuple[bytes, ...]  # the text between the `*`s
 
 
@@ -100,22 +101,13 @@ class AddressIn(Condition):
     def __init__(self, source: bool, destination: bool, places: Iterable[LocalAddress]) -> None:
         self._source = source
         self._destination = destination
-        hosts, ports, networks = set(), set(), {}  # type: ignore[var-annotated]
-        for place in places:
-            network = place.network
-            packed = network.network_address.packed
-            if place.port is not None:
-                ports.add((packed, place.port))
-            elif network.prefixlen == network.max_prefixlen:
-                hosts.add(packed)
-            else:
-                whole, rest = divmod(network.prefixlen, 8)
-                mask = 0xFF << (8 - rest) & 0xFF
-                key = (len(packed), whole, mask)
-                networks.setdefault(key, set()).add(packed[: whole + bool(rest)])
-        self._hosts = frozenset(hosts)
-        self._networks = tuple((*key, frozenset(prefixes)) for key, prefixes in networks.items())
-        self._with_ports = tuple(ports)
+        places = tuple(places)
+        single = [place.network.network_address.packed for place in places if is_host(place) and place.port is None]
+        self._hosts = frozenset(single)
+        self._with_ports = frozenset(
+            (place.network.network_address.packed, place.port) for place in places if place.port is not None
+        )
+        self._networks = tuple(Network(place) for place in places if not is_host(place))
 
     def holds(self, facts: Facts) -> cython.bint:
         datagram: Datagram = facts.message.datagram
@@ -125,23 +117,48 @@ class AddressIn(Condition):
         return self._destination and self._has(datagram, at + datagram.address_size, datagram.destination_port)
 
     def _has(self, datagram: Datagram, at: cython.Py_ssize_t, port: cython.int) -> cython.bint:
-        address: bytes = datagram.cut(at, at + datagram.address_size)
-        prefix: bytes
-        prefixes: frozenset[bytes]
-        size: cython.Py_ssize_t
-        whole: cython.Py_ssize_t
-        mask: cython.int
-        if address in self._hosts:
-            return True
-        for size, whole, mask, prefixes in self._networks:
-            if len(address) != size:
-                continue
-            prefix = address[:whole]
-            if mask:
-                prefix += bytes((address[whole] & mask,))
-            if prefix in prefixes:
+        network: Network
+        if self._hosts or self._with_ports:
+            address = datagram.cut(at, at + datagram.address_size)
+            if address in self._hosts or (self._with_ports and (address, port) in self._with_ports):
                 return True
-        return bool(self._with_ports) and (address, port) in self._with_ports
+        for network in self._networks:  # noqa: SIM110 - a generator would be an object
+            if network.has(datagram.data, at, datagram.address_size):
+                return True
+        return False
+
+
+def is_host(place: LocalAddress) -> bool:
+    return place.network.prefixlen == place.network.max_prefixlen
+
+
+@cython.final
+@cython.cclass
+class Network:
+    """The whole bytes of a network's prefix, and of the next one the first bits."""
+
+    __slots__ = ("_last", "_mask", "_size", "_whole")
+
+    def __init__(self, place: LocalAddress) -> None:
+        network = place.network
+        packed = network.network_address.packed
+        whole, rest = divmod(network.prefixlen, 8)
+        self._size = len(packed)
+        self._whole = packed[:whole]
+        self._mask = 0xFF << (8 - rest) & 0xFF
+        self._last = packed[whole]
+
+    def has(self, data: bytes, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+        """Is the address of so many bytes in data[at:] of this network?"""
+        i: cython.Py_ssize_t
+        if size != self._size or at < 0 or at + size > len(data):
+            return False
+        if not cython.compiled:
+            return data.startswith(self._whole, at) and data[at + len(self._whole)] & self._mask == self._last
+        for i in range(len(self._whole)):
+            if data[at + i] != self._whole[i]:
+                return False
+        return data[at + len(self._whole)] & self._mask == self._last
 
 
 @cython.cclass
@@ -152,14 +169,16 @@ class TextIs(Condition):
     the same where letter case counts, else `slot` has them in lower case.
     """
 
-    __slots__ = ("_exact", "_globs", "_raw", "_regexes", "_slot")
+    __slots__ = ("_exact", "_globs", "_many", "_raw", "_regexes", "_slot")
 
     def __init__(
         self, slot: int, raw: int, exact: Iterable[bytes], globs: Iterable[tuple[bytes, ...]], regexes: Iterable[Any]
     ) -> None:
         self._slot = slot
         self._raw = raw
-        self._exact = frozenset(exact)
+        self._exact = tuple(exact)
+        # To compare with a few takes less than a hash of the value.
+        self._many = frozenset(exact if len(self._exact) > FEW else ())
         self._globs = tuple(globs)
         self._regexes = tuple(regex.search for regex in regexes)
 
@@ -168,7 +187,7 @@ class TextIs(Condition):
         parts: tuple[bytes, ...]
         if self._exact or self._globs:
             for value in facts.values(self._slot):
-                if value in self._exact:
+                if self._has(value):
                     return True
                 for parts in self._globs:
                     if fits(value, parts):
@@ -177,6 +196,15 @@ class TextIs(Condition):
             for value in facts.values(self._raw):
                 if search(value) is not None:
                     return True
+        return False
+
+    def _has(self, value: bytes) -> cython.bint:
+        one: bytes
+        if self._many:
+            return value in self._many
+        for one in self._exact:  # noqa: SIM110 - a generator would be an object
+            if one == value:
+                return True
         return False
 
 

@@ -5,47 +5,66 @@ Rules and directions look at what was on the wire; this comes behind them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from capture_agent.config.advertised import Advertised
-from capture_agent.config.sections import Config
+from capture_agent.config.masks import joined
+from capture_agent.config.sections import Config, Privacy
 from capture_agent.policy.privacy import masker
 from capture_agent.policy.rewriting import rewritten
-from capture_agent.records import CapturedMessage, Direction, TracedMessage
+from capture_agent.records import LOG_PAYLOAD, CapturedMessage, Direction, TracedMessage
 
 Emission = Callable[[list[TracedMessage]], list[TracedMessage]]
 Change = Callable[[CapturedMessage, Direction], CapturedMessage]
 Shown = tuple[bytes, int | None]
+Masks = tuple[str, ...]
 
 
 def emission(config: Config) -> Emission | None:
     """None when nothing is to be changed: then it costs nothing."""
-    changes: list[Change] = []
-    if config.privacy.mask:
-        mask = masker(config.privacy.mask, config.privacy.hash_key.encode())
-        changes.append(lambda message, direction: mask(message))
-    if config.trace.advertise:
-        changes.append(AddressMap(config.trace.advertise).shown)
-    return Changes(changes) if changes else None
+    if not (config.privacy.mask or config.trace.advertise or any(rule.mask for rule in config.rule)):
+        return None
+    addresses = AddressMap(config.trace.advertise).shown if config.trace.advertise else None
+    return Changes(config.privacy, addresses)
 
 
 class Changes:
-    """Calls each of them, once for a message that several traces have."""
+    """What is changed, by the masks of the trace; once for a message that several traces have with the same masks."""
 
-    def __init__(self, changes: Iterable[Change]) -> None:
-        self._changes = tuple(changes)
+    def __init__(self, privacy: Privacy, addresses: Change | None = None) -> None:
+        self._privacy = privacy
+        self._addresses = addresses
+        self._known: dict[Masks, tuple[Change, ...]] = {}  # as many as there are sets of masks at most
+
+    def _for(self, masks: Masks) -> tuple[Change, ...]:
+        if masks not in self._known:
+            self._known[masks] = tuple(self._made(joined(self._privacy.mask, masks)))
+        return self._known[masks]
+
+    def _made(self, masks: Masks) -> Iterator[Change]:
+        if masks:
+            mask = masker(masks, self._privacy.hash_key.encode())
+            yield lambda message, direction: mask(message)
+        if self._addresses is not None:
+            yield self._addresses
 
     def __call__(self, traced: list[TracedMessage]) -> list[TracedMessage]:
         changed = []
-        last = new = None
+        last: CapturedMessage | None = None
+        done: dict[Masks, CapturedMessage] = {}
         for one in traced:
-            if last is None or one.message is not last:
-                last = new = one.message
-                for change in self._changes:
-                    new = change(new, one.direction)
-            changed.append(
-                one if new is last or new is None else TracedMessage(new, one.direction, one.trace, one.sinks)
-            )
+            if one.trace.payload_type == LOG_PAYLOAD:
+                changed.append(one)  # no message, and of no address
+                continue
+            masks = one.trace.masks
+            if one.message is not last:
+                last, done = one.message, {}
+            if masks not in done:
+                done[masks] = one.message
+                for change in self._for(masks):
+                    done[masks] = change(done[masks], one.direction)
+            new = done[masks]
+            changed.append(one if new is last else TracedMessage(new, one.direction, one.trace, one.sinks))
         return changed
 
 

@@ -1,15 +1,17 @@
 cimport cython
 from capture_agent.records cimport CapturedMessage, Datagram
-from capture_agent.sip.lookup cimport addresses, header_values, user_of
+from capture_agent.sip.lookup cimport address, addresses, header_values, user_of
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Facts:
     cdef readonly CapturedMessage message
     cdef readonly object direction
     cdef list _kinds
+    cdef list _places
     cdef list _names
     cdef list _compacts
     cdef list _values
+    cdef list _blank
     cdef bint _asked
     cdef dict _slots
 

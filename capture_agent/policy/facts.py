@@ -5,8 +5,8 @@ from __future__ import annotations
 import cython
 
 from capture_agent.records import CapturedMessage, Direction
-from capture_agent.sip.headers import COMPACT
-from capture_agent.sip.lookup import addresses, header_values, user_of
+from capture_agent.sip.headers import COMPACT, canonical
+from capture_agent.sip.lookup import address, addresses, header_values, user_of
 from capture_agent.sip.message import SipMessage
 
 # Kinds of things.
@@ -14,8 +14,14 @@ HEADER = cython.declare(cython.int, 0)
 URIS = cython.declare(cython.int, 1)
 USERS = cython.declare(cython.int, 2)
 
-# Where a name in the configuration looks: the request line has no name.
-PLACES = {"from": b"from", "to": b"to", "pai": b"p-asserted-identity", "request": b""}
+# Where to look: what the scan has found, or headers by their names; PAI is one, with several URIs in each.
+REQUEST = cython.declare(cython.int, 0)
+FROM = cython.declare(cython.int, 1)
+TO = cython.declare(cython.int, 2)
+PAI = cython.declare(cython.int, 3)
+NAMES = {"request": b"", "from": b"from", "to": b"to", "pai": b"p-asserted-identity"}
+PLACES = {name: place for place, name in enumerate(NAMES.values())}
+OTHER = cython.declare(cython.int, 4)
 SHORT = {name.encode(): compact.encode() for compact, name in COMPACT.items()}
 LONGEST_URI = cython.declare(cython.int, 4096)
 
@@ -24,22 +30,35 @@ LONGEST_URI = cython.declare(cython.int, 4096)
 class Facts:
     """One message after the other. What can be asked for has a slot, given out while rules are compiled."""
 
-    __slots__ = ("_asked", "_compacts", "_kinds", "_names", "_slots", "_values", "direction", "message")
+    __slots__ = (
+        "_asked",
+        "_blank",
+        "_compacts",
+        "_kinds",
+        "_names",
+        "_places",
+        "_slots",
+        "_values",
+        "direction",
+        "message",
+    )
 
     def __init__(self) -> None:
         self._kinds: list[int] = []
+        self._places: list[int] = []
         self._names: list[bytes] = []
         self._compacts: list[bytes] = []
         self._values: list[list[bytes] | None] = []
+        self._blank: list[list[bytes] | None] = []
         self._slots: dict[tuple[int, bytes, bool], int] = {}
         self._asked = False
 
     def slot_of(self, field: str, fold: bool = False) -> int:
         """`from_user`, `pai_uri`, or the name of a header. `fold`: in lower case."""
         place, _, kind = field.partition("_")
-        if place in PLACES and kind in ("uri", "user"):
-            return self._slot(2 if kind == "user" else 1, PLACES[place], fold)
-        name = COMPACT.get(field.lower(), field.lower())
+        if place in NAMES and kind in ("uri", "user"):
+            return self._slot(2 if kind == "user" else 1, NAMES[place], fold)
+        name = canonical(field)
         return self._slot(0, name.encode("latin-1"), fold)
 
     def _slot(self, kind: int, name: bytes, fold: bool) -> int:
@@ -50,20 +69,20 @@ class Facts:
             self._slots[key] = len(self._values)
             # One that is folded names the slot that it folds.
             self._kinds.append(-1 - self._slots[kind, name, False] if fold else kind)
+            self._places.append(PLACES.get(name, 4))
             self._names.append(name)
             self._compacts.append(SHORT.get(name, b""))
             self._values.append(None)
+            self._blank.append(None)
         return self._slots[key]
 
     def begin(self, message: CapturedMessage, direction: Direction) -> cython.bint:
         """This is the message now."""
-        i: cython.Py_ssize_t
         self.message = message
         self.direction = direction
         if self._asked:
             self._asked = False
-            for i in range(len(self._values)):
-                self._values[i] = None
+            self._values = self._blank[:]
         return True
 
     def values(self, slot: cython.Py_ssize_t) -> list[bytes]:
@@ -78,26 +97,27 @@ class Facts:
         kind: cython.Py_ssize_t = self._kinds[slot]
         if kind < 0:
             return [value.lower() for value in self.values(-1 - kind)]
-        name: bytes = self._names[slot]
+        place: cython.int = self._places[slot]
         sip: SipMessage = self.message.sip
-        values: list[bytes]
-        value: bytes
-        if name == b"":
-            uri = sip.uri
-            values = [] if uri is None else [uri[:LONGEST_URI]]
-        elif name == b"from":
-            one = sip.from_value
-            values = [] if one is None else [one]
-        elif name == b"to":
-            one = sip.to_value
-            values = [] if one is None else [one]
-        else:
-            values = header_values(sip, name, self._compacts[slot])
-        if kind == HEADER:
-            return values
-        uris: list[bytes] = []
-        for value in values:
-            uris.extend([value] if name == b"" else addresses(value))
-        if kind == URIS:
-            return uris
-        return [user for user in map(user_of, uris) if user]
+        value: bytes | None
+        if place >= PAI:
+            values: list[bytes] = header_values(sip, self._names[slot], self._compacts[slot])
+            if kind == HEADER:
+                return values
+            uris: list[bytes] = []
+            for one in values:
+                if b"," in one:
+                    uris.extend(addresses(one))
+                elif uri := address(one):
+                    uris.append(uri)
+            return uris if kind == URIS else [user for user in map(user_of, uris) if user]
+        value = sip.uri if place == REQUEST else sip.from_value if place == FROM else sip.to_value
+        if value is None:
+            return []
+        if kind != HEADER:
+            value = value[:LONGEST_URI] if place == REQUEST else address(value)
+            if kind == USERS:
+                value = user_of(value)
+            if not value:
+                return []
+        return [value]

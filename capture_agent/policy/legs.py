@@ -103,6 +103,7 @@ class Legs:
     forgotten: int = 0
     _legs: OrderedDict[bytes, Leg] = field(default_factory=OrderedDict)
     _ids: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)  # a Session-ID's two UUIDs lead to one id
+    _looked_at: CapturedMessage | None = None  # the last: each of its traces asks
 
     def __post_init__(self) -> None:
         self._by_call_id = [Header.of(pattern) for pattern in self.settings.call_id_in]
@@ -120,18 +121,7 @@ class Legs:
         if leg is None or not leg.correlation_id:
             return trace
         if leg.traces is None or leg.traces[0] is not trace or leg.traces[1].correlation_id != leg.correlation_id:
-            leg.traces = (
-                trace,
-                Trace(
-                    trace.sinks,
-                    leg.correlation_id,
-                    trace.users,
-                    trace.table,
-                    trace.plain_row,
-                    trace.payload_type,
-                    trace.rule,
-                ),
-            )
+            leg.traces = (trace, trace.changed(correlation_id=leg.correlation_id))
         return leg.traces[1]
 
     def leg_of(self, message: CapturedMessage) -> Leg | None:
@@ -145,7 +135,8 @@ class Legs:
         else:
             leg.seen_ns = message.time_ns
             self._legs.move_to_end(call_id)
-        if not leg.settled:
+        if not leg.settled and message is not self._looked_at:
+            self._looked_at = message
             self._look(message.sip, call_id, leg)
         return leg
 

@@ -16,9 +16,10 @@ cdef class Rule:
     cdef bytes _statuses
     cdef tuple _conditions
     cdef object _make
+    cdef tuple _alone
 
     cdef bint matches(self, Facts facts, SipMessage sip) except -1
-    cdef Trace start(self, Facts facts, Transaction transaction, Dialog dialog)
+    cdef tuple start(self, Facts facts, Transaction transaction, Dialog dialog)
     cdef bint has_started(self, object traces) except -1
 
 cdef class Rules:

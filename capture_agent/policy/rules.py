@@ -42,10 +42,11 @@ class Rule:
     methods    of the request, or of the CSeq in a response; empty: any
     kinds      a byte for each kind of message: may it match?
     statuses   a byte for each status; empty: any
-    make       makes the trace of the message that starts it, and of all that belongs with it
+    make       the trace of all that it starts, or what makes one from the message that starts it
     """
 
     __slots__ = (
+        "_alone",
         "_conditions",
         "_kinds",
         "_make",
@@ -66,7 +67,7 @@ class Rule:
         kinds: bytes,
         statuses: bytes,
         conditions: Iterable[Condition],
-        make: Make,
+        make: Make | Trace,
         has_users: bool,
         lookback_ns: int = 0,
         number: int = 0,
@@ -80,7 +81,8 @@ class Rule:
         self._kinds = kinds
         self._statuses = statuses
         self._conditions = tuple(conditions)
-        self._make = make
+        self._alone: Traces | None = (make,) if isinstance(make, Trace) else None
+        self._make = None if isinstance(make, Trace) else make
 
     def may_match(self, method: bytes | None, kind: int) -> bool:
         """For the index. `method` None: one that no rule names."""
@@ -100,17 +102,20 @@ class Rule:
                 return False
         return True
 
-    def start(self, facts: Facts, transaction: Transaction | None, dialog: Dialog | None) -> Trace:
+    def start(self, facts: Facts, transaction: Transaction | None, dialog: Dialog | None) -> tuple[Trace, ...]:
         """The trace of this message, and of all that belongs with it from now on.
 
         A message without a dialog is traced by its transaction, one without a transaction alone.
         """
-        trace: Trace = self._make(facts)
+        alone: tuple[Trace, ...] | None = self._alone
+        if alone is None:
+            assert self._make is not None
+            alone = (self._make(facts),)
         if self.mode == DIALOG and dialog is not None:
-            dialog.traces = (*dialog.traces, trace)
+            dialog.traces = (*dialog.traces, *alone) if dialog.traces else alone
         elif self.mode != MESSAGE and transaction is not None:
-            transaction.traces = (*transaction.traces, trace)
-        return trace
+            transaction.traces = (*transaction.traces, *alone) if transaction.traces else alone
+        return alone
 
     def has_started(self, traces: Traces) -> cython.bint:
         """Is one of them this rule's?"""
@@ -203,7 +208,7 @@ class Rules:
         siptrace calls those that its server's `sl` absorbs `sl_acks`; from outside a stateful server's own failures
         look the same.
         """
-        transaction = message.transaction
+        transaction: Transaction | None = message.transaction
         if transaction is None or transaction.method == b"ACK" or direction != "in" or not is_ack(message.sip):
             return False
         return transaction.branches <= 1
@@ -214,7 +219,6 @@ class Rules:
         """These traces, and those of the rules that match."""
         sip: SipMessage = message.sip
         rule: Rule
-        trace: Trace
         matched: cython.bint = False
         begun: cython.bint = False
         for rule in self._candidates(sip):
@@ -229,10 +233,10 @@ class Rules:
             if rule.mode == NOTHING:
                 break
             if on or rule.has_users:
-                trace = rule.start(self._facts, message.transaction, message.dialog)
-                traces = (*traces, trace)
+                alone = rule.start(self._facts, message.transaction, message.dialog)
+                traces = (*traces, *alone) if traces else alone
                 if rule.lookback_ns:
-                    self.started.append((rule, trace))
+                    self.started.append((rule, alone[0]))
             if not self._all:
                 break
         self.undecided = not matched and not traces
@@ -244,10 +248,10 @@ class Rules:
         method: bytes | None
         if sip.is_request:
             kind = IN_DIALOG if self._asks_for_tag and sip.to_tag is not None else INITIAL
-            method = sip.method
+            method = sip._part(sip.method_start, sip.method_end)
         else:
             kind = RESPONSE + sip.status // 100
-            method = sip.cseq_method
+            method = sip._part(sip.cseq_method_start, sip.cseq_method_end)
         lists: list[list[Rule]] = self._others if method is None else self._index.get(method, self._others)
         return lists[kind if 0 <= kind < KINDS else RESPONSE]
 
@@ -258,8 +262,4 @@ def is_ack(sip: SipMessage) -> cython.bint:
 
 def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
     """What is left of them while tracing is off: siptrace's traced users, each with a row, and none of nobody."""
-    return tuple(
-        Trace(trace.sinks, trace.correlation_id, trace.users, trace.table, False, trace.payload_type, trace.rule)
-        for trace in traces
-        if trace.users
-    )
+    return tuple(trace.changed(plain_row=False) for trace in traces if trace.users)

@@ -11,12 +11,15 @@ from capture_agent.records import ALL_SINKS
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`sinks`: the bits of those that get what no rule sends elsewhere; `rules`: each with the bits of its own."""
+    """`sinks`: the bits of those that get what no rule sends elsewhere; `rules`: each with the bits of its own;
+    `hooked`: there are hooks.
+    """
 
     trace: Trace = field(default_factory=Trace)
     rules: tuple[tuple[Rule, int], ...] = ()
     legs: Legs = field(default_factory=Legs)
     sinks: int = ALL_SINKS
+    hooked: bool = False
 
     @classmethod
     def of(cls, config: Config) -> Settings:
@@ -31,14 +34,14 @@ class Settings:
     @property
     def trivial(self) -> bool:
         """Every message is traced, and all alike."""
-        plain = self.trace.mode == "message" and not self.rules
+        plain = self.trace.mode == "message" and not self.rules and not self.hooked
         return plain and self.trace.local_failure_acks and not (self.legs.call_id_in or self.legs.id_in)
 
     @property
     def follows_calls(self) -> bool:
-        """Does anything ask what transaction or dialog a message belongs to?"""
+        """Does anything ask what transaction or dialog a message belongs to? Hooks may."""
         modes = any(rule.trace in ("transaction", "dialog") for rule, _ in self.in_force)
-        return modes or not self.trace.local_failure_acks
+        return modes or self.hooked or not self.trace.local_failure_acks
 
 
 # What [trace] mode is as rules. A dialog starts with a request that has no To tag yet (RFC 3261 12.1, RFC 6665 4.1).

@@ -1,10 +1,12 @@
 cimport cython
+from capture_agent.policy.hooks cimport Hooks
 from capture_agent.policy.rules cimport Rules
 from capture_agent.records cimport CapturedMessage, Datagram, Trace, TracedMessage, traced
 
 cdef class Policy:
     cdef public bint on
     cdef readonly object settings
+    cdef readonly Hooks hooks
     cdef readonly unsigned long long traced
     cdef unsigned long long _not_traced
     cdef object _side
@@ -19,6 +21,11 @@ cdef class Policy:
     cdef object _legs
 
     cdef list _decide_by_rules(self, Rules rules, object messages)
+    cdef bint _ask_hooks(
+        self, Hooks hooks, Rules rules, object chosen, CapturedMessage message, object direction, object traces
+    ) except -1
+    cdef TracedMessage _with_leg(self, TracedMessage one)
+    cdef bint _held(self, Rules rules, CapturedMessage message, object direction) except -1
     cdef bint _emit(self, object chosen, CapturedMessage message, object direction, object traces) except -1
     cdef bint _release(self, Rules rules, object lookback, object chosen, CapturedMessage message) except -1
     cdef object _direction(self, Datagram datagram)

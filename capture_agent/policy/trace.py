@@ -1,17 +1,20 @@
 """Which messages are traced. Hot: compiled with trace.pxd, or plain Python.
 
-Without rules every message that is SIP, while tracing is on (siptrace's trace_on).
+Without rules every message that is SIP, while tracing is on (siptrace's trace_on). Hooks come behind the rules, and
+before a message is held back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import cython
 
 from capture_agent.config.local import LocalAddress
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
+from capture_agent.policy.hooks import Decided, Hooks
 from capture_agent.policy.legs import Legs
 from capture_agent.policy.lookback import Lookback
 from capture_agent.policy.rules import Rules, Traces
@@ -42,14 +45,21 @@ class Policy:
         "_side",
         "_simple",
         "_trace",
+        "hooks",
         "on",
         "settings",
         "traced",
     )
 
-    def __init__(self, local: Iterable[LocalAddress] = (), settings: Settings | None = None) -> None:
-        settings = settings or Settings()
+    def __init__(
+        self,
+        local: Iterable[LocalAddress] = (),
+        settings: Settings | None = None,
+        hooks: Hooks | None = None,
+    ) -> None:
+        settings = replace(settings or Settings(), hooked=hooks is not None)
         self.settings = settings
+        self.hooks = hooks
         self.on = settings.trace.on
         self._trace = Trace(settings.sinks)
         self.traced = 0
@@ -126,28 +136,62 @@ class Policy:
         for message in messages:
             direction = self._direction(message.datagram) if message.direction is None else message.direction
             traces: tuple[Trace, ...] = rules.judge(message, direction, on)
-            if self._lookback is not None:
-                if rules.started:
-                    self._release(rules, self._lookback, chosen, message)
-                elif rules.undecided and on and self._lookback.hold(message, direction):
-                    continue
-            if traces:
+            if self._lookback is not None and rules.started:
+                self._release(rules, self._lookback, chosen, message)
+            if self.hooks is not None and on:
+                self._ask_hooks(self.hooks, rules, chosen, message, direction, traces)
+            elif traces:
                 self._emit(chosen, message, direction, traces)
-            else:
+                self.traced += 1
+            elif not (on and self._held(rules, message, direction)):
                 self._not_traced += 1
         if self._lookback is not None and messages:
             self._lookback.pass_time(messages[len(messages) - 1].time_ns)
+        if self.hooks is not None:
+            chosen.extend(self.hooks.take_events())
         return chosen
+
+    def _ask_hooks(
+        self,
+        hooks: Hooks,
+        rules: Rules,
+        chosen: Traced,
+        message: CapturedMessage,
+        direction: Direction,
+        traces: Traces,
+    ) -> cython.bint:
+        """Hooks see what the rules have decided. What they drop is not held back either."""
+        by_rules: list[TracedMessage] = []
+        one: TracedMessage
+        self._emit(by_rules, message, direction, traces)
+        decided: Decided = hooks.apply(message, direction, tuple(by_rules))
+        if decided:
+            self.traced += 1
+            for one in decided:
+                chosen.append(one if hooks.bare else self._with_leg(one))
+        elif hooks.dropped or not self._held(rules, message, direction):
+            self._not_traced += 1
+        return True
+
+    def _with_leg(self, one: TracedMessage) -> TracedMessage:
+        """What hooks trace gets the correlation id of its call, as the rest."""
+        if self._legs is None:
+            return one
+        with_id = self._legs.with_id(one.message, one.trace)
+        return one if with_id is one.trace else traced(one.message, one.direction, with_id, one.sinks)
+
+    def _held(self, rules: Rules, message: CapturedMessage, direction: Direction) -> cython.bint:
+        """Held back, as a rule may yet trace it."""
+        return self._lookback is not None and rules.undecided and self._lookback.hold(message, direction)
 
     def _emit(self, chosen: Traced, message: CapturedMessage, direction: Direction, traces: Traces) -> cython.bint:
         """The message once for each trace, less the sinks that have it by then."""
         given: cython.ulonglong = 0
         sinks: cython.ulonglong
         trace: Trace
-        self.traced += 1
         for trace in traces:
             sinks = trace.sinks & ~given
-            if not sinks:
+            if not sinks and trace.sinks:  # without any sink it is traced all the same
                 continue
             given |= sinks
             with_id = trace if self._legs is None else self._legs.with_id(message, trace)
@@ -159,6 +203,7 @@ class Policy:
         for rule, trace in rules.started:
             for held in lookback.release(message, rule):
                 self._emit(chosen, held.message, held.direction, (trace,))
+                self.traced += 1
         return True
 
     def _direction(self, datagram: Datagram) -> Direction:
@@ -170,6 +215,10 @@ class Policy:
         size: cython.Py_ssize_t = datagram.address_size
         if not self._simple:
             return self._with_ports(datagram)
+        if not cython.compiled:
+            if datagram.data[at + size : at + 2 * size] in self._hosts:
+                return self._in
+            return self._out if datagram.data[at : at + size] in self._hosts else self._in
         if self._is_host(datagram, at + size, size):
             return self._in
         return self._out if self._is_host(datagram, at, size) else self._in

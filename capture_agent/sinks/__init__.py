@@ -19,7 +19,6 @@ A new sink is a class with the methods of Sink, a section of the configuration a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from capture_agent.config import Config
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
@@ -46,9 +45,18 @@ def sql(target: SqlTarget, tables: Iterable[str] = ()) -> Sink:
 
 
 # By the section of the configuration.
-SINKS: dict[str, Callable[[Any], Sink]] = {"hep": hep, "sip": sip, "sql": sql}
+SINKS: dict[str, Callable[..., Sink]] = {"hep": hep, "sip": sip, "sql": sql}
 
 
 def make_sinks(config: Config) -> list[Sink]:
-    """One for each target, in the order of SINKS. Raises SinkError: a certificate file or database URL is wrong."""
-    return [make(target) for section, make in SINKS.items() for target in getattr(config, section)]
+    """One for each target that is not a package's, in the order of SINKS.
+
+    Raises SinkError: a certificate file or database URL is wrong.
+    """
+    sinks: list[Sink] = []
+    for section, make in SINKS.items():
+        for target in getattr(config, section):
+            # Tables that rules name must be there when it opens.
+            tables = (config.tables_at(len(sinks)),) if section == "sql" else ()
+            sinks.append(make(target, *tables))
+    return sinks

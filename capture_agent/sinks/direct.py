@@ -42,6 +42,9 @@ class Direct:
         except SinkError as error:
             self.failure = error
             self._lost["unreachable"] += len(batch) - (handled(self.sink) - before)
+        except Exception as error:  # a bug in one sink must not stop the others
+            self.failure = SinkError(f"{self.sink.name}: internal error: {type(error).__name__}")
+            self._lost["internal_error"] += len(batch) - (handled(self.sink) - before)
 
     def close(self, timeout: float | None = None) -> None:
         self.flush()

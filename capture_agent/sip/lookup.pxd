@@ -1,4 +1,5 @@
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memchr
 
 cdef extern from "<strings.h>" nogil:
@@ -7,5 +8,6 @@ cdef extern from "<strings.h>" nogil:
 from capture_agent.sip.message cimport SipMessage
 
 cpdef list header_values(SipMessage sip, bytes name, bytes compact)
+cpdef bytes address(bytes value)
 cpdef list addresses(bytes value)
 cpdef bytes user_of(bytes uri)

@@ -18,8 +18,8 @@ LONGEST = cython.declare(cython.int, 4096)
 
 FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 BLANKS = b" \t\r\n"
-# Quoted strings, <...> and commas. What is not closed goes to the end, so that each byte is looked at once.
-PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|,', re.DOTALL)
+# Quoted strings, <...>, commas and semicolons. What is not closed goes to the end, so that each byte is looked at once.
+PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|[,;]', re.DOTALL)
 Found = list[bytes]
 
 
@@ -43,14 +43,26 @@ def line_end(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cyth
 
 
 @cython.cfunc
+def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
+    """data[start:end] without the blanks around it."""
+    if start < 0 or end > len(data):
+        return b""
+    while start < end and data[start] <= 0x20 and data[start] in (0x20, 0x09, 0x0D, 0x0A):
+        start += 1
+    while end > start and data[end - 1] <= 0x20 and data[end - 1] in (0x20, 0x09, 0x0D, 0x0A):
+        end -= 1
+    if start >= end:
+        return b""
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - cimported
+
+
+@cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
 def is_name(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes) -> cython.Py_ssize_t:
     """Where the value starts if data[at:end] is a header of this lower-case name, or -1."""
     size: cython.Py_ssize_t = len(name)
     if size == 0 or at < 0 or end > len(data) or end - at <= size:
-        return -1
-    if (data[at] | 0x20) != (name[0] | 0x20):
         return -1
     text: cython.p_char = data
     model: cython.p_char = name
@@ -70,15 +82,25 @@ def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
     stop: cython.Py_ssize_t
     first: cython.Py_ssize_t
     values: list[bytes] = []
+    letter: cython.uchar
+    long_one: cython.uchar
+    short_one: cython.uchar
     if not cython.compiled:
         return plain_values(sip, name, compact)
+    if not name or at < 0 or end > len(data):
+        return values
+    # In lower case; of characters that have none the difference is seen later.
+    long_one = name[0] | 0x20
+    short_one = compact[0] | 0x20 if compact else long_one
     while at < end and len(values) < MOST_VALUES:
+        letter = data[at] | 0x20
         stop = line_end(data, at, end)
-        first = is_name(data, at, stop, name)
-        if first < 0:
-            first = is_name(data, at, stop, compact)
-        if first >= 0:
-            values.append(unfolded(data[first : min(stop, first + LONGEST)]))
+        if letter in (long_one, short_one):
+            first = is_name(data, at, stop, name)
+            if first < 0:
+                first = is_name(data, at, stop, compact)
+            if first >= 0:
+                values.append(unfolded(cut(data, first, min(stop, first + LONGEST))))
         at = stop + 1
     return values
 
@@ -101,51 +123,109 @@ def plain_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
     return [unfolded(header[1][:LONGEST]) for header in islice(found, MOST_VALUES)]
 
 
-def addresses(value: bytes) -> list[bytes]:
-    """The URIs in the value of a From, To, P-Asserted-Identity or the like (RFC 3261 20.10), without parameters."""
-    found: list[bytes] = []
-    start: cython.Py_ssize_t = 0
-    bare: cython.bint = True  # no <URI> yet in this element
-    value = value[:LONGEST]
-    opens: cython.Py_ssize_t = value.find(b"<")
-    if opens >= 0 and b'"' not in value[:opens] and b"," not in value:  # nearly always
-        return [value[opens + 1 :].partition(b">")[0].strip(BLANKS)]
-    for token in PIECES.finditer(value):
-        if len(found) >= MOST_VALUES:
-            return found
-        if token.lastindex:
-            found.append(token[1].strip(BLANKS))
-            bare = False
-        elif token[0] == b",":
-            if bare:
-                add_bare(found, value[start : token.start()])
-            bare = True
-            start = token.end()
-    if bare:
-        add_bare(found, value[start:])
-    return found
+def address(value: bytes) -> bytes:
+    """The URI in a From or To, which has but one (RFC 3261 20.20, 20.39); nothing where there is none."""
+    i: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t = min(len(value), LONGEST)
+    c: cython.uchar
+    if not cython.compiled:
+        return first_of(addresses(value))
+    while i < end:
+        c = value[i]
+        if c == 0x3C:
+            uri: bytes = cut(value, i + 1, byte_at(value, 0x3E, i + 1, end))
+            return uri or first_of(addresses(value))
+        if c == 0x2C or c == 0x3B:
+            break
+        if c == 0x22:
+            i = quote_end(value, i, end)
+        i += 1
+    return cut(value, 0, min(i, end)) or first_of(addresses(value))
+
+
+def first_of(found: Found) -> bytes:
+    return found[0] if found else b""
 
 
 @cython.cfunc
-def add_bare(found: Found, element: bytes) -> cython.bint:
-    """An addr-spec without brackets: what follows a semicolon are parameters of the header."""
-    uri: bytes = element.partition(b";")[0].strip(BLANKS)
-    if uri and len(found) < MOST_VALUES:
-        found.append(uri)
-    return True
+@cython.inline
+@cython.exceptval(check=False)
+def byte_at(value: bytes, byte: cython.uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where it is, or end."""
+    if at < 0 or end > len(value):
+        return end
+    text: cython.p_char = value
+    while at < end and cython.cast(cython.uchar, text[at]) != byte:
+        at += 1
+    return at
+
+
+@cython.cfunc
+@cython.exceptval(-2)
+def quote_end(value: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The quote that closes the one at `at`, or end."""
+    at += 1
+    while at < end and value[at] != 0x22:
+        at += 2 if value[at] == 0x5C else 1
+    return min(at, end)
+
+
+def addresses(value: bytes) -> list[bytes]:
+    """All URIs in the value of a P-Asserted-Identity or the like (RFC 3325 9.1), without parameters."""
+    found: list[bytes] = []
+    start: cython.Py_ssize_t = 0  # of an addr-spec without brackets,
+    stop: cython.Py_ssize_t = -1  # and the semicolon behind it: what follows are parameters of the header
+    bare: cython.bint = True  # no <URI> yet in this element
+    value = value[:LONGEST]
+    for token in PIECES.finditer(value):
+        if token.lastindex:
+            if bare and stop < 0:
+                found.append(token[1].strip(BLANKS))
+                bare = False
+        elif token[0] == b",":
+            if bare:
+                found.append(value[start : token.start() if stop < 0 else stop].strip(BLANKS))
+            bare = True
+            start = token.end()
+            stop = -1
+        elif token[0] == b";" and stop < 0:
+            stop = token.start()
+        if len(found) > 2 * MOST_VALUES:
+            break
+    if bare:
+        found.append(value[start : len(value) if stop < 0 else stop].strip(BLANKS))
+    return [uri for uri in found if uri][:MOST_VALUES]
 
 
 def user_of(uri: bytes) -> bytes:
     """Of sip:user:password@host the user, of a tel: URI the number; nothing where there is none."""
-    colon: cython.Py_ssize_t = uri.find(b":")
-    at: cython.Py_ssize_t = uri.find(b"@")
-    user: bytes
-    if colon < 0:
+    end: cython.Py_ssize_t = len(uri)
+    colon: cython.Py_ssize_t
+    at: cython.Py_ssize_t
+    if not cython.compiled:
+        return plain_user_of(uri)
+    colon = byte_at(uri, 0x3A, 0, end)
+    at = byte_at(uri, 0x40, 0, end)
+    if at < end:
+        if at < colon:
+            return b""
+    elif colon == end or not is_tel(uri, colon):
         return b""
-    if uri[:colon].lower() == b"tel":
-        user = uri[colon + 1 :]
-    elif at < colon:
+    end = at
+    at = byte_at(uri, 0x3A, colon + 1, end)
+    end = min(at, byte_at(uri, 0x3B, colon + 1, end))
+    return cut(uri, colon + 1, end)
+
+
+@cython.cfunc
+def is_tel(uri: bytes, colon: cython.Py_ssize_t) -> cython.bint:
+    return uri[:colon].lower() == b"tel"
+
+
+def plain_user_of(uri: bytes) -> bytes:
+    """user_of for the plain build."""
+    scheme, colon, rest = uri.partition(b":")
+    user, at, _ = rest.partition(b"@")
+    if not colon or (not at and scheme.lower() != b"tel") or b"@" in scheme:
         return b""
-    else:
-        user = uri[colon + 1 : at].partition(b":")[0]
-    return user.partition(b";")[0]
+    return user.partition(b":")[0].partition(b";")[0].strip(BLANKS)

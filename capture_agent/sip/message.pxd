@@ -1,3 +1,5 @@
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
 from capture_agent.sip.parameters cimport parameter
 
 cdef class SipMessage:

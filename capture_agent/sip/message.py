@@ -86,7 +86,9 @@ class SipMessage:
     def _part(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes | None:
         if start < 0:
             return None
-        return self.data[start:end]
+        if not cython.compiled or not start < end <= len(self.data):
+            return self.data[start:end]
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - cimported
 
     @property
     def raw(self) -> bytes:

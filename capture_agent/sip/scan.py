@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.sip import patterns
+from capture_agent.sip import patterns, plain
 from capture_agent.sip.message import SipMessage, new_message
 
 # Bytes stand here as numbers, and so do sets of them, as the bits of one: a name would be a variable to the compiler.
@@ -29,12 +29,6 @@ BAD_CONTENT_LENGTH = cython.declare(cython.int, 1 << 11)
 BODY_SHORT = cython.declare(cython.int, 1 << 12)
 BODY_LONG = cython.declare(cython.int, 1 << 13)
 REPEATED_HEADER = cython.declare(cython.int, 1 << 14)
-
-# Header names, long and compact, and the flag that stands for each.
-FLAGS = {
-    b"v": NO_VIA, b"via": NO_VIA, b"f": NO_FROM, b"from": NO_FROM, b"t": NO_TO, b"to": NO_TO, b"cseq": NO_CSEQ,
-    b"i": NO_CALL_ID, b"call-id": NO_CALL_ID, b"l": BAD_CONTENT_LENGTH, b"content-length": BAD_CONTENT_LENGTH,
-}  # fmt: skip
 
 # The shortest first line that Kamailio takes for SIP.
 SHORTEST = cython.declare(cython.int, 10)
@@ -84,7 +78,7 @@ def lower(c: cython.uchar) -> cython.uchar:
 @cython.exceptval(check=False)
 def is_blank(c: cython.uchar) -> cython.bint:
     """Linear white space (RFC 3261 25.1), line ends of folded lines included."""
-    return c == 0x20 or (c < 0x20 and (0x2600 >> c) & 1 != 0)  # space, or tab, LF, CR
+    return c <= 0x20 and (c == 0x20 or (0x2600 >> c) & 1 != 0)  # space, or tab, LF, CR
 
 
 @cython.cfunc
@@ -353,7 +347,7 @@ def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
 
     The compact forms have one letter: what else the line starts with, the colon behind it will tell.
     """
-    c: cython.uchar = lower(byte_at(data, at, end))
+    c: cython.uchar = byte_at(data, at, end) | 0x20  # where it is a letter, its lower case
     if c == 0x76:  # v
         return 3 if same(data, at, end, b"Via", 3) else 1
     if c == 0x66:  # f
@@ -362,7 +356,7 @@ def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
         return 2 if same(data, at, end, b"To", 2) else 1
     if c == 0x69 or c == 0x6C:  # i, l
         return 1
-    c = lower(byte_at(data, at + 1, end))
+    c = byte_at(data, at + 1, end) | 0x20
     if c == 0x73:  # cs
         return 4 if same(data, at, end, b"CSeq", 4) else 0
     if c == 0x61:  # ca
@@ -375,7 +369,7 @@ def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
 @cython.exceptval(check=False)
 def flag_of(c: cython.uchar, length: cython.Py_ssize_t) -> cython.int:
     """The flag of the header whose name starts with this letter and is so long: the NO_ one."""
-    c = lower(c)
+    c |= 0x20
     if c == 0x76:  # v
         return NO_VIA
     if c == 0x66:  # f
@@ -483,29 +477,10 @@ def read_cseq(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: c
 
 
 if not cython.compiled:
-
-    def match_headers(message: SipMessage, data: bytes, start: int, end: int) -> int:
-        """walk_headers for the plain build."""
-        seen = 0
-        stop, body_start = patterns.headers_end(data, start, end)
-        if body_start < 0:
-            message.problems |= NO_HEADER_END
-        else:
-            message.body_start = body_start
-        if stop < start:
-            return seen
-        if patterns.has_line_without_name(data, start, stop):
-            message.problems |= BAD_HEADER
-        for header in patterns.ROUTINE_HEADERS.finditer(data, start - 1, stop):
-            first, last = header.span(2)
-            if last > first and data[last - 1] <= 0x20:
-                last = first + len(header[2].rstrip(patterns.BLANK))
-            seen |= read_value(message, data, first, last, FLAGS[header[1].lower()], seen)
-        return seen
-
     # The smallest steps as the interpreter's own C functions: the calls alone would double the time of a scan.
     globals().update(
-        walk_headers=match_headers,
+        scan=plain.scanner(scan, read_headers),
+        walk_headers=plain.header_walker(read_value),
         find=bytes.find,
         is_blank=frozenset(b" \t\r\n").__contains__,
         is_token=frozenset(c for c in range(128) if is_token(c)).__contains__,

@@ -10,5 +10,6 @@ merge         several live sources as one
 live          LiveInterface: an interface of this host, by libpcap
 sip_listener  UdpListener, TcpListener: SIP duplicates that are sent to us
   made_frames the packets that are made around them
+packaged      a source that a package brings
 interfaces    which interfaces and addresses this host has
 """

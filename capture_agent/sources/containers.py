@@ -62,6 +62,7 @@ LATEST_TICKS = cython.declare(cython.ulonglong, 4_294_967_295_999_999_999)
 
 NATIVE_BIG = cython.declare(cython.bint, sys.byteorder == "big")
 LIVE_RECORD = Struct("=IIII")
+ROW_OF = Struct("qqqqq")  # a whole row, for the plain build
 LIVE_RECORD_SIZE = cython.declare(cython.Py_ssize_t, 16)
 
 
@@ -161,6 +162,7 @@ class PcapWalker:
     ) -> cython.Py_ssize_t:
         """Index up to `limit` frames from data[at] on; returns how many there were."""
         rows = index  # typed in the .pxd
+        unpack = self._header.unpack_from
         end: cython.Py_ssize_t = len(data)
         header_size: cython.Py_ssize_t = self._header_size
         big_endian: cython.bint = self.big_endian
@@ -180,7 +182,7 @@ class PcapWalker:
                 captured = u32(data, at + 8, big_endian)
                 wire = u32(data, at + 12, big_endian)
             else:
-                seconds, fraction, captured, wire = self._header.unpack_from(data, at)
+                seconds, fraction, captured, wire = unpack(data, at)
             if self._lengths_swapped or (self._lengths_mixed and captured > wire):
                 captured, wire = wire, captured
             if captured > LONGEST_FRAME:
@@ -189,11 +191,15 @@ class PcapWalker:
                 return self._stop(Stop.MORE, at, header_size + captured, count)
             row = count * ROW
             time_ns = seconds * 1_000_000_000 + fraction * self._unit
-            rows[row + START] = at + header_size
-            rows[row + LENGTH] = captured
-            rows[row + WIRE_LENGTH] = wire
-            rows[row + TIME_NS] = time_ns if time_ns < LATEST else LATEST
-            rows[row + INTERFACE] = 0
+            time_ns = time_ns if time_ns < LATEST else LATEST
+            if cython.compiled:
+                rows[row + START] = at + header_size
+                rows[row + LENGTH] = captured
+                rows[row + WIRE_LENGTH] = wire
+                rows[row + TIME_NS] = time_ns
+                rows[row + INTERFACE] = 0
+            else:
+                ROW_OF.pack_into(rows, count * ROW_OF.size, at + header_size, captured, wire, time_ns, 0)
             at += header_size + captured
             count += 1
         return self._stop(Stop.FULL, at, 0, count)

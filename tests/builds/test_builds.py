@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +138,88 @@ def test_calls(workers: tuple[Worker, Worker], step_ns: int) -> None:
 @given(st.lists(damaged() | st.sampled_from(CALLS), min_size=1, max_size=60), st.sampled_from([0, 10**9, 10**11]))
 def test_calls_of_damaged_frames(workers: tuple[Worker, Worker], frames: list[bytes], step_ns: int) -> None:
     same(workers, "calls", (frames, step_ns))
+
+
+def frame_of(
+    payload: bytes,
+    kind: int = 0x0800,
+    version: int = 0x45,
+    total: int | None = None,
+    fragment: int = 0,
+    protocol: int = 17,
+    source: int = 5060,
+    destination: int = 5060,
+    size: int | None = None,
+) -> bytes:
+    """UDP in IPv4 in Ethernet."""
+    total = 28 + len(payload) if total is None else total
+    size = 8 + len(payload) if size is None else size
+    network = struct.pack("!12xHBxHxxHxBxx", kind, version, total, fragment, protocol) + bytes(
+        (127, 0, 0, 1, 8, 8, 8, 8)
+    )
+    return network + struct.pack("!HHHxx", source, destination, size) + payload
+
+
+SHORT = b"OPTIONS sip:a SIP/2.0\r\nVia: v\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(frame_of(SHORT), id="usual"),
+        pytest.param(frame_of(SHORT) + b"padding", id="padded"),
+        pytest.param(frame_of(SHORT)[:-1], id="cut by a byte"),
+        pytest.param(frame_of(SHORT)[:41], id="cut in the UDP header"),
+        pytest.param(frame_of(SHORT, total=0), id="total length not known yet"),
+        pytest.param(frame_of(SHORT, total=27), id="no room for UDP"),
+        pytest.param(frame_of(SHORT, total=28 + len(SHORT) - 1), id="IP shorter than UDP"),
+        pytest.param(frame_of(SHORT, size=0), id="UDP length not known yet"),
+        pytest.param(frame_of(SHORT, size=7), id="UDP shorter than its header"),
+        pytest.param(frame_of(SHORT, size=8), id="nothing in it"),
+        pytest.param(frame_of(SHORT, size=len(SHORT)), id="UDP shorter than IP"),
+        pytest.param(frame_of(SHORT, size=9 + len(SHORT)), id="UDP longer than IP"),
+        pytest.param(frame_of(SHORT, version=0x46), id="options"),
+        pytest.param(frame_of(SHORT, version=0x44), id="header too short"),
+        pytest.param(frame_of(SHORT, version=0x65), id="another version"),
+        pytest.param(frame_of(SHORT, fragment=0x4000), id="do not fragment"),
+        pytest.param(frame_of(SHORT, fragment=0x8000), id="the reserved bit"),
+        pytest.param(frame_of(SHORT, fragment=0x2000), id="more fragments"),
+        pytest.param(frame_of(SHORT, fragment=1), id="the last fragment"),
+        pytest.param(frame_of(SHORT, protocol=6), id="TCP"),
+        pytest.param(frame_of(SHORT, kind=0x0806), id="no IP"),
+        pytest.param(frame_of(SHORT, destination=2152), id="a port of tunnels"),
+        pytest.param(frame_of(SHORT, source=4789), id="from a port of tunnels"),
+    ],
+)
+def test_frames_beside_the_usual(workers: tuple[Worker, Worker], frame: bytes) -> None:
+    """What the plain build reads in one go (packet/plain.py), and what differs in one thing."""
+    same(workers, "frames", ([frame], 1))
+
+
+REST = b"\r\nVia: v\r\nFrom: f\r\nTo: t\r\nCall-ID: i\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+STARTS = [
+    b"INVITE sip:a SIP/2.0", b"INVITE sip:a  SIP/2.0", b"INVITE  sip:a SIP/2.0", b"INVITE sip:a b SIP/2.0",
+    b"INVITE sip:a SIP/2.0 ", b"INVITE sip:a sip/2.0", b" INVITE sip:a SIP/2.0", b"INVITE\tsip:a SIP/2.0",
+    b"IN/VITE sip:a SIP/2.0", b"INVITE sip:a SIP/2.1", b"A b SIP/2.0", b"SIP/2.0 200 OK", b"SIP/2.0 200 ",
+    b"SIP/2.0 200", b"SIP/2.0  200 OK", b"SIP/2.0 099 X", b"SIP/2.0 700 X", b"SIP/2.0 2000 X", b"sip/2.0 200 OK",
+    b"SIP/2.0 200 INVITE sip:a SIP/2.0", b"SIP/2.0",
+]  # fmt: skip
+HEADERS = [
+    b"CSeq: 1 INVITE", b"CSeq:1  INVITE", b"CSeq: 1\tINVITE", b"CSeq: 1", b"CSeq: INVITE", b"CSeq: 1 ", b"CSeq: -1 A",
+    b"CSeq: 0000000001 A", b"CSeq: 999999999 A", b"CSeq: 4294967296 A", b"CSeq: 1\r\n INVITE", b"CSeq: 1 A\r\n B",
+    b"cSEQ : 2 BYE", b"CSeq: 1 A b", b"Content-Length: 7", b"Content-Length: 0000000007", b"Content-Length: 2147483648",
+    b"l: x", b"L:", b"From:", b"From: ;tag=a", b"f:a ", b"To: ;tag=b", b"T : <sip:a>\t", b"Call-ID:", b"Call-ID: ;",
+    b"I: a\r\n b", b"Via: ;branch=a", b"Via:", b"v:\r\n a", b": a", b"Via", b"Content-Type: a", b"Contact: a",
+]  # fmt: skip
+
+
+def test_messages_beside_the_usual(workers: tuple[Worker, Worker]) -> None:
+    """What the plain build reads by its patterns (sip/plain.py), and what differs in one thing, first or repeated."""
+    bare = b"INVITE sip:a SIP/2.0\r\n"
+    payloads = [start + REST for start in STARTS]
+    payloads += [bare + header + end for header in HEADERS for end in (REST, b"\r\n\r\n", b"\n\n", b"\r\n", b"")]
+    payloads += [bare + REST[2:-2] + header + b"\r\n\r\n" for header in HEADERS]
+    assert len(same(workers, "scans", payloads)) > 100
 
 
 TOKENS = [

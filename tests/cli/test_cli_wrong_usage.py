@@ -70,8 +70,14 @@ def folder(tmp_path: Path) -> Path:
             "replay call.pcap --config wrong.toml",
             "replay: wrong.toml:2: capture.filtre: unknown option, did you mean 'filter'?",
         ),
-        ("run", "run: no interface: give -i IFACE or --listen URI, or capture.interfaces in the configuration"),
-        ("run -i lo", "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]] or [[sql]] in the configuration"),
+        (
+            "run",
+            "run: no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration",
+        ),
+        (
+            "run -i lo",
+            "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration",
+        ),
         ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
         ("flow", "flow: missing argument 'CALL-ID'"),
         ("flow x", "flow: no database: give --db URL, or --config FILE with a [[sql]] section"),

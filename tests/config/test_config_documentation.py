@@ -48,10 +48,16 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     assert example is not None
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
-    needs = {"hep": 'host = "h"', "sip": 'host = "h"', "sql": 'url = "sqlite:///x.db"'}.get(option.section, "")
+    needs = {
+        "hep": 'host = "h"',
+        "sip": 'host = "h"',
+        "sql": 'url = "sqlite:///x.db"',
+        "sink": 'use = "x"',
+        "source": 'use = "x"',
+    }.get(option.section, "")
     if option.name == "lookback":
         needs = 'trace = "dialog"'
-    if option.name in ("host", "uri", "url"):
+    if option.name in ("host", "uri", "url") or option.key in ("sink.use", "source.use"):
         needs = ""
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"

@@ -67,7 +67,17 @@ def test_the_defaults() -> None:
     text = "\n".join(show(config, layers))
     assert "#" not in text
     assert config == Config()
-    assert list(tomllib.loads(text)) == ["capture", "trace", "correlate", "legs", "privacy", "queue", "control", "log"]
+    assert list(tomllib.loads(text)) == [
+        "capture",
+        "trace",
+        "correlate",
+        "legs",
+        "hooks",
+        "privacy",
+        "queue",
+        "control",
+        "log",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from fuzz_corpus import (
     payloads,
     tunnelled,
 )
+from fuzz_hooks import run_hooks
 from fuzz_mutations import EXTREMES, NUMBERS, Target
+from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
 
 from capture_agent.config import Capture
@@ -69,7 +71,9 @@ def targets() -> Iterator[dict[str, Target]]:
             "live": Target([live_meta(n) for n in (1, 2, 5, 20)], [bytes(4), b"\xff" * 4], run_live),
             "udp_batch": Target(payloads(), PIECES, UdpRun(sender, receiver)),
             "correlate": Target([sip.raw for sip in messages], TOKENS, CorrelateRun()),
+            "hooks": Target(payloads(), TOKENS, run_hooks),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
+            "rules": Target(payloads(), TOKENS, RulesRun()),
         }
 
 

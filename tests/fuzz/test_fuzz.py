@@ -13,7 +13,7 @@ from fuzz_targets import targets
 CASES = 400
 NAMES = [
     "frames", "tunnels", "fragments", "segments", "websocket", "sctp", "scan", "parameters", "hep", "containers", "live",
-    "udp_batch", "correlate", "policy",
+    "udp_batch", "correlate", "hooks", "policy", "rules",
 ]  # fmt: skip
 
 

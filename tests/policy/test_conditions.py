@@ -106,7 +106,7 @@ def test_a_header_is_looked_up_once_for_all_rules(build: str, monkeypatch: pytes
         assert asked == [b"x-a", b"x-b"] * 3
 
 
-def test_an_index_leaves_few_rules(build: str) -> None:
+def test_an_index_leaves_few_rules() -> None:
     message = captured(sip("OPTIONS"))
     few, many = (
         policy("\n".join(f'[[rule]]\nmethod = "{method}"\nport = 9' for method in ["INVITE"] * rules))

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from capture_agent.config import Config, Privacy
+from capture_agent.config import Config, Privacy, Rule
 from capture_agent.config import Trace as TraceSection
 from capture_agent.config.advertised import parse_advertised
 from capture_agent.policy.emission import AddressMap, emission
@@ -93,6 +93,31 @@ def test_a_message_under_several_traces_is_changed_once() -> None:
         (1, 1, "in"), (2, 2, "in"), (3, 3, "in"),
     ]  # fmt: skip
     assert one.raw == SIP
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "of_rule", "want"),
+    [
+        ((), (), SIP),
+        ((), ("authorization",), SIP.replace(b"Digest x", b"Digest *")),
+        (("authorization",), (), SIP.replace(b"Digest x", b"Digest *")),
+        (("authorization",), ("users:truncate",), SIP.replace(b"Digest x", b"Digest *").replace(b"alice", b"a****")),
+        (("users:hash",), ("users:truncate",), SIP.replace(b"alice", b"a****")),
+    ],
+)
+def test_masks_of_a_rule(everywhere: tuple[str, ...], of_rule: tuple[str, ...], want: bytes) -> None:
+    """Each trace of a message has its own; the message is changed once for each set of them."""
+    rules = (Rule(mask=of_rule), Rule(mask=("sdes",)))  # type: ignore[arg-type]
+    change = emission(Config(privacy=Privacy(mask=everywhere, hash_key="k"), rule=rules))  # type: ignore[arg-type]
+    assert change is not None
+    one = message(PEER, SERVER)
+    with_masks, without = Trace(1, masks=of_rule), Trace(2, masks=("sdes",))
+    first, other, again = change(
+        [TracedMessage(one, Direction.IN, trace) for trace in (with_masks, without, with_masks)]
+    )
+    assert first.message.raw == again.message.raw == want
+    assert again.message is first.message
+    assert (other.message.raw == SIP) == (not everywhere)
 
 
 def test_what_is_not_changed_is_the_same_record() -> None:

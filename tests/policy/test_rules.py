@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from policy_samples import CARRIER, HOMER, SERVER, TABLE, Calls, captured, policy, shown, sip
+from policy_samples import CARRIER, CLIENT, HOMER, SERVER, TABLE, Calls, captured, policy, settings, shown, sip
 
 from capture_agent.calls import Dialog, Transaction
+from capture_agent.config.local import parse_local
+from capture_agent.correlate.correlator import Correlator
+from capture_agent.policy.trace import Policy
 from capture_agent.records import CapturedMessage, Interface, TracedMessage
 
 INVITE = sip("INVITE")
@@ -52,7 +55,10 @@ PAI = sip("INVITE", p_asserted_identity='"A, \\"<x>" <sip:+4930@carrier.example>
         pytest.param('header = "x-account: AB*"', [sip("BYE", x_Account="abc")], [sip("BYE", x_account="b")], id="glob"),
         pytest.param('header = "X-A: /^[0-9]+$/"', [sip("BYE", x_a="12")], [sip("BYE", x_a="12a")], id="header regex"),
         pytest.param('header = ["X-A: 1", "X-A: 2", "X-B"]',
-                     [sip("BYE", x_a="2"), sip("BYE", x_b="")], [sip("BYE", x_a="3"), BYE], id="one of several"),
+                     [sip("BYE", x_a="2", x_b=""), sip("BYE", x_a="1", x_b="y")],
+                     [sip("BYE", x_a="3", x_b=""), sip("BYE", x_a="2"), sip("BYE", x_b=""), BYE], id="one for each name"),
+        pytest.param('header = ["X-A", "X-A: 2"]', [sip("BYE", x_a="3")], [BYE], id="any text and one text"),
+        pytest.param('header = ["Subject: hi", "s: ho"]', [sip("BYE", s="ho")], [sip("BYE", s="x")], id="two names of one"),
         pytest.param('header = "Subject: hi"', [sip("BYE", s="hi"), sip("BYE", subject="Hi")], [BYE], id="compact"),
         pytest.param('header = "To: *bob*"', [INVITE], [sip("INVITE", to="<sip:al@h>")], id="a routine header"),
         pytest.param('header = "X-A: a b"', [sip("BYE", x_a="a\r\n  b")], [sip("BYE", x_a="ab")], id="folded"),
@@ -320,3 +326,42 @@ def test_damaged_messages_match_what_they_have() -> None:
         f"0 {TABLE}",
         f"A {TABLE}",
     ]
+
+
+def through(via: str, raw: bytes, back: bool = False) -> CapturedMessage:
+    """With another top Via, as the next hop has it; `back`: from the server."""
+    way = (SERVER, CLIENT) if back else (CLIENT, SERVER)
+    return captured(raw.replace(b"branch=z9hG4bK1", f"branch=z9hG4bK{via}".encode()), *way)
+
+
+ACK = sip("ACK", "1 ACK", "b")
+REJECTED = [through("1", INVITE), through("1", sip("SIP/2.0 403 No", "1 INVITE", "b"), True), through("1", ACK)]
+RELAYED = [
+    through("1", INVITE),
+    through("2", INVITE, back=True),
+    through("2", BUSY),
+    through("2", ACK, back=True),
+    through("1", BUSY, back=True),
+    through("1", ACK),
+]
+ANSWERED = [through("1", INVITE), through("1", OK, back=True), through("3", ACK)]
+
+
+@pytest.mark.parametrize("mode", ["message", "transaction", "dialog"])
+@pytest.mark.parametrize(
+    ("messages", "left_out"),
+    [
+        pytest.param(REJECTED, 1, id="the server itself has rejected it"),
+        pytest.param(RELAYED, 0, id="somebody behind it"),
+        pytest.param(ANSWERED, 0, id="no failure"),
+    ],
+)
+def test_acks_for_failures_of_the_server_itself(messages: list[CapturedMessage], left_out: int, mode: str) -> None:
+    for acks, want in ((True, len(messages)), (False, len(messages) - left_out)):
+        judge = Policy([address for address in [parse_local("192.0.2.1")] if address != "auto"], settings(
+            f'[trace]\nmode = "{mode}"\nlocal_failure_acks = {str(acks).lower()}\n'
+        ))  # fmt: skip
+        fresh = [CapturedMessage(message.datagram, message.sip) for message in messages]
+        Correlator().observe(fresh)
+        assert len(judge.decide(fresh)) == want
+        assert judge.traced + judge.not_traced == len(messages)

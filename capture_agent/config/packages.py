@@ -1,0 +1,32 @@
+"""What installed packages bring: sinks and sources, which the configuration calls by the name of an entry point."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from annotated_types import MinLen
+
+EntryPointName = Annotated[str, MinLen(1)]
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSink:
+    """A sink of the entry point group `capture_agent.sinks`."""
+
+    use: EntryPointName
+    options: dict[str, Any] = field(default_factory=dict, repr=False)  # as the package defines them: maybe secrets
+    name: str = ""
+    default: bool = True
+
+    def __str__(self) -> str:
+        return self.name or self.use
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSource:
+    """A source of the entry point group `capture_agent.sources`."""
+
+    use: EntryPointName
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        return self.use

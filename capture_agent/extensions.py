@@ -1,0 +1,213 @@
+"""Code of others that the configuration names: hooks from files and modules, and what installed packages bring.
+
+A package registers it by entry points, and nothing of it is used before the configuration names it:
+
+    capture_agent.hooks     a function, as on_message is         [hooks] use = ["NAME"]
+    capture_agent.sinks     a factory: options -> Sink           [[sink]] use = "NAME"
+    capture_agent.sources   a factory: options -> Source         [[source]] use = "NAME"
+
+Whatever is wrong with it is a problem of the configuration. docs/hooks.md explains it to those who write such code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from importlib.metadata import entry_points
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from capture_agent.config import Config, ConfigError
+from capture_agent.config.layers import Layers
+from capture_agent.config.layers import Path as OptionPath
+from capture_agent.config.problems import in_order, nearest, where
+from capture_agent.hooks.message import Message
+from capture_agent.sinks.sink import Sink
+from capture_agent.sources.source import Source
+
+Hook = Callable[[Message], object]
+
+FUNCTION = "on_message"
+SINK_PARTS = ("name", "together", "sent", "rejected", "lost", "open", "send", "flush", "close")
+SOURCE_PARTS = ("name", "batches", "dropped", "close")
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHook:
+    name: str  # for the log and the books: `trunk.py`
+    function: Hook
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What has been loaded, each in the order of the configuration."""
+
+    hooks: tuple[NamedHook, ...] = ()
+    sinks: tuple[Sink, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+
+class LoadError(Exception):
+    """Why something cannot be used: one line."""
+
+
+def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
+    """Import everything and call the factories. `layers` tell the lines. Raises ConfigError with all problems."""
+    at = layers or Layers(None)
+    problems: list[str] = []
+
+    def collect(path: OptionPath, named: str, load: Callable[[], Any]) -> Iterator[Any]:
+        try:
+            yield load()
+        except LoadError as error:
+            problems.append(f"{where(at, path)}: {named!r}: {error}")
+
+    hooks = [
+        *(found for name in config.hooks.modules for found in collect(("hooks", "modules"), name, of_module(name))),
+        *(found for name in config.hooks.use for found in collect(("hooks", "use"), name, of_package(name))),
+    ]
+    sinks = [
+        found
+        for n, target in enumerate(config.sink)
+        for found in collect(("sink", n), target.use, made("sink", target.use, target.options, SINK_PARTS))
+    ]
+    sources = [
+        found
+        for n, target in enumerate(config.source)
+        for found in collect(("source", n), target.use, made("source", target.use, target.options, SOURCE_PARTS))
+    ]
+    if problems:
+        raise ConfigError(in_order(problems))
+    return Extensions(tuple(hooks), tuple(sinks), tuple(sources))
+
+
+def of_module(name: str) -> Callable[[], NamedHook]:
+    def load() -> NamedHook:
+        module = load_file(Path(name)) if name.endswith(".py") else load_module(name)
+        function = getattr(module, FUNCTION, None)
+        if function is None:
+            raise LoadError(f"it has no function {FUNCTION}, expected def {FUNCTION}(message)")
+        return NamedHook(Path(name).name, check_hook(function))
+
+    return load
+
+
+def of_package(name: str) -> Callable[[], NamedHook]:
+    return lambda: NamedHook(name, check_hook(brought("hook", name)))
+
+
+def made(kind: str, name: str, options: Mapping[str, Any], parts: Sequence[str]) -> Callable[[], object]:
+    """What the factory of a package makes of its options."""
+
+    def load() -> object:
+        factory = brought(kind, name)
+        if not callable(factory):
+            raise LoadError(f"the package brings {factory!r}, expected a function that takes the options")
+        found = guarded(lambda: factory(dict(options)))
+        missing = [part for part in parts if not hasattr(found, part)]
+        if missing:
+            raise LoadError(f"the package made {type(found).__name__}, which is no {kind}: it lacks {missing[0]}")
+        return found
+
+    return load
+
+
+def load_file(path: Path) -> ModuleType:
+    """A file as a module of its own. No bytecode is written beside it: the folder is the configuration's."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise LoadError(f"cannot be read: {(error.strerror or type(error).__name__).lower()}") from None
+    name = free_name(path)
+    module = module_from_spec(ModuleSpec(name, None, origin=str(path)))
+    module.__file__ = str(path)
+
+    def execute() -> None:
+        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
+
+    sys.modules[name] = module  # dataclasses and the like look themselves up there
+    try:
+        guarded(execute)
+    except LoadError:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def free_name(path: Path) -> str:
+    """Neither a module's name that others may import, nor that of another file."""
+    name = f"capture_agent_hook_{path.stem}"
+    while name in sys.modules and sys.modules[name].__file__ != str(path):
+        name += "_"
+    return name
+
+
+def load_module(name: str) -> ModuleType:
+    if _MODULE.fullmatch(name) is None:
+        raise LoadError("expected FILE.py or package.module")
+    module: ModuleType = guarded(lambda: importlib.import_module(name))
+    return module
+
+
+def brought(kind: str, name: str) -> Any:
+    """What a package has registered under this name."""
+    group = f"capture_agent.{kind}s"
+    known = entry_points(group=group)
+    found = list({entry.value: entry for entry in known.select(name=name)}.values())
+    if not found:
+        names = sorted({entry.name for entry in known})
+        there = f"there are: {', '.join(names)}" if names else "no package brings any"
+        raise LoadError(f"no installed package brings this {kind}{nearest(name, names)} ({there})")
+    if len(found) > 1:
+        raise LoadError(f"several packages bring this {kind}: {', '.join(entry.value for entry in found)}")
+    return guarded(found[0].load)
+
+
+def guarded(load: Callable[[], Any]) -> Any:
+    """Run code of others. Raises LoadError for whatever it raises; Ctrl-C remains Ctrl-C."""
+    try:
+        return load()
+    except KeyboardInterrupt:
+        raise
+    except SyntaxError as error:
+        place = f"{Path(error.filename).name}:{error.lineno}: " if error.filename else ""
+        raise LoadError(f"{place}{error.msg}") from None
+    except BaseException as error:
+        raise LoadError(in_a_line(error)) from None
+
+
+def in_a_line(error: BaseException) -> str:
+    """`KeyError: 'topic' (kafka.py:7)`"""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = ""
+    # An import that fails ends in the machinery of Python, which says nothing to anybody.
+    if place is not None and not place.tb_frame.f_code.co_filename.startswith("<frozen"):
+        where = f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+def check_hook(function: Any) -> Hook:
+    if not callable(function):
+        raise LoadError(f"{FUNCTION} is {function!r}, expected a function")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise LoadError(f"{FUNCTION} is a coroutine or a generator, expected a plain function")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return function  # type: ignore[no-any-return]  # of a C function, maybe: then the first call tells
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise LoadError(f"{FUNCTION}{signature} cannot be called with one message") from None
+    return function  # type: ignore[no-any-return]

@@ -1,0 +1,128 @@
+"""Calls a function of somebody else's, and lets no failure of it out. Hot: compiled with guard.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cython
+
+from capture_agent.books import Ledger
+
+SLOW: Final = "slow"
+OTHER: Final = "other"
+MOST_KINDS = 32  # counted and reported apart: a class of exceptions is made in no time
+LONGEST_REASON = 200  # characters of what an exception says
+
+FAILED: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a function fails, and how often it may.
+
+    slow      seconds that one call may take; 0: they are not measured
+    failures  so many, and it is called no more; 0: it may fail for ever
+    clock     seconds, from any beginning
+    report    takes a line for the log: printable ASCII, whatever a message had in it
+    """
+
+    slow: float = 0.0
+    failures: int = 0
+    clock: Callable[[], float] = lambda: 0.0
+    report: Callable[[str], object] = lambda line: None
+
+
+@cython.final
+@cython.cclass
+class Guard:
+    """One function. Its books: seen = passed + dropped + failed(kind). `effect`: what becomes of a failed call."""
+
+    __slots__ = (
+        "_clock",
+        "_limits",
+        "_slow",
+        "dropped",
+        "effect",
+        "failed",
+        "function",
+        "name",
+        "off",
+        "passed",
+        "seen",
+    )
+
+    def __init__(self, name: str, function: Callable[[Any], object], limits: Limits, effect: str) -> None:
+        self.name = name
+        self.function = function
+        self.effect = effect
+        self.seen = 0
+        self.passed = 0
+        self.dropped = 0
+        self.failed: Counter[str] = Counter()  # by kind: the class of what it raised, or SLOW
+        self.off = False
+        self._limits = limits
+        self._clock = limits.clock
+        self._slow = limits.slow
+
+    def call(self, message: object) -> object:
+        """What the function returns, or FAILED. `self.off` must have been asked before."""
+        began: cython.double = 0.0
+        took: cython.double
+        self.seen += 1
+        try:
+            if self._slow:
+                began = self._clock()
+            result = self.function(message)
+        except KeyboardInterrupt:
+            # The user's, not the function's: it ends the program.
+            self._fail("KeyboardInterrupt", "")
+            raise
+        except BaseException as error:  # sys.exit() too: no hook ends a capture
+            self._fail(type(error).__name__, described(error))
+            return FAILED
+        if self._slow:
+            took = self._clock() - began
+            if took > self._slow:
+                self._fail(SLOW, f"took {1000 * took:.0f} ms, more than {1000 * self._slow:g} ms")
+                return FAILED
+        self.passed += 1
+        return result
+
+    def drops(self) -> None:
+        """What it has just passed, it drops."""
+        self.passed -= 1
+        self.dropped += 1
+
+    def ledger(self, kind: str) -> Ledger:
+        """`hook trunk.py: 9 seen, 7 passed, 1 dropped, 1 rejected (KeyError 1)`"""
+        outcomes = {"passed": self.passed, "dropped": self.dropped}
+        return Ledger(f"{kind} {self.name}", self.seen, outcomes, Counter(self.failed))
+
+    def _fail(self, kind: str, reason: str) -> None:
+        if kind not in self.failed and len(self.failed) >= MOST_KINDS:
+            kind = OTHER
+        self.failed[kind] += 1
+        if self.failed[kind] == 1 and reason:
+            self._limits.report(f"{self.name}: {kind}: {reason}; {self.effect}. More of this kind are only counted")
+        limit = self._limits.failures
+        if limit and not self.off and self.failed.total() >= limit:
+            self.off = True
+            self._limits.report(f"{self.name}: has failed {limit} times and is called no more")
+
+
+def described(error: BaseException) -> str:
+    """`'what it says' (trunk.py:12)`. It may have come from the network, so only printable ASCII is left of it."""
+    try:
+        says = str(error)
+    except Exception:  # it is as broken as the function that raised it
+        says = ""
+    says = says if len(says) <= LONGEST_REASON else f"{says[:LONGEST_REASON]}..."
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = "" if place is None else f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})"
+    return f"{says!a}{where}"

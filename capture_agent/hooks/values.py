@@ -1,0 +1,114 @@
+"""What verbs take, and what they do not: every value of a hook is checked here, before it goes anywhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+MOST_USERS = 32  # each is a row more of the table
+LONGEST_USER = 255  # as the column traced_user
+LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, nobody has use for it
+LONGEST_EVENT = 16384  # bytes
+MODES = ("message", "transaction", "dialog")
+
+# Its name is a value in Kamailio's version table.
+_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+
+
+class HookError(ValueError):
+    """A verb was given what it cannot use. Where the hook lets it pass, this is a failure of the hook."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a message is going to be traced: one of these for each trace that it is under.
+
+    sinks           the names of those that get it under this trace
+    users           the traced users: a row of the table for each, beside that of nobody
+    table           empty: the one that the sink is configured with
+    correlation_id  empty: none is sent
+    rule            the name of the rule or hook that decided; empty: `trace.mode` did
+    """
+
+    sinks: tuple[str, ...]
+    users: tuple[str, ...]
+    table: str
+    correlation_id: str
+    rule: str
+
+
+class SinkNames:
+    """The sinks by name, as bits of Trace.sinks. Several of one name are all meant by it."""
+
+    def __init__(self, names: Sequence[str] = (), defaults: int = 0) -> None:
+        self.names = tuple(names)  # in the order of the bits
+        self.defaults = defaults  # those that get what nobody sends elsewhere
+        self._bits: dict[str, int] = {}
+        for bit, name in enumerate(self.names):
+            self._bits[name] = self._bits.get(name, 0) | 1 << bit
+
+    def bits(self, names: Iterable[str]) -> int:
+        """Of no names: the defaults. Raises HookError."""
+        found = 0
+        for name in names:
+            if not isinstance(name, str) or name not in self._bits:
+                known = ", ".join(map(repr, self._bits)) or "none"
+                raise HookError(f"sink {name!r}: there is no sink of this name, there are: {known}")
+            found |= self._bits[name]
+        return found or self.defaults
+
+    def named(self, bits: int) -> tuple[str, ...]:
+        return tuple(name for bit, name in enumerate(self.names) if bits >> bit & 1)
+
+
+def mode_of(mode: str) -> str:
+    if mode not in MODES:
+        raise HookError(f"mode {mode!r}: expected 'message', 'transaction' or 'dialog'")
+    return mode
+
+
+def users_of(users: str | Iterable[str]) -> tuple[str, ...]:
+    """One or several, each once, in their order."""
+    try:
+        found = (users,) if isinstance(users, str) else tuple(islice(users, MOST_USERS + 1))
+    except TypeError:
+        raise HookError(f"users {users!r}: expected text, or several texts") from None
+    if len(found) > MOST_USERS:
+        raise HookError(f"users: expected at most {MOST_USERS}")
+    for user in found:
+        encoded("user", user, 4 * LONGEST_USER)
+        if not 1 <= len(user) <= LONGEST_USER:
+            raise HookError(f"user: {len(user)} characters, expected 1 to {LONGEST_USER}")
+    return tuple(dict.fromkeys(found))
+
+
+def table_of(table: str) -> str:
+    """Empty: the one that the sink is configured with."""
+    if not isinstance(table, str) or (table and _TABLE.fullmatch(table) is None):
+        raise HookError(f"table {table!r}: expected letters, digits and underscores, at most 32")
+    return table
+
+
+def correlation_id_of(correlation_id: str) -> bytes:
+    return encoded("correlation_id", correlation_id, LONGEST_CORRELATION_ID)
+
+
+def event_of(text: str) -> bytes:
+    return encoded("text", text, LONGEST_EVENT)
+
+
+def encoded(what: str, text: str, limit: int) -> bytes:
+    """Text as databases and collectors take it."""
+    if not isinstance(text, str):
+        raise HookError(f"{what} {text!r}: expected text")
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = b"\0"
+    if b"\0" in data:
+        raise HookError(f"{what} {text!r}: NUL and lone surrogates cannot be stored")
+    if len(data) > limit:
+        raise HookError(f"{what}: {len(data)} bytes, expected at most {limit}")
+    return data

@@ -1,0 +1,105 @@
+"""Hooks have the last word on each message. Hot: compiled with hooks.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+import cython
+
+from capture_agent.books import Ledger
+from capture_agent.hooks.guard import FAILED, Guard
+from capture_agent.hooks.message import Message, laid_over
+from capture_agent.hooks.values import SinkNames
+from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, TracedMessage
+
+Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
+
+MakeEvent = Callable[[bytes, int, bytes], TracedMessage]  # text, nanoseconds since the epoch, correlation id
+
+
+@cython.final
+@cython.cclass
+class Hooks:
+    """The hooks in their order. Each sees what those before it have decided; none sees a message that was dropped.
+
+    Of the last message: `dropped`, and `bare` where a hook wants no correlation id on it.
+    """
+
+    __slots__ = ("_event", "_events", "_sinks", "bare", "dropped", "guards")
+
+    def __init__(self, guards: Iterable[Guard], sinks: SinkNames, event: MakeEvent | None = None) -> None:
+        self.guards = tuple(guards)
+        self._events: list[TracedMessage] = []
+        self._sinks = sinks
+        self._event = event  # None: there is nobody to send log lines to
+        self.dropped = False
+        self.bare = False
+
+    def apply(self, message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
+        """What the rules have decided, and then the hooks. A hook that fails has not been there."""
+        guard: Guard
+        if message.transaction is not None or message.dialog is not None:
+            traced = continued(message, direction, traced)
+        handed: Message = Message(message, direction, traced, self._sinks)
+        for guard in self.guards:
+            if guard.off:
+                continue
+            handed._by = guard.name
+            before, started, events, bare = handed._traced, handed._started, handed._events, handed._bare
+            if guard.call(handed) is FAILED:
+                handed._traced, handed._started, handed._events, handed._bare = before, started, events, bare
+                handed._dropped = False
+            elif handed._dropped:
+                guard.drops()
+                break
+        handed._decided = True
+        if handed._started:
+            start(message, handed._started)
+        if handed._events and self._event is not None:
+            self._note(message, handed._events)
+        self.dropped = handed._dropped
+        self.bare = handed._bare
+        return () if handed._dropped else handed._traced
+
+    def take_events(self) -> list[TracedMessage]:
+        """The log lines since it was asked last: what is sent although nobody has captured it."""
+        taken, self._events = self._events, []
+        return taken
+
+    def _note(self, message: CapturedMessage, events: tuple[tuple[bytes, bytes], ...]) -> None:
+        for correlation_id, text in events:
+            self._events.append(self._event(text, message.time_ns, correlation_id))  # type: ignore[misc]
+
+    def ledgers(self) -> Iterator[Ledger]:
+        for guard in self.guards:
+            yield guard.ledger("hook")
+
+
+def continued(message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
+    """What hooks have said at earlier messages of its dialog and its transaction."""
+    for belongs_to in (message.dialog, message.transaction):
+        if belongs_to is not None and belongs_to.hooked:
+            for trace in reversed(belongs_to.hooked):
+                assert isinstance(trace, Trace)
+                traced = laid_over(traced, trace, message, direction)
+    return traced
+
+
+def start(message: CapturedMessage, started: tuple[tuple[str, Trace], ...]) -> None:
+    """Write down what is traced from now on."""
+    for mode, trace in started:
+        belongs_to = getattr(message, mode)
+        belongs_to.hooked = instead(trace, belongs_to.hooked)
+
+
+def instead(trace: Trace, traces: tuple[object, ...]) -> tuple[object, ...]:
+    """This trace first, then those that have a sink of their own yet: so there are never more than sinks."""
+    kept = [trace]
+    taken = trace.sinks
+    for other in traces:
+        assert isinstance(other, Trace)
+        if other.sinks & ~taken & ALL_SINKS:
+            kept.append(other)
+            taken |= other.sinks
+    return tuple(kept)

@@ -1,0 +1,45 @@
+"""A source that a package brings: whatever goes wrong in it ends as one line, and never as a traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+
+from capture_agent.records import Frames
+from capture_agent.sources.source import Source, SourceError
+
+_log = logging.getLogger(__name__)
+
+
+class PackagedSource:
+    def __init__(self, source: Source) -> None:
+        self.name = str(source.name)
+        self._source = source
+
+    def batches(self) -> Iterator[Frames]:
+        """Raises SourceError, whatever the package raises."""
+        try:
+            for frames in self._source.batches():
+                if not isinstance(frames, Frames):
+                    raise SourceError(f"{self.name}: internal error: gave {type(frames).__name__}, not Frames")
+                yield frames
+        except SourceError:
+            raise
+        except Exception as error:
+            raise SourceError(f"{self.name}: internal error: {type(error).__name__}") from error
+
+    def dropped(self) -> Mapping[str, int]:
+        try:
+            return dict(self._source.dropped())
+        except Exception as error:
+            self._complain(error)
+            return {}
+
+    def close(self) -> None:
+        try:
+            self._source.close()
+        except Exception as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        _log.error("%s: internal error: %s", self.name, type(error).__name__)

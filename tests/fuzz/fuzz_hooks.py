@@ -1,0 +1,42 @@
+"""What hooks read of a message and say about it, whatever the message is."""
+
+from __future__ import annotations
+
+from random import Random
+
+from capture_agent.hooks import HookError, Message
+from capture_agent.hooks.guard import Guard, Limits
+from capture_agent.hooks.values import SinkNames
+from capture_agent.policy.hooks import Hooks
+from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.sip.scan import scan
+
+READ = [name for name, part in vars(Message).items() if not name.startswith("_") and not callable(part)]
+ADDRESSES = bytes(range(32))
+
+
+def run_hooks(sample: int, data: bytes, draw: Random) -> None:
+    sip = scan(data, 0, len(data))
+    if sip is None:
+        return
+    buffer = data + ADDRESSES
+    size = draw.choice((4, 16))
+    datagram = Datagram(buffer, 0, len(data), len(data), size, 5060, 5061, draw.getrandbits(60))
+    captured = CapturedMessage(datagram, sip)
+    hooks = Hooks([Guard("hook", read_and_say, Limits(), "")] * 2, SinkNames(["a", "b"], 0b11))
+    decided = hooks.apply(captured, Direction.IN, (TracedMessage(captured, Direction.IN, Trace(0b11)),))
+    assert hooks.guards[0].failed == {}
+    assert {traced.sinks for traced in decided} == {0b10, 0b01}
+    assert decided[0].trace.correlation_id == (captured.sip.call_id or b"") or b"\\" in decided[0].trace.correlation_id
+
+
+def read_and_say(message: Message) -> None:
+    for name in READ:
+        getattr(message, name)
+    for name, value in message.headers:
+        assert value in message.header_values(name)
+    try:
+        message.trace("b", users=message.from_user or "x", correlation_id=message.call_id)
+        message.hlog(message.reason)
+    except HookError:  # NUL, or too long
+        message.trace("b", correlation_id="\\")
