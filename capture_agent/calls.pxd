@@ -1,41 +1,50 @@
 cimport cython
 
-cdef class Dialog:
-    cdef readonly bytes call_id
-    cdef readonly bytes caller_tag
-    cdef readonly bytes method
-    cdef readonly int state
-    cdef readonly bint joined
-    cdef public tuple traces
-    cdef public tuple hooked
-    cdef Dialog _next
-    cdef long long _born_ns
-    cdef long long _last_ns
-    cdef bytes _tag
-    cdef tuple _other_tags
-    cdef unsigned int _answered
+# The order is that of need: with a million of them each 64 bytes are another step to memory.
 
-    cdef int callee(self, bytes tag) except -2
-    cdef int add_callee(self, bytes tag) except -2
+cdef class Dialog:
+    cdef readonly int state
+    cdef unsigned int _answered
+    cdef long long _last_ns
+    cdef long long _born_ns
+    cdef unsigned long long _caller
+    cdef unsigned long long _callee
+    cdef public tuple traces
+    cdef Dialog _next
+    # Here ends what each message needs: 80 bytes are two of memory's lines, where Python's allocator puts objects of 128.
+    cdef public tuple hooked
+    cdef bytes _text
+    cdef tuple _others
+    cdef readonly bytes method
+    cdef unsigned short _caller_at
+    cdef unsigned short _callee_at
+    cdef readonly bint joined
+
+    cdef bytes tag(self, unsigned long long key)
+    cdef bint has(self, unsigned long long key) except -1
+    cdef int callee(self, unsigned long long key) except -2
+    cdef int add_callee(self, unsigned long long key, bytes tag) except -2
 
 cdef class Transaction:
-    cdef readonly bytes method
-    cdef readonly long long cseq
-    cdef readonly bytes from_tag
-    cdef readonly int state
-    cdef readonly bint spiral
+    cdef Transaction _next
+    cdef readonly unsigned char state
+    cdef unsigned char _kind
+    cdef unsigned char _initial
+    cdef unsigned char _marked
+    cdef int _open
+    cdef long long _last_ns
     cdef public Dialog dialog
     cdef public tuple traces
     cdef public tuple hooked
-    cdef Transaction _next
-    cdef int _kind
-    cdef bint _initial
-    cdef long long _last_ns
-    cdef int _open
-    cdef int _marked
-    cdef unsigned long long _first_hop
+    cdef bytes _from_tag
     cdef object _hops
     cdef object _more
+    cdef readonly bytes method
+    # Here ends what is looked at when its time is over.
+    cdef readonly long long cseq
+    cdef unsigned long long _from
+    cdef unsigned long long _first_hop
+    cdef readonly bint spiral
     cdef unsigned long long _marks[8]  # FIRST_MARKS
 
     cdef int remember(self, unsigned long long mark) except -1

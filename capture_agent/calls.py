@@ -54,13 +54,11 @@ class Dialog:
     """
 
     __slots__ = (
-        "_answered", "_born_ns", "_last_ns", "_next", "_other_tags", "_tag", "call_id", "caller_tag", "hooked",
-        "joined", "method", "state", "traces",
+        "_answered", "_born_ns", "_callee", "_callee_at", "_caller", "_caller_at", "_last_ns", "_next", "_others",
+        "_text", "hooked", "joined", "method", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, caller_tag: bytes, method: bytes) -> None:
-        self.call_id = call_id
-        self.caller_tag = caller_tag
         self.method = method  # INVITE, SUBSCRIBE, REFER
         self.state = 0
         self.joined = False
@@ -69,37 +67,59 @@ class Dialog:
         self._next: Dialog | None = None
         self._born_ns = 0
         self._last_ns = 0
-        self._tag: bytes | None = None
-        self._other_tags: tuple[bytes, ...] | None = None
+        # The Call-ID, the caller's tag and the first callee's: three objects would cost more to make than to cut.
+        self._text = call_id + caller_tag
+        self._caller_at = len(call_id)
+        self._callee_at = len(self._text)
+        self._caller = 0  # the tags as numbers, which are compared instead (reading.tag_key); 0: there is none
+        self._callee = 0
+        self._others: tuple[tuple[int, bytes], ...] | None = None  # further callees
         self._answered = 0  # a bit for each callee that has sent 2xx and no BYE came for
+
+    @property
+    def call_id(self) -> bytes:
+        return self._text[: self._caller_at]
+
+    @property
+    def caller_tag(self) -> bytes:
+        return self._text[self._caller_at : self._callee_at]
 
     @property
     def callee_tags(self) -> tuple[bytes, ...]:
         """In the order in which they were seen; of very many forks not all."""
-        return () if self._tag is None else (self._tag, *(self._other_tags or ()))
+        if not self._callee:
+            return ()
+        return (self._text[self._callee_at :], *(tag for _, tag in self._others or ()))
 
-    def callee(self, tag: bytes) -> cython.int:
-        """The place of this tag among callee_tags, or -1."""
-        if self._tag is None:
-            return -1
-        if tag == self._tag:
-            return 0
-        if self._other_tags is None or tag not in self._other_tags:
-            return -1
-        return 1 + self._other_tags.index(tag)
+    def tag(self, key: cython.ulonglong) -> bytes:
+        """The tag that this number is of."""
+        place: cython.int = self.callee(key)
+        return self.caller_tag if key == self._caller or place < 0 else self.callee_tags[place]
 
-    def add_callee(self, tag: bytes) -> cython.int:
-        """The place of this tag, which is added if there is room; -1 if there is none."""
-        place: cython.int = self.callee(tag)
-        if place >= 0:
-            return place
-        if self._tag is None:
-            self._tag = tag
+    def has(self, key: cython.ulonglong) -> cython.bint:
+        """Is it the number of one of the tags?"""
+        return key == self._caller or self.callee(key) >= 0
+
+    def callee(self, key: cython.ulonglong) -> cython.int:
+        """The place of the tag with this number among callee_tags, or -1."""
+        if not key or not self._callee:
+            return -1
+        if key == self._callee:
             return 0
-        others: tuple[bytes, ...] = self._other_tags or ()
+        if self._others is None:
+            return -1
+        return next((place for place, (other, _) in enumerate(self._others, start=1) if other == key), -1)
+
+    def add_callee(self, key: cython.ulonglong, tag: bytes) -> cython.int:
+        """One that is not among them yet, if there is room: its place, or -1."""
+        if not self._callee:
+            self._text += tag
+            self._callee = key
+            return 0
+        others: tuple[tuple[int, bytes], ...] = self._others or ()
         if len(others) + 1 >= MOST_TAGS:
             return -1
-        self._other_tags = (*others, tag)
+        self._others = (*others, (key, tag))
         return len(others) + 1
 
 
@@ -120,14 +140,15 @@ class Transaction:
     """
 
     __slots__ = (
-        "_first_hop", "_hops", "_initial", "_kind", "_last_ns", "_marked", "_marks", "_more", "_next", "_open", "cseq",
-        "dialog", "from_tag", "hooked", "method", "spiral", "state", "traces",
+        "_first_hop", "_from", "_from_tag", "_hops", "_initial", "_kind", "_last_ns", "_marked", "_marks", "_more",
+        "_next", "_open", "cseq", "dialog", "hooked", "method", "spiral", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, method: bytes, cseq: int, from_tag: bytes, dialog: Dialog | None = None) -> None:
         self.method = method
         self.cseq = cseq
-        self.from_tag = from_tag
+        self._from = 0  # the tag as a number
+        self._from_tag: bytes | None = from_tag  # None: the dialog has it
         self.dialog = dialog
         self.traces: tuple[object, ...] = ()
         self.hooked: tuple[object, ...] = ()
@@ -144,6 +165,12 @@ class Transaction:
         self._more: array[int] | None = None
         if not cython.compiled:
             self._marks: list[int] = []
+
+    @property
+    def from_tag(self) -> bytes:
+        if self._from_tag is None and self.dialog is not None:
+            return self.dialog.tag(self._from)
+        return self._from_tag or b""
 
     @property
     def branches(self) -> int:

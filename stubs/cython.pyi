@@ -1,7 +1,7 @@
 # What our hot modules use of Cython's pure-Python mode, in the types that the plain build has.
 from builtins import int as int
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -15,8 +15,14 @@ uint = int
 ulonglong = int
 longlong = int
 void: TypeAlias = None
+size_t = int
+p_void = Any
 p_char = Any
 p_uchar = Any
+
+class pointer(Generic[T]):
+    def __getitem__(self, at: int) -> T: ...
+    def __setitem__(self, at: int, value: T) -> None: ...
 
 def declare(kind: Any, value: T) -> T: ...
 def cast(kind: Any, value: Any) -> Any: ...

@@ -4,6 +4,8 @@ correlator.py   each message: what it belongs to, and whether it was sent before
 noting.py       what it changes there
 changes.py      which message changes the state of what, as tables
 calls_table.py  every Call-ID with its transactions and dialogs: bounded, and what ends them
+index.py        calls by their Call-ID
+ahead.py        what comes next, asked of memory before its turn
 queues.py       the calls, and the order in which their time is over
 tally.py        how many there are, and what became of the others
 reading.py      methods and marks of messages, as numbers

@@ -1,9 +1,12 @@
 cimport cython
 
 from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.correlate.ahead cimport Ahead
+from capture_agent.correlate.index cimport Index
 from capture_agent.correlate.queues cimport Call, Queue
-from capture_agent.correlate.reading cimport cut
+from capture_agent.correlate.reading cimport call_key
 from capture_agent.correlate.tally cimport Tally
+from capture_agent.records cimport CapturedMessage
 from capture_agent.sip.message cimport SipMessage
 
 cdef class CallsTable:
@@ -14,13 +17,15 @@ cdef class CallsTable:
     cdef long long _idle_ns
     cdef long long _age_ns
     cdef Py_ssize_t _parts
-    cdef dict _table
+    cdef Index _index
+    cdef Ahead _ahead
     cdef Queue _settling
     cdef Queue _resting
 
     cpdef close(self)
-    cdef Call call(self, SipMessage sip, long long now_ns)
-    cdef Call _make(self, bytes call_id, long long now_ns)
+    cdef bint foresee(self, list[CapturedMessage] messages, Py_ssize_t first, int count) except -1
+    cdef Call call(self, SipMessage sip, int number, long long now_ns)
+    cdef Call _make(self, unsigned long long key, long long now_ns)
     cdef bint add_transaction(self, Call call, Transaction transaction, long long now_ns) except -1
     cdef bint add_dialog(self, Call call, Dialog dialog, long long now_ns) except -1
     cdef bint holds_transaction(self, Transaction transaction, long long now_ns) except -1
@@ -29,5 +34,5 @@ cdef class CallsTable:
     cdef bint _look_through(self, Queue queue, long long period_ns, long long now_ns, Py_ssize_t most) except -1
     cdef bint _prune_transactions(self, Call call, long long now_ns, int most) except -1
     cdef bint _prune_dialogs(self, Call call, long long now_ns, int most) except -1
-    cdef bint _evict(self, Call spared) except -1
+    cdef bint _evict(self, Call spared, long long now_ns) except -1
     cdef bint _take_apart(self, Call call) except -1

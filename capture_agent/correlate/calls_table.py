@@ -12,9 +12,12 @@ import cython
 
 from capture_agent.calls import Dialog, Transaction
 from capture_agent.correlate import limits
+from capture_agent.correlate.ahead import Ahead
+from capture_agent.correlate.index import Index
 from capture_agent.correlate.queues import Call, Queue
-from capture_agent.correlate.reading import cut
+from capture_agent.correlate.reading import call_key
 from capture_agent.correlate.tally import Tally
+from capture_agent.records import CapturedMessage
 from capture_agent.sip.message import SipMessage
 
 SETTLED_NS = cython.declare(cython.longlong, limits.SETTLED_NS)
@@ -23,7 +26,7 @@ RINGING_NS = cython.declare(cython.longlong, limits.RINGING_NS)
 SETTLING_NS = cython.declare(cython.longlong, limits.SETTLING_NS)
 RESTING_NS = cython.declare(cython.longlong, limits.RESTING_NS)
 ODD_NS = cython.declare(cython.longlong, limits.ODD_NS)
-MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)
+AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
 MOST_TRANSACTIONS = cython.declare(cython.int, limits.MOST_TRANSACTIONS)
 MOST_DIALOGS = cython.declare(cython.int, limits.MOST_DIALOGS)
 
@@ -44,57 +47,61 @@ class CallsTable:
     """
 
     __slots__ = (
-        "_age_ns", "_idle_ns", "_parts", "_resting", "_settling", "_table", "calls", "dialogs", "limit", "transactions",
+        "_age_ns", "_ahead", "_idle_ns", "_index", "_parts", "_resting", "_settling", "calls", "dialogs", "limit",
+        "transactions",
     )  # fmt: skip
 
     def __init__(self, limit: int, idle_ns: int, age_ns: int) -> None:
         self.limit = limit
         self._idle_ns = idle_ns
         self._age_ns = age_ns
-        self._table: dict[bytes, Call] = {}
+        self._index = Index()
         self._settling = Queue()
         self._resting = Queue()
+        self._ahead = Ahead()
         self._parts = limit * limits.PARTS_PER_CALL
         self.calls = Tally()
         self.transactions = Tally()
         self.dialogs = Tally()
 
-    def __del__(self) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Forget all of them. Neighbours refer to each other, which nothing else would end."""
+        """Forget all of them."""
         queue: Queue
         tally: Tally
+        call: Call
         for tally in (self.calls, self.transactions, self.dialogs):
             tally.over += tally.held
         for queue in (self._settling, self._resting):
-            while queue.first is not None:
-                self._take_apart(queue.first)
-                queue.remove(queue.first)
-        self._table.clear()
+            while queue.count:
+                call = queue.first()
+                self._take_apart(call)
+                queue.remove(call)
+        self._index.clear()
 
-    def call(self, sip: SipMessage, now_ns: cython.longlong) -> Call:
-        """The call with the Call-ID of this message; a new one if there is none."""
-        call_id: bytes = cut(sip.data, sip.call_id_start, min(sip.call_id_end, sip.call_id_start + MOST_OF_CALL_ID))
-        call: Call | None = self._table.get(call_id)
+    def foresee(self, messages: list[CapturedMessage], first: cython.Py_ssize_t, count: cython.int) -> cython.bint:
+        """These messages come next. Compiled only."""
+        return self._ahead.group(self._index, self._resting, messages, first, count)
+
+    def call(self, sip: SipMessage, number: cython.int, now_ns: cython.longlong) -> Call:
+        """The call with the Call-ID of this message; a new one if there is none. `number`: among those foreseen."""
+        key: cython.ulonglong = self._ahead.key(number) if cython.compiled else call_key(sip)
+        call: Call | None = self._index.find(key)
         if self.calls.held + self.transactions.held + self.dialogs.held >= self._parts:
-            self._evict(call)
+            self._evict(call, now_ns)
         if call is not None:
             return call
-        return self._make(call_id, now_ns)
+        return self._make(key, now_ns)
 
-    def _make(self, call_id: bytes, now_ns: cython.longlong) -> Call:
+    def _make(self, key: cython.ulonglong, now_ns: cython.longlong) -> Call:
         if self.calls.held >= self.limit:
-            self._evict(None)
+            self._evict(None, now_ns)
         call: Call = Call.__new__(Call)
-        call.call_id = call_id
+        call.key = key
         call.transactions = None
         call.dialogs = None
-        call.before = call.after = None
         call.resting = False
         self._settling.append(call, now_ns)
-        self._table[call_id] = call
+        self._index.add(call)
         self.calls.held += 1
         self.calls.begun += 1
         return call
@@ -148,8 +155,15 @@ class CallsTable:
     def _look_through(
         self, queue: Queue, period_ns: cython.longlong, now_ns: cython.longlong, most: cython.Py_ssize_t
     ) -> cython.bint:
-        call: Call | None = queue.first
-        while call is not None and most > 0 and not -ODD_NS < now_ns - call.since_ns < period_ns:
+        call: Call
+        looked: cython.Py_ssize_t = 0
+        while queue.count and looked < most:
+            if not queue.is_due(0, period_ns, now_ns):
+                break
+            if cython.compiled and looked % AT_ONCE == 0:
+                self._ahead.queue(self._index, queue, period_ns, now_ns)
+            looked += 1
+            call = queue.first()
             queue.remove(call)
             self._prune_transactions(call, now_ns, MOST_TRANSACTIONS)
             self._prune_dialogs(call, now_ns, MOST_DIALOGS)
@@ -160,11 +174,9 @@ class CallsTable:
                 call.resting = True
                 self._resting.append(call, now_ns)
             else:
-                del self._table[call.call_id]
+                self._index.remove(call)
                 self.calls.held -= 1
                 self.calls.over += 1
-            call = queue.first
-            most -= 1
         return True
 
     def _prune_transactions(self, call: Call, now_ns: cython.longlong, most: cython.int) -> cython.bint:
@@ -216,21 +228,22 @@ class CallsTable:
             one = after
         return True
 
-    def _evict(self, spared: Call | None) -> cython.bint:
+    def _evict(self, spared: Call | None, now_ns: cython.longlong) -> cython.bint:
         """Let one go, but not the one that is in use."""
         queue: Queue = self._settling if self._settling.count >= self._resting.count else self._resting
-        call: Call | None = queue.first
-        if call is spared and call is not None:
-            call = call.after
-        if call is None:
+        if queue.count and queue.first() is spared:
+            queue.remove(spared)
+            queue.append(spared, now_ns)
+        if not queue.count or queue.first() is spared:
             return False
+        call: Call = queue.first()
         queue.remove(call)
         self.transactions.evicted += self.transactions.held
         self.dialogs.evicted += self.dialogs.held
         self._take_apart(call)
         self.transactions.evicted -= self.transactions.held
         self.dialogs.evicted -= self.dialogs.held
-        del self._table[call.call_id]
+        self._index.remove(call)
         self.calls.evicted += 1
         return True
 

@@ -21,7 +21,7 @@ cdef class Correlator:
     cdef readonly unsigned long long unmarked
     cdef Tags _tags
 
-    cdef bint _observe(self, CapturedMessage message) except -1
+    cdef bint _observe(self, CapturedMessage message, int number) except -1
     cdef Transaction _transaction_of(self, Call call, int kind, SipMessage sip, unsigned long long hop, long long now_ns)
     cdef Transaction _find(self, Call call, int kind, SipMessage sip, long long now_ns)
     cdef bytes _other_method(self, SipMessage sip)

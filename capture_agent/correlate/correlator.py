@@ -20,6 +20,7 @@ from capture_agent.correlate.tags import Tags
 from capture_agent.records import CapturedMessage
 from capture_agent.sip.message import SipMessage
 
+MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)
 MOST_OF_METHOD = cython.declare(cython.int, limits.MOST_OF_METHOD)
 INVITE = cython.declare(cython.int, Method.INVITE)
 ACK = cython.declare(cython.int, Method.ACK)
@@ -44,6 +45,8 @@ DEFAULTS = Correlate()
 
 # calls.NEW_BUT_FORGOTTEN
 UNMARKED = cython.declare(cython.int, 2)
+
+AT_ONCE = cython.declare(cython.Py_ssize_t, limits.AT_ONCE)
 
 # A batch looks at so many calls whose time may be over: more than it can make, and not all at once.
 LEAST_LOOKS = cython.declare(cython.int, 1000)
@@ -100,18 +103,25 @@ class Correlator:
         ]
 
     def observe(self, messages: list[CapturedMessage]) -> None:
-        message: CapturedMessage
-        for message in messages:
-            self._observe(message)
-        self._tags.data = b""  # keeps no buffer of a batch
-        self.seen += len(messages)
-        self.table.clean(self.clock.now_ns, LEAST_LOOKS + LOOKS_PER_MESSAGE * len(messages))
+        count: cython.Py_ssize_t = len(messages)
+        first: cython.Py_ssize_t
+        group: cython.int
+        number: cython.int
+        for first in range(0, count, AT_ONCE):
+            group = min(count - first, AT_ONCE)
+            if cython.compiled:
+                self.table.foresee(messages, first, group)
+            for number in range(group):
+                self._observe(messages[first + number], number)
+        self._tags.forget()
+        self.seen += count
+        self.table.clean(self.clock.now_ns, LEAST_LOOKS + LOOKS_PER_MESSAGE * count)
 
     def close(self) -> None:
         """The capture has ended: forget everything."""
         self.table.close()
 
-    def _observe(self, message: CapturedMessage) -> cython.bint:
+    def _observe(self, message: CapturedMessage, number: cython.int) -> cython.bint:
         sip: SipMessage = message.sip
         kind: cython.int
         hop: cython.ulonglong = 0
@@ -128,7 +138,7 @@ class Correlator:
         else:
             kind = kind_of(sip.data, sip.cseq_method_start, sip.cseq_method_end)
         self._tags.read(sip)
-        call: Call = self.table.call(sip, now_ns)
+        call: Call = self.table.call(sip, number, now_ns)
         transaction: Transaction | None = self._transaction_of(call, kind, sip, hop, now_ns)
         if transaction is None:
             transaction = self._begin(call, kind, sip, now_ns)
@@ -167,7 +177,7 @@ class Correlator:
             if (
                 one.cseq == sip.cseq
                 and one._kind == kind
-                and self._tags.has_in_from(one.from_tag)
+                and one._from == self._tags.in_from
                 and (kind != OTHER or one.method == self._other_method(sip))
                 and self.table.holds_transaction(one, now_ns)
             ):
@@ -198,15 +208,14 @@ class Correlator:
         one._more = None
         if not cython.compiled:
             one._marks = []
+        one._from = self._tags.in_from
+        one._from_tag = None
         one.dialog = self._find_dialog(call, kind, sip, now_ns)
         if one.dialog is None:
-            one.from_tag = self._tags.in_from()
             one.dialog = self._make_dialog(call, kind, sip, one, now_ns)
-        elif self._tags.has_in_from(one.dialog.caller_tag):
-            one.from_tag = one.dialog.caller_tag  # once in memory
-        else:
-            one.from_tag = self._tags.in_from()
-        if DIALOGS[kind] & FORMS and not self._tags.to_is_tagged():
+        if one.dialog is None or not one.dialog.has(one._from):
+            one._from_tag = self._tags.text_in_from()
+        if DIALOGS[kind] & FORMS and not self._tags.in_to:
             one._initial = one.dialog is not None
         self.table.add_transaction(call, one, now_ns)
         return one
@@ -214,12 +223,12 @@ class Correlator:
     def _find_dialog(self, call: Call, kind: cython.int, sip: SipMessage, now_ns: cython.longlong) -> Dialog | None:
         """The one whose caller's tag is in From or To; with RFC 2543 peers a callee's, in From alone."""
         one: Dialog | None = call.dialogs
-        tagged: cython.bint = self._tags.to_is_tagged()
+        tagged: cython.bint = self._tags.in_to != 0
         if one is None or not (DIALOGS[kind] & (FORMS | WITHIN) or (tagged and DIALOGS[kind] & JOINS)):
             return None
         while one is not None:
             if (
-                self._tags.has_in_from(one.caller_tag) or (tagged and self._tags.has_in_to(one.caller_tag))
+                one._caller == self._tags.in_from or (tagged and one._caller == self._tags.in_to)
             ) and self.table.holds_dialog(one, now_ns):
                 return one
             one = one._next
@@ -227,7 +236,7 @@ class Correlator:
             return None
         one = call.dialogs
         while one is not None:
-            if one.callee(self._tags.in_from()) >= 0 and self.table.holds_dialog(one, now_ns):
+            if one.callee(self._tags.in_from) >= 0 and self.table.holds_dialog(one, now_ns):
                 return one
             one = one._next
         return None
@@ -237,7 +246,7 @@ class Correlator:
     ) -> Dialog | None:
         """What this message begins, or shows to have begun before."""
         role: cython.int = DIALOGS[kind]
-        tagged: cython.bint = self._tags.to_is_tagged()
+        tagged: cython.bint = self._tags.in_to != 0
         forms: cython.bint = role & FORMS != 0
         if sip.is_request:
             if not (forms if not tagged else role & JOINS):
@@ -245,14 +254,19 @@ class Correlator:
         elif not forms or not 100 <= sip.status < 300 or (kind != INVITE and sip.status < 200):
             return None
         dialog: Dialog = Dialog.__new__(Dialog)
-        dialog.call_id = call.call_id
-        dialog.caller_tag = transaction.from_tag
+        call_id: bytes = cut(sip.data, sip.call_id_start, min(sip.call_id_end, sip.call_id_start + MOST_OF_CALL_ID))
+        dialog._caller_at = len(call_id)
+        dialog._text = call_id + self._tags.text_in_from()
+        dialog._callee_at = len(dialog._text)
+        dialog._caller = self._tags.in_from
+        dialog._callee = 0
+        dialog._others = None
         dialog.method = transaction.method if forms else NAMES[SUBSCRIBE if kind == NOTIFY else INVITE]
         dialog.joined = tagged or not sip.is_request
         dialog.state = DIALOG_CONFIRMED if tagged and sip.is_request and not role & EARLY else DIALOG_EARLY
         dialog.traces = dialog.hooked = ()
-        dialog._tag = self._tags.in_to() if tagged else None
-        dialog._other_tags = None
+        if tagged:
+            dialog.add_callee(self._tags.in_to, self._tags.text_in_to())
         dialog._answered = 1 if dialog.state == DIALOG_CONFIRMED else 0
         transaction._initial = forms and not (tagged and sip.is_request)
         self.table.add_dialog(call, dialog, now_ns)
@@ -262,7 +276,7 @@ class Correlator:
         self, transaction: Transaction, kind: cython.int, message: CapturedMessage, hop: cython.ulonglong
     ) -> cython.bint:
         """What this message changes; one that was sent before changes nothing."""
-        known: cython.int = transaction.remember(mark_of(message, kind, hop, self._tags.to_at, self._tags.to_end))
+        known: cython.int = transaction.remember(mark_of(message, kind, hop, self._tags.in_to))
         if not known:
             message.retransmission = True
             self.retransmissions += 1

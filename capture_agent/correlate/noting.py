@@ -104,8 +104,10 @@ def note_answer(dialog: Dialog, seen: cython.int, status: cython.int, tags: Tags
     place: cython.int = 0
     if seen == FAILURE:
         return change(dialog, REFUSED)
-    if status != 100 and tags.to_is_tagged():
-        place = dialog.add_callee(tags.in_to())
+    if status != 100 and tags.in_to:
+        place = dialog.callee(tags.in_to)
+        if place < 0:
+            place = dialog.add_callee(tags.in_to, tags.text_in_to())
     if seen == SUCCESS:
         if place >= 0:
             dialog._answered |= 1 << place
@@ -116,7 +118,7 @@ def note_answer(dialog: Dialog, seen: cython.int, status: cython.int, tags: Tags
 @cython.cfunc
 def hang_up(dialog: Dialog, tags: Tags) -> cython.bint:
     """A BYE ends the dialog with the callee whose tag it has; the last one ends all of it."""
-    place: cython.int = dialog.callee(tags.in_to() if tags.has_in_from(dialog.caller_tag) else tags.in_from())
+    place: cython.int = dialog.callee(tags.in_to if tags.in_from == dialog._caller else tags.in_from)
     if place >= 0:
         dialog._answered &= ~(1 << place)
         if dialog._answered:

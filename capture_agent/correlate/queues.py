@@ -1,65 +1,126 @@
 """Calls, and the queues in which they stand. Hot: compiled with queues.pxd, or plain Python."""
 
+# What is compiled only has names of the .pxd.
+# mypy: disable-error-code="name-defined, attr-defined, no-any-return"
+# ruff: noqa: F821
+
 from __future__ import annotations
+
+from array import array
 
 import cython
 
 from capture_agent.calls import Dialog, Transaction
+from capture_agent.correlate import limits
+
+ODD_NS = cython.declare(cython.longlong, limits.ODD_NS)
+LEAST = cython.declare(cython.Py_ssize_t, 1024)  # places
 
 
 @cython.final
-@cython.no_gc  # the neighbours in a queue refer to each other; what leaves it refers to nobody
+@cython.no_gc  # nothing in it can refer back
 @cython.freelist(1024)
 @cython.cclass
 class Call:
-    """All that has one Call-ID, the newest first."""
+    """All that has one Call-ID, the newest first. 48 bytes."""
 
-    __slots__ = ("after", "before", "call_id", "dialogs", "resting", "since_ns", "transactions")
+    __slots__ = ("dialogs", "key", "place", "resting", "transactions")
 
-    def __init__(self, call_id: bytes) -> None:
-        self.call_id = call_id
+    def __init__(self) -> None:
+        self.key = 0  # reading.call_key of its messages
         self.transactions: Transaction | None = None
         self.dialogs: Dialog | None = None
-        self.before: Call | None = None
-        self.after: Call | None = None
-        self.since_ns = 0  # when it was put into its queue
+        self.place = 0  # in its ring
         self.resting = False
 
 
 @cython.final
 @cython.cclass
 class Queue:
-    """Calls in the order in which they came, each linked with its neighbours."""
+    """Holds calls, in the order in which they came.
 
-    __slots__ = ("count", "first", "last")
+    A ring of places: so whoever stands further behind is known, and can be asked of memory ahead of its turn. One
+    that leaves out of turn leaves its place empty. The first place of those in use is never empty.
+    """
+
+    __slots__ = ("_head", "_ring", "_since", "_used", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self.first: Call | None = None
-        self.last: Call | None = None
+        self._head = 0
+        self._used = 0  # places, from the head on
+        self._ring: list[Call | None] = []
+        self._since = array("q")  # when each of them was put there
+        self._resize(LEAST)
+
+    def first(self) -> Call:
+        """Of a queue that is not empty."""
+        return self._ring[self._head]  # type: ignore[return-value]
+
+    @cython.exceptval(check=False)
+    def is_due(self, ahead: cython.Py_ssize_t, period_ns: cython.longlong, now_ns: cython.longlong) -> cython.bint:
+        """Is the time over of whoever is so many places behind the first? Or odd: that far ahead of now."""
+        if ahead >= self._used:
+            return False
+        place: cython.Py_ssize_t = (self._head + ahead) & (len(self._ring) - 1)
+        since: cython.longlong = self._since.data.as_longlongs[place] if cython.compiled else self._since[place]
+        return not -ODD_NS < now_ns - since < period_ns
+
+    @cython.exceptval(check=False)
+    def peek(self, ahead: cython.Py_ssize_t) -> cython.p_void:
+        """Compiled only: where the call is that stands so many places behind the first, or NULL."""
+        call: cython.p_void = item(self._ring, (self._head + ahead) & (len(self._ring) - 1))
+        return cython.NULL if call == cython.cast(cython.p_void, None) else call
+
+    @cython.exceptval(check=False)
+    def fetch_place(self, place: cython.Py_ssize_t) -> cython.void:
+        """Compiled only: who stands there will leave soon."""
+        fetch_item(self._ring, place)
 
     def append(self, call: Call, now_ns: cython.longlong) -> cython.bint:
-        call.since_ns = now_ns
-        call.before = self.last
-        if self.last is None:
-            self.first = call
+        if self._used == len(self._ring):
+            self._resize(self._used if 2 * self.count <= self._used else 2 * self._used)
+        call.place = (self._head + self._used) & (len(self._ring) - 1)
+        self._ring[call.place] = call
+        if cython.compiled:
+            self._since.data.as_longlongs[call.place] = now_ns
         else:
-            self.last.after = call
-        self.last = call
+            self._since[call.place] = now_ns
+        self._used += 1
         self.count += 1
         return True
 
     def remove(self, call: Call) -> cython.bint:
-        before: Call | None = call.before
-        after: Call | None = call.after
-        if before is None:
-            self.first = after
-        else:
-            before.after = after
-        if after is None:
-            self.last = before
-        else:
-            after.before = before
-        call.before = call.after = None
+        self._ring[call.place] = None
         self.count -= 1
+        while self._used and self._ring[self._head] is None:
+            self._head = (self._head + 1) & (len(self._ring) - 1)
+            self._used -= 1
+        if len(self._ring) > LEAST and 8 * self.count < len(self._ring):
+            self._resize(len(self._ring) // 2)
+        return True
+
+    def _resize(self, capacity: cython.Py_ssize_t) -> cython.bint:
+        """Into so many places, a power of two, without those that are empty."""
+        old: list[Call | None] = self._ring
+        call: Call | None
+        n: cython.Py_ssize_t
+        new: list[Call | None] = [None] * capacity
+        if cython.compiled:
+            PyObject_GC_UnTrack(new)
+        count: cython.Py_ssize_t = 0
+        since: array[int] = array("q", bytes(8 * capacity))
+        place: cython.Py_ssize_t
+        for n in range(self._used):
+            place = (self._head + n) & (len(old) - 1)
+            call = old[place]
+            if call is not None:
+                since[count] = self._since[place]
+                call.place = count
+                new[count] = call
+                count += 1
+        self._ring = new
+        self._since = since
+        self._head = 0
+        self._used = count
         return True

@@ -6,11 +6,12 @@ import re
 
 import cython
 
-from capture_agent.correlate import changes
+from capture_agent.correlate import changes, limits
 from capture_agent.records import CapturedMessage, Datagram
 from capture_agent.sip.message import SipMessage
 
 KINDS = {name: kind for kind, name in enumerate(changes.NAMES) if kind}
+MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)
 # No two of these methods have the same length and the same first letter.
 LONGEST = cython.declare(cython.int, 16)
 SPELT = cython.declare(bytes, b"".join(name.ljust(16) for name in changes.NAMES))
@@ -26,17 +27,6 @@ BY_LETTER = cython.declare(
 # Python's own key, which differs from process to process (PYTHONHASHSEED): nobody can make two messages look the same.
 KEY = cython.declare(cython.ulonglong, hash(b"capture-agent marks") & (1 << 64) - 1)
 FACTOR = cython.declare(cython.ulonglong, hash(b"capture-agent factor") & (1 << 64) - 1 | 1)
-
-
-def equals(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, text: bytes) -> cython.bint:
-    """Is data[start:end] this text?"""
-    if start < 0 or end > len(data) or end - start != len(text):
-        return False
-    if cython.compiled:
-        one: cython.p_char = data
-        other: cython.p_char = text
-        return memcmp(one + start, other, end - start) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
-    return data[start:end] == text
 
 
 def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
@@ -107,6 +97,21 @@ def mix(number: cython.ulonglong, data: bytes, start: cython.Py_ssize_t, end: cy
     return fold(number ^ one, FACTOR ^ other)  # type: ignore[name-defined, no-any-return]  # noqa: F821
 
 
+def call_key(sip: SipMessage) -> cython.ulonglong:
+    """A number for its Call-ID, as far as that counts."""
+    end: cython.Py_ssize_t = min(sip.call_id_end, sip.call_id_start + MOST_OF_CALL_ID)
+    if cython.compiled:
+        return mix(FACTOR, sip.data, sip.call_id_start, end)
+    return hash(sip.data[sip.call_id_start : end]) & (1 << 64) - 1
+
+
+def tag_key(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
+    """A number for the tag data[start:end]; 0 for none."""
+    if start >= end:
+        return 0
+    return mix(KEY, data, start, end) | 1 if cython.compiled else hash(data[start:end]) & (1 << 64) - 1 | 1
+
+
 def hop_of(sip: SipMessage) -> cython.ulonglong:
     """Of a request: its top Via and its URI, which no two branches share, with RFC 2543 peers neither. Never 0.
 
@@ -121,12 +126,11 @@ def mark_of(
     message: CapturedMessage,
     kind: cython.int,
     hop: cython.ulonglong,
-    to_at: cython.Py_ssize_t,
-    to_end: cython.Py_ssize_t,
+    to_tag: cython.ulonglong,
 ) -> cython.ulonglong:
     """A number for everything that a retransmission has in common with its original and with nothing else.
 
-    The hop (of a response, 0: then its top Via), both endpoints, the To tag at to_at, method, status, and the length.
+    The hop (of a response, 0: then its top Via), both endpoints, the key of the To tag, method, status, and the length.
     """
     sip: SipMessage = message.sip
     datagram: Datagram = message.datagram
@@ -135,15 +139,14 @@ def mark_of(
     if not cython.compiled:
         return hash((
             datagram.data[at : at + size], datagram.source_port, datagram.destination_port, hop or sip.via_value,
-            sip.data[to_at:to_end], kind, sip.status, sip.end - sip.start,
+            to_tag, kind, sip.status, sip.end - sip.start,
         )) & (1 << 64) - 1  # fmt: skip
     ports: cython.ulonglong = cython.cast(cython.ulonglong, datagram.source_port) << 16 | datagram.destination_port
     shape: cython.ulonglong = cython.cast(cython.ulonglong, sip.end - sip.start) << 16 | sip.status << 4 | kind
     mark: cython.ulonglong = fold(KEY ^ hop ^ ports, FACTOR ^ shape)  # type: ignore[name-defined]  # noqa: F821
     if not hop:
         mark = mix(mark, sip.data, sip.via_start, sip.via_end)
-    mark = mix(mark, datagram.data, at, at + size)
-    return mix(mark, sip.data, to_at, to_end)
+    return mix(mark ^ to_tag, datagram.data, at, at + size)
 
 
 def value_of(sip: SipMessage, name: bytes) -> cython.Py_ssize_t:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cython
 
 from capture_agent.correlate import limits
-from capture_agent.correlate.reading import cut, equals
+from capture_agent.correlate.reading import cut, tag_key
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.parameters import locate, value_end
 
@@ -45,39 +45,38 @@ def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cyt
 @cython.final
 @cython.cclass
 class Tags:
-    """Where the tags of the message lie that is being looked at; one that is missing lies at 0:0."""
+    """The tags of the message that is being looked at, as numbers; 0 is that of one that is missing."""
 
-    __slots__ = ("data", "from_at", "from_end", "to_at", "to_end")
+    __slots__ = ("_data", "_from_at", "_from_end", "_to_at", "_to_end", "in_from", "in_to")
 
     def __init__(self) -> None:
-        self.data = b""
-        self.from_at = self.from_end = self.to_at = self.to_end = 0
+        self.forget()
+
+    def forget(self) -> cython.bint:
+        """Keep no buffer."""
+        self._data = b""
+        self._from_at = self._from_end = self._to_at = self._to_end = 0
+        self.in_from = self.in_to = 0
+        return True
 
     def read(self, sip: SipMessage) -> cython.bint:
         data: bytes = sip.data
         at: cython.Py_ssize_t = tag_at(data, sip.from_start, sip.from_end)
-        self.data = data
-        self.from_at = self.from_end = self.to_at = self.to_end = 0
+        self._data = data
+        self._from_at = self._from_end = self._to_at = self._to_end = 0
         if at >= 0:
-            self.from_at = at
-            self.from_end = min(value_end(data, at, sip.from_end), at + MOST_OF_TAG)
+            self._from_at = at
+            self._from_end = min(value_end(data, at, sip.from_end), at + MOST_OF_TAG)
         at = tag_at(data, sip.to_start, sip.to_end)
         if at >= 0:
-            self.to_at = at
-            self.to_end = min(value_end(data, at, sip.to_end), at + MOST_OF_TAG)
+            self._to_at = at
+            self._to_end = min(value_end(data, at, sip.to_end), at + MOST_OF_TAG)
+        self.in_from = tag_key(data, self._from_at, self._from_end)
+        self.in_to = tag_key(data, self._to_at, self._to_end)
         return True
 
-    def in_from(self) -> bytes:
-        return cut(self.data, self.from_at, self.from_end)
+    def text_in_from(self) -> bytes:
+        return cut(self._data, self._from_at, self._from_end)
 
-    def in_to(self) -> bytes:
-        return cut(self.data, self.to_at, self.to_end)
-
-    def to_is_tagged(self) -> cython.bint:
-        return self.to_at < self.to_end
-
-    def has_in_from(self, tag: bytes) -> cython.bint:
-        return equals(self.data, self.from_at, self.from_end, tag)
-
-    def has_in_to(self, tag: bytes) -> cython.bint:
-        return equals(self.data, self.to_at, self.to_end, tag)
+    def text_in_to(self) -> bytes:
+        return cut(self._data, self._to_at, self._to_end)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.correlate.changes import Method
-from capture_agent.correlate.reading import expires_now, hop_of, is_terminated, kind_of, mark_of, value_of
+from capture_agent.correlate.reading import expires_now, hop_of, is_terminated, kind_of, mark_of, tag_key, value_of
 
 NAMES = [method.name.encode() for method in Method if method is not Method.OTHER]
 
@@ -56,9 +56,8 @@ def mark(line: str) -> int:
     one = message(line)
     sip = one.sip
     tag = sip.to_tag or b""
-    at = sip.data.index(b";tag=" + tag, sip.data.index(b"\r\nTo:")) + 5 if tag else 0
     name = sip.cseq_method or b""
-    return mark_of(one, kind_of(name, 0, len(name)), hop_of(sip) if sip.is_request else 0, at, at + len(tag))
+    return mark_of(one, kind_of(name, 0, len(name)), hop_of(sip) if sip.is_request else 0, tag_key(tag, 0, len(tag)))
 
 
 @given(st.binary(max_size=64), st.binary(max_size=64))

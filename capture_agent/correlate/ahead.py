@@ -1,0 +1,102 @@
+"""Asks memory for what is needed next. Hot: compiled with ahead.pxd; plain Python has no way to.
+
+With a million calls each step to another object is one to main memory, where a message waits longer than all its
+instructions take. Asked for many at once, they come at the same time: so a group of messages, and the calls whose time
+is over, are looked at in rounds before it is their turn: slot of the table, call, its parts.
+"""
+
+# What is compiled only has names of the .pxd.
+# mypy: disable-error-code="name-defined, attr-defined, no-any-return"
+# ruff: noqa: F821
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent.calls import Dialog, DialogState
+from capture_agent.correlate import limits
+from capture_agent.correlate.index import Index
+from capture_agent.correlate.queues import Call, Queue
+from capture_agent.correlate.reading import call_key
+from capture_agent.records import CapturedMessage
+
+DIALOG_ENDED = cython.declare(cython.int, DialogState.ENDED)
+AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
+# Bytes that are looked at; calls.pxd has them in this order.
+CALL = cython.declare(cython.int, 48)
+TRANSACTION = cython.declare(cython.int, 208)
+ENDED = cython.declare(cython.int, 120)  # of a transaction that goes
+DIALOG = cython.declare(cython.int, 80)
+ENDED_DIALOG = cython.declare(cython.int, 128)
+TEXT = cython.declare(cython.int, 96)
+
+
+@cython.final
+@cython.cclass
+class Ahead:
+    """Compiled only. Nothing here changes anything."""
+
+    @cython.exceptval(check=False)
+    def key(self, number: cython.int) -> cython.ulonglong:
+        """reading.call_key of a message of the group."""
+        return self._keys[number]
+
+    def group(
+        self, index: Index, resting: Queue, messages: list[CapturedMessage], first: cython.Py_ssize_t, count: cython.int
+    ) -> cython.bint:
+        """What so many messages will need: at most AT_ONCE, that are there."""
+        n: cython.int
+        message: CapturedMessage
+        different: cython.int = 0
+        for n in range(count):
+            message = messages[first + n]
+            self._keys[n] = call_key(message.sip)
+            if n == 0 or self._keys[n] != self._keys[n - 1]:
+                self._different[different] = self._keys[n]
+                different += 1
+        # Nothing else in these rounds: a processor goes so many instructions ahead, and waits with the rest.
+        for n in range(different):
+            index.fetch_slot(self._different[n])
+        for n in range(different):
+            self._calls[n] = index.peek(self._different[n])
+            fetch(self._calls[n], CALL)
+        for n in range(different):
+            if self._calls[n] != cython.NULL and cython.cast(Call, self._calls[n]).resting:
+                resting.fetch_place(cython.cast(Call, self._calls[n]).place)
+        return self._parts(different, TRANSACTION)
+
+    def queue(self, index: Index, queue: Queue, period_ns: cython.longlong, now_ns: cython.longlong) -> cython.bint:
+        """What the first of a queue will need whose time is over: at most AT_ONCE."""
+        n: cython.int
+        count: cython.int = 0
+        dialog: Dialog | None
+        while count < AT_ONCE and queue.is_due(count, period_ns, now_ns):
+            self._calls[count] = queue.peek(count)
+            fetch(self._calls[count], CALL)
+            count += 1
+        self._parts(count, ENDED)
+        for n in range(count):
+            if self._calls[n] != cython.NULL:
+                dialog = cython.cast(Call, self._calls[n]).dialogs
+                if dialog is None:
+                    index.fetch_slot(cython.cast(Call, self._calls[n]).key)
+                elif dialog.state == DIALOG_ENDED:
+                    index.fetch_slot(cython.cast(Call, self._calls[n]).key)
+                    fetch(cython.cast(cython.p_void, dialog), ENDED_DIALOG)
+                    fetch(cython.cast(cython.p_void, dialog._text), TEXT)
+        return True
+
+    def _parts(self, count: cython.int, transaction: cython.int) -> cython.bint:
+        n: cython.int
+        call: Call
+        for n in range(count):
+            if self._calls[n] != cython.NULL:
+                call = cython.cast(Call, self._calls[n])
+                fetch(cython.cast(cython.p_void, call.transactions), transaction)
+                fetch(cython.cast(cython.p_void, call.dialogs), DIALOG)
+        for n in range(count):
+            if self._calls[n] != cython.NULL:
+                call = cython.cast(Call, self._calls[n])
+                if call.transactions is not None:
+                    fetch(cython.cast(cython.p_void, call.transactions._next), transaction)
+        return True

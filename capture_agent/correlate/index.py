@@ -1,0 +1,126 @@
+"""Calls by their Call-ID. Hot: compiled with index.pxd, or plain Python.
+
+By the numbers that reading.call_key makes of them: 64 bits with Python's own hash key, as marks are. Plain, it is a
+dict. Compiled, it is a table of its own, for what a dict has no way to do: a slot is asked of memory before it is
+looked at (ahead.py), a lookup makes no object, and the table shrinks again.
+"""
+
+# What is compiled only has names of the .pxd.
+# mypy: disable-error-code="name-defined, attr-defined, no-any-return"
+# ruff: noqa: F821
+
+from __future__ import annotations
+
+from array import array
+
+import cython
+
+from capture_agent.correlate.queues import Call
+
+LEAST = cython.declare(cython.size_t, 1024)  # slots
+WORDS = cython.declare(cython.size_t, 2)  # of a slot: the key, and where the call is, or 0
+
+
+@cython.final
+@cython.cclass
+class Index:
+    """Borrows its calls: a queue holds each of them.
+
+    Open addressing with linear probing, at most half full; no sender can aim at a slot.
+    """
+
+    __slots__ = ("_calls", "_count", "_mask", "_slots")
+
+    def __init__(self) -> None:
+        self._calls: dict[int, Call] = {}
+        self._count = 0
+        self._mask = 0
+        self._slots = array("Q")
+        if cython.compiled:
+            self._resize(LEAST)
+
+    def find(self, key: cython.ulonglong) -> Call | None:
+        if not cython.compiled:
+            return self._calls.get(key)
+        call: cython.p_void = self.peek(key)
+        return None if call == cython.NULL else cython.cast(Call, call)
+
+    def add(self, call: Call) -> cython.bint:
+        """One whose key is not in here."""
+        self._count += 1
+        if not cython.compiled:
+            self._calls[call.key] = call
+            return True
+        if 2 * cython.cast(cython.size_t, self._count) > self._mask + 1:
+            self._resize(2 * (self._mask + 1))
+        slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
+        at: cython.size_t = call.key & self._mask
+        while slots[WORDS * at + 1]:
+            at = (at + 1) & self._mask
+        slots[WORDS * at] = call.key
+        slots[WORDS * at + 1] = cython.cast(cython.ulonglong, cython.cast(cython.p_void, call))
+        return True
+
+    def remove(self, call: Call) -> cython.bint:
+        """One that is in here."""
+        self._count -= 1
+        if not cython.compiled:
+            del self._calls[call.key]
+            return True
+        slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
+        word: cython.ulonglong = cython.cast(cython.ulonglong, cython.cast(cython.p_void, call))
+        at: cython.size_t = call.key & self._mask
+        gap: cython.size_t
+        while slots[WORDS * at + 1] != word:
+            at = (at + 1) & self._mask
+        gap = at
+        while True:  # those behind it move up, as far as that brings none before the place where it is looked for
+            at = (at + 1) & self._mask
+            if not slots[WORDS * at + 1]:
+                break
+            if ((at - slots[WORDS * at]) & self._mask) >= ((at - gap) & self._mask):
+                slots[WORDS * gap] = slots[WORDS * at]
+                slots[WORDS * gap + 1] = slots[WORDS * at + 1]
+                gap = at
+        slots[WORDS * gap + 1] = 0
+        if self._mask >= LEAST and 8 * cython.cast(cython.size_t, self._count) < self._mask:
+            self._resize((self._mask + 1) // 2)
+        return True
+
+    def clear(self) -> cython.bint:
+        self._calls.clear()
+        self._count = 0
+        return self._resize(LEAST) if cython.compiled else True
+
+    def _resize(self, capacity: cython.size_t) -> cython.bint:
+        """Compiled only. A power of two."""
+        old: array[int] = self._slots
+        before: cython.pointer[cython.ulonglong] = old.data.as_ulonglongs
+        size: cython.size_t = len(old)
+        at: cython.size_t
+        n: cython.size_t
+        self._slots = array("Q", bytes(16 * capacity))
+        self._mask = capacity - 1
+        slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
+        for n in range(0, size, WORDS):
+            if before[n + 1] and self._count:
+                at = before[n] & self._mask
+                while slots[WORDS * at + 1]:
+                    at = (at + 1) & self._mask
+                slots[WORDS * at] = before[n]
+                slots[WORDS * at + 1] = before[n + 1]
+        return True
+
+    @cython.exceptval(check=False)
+    def fetch_slot(self, key: cython.ulonglong) -> cython.void:
+        """Compiled only, as is what follows: the slot will be needed soon."""
+        fetch(self._slots.data.as_ulonglongs + WORDS * (key & self._mask), 16)
+
+    @cython.exceptval(check=False)
+    def peek(self, key: cython.ulonglong) -> cython.p_void:
+        """Where the call with this key is, or NULL."""
+        slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
+        at: cython.size_t = key & self._mask
+        while slots[WORDS * at + 1] and slots[WORDS * at] != key:
+            at = (at + 1) & self._mask
+        return cython.cast(cython.p_void, slots[WORDS * at + 1])
