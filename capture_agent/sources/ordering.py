@@ -20,6 +20,7 @@ LATE_NS = 150 * MILLISECOND  # what a quiet source has by now, it has handed ove
 QUIET_NS = 50 * MILLISECOND  # that long in a read: then nothing was there
 LONGEST_NS = 500 * MILLISECOND  # whatever times frames have - clocks are set - none is held for longer
 MOST = 64  # batches held
+MOST_BYTES = 64 << 20  # of frames held: media can fill batches of 32 MiB
 
 
 @dataclass(slots=True)
@@ -36,12 +37,14 @@ class Order:
         self._held: list[deque[Held]] = [deque() for _ in range(count)]
         self._last_ns = [0] * count
         self._ended = [False] * count
+        self._bytes = 0
 
     def __bool__(self) -> bool:
         return any(self._held)
 
     def add(self, source: int, frames: Frames, now_ns: int) -> None:
         self._held[source].append(Held(frames, now_ns))
+        self._bytes += len(frames.data)
         self._last_ns[source] = frames.index[(frames.count - 1) * FRAME_ROW + FRAME_TIME_NS]
 
     def end(self, source: int) -> None:
@@ -62,7 +65,7 @@ class Order:
 
     def _upto(self, time_ns: int | None, now_ns: int) -> Iterator[tuple[int, Frames]]:
         """All up to this time; None: all."""
-        crowded = sum(map(len, self._held)) > MOST
+        crowded = sum(map(len, self._held)) > MOST or self._bytes > MOST_BYTES
         found: list[tuple[int, Frames]] = []
         for source, held in enumerate(self._held):
             while held:
@@ -75,6 +78,7 @@ class Order:
                 if end < first.frames.count:
                     break
                 held.popleft()
+                self._bytes -= len(first.frames.data)
         if len({source for source, _ in found}) > 1:
             yield found[0][0], joined([frames for _, frames in found])
         else:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.records import FRAME_TIME_NS, Frames, Interface
+from capture_agent.sources import ordering
 from capture_agent.sources.ordering import LATE_NS, LONGEST_NS, MILLISECOND, MOST, QUIET_NS, Order, joined, part
 
 pytestmark = pytest.mark.once
@@ -85,6 +86,18 @@ def test_a_source_that_is_stuck_does_not_fill_the_memory() -> None:
     order.add(0, batch(MOST), at(100))
     assert len(told(order.due(at(100), BUSY))) == MOST + 1
     assert not order
+
+
+def test_large_batches_do_not_wait_when_they_are_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "MOST_BYTES", 8)
+    order = Order(2)
+    for time in (10, 20):
+        order.add(0, batch(time), at(20))
+        assert told(order.due(at(20), BUSY)) == []  # 3 bytes each
+    order.add(0, batch(30), at(20))
+    assert told(order.due(at(20), BUSY)) == ["a10", "a20", "a30"]
+    order.add(0, batch(40), at(20))
+    assert told(order.due(at(20), BUSY)) == []
 
 
 def test_one_source_alone_is_not_copied() -> None:
