@@ -99,4 +99,6 @@ class Ahead:
                 call = cython.cast(Call, self._calls[n])
                 if call.transactions is not None:
                     fetch(cython.cast(cython.p_void, call.transactions._next), transaction)
+                if call.dialogs is not None and not call.dialogs._callee:  # then it will be written anew, with the tag
+                    fetch(cython.cast(cython.p_void, call.dialogs._text), TEXT)
         return True

@@ -222,6 +222,61 @@ def test_messages_beside_the_usual(workers: tuple[Worker, Worker]) -> None:
     assert len(same(workers, "scans", payloads)) > 100
 
 
+@st.composite
+def said(draw: st.DrawFn) -> tuple[bytes, int, int, int]:
+    """A message of few calls, with few tags, branches and hosts: most belong together, in ways that no phone has thought of."""
+    method = draw(st.sampled_from(["INVITE", "INVITE", "ACK", "BYE", "CANCEL", "NOTIFY", "SUBSCRIBE", "OPTIONS", "X"]))
+    status = draw(st.sampled_from([0, 0, 100, 180, 200, 202, 302, 401, 481, 487]))
+    tags = [draw(st.sampled_from(["", ";tag=a", ";tag=b", ";tag=c"])) for _ in range(2)]
+    host, other = draw(st.permutations([1, 2, 3]))[:2]
+    lines = [
+        f"SIP/2.0 {status} Said" if status else f"{method} sip:{draw(st.sampled_from('bc'))} SIP/2.0",
+        f"Via: SIP/2.0/UDP 192.0.2.{host};branch=z9hG4bK{draw(st.integers(0, 3))}",
+        f"From: <sip:a@x>{tags[0]}",
+        f"To: <sip:b@x>{tags[1]}",
+        f"Call-ID: {draw(st.integers(0, 7))}",
+        f"CSeq: {draw(st.integers(1, 2))} {method}",
+        draw(st.sampled_from(["Expires: 0", "Subscription-State: terminated", "Expires: 60"])),
+    ]
+    seconds = draw(st.integers(0, 300) | st.integers(0, 20_000) | st.integers(-(10**8), 10**8))
+    return "\r\n".join([*lines, "", ""]).encode(), host, other, seconds
+
+
+@quick
+@given(st.lists(said(), min_size=1, max_size=120), st.integers(1, 12), st.sampled_from([1, 7, 1000]), st.booleans())
+def test_talks(
+    workers: tuple[Worker, Worker], messages: list[tuple[bytes, int, int, int]], calls: int, step: int, in_order: bool
+) -> None:
+    """Transactions and dialogs, their states, what expires and what gives way."""
+    if in_order:
+        messages.sort(key=lambda one: one[3])
+    found, told = same(workers, "talks", (messages, calls, step))
+    assert len(found) == len(messages)
+    assert told[-1][0].startswith(f"correlation: {len(messages)} seen")
+
+
+def test_talks_of_many_calls(workers: tuple[Worker, Worker]) -> None:
+    """So many that the tables grow, are full and shrink."""
+    lines = (
+        "Via: SIP/2.0/UDP x;branch=z9hG4bK{1}\r\nFrom: <sip:a@x>;tag=a\r\nTo: <sip:b@x>{2}\r\nCall-ID: {0}\r\nCSeq: {3}"
+    )
+    steps = [
+        (0, f"INVITE sip:b SIP/2.0\r\n{lines} INVITE\r\n\r\n", 1, "", 1),
+        (1, f"SIP/2.0 200 OK\r\n{lines} INVITE\r\n\r\n", 1, ";tag=b", 1),
+        (60, f"BYE sip:b SIP/2.0\r\n{lines} BYE\r\n\r\n", 2, ";tag=b", 2),
+    ]
+    messages = [
+        (text.format(n * 7919 % 4000, branch, tag, cseq).encode(), 1, 2, n // 100 + seconds)
+        for n in range(4000)
+        for seconds, text, branch, tag, cseq in steps
+    ]
+    messages.sort(key=lambda one: one[3])
+    found, told = same(workers, "talks", (messages, 5000, 500))
+    assert len(found) == 12_000
+    assert "evicted" not in told[-1][1]
+    assert "evicted" in same(workers, "talks", (messages, 1500, 500))[1][-1][1]
+
+
 TOKENS = [
     b"INVITE", b"SIP/2.0", b" ", b"\t", b"\r\n", b"\n", b"\r", b" \r\n ", b"sip:a@b", b"200", b"Via", b"v", b"From", b"f",
     b"To", b"t", b"Call-ID", b"i", b"CSeq", b"Content-Length", b"l", b"c", b":", b";", b",", b"=", b"tag", b"branch",

@@ -79,6 +79,33 @@ def calls(job: tuple[list[bytes], int]) -> Any:
     pipeline = Pipeline(correlator=correlator)
     times = [1_700_000_000_000_000_000 + n * step_ns for n in range(len(raw))]
     messages = [traced.message for traced in pipeline.process(Frames.of(raw, 1, times))]
+    return correlation(messages), [str(ledger) for ledger in correlator.ledgers()]
+
+
+def talks(job: tuple[list[tuple[bytes, int, int, int]], int, int]) -> Any:
+    """The same of messages that are given as such, in batches of `step`: bytes, two hosts, and seconds."""
+    from capture_agent.correlate.correlator import Correlator
+    from capture_agent.records import CapturedMessage, Datagram
+    from capture_agent.sip.scan import scan
+
+    given, calls, step = job
+    messages = []
+    for data, source, destination, seconds in given:
+        buffer = bytes((192, 0, 2, source, 192, 0, 2, destination)) + data
+        sip = scan(buffer, 8, len(buffer))
+        time_ns = 1_700_000_000_000_000_000 + seconds * 10**9
+        if sip is not None:
+            messages.append(CapturedMessage(Datagram(buffer, 8, len(buffer), 0, 4, 5060, 5060, time_ns), sip))
+    correlator = Correlator(calls=calls)
+    told = []
+    for start in range(0, len(messages), step):
+        correlator.observe(messages[start : start + step])
+        told.append([str(ledger) for ledger in correlator.ledgers()])
+    return correlation(messages), told
+
+
+def correlation(messages: list[Any]) -> Any:
+    """Which transaction and dialog each has, by number, and how they stand at the end."""
     numbers: dict[int, int] = {}
     found = []
     for message in messages:
@@ -86,14 +113,14 @@ def calls(job: tuple[list[bytes], int]) -> Any:
         ids = [None if part is None else numbers.setdefault(id(part), len(numbers)) for part in parts]
         states = [values(part, names) for part, names in zip(parts, (TRANSACTION, DIALOG), strict=True) if part]
         found.append((ids, states, message.retransmission))
-    return found, [str(ledger) for ledger in correlator.ledgers()]
+    return found
 
 
 def digest(data: Any) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-JOBS = {"frames": frames, "scans": scans, "calls": calls}
+JOBS = {"frames": frames, "scans": scans, "calls": calls, "talks": talks}
 
 if __name__ == "__main__":
     main()

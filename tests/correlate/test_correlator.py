@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from itertools import pairwise
+from random import Random
 
 import pytest
 from correlate_samples import FORMS, HOSTS, Names, captured, message, play, told
@@ -456,6 +457,36 @@ def test_an_older_capture_behind_a_newer_one() -> None:
     assert correlator.clock.jumps == 1
     assert correlator.table.calls.over >= 20
     assert 30 < correlator.table.calls.held < 80
+
+
+def test_expiry_keeps_up_and_the_tables_shrink_again() -> None:
+    """In steps: so many that all tables grow several times over, end, and go with little traffic behind them."""
+    correlator = Correlator()
+    for step in range(3):
+        at = step * 300
+        lines = ("A>P INVITE", "P>A 200 t=b", "A>P ACK t=b", "A>P BYE t=b cseq=2")
+        correlator.observe([message(f"{at} {line} call={step}-{n}") for n in range(6000) for line in lines])
+        held = correlator.table
+        assert (held.calls.held, held.transactions.held, held.dialogs.held) == (6000, 18000, 6000)
+        play([f"{at + 100 + n} A>P OPTIONS call=x{step}{n}" for n in range(10)], correlator)
+        assert (held.calls.held, held.dialogs.held) == (10, 0)
+    assert [tally.evicted + tally.crowded_out for tally in (held.calls, held.transactions, held.dialogs)] == [0] * 3
+    play([f"1100 A>P OPTIONS call={step}-{n}" for step in range(3) for n in range(6000)][::500], correlator)
+    assert correlator.retransmissions == 0
+
+
+def test_calls_that_leave_their_queue_out_of_turn() -> None:
+    """At rest they leave it when something new begins in them, in any order; the others keep their turn."""
+    correlator = Correlator()
+    numbers = list(range(1500))
+    play([line.format(n) for n in numbers for line in ("0 A>P INVITE call={}", "0 P>A 200 t=b call={}")], correlator)
+    play(["40 A>P OPTIONS call=x"], correlator)
+    Random(1).shuffle(numbers)
+    play([f"41 A>P BYE t=b cseq=2 call={n}" for n in numbers[:1400]], correlator)
+    play([f"{second} A>P OPTIONS call=y" for second in (80, 120)], correlator)
+    assert correlator.table.dialogs.held == 100
+    byes = play([f"121 A>P BYE t=b cseq=2 call={n}" for n in sorted(numbers[1400:])], correlator)
+    assert [one.dialog is not None and one.dialog.joined for one in byes] == [False] * 100
 
 
 def test_nothing_refers_to_a_call_that_has_ended() -> None:
