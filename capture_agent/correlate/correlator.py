@@ -104,15 +104,16 @@ class Correlator:
 
     def observe(self, messages: list[CapturedMessage]) -> None:
         count: cython.Py_ssize_t = len(messages)
-        first: cython.Py_ssize_t
+        first: cython.Py_ssize_t = 0
         group: cython.int
         number: cython.int
-        for first in range(0, count, AT_ONCE):
+        while first < count:
             group = min(count - first, AT_ONCE)
             if cython.compiled:
                 self.table.foresee(messages, first, group)
             for number in range(group):
                 self._observe(messages[first + number], number)
+            first += group
         self._tags.forget()
         self.seen += count
         self.table.clean(self.clock.now_ns, LEAST_LOOKS + LOOKS_PER_MESSAGE * count)

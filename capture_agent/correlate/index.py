@@ -18,7 +18,6 @@ import cython
 from capture_agent.correlate.queues import Call
 
 LEAST = cython.declare(cython.size_t, 1024)  # slots
-WORDS = cython.declare(cython.size_t, 2)  # of a slot: the key, and where the call is, or 0
 
 
 @cython.final
@@ -26,7 +25,8 @@ WORDS = cython.declare(cython.size_t, 2)  # of a slot: the key, and where the ca
 class Index:
     """Borrows its calls: a queue holds each of them.
 
-    Open addressing with linear probing, at most half full; no sender can aim at a slot.
+    A slot has two words: the key, and where the call is, or 0. Open addressing with linear probing, at most half full;
+    no sender can aim at a slot.
     """
 
     __slots__ = ("_calls", "_count", "_mask", "_slots")
@@ -55,10 +55,10 @@ class Index:
             self._resize(2 * (self._mask + 1))
         slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
         at: cython.size_t = call.key & self._mask
-        while slots[WORDS * at + 1]:
+        while slots[2 * at + 1]:
             at = (at + 1) & self._mask
-        slots[WORDS * at] = call.key
-        slots[WORDS * at + 1] = cython.cast(cython.ulonglong, cython.cast(cython.p_void, call))
+        slots[2 * at] = call.key
+        slots[2 * at + 1] = cython.cast(cython.ulonglong, cython.cast(cython.p_void, call))
         return True
 
     def remove(self, call: Call) -> cython.bint:
@@ -71,18 +71,18 @@ class Index:
         word: cython.ulonglong = cython.cast(cython.ulonglong, cython.cast(cython.p_void, call))
         at: cython.size_t = call.key & self._mask
         gap: cython.size_t
-        while slots[WORDS * at + 1] != word:
+        while slots[2 * at + 1] != word:
             at = (at + 1) & self._mask
         gap = at
         while True:  # those behind it move up, as far as that brings none before the place where it is looked for
             at = (at + 1) & self._mask
-            if not slots[WORDS * at + 1]:
+            if not slots[2 * at + 1]:
                 break
-            if ((at - slots[WORDS * at]) & self._mask) >= ((at - gap) & self._mask):
-                slots[WORDS * gap] = slots[WORDS * at]
-                slots[WORDS * gap + 1] = slots[WORDS * at + 1]
+            if ((at - slots[2 * at]) & self._mask) >= ((at - gap) & self._mask):
+                slots[2 * gap] = slots[2 * at]
+                slots[2 * gap + 1] = slots[2 * at + 1]
                 gap = at
-        slots[WORDS * gap + 1] = 0
+        slots[2 * gap + 1] = 0
         if self._mask >= LEAST and 8 * cython.cast(cython.size_t, self._count) < self._mask:
             self._resize((self._mask + 1) // 2)
         return True
@@ -96,31 +96,31 @@ class Index:
         """Compiled only. A power of two."""
         old: array[int] = self._slots
         before: cython.pointer[cython.ulonglong] = old.data.as_ulonglongs
-        size: cython.size_t = len(old)
+        size: cython.size_t = len(old) // 2
         at: cython.size_t
         n: cython.size_t
         self._slots = array("Q", bytes(16 * capacity))
         self._mask = capacity - 1
         slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
-        for n in range(0, size, WORDS):
-            if before[n + 1] and self._count:
-                at = before[n] & self._mask
-                while slots[WORDS * at + 1]:
+        for n in range(size if self._count else 0):
+            if before[2 * n + 1]:
+                at = before[2 * n] & self._mask
+                while slots[2 * at + 1]:
                     at = (at + 1) & self._mask
-                slots[WORDS * at] = before[n]
-                slots[WORDS * at + 1] = before[n + 1]
+                slots[2 * at] = before[2 * n]
+                slots[2 * at + 1] = before[2 * n + 1]
         return True
 
     @cython.exceptval(check=False)
     def fetch_slot(self, key: cython.ulonglong) -> cython.void:
         """Compiled only, as is what follows: the slot will be needed soon."""
-        fetch(self._slots.data.as_ulonglongs + WORDS * (key & self._mask), 16)
+        fetch(self._slots.data.as_ulonglongs + 2 * (key & self._mask), 16)
 
     @cython.exceptval(check=False)
     def peek(self, key: cython.ulonglong) -> cython.p_void:
         """Where the call with this key is, or NULL."""
         slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
         at: cython.size_t = key & self._mask
-        while slots[WORDS * at + 1] and slots[WORDS * at] != key:
+        while slots[2 * at + 1] and slots[2 * at] != key:
             at = (at + 1) & self._mask
-        return cython.cast(cython.p_void, slots[WORDS * at + 1])
+        return cython.cast(cython.p_void, slots[2 * at + 1])
