@@ -29,6 +29,7 @@ cdef class Datagram:
     cdef readonly int flags
     cdef readonly Py_ssize_t frame_at
 
+    cdef bytes _address(self, int number)
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
 
 cdef class CapturedMessage:

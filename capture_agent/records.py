@@ -169,12 +169,18 @@ class Datagram:
     @property
     def source(self) -> bytes:
         """The source address, packed: 4 or 16 bytes."""
-        return self.cut(self.address_at, self.address_at + self.address_size)
+        return self._address(0)
 
     @property
     def destination(self) -> bytes:
         """The destination address, packed: 4 or 16 bytes."""
-        return self.cut(self.address_at + self.address_size, self.address_at + 2 * self.address_size)
+        return self._address(1)
+
+    def _address(self, number: cython.int) -> bytes:
+        at: cython.Py_ssize_t = self.address_at
+        if not 0 <= at <= len(self.data):
+            return b""  # of no packet; the sums would overflow
+        return self.cut(at + number * self.address_size, at + (number + 1) * self.address_size)
 
     @property
     def source_text(self) -> str:

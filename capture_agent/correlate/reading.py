@@ -146,6 +146,8 @@ def mark_of(
     mark: cython.ulonglong = fold(KEY ^ hop ^ ports, FACTOR ^ shape)  # type: ignore[name-defined]  # noqa: F821
     if not hop:
         mark = mix(mark, sip.data, sip.via_start, sip.via_end)
+    if not 0 <= at <= len(datagram.data):
+        at = size = 0  # of no packet; the sum would overflow
     return mix(mark ^ to_tag, datagram.data, at, at + size)
 
 
