@@ -250,13 +250,18 @@ class Rules:
         """The rules that this message's method and kind leave."""
         kind: cython.int
         method: bytes | None
+        lists: list[list[Rule]] = self._others
         if sip.is_request:
             kind = IN_DIALOG if self._asks_for_tag and sip.to_tag is not None else INITIAL
-            method = sip._part(sip.method_start, sip.method_end)
         else:
             kind = RESPONSE + sip.status // 100
-            method = sip._part(sip.cseq_method_start, sip.cseq_method_end)
-        lists: list[list[Rule]] = self._others if method is None else self._index.get(method, self._others)
+        if self._index:  # else no rule names a method
+            if sip.is_request:
+                method = sip._part(sip.method_start, sip.method_end)
+            else:
+                method = sip._part(sip.cseq_method_start, sip.cseq_method_end)
+            if method is not None:
+                lists = self._index.get(method, self._others)
         return lists[kind if 0 <= kind < KINDS else RESPONSE]
 
 
