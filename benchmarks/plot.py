@@ -29,6 +29,7 @@ line { stroke: #59636e; stroke-opacity: .35 }
 }
 """
 KINDS = {COMPILED: "ours", PLAIN: "plain", LIMIT: "limit"}
+OURS = {"ours", "plain"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Bar:
 
 
 def panels(figures: Sequence[Figure]) -> list[tuple[str, list[Bar]]]:
-    """A title and its bars for each work that was measured, the cheapest first."""
+    """A title and its bars, the cheapest first, for each work that the limit or somebody else does as well."""
     found = []
     for work, title in WORKS.items():
         bars = [
@@ -47,8 +48,9 @@ def panels(figures: Sequence[Figure]) -> list[tuple[str, list[Bar]]]:
             for one in main_sized(figures)
             if one.work == work
         ]
-        if bars:
-            bars += [Bar(f"{one.who} *", one.cost, "published") for one in PUBLISHED if one.work == work]
+        bars += [Bar(f"{one.who} *", one.cost, "published") for one in PUBLISHED if one.work == work]
+        kinds = {bar.kind for bar in bars}
+        if kinds & OURS and kinds - OURS:
             found.append((title, sorted(bars, key=lambda bar: bar.value)))
     return found
 

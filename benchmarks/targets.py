@@ -72,4 +72,5 @@ PUBLISHED = (
     Published("heplify 2.0.25", HEP_UDP, 5.6, "loses up to 0.3 %"),
     Published("captagent 6.4.3", HEP_UDP, 11.4, ""),
     Published("heplify 2.0.25", MIXED, 16.0, ""),
+    Published("heplify 2.0.25", SIP_TCP, 9.0, "loses up to 21 %"),
 )
