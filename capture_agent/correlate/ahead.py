@@ -29,6 +29,16 @@ ENDED = cython.declare(cython.int, 120)  # of a transaction that goes
 DIALOG = cython.declare(cython.int, 80)
 ENDED_DIALOG = cython.declare(cython.int, 128)
 TEXT = cython.declare(cython.int, 96)
+POOL = cython.declare(cython.size_t, 1 << 14)  # Objects/obmalloc.c; were it another size, it would only be of no use
+POOL_HEADER = cython.declare(cython.int, 48)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def pool_of(thing: cython.p_void) -> cython.p_void:
+    """Compiled only: where Python's allocator notes that this has become free."""
+    return cython.cast(cython.p_void, cython.cast(cython.size_t, thing) & ~(POOL - 1))
 
 
 @cython.final
@@ -84,6 +94,7 @@ class Ahead:
                     index.fetch_slot(cython.cast(Call, self._calls[n]).key)
                     fetch(cython.cast(cython.p_void, dialog), ENDED_DIALOG)
                     fetch(cython.cast(cython.p_void, dialog._text), TEXT)
+                    fetch(pool_of(cython.cast(cython.p_void, dialog._text)), POOL_HEADER)
         return True
 
     def _parts(self, count: cython.int, transaction: cython.int) -> cython.bint:
