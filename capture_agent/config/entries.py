@@ -15,6 +15,7 @@ from capture_agent.config.layers import Layers, Path
 from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.problems import nearest, where, wrong
+from capture_agent.config.several import listed
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
@@ -74,8 +75,8 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
 
 def find_key(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
     """A rule that hashes does it with the key of [privacy]."""
-    masks, privacy = rule.get("mask", []), layers.data.get("privacy", {})
-    if HASH in masks and not (isinstance(privacy, dict) and privacy.get("hash_key")):
+    privacy = layers.data.get("privacy", {})
+    if HASH in listed(rule.get("mask", [])) and not (isinstance(privacy, dict) and privacy.get("hash_key")):
         yield f"{where(layers, ('rule', index, 'mask'))}: {HASH} needs a hash_key or hash_key_file in [privacy]"
 
 

@@ -79,7 +79,11 @@ class _Expression:
             return self._single()
         value = self._calculated(level + 1)
         while sign := self._take(*CALCULATING[level]):
-            value = _applied(CALCULATING[level][sign], value, self._calculated(level + 1))
+            other = self._calculated(level + 1)
+            if isinstance(value, str) or isinstance(other, str):  # "%999999999s" % "x" is a gigabyte
+                value = None
+            else:
+                value = _applied(CALCULATING[level][sign], value, other)
         return value
 
     def _single(self) -> Value:
@@ -120,8 +124,6 @@ def _applied(do: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
     try:
         value = do(left, right)
     except (TypeError, ZeroDivisionError):
-        return None
-    if isinstance(value, str):
         return None
     return int(value) if abs(value) < 10**LONGEST_NUMBER else None
 

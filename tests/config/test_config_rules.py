@@ -76,6 +76,9 @@ def test_wrong_options(file: Path, option: str, problem: str) -> None:
         ('[[rule]]\ntrace = "none"\nusers = "a"',
          '1: rule: trace = "none" sends nothing: sinks, users, table, correlation_id and mask have no meaning'),
         ('[[rule]]\nmask = "users:hash"', "2: rule.mask: users:hash needs a hash_key or hash_key_file in [privacy]"),
+        ("[[rule]]\nmask = 5",
+         "2: rule.mask: value '5', expected "
+         '"authorization", "sdes", "message-body", "users:hash" or "users:truncate"'),
         ('[[rule]]\nmask = ["users:hash", "users:truncate"]\n[privacy]\nhash_key = "k"',
          "1: rule: mask: users:hash and users:truncate exclude each other"),
         ('[[rule]]\nkind = "request"\nstatus = 200', "1: rule: a request has no status: this rule matches nothing"),

@@ -28,7 +28,7 @@ DEFINES = {"FIVE": "5", "NAME": '"abc"', "BARE": "abc", "HERE": ""}
         ("", None), ("(", None), ("(1", None), ("1 1", None), ("1 +", None), ("== 1", None), ("FIVE == 'abc'", None),
         ("1 / 0", None), ("'a' + 'b'", None), ("1 % 0", None), ("§", None), ("-NAME", None), ("9" * 30, None),
         ("'a' - 'b'", None), ("(" * (DEEPEST + 5) + "1" + ")" * (DEEPEST + 5), None), ("!" * 500 + "1", None),
-        (" * ".join(["999999999"] * 50) + " > 0", None),
+        (" * ".join(["999999999"] * 50) + " > 0", None), ("'%99999999999999999999s' % 'x'", None),
     ],
 )  # fmt: skip
 def test_expressions(text: str, wanted: bool | None) -> None:
