@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import ModuleSpec
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +29,7 @@ from capture_agent.config import Config, ConfigError
 from capture_agent.config.layers import Layers
 from capture_agent.config.layers import Path as OptionPath
 from capture_agent.config.problems import in_order, nearest, where
+from capture_agent.hooks.guard import raised_at
 from capture_agent.hooks.message import Message
 from capture_agent.hooks.seen import SeenMessage
 from capture_agent.sinks.sink import Sink
@@ -192,6 +192,8 @@ def load_module(name: str) -> ModuleType:
 
 def brought(kind: str, name: str) -> Any:
     """What a package has registered under this name."""
+    from importlib.metadata import entry_points  # only who names one pays for it
+
     group = GROUPS.get(kind, f"capture_agent.{kind}s")
     known = entry_points(group=group)
     found = list({entry.value: entry for entry in known.select(name=name)}.values())
@@ -219,14 +221,7 @@ def guarded(load: Callable[[], Any]) -> Any:
 
 def in_a_line(error: BaseException) -> str:
     """`KeyError: 'topic' (kafka.py:7)`"""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = ""
-    # An import that fails ends in the machinery of Python, which says nothing to anybody.
-    if place is not None and not place.tb_frame.f_code.co_filename.startswith("<frozen"):
-        where = f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})"
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{raised_at(error)}"
 
 
 def check_function(function: Any, name: str) -> Function:

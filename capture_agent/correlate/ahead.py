@@ -88,10 +88,10 @@ class Ahead:
         for n in range(count):
             if self._calls[n] != cython.NULL:
                 dialog = cython.cast(Call, self._calls[n]).dialogs
-                if dialog is None:
-                    index.fetch_slot(cython.cast(Call, self._calls[n]).key)
-                elif dialog.state == DIALOG_ENDED:
-                    index.fetch_slot(cython.cast(Call, self._calls[n]).key)
+                if dialog is not None and dialog.state != DIALOG_ENDED:
+                    continue
+                index.fetch_slot(cython.cast(Call, self._calls[n]).key)
+                if dialog is not None:
                     fetch(cython.cast(cython.p_void, dialog), ENDED_DIALOG)
                     fetch(cython.cast(cython.p_void, dialog._text), TEXT)
                     fetch(pool_of(cython.cast(cython.p_void, dialog._text)), POOL_HEADER)

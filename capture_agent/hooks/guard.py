@@ -132,8 +132,14 @@ def described(error: BaseException) -> str:
     except Exception:  # it is as broken as the function that raised it
         says = ""
     says = says if len(says) <= LONGEST_REASON else f"{says[:LONGEST_REASON]}..."
+    return f"{says!a}{raised_at(error)}"
+
+
+def raised_at(error: BaseException) -> str:
+    """` (trunk.py:12)`; empty where Python's own machinery has raised it, which says nothing to anybody."""
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    where = "" if place is None else f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})"
-    return f"{says!a}{where}"
+    if place is None or place.tb_frame.f_code.co_filename.startswith("<frozen"):
+        return ""
+    return f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})"
