@@ -219,7 +219,7 @@ class Agent:
         for source in self._sources:
             dropped.update(source.dropped())
         ledgers = self.pipeline.ledgers(dropped) + [outbox.ledger() for outbox in self._outboxes]
-        return Books(ledgers, self.pipeline.problems())
+        return Books(ledgers, self.pipeline.problems(), self.pipeline.notes())
 
 
 def replay(

@@ -52,6 +52,7 @@ class Books:
 
     ledgers: list[Ledger]
     problems: Mapping[str, int] = field(default_factory=Counter)  # of messages that were traced all the same
+    notes: list[str] = field(default_factory=list)  # lines about what a counter's name cannot say
 
     @property
     def balanced(self) -> bool:
@@ -59,6 +60,7 @@ class Books:
 
     def lines(self) -> Iterator[str]:
         yield from map(str, self.ledgers)
+        yield from self.notes
         some = [f"{name} {count}" for name, count in sorted(self.problems.items()) if count]
         if some:
             yield "malformed, traced all the same: " + ", ".join(some)

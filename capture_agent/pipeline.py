@@ -11,6 +11,7 @@ from capture_agent.correlate.correlator import Correlator
 from capture_agent.duplicates import DuplicateFilter
 from capture_agent.intake import Intake
 from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.link_type_names import named
 from capture_agent.packet.rejects import Reject
 from capture_agent.packet.way import identification, way
 from capture_agent.policy.emission import Emission
@@ -159,6 +160,11 @@ class Pipeline:
             outcomes = {name: chunks[name] for name in CHUNK_OUTCOMES}
             rejected = Counter({name: count for name, count in chunks.items() if name not in CHUNK_OUTCOMES})
             yield Ledger("chunks", streams.sctp.seen, outcomes, rejected)
+
+    def notes(self) -> list[str]:
+        """A line for each link type that could not be read."""
+        unread = sorted(self.packets.unread.items())  # asked for while others count
+        return [f"{named(number)} is not supported: {count} frames rejected" for number, count in unread]
 
     def problems(self) -> Counter[str]:
         """What was wrong with messages that were traced all the same, by name of Problem."""

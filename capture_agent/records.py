@@ -30,6 +30,7 @@ FRAME_ROW = 5
 
 NO_VLAN = -1
 NO_FRAME = -1  # a message out of several packets has a buffer without their headers
+WHOLE_MESSAGE = 0x100  # in Datagram.flags, above those of TCP: the capture has one message, not a piece of a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class Datagram:
         self.vlan = vlan  # the innermost VLAN id, or NO_VLAN
         self.interface = interface
         self.sequence = sequence  # of a TCP segment: the number of its first byte, 32 bits
-        self.flags = flags  # of a TCP segment
+        self.flags = flags  # of a TCP segment; or WHOLE_MESSAGE
         self.frame_at = frame_at  # in data: its frame's first byte, all headers behind it; or NO_FRAME
         self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
 

@@ -51,6 +51,8 @@ def decode(
     finally:
         for damage in reading.damages:
             say(damage, "decode")
+    for line in dict.fromkeys(reading.notes):  # several files may have the same
+        note(line)
     note(reading.books())
     raise typer.Exit(FAILED if reading.damages else DONE)
 
@@ -62,6 +64,7 @@ class Reading:
         self._capture = capture
         self._several = several
         self.damages: list[str] = []
+        self.notes: list[str] = []
         self._frames = 0
         self._messages = 0  # of which so many were copies
         self._copies = 0
@@ -103,6 +106,7 @@ class Reading:
         for ledger in ledgers.values():
             self._rejected.update(ledger.rejected)
         self._problems.update(pipeline.problems())
+        self.notes += pipeline.notes()
 
     def books(self) -> str:
         """One line."""

@@ -8,6 +8,7 @@ cdef class PacketDecoder:
     cdef readonly unsigned long long carried
     cdef readonly object rejected
     cdef readonly object fragments
+    cdef readonly dict unread
     cdef unsigned long long[::1] _rejected
     cdef bytes _data
     cdef long long _time_ns
@@ -32,6 +33,7 @@ cdef class PacketDecoder:
     cpdef list decode(self, Frames frames)
     cdef Datagram _datagram(self, Py_ssize_t header, unsigned long long number, object interface)
     cdef Py_ssize_t _network(self, bytes data, Py_ssize_t at, int link_type) except? 0
+    cdef Py_ssize_t _exported(self, bytes data, Py_ssize_t at) except? 0
     cdef Py_ssize_t _raw(self, bytes data, Py_ssize_t at) except? 0
     cdef Py_ssize_t _behind_ethertype(self, bytes data, Py_ssize_t kind_at, Py_ssize_t at) except? 0
     cdef Py_ssize_t _ipv4(self, bytes data, Py_ssize_t at) except? 0

@@ -14,6 +14,13 @@ import cython
 
 from capture_agent.packet import plain, tunnels
 from capture_agent.packet.defrag import Defragmenter
+from capture_agent.packet.exported import (
+    ETHERNET_NAMES,
+    IP_NAMES,
+    TRANSPORT_NAMES,
+    exported_pdu,
+)
+from capture_agent.packet.exported import LINK_TYPE as EXPORTED_LINK_TYPE
 from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.records import (
@@ -23,6 +30,7 @@ from capture_agent.records import (
     FRAME_START,
     FRAME_TIME_NS,
     FRAME_WIRE_LENGTH,
+    NO_FRAME,
     NO_VLAN,
     Datagram,
     Frames,
@@ -44,6 +52,9 @@ IP_HEADER = cython.declare(cython.int, Reject.IP_HEADER)
 PROTOCOL = cython.declare(cython.int, Reject.PROTOCOL)
 TRANSPORT_HEADER = cython.declare(cython.int, Reject.TRANSPORT_HEADER)
 DEPTH = cython.declare(cython.int, Reject.DEPTH)
+EXPORTED = cython.declare(cython.int, EXPORTED_LINK_TYPE)
+READ_ALREADY = cython.declare(cython.int, 0x200)  # added to the protocol where no transport header follows
+WITHIN_NO_FRAME = cython.declare(cython.int, NO_FRAME)
 HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which stands in the defragmenter's account
 
 NONE = cython.declare(cython.int, NO_VLAN)
@@ -75,7 +86,7 @@ class PacketDecoder:
     __slots__ = (
         "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_frame_at",
         "_link_types", "_missing", "_payload_at", "_ports", "_protocol", "_protocols", "_rejected",
-        "_sequence", "_time_ns", "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen",
+        "_sequence", "_time_ns", "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen", "unread",
     )  # fmt: skip
 
     def __init__(self, esp_null: bool = False) -> None:
@@ -84,6 +95,7 @@ class PacketDecoder:
         self.carried = 0
         self.rejected = array("Q", bytes(8 * (max(Reject) + 1)))  # by Reject
         self._rejected = self.rejected
+        self.unread: dict[int, int] = {}  # frames by the link type that we cannot read; LINKTYPE_ values have 16 bits
         self.fragments = Defragmenter()
         self._link_types = tunnels.BY_LINK_TYPE
         self._ethertypes = tunnels.BY_ETHERTYPE | {BY_LENGTH: tunnels.BEHIND_LENGTH}
@@ -164,7 +176,7 @@ class PacketDecoder:
         datagram.missing = self._missing
         datagram.frame_at = self._frame_at
         datagram.sequence = self._sequence if self._protocol == 6 else 0
-        datagram.flags = self._flags if self._protocol == 6 else 0
+        datagram.flags = self._flags if self._protocol != 17 else 0
         return datagram
 
     def _network(self, data: bytes, at: cython.Py_ssize_t, link_type: cython.int) -> int:
@@ -186,7 +198,39 @@ class PacketDecoder:
             108,
         ):  # BSD loopback: an address family in the byte order of the host, or big endian
             return self._raw(data, at + 4)
+        if link_type == EXPORTED:
+            return self._exported(data, at)
+        if link_type not in self._link_types:
+            self.unread[link_type & 0xFFFF] = self.unread.get(link_type & 0xFFFF, 0) + 1
         return self._tunnel(self._link_types, link_type, data, at, -LINK_TYPE)
+
+    def _exported(self, data: bytes, at: cython.Py_ssize_t) -> int:
+        """One PDU that Wireshark has exported. Endpoints and payload get a buffer of their own, as no header has them."""
+        pdu = exported_pdu(data, at, self._end)
+        if pdu is None:
+            return -CUT if self._missing else -LINK_TYPE
+        at = pdu.payload_at
+        if pdu.dissector in IP_NAMES:
+            return self._raw(data, at)
+        if pdu.dissector in ETHERNET_NAMES:
+            return self._behind_ethertype(data, at + 12, at + 14)
+        transport: cython.int = TRANSPORT_NAMES.get(pdu.dissector, 0)
+        if not transport and not pdu.protocol:
+            return -PROTOCOL
+        self._data = pdu.endpoints + data[at : self._end]
+        self._end = len(self._data)
+        self._frame_at = WITHIN_NO_FRAME
+        self._address_at = 0
+        self._address_size = len(pdu.source)
+        at = 2 * self._address_size
+        self._payload_at = at + 4
+        if transport:  # its header follows
+            self._protocol = transport
+            return at + 4
+        self._sequence = pdu.sequence
+        self._flags = pdu.flags
+        self._protocol = READ_ALREADY + pdu.protocol
+        return at
 
     def _raw(self, data: bytes, at: cython.Py_ssize_t) -> int:
         """IP, whose version the first four bits tell."""
@@ -347,7 +391,11 @@ class PacketDecoder:
             return self._tcp(data, at)
         if self._protocol == 132:  # RFC 9260: ports, verification tag, checksum
             self._payload_at = at + 12
+            self._flags = 0
             return at if at + 12 <= self._end else -CUT if self._missing else -TRANSPORT_HEADER
+        if self._protocol >= READ_ALREADY:
+            self._protocol -= READ_ALREADY
+            return at
         at = self._tunnel(self._protocols, self._protocol, data, at, -PROTOCOL)
         return self._transport(self._data, at) if at >= 0 else at
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from capture_agent.packet.behind_ethertype import ppp
-from capture_agent.packet.inner import Inner, be16, ip, le16, typed
+from capture_agent.packet.inner import Inner, be16, ethernet, ip, le16, typed
+
+ERF_HEADER = 16
+ERF_EXTENDED = 0x80  # in the type, and in each extension header: another one follows
+MOST_ERF_EXTENSIONS = 16
+# Endace's ERF types, in each of their variants: coloured, hashed, of several channels.
+ERF_ETHERNET = frozenset((2, 11, 16, 20))
+ERF_HDLC = frozenset((1, 5, 10, 15, 17, 19))
+ERF_MULTICHANNEL = frozenset((5, 17))  # four bytes in front of HDLC: the channel
+ERF_IP = frozenset((22, 23))
 
 NFLOG_PAYLOAD = 9  # NFULA_PAYLOAD
 ATTRIBUTE_TYPE = 0x7FFF  # the highest bit says: nested
@@ -58,3 +67,24 @@ def _nflog_payload(u16: Callable[[bytes, int], int], data: bytes, at: int, end: 
             return ip(data, at + 4, min(at + length, end))
         at += (length + 3) & ~3  # attributes are padded
     return None
+
+
+def erf(data: bytes, at: int, end: int) -> Inner | None:
+    """LINKTYPE_ERF, Endace's Extensible Record Format: time, type, flags, lengths; then headers that its type says."""
+    if at + ERF_HEADER > end:
+        return None
+    kind = data[at + 8]
+    extended, kind = kind & ERF_EXTENDED, kind & ~ERF_EXTENDED
+    at += ERF_HEADER
+    for _ in range(MOST_ERF_EXTENSIONS):
+        if not extended:
+            break
+        if at + 8 > end:
+            return None
+        extended = data[at] & ERF_EXTENDED
+        at += 8
+    if kind in ERF_ETHERNET:  # two bytes in front of the MAC frame: offset and padding
+        return ethernet(data, at + 2, end)
+    if kind in ERF_HDLC:
+        return ppp_or_hdlc(data, at + 4 if kind in ERF_MULTICHANNEL else at, end)
+    return ip(data, at, end) if kind in ERF_IP else None

@@ -65,6 +65,7 @@ BY_LINK_TYPE: dict[int, Decoder] = {
     163: wireless.avs,
     166: link_layers.ppp_with_direction,
     192: wireless.ppi,
+    197: link_layers.erf,
     204: link_layers.ppp_with_direction,
     239: link_layers.nflog,
 }

@@ -1,17 +1,19 @@
-"""Frames from a capture file: pcap or pcapng, plain or gzip, by path or from standard input.
+"""Frames from a capture file: pcap or pcapng, plain or compressed, by path or from standard input.
 
-One reader of our own for all files. A damaged one gives every frame before the damage, then says where it is.
+Several captures in one file, as `cat` joins them, are read one after the other. One reader of our own for all files. A damaged one gives every frame before the damage, then says where it is.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from capture_agent.records import FRAME_ROW, Frames
 from capture_agent.sources.containers import Stop
+from capture_agent.sources.other_formats import described
 from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
 from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, PcapngFormat
 from capture_agent.sources.reading import STANDARD_INPUT, Stopped, open_file, open_stream, reason
@@ -32,6 +34,7 @@ class CaptureFile:
         self.name = str(path)
         self._label = "standard input" if self.name == STANDARD_INPUT else self.name
         self._file = open_file(path, self._label)
+        self._earlier: Counter[str] = Counter()  # drops, of the captures in this file before this one
         self._data = b""  # what has been read and not walked over
         self._offset = 0  # of its first byte
         try:
@@ -50,15 +53,15 @@ class CaptureFile:
                 return
             have = len(self._data)
             raise self._broken(f"the file ends inside its header, {have} of {HEADER_SIZE} bytes are there")
-        walker, interfaces = self._format.walker, self._format.interfaces
         number = 1
         at = self._format.start
         index = BLANK_INDEX[:]
         while True:
+            walker = self._format.walker
             count = walker.walk(self._data, at, index, BATCH)
             at = walker.at
             if count:
-                yield Frames(self._data, index, count, interfaces, number)
+                yield Frames(self._data, index, count, self._format.interfaces, number)
                 number += count
                 index = BLANK_INDEX[:]
             if walker.stopped is Stop.BLOCK:
@@ -70,7 +73,7 @@ class CaptureFile:
                     break
                 at = 0
             elif walker.stopped is not Stop.FULL:
-                raise self._broken(self._format.damage(), at)
+                at = self._enter_next(at)
         if self._stopped():  # then it is no damage that a record is not whole
             return
         if self._stream.problem:
@@ -78,9 +81,25 @@ class CaptureFile:
         if self._data:
             raise self._broken(self._format.cut(len(self._data)))
 
+    def _enter_next(self, at: int) -> int:
+        """Where the walker cannot go on, another capture may begin, as `cat` joins files: where to go on.
+
+        Raises SourceError where none does.
+        """
+        assert self._format is not None
+        if len(self._data) - at < HEADER_SIZE:
+            self._fill(at, HEADER_SIZE)
+            at = 0
+        following = self._data[at : at + HEADER_SIZE]
+        if len(following) < HEADER_SIZE or not begins_capture(following):
+            raise self._broken(self._format.damage(), at)
+        self._earlier.update(self._format.dropped)
+        self._format = capture_format(following, self._label)
+        return at + self._format.start
+
     def dropped(self) -> Mapping[str, int]:
-        """What the interface statistics of a pcapng file say; nothing for pcap."""
-        return self._format.dropped if self._format else {}
+        """What the interface statistics of pcapng files say; nothing for pcap."""
+        return self._earlier + Counter(self._format.dropped) if self._format else {}
 
     def close(self) -> None:
         self._file.close()
@@ -103,13 +122,12 @@ class CaptureFile:
             raise self._broken(self._stream.problem, len(head))
         if not head:
             raise SourceError(f"{self._label}: the file is empty", usage=True)
-        if head[:4] in VARIANTS:
-            return PcapFormat(head, self._label) if whole else None
-        if head[:4] == SECTION_HEADER and (head[8:12] in BYTE_ORDER_MAGICS or len(head) < 12):
-            return PcapngFormat() if whole else None
+        if begins_capture(head):
+            return capture_format(head, self._label) if whole else None
+        hint = described(head)
+        expected = "expected pcap or pcapng" if not hint else f"it is {hint}"
         raise SourceError(
-            f"{self._label}: not a capture file: it begins with {head[:4].hex(' ')}, expected pcap or pcapng",
-            usage=True,
+            f"{self._label}: not a capture file: it begins with {head[:4].hex(' ')}, {expected}", usage=True
         )
 
     def _fill(self, at: int, wanted: int) -> bool:
@@ -124,3 +142,15 @@ class CaptureFile:
 
     def _broken(self, what: str, at: int = 0) -> SourceError:
         return SourceError(f"{self._label}: {what} ({self._byte.format(self._offset + at)})")
+
+
+def begins_capture(head: bytes) -> bool:
+    """Is this the beginning of a pcap or pcapng file, as far as it is there?"""
+    if head[:4] in VARIANTS:
+        return True
+    return head[:4] == SECTION_HEADER and (head[8:12] in BYTE_ORDER_MAGICS or len(head) < 12)
+
+
+def capture_format(head: bytes, label: str) -> PcapFormat | PcapngFormat:
+    """How to read the capture with this header. Raises SourceError for an unknown version."""
+    return PcapFormat(head, label) if head[:4] in VARIANTS else PcapngFormat()

@@ -31,6 +31,10 @@ WIRE_LENGTH = cython.declare(cython.int, FRAME_WIRE_LENGTH)
 TIME_NS = cython.declare(cython.int, FRAME_TIME_NS)
 INTERFACE = cython.declare(cython.int, FRAME_INTERFACE)
 
+# The first words of a pcap file, in either byte order: 2.4 is the version since 1998.
+FILE_MAGICS = frozenset((0xA1B2C3D4, 0xD4C3B2A1, 0xA1B23C4D, 0x4D3CB2A1, 0xA1B2CD34, 0x34CDB2A1))
+FILE_VERSIONS = frozenset((0x0002_0004, 0x0400_0200, 0x0004_0002, 0x0200_0400))
+
 LONGEST_FRAME = cython.declare(cython.longlong, MAXIMUM_SNAPSHOT)
 LONGEST_BLOCK = cython.declare(cython.longlong, 16 * 1024 * 1024)  # as libpcap and Wireshark have it
 SMALLEST_BLOCK = cython.declare(cython.longlong, 12)
@@ -78,6 +82,7 @@ class Stop(Enum):
     BLOCK_ENDS = "the two lengths of a block differ, {value} bytes by the one at its end"
     BLOCK_CAPTURED = "a packet block claims {value} captured bytes, more than it holds"
     MAGIC = "a section header has the byte-order magic {value:#010x}, not 0x1a2b3c4d"
+    FILE_HEADER = "another capture file begins, and ends inside its header"
     UNKNOWN_INTERFACE = "a packet of interface {value}, which the section has not described before"
 
 
@@ -189,6 +194,8 @@ class PcapWalker:
                 return self._stop(Stop.CAPTURED, at, captured, count)
             if captured > end - at - header_size:
                 return self._stop(Stop.MORE, at, header_size + captured, count)
+            if captured == 0 and self._starts_file(seconds, fraction, wire):
+                return self._stop(Stop.FILE_HEADER, at, 0, count)
             row = count * ROW
             time_ns = seconds * 1_000_000_000 + fraction * self._unit
             time_ns = time_ns if time_ns < LATEST else LATEST
@@ -203,6 +210,12 @@ class PcapWalker:
             at += header_size + captured
             count += 1
         return self._stop(Stop.FULL, at, 0, count)
+
+    def _starts_file(
+        self, seconds: cython.longlong, fraction: cython.longlong, wire: cython.longlong
+    ) -> cython.bint:
+        """Is this record without bytes rather the header of another pcap file: magic, version, zone 0, accuracy 0?"""
+        return wire == 0 and seconds in FILE_MAGICS and fraction in FILE_VERSIONS
 
     def _stop(
         self, why: Stop, at: cython.Py_ssize_t, value: cython.longlong, count: cython.Py_ssize_t
@@ -298,6 +311,8 @@ class PcapngWalker:
             self._set_order(not self.big_endian)
             self._read_header(data, at)
         self.value = self._length
+        if self._kind > SECTION_HEADER and self._kind in FILE_MAGICS and self._length in FILE_VERSIONS:
+            return Stop.FILE_HEADER
         if self._length < SMALLEST_BLOCK or self._length % 4 != 0:
             return Stop.BLOCK_LENGTH
         if self._length > LONGEST_BLOCK:

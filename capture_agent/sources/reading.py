@@ -1,24 +1,22 @@
-"""The bytes of a capture file, whatever carries them: a file, a pipe, gzip of either."""
+"""The bytes of a capture file, whatever carries them: a file, a pipe, or either one compressed."""
 
 from __future__ import annotations
 
 import os
 import stat
-import zlib
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from select import POLLIN, poll
 from typing import Protocol
 
+from capture_agent.sources.compression import LONGEST_MAGIC, CompressionError, Unpacker, unpacker_for
 from capture_agent.sources.source import SourceError
 
 STANDARD_INPUT = "-"
 CHUNK = 160 * 1024  # a batch with its records and what is sent of it stay in a cache of 512 KiB
 STOP_WITHIN = 200  # milliseconds
 COMPRESSED_CHUNK = 64 * 1024
-GZIP_MAGIC = b"\x1f\x8b"
-GZIP_WITH_HEADER = 31  # zlib's wbits: the largest window, and a gzip header and trailer around
 
 
 Stopped = Callable[[], bool]  # is nothing more wanted?
@@ -68,15 +66,15 @@ class PipeStream:
         return first or read_some(self._file, CHUNK, self._stopped)
 
 
-class GzipStream:
-    """What a gzip file of one or more members holds (RFC 1952), up to the very byte where it is damaged."""
+class PackedStream:
+    """What compressed members hold, one after the other, up to where the data is damaged."""
 
-    def __init__(self, file: FileIO, first: bytes, stopped: Stopped) -> None:
+    def __init__(self, file: FileIO, first: bytes, unpacker: Unpacker, stopped: Stopped) -> None:
         self._file = file
         self._packed = first
         self._stopped = stopped
-        self._member = zlib.decompressobj(GZIP_WITH_HEADER)
-        self._in_member = True
+        self._unpacker: Unpacker | None = unpacker
+        self._format = unpacker.format
         self.problem = ""
 
     def read(self, tail: bytes, wanted: int) -> bytes:
@@ -84,32 +82,43 @@ class GzipStream:
 
     def _next(self) -> bytes:
         while not self.problem:
-            if not self._packed:
-                self._packed = read_some(self._file, COMPRESSED_CHUNK, self._stopped)
-                if not self._packed:
-                    self.problem = "the gzip data is cut short" if self._in_member else ""
+            if self._unpacker is None:
+                self._begin_member()
+                if self._unpacker is None:
                     return b""
-            if not self._in_member:
-                self._packed = self._packed.lstrip(b"\0")  # padding, as gzip(1) passes it over
-                self._in_member = bool(self._packed)
-            elif data := self._unpack():
+            elif data := self._unpack(self._unpacker):
                 return data
         return b""
 
-    def _unpack(self) -> bytes:
-        before = self._member.copy()
+    def _unpack(self, unpacker: Unpacker) -> bytes:
+        if unpacker.needs_input and not self._packed:
+            self._packed = read_some(self._file, COMPRESSED_CHUNK, self._stopped)
+            if not self._packed:
+                self.problem = f"the {self._format} data is cut short"
+                return b""
+        packed, self._packed = self._packed, b""
         try:
-            data = self._member.decompress(self._packed, CHUNK)
-        except zlib.error as error:
-            # The library's text is "Error -3 while decompressing data: incorrect data check".
-            self.problem = f"the gzip data is damaged ({str(error).rpartition(': ')[2]})"
-            return salvage(before, self._packed)
-        self._packed = self._member.unconsumed_tail
-        if self._member.eof:
-            self._packed = self._member.unused_data
-            self._member = zlib.decompressobj(GZIP_WITH_HEADER)
-            self._in_member = False
+            data = unpacker.unpack(packed, CHUNK)
+        except CompressionError as error:
+            self.problem = f"the {self._format} data is damaged ({error})"
+            return error.salvaged
+        if unpacker.ended:
+            self._packed = unpacker.rest
+            self._unpacker = None
         return data
+
+    def _begin_member(self) -> None:
+        """Another member may follow, behind padding of NUL bytes, as gzip(1) and xz(1) pass it over."""
+        self._packed = self._packed.lstrip(b"\0")
+        while len(self._packed) < LONGEST_MAGIC:
+            more = read_some(self._file, COMPRESSED_CHUNK, self._stopped)
+            self._packed = (self._packed + more).lstrip(b"\0")
+            if not more:
+                break
+        if self._packed:
+            self._unpacker = unpacker_for(self._packed)
+            if self._unpacker is None:
+                self.problem = f"the {self._format} data is followed by something else"
 
 
 def gather(tail: bytes, wanted: int, read: Callable[[], bytes]) -> bytes:
@@ -119,17 +128,6 @@ def gather(tail: bytes, wanted: int, read: Callable[[], bytes]) -> bytes:
         parts.append(part)
         size += len(part)
     return b"".join(parts)
-
-
-def salvage(member: zlib._Decompress, packed: bytes) -> bytes:
-    """What comes out before the damage: zlib gives nothing at all of a call that fails."""
-    data = bytearray()
-    try:
-        for n in range(len(packed)):
-            data += member.decompress(packed[n : n + 1])
-    except zlib.error:
-        pass
-    return bytes(data)
 
 
 def read_some(file: FileIO, size: int, stopped: Stopped) -> bytes:
@@ -157,10 +155,13 @@ def open_file(path: str | Path, name: str) -> FileIO:
 
 
 def open_stream(file: FileIO, stopped: Stopped) -> tuple[ByteStream, str]:
-    """The bytes of a file, and what to call an offset in them. By content: a name says nothing."""
-    first = gather(b"", len(GZIP_MAGIC), lambda: read_some(file, CHUNK, stopped))
-    if first.startswith(GZIP_MAGIC):
-        return GzipStream(file, first, stopped), "byte {} of the decompressed data"
+    """The bytes of a file, and what to call an offset in them. By content: a name says nothing.
+
+    Raises SourceError for a compression whose library is not installed.
+    """
+    first = gather(b"", LONGEST_MAGIC, lambda: read_some(file, CHUNK, stopped))
+    if (unpacker := unpacker_for(first)) is not None:
+        return PackedStream(file, first, unpacker, stopped), "byte {} of the decompressed data"
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.tell() == len(first):
         return FileStream(file), "byte {}"
     return PipeStream(file, first, stopped), "byte {}"

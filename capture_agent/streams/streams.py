@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import cython
 
-from capture_agent.records import Datagram
+from capture_agent.records import WHOLE_MESSAGE, Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.counts import NAMES, Counts
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS, SegmentReject
@@ -17,6 +17,7 @@ from capture_agent.streams.tcp import Stream
 
 UDP = cython.declare(cython.int, 17)
 TCP = cython.declare(cython.int, 6)
+WHOLE = cython.declare(cython.int, WHOLE_MESSAGE)
 FIN_SYN_RST = cython.declare(cython.int, 0x07)
 SYN = cython.declare(cython.int, 0x02)
 EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
@@ -104,11 +105,11 @@ class Streams:
             return datagrams
         out = self._outlet.out = []
         for datagram in datagrams:
-            if datagram.protocol == TCP:
+            if datagram.protocol == UDP or datagram.flags & WHOLE:
+                out.append(datagram)
+            elif datagram.protocol == TCP:
                 now_ns = datagram.time_ns
                 self._segment(datagram)
-            elif datagram.protocol == UDP:
-                out.append(datagram)
             else:
                 out.extend(self.sctp.feed(datagram))
         self._look_after(now_ns)

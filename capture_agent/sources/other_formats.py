@@ -1,0 +1,38 @@
+"""Files that people take for captures, by their first bytes, and what to do with them."""
+
+from __future__ import annotations
+
+CONVERT = "convert it with `editcap FILE new.pcapng` first"
+UNPACK = "unpack it first"
+
+# First bytes · what it is · what to do
+OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
+    (b"GMBU", "a Microsoft Network Monitor 2 capture", CONVERT),
+    (b"RTSS", "a Microsoft Network Monitor 1 capture", CONVERT),
+    (b"snoop\0\0\0", "a Solaris snoop capture", CONVERT),
+    (b"XCP\0", "a NetXRay capture", CONVERT),
+    (b"TRSNIFF data", "a Sniffer capture", CONVERT),
+    (b"\nvwr", "a Visual Networks capture", CONVERT),
+    (b"HEP3", "a raw dump of HEP packets", "send it to a HEP collector, or capture it with tcpdump"),
+    (b"PK\x03\x04", "a zip archive", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"Rar!", "a RAR archive", UNPACK),
+    (b"\x1f\x9d", "a file of compress(1)", UNPACK),
+    (b"SQLite format 3\0", "a SQLite database", "list its calls with `capture-agent calls --db sqlite:///FILE`"),
+)
+TEXT_HINT = "a text file; `text2pcap` makes a capture of a hex dump"
+SIPDUMP = b"====================\ntag"
+SIPDUMP_HINT = (
+    "text of Kamailio's sipdump module; let the module write pcap files instead:"
+    ' modparam("sipdump", "mode", 4)'
+)
+
+
+def described(head: bytes) -> str:
+    """What a file that begins with these bytes is, and what to do; empty where nothing is known of it."""
+    for magic, what, advice in OTHER_FORMATS:
+        if head.startswith(magic):
+            return f"{what}; {advice}"
+    if head.startswith(SIPDUMP):
+        return SIPDUMP_HINT
+    return TEXT_HINT if head and all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in head) else ""
