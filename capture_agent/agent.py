@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -34,6 +34,7 @@ from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
+from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.packaged import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError
@@ -83,22 +84,6 @@ def limits_of(config: Config) -> Limits:
     """By our clock; what is reported goes into our log."""
     settings = config.hooks
     return Limits(settings.slow_ms / 1000, settings.failures, time.perf_counter, lambda line: _log.error("%s", line))
-
-
-class Pace:
-    """Replays as the capture went, `factor` times as fast."""
-
-    def __init__(self, factor: float) -> None:
-        self._factor = factor
-        self._began: tuple[float, int] | None = None  # our clock and the packet's, at the first message
-
-    def delay(self, time_ns: int) -> float:
-        """Seconds until a message of this time is due."""
-        now = time.monotonic()
-        if self._began is None:
-            self._began = (now, time_ns)
-        began, first_ns = self._began
-        return began + (time_ns - first_ns) / 1e9 / self._factor - now
 
 
 class Agent:
@@ -162,13 +147,25 @@ class Agent:
             elif lost := ledger.lost.get(REFUSED):
                 yield f"{ledger.name}: connection refused: at least {lost} of {ledger.seen} messages are lost"
 
-    def drain(self, sources: Sequence[Source], pace: Pace | None = None, on_batch: OnBatch | None = None) -> None:
+    def begin_again(self) -> None:
+        """The same captures come once more: what still waited is sent, and all that is known of calls is forgotten."""
+        self._put(self.pipeline.restart())
+
+    def drain(
+        self,
+        sources: Sequence[Source],
+        pace: Pace | None = None,
+        on_batch: OnBatch | None = None,
+        shift: Shift | None = None,
+    ) -> None:
         """All that these sources have, until they end, `stop` is set or, in a replay, a sink fails.
 
         Raises SourceError.
         """
         self._sources.extend(sources)
         for source, frames in merged(sources):
+            if shift is not None:
+                shift.move(frames)
             traced = self.pipeline.process(frames)
             if pace is None:
                 self._put(traced)
@@ -224,26 +221,33 @@ class Agent:
 
 def replay(
     agent: Agent,
-    paths: Iterable[str | Path],
-    speed: float | None = None,
+    paths: Sequence[str | Path],
+    rounds: int = 1,
+    pace: Pace | None = None,
+    shift: Shift | None = None,
     on_batch: OnBatch | None = None,
     on_damage: Callable[[SourceError], None] | None = None,
 ) -> None:
-    """One capture file after the other; `speed` None is as fast as can be. Raises SourceError.
+    """One capture file after the other, `rounds` times; without a pace as fast as can be. Raises SourceError.
 
     With `on_damage`, damage in a file ends that file alone; what is no capture at all is still raised.
     """
-    pace = Pace(speed) if speed else None
-    for path in paths:
-        if agent.stop.is_set() or agent.failure:
-            return
-        agent.pipeline.begin()
-        try:
-            agent.drain([CaptureFile(path, agent.stop.is_set)], pace, on_batch)
-        except SourceError as error:
-            if error.usage or on_damage is None:
-                raise
-            on_damage(error)
+    for round_number in range(rounds):
+        if round_number:
+            agent.begin_again()
+            for timing in (pace, shift):
+                if timing is not None:
+                    timing.restart()
+        for path in paths:
+            if agent.stop.is_set() or agent.failure:
+                return
+            agent.pipeline.begin()
+            try:
+                agent.drain([CaptureFile(path, agent.stop.is_set)], pace, on_batch, shift)
+            except SourceError as error:
+                if error.usage or on_damage is None:
+                    raise
+                on_damage(error)
 
 
 def capture_filter(capture: Capture, link_type: int) -> str:

@@ -100,6 +100,15 @@ class Pipeline:
         self.policy.close()
         return traced
 
+    def restart(self) -> list[TracedMessage]:
+        """The same capture comes once more: nothing of it belongs to what was before. What was still waiting."""
+        traced = self.close()
+        self.packets.fragments.forget()
+        self.streams.sctp.forget()
+        if self.correlator is not None:
+            self.correlator.close()
+        return traced
+
     def last_messages(self) -> list[CapturedMessage]:
         return self._accepted(self.streams.close())
 

@@ -51,6 +51,16 @@ def in_802_3(kind: int, inside: bytes) -> bytes:
     return MACS + struct.pack(">H", 8 + len(inside)) + snap(kind, inside)
 
 
+def erf(kind: int, inside: bytes, header: bytes = b"") -> bytes:
+    """A record of Endace's ERF: time, type, flags, length of the record, losses, length on the wire."""
+    return (
+        struct.pack("<QBB", 1 << 62, kind, 4)
+        + struct.pack(">HHH", 16 + len(header + inside), 0, len(inside))
+        + header
+        + inside
+    )
+
+
 # Name, and LINKTYPE_ value.
 LINKS: dict[str, tuple[int, Link]] = {
     "ethernet": (1, frame),
@@ -75,6 +85,8 @@ LINKS: dict[str, tuple[int, Link]] = {
     "ppp-pppd": (166, ppp_link(b"\x01\x03")),
     "ppp-with-direction": (204, ppp_link(b"\x01\xff\x03")),
     "nflog": (239, nflog),
+    "erf-ethernet": (197, lambda kind, inside: erf(2, frame(kind, inside), bytes(2))),
+    "erf-ip": (197, lambda kind, inside: erf(22 if kind == V4 else 23, inside) if is_ip(kind) else None),
     "802.11": (105, wifi(WIFI)),
     "802.11-four-addresses": (105, wifi(WIFI_4)),
     "802.11-qos": (105, wifi(WIFI_QOS)),

@@ -128,7 +128,7 @@ def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
         if lines:
             # ASCII only: a terminal that shows it obeys nothing in it.
             write("\n".join(lines) + "\n")
-    sys.stdout.flush()
+            sys.stdout.flush()  # what comes through a pipe is shown when it is there
 
 
 def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:

@@ -31,6 +31,13 @@ def replay(
         str,
         typer.Option(metavar="max|real|FACTOR", help="As fast as can be, as it was captured, or FACTOR times that."),
     ] = "max",
+    max_gap: Annotated[
+        str,
+        typer.Option(metavar="SECONDS", help="With --speed real or FACTOR: do not wait for gaps longer than that."),
+    ] = "3600",
+    now: Annotated[
+        bool, typer.Option("--now", help="Move the times of the capture so that it begins now; for Homer, say.")
+    ] = False,
     loop: Annotated[str, typer.Option(metavar="N", help="Replay everything N times.")] = "1",
 ) -> None:
     """Read capture files and send the SIP in them to the sinks, then print the books.
@@ -42,16 +49,19 @@ def replay(
     )
     settings, extensions = options.configuration_to_run(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
+    longest_gap = options.positive("--max-gap", max_gap)
     options.check_files(files, rounds)
 
     from capture_agent import agent as agents
+    from capture_agent.sources.pacing import Pace, Shift
 
+    pace = Pace(factor, longest_gap) if factor else None
     log_to_stderr(settings)
     agent = agents.Agent(settings, lossless=True, stop=threading.Event(), extensions=extensions)
     damages: list[Exception] = []
     try:
         with stopping(agent.stop), keeping_books(agent), progress_bar(files, rounds) as on_batch:
-            agents.replay(agent, files * rounds, factor, on_batch, damages.append)
+            agents.replay(agent, files, rounds, pace, Shift() if now else None, on_batch, damages.append)
     finally:
         failures = say_failures(agent, damages)
     if not settings.targets():

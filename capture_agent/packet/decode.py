@@ -205,7 +205,7 @@ class PacketDecoder:
         return self._tunnel(self._link_types, link_type, data, at, -LINK_TYPE)
 
     def _exported(self, data: bytes, at: cython.Py_ssize_t) -> int:
-        """One PDU that Wireshark has exported. Endpoints and payload get a buffer of their own, as no header has them."""
+        """One PDU that Wireshark has exported. No header has its endpoints: they get a buffer, with the payload."""
         pdu = exported_pdu(data, at, self._end)
         if pdu is None:
             return -CUT if self._missing else -LINK_TYPE

@@ -241,6 +241,13 @@ class Defragmenter:
                 break
             self._forget(key)
 
+    def forget(self) -> None:
+        """Another capture comes, perhaps the same one again: what waits has timed out, and nothing is a late copy."""
+        for key in list(self._partials):
+            self._drop_timed_out(key)
+        for key in list(self._done):
+            self._forget(key)
+
     def _make_room(self) -> None:
         while self.held_bytes > self.limit_bytes and self._done:  # nothing is lost with these
             self._forget(next(iter(self._done)))

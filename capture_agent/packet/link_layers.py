@@ -83,6 +83,8 @@ def erf(data: bytes, at: int, end: int) -> Inner | None:
             return None
         extended = data[at] & ERF_EXTENDED
         at += 8
+    if extended:
+        return None
     if kind in ERF_ETHERNET:  # two bytes in front of the MAC frame: offset and padding
         return ethernet(data, at + 2, end)
     if kind in ERF_HDLC:

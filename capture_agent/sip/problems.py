@@ -15,6 +15,8 @@ class Stranger(IntEnum):
     HTTP = 6
     SIP_VERSION = 7  # a start line of SIP, but another version than 2.0
     OTHER = 8
+    START_LINE = 9  # version 2.0, but neither a request nor a status line: its method is not a token, say
+    HEP = 10  # HEP 1, 2 or 3: what another capture agent sends
 
 
 class Problem(IntFlag):

@@ -232,11 +232,14 @@ def read_start_line(message: SipMessage, data: bytes, first: cython.Py_ssize_t, 
         return False
     i: cython.Py_ssize_t = token_end(data, first, end)
     message.is_request = True
+    if not is_blank(byte_at(data, i, end)):  # a word that is not a token names no method
+        message.problems = BAD_START_LINE
+        return not same(data, first, end, b"HEP3", 4)  # its payload may well begin with a request line
     message.method_start = first
     message.method_end = i
     message.uri_start = skip_blank(data, i, end - 7)
     message.uri_end = trim_blank(data, message.uri_start, end - 7)
-    if not is_blank(byte_at(data, i, end)) or message.uri_start == message.uri_end:
+    if message.uri_start == message.uri_end:
         message.problems = BAD_START_LINE
     return True
 
@@ -319,7 +322,7 @@ def close_headers(message: SipMessage, seen: cython.int) -> cython.bint:
         elif message.content_length < size:
             message.problems |= BODY_LONG
             message.body_end = message.body_start + message.content_length
-    if message.is_request and message.cseq_method_start >= 0:
+    if message.method_start >= 0 and message.cseq_method_start >= 0:
         length: cython.Py_ssize_t = message.cseq_method_end - message.cseq_method_start
         if length != message.method_end - message.method_start or not equal(
             message.data, message.cseq_method_start, message.method_start, length

@@ -15,6 +15,11 @@ RTCP = cython.declare(cython.int, 5)
 HTTP = cython.declare(cython.int, 6)
 SIP_VERSION = cython.declare(cython.int, 7)
 OTHER = cython.declare(cython.int, 8)
+START_LINE = cython.declare(cython.int, 9)
+HEP = cython.declare(cython.int, 10)
+
+NAME_HEADER = cython.declare(cython.int, 12)  # RFC 1035 4.1.1
+LONGEST_NAME = cython.declare(cython.int, 255)
 
 
 def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
@@ -23,6 +28,10 @@ def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
     if size <= 0:
         return EMPTY
     c: cython.uchar = data[start]
+    if is_hep(data, start, size):
+        return HEP
+    if c & 0xC0 == 0x80 and is_name_service(data, start, end):
+        return OTHER
     if c & 0xC0 == 0x80 and size >= 12:  # RFC 3550: version 2
         return RTCP if 192 <= data[start + 1] <= 223 else RTP  # RFC 5761 4
     if c & 0xC0 == 0x80 and size >= 8 and 192 <= data[start + 1] <= 223:
@@ -33,6 +42,48 @@ def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
         return STUN
     line: bytes = data[start : min(end, start + 512)]
     return stranger_by_line(line)
+
+
+@cython.cfunc
+def is_hep(data: bytes, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+    """HEP3 by its first word; HEP1 and 2 by version, header length (HEP2's time header may be counted) and family."""
+    c: cython.uchar = data[start]
+    if c == 0x48:
+        return size >= 6 and data[start : start + 4] == b"HEP3"
+    if (c != 1 and c != 2) or size < 16:
+        return False
+    length: cython.int = data[start + 1]
+    if data[start + 2] == 2:
+        return length == 16 or (c == 2 and length == 28)
+    return data[start + 2] == 10 and size >= 40 and (length == 40 or (c == 2 and length == 52))
+
+
+@cython.cfunc
+def is_name_service(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """DNS, mDNS, LLMNR or NetBIOS (RFC 1002 4.2), whose random first number may look like RTP's version.
+
+    One question or record at least, whose name ends and has a class of the Internet behind it.
+    """
+    at: cython.Py_ssize_t = start + NAME_HEADER
+    label: cython.int
+    i: cython.int
+    if end - start < NAME_HEADER + 5:
+        return False
+    for i in range(4, NAME_HEADER, 2):  # how many of each section: all of them fit one datagram
+        if data[start + i] or data[start + i + 1] > 64:
+            return False
+    while at < end and at - start <= NAME_HEADER + LONGEST_NAME:
+        label = data[at]
+        if label & 0xC0 == 0xC0:  # the rest of the name stands elsewhere
+            at += 2
+            break
+        if label > 63:
+            return False
+        at += 1 + label
+        if not label:
+            break
+    # type, then class 1, or 255 for any; the highest bit is mDNS's
+    return at + 4 <= end and data[at] == 0 and data[at + 2] & 0x7F == 0 and data[at + 3] in (1, 255)
 
 
 @cython.cfunc
@@ -49,6 +100,8 @@ def stranger_by_line(head: bytes) -> cython.int:
     line: bytes = head.lstrip().split(b"\n", 1)[0].upper()
     if line.startswith(b"HTTP/") or b" HTTP/" in line:
         return HTTP
+    if b"SIP/2.0" in line.split():
+        return START_LINE
     if line.startswith(b"SIP/") or b" SIP/" in line:
         return SIP_VERSION
     return OTHER

@@ -1,6 +1,7 @@
 """Frames from a capture file: pcap or pcapng, plain or compressed, by path or from standard input.
 
-Several captures in one file, as `cat` joins them, are read one after the other. One reader of our own for all files. A damaged one gives every frame before the damage, then says where it is.
+Several captures in one file, as `cat` joins them, are read one after the other. One reader of our own for all files.
+A damaged one gives every frame before the damage, then says where it is.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ class CaptureFile:
             self._fill(at, HEADER_SIZE)
             at = 0
         following = self._data[at : at + HEADER_SIZE]
-        if len(following) < HEADER_SIZE or not begins_capture(following):
+        # Another section of pcapng the walker enters by itself: what it stops at there is damaged.
+        section = isinstance(self._format, PcapngFormat) and following[:4] == SECTION_HEADER
+        if len(following) < HEADER_SIZE or section or not begins_capture(following):
             raise self._broken(self._format.damage(), at)
         self._earlier.update(self._format.dropped)
         self._format = capture_format(following, self._label)

@@ -95,7 +95,7 @@ class Pieces:
     def __init__(self, name: str, decompressor: Any, bounded: bool = True) -> None:
         self.format = name
         self._decompressor = decompressor
-        self._bounded = bounded  # whether it takes a limit for its output
+        self._bounded = bounded  # whether it can hold back what goes beyond a limit
         self._packed = memoryview(b"")
 
     @property
@@ -125,7 +125,8 @@ class Pieces:
         piece = b""
         if getattr(self._decompressor, "needs_input", True):
             piece, self._packed = bytes(self._packed[:PIECE]), self._packed[PIECE:]
-        data: bytes = self._decompressor.decompress(piece, most) if self._bounded else self._decompressor.decompress(piece)
+        limit = (most,) if self._bounded else ()
+        data: bytes = self._decompressor.decompress(piece, *limit)
         return data
 
 

@@ -211,9 +211,7 @@ class PcapWalker:
             count += 1
         return self._stop(Stop.FULL, at, 0, count)
 
-    def _starts_file(
-        self, seconds: cython.longlong, fraction: cython.longlong, wire: cython.longlong
-    ) -> cython.bint:
+    def _starts_file(self, seconds: cython.longlong, fraction: cython.longlong, wire: cython.longlong) -> cython.bint:
         """Is this record without bytes rather the header of another pcap file: magic, version, zone 0, accuracy 0?"""
         return wire == 0 and seconds in FILE_MAGICS and fraction in FILE_VERSIONS
 

@@ -23,8 +23,7 @@ OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
 TEXT_HINT = "a text file; `text2pcap` makes a capture of a hex dump"
 SIPDUMP = b"====================\ntag"
 SIPDUMP_HINT = (
-    "text of Kamailio's sipdump module; let the module write pcap files instead:"
-    ' modparam("sipdump", "mode", 4)'
+    'text of Kamailio\'s sipdump module; let the module write pcap files instead: modparam("sipdump", "mode", 4)'
 )
 
 

@@ -241,6 +241,12 @@ class SctpAssociations:
             self._associations.popitem(last=False)
             self.associations_expired += 1
 
+    def forget(self) -> None:
+        """Another capture comes, perhaps the same one again: what is incomplete has timed out."""
+        self.fragments.forget()
+        self.associations_expired += len(self._associations)
+        self._associations.clear()
+
 
 def _tag(datagram: Datagram) -> bytes:
     """The verification tag: RFC 9260 3.1, bytes 4 to 7 of the common header."""

@@ -112,3 +112,8 @@ class FragmentTable:
             if -self.timeout_ns < time_ns - oldest.since_ns < self.timeout_ns:
                 break
             self.timed_out += self._drop_oldest()
+
+    def forget(self) -> None:
+        """All that waits has timed out."""
+        while self._runs:
+            self.timed_out += self._drop_oldest()

@@ -54,6 +54,11 @@ def dot11(**fields: object) -> bytes:
     return bytes(Dot11(type=2, addr1=MAC, addr2=MAC, addr3=MAC, **fields))
 
 
+def erf(kind: int) -> bytes:
+    """The header of an ERF record, as Endace's cards write it: time, type, flags, lengths, losses."""
+    return bytes(8) + bytes([kind, 4]) + struct.pack(">HHH", 100, 0, 84)
+
+
 def attribute(number: int, value: bytes, order: str = "<") -> bytes:
     return struct.pack(f"{order}HH", 4 + len(value), number) + value + bytes(-len(value) % 4)
 
@@ -202,6 +207,14 @@ GOOD: dict[str, Case] = {
     "PPP with direction, short": (link_layers.ppp_with_direction, b"\x00\x57", 0x86DD, V6, b""),
     "enc": (link_layers.enc, bytes(12), IP_KIND, V4, b""),
     "pflog": (link_layers.pflog, bytes([61, 2]) + bytes(62), IP_KIND, V4, b""),
+    "ERF, Ethernet": (link_layers.erf, erf(2) + bytes(2), ETHERNET, FRAME, b""),
+    "ERF, Ethernet with extension headers": (
+        link_layers.erf, erf(0x80 | 20) + b"\x83" + bytes(7) + b"\x04" + bytes(7) + bytes(2), ETHERNET, FRAME, b"",
+    ),
+    "ERF, HDLC": (link_layers.erf, erf(1) + b"\x0f\x00\x08\x00", 0x0800, V4, b""),
+    "ERF, HDLC of a channel": (link_layers.erf, erf(5) + bytes(4) + b"\xff\x03\x00\x57", 0x86DD, V6, b""),
+    "ERF, IPv4": (link_layers.erf, erf(22), IP_KIND, V4, b""),
+    "ERF, IPv6": (link_layers.erf, erf(23), IP_KIND, V6, b""),
     "NFLOG": (
         link_layers.nflog, b"\x02\0\0\x05" + attribute(1, b"\x08\0\0\0") + attribute(10, b"prefix\0")
         + attribute(9, V4)[:4], IP_KIND, V4, bytes(-len(V4) % 4),
@@ -334,6 +347,8 @@ BAD: dict[str, tuple[Decoder, bytes]] = {
     "HP ERM, ARP": (behind_udp.hp_erm, bytes(24) + b"\x08\x06" + bytes(46)),
     "L2TP control": (behind_udp.l2tp, struct.pack(">HHHHHH", 0xC802, 12, 1, 0, 0, 0) + b"\x00\x21" + V4),
     "L2TP version 3": (behind_udp.l2tp, struct.pack(">HHI", 0x0003, 0, 7) + b"\x00\x21" + V4),
+    "ERF, statistics": (link_layers.erf, erf(13) + V4),
+    "ERF, endless extension headers": (link_layers.erf, erf(0x82) + b"\x83" * 400),
     "NFLOG, attribute without length": (link_layers.nflog, b"\x02\0\0\x05" + bytes(60)),
     "NFLOG, version": (link_layers.nflog, b"\x02\x01\0\x05" + attribute(9, V4)),
     "pflog, no header": (link_layers.pflog, b"\x03\x02" + V4),

@@ -57,11 +57,14 @@ def test_a_plain_request() -> None:
         (b"BYE sip:x sip/2.0\r\n", b"BYE", b"sip:x", 0),
         (b"BYE sip:a b;lr SIP/2.0\r\n", b"BYE", b"sip:a b;lr", 0),
         (b"BYE\tsip:x\tSIP/2.0\r\n", b"BYE", b"sip:x", 0),
-        (b"I(NVITE sip:x SIP/2.0\r\n", b"I", b"(NVITE sip:x", Problem.BAD_START_LINE),
+        (b"I(NVITE sip:x SIP/2.0\r\n", None, None, Problem.BAD_START_LINE),
+        (b"INVITE\0sip:x SIP/2.0\r\n", None, None, Problem.BAD_START_LINE),
+        (b"INVITE\xc3\xa4 sip:x SIP/2.0\r\n", None, None, Problem.BAD_START_LINE),
+        (b"INVITEsip:x SIP/2.0\r\n", None, None, Problem.BAD_START_LINE),
         (b"INVITE SIP/2.0\r\n", b"INVITE", b"", Problem.BAD_START_LINE),
     ],
 )
-def test_request_lines(data: bytes, method: bytes, uri: bytes, problems: int) -> None:
+def test_request_lines(data: bytes, method: bytes | None, uri: bytes | None, problems: int) -> None:
     sip = parsed(data)
     assert (sip.method, sip.uri) == (method, uri)
     assert Problem(sip.problems) & Problem.BAD_START_LINE == problems
@@ -106,13 +109,33 @@ def test_status_lines(line: bytes, status: int, bad: bool) -> None:
         (b"HTTP/1.1 200 OK\r\n\r\n", Stranger.HTTP),
         (b"OPTIONS sip:x SIP/7.0\r\n\r\n", Stranger.SIP_VERSION),
         (b"SIP/3.0 200 OK\r\n\r\n", Stranger.SIP_VERSION),
-        (b"SIP/2.0\r\n", Stranger.SIP_VERSION),
-        (b"x SIP/2.0\r\n", Stranger.SIP_VERSION),
+        (b"SIP/2.0\r\n", Stranger.START_LINE),
+        (b"x SIP/2.0\r\n", Stranger.START_LINE),
+        (b"(INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP x\r\n\r\n", Stranger.START_LINE),
+        (b"\xffINVITE sip:x SIP/2.0\r\n", Stranger.START_LINE),
         (b"INVITE sip:x\r\nVia: SIP/2.0/UDP x\r\n", Stranger.OTHER),
         (b"INVITE sip:x SIP/2.01\r\n\r\n", Stranger.SIP_VERSION),
         (b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x03com\x00", Stranger.OTHER),
         (b"junk that is not sip\r\n", Stranger.OTHER),
-        (b"\xff SIP/2.0 200 OK\r\n", Stranger.SIP_VERSION),
+        (b"\xff SIP/2.0 200 OK\r\n", Stranger.START_LINE),
+        (b"HEP3\0\x1f" + bytes(25), Stranger.HEP),
+        (b"HEP3\0\x40\0\0\0\x0f\0\x39INVITE sip:x SIP/2.0\r\n\r\n", Stranger.HEP),
+        (bytes.fromhex("01100211 13c413c4 7f000001 7f000001") + b"INVITE sip:x SIP/2.0\r\n\r\n", Stranger.HEP),
+        (bytes.fromhex("02280a11 13c413c4") + bytes(32 + 12) + b"SIP/2.0 200 OK\r\n\r\n", Stranger.HEP),
+        (bytes.fromhex("021c0211 13c413c4") + bytes(8 + 12), Stranger.HEP),
+        (
+            bytes.fromhex("8123 0110 0001 0000 0000 0000 20")
+            + b"CKAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0"
+            + bytes.fromhex("00210001"),
+            Stranger.OTHER,
+        ),
+        (bytes.fromhex("a1b2 0100 0001 0000 0000 0000 03777777 076578616d706c65 00 0001 0001"), Stranger.OTHER),
+        (
+            bytes.fromhex("9000 8400 0000 0001 0000 0000 05")
+            + b"_sipx\x05local\0"
+            + bytes.fromhex("000c 8001 00000078 0002 c00c"),
+            Stranger.OTHER,
+        ),
     ],
 )
 def test_strangers(data: bytes, kind: Stranger) -> None:

@@ -99,10 +99,11 @@ def test_gzip_cut_at_every_byte(tmp_path: Path, build: object) -> None:
 @pytest.mark.parametrize(
     ("damage", "text", "frames"),
     [
-        pytest.param(lambda z: z[:-8] + bytes(4) + z[-4:], "incorrect data check", 3, id="check sum"),
-        pytest.param(lambda z: z[:-4] + bytes(4), "incorrect length check", 3, id="length"),
-        pytest.param(lambda z: z + b"more", "incorrect header check", 3, id="something behind it"),
-        pytest.param(lambda z: z[:10] + b"\xff" + z[11:], "invalid block type", 0, id="first block"),
+        pytest.param(lambda z: z[:-8] + bytes(4) + z[-4:], "is damaged (incorrect data check)", 3, id="check sum"),
+        pytest.param(lambda z: z[:-4] + bytes(4), "is damaged (incorrect length check)", 3, id="length"),
+        pytest.param(lambda z: z + b"more", "is followed by something else", 3, id="something behind it"),
+        pytest.param(lambda z: z + b"\x1f\x8bmore", "is damaged (unknown compression method)", 3, id="another member"),
+        pytest.param(lambda z: z[:10] + b"\xff" + z[11:], "is damaged (invalid block type)", 0, id="first block"),
     ],
 )
 def test_gzip_damaged(tmp_path: Path, damage: object, text: str, frames: int) -> None:
@@ -112,7 +113,7 @@ def test_gzip_damaged(tmp_path: Path, damage: object, text: str, frames: int) ->
     assert same(found, PACKETS[:frames])
     assert error is not None and not error.usage
     at = len(pcap(PACKETS)) if frames else 0
-    assert str(error) == f"{path}: the gzip data is damaged ({text}) (byte {at} of the decompressed data)"
+    assert str(error) == f"{path}: the gzip data {text} (byte {at} of the decompressed data)"
 
 
 def test_gzip_damaged_in_the_middle_gives_what_is_before(tmp_path: Path) -> None:
