@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -178,25 +178,28 @@ def time_text(datagram: Datagram) -> str:
 
 
 def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
-    """A table for each file; its name above, where there are several."""
-    messages = (pair for batch in batches for pair in batch)
-    for file, group in groupby(messages, key=itemgetter(0)):
-        if file:
-            print(f"{printable(file)}:")
-        show_rows(message for _, message in group)
+    """A table for each file; its name above, where there are several. Each batch is shown when it is there."""
+    shown: str | None = None
+    for batch in batches:
+        for file, messages in groupby(batch, key=itemgetter(0)):
+            if file != shown:
+                if file:
+                    print(f"{printable(file)}:")
+                show_rows, shown = rows_of_a_table(), file
+            show_rows(message for _, message in messages)
 
 
-def show_rows(messages: Iterator[CapturedMessage]) -> None:
+def rows_of_a_table() -> Callable[[Iterable[CapturedMessage]], None]:
+    """What shows messages in a table: each call goes on with it."""
     from capture_agent.cli.tables import Table, terminal_width
 
     if sys.stdout.isatty() and terminal_width() < WIDE:
         short = ("frame", "time", "source", "destination", "message", "Call-ID")
         narrow = Table(short, right=(0,), folds=(2, 3, 5), widths=(5, 15, 18, 18, 8, 0))
-        narrow.show(map(short_row, messages))
-        return
+        return lambda messages: narrow.show(map(short_row, messages))
     titles = ("frame", "time (UTC)", "source", "destination", "proto", "message", "CSeq", "Call-ID")
     wide = Table(titles, right=(0,), folds=(2, 3, 7), widths=(5, 26, 21, 21, 5, 9, 12, 0))
-    wide.show(map(row, messages))
+    return lambda messages: wide.show(map(row, messages))
 
 
 WIDE = 132  # columns of a terminal that has room for everything

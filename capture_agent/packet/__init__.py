@@ -6,6 +6,8 @@ defrag.py   IP datagrams from their fragments, in any order: bounded, and each f
 tunnels.py  all other encapsulations in tables, by ethertype, IP protocol, UDP port and link type; each decoder says
             what lies inside, as inner.py defines it: behind_ethertype.py (MPLS, PPP), behind_ip.py (GRE, ERSPAN, AH),
             behind_udp.py (VXLAN, Geneve, GTP-U, TZSP), esp.py (NULL encryption), link_layers.py, wireless.py (802.11)
+exported.py PDUs that Wireshark has exported: tags around a payload
+link_type_names.py  what cannot be read, by name
 plain.py    in the plain build, what nearly all frames are, read in one go
 way.py      the way that a packet came, and the headers around it: for who asks
 port_filter.py  a list of ports as a filter for libpcap

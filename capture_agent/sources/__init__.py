@@ -2,9 +2,12 @@
 
 source        what every source is (a Protocol), and the one error
 capture_file  CaptureFile: pcap and pcapng, by path or from standard input
-  reading     the bytes of a file, pipe or gzip
+  reading     the bytes of a file or pipe
+  compression what unpacks them: gzip, bzip2, xz, zstd, lz4
   pcap        the file header of pcap
   pcapng      the blocks of pcapng that are no packets
+  other_formats  files that are not captures, by name
+pacing        replays in the time of the capture, or moved to now
 containers    hot: walks over packet records and indexes them; also for live batches
 merge         several live sources as one
   ordering    their frames in the order of times

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import sqlite3
 import subprocess
 import sys
@@ -81,17 +83,20 @@ def test_a_message_is_shown_when_it_is_there(output: str) -> None:
     whole = pcap(requests)
     header, size = whole[:24], (len(whole) - 24) // 3
     command = [sys.executable, "-m", "capture_agent", "decode", "--format", output, "-"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as running:
         assert running.stdin is not None and running.stdout is not None
         running.stdin.write(header)
         running.stdin.flush()
         for n in range(3):
             running.stdin.write(whole[24 + n * size : 24 + (n + 1) * size])
             running.stdin.flush()
-            line = running.stdout.readline()
-            if output == "table" and n == 0:
-                line = running.stdout.readline()  # behind the titles
-            assert f"call-{n}@x".encode() in line
+            shown = b""
+            while f"call-{n}@x\n".encode() not in shown.replace(b'"', b"\n"):
+                ready, _, _ = select.select([running.stdout], [], [], 30)
+                assert ready, "nothing is shown while the pipe is open"
+                shown += os.read(running.stdout.fileno(), 65536)
         running.stdin.close()
         assert running.stdout.read() == b""
         assert running.wait(timeout=60) == 0
