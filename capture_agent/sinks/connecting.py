@@ -6,6 +6,8 @@ import errno
 import fcntl
 import socket
 import struct
+import threading
+import time
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ Endpoint = tuple[bytes, int]  # a packed address and a port
 FAMILIES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 SIOCGIFADDR = 0x8915  # linux/sockios.h
 IPV6_ADDRESSES = Path("/proc/net/if_inet6")
+NO_ANSWER = "the look-up of the host name has no answer"
 
 _REFUSALS = {
     errno.EADDRNOTAVAIL: "not an address of this host",
@@ -25,15 +28,76 @@ _REFUSALS = {
 }
 
 
-def connected(
-    place: tuple[str, int], kind: socket.SocketKind, source: str = "", timeout: float | None = None
-) -> socket.socket:
-    """The name is looked up anew each time: collectors move. Raises OSError, whose strerror is for a user to read."""
-    problem = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
-    for family, found_kind, protocol, _, address in candidates(place, kind, source):
-        connection = socket.socket(family, found_kind, protocol)
+class Lookup:
+    """A place's addresses, looked up in a thread of its own: the system's resolver takes as long as it likes.
+
+    One at a time, whoever asks: a name server that is silent costs one thread.
+    """
+
+    def __init__(self, host: str, port: int, kind: socket.SocketKind) -> None:
+        self.host = host
+        self.by_name = not is_address(host)
+        self.kind = kind
+        self._port = port
+        self._under_way: threading.Thread | None = None
+        self._found: list[Any] = []
+        self._problem: OSError | None = None
+
+    def answer(self, seconds: float) -> list[Any]:
+        """What getaddrinfo() says, looked up anew: collectors move. Raises OSError.
+
+        When that takes longer than `seconds`, the next call takes what has been found by then.
+        """
+        if not self.by_name:
+            return socket.getaddrinfo(self.host, self._port, type=self.kind)
+        if self._under_way is None:
+            self._under_way = threading.Thread(target=self._look, name=f"look-up of {self.host}", daemon=True)
+            self._under_way.start()
+        self._under_way.join(max(0.0, seconds))
+        if self._under_way.is_alive():
+            raise OSError(errno.EHOSTUNREACH, NO_ANSWER)
+        self._under_way = None
+        if self._problem is not None:
+            raise self._problem
+        return self._found
+
+    def _look(self) -> None:
+        self._problem = None
         try:
-            connection.settimeout(timeout)
+            self._found = socket.getaddrinfo(self.host, self._port, type=self.kind)
+        except OSError as error:
+            self._problem = error
+        except UnicodeError:  # a label that no name can have
+            self._problem = socket.gaierror(socket.EAI_NONAME, "the host name is not known")
+
+
+def is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def connected(lookup: Lookup, source: str, deadline: float) -> socket.socket:
+    """Connected by this time (monotonic), over the name's look-up and all addresses.
+
+    Each address has its share of the time that is left. Raises OSError, whose strerror is for a user to read.
+    """
+    places = candidates(lookup.host, lookup.answer(deadline - time.monotonic()), source)
+    return first_connected(places, source, deadline)
+
+
+def first_connected(places: list[Any], source: str, deadline: float) -> socket.socket:
+    """Raises OSError: that of the last one."""
+    problem = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
+    for n, (family, kind, protocol, _, address) in enumerate(places):
+        left = deadline - time.monotonic()
+        if n and left <= 0:
+            break
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(max(0.001, left / (len(places) - n)))
             if source:
                 bind(connection, source)
             connection.connect(address)
@@ -42,14 +106,11 @@ def connected(
             problem = error
         else:
             return connection
-        if kind == socket.SOCK_DGRAM:
-            break
     raise problem
 
 
-def candidates(place: tuple[str, int], kind: socket.SocketKind, source: str) -> list[Any]:
+def candidates(host: str, found: list[Any], source: str) -> list[Any]:
     """The addresses of the place that can be reached from the source."""
-    found = socket.getaddrinfo(*place, type=kind)
     try:
         version = ip_address(split_source(source)[0]).version if source else None
     except ValueError:  # an interface may have both
@@ -58,7 +119,7 @@ def candidates(place: tuple[str, int], kind: socket.SocketKind, source: str) -> 
         return found
     wanted = socket.AF_INET6 if version == 6 else socket.AF_INET
     if not any(family == wanted for family, *_ in found):
-        raise OSError(errno.EAFNOSUPPORT, f"source {source}: {place[0]} has no {FAMILIES[wanted]} address")
+        raise OSError(errno.EAFNOSUPPORT, f"source {source}: {host} has no {FAMILIES[wanted]} address")
     return [one for one in found if one[0] == wanted]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.sink import Sink, SinkError, handled
+from capture_agent.sinks.sink import Sink, SinkError, handled, unconfirmed
 
 
 class Direct:
@@ -59,7 +59,7 @@ class Direct:
         return Ledger(
             self.sink.name,
             seen=self._given,
-            outcomes={"sent": self.sink.sent, "waiting": len(self._held)},
+            outcomes={"sent": self.sink.sent, "waiting": len(self._held) + unconfirmed(self.sink)},
             rejected=Counter(self.sink.rejected),
             lost=self._lost + self.sink.lost,
         )

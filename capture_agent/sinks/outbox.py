@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.sink import Sink, SinkError, handled
+from capture_agent.sinks.sink import Sink, SinkError, handled, unconfirmed
 
 # What waits together goes out together: one write, one transaction.
 MOST_AT_ONCE = 4096
 
 FIRST_DELAY = 0.5  # seconds between two attempts to reach a sink that is down
 LONGEST_DELAY = 30.0
+SETTLE_AFTER = 1.0  # seconds without a batch, until a sink with unconfirmed messages is asked about them
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Outbox:
         self._down_since: float | None = None
         self._closing = False
         self._sent = sink.sent  # the sink's counters, as they stood after its last batch
+        self._unconfirmed = unconfirmed(sink)
         self._rejected = Counter(sink.rejected)
         self._sink_lost = Counter(sink.lost)
         self._lost: Counter[str] = Counter()
@@ -97,7 +99,7 @@ class Outbox:
             return Ledger(
                 self.name,
                 seen=self._given,
-                outcomes={"sent": self._sent, "waiting": self._queued + self._in_hand},
+                outcomes={"sent": self._sent, "waiting": self._queued + self._in_hand + self._unconfirmed},
                 rejected=Counter(self._rejected),
                 lost=self._lost + self._sink_lost,
             )
@@ -127,17 +129,24 @@ class Outbox:
                 self._held -= weight
                 self._changed.notify_all()
         try:
-            self.sink.flush()
+            if self._down_since is None:
+                self.sink.flush()
         except SinkError as error:
             self.failure = error
+            _log.warning("%s", error)
         self.sink.close()
+        self._settle(0)
 
     def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
-        """What waits, up to MOST_AT_ONCE messages or one batch; None at the end."""
+        """What waits, up to MOST_AT_ONCE messages or one batch; None at the end.
+
+        An empty batch when nothing has come for a while, and the sink has unconfirmed messages to be asked about.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._closing)
+            seconds = SETTLE_AFTER if self._unconfirmed else None
+            self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
             if not self._queue:
-                return None
+                return None if self._closing else ([], 0)
             batch, weight = self._queue.popleft()
             if self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
                 batch = list(batch)
@@ -151,7 +160,7 @@ class Outbox:
 
     def _deliver(self, batch: Sequence[TracedMessage]) -> None:
         delay = self._first_delay
-        while batch:
+        while True:
             before = handled(self.sink)
             try:
                 self.sink.send(batch)
@@ -179,6 +188,7 @@ class Outbox:
         with self._changed:
             self._in_hand -= done
             self._sent = self.sink.sent
+            self._unconfirmed = unconfirmed(self.sink)
             self._rejected = Counter(self.sink.rejected)
             self._sink_lost = Counter(self.sink.lost)
 

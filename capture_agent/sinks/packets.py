@@ -16,12 +16,17 @@ class Tally:
     """What became of the packets, from the first on."""
 
     sent: int = 0
+    unconfirmed: int = 0  # given to the kernel, and not known to have arrived
     rejected: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
 
 
 class Sender(Protocol):
     """Counts in the tally it was made with, in the order of the packets. Its methods raise as those of a Sink."""
+
+    @property
+    def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
+        """Ours and the other side's, of the socket that is open now. Any thread may ask; it costs nothing."""
 
     def open(self) -> None: ...
 
@@ -30,8 +35,11 @@ class Sender(Protocol):
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
 
+    def settle(self) -> None:
+        """Count what is known by now of what was sent; send again what is lost."""
+
     def flush(self) -> None:
-        """Nothing is held back; but what the kernel has learned of what was sent, is counted."""
+        """Nothing is held back; what becomes of what was sent is waited for, and counted."""
 
     def close(self) -> None: ...
 
@@ -64,6 +72,15 @@ class PacketSink:
         return self._tally.sent
 
     @property
+    def unconfirmed(self) -> int:
+        return self._tally.unconfirmed
+
+    @property
+    def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
+        """The endpoints of the socket it sends from now, ours and the other side's."""
+        return self._sender.endpoints_now
+
+    @property
     def rejected(self) -> Counter[str]:
         return self._tally.rejected
 
@@ -77,6 +94,8 @@ class PacketSink:
     def send(self, batch: Sequence[TracedMessage]) -> None:
         messages = batch if isinstance(batch, list) else list(batch)
         at = 0
+        if not messages:
+            self._sender.settle()
         while at < len(messages):
             packed = self._pack(messages, at)
             if packed.ends:

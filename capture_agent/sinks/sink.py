@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
 from collections import Counter
@@ -20,6 +22,11 @@ class Sink(Protocol):
 
     Each message that was given stands in exactly one of the counters, or the SinkError that `send` raised says
     that it is not done: the counters then grew by the number of messages, from the first of the batch on, that are.
+
+    A sink that learns later what became of a message has one counter more, `unconfirmed`: how many it holds of which
+    it does not know. They are done, for `send`; the sink sends them again itself, when it must, and counts each as
+    sent, or as lost at the latest when it is closed. While there are some, `send` is called with an empty batch every
+    so often: it counts what is known by then, and raises SinkError when the other side is down.
     """
 
     name: str  # "hep:10.0.0.1:9060"; no secret in it
@@ -43,15 +50,20 @@ class Sink(Protocol):
         """Blocks until the batch is out. Raises SinkError when the other side is down."""
 
     def flush(self) -> None:
-        """Let go of whatever is held back."""
+        """The end of a run: let go of whatever is held back, and wait for what is unconfirmed. Raises SinkError."""
 
     def close(self) -> None:
         """Give back what is open. Never raises."""
 
 
 def handled(sink: Sink) -> int:
-    """How many messages this sink has done with."""
-    return sink.sent + sum(sink.rejected.values()) + sum(sink.lost.values())
+    """How many messages this sink has taken: whoever gave them has done with them."""
+    return sink.sent + unconfirmed(sink) + sum(sink.rejected.values()) + sum(sink.lost.values())
+
+
+def unconfirmed(sink: Sink) -> int:
+    """How many of them may still be lost; 0 where the sink knows at once."""
+    return getattr(sink, "unconfirmed", 0)
 
 
 def reason(error: OSError) -> str:
@@ -62,6 +74,6 @@ def reason(error: OSError) -> str:
         return f"TLS: {error.reason or 'failed'}"
     if isinstance(error, socket.gaierror):
         return "the host name is not known"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) and error.strerror in (None, os.strerror(errno.ETIMEDOUT)):
         return "no answer in time"
     return (error.strerror or type(error).__name__).lower()

@@ -2,143 +2,218 @@
 
 from __future__ import annotations
 
-import contextlib
-import select
+import errno
 import socket
 import ssl
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from capture_agent.sinks.connecting import Endpoint, connected, endpoints
+from capture_agent.sinks.connecting import Endpoint, Lookup, connected
 from capture_agent.sinks.packets import Tally
 from capture_agent.sinks.sink import SinkError, reason
+from capture_agent.sinks.stream import PAUSE, STALLED_SECONDS, Stream, in_words, stalled
+from capture_agent.sinks.unconfirmed import ROOM, Unconfirmed
 
-CONNECT_SECONDS = 5.0
-STALLED_SECONDS = 10.0  # without taking a byte
-GOODBYE_SECONDS = 1.0
+CONNECT_SECONDS = 5.0  # for all: name, addresses, TLS
+MOST_BREAKS = 1  # connections in a row that break at once, and the next one is made without a pause
+MOST_FINISHES = 3
+LAST_ACKS_SECONDS = 1.0
+GOODBYE_SECONDS = 5.0  # without an acknowledgement, or the end of the other side
 
-_GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
+UNCONFIRMED = "unconfirmed"  # where packets are lost that the other side has not acknowledged
 
 
 class TcpSender:
-    """A new connection starts with a whole packet: with the one that the old connection has not taken wholly.
+    """Sent is what the other side's kernel has acknowledged on a connection that has held (stream.py); until then a
+    packet is unconfirmed, and a connection that breaks leaves it to the next one, from its first byte on.
 
-    What the kernel has taken counts as sent; what of it was under way when a connection broke, nobody knows.
+    After a connection that broke at once, the next one is tried out: it gets one packet alone, and twice as many each
+    time that it holds. If a packet is why the other side closes, it is soon the only one; and a place without a server
+    costs nothing but the attempt.
     """
 
     def __init__(
         self, name: str, host: str, port: int, tally: Tally, tls: ssl.SSLContext | None = None, source: str = ""
     ) -> None:
         self.name = name
-        self._place = (host, port)
+        self._host = host
+        self._lookup = Lookup(host, port, socket.SOCK_STREAM)
         self._tally = tally
         self._tls = tls
         self._source = source
-        self._socket: socket.socket | None = None
+        self._stream: Stream | None = None
+        self._unconfirmed = Unconfirmed()
+        self._breaks = 0  # connections in a row that broke at once
 
     def open(self) -> None:
-        self._opened()
+        self._ready()
 
-    def _opened(self) -> socket.socket:
-        if self._socket is not None and not is_alive(self._socket):
-            self.close()
-        if self._socket is None:
-            self._socket = self._connect()
-        return self._socket
+    def settle(self) -> None:
+        if self._unconfirmed.packets:
+            self._ready()
 
-    def _connect(self) -> socket.socket:
+    def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
+        taken = 0
+        with memoryview(buffer) as view:
+            while taken < len(ends):
+                stream = self._ready()
+                start = ends[taken - 1] if taken else 0
+                base = stream.written - start  # position of the buffer's first byte
+                pushed, problem = stream.push(view[start : ends[-1]])
+                before, taken = taken, bisect_right(ends, start + pushed)
+                self._keep(stream, view, ends, before, taken, base)
+                if problem is not None:
+                    self._broken(problem)
+
+    def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
+        """Packets first to last, without that one, have been pushed: those that have not arrived are unconfirmed."""
+        arrived = first
+        if stream.held:
+            acknowledged = stream.acknowledged()
+            self._confirm(acknowledged)
+            arrived = max(first, min(last, bisect_right(ends, acknowledged - base)))
+            self._tally.sent += arrived - first
+        if arrived < last:
+            at = ends[arrived - 1] if arrived else 0
+            data = bytes(view[at : ends[last - 1]])
+            self._unconfirmed.add(data, [end - at for end in ends[arrived:last]] if at else ends[:last], base + at)
+            self._tally.unconfirmed = self._unconfirmed.packets
+
+    def _confirm(self, position: int) -> None:
+        if self._unconfirmed.packets:
+            self._tally.sent += self._unconfirmed.confirm(position)
+            self._tally.unconfirmed = self._unconfirmed.packets
+
+    def _ready(self) -> Stream:
+        """A connection that stands, has all that is unconfirmed, and with room for more. Raises SinkError."""
+        while True:
+            stream = self._stream
+            problem = None
+            if stream is None:
+                stream, problem = self._connect()
+                self._stream = stream
+                if stream is not None:
+                    problem = self._catch_up(stream)
+            if stream is not None and problem is None:
+                problem = self._look(stream)
+                if problem is None:
+                    return stream
+            if problem is not None:
+                self._broken(problem)
+
+    def _connect(self) -> tuple[Stream | None, OSError | None]:
+        """A new connection; or what has ended it before it could be used. Raises SinkError: nobody listens."""
+        deadline = time.monotonic() + CONNECT_SECONDS
         connection = None
         try:
-            connection = connected(self._place, socket.SOCK_STREAM, self._source, CONNECT_SECONDS)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = connected(self._lookup, self._source, deadline)
             if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_hostname=self._place[0])
-            connection.settimeout(STALLED_SECONDS)
+                connection.settimeout(max(0.001, deadline - time.monotonic()))
+                connection = self._tls.wrap_socket(connection, server_hostname=self._host)
+            return Stream(connection), None
         except OSError as error:
             if connection is not None:
                 connection.close()
-            raise SinkError(f"{self.name}: {reason(error)}") from error
-        return connection
+            problem = in_words(error)
+            if problem.errno != errno.ECONNRESET:  # which comes after somebody has listened
+                raise SinkError(f"{self.name}: {reason(error)}") from error
+            self._breaks += 1
+            return None, problem
 
-    def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
-        done = 0
-        error: OSError | None = None
-        for _ in ("on the connection that is open", "on a fresh one"):
-            connection = self._opened()
-            start = ends[done - 1] if done else 0
-            position, error = push(connection, memoryview(buffer), start, ends[-1])
-            taken = bisect_right(ends, position)
-            self._tally.sent += taken - done
-            done = taken
-            if error is None:
-                return
-            self._drop()
-        assert error is not None
-        raise SinkError(f"{self.name}: {reason(error)}") from error
+    def _catch_up(self, stream: Stream) -> OSError | None:
+        """Give it what is unconfirmed. What has ended it meanwhile, or None."""
+        self._unconfirmed.rewind()
+        if self._breaks:
+            return self._try_out(stream)
+        for view in self._unconfirmed.beyond(stream.written):
+            _, problem = stream.push(view)
+            if problem:
+                return problem
+        stream.begin()
+        return None
+
+    def _try_out(self, stream: Stream) -> OSError | None:
+        """One packet first, and twice as many each time that it holds."""
+        most = 1
+        while True:
+            _, problem = stream.push(self._unconfirmed.some(stream.written, most))
+            if problem := problem or stream.hold():
+                return problem
+            self._confirm(stream.written)
+            if not self._unconfirmed.packets:
+                stream.begin()
+                return None
+            most *= 2
+
+    def _look(self, stream: Stream) -> OSError | None:
+        """What has ended the connection. Waits for room; learns what has arrived."""
+        last, deadline = -1, 0.0
+        while (problem := stream.look()) is None:
+            if self._breaks and stream.is_proven:
+                self._breaks = 0
+            if stream.held and self._unconfirmed.packets:
+                self._confirm(stream.acknowledged())
+            if self._unconfirmed.held < ROOM:
+                return None
+            acknowledged = stream.acknowledged()
+            if acknowledged > last:
+                last, deadline = acknowledged, time.monotonic() + STALLED_SECONDS
+            elif time.monotonic() >= deadline:
+                return stalled()
+            time.sleep(PAUSE)
+        return problem
+
+    def _broken(self, problem: OSError) -> None:
+        """The connection is of no more use. Raises SinkError unless another may be tried at once."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            in_order = problem.errno == errno.EPIPE
+            if in_order:
+                stream.finish(LAST_ACKS_SECONDS)  # what is under way is acknowledged, or refused
+            if in_order or (stream.held and not self._breaks and not isinstance(problem, TimeoutError)):
+                self._confirm(stream.acknowledged())
+            stream.abort()
+            self._count(stream, problem)
+        if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS:
+            raise SinkError(f"{self.name}: {reason(problem)}")
+
+    def _count(self, stream: Stream, problem: OSError | None) -> None:
+        """How many connections in a row have ended before they were proven, or hung."""
+        good = problem is None or (stream.is_proven and not isinstance(problem, TimeoutError))
+        self._breaks = 0 if good else self._breaks + 1
+
+    @property
+    def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
+        stream = self._stream
+        return None if stream is None else stream.endpoints
 
     def endpoints(self) -> tuple[Endpoint, Endpoint]:
-        return endpoints(self._opened())
+        return self._ready().endpoints
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """End the connection in order: only its end shows that all has arrived. Raises SinkError when it did not."""
+        left = MOST_FINISHES
+        while self._stream is not None or self._unconfirmed.packets:
+            problem = self._finish(self._ready())
+            if problem is None or not self._unconfirmed.packets:
+                return
+            left -= 1
+            if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS or not left:
+                raise SinkError(f"{self.name}: {reason(problem)}")
 
-    def _drop(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+    def _finish(self, stream: Stream) -> OSError | None:
+        problem = stream.finish(GOODBYE_SECONDS)
+        if problem is None or stream.held or problem.errno == errno.EPIPE:
+            self._confirm(stream.acknowledged())
+        self._stream = None
+        stream.close()
+        self._count(stream, problem)
+        return problem
 
     def close(self) -> None:
-        if self._socket is None:
-            return
-        with contextlib.suppress(OSError, ValueError):
-            if isinstance(self._socket, ssl.SSLSocket):
-                self._socket.settimeout(GOODBYE_SECONDS)
-                say_goodbye(self._socket)
-            else:
-                self._socket.shutdown(socket.SHUT_WR)
-        self._drop()
-
-
-def push(connection: socket.socket, view: memoryview, position: int, end: int) -> tuple[int, OSError | None]:
-    """Send view[position:end]. Returns how far it came, and the error that stopped it."""
-    try:
-        while position < end:
-            position += connection.send(view[position:end])
-    except OSError as error:
-        return position, error
-    return position, None
-
-
-def is_alive(connection: socket.socket) -> bool:
-    """False when the other side has closed: what we sent then would be lost. What it says is read and forgotten."""
-    poll = select.poll()
-    poll.register(connection, select.POLLIN | select.POLLRDHUP)
-    events = poll.poll(0)
-    if not events:
-        return True
-    if events[0][1] & _GONE:
-        return False
-    before = connection.gettimeout()
-    connection.setblocking(False)
-    try:
-        while connection.recv(4096):
-            pass
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return True
-    except OSError:
-        return False
-    finally:
-        connection.settimeout(before)
-    return False
-
-
-def say_goodbye(connection: ssl.SSLSocket) -> None:
-    """Close TLS, and read up to the other side's end.
-
-    A socket that is closed with bytes unread, such as TLS 1.3 session tickets, resets the connection, and the
-    other side may lose what it has not read yet.
-    """
-    plain = connection.unwrap()
-    plain.shutdown(socket.SHUT_WR)
-    while plain.recv(4096):
-        pass
+        if self._stream is not None:
+            self._finish(self._stream)
+        if self._unconfirmed.packets:
+            self._tally.lost[UNCONFIRMED] += self._unconfirmed.clear()
+            self._tally.unconfirmed = 0

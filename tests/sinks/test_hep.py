@@ -142,13 +142,11 @@ def test_a_torn_connection_continues_with_a_whole_packet(tcp: TcpReceiver, limit
         sink.send(batch_of(500, first, size=1000))
     sink.close()
     eventually(lambda: len(tcp.streams) == 2 and tcp.streams[1].endswith(numbered(3999, 1000)))
-    got = messages_of(tcp)
-    assert sink.sent == 4000
-    assert len(got) == len(set(got))
+    assert (sink.sent, handled(sink)) == (4000, 4000)
     before = payloads(tcp.streams[0])
     assert before == [numbered(n, 1000) for n in range(len(before))]
-    after = payloads(tcp.streams[1])
-    assert after == [numbered(n, 1000) for n in range(4000 - len(after), 4000)]
+    # The first connection had not held for a second: whatever it was given goes out once more, and nothing is missing.
+    assert payloads(tcp.streams[1]) == [numbered(n, 1000) for n in range(4000)]
 
 
 def test_a_collector_that_restarts_between_batches_loses_nothing() -> None:
@@ -163,8 +161,9 @@ def test_a_collector_that_restarts_between_batches_loses_nothing() -> None:
     second = TcpReceiver(first.port)
     sink.send(batch_of(3, first=3))
     eventually(lambda: messages_of(second) == [numbered(n) for n in range(3, 6)])
-    assert sink.sent == 6
+    assert handled(sink) == 6
     sink.close()
+    assert sink.sent == 6
     second.close()
 
 

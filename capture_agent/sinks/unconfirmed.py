@@ -1,0 +1,95 @@
+"""Packets that a connection has been given and whose arrival is not certain: what a new connection begins with."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+# No peer's kernel keeps more unread by default: who has had so much acknowledged has a reader.
+ROOM = 8 << 20  # bytes
+OVERHEAD = 320  # bytes of memory that a piece takes beside its packets
+
+
+class Piece:
+    """Packets that were pushed together. Those before `first` have been confirmed."""
+
+    __slots__ = ("data", "ends", "first")
+
+    def __init__(self, data: bytes, ends: array[int]) -> None:
+        self.data = data
+        self.ends = ends
+        self.first = 0
+
+    @property
+    def held(self) -> int:
+        return len(self.data) + 8 * len(self.ends) + OVERHEAD
+
+
+class Unconfirmed:
+    """In the order of the stream, back to back. `packets` counts them, `held` is the memory they take, in bytes.
+
+    A position is a number of bytes since the connection was opened.
+    """
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.held = 0
+        self._pieces: deque[Piece] = deque()
+        self._start = 0  # position of the first piece
+
+    def add(self, data: bytes, ends: Sequence[int], position: int) -> None:
+        """Packets that lie at this position of the stream; ends[n] is where packet n ends in the data."""
+        if not self._pieces:
+            self._start = position
+        piece = Piece(data, array("q", ends))
+        self._pieces.append(piece)
+        self.packets += len(ends)
+        self.held += piece.held
+
+    def confirm(self, position: int) -> int:
+        """Forget the packets that end at or before this position; how many there were."""
+        before = self.packets
+        while self._pieces:
+            piece = self._pieces[0]
+            if position < self._start + len(piece.data):
+                arrived = max(piece.first, bisect_right(piece.ends, position - self._start))
+                self.packets -= arrived - piece.first
+                piece.first = arrived
+                break
+            self.packets -= len(piece.ends) - piece.first
+            self._start += len(piece.data)
+            self.held -= piece.held
+            self._pieces.popleft()
+        return before - self.packets
+
+    def clear(self) -> int:
+        """Forget all; how many there were."""
+        return self.confirm(self._start + sum(len(piece.data) for piece in self._pieces))
+
+    def rewind(self) -> None:
+        """A new connection: the first packet that is left has position 0."""
+        self._start = 0
+        if self._pieces and (first := self._pieces[0].first):
+            piece = self._pieces[0]
+            at = piece.ends[first - 1]
+            self.held -= piece.held
+            self._pieces[0] = piece = Piece(piece.data[at:], array("q", [end - at for end in piece.ends[first:]]))
+            self.held += piece.held
+
+    def some(self, position: int, most: int) -> memoryview:
+        """Up to so many packets from this position on, where one begins; all before are confirmed. Empty at the end."""
+        if not self._pieces:
+            return memoryview(b"")
+        piece = self._pieces[0]
+        last = min(piece.first + most, len(piece.ends))
+        return memoryview(piece.data)[position - self._start : piece.ends[last - 1]]
+
+    def beyond(self, position: int) -> Iterator[memoryview]:
+        """All bytes from this position on, after `rewind`."""
+        at = self._start
+        for piece in self._pieces:
+            if position < at + len(piece.data):
+                yield memoryview(piece.data)[max(0, position - at) :]
+            at += len(piece.data)
