@@ -5,9 +5,12 @@
     hep.py             HEP 1, 2, 3 to a collector          hep_batch.py   messages into the encoder (hot)
     hep_log.py         log events as HEP
     sip_duplicate.py   the messages to another SIP server  x_headers.py   the lines that tell where they were seen
+    framing.py         a copy as one message on a stream
     packets.py         what these two share: pack, then send
-    udp.py  tcp.py     datagrams; one connection, TLS too  udp_batch.py   the loop of system calls (hot)
-    senders.py         which of them a target asks for     connecting.py  sockets, and the address they send from
+    udp.py             datagrams                           udp_batch.py   the loop of system calls (hot)
+    tcp.py             one connection after the other      stream.py      one of them, TLS too: what has arrived
+    unconfirmed.py     what may not have arrived           senders.py     which sender a target asks for
+    connecting.py      look-ups, sockets, and the address they send from
     sql.py             rows into sip_trace                 rows.py        a message as a row
     sip_trace.py       the table's definition              schema.py      making it
     database.py        reaching a database, and its errors in one line

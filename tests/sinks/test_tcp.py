@@ -61,7 +61,7 @@ PEERS: dict[str, Callable[[Path | None], Peer]] = {
 def test_nothing_is_sent_that_was_not_read(
     monkeypatch: pytest.MonkeyPatch, certificate: Path, peer: str, encrypted: bool, count: int
 ) -> None:
-    monkeypatch.setattr(stream, "HOLD_SECONDS", 3.0)  # the peer's threads may be slow
+    monkeypatch.setattr(stream, "HOLD_SECONDS", 0.8)  # the peer's threads may be slow
     tls = certificate if encrypted else None
     with PEERS[peer](tls) as there:
         direct = Direct(sink_to(there.port, tls))
