@@ -13,7 +13,10 @@
     connecting.py      look-ups, sockets, and the address they send from
     sql.py             rows into sip_trace                 rows.py        a message as a row
     sip_trace.py       the table's definition              schema.py      making it
+    dividing.py        a batch with a row that is refused  verdicts.py    the databases' errors: refusal or outage
+    destinations.py    inserting; what a lost commit did   refusals.py    log lines about refused rows
     database.py        reaching a database, and its errors in one line
+    deadlines.py       timeouts of its connections         sqlite_file.py the file's mode and rotation
     stored_calls.py    reading the table
 
 A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from capture_agent.sinks.deadlines import READ_SECONDS, connect_arguments, limit_handshake, limit_waits, without_option
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sip_trace import INSERTED, TABLE_VERSION, version_table
+from capture_agent.sinks.sqlite_file import make_file, path_of
 
 # What people write: the driver we come with, and the extra that installs it.
 DRIVERS = {
@@ -19,8 +21,6 @@ DRIVERS = {
     "mariadb": ("mariadb+pymysql", "mysql"),
 }
 EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE or mysql://..."
-BUSY_SECONDS = 10
-CONNECT_SECONDS = 5
 
 
 def parse_url(url: str) -> URL:
@@ -41,24 +41,28 @@ def shown(url: URL) -> str:
     return url.set(drivername=kind, query={}).render_as_string(hide_password=True)
 
 
-def connect_arguments(url: URL) -> dict[str, object]:
-    if url.drivername.startswith("sqlite"):
-        # One thread at a time, but not always the one that opened it.
-        return {"timeout": BUSY_SECONDS, "check_same_thread": False}
-    return {"connect_timeout": CONNECT_SECONDS}
-
-
-def make_engine(url: URL) -> Engine:
-    """Raises SinkError: the driver is not there."""
+def make_engine(url: URL, seconds: int = READ_SECONDS) -> Engine:
+    """`seconds`: how long to wait for an answer. Raises SinkError: the driver is not there."""
+    patience: float = seconds
     try:
+        arguments = connect_arguments(url, seconds)
+        if url.drivername == "postgresql+psycopg":
+            url, patience = without_option(url, seconds)
         # One connection for as long as it is used: a pool would keep it open behind our back.
-        return create_engine(url, connect_args=connect_arguments(url), poolclass=NullPool)
+        engine = create_engine(url, connect_args=arguments, poolclass=NullPool)
+        if url.drivername == "postgresql+psycopg":
+            limit_waits(engine, patience)
+        elif url.drivername.endswith("+pymysql"):
+            limit_handshake(engine)
+        return engine
     except (ImportError, NoSuchModuleError) as error:
         extra = DRIVERS[url.drivername.partition("+")[0]][1]
         hint = f": pip install 'capture-agent[{extra}]'" if extra else ""
         raise SinkError(f"{shown(url)}: the driver {url.drivername} is not installed{hint}") from error
     except ArgumentError as error:
         raise SinkError(f"{shown(url)}: not a database URL, {EXPECTED}") from error
+    except ValueError as error:  # what it is stays unsaid: it may be a secret in the wrong place
+        raise SinkError(f"{shown(url)}: an option of the URL has a wrong value") from error
 
 
 def prepare_for_writing(connection: Connection) -> None:
@@ -68,26 +72,36 @@ def prepare_for_writing(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
 
 
-def connect(url: URL) -> Connection:
+def connect(url: URL, seconds: int = READ_SECONDS) -> Connection:
     """Raises SinkError. A SQLite file that is not there is not made."""
-    if url.drivername.startswith("sqlite") and url.database not in (None, "", ":memory:"):
-        path = Path(str(url.database))
-        if not path.exists():
-            raise SinkError(f"{shown(url)}: no such file{creation_hint(url)}")
-    return open_connection(url)
+    path = path_of(url)
+    if path is not None and not path.exists():
+        raise SinkError(f"{shown(url)}: no such file{creation_hint(url)}")
+    return open_connection(url, seconds)
 
 
-def open_connection(url: URL) -> Connection:
-    if url.drivername.startswith("sqlite") and url.database:
-        path = Path(url.database)
+def open_connection(url: URL, seconds: int = READ_SECONDS) -> Connection:
+    """Raises SinkError. A SQLite file that is not there is made, for its owner alone."""
+    path = path_of(url)
+    if path is not None:
         if path.is_dir():
             raise SinkError(f"{shown(url)}: is a directory")
         if not path.parent.is_dir():
             raise SinkError(f"{shown(url)}: no such directory: {path.parent}")
+        # What keeps it from being made, SQLite says.
+        with suppress(OSError):
+            make_file(path)
     try:
-        return make_engine(url).connect()
+        return make_engine(url, seconds).connect()
     except SQLAlchemyError as error:
         raise explained(url, error) from error
+
+
+def disconnect(connection: Connection) -> None:
+    """Without a word to the other side that it would have to answer. Never raises."""
+    for end in (connection.invalidate, connection.close):
+        with suppress(Exception):
+            end()
 
 
 def explained(url: URL, error: Exception) -> SinkError:

@@ -5,15 +5,36 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from contextlib import suppress
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.database import check_table, connect, explained, parse_url, prepare_for_writing, shown
+from capture_agent.sinks.database import (
+    check_table,
+    connect,
+    disconnect,
+    explained,
+    parse_url,
+    prepare_for_writing,
+    shown,
+)
+from capture_agent.sinks.deadlines import WRITE_SECONDS
+from capture_agent.sinks.destinations import (
+    Destination,
+    Receipt,
+    StillOpen,
+    Unsure,
+    copy_rows,
+    insert_rows,
+    prepare_mysql,
+    receipt,
+    value_receipt,
+)
+from capture_agent.sinks.dividing import Divider, Failure
+from capture_agent.sinks.refusals import Failed, Refusals
 from capture_agent.sinks.rows import (
     Row,
     RowMaker,
@@ -25,25 +46,17 @@ from capture_agent.sinks.rows import (
     text_in_ascii,
     text_without_nul,
 )
+from capture_agent.sinks.schema import create_tables
 from capture_agent.sinks.sink import SinkError
-from capture_agent.sinks.sip_trace import INSERTED, checked_name
+from capture_agent.sinks.sip_trace import INSERTED, MYSQL, checked_name
+from capture_agent.sinks.sqlite_file import WatchedFile, path_of
+from capture_agent.sinks.verdicts import FileGone, Verdict, verdict_of
 from capture_agent.sip.headers import text as header_text
 
 AT_ONCE = 2000  # messages of one transaction
 MOST_TABLES = 1000  # names that are remembered, of tables that are there and of such that are not
 
 _log = logging.getLogger(__name__)
-
-Insert = Callable[[Connection, str, list[Row]], None]
-
-
-@dataclass(slots=True)
-class Destination:
-    """A table, and how rows come into it."""
-
-    rows: RowMaker
-    insert: Insert
-    statement: str
 
 
 class SqlSink:
@@ -67,31 +80,55 @@ class SqlSink:
         self.lost: Counter[str] = Counter()
         self.cut: Counter[str] = Counter()
         self._connection: Connection | None = None
+        self._file = WatchedFile(path_of(self._url))
+        self._left: tuple[str, ...] = ()  # the tables of a file that was moved away
+        self._unsure: Unsure | None = None
+        self._divider = Divider(self)
+        self._refusals = Refusals(self.name)
         self._destinations: dict[str, Destination | None] = {}  # None: there is no such table
 
     def open(self) -> None:
         self._opened()
 
     def _opened(self) -> Connection:
+        """The connection; a new one where SQLite's file was moved away. Raises SinkError."""
         if self._connection is not None:
-            return self._connection
-        connection = connect(self._url)
+            if not self._file.moved:
+                return self._connection
+            self.close()
+        if self._left and self._file.missing:
+            self._make_file()
+        with suppress(OSError):  # connect() says what is wrong
+            self._file.watch()
+        connection = connect(self._url, WRITE_SECONDS)
         try:
-            check_table(connection, self._url, self._table)
-            prepare_for_writing(connection)
-            own = self._prepared(connection, self._table)
-            self._destinations = {"": own, self._table: own}
-            for name in self._tables:
-                self._destination(connection, name)
-            connection.rollback()
+            self._prepare(connection)
         except SQLAlchemyError as error:
-            connection.close()
+            disconnect(connection)
             raise explained(self._url, error) from error
         except Exception:
-            connection.close()
+            disconnect(connection)
             raise
+        if self._left:
+            _log.warning("%s: the file was moved or deleted; rows now go into the one at its place", self.name)
+            self._left = ()
         self._connection = connection
         return connection
+
+    def _prepare(self, connection: Connection) -> None:
+        check_table(connection, self._url, self._table)
+        prepare_for_writing(connection)
+        own = self._prepared(connection, self._table)
+        self._destinations = {"": own, self._table: own}
+        for name in self._tables:
+            self._destination(connection, name)
+        connection.rollback()
+
+    def _make_file(self) -> None:
+        """With the tables that were in the one that left."""
+        self._file.remove_logs()
+        for name in self._left:
+            create_tables(self._url.render_as_string(hide_password=False), name)
 
     def _destination(self, connection: Connection, name: str) -> Destination | None:
         """That of a table which is not the target's own; None if there is none. Looked for once per connection."""
@@ -115,41 +152,106 @@ class SqlSink:
         dialect = connection.dialect
         rows = ROW_MAKERS[dialect.name](connection, table)
         rows.cut = self.cut
-        insert = INSERTS.get(dialect.name, insert_rows)
         quote = dialect.identifier_preparer.quote
         columns = ", ".join(map(quote, INSERTED))
         # Values are always bound; the names come from our own table and from checked_name.
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         marks = ", ".join([mark] * len(INSERTED))
-        statement = f"{quote(table)} ({columns})"
-        if insert is insert_rows:
-            statement = f"INSERT INTO {statement} VALUES ({marks})"
-        return Destination(rows, insert, statement)
+        into = f"{quote(table)} ({columns})"
+        destination = Destination(quote(table), rows, insert_rows, f"INSERT INTO {into} VALUES ({marks})")
+        if dialect.name == "postgresql":
+            destination.insert, destination.statement = copy_rows, into
+        elif dialect.name in MYSQL:
+            prepare_mysql(connection, destination, table)
+        return destination
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
-        for at in range(0, len(batch), AT_ONCE):
-            self._store(batch[at : at + AT_ONCE])
+        self._opened()
+        transactional = all(found is None or found.transactional for found in self._destinations.values())
+        self._divider.send(batch, AT_ONCE if transactional else 1)
 
-    def _store(self, batch: Sequence[TracedMessage]) -> None:
+    def store(self, part: Sequence[TracedMessage]) -> Failed | None:
+        """One transaction. Raises SinkError: the database cannot be reached."""
         connection = self._opened()
+        rejected: list[str] = []
+        proof: Receipt | None = None
         try:
-            rows, rejected = self._made(connection, batch)
+            rows, rejected = self._made(connection, part)
+            if len(part) > 1 and not all(destination.transactional for destination, _ in rows.values()):
+                return Failed(Verdict.REFUSED, self._url, ValueError("one message at a time"), part)
             for destination, of_table in rows.values():
-                destination.insert(connection, destination.statement, of_table)
+                if not destination.transactional:
+                    proof = value_receipt(destination, of_table[-1])
+                row_id = destination.insert(connection, destination, of_table)
+                proof = None
             if connection.in_transaction():
+                if rows and not self._file.path:
+                    proof = receipt(connection, destination, row_id, of_table)
                 connection.commit()
-        except (DataError, IntegrityError, UnicodeError):
-            connection.rollback()
-            self._store_parts(batch)
-            return
-        except SQLAlchemyError as error:
-            self.close()
-            raise explained(self._url, error) from error
-        except SinkError:
-            self.close()
-            raise
-        self.sent += len(batch) - len(rejected)
+            if self._file.deleted:
+                raise FileGone("the file was deleted")
+        except (SinkError, SQLAlchemyError, ValueError, OverflowError, FileGone) as error:
+            return self._failed(connection, error, part, Unsure(part, rejected, proof) if proof else None)
+        self._count(part, rejected)
+        return None
+
+    def _count(self, part: Sequence[TracedMessage], rejected: list[str]) -> None:
+        self.sent += len(part) - len(rejected)
         self.rejected.update(rejected)
+
+    def _failed(
+        self, connection: Connection, error: Exception, part: Sequence[TracedMessage], unsure: Unsure | None
+    ) -> Failed:
+        """The connection is used again only where the row is at fault. Raises SinkError that is not the database's."""
+        cause = error.__cause__ if isinstance(error, SinkError) else error
+        if not isinstance(cause, Exception):
+            self.close()
+            raise error
+        verdict = verdict_of(cause)
+        if verdict in (Verdict.LOST, Verdict.TIMEOUT, Verdict.OUTAGE):
+            self._unsure = unsure
+        try:
+            reusable = verdict in (Verdict.REFUSED, Verdict.UNKNOWN) and not connection.invalidated
+            if reusable:
+                connection.rollback()
+        except SQLAlchemyError:
+            reusable = False
+        if not reusable:
+            self.close()
+        return Failed(verdict, self._url, cause, part)
+
+    def confirmed(self, part: Sequence[TracedMessage]) -> int:
+        """How many of the first messages the commit that had no answer has stored. Raises SinkError."""
+        unsure = self._unsure
+        if unsure is None:
+            return 0
+        connection = self._opened()
+        stored: bool | None = False
+        if part and part[0] is unsure.part[0]:
+            try:
+                stored = unsure.receipt(connection)
+                connection.rollback()
+            except StillOpen:
+                self.close()
+                raise SinkError(f"{self.name}: the last transaction has not ended") from None
+            except SQLAlchemyError as error:
+                self.close()
+                if verdict_of(error) is not Verdict.UNKNOWN:
+                    raise explained(self._url, error) from error
+                stored = None
+        self._unsure = None
+        if stored is None:
+            _log.warning(
+                "%s: a commit had no answer: up to %d messages may be stored twice", self.name, len(unsure.part)
+            )
+        if not stored:
+            return 0
+        self._count(unsure.part, unsure.rejected)
+        return len(unsure.part)
+
+    def refuse(self, message: TracedMessage, failure: Failure) -> None:
+        self.rejected["refused"] += 1
+        self._refusals.add(failure.words())
 
     def _made(
         self, connection: Connection, batch: Sequence[TracedMessage]
@@ -171,15 +273,6 @@ class SqlSink:
             rows[destination.statement][1].extend(made)
         return rows, rejected
 
-    def _store_parts(self, batch: Sequence[TracedMessage]) -> None:
-        """One row that the database refuses must not cost its neighbours."""
-        if len(batch) == 1:
-            self.rejected["refused"] += 1
-            return
-        middle = len(batch) // 2
-        self._store(batch[:middle])
-        self._store(batch[middle:])
-
     def flush(self) -> None:
         """Every batch has been committed."""
 
@@ -187,29 +280,16 @@ class SqlSink:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        try:
-            connection.close()
-        except SQLAlchemyError:
-            connection.invalidate()
+        if self._file.moved:
+            self._left = tuple({self._table, *(name for name, found in self._destinations.items() if name and found)})
+            self._leave_file(connection)
+        disconnect(connection)
+        self._file.close()
 
-
-def insert_rows(connection: Connection, statement: str, rows: list[Row]) -> None:
-    connection.exec_driver_sql(statement, rows)
-
-
-def copy_rows(connection: Connection, into: str, rows: list[Row]) -> None:
-    """PostgreSQL's COPY takes twice as many rows a second as INSERT does."""
-    if not connection.in_transaction():
-        connection.begin()  # SQLAlchemy does not see what is done with the cursor, and would not commit it
-    cursor: Any = connection.connection.cursor()
-    try:
-        with cursor.copy(f"COPY {into} FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise DBAPIError.instance(into, None, error, connection.dialect.loaded_dbapi.Error) from error
-    finally:
-        cursor.close()
+    def _leave_file(self, connection: Connection) -> None:
+        with suppress(SQLAlchemyError):
+            if not self._file.leave(connection):
+                _log.warning("%s: rows of the file that was moved are still in its -wal file: keep it", self.name)
 
 
 def sqlite_rows(connection: Connection, table: str) -> RowMaker:
@@ -246,5 +326,3 @@ ROW_MAKERS: dict[str, Callable[[Connection, str], RowMaker]] = {
     "mysql": mysql_rows,
     "mariadb": mysql_rows,
 }
-
-INSERTS: dict[str, Insert] = {"postgresql": copy_rows}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-import servers
+from faults import databases, servers
 from sink_samples import TcpReceiver, UdpReceiver, free_port
 from sqlalchemy import create_engine, text
 
@@ -106,3 +107,24 @@ def mariadb_url(mariadb: str) -> str:
 def database(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database, of each kind in turn."""
     return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(scope="session")
+def fault_servers() -> Iterator[dict[str, databases.Server]]:
+    """Servers apart from those of other tests: these are stopped and killed."""
+    with ExitStack() as stack:
+        yield {kind: stack.enter_context(databases.server(kind, free_port())) for kind in databases.SERVERS}
+
+
+@pytest.fixture
+def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[databases.Database]:
+    """An empty database of the kind that a test is parametrized with (indirectly)."""
+    kind = str(request.param)
+    if kind == "sqlite":
+        yield databases.Database(kind, None, tmp_path)
+        return
+    server = request.getfixturevalue("fault_servers")[kind]
+    server.start()
+    yield databases.Database(kind, server, tmp_path)
+    if server.process is not None:
+        server.thaw()

@@ -211,20 +211,6 @@ def test_a_missing_file_is_not_made(sqlite_url: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_goes_away_is_found_again(mariadb_url: str) -> None:
-    create_tables(mariadb_url)
-    sink = SqlSink(SqlTarget(mariadb_url))
-    sink.send(batch_of(2))
-    number = sink._opened().scalar(text("SELECT CONNECTION_ID()"))
-    execute(mariadb_url, f"KILL {number}")
-    with pytest.raises(SinkError, match=r"^mysql://tester:\*\*\*@127.0.0.1"):
-        sink.send(batch_of(3))
-    assert handled(sink) == 2
-    sink.send(batch_of(3))
-    assert (sink.sent, rows(mariadb_url, "count(*)")) == (5, [(5,)])
-    sink.close()
-
-
 USER_ROWS = "traced_user, status, callid"
 
 

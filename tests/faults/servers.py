@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 
@@ -28,9 +29,26 @@ def postgresql_programs() -> Path | None:
     return next((folder for folder in reversed(folders) if (folder / "postgres").exists()), None)
 
 
+@dataclass(frozen=True)
+class Installed:
+    """A server that is ready to be started, as often as wanted."""
+
+    url: str  # up to the name of the database
+    command: list[object]
+    folder: Path
+    port: int
+    stop: Signals
+
+
 @contextmanager
 def postgresql(folder: Path, port: int) -> Iterator[str]:
     """Its URL, up to the name of the database."""
+    server = install_postgresql(folder, port)
+    with running(server):
+        yield server.url
+
+
+def install_postgresql(folder: Path, port: int) -> Installed:
     programs = postgresql_programs()
     assert programs is not None
     user, data = "postgres", folder / "data"
@@ -42,8 +60,8 @@ def postgresql(folder: Path, port: int) -> Iterator[str]:
         "-D", data, "-p", str(port), "-F", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
     ]  # fmt: skip
     stop = SIGINT  # SIGTERM would wait for its clients
-    with running([*unprivileged(user, stop), programs / "postgres", *options], folder, port, stop):
-        yield f"postgresql://tester@127.0.0.1:{port}"
+    command = [*unprivileged(user, stop), programs / "postgres", *options]
+    return Installed(f"postgresql://tester@127.0.0.1:{port}", command, folder, port, stop)
 
 
 def mariadb_programs() -> tuple[str, str] | None:
@@ -55,6 +73,12 @@ def mariadb_programs() -> tuple[str, str] | None:
 @contextmanager
 def mariadb(folder: Path, port: int) -> Iterator[str]:
     """Its URL, up to the name of the database."""
+    server = install_mariadb(folder, port)
+    with running(server):
+        yield server.url
+
+
+def install_mariadb(folder: Path, port: int) -> Installed:
     programs = mariadb_programs()
     assert programs is not None
     server, install = programs
@@ -63,7 +87,8 @@ def mariadb(folder: Path, port: int) -> Iterator[str]:
         shutil.chown(folder, user)
     setup = folder / "setup.sql"
     setup.write_text(
-        "CREATE USER tester@'127.0.0.1' IDENTIFIED BY 'secret';\nGRANT ALL ON *.* TO tester@'127.0.0.1';\n"
+        "CREATE USER IF NOT EXISTS tester@'127.0.0.1' IDENTIFIED BY 'secret';\n"
+        "GRANT ALL ON *.* TO tester@'127.0.0.1' WITH GRANT OPTION;\n"
     )
     data = folder / "data"
     installing = [install, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
@@ -71,10 +96,10 @@ def mariadb(folder: Path, port: int) -> Iterator[str]:
     options = [
         "--no-defaults", f"--datadir={data}", f"--socket={folder}/socket", f"--pid-file={folder}/pid",
         "--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve", f"--init-file={setup}",
-        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-flush-log-at-trx-commit=2",
     ]  # fmt: skip
-    with running([*unprivileged(user), server, *options], folder, port, SIGTERM):
-        yield f"mysql://tester:secret@127.0.0.1:{port}"
+    command: list[object] = [*unprivileged(user), server, *options]
+    return Installed(f"mysql://tester:secret@127.0.0.1:{port}", command, folder, port, SIGTERM)
 
 
 def make(command: list[object], folder: Path) -> None:
@@ -87,20 +112,35 @@ def make(command: list[object], folder: Path) -> None:
 
 
 @contextmanager
-def running(command: list[object], folder: Path, port: int, stop: Signals) -> Iterator[None]:
+def running(server: Installed) -> Iterator[None]:
     """The server, once it listens, until the end."""
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, cwd=folder)
+    process = start(server)
     try:
-        wait_for(port, server, folder / "log")
         yield
     finally:
-        server.send_signal(stop)
-        try:
-            server.wait(STARTED)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        end(server, process)
+
+
+def start(server: Installed) -> subprocess.Popen[bytes]:
+    """Once it listens."""
+    log = server.folder / "log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(list(map(str, server.command)), stdout=output, stderr=output, cwd=server.folder)
+    try:
+        wait_for(server.port, process, log)
+    except BaseException:
+        end(server, process)
+        raise
+    return process
+
+
+def end(server: Installed, process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(server.stop)
+    try:
+        process.wait(STARTED)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
