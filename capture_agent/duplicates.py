@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from hashlib import blake2b
 
+from capture_agent.hashing import digest
 from capture_agent.records import CapturedMessage, Datagram
 
 UDP = 17
-DIGEST = 16  # bytes: no two messages have the same by chance
 LIMIT = 65_536  # messages that are remembered: 30 MiB
 LIMIT_WAYS = 64  # of one message: a tunnel's outer addresses are whatever a sender likes
 # Batches of several interfaces come one behind the other, not in the order of time.
@@ -97,8 +96,8 @@ class DuplicateFilter:
 
     def _key(self, datagram: Datagram, number: int) -> bytes:
         ends = (number, datagram.source_port, datagram.destination_port)
-        digest = blake2b(datagram.payload, digest_size=DIGEST, key=datagram.source + datagram.destination)
-        return digest.digest() + b"".join(end.to_bytes(2, "big") for end in ends)
+        about = datagram.source + datagram.destination + b"".join(end.to_bytes(2, "big") for end in ends)
+        return digest(datagram.payload, about)
 
     def _note(self, key: bytes, datagram: Datagram, number: int) -> None:
         self._expire(datagram.time_ns)
