@@ -201,6 +201,7 @@ class Correlator:
         one.spiral = False
         one._kind = kind
         one._initial = False
+        one._ends = False
         one._last_ns = now_ns
         one._open = 0
         one._first_hop = 0

@@ -82,7 +82,9 @@ def test_call_ids_tags_and_hops_are_such_numbers() -> None:
 
 
 def test_no_environment_fixes_the_keys() -> None:
-    program = "from capture_agent import hashing as h; print(h.number_of(b'abc', 0, 3, 0, 0), h.digest(b'abc', b''))"
+    program = (
+        "from capture_agent import hashing as h; print(h.number_of(b'abc', 0, 3, 0, 0), h.digest(b'abc', b'').hex())"
+    )
     environ = os.environ | {"PYTHONHASHSEED": "0"}
     runs = [
         subprocess.run([sys.executable, "-c", program], env=environ, check=True, capture_output=True, timeout=60).stdout
