@@ -29,6 +29,12 @@ _ICID_VALUE = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^;, \t"]++)')
 _UUID = re.compile(rb"[0-9a-f]{32}")
 NIL = b"0" * 32
 
+# What servers write where they have no id: a header's name alone, an unset variable, a nil UUID. In any case, with white
+# space, quotes, brackets and angle brackets around.
+PLACEHOLDERS = frozenset((b"", b"-", b"--", b"0", b"null", b"nil", b"none", b"undefined", b"unset", b"unknown", b"n/a", b"na"))
+LONGEST_PLACEHOLDER = 64
+_AROUND = b" \t\r\n\"'()<>[]{}"
+
 Read = Callable[[bytes], tuple[bytes, ...]]  # from a header's value: the ids in it, the best known first
 
 
@@ -91,8 +97,16 @@ class Header:
             found[:LONGEST]
             for value in header_values(sip, self.name, self.compact)
             for found in self.read(value)
-            if found
+            if not is_placeholder(found)
         ]
+
+
+def is_placeholder(found: bytes) -> bool:
+    """Is it no id, but what stands for none? docs/configuration.md lists them."""
+    if len(found) > LONGEST_PLACEHOLDER:
+        return not found.strip()
+    text = found.strip(_AROUND).lower()
+    return text in PLACEHOLDERS or not text.strip(b"0-")
 
 
 @dataclass

@@ -400,7 +400,8 @@ def test_nothing_is_left_when_all_is_over() -> None:
     assert correlator.table.calls.held > len(FLOWS) - 2
     play([f"{1000 + n * 1800} A>P OPTIONS call=x{n}" for n in range(20)], correlator)
     held = correlator.table
-    assert (held.calls.held, held.transactions.held, held.dialogs.held) == (1, 1, 0)
+    # The last one's time is in doubt until another comes.
+    assert (held.calls.held, held.transactions.held, held.dialogs.held) == (2, 2, 0)
     assert [tally.evicted + tally.crowded_out for tally in (held.calls, held.transactions, held.dialogs)] == [0] * 3
     assert correlator.correlated == len(lines) + 20
 
@@ -413,8 +414,8 @@ def test_the_books_tell_what_became_of_all() -> None:
     play([f"900 A>P OPTIONS call=y{n}" for n in range(9)], correlator)
     assert list(map(str, correlator.ledgers())) == [
         "correlation: 26 seen, 23 new, 3 retransmitted",
-        "calls: 20 seen, 11 over, 6 held, 3 lost (evicted 3)",
-        "transactions: 20 seen, 11 over, 6 held, 3 lost (evicted 3)",
+        "calls: 20 seen, 10 over, 6 held, 4 lost (evicted 4)",
+        "transactions: 20 seen, 10 over, 6 held, 4 lost (evicted 4)",
         "dialogs: 3 seen, 3 over, 0 held",
     ]
 
@@ -527,8 +528,8 @@ def test_expiry_keeps_up_and_the_tables_shrink_again() -> None:
         correlator.observe([message(f"{at} {line} call={step}-{n}") for n in range(6000) for line in lines])
         held = correlator.table
         assert (held.calls.held, held.transactions.held, held.dialogs.held) == (6000, 18000, 6000)
-        play([f"{at + 100 + n} A>P OPTIONS call=x{step}{n}" for n in range(10)], correlator)
-        assert (held.calls.held, held.dialogs.held) == (10, 0)
+        play([f"{at + 100 + n} A>P OPTIONS call=x{step}{n}" for n in range(20)], correlator)
+        assert (held.calls.held, held.dialogs.held) == (20, 0)
     assert [tally.evicted + tally.crowded_out for tally in (held.calls, held.transactions, held.dialogs)] == [0] * 3
     play([f"1100 A>P OPTIONS call={step}-{n}" for step in range(3) for n in range(6000)][::500], correlator)
     assert correlator.retransmissions == 0
@@ -543,7 +544,7 @@ def test_calls_that_leave_their_queue_out_of_turn() -> None:
     Random(1).shuffle(numbers)
     hung_up = ("41 A>P BYE t=b cseq=2 call={}", "41 P>A 200 of=BYE t=b cseq=2 call={}")
     play([line.format(n) for n in numbers[:1400] for line in hung_up], correlator)
-    play([f"{second} A>P OPTIONS call=y" for second in (80, 120)], correlator)
+    play([f"{second} A>P OPTIONS call=y" for second in (80, 120, 121, 121)], correlator)
     assert correlator.table.dialogs.held == 100
     byes = play([f"121 A>P BYE t=b cseq=2 call={n}" for n in sorted(numbers[1400:])], correlator)
     assert [one.dialog is not None and one.dialog.joined for one in byes] == [False] * 100
