@@ -22,8 +22,10 @@ _AGREEING = cython.declare(cython.int, AGREEING)
 @cython.cclass
 class Clock:
     """Goes with the packets, ten seconds at a time at most; further only where nine packets in a row agree, or, where
-    packets are few, one that comes much later yet. Then it goes as far as the nearest of them. An hour or more is no time that has passed, but another clock: a
-    source or a capture of its own. So no time passes with it, and nothing expires; its packets count from here.
+    packets are few, one that comes much later yet. Then it goes as far as the nearest of them.
+
+    An hour or more is no time that has passed, but another clock: a source or a capture of its own. So no time passes
+    with it, and nothing expires; its packets count from here.
 
     now_ns  the time of the last packet, but for what is in doubt: the first one's time, and what has passed since
     odd     packets an hour or more off it, either way: they count as of now

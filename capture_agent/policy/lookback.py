@@ -99,7 +99,9 @@ class Lookback:
         transaction = message.transaction
         if transaction is None:
             return False
-        return (message.dialog is not None and self._dialogs) or not self._methods or transaction.method in self._methods
+        return (
+            (message.dialog is not None and self._dialogs) or not self._methods or transaction.method in self._methods
+        )
 
     def release(self, message: CapturedMessage, rule: Rule, sinks: int) -> Iterator[tuple[Held, int | None]]:
         """What belongs to the transaction or dialog that this rule traces from this message on, in its order, each with

@@ -157,6 +157,8 @@ class Policy:
                 self._not_traced += 1
         if self._lookback is not None and messages:
             self._lookback.pass_time(messages[len(messages) - 1].seen_ns)
+        if self._legs is not None:
+            self._legs.let_go()
         if self.hooks is not None:
             chosen += self.hooks.take_events()
         return chosen
