@@ -32,8 +32,8 @@ _ICID_VALUE = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^;, \t"]++)')
 _UUID = re.compile(rb"[0-9a-f]{32}")
 NIL = b"0" * 32
 
-# What servers write where they have no id: nothing, an unset variable, a nil UUID. In any case, with white space, quotes
-# and brackets around.
+# What servers write where they have no id: nothing, an unset variable, a nil UUID. In any case, with white space,
+# quotes and brackets around.
 PLACEHOLDERS = frozenset(
     (b"", b"-", b"--", b"0", b"null", b"nil", b"none", b"undefined", b"unset", b"unknown", b"n/a", b"na")
 )
