@@ -45,6 +45,7 @@ cdef class Transaction:
     cdef unsigned long long _from
     cdef unsigned long long _first_hop
     cdef readonly bint spiral
+    cdef unsigned char _ends
     cdef unsigned long long _marks[8]  # FIRST_MARKS
 
     cdef int remember(self, unsigned long long mark) except -1

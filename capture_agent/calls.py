@@ -33,7 +33,7 @@ class TransactionState(IntEnum):
 
 
 class DialogState(IntEnum):
-    """RFC 3261 12. A dialog that forks have made is confirmed with the first 2xx, and ends with the last BYE."""
+    """RFC 3261 12. One that forks have made is confirmed with the first 2xx, and ends with the 2xx to the last BYE."""
 
     EARLY = 0
     CONFIRMED = 1
@@ -140,8 +140,8 @@ class Transaction:
     """
 
     __slots__ = (
-        "_first_hop", "_from", "_from_tag", "_hops", "_initial", "_kind", "_last_ns", "_marked", "_marks", "_more",
-        "_next", "_open", "cseq", "dialog", "hooked", "method", "spiral", "state", "traces",
+        "_ends", "_first_hop", "_from", "_from_tag", "_hops", "_initial", "_kind", "_last_ns", "_marked", "_marks",
+        "_more", "_next", "_open", "cseq", "dialog", "hooked", "method", "spiral", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, method: bytes, cseq: int, from_tag: bytes, dialog: Dialog | None = None) -> None:
@@ -157,6 +157,7 @@ class Transaction:
         self._next: Transaction | None = None
         self._kind = 0
         self._initial = False  # it makes a dialog
+        self._ends = False  # a 2xx to it ends its dialog
         self._last_ns = 0
         self._open = 0  # branches without a final response
         self._first_hop = 0  # a hash of its request's top Via and URI

@@ -39,6 +39,7 @@ cdef class CapturedMessage:
     cdef public Transaction transaction
     cdef public Dialog dialog
     cdef public bint retransmission
+    cdef readonly long long seen_ns
 
 cdef class Trace:
     cdef readonly unsigned long long sinks

@@ -209,12 +209,16 @@ class CapturedMessage:
     `correlate` fills in the rest: what the message belongs to, and whether it is one of before, sent again.
     """
 
-    __slots__ = ("datagram", "dialog", "direction", "retransmission", "sip", "transaction")
+    __slots__ = ("datagram", "dialog", "direction", "retransmission", "seen_ns", "sip", "transaction")
 
-    def __init__(self, datagram: Datagram, sip: SipMessage, direction: Direction | None = None) -> None:
+    def __init__(
+        self, datagram: Datagram, sip: SipMessage, direction: Direction | None = None, seen_ns: int | None = None
+    ) -> None:
         self.datagram = datagram
         self.sip = sip
         self.direction = direction  # as whoever sent us the message has said; None: the addresses tell
+        # When its packet was seen; `time_ns` may be what whoever sent us the message has said.
+        self.seen_ns = datagram.time_ns if seen_ns is None else seen_ns
         self.transaction: Transaction | None = None
         self.dialog: Dialog | None = None
         self.retransmission = False
@@ -325,6 +329,7 @@ def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:
     message.datagram = datagram
     message.sip = sip
     message.direction = None
+    message.seen_ns = datagram.time_ns
     message.transaction = None
     message.dialog = None
     message.retransmission = False

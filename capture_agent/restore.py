@@ -45,7 +45,7 @@ class Restorer:
             return None
         original.problems |= message.sip.problems
         self.restored += 1
-        return CapturedMessage(datagram, original, Direction(found.direction))
+        return CapturedMessage(datagram, original, Direction(found.direction), message.seen_ns)
 
 
 def made(message: CapturedMessage, found: XHeaders) -> Datagram:

@@ -23,13 +23,14 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = dict(
     re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```toml\n(.*?)^```", (ROOT / "docs/rules.md").read_text(), re.M | re.S)
 )
-CARRIER, FAILED, SAMPLED, OBSERVED, HIDDEN, LEGS = (
+CARRIER, FAILED, SAMPLED, OBSERVED, HIDDEN, LEGS, TO_TWO = (
     "One carrier to another Homer",
     "Only calls that fail, from their beginning",
     "Five percent of what there is most of",
     "A user under observation, into a table of their own",
     "Something hidden",
     "Legs of a B2BUA",
+    "A sample to one Homer, every failed call whole to two",
 )
 DEMO = ROOT / "pcaps/demo.pcap"
 MESSAGES = 59
@@ -64,7 +65,7 @@ def calls(traced: list[TracedMessage]) -> Counter[str]:
 
 
 def test_every_example_is_tested() -> None:
-    assert set(EXAMPLES) == {CARRIER, FAILED, SAMPLED, OBSERVED, HIDDEN, LEGS}
+    assert set(EXAMPLES) == {CARRIER, FAILED, SAMPLED, OBSERVED, HIDDEN, LEGS, TO_TWO}
 
 
 def test_one_carrier(tmp_path: Path) -> None:
@@ -90,6 +91,18 @@ def test_a_sample(tmp_path: Path) -> None:
     others = MESSAGES - 2
     for part, want in (("0.05", others), ("1.0", MESSAGES), ("0.0", others)):
         assert len(traced_by(config(tmp_path, SAMPLED, **{"0.05": part}))) == want
+
+
+def test_a_sample_to_one_and_every_failed_call_to_two(tmp_path: Path) -> None:
+    """Whether or not the sample has a failed call, both get all of it, once."""
+    got = {}
+    for part in ("0.0", "1.0"):
+        traced = traced_by(config(tmp_path, TO_TWO, **{"0.05": part}))
+        for sink in (1, 2):
+            got[part, sink] = sorted(one.message.datagram.frame for one in traced if one.sinks & sink)
+            assert len(got[part, sink]) == len(set(got[part, sink]))
+    assert got["0.0", 2] == got["1.0", 2] == got["0.0", 1] != []
+    assert set(got["1.0", 1]) > set(got["0.0", 1])
 
 
 def test_a_user(tmp_path: Path) -> None:

@@ -11,6 +11,5 @@ tally.py        how many there are, and what became of the others
 reading.py      methods and marks of messages, as numbers
 tags.py         tags, as bounds
 vias.py         the way of a request by its Via headers: spirals
-clock.py        the time of packets, kept from running away
 limits.py       timers and bounds
 """

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import cython
 
+from capture_agent import clock
 from capture_agent.calls import Dialog, Transaction
 from capture_agent.correlate import limits
 from capture_agent.correlate.ahead import Ahead
@@ -25,7 +26,7 @@ CALLING_NS = cython.declare(cython.longlong, limits.CALLING_NS)
 RINGING_NS = cython.declare(cython.longlong, limits.RINGING_NS)
 SETTLING_NS = cython.declare(cython.longlong, limits.SETTLING_NS)
 RESTING_NS = cython.declare(cython.longlong, limits.RESTING_NS)
-ODD_NS = cython.declare(cython.longlong, limits.ODD_NS)
+ODD_NS = cython.declare(cython.longlong, clock.ODD_NS)
 AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
 MOST_TRANSACTIONS = cython.declare(cython.int, limits.MOST_TRANSACTIONS)
 MOST_DIALOGS = cython.declare(cython.int, limits.MOST_DIALOGS)

@@ -31,11 +31,11 @@ class DialogSeen(IntEnum):
     """Of a dialog."""
 
     INITIAL = 0  # a request that makes one; again after a challenge, for instance
-    ACCEPTED = 1  # 2xx to it
+    ACCEPTED = 1  # 2xx to an INVITE
     REFUSED = 2  # 3xx to 6xx on all branches
     ACK = 3  # for a 2xx
-    NOTIFIED = 4
-    END = 5  # BYE, a subscription that ends, 481
+    NOTIFIED = 4  # or 2xx to a SUBSCRIBE or REFER
+    END = 5  # 2xx to the last BYE, or to what ends a subscription
 
 
 _T, _D = TransactionState, DialogState
@@ -61,7 +61,7 @@ DIALOG = {
     (_D.EARLY, DialogSeen.ACK): _D.CONFIRMED,
     (_D.EARLY, DialogSeen.NOTIFIED): _D.CONFIRMED,  # RFC 6665 4.1.3: it may come before the response
     (_D.EARLY, DialogSeen.REFUSED): _D.ENDED,
-    (_D.EARLY, DialogSeen.END): _D.ENDED,
+    (_D.ENDED, DialogSeen.ACCEPTED): _D.CONFIRMED,  # of a fork whose request was missed; or nothing had ended
     (_D.CONFIRMED, DialogSeen.END): _D.ENDED,
     (_D.ENDED, DialogSeen.INITIAL): _D.EARLY,  # with an answer to the challenge
 }

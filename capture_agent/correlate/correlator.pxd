@@ -1,8 +1,8 @@
 cimport cython
 
 from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.clock cimport Clock
 from capture_agent.correlate.calls_table cimport CallsTable
-from capture_agent.correlate.clock cimport Clock
 from capture_agent.correlate.noting cimport note_request, note_response
 from capture_agent.correlate.queues cimport Call
 from capture_agent.correlate.reading cimport cut, hop_of, kind_of, mark_of

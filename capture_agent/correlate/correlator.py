@@ -8,11 +8,11 @@ import cython
 
 from capture_agent.books import Ledger
 from capture_agent.calls import Dialog, DialogState, Transaction, TransactionState
+from capture_agent.clock import Clock
 from capture_agent.config import Correlate
 from capture_agent.correlate import changes, limits
 from capture_agent.correlate.calls_table import CallsTable
 from capture_agent.correlate.changes import Method
-from capture_agent.correlate.clock import Clock
 from capture_agent.correlate.noting import note_request, note_response
 from capture_agent.correlate.queues import Call
 from capture_agent.correlate.reading import cut, hop_of, kind_of, mark_of
@@ -132,14 +132,14 @@ class Correlator:
         if sip.cseq < 0 or sip.cseq_method_start < 0:
             self.no_cseq += 1
             return False
-        now_ns: cython.longlong = self.clock.tick(message.datagram.time_ns)
+        now_ns: cython.longlong = self.clock.tick(message.seen_ns)
         if sip.is_request:
             kind = kind_of(sip.data, sip.method_start, sip.method_end)
             hop = hop_of(sip)
         else:
             kind = kind_of(sip.data, sip.cseq_method_start, sip.cseq_method_end)
         self._tags.read(sip)
-        call: Call = self.table.call(sip, number, now_ns)
+        call: Call = self.table.call(sip, number, self.clock.now_ns)
         transaction: Transaction | None = self._transaction_of(call, kind, sip, hop, now_ns)
         if transaction is None:
             transaction = self._begin(call, kind, sip, now_ns)
@@ -201,6 +201,7 @@ class Correlator:
         one.spiral = False
         one._kind = kind
         one._initial = False
+        one._ends = False
         one._last_ns = now_ns
         one._open = 0
         one._first_hop = 0
@@ -218,7 +219,7 @@ class Correlator:
             one._from_tag = self._tags.text_in_from()
         if DIALOGS[kind] & FORMS and not self._tags.in_to:
             one._initial = one.dialog is not None
-        self.table.add_transaction(call, one, now_ns)
+        self.table.add_transaction(call, one, self.clock.now_ns)
         return one
 
     def _find_dialog(self, call: Call, kind: cython.int, sip: SipMessage, now_ns: cython.longlong) -> Dialog | None:

@@ -1,6 +1,6 @@
 """Calls by their Call-ID. Hot: compiled with index.pxd, or plain Python.
 
-By the numbers that reading.call_key makes of them: 64 bits with Python's own hash key, as marks are. Plain, it is a
+By the numbers that reading.call_key makes of them: 64 bits with random keys, as marks are (hashing.py). Plain, it is a
 dict. Compiled, it is a table of its own, for what a dict has no way to do: a slot is asked of memory before it is
 looked at (ahead.py), a lookup makes no object, and the table shrinks again.
 """

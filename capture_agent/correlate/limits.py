@@ -14,10 +14,6 @@ RINGING_NS = 600 * SECOND_NS
 SETTLING_NS = 36 * SECOND_NS
 RESTING_NS = 300 * SECOND_NS
 
-# A packet that is further off than this does not move the clock, until so many more agree with it.
-ODD_NS = HOUR_NS
-AGREEING = 8
-
 # Of one Call-ID. The oldest gives way.
 MOST_TRANSACTIONS = 32
 MOST_DIALOGS = 16

@@ -58,20 +58,17 @@ def note_request(
     if kind == ACK:
         if not dialog.joined:  # else the INVITE was missed, and it may be for a failure
             change(dialog, DIALOG_ACK)
-    elif kind == BYE:
-        hang_up(dialog, tags)
     elif kind in (SUBSCRIBE, NOTIFY):
-        note_subscription(kind, dialog, message.sip)
+        note_subscription(transaction, kind, dialog, message.sip)
     return True
 
 
 @cython.cfunc
-def note_subscription(kind: cython.int, dialog: Dialog, sip: SipMessage) -> cython.bint:
+def note_subscription(transaction: Transaction, kind: cython.int, dialog: Dialog, sip: SipMessage) -> cython.bint:
     if dialog.method == NAMES[INVITE]:
         return True  # RFC 5057: what shares a call's dialog does not end it
-    if is_terminated(sip) if kind == NOTIFY else expires_now(sip):
-        change(dialog, END)
-    elif kind == NOTIFY:
+    transaction._ends = is_terminated(sip) if kind == NOTIFY else expires_now(sip)
+    if kind == NOTIFY:
         change(dialog, NOTIFIED)
     return True
 
@@ -90,16 +87,20 @@ def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, t
     if dialog is None:
         return True
     if transaction._initial:
-        note_answer(dialog, seen, status, tags)
-    elif status == 481:  # RFC 3261 12.2.1.2, RFC 6665 4.2.2
-        change(dialog, END)
+        note_answer(dialog, kind, seen, status, tags)
     elif seen == SUCCESS and kind == INVITE:
         change(dialog, ACCEPTED)
+    # What is refused, or not answered, ends nothing, and neither does 481 or 408: else a party could leave its trace.
+    if seen == SUCCESS:
+        if kind == BYE:
+            hang_up(dialog, tags)
+        elif transaction._ends:
+            change(dialog, END)
     return True
 
 
 @cython.cfunc
-def note_answer(dialog: Dialog, seen: cython.int, status: cython.int, tags: Tags) -> cython.bint:
+def note_answer(dialog: Dialog, kind: cython.int, seen: cython.int, status: cython.int, tags: Tags) -> cython.bint:
     """Of a request that makes dialogs: one for each To tag."""
     place: cython.int = 0
     if seen == FAILURE:
@@ -111,14 +112,20 @@ def note_answer(dialog: Dialog, seen: cython.int, status: cython.int, tags: Tags
     if seen == SUCCESS:
         if place >= 0:
             dialog._answered |= 1 << place
-        change(dialog, ACCEPTED)
+        change(dialog, ACCEPTED if kind == INVITE else NOTIFIED)
     return True
 
 
 @cython.cfunc
 def hang_up(dialog: Dialog, tags: Tags) -> cython.bint:
-    """A BYE ends the dialog with the callee whose tag it has; the last one ends all of it."""
-    place: cython.int = dialog.callee(tags.in_to if tags.in_from == dialog._caller else tags.in_from)
+    """A BYE that succeeds ends the dialog with the callee whose tag it has; the last one ends all of it.
+
+    One with a tag that is none of the callees' is of another dialog, or forged. Peers of RFC 2543 leave it out.
+    """
+    tag: cython.ulonglong = tags.in_to if tags.in_from == dialog._caller else tags.in_from
+    place: cython.int = dialog.callee(tag)
+    if place < 0 and tag and dialog._callee:
+        return True
     if place >= 0:
         dialog._answered &= ~(1 << place)
         if dialog._answered:

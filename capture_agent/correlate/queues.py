@@ -10,10 +10,10 @@ from array import array
 
 import cython
 
+from capture_agent import clock
 from capture_agent.calls import Dialog, Transaction
-from capture_agent.correlate import limits
 
-ODD_NS = cython.declare(cython.longlong, limits.ODD_NS)
+ODD_NS = cython.declare(cython.longlong, clock.ODD_NS)
 LEAST = cython.declare(cython.Py_ssize_t, 1024)  # places
 
 

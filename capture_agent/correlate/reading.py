@@ -6,9 +6,16 @@ import re
 
 import cython
 
+from capture_agent import hashing
 from capture_agent.correlate import changes, limits
+from capture_agent.hashing import number_of, number_of_words
 from capture_agent.records import CapturedMessage, Datagram
 from capture_agent.sip.message import SipMessage
+
+TEXT = cython.declare(cython.int, hashing.TEXT)
+WITHIN = cython.declare(cython.int, hashing.WITHIN)
+LAST = cython.declare(cython.int, hashing.LAST)
+WORDS = cython.declare(cython.int, hashing.WORDS)
 
 KINDS = {name: kind for kind, name in enumerate(changes.NAMES) if kind}
 MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)
@@ -23,10 +30,6 @@ BY_LETTER = cython.declare(
         for length in range(16)
     ),
 )
-
-# Python's own key, which differs from process to process (PYTHONHASHSEED): nobody can make two messages look the same.
-KEY = cython.declare(cython.ulonglong, hash(b"capture-agent marks") & (1 << 64) - 1)
-FACTOR = cython.declare(cython.ulonglong, hash(b"capture-agent factor") & (1 << 64) - 1 | 1)
 
 
 def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
@@ -71,45 +74,27 @@ def find(
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def mix(number: cython.ulonglong, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
-    """The number, and these bytes and how many there are, as another number. Compiled only."""
-    one: cython.ulonglong = 0
-    other: cython.ulonglong = 0
-    length: cython.Py_ssize_t = end - start
+def number_in(
+    data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, lane: cython.int, number: cython.ulonglong
+) -> cython.ulonglong:
+    """hashing.number_of, within this module: a call costs as much as the number."""
+    if not cython.compiled:
+        return number_of(data, start, end, lane, number)
     if not 0 <= start < end <= len(data):
-        return fold(number, FACTOR)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - in the .pxd
-    text: cython.p_char = data
-    text += start
-    number ^= cython.cast(cython.ulonglong, length)
-    while length > 16:
-        one = word(text)  # type: ignore[name-defined]  # noqa: F821
-        other = word(text + 8)  # type: ignore[name-defined]  # noqa: F821
-        number = fold(number ^ one, FACTOR ^ other)  # type: ignore[name-defined]  # noqa: F821
-        text += 16
-        length -= 16
-    if length >= 8:  # the last two words overlap
-        one = word(text)  # type: ignore[name-defined]  # noqa: F821
-        other = word(text + length - 8)  # type: ignore[name-defined]  # noqa: F821
-    else:
-        while length > 0:
-            length -= 1
-            one = one << 8 | cython.cast(cython.uchar, text[length])
-    return fold(number ^ one, FACTOR ^ other)  # type: ignore[name-defined, no-any-return]  # noqa: F821
+        start = end = 0
+    text: cython.p_char = PyBytes_AS_STRING(data)  # type: ignore[name-defined]  # noqa: F821 - cimported
+    return keyed_number(text + start, end - start, KEYS + lane, number)  # type: ignore[name-defined, no-any-return]  # noqa: F821
 
 
 def call_key(sip: SipMessage) -> cython.ulonglong:
     """A number for its Call-ID, as far as that counts."""
     end: cython.Py_ssize_t = min(sip.call_id_end, sip.call_id_start + MOST_OF_CALL_ID)
-    if cython.compiled:
-        return mix(FACTOR, sip.data, sip.call_id_start, end)
-    return hash(sip.data[sip.call_id_start : end]) & (1 << 64) - 1
+    return number_in(sip.data, sip.call_id_start, end, TEXT, 0)
 
 
 def tag_key(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
     """A number for the tag data[start:end]; 0 for none."""
-    if start >= end:
-        return 0
-    return mix(KEY, data, start, end) | 1 if cython.compiled else hash(data[start:end]) & (1 << 64) - 1 | 1
+    return 0 if start >= end else number_in(data, start, end, TEXT, 0) | 1
 
 
 def hop_of(sip: SipMessage) -> cython.ulonglong:
@@ -117,9 +102,8 @@ def hop_of(sip: SipMessage) -> cython.ulonglong:
 
     RFC 3261 17.1.1.3: those of an ACK for a failure are the INVITE's. So are a CANCEL's (9.1).
     """
-    if cython.compiled:
-        return mix(mix(KEY, sip.data, sip.via_start, sip.via_end), sip.data, sip.uri_start, sip.uri_end) | 1
-    return hash((sip.via_value, sip.uri)) & (1 << 64) - 1 | 1
+    via: cython.ulonglong = number_in(sip.data, sip.via_start, sip.via_end, TEXT, 0)
+    return number_in(sip.data, sip.uri_start, sip.uri_end, WITHIN, via) | 1
 
 
 def mark_of(
@@ -135,20 +119,16 @@ def mark_of(
     sip: SipMessage = message.sip
     datagram: Datagram = message.datagram
     at: cython.Py_ssize_t = datagram.address_at
-    size: cython.Py_ssize_t = 2 * datagram.address_size
-    if not cython.compiled:
-        return hash((
-            datagram.data[at : at + size], datagram.source_port, datagram.destination_port, hop or sip.via_value,
-            to_tag, kind, sip.status, sip.end - sip.start,
-        )) & (1 << 64) - 1  # fmt: skip
+    end: cython.Py_ssize_t = -1 if at > len(datagram.data) else at + 2 * datagram.address_size  # the sum may overflow
     ports: cython.ulonglong = cython.cast(cython.ulonglong, datagram.source_port) << 16 | datagram.destination_port
     shape: cython.ulonglong = cython.cast(cython.ulonglong, sip.end - sip.start) << 16 | sip.status << 4 | kind
-    mark: cython.ulonglong = fold(KEY ^ hop ^ ports, FACTOR ^ shape)  # type: ignore[name-defined]  # noqa: F821
     if not hop:
-        mark = mix(mark, sip.data, sip.via_start, sip.via_end)
-    if not 0 <= at <= len(datagram.data):
-        at = size = 0  # of no packet; the sum would overflow
-    return mix(mark ^ to_tag, datagram.data, at, at + size)
+        hop = number_in(sip.data, sip.via_start, sip.via_end, TEXT, 0)
+    if cython.compiled:
+        mark: cython.ulonglong = keyed_words(hop, to_tag, ports, shape, KEYS + WORDS)  # type: ignore[name-defined]  # noqa: F821
+    else:
+        mark = number_of_words(hop, to_tag, ports, shape)
+    return number_in(datagram.data, at, end, LAST, mark)
 
 
 def value_of(sip: SipMessage, name: bytes) -> cython.Py_ssize_t:

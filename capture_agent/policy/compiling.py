@@ -68,6 +68,7 @@ def compile_rule(
         bool(rule.users),
         round(rule.lookback * 1e9),
         number,
+        sinks,
     )
 
 

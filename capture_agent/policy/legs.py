@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from capture_agent import config
+from capture_agent.clock import Clock
 from capture_agent.config.matchers import HeaderPattern, compiled
+from capture_agent.hashing import digest
 from capture_agent.records import CapturedMessage, Trace
 from capture_agent.sip.headers import COMPACT
 from capture_agent.sip.lookup import header_values
@@ -21,6 +23,7 @@ from capture_agent.sip.parameters import parameter
 
 LOOKS = 8  # messages of a leg whose headers are read in vain
 LONGEST = 512  # bytes of an id: a peer chooses it
+LONGEST_KEPT = 64  # and of one that is remembered as it is
 IDLE_NS = 12 * 3600 * 1_000_000_000  # packet time after which a leg that is still is forgotten
 
 SHORT = {name: compact.encode() for compact, name in COMPACT.items()}
@@ -28,6 +31,14 @@ _ICID = re.compile(rb"icid-value[ \t]*=[ \t]*", re.IGNORECASE)
 _ICID_VALUE = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^;, \t"]++)')
 _UUID = re.compile(rb"[0-9a-f]{32}")
 NIL = b"0" * 32
+
+# What servers write where they have no id: nothing, an unset variable, a nil UUID. In any case, with white space,
+# quotes and brackets around.
+PLACEHOLDERS = frozenset(
+    (b"", b"-", b"--", b"0", b"null", b"nil", b"none", b"undefined", b"unset", b"unknown", b"n/a", b"na")
+)
+LONGEST_PLACEHOLDER = 64
+_AROUND = b" \t\r\n\"'()<>[]{}"
 
 Read = Callable[[bytes], tuple[bytes, ...]]  # from a header's value: the ids in it, the best known first
 
@@ -91,8 +102,21 @@ class Header:
             found[:LONGEST]
             for value in header_values(sip, self.name, self.compact)
             for found in self.read(value)
-            if found
+            if not is_placeholder(found)
         ]
+
+
+def known_as(call_id: bytes) -> bytes:
+    """What it is remembered by: itself, or a digest of one that is long. No Call-ID begins with a zero byte."""
+    return call_id if len(call_id) <= LONGEST_KEPT else b"\0" + digest(call_id, b"Call-ID")
+
+
+def is_placeholder(found: bytes) -> bool:
+    """Is it no id, but what stands for none? docs/configuration.md lists them."""
+    if len(found) > LONGEST_PLACEHOLDER:
+        return not found.strip()
+    text = found.strip(_AROUND).lower()
+    return text in PLACEHOLDERS or not text.strip(b"0-")
 
 
 @dataclass
@@ -103,6 +127,7 @@ class Legs:
     forgotten: int = 0
     _legs: OrderedDict[bytes, Leg] = field(default_factory=OrderedDict)
     _ids: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)  # a Session-ID's two UUIDs lead to one id
+    _clock: Clock = field(default_factory=Clock)
     _looked_at: CapturedMessage | None = None  # the last: each of its traces asks
 
     def __post_init__(self) -> None:
@@ -128,13 +153,15 @@ class Legs:
         call_id = message.sip.call_id
         if call_id is None:
             return None
-        leg = self._legs.get(call_id)
+        self._clock.tick(message.seen_ns)
+        now_ns, key = self._clock.now_ns, known_as(call_id)
+        leg = self._legs.get(key)
         if leg is None:
-            leg = self._legs[call_id] = Leg(b"", message.time_ns)
-            self._forget(message.time_ns)
+            leg = self._legs[key] = Leg(b"", now_ns)
+            self._forget(now_ns)
         else:
-            leg.seen_ns = message.time_ns
-            self._legs.move_to_end(call_id)
+            leg.seen_ns = now_ns
+            self._legs.move_to_end(key)
         if not leg.settled and message is not self._looked_at:
             self._looked_at = message
             self._look(message.sip, call_id, leg)
@@ -154,7 +181,7 @@ class Legs:
         for header in self._by_call_id:
             for named in header.ids(sip):
                 if named != call_id:
-                    other = self._legs.get(named)
+                    other = self._legs.get(known_as(named))
                     return other.correlation_id if other is not None and other.correlation_id else named
         return b""
 
@@ -172,6 +199,10 @@ class Legs:
                 self._ids.move_to_end(each)
             return found
         return b""
+
+    def let_go(self) -> None:
+        """Keep no buffer of a batch."""
+        self._looked_at = None
 
     def _forget(self, now_ns: int) -> None:
         most = self.settings.remembered

@@ -6,11 +6,12 @@ packet time; the oldest gives way.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from capture_agent.calls import Dialog, Transaction
+from capture_agent.clock import Clock
 from capture_agent.policy.rules import Rule
 from capture_agent.records import CapturedMessage, Datagram, Direction
 from capture_agent.sip.scan import scan
@@ -18,21 +19,31 @@ from capture_agent.sip.scan import scan
 # A CANCEL, and the ACK for a failure, belong to the INVITE (RFC 3261 9.1, 17.1.1.3).
 OF_INVITE = (b"ACK", b"CANCEL")
 
-Scope = Dialog | Transaction
+# What CPython needs for one beside its bytes, and for a transaction with its dialog that only such messages keep.
+MESSAGE_COST = 1024
+TRANSACTION_COST = 2560
 
 
 @dataclass(slots=True, eq=False)
 class Held:
+    """`given`: the sinks that have it already, from other rules or hooks: it counts as traced. None: it does not."""
+
     message: CapturedMessage
     direction: Direction
-    scope: Scope
+    number: int
     time_ns: int
+    since_ns: int  # by the clock, when it was put here
     size: int
-    given: int | None  # the sinks that have it already, from hooks: it counts as traced
+    given: int | None
+    asked: int  # the sinks of rules that may yet trace it
 
 
 class Lookback:
-    """waiting: held now; given_up: no rule has come in time; crowded_out: there was no room until one came."""
+    """waiting: held now and not traced; given_up: no rule has come in time; crowded_out: there was no room until one
+    came.
+
+    Messages are held by their transactions, and those by their dialogs: what a rule releases costs as much as it is.
+    """
 
     def __init__(self, rules: Iterable[Rule], most: int, most_bytes: int) -> None:
         rules = [rule for rule in rules if rule.lookback_ns]
@@ -41,10 +52,11 @@ class Lookback:
         self._methods = methods_of(rules)
         self._most = most
         self._most_bytes = most_bytes
-        self._now_ns = 0
+        self._clock = Clock()
         self._bytes = 0
         self._held: OrderedDict[int, Held] = OrderedDict()  # by the order of their coming
-        self._scopes: dict[Scope, deque[int]] = {}
+        self._transactions: dict[Transaction, OrderedDict[int, Held]] = {}
+        self._of_dialogs: dict[Dialog, dict[Transaction, None]] = {}
         self._number = 0
         self._traced = 0
         self.given_up = 0
@@ -54,79 +66,107 @@ class Lookback:
     def waiting(self) -> int:
         return len(self._held) - self._traced
 
-    def hold(self, message: CapturedMessage, direction: Direction, given: int | None = None) -> bool:
-        """False: nothing that may come would trace it, so it is not held."""
-        scope = self._scope_of(message)
-        if scope is None:
+    @property
+    def held_bytes(self) -> int:
+        return self._bytes
+
+    def hold(self, message: CapturedMessage, direction: Direction, given: int | None = None, asked: int = -1) -> bool:
+        """False: nothing that may come would trace it, so it is not held. `asked`: the sinks that it may yet go to."""
+        if not self._may_be_traced(message):
             return False
-        self.pass_time(message.time_ns)
+        transaction = message.transaction
+        assert transaction is not None
+        time_ns = self.pass_time(message.seen_ns)
+        since_ns = max(time_ns, self._clock.now_ns)
         copy = copied(message)
-        size = len(copy.datagram.data)
         self._number += 1
-        self._held[self._number] = Held(copy, direction, scope, message.time_ns, size, given)
+        size = len(copy.datagram.data) + MESSAGE_COST
+        held = Held(copy, direction, self._number, time_ns, since_ns, size, given, asked)
+        self._held[held.number] = held
         self._traced += given is not None
-        self._scopes.setdefault(scope, deque()).append(self._number)
         self._bytes += size
+        if transaction not in self._transactions:
+            self._transactions[transaction] = OrderedDict()
+            self._bytes += TRANSACTION_COST
+            if message.dialog is not None:
+                self._of_dialogs.setdefault(message.dialog, {})[transaction] = None
+        self._transactions[transaction][held.number] = held
         while len(self._held) > self._most or self._bytes > self._most_bytes:
             self.crowded_out += self._drop_oldest()
         return True
 
-    def _scope_of(self, message: CapturedMessage) -> Scope | None:
-        transaction, dialog = message.transaction, message.dialog
-        if dialog is not None and self._dialogs:
-            return dialog
-        if transaction is None or (self._methods and transaction.method not in self._methods):
-            return None
-        return transaction if dialog is None else dialog
+    def _may_be_traced(self, message: CapturedMessage) -> bool:
+        transaction = message.transaction
+        if transaction is None:
+            return False
+        return (
+            (message.dialog is not None and self._dialogs) or not self._methods or transaction.method in self._methods
+        )
 
-    def release(self, message: CapturedMessage, rule: Rule) -> Iterator[Held]:
-        """What belongs to the transaction or dialog that this rule traces from this message on, in its order."""
-        since_ns = message.time_ns - rule.lookback_ns
-        for number in sorted(self._found(message, whole=rule.mode == 2)):
-            held = self._take(number)
-            if held.time_ns >= since_ns:
-                yield held
-            else:
-                self.given_up += held.given is None
+    def release(self, message: CapturedMessage, rule: Rule, sinks: int) -> Iterator[tuple[Held, int | None]]:
+        """What belongs to the transaction or dialog that this rule traces from this message on, in its order, each with
+        the sinks that have had it before.
 
-    def _found(self, message: CapturedMessage, whole: bool) -> list[int]:
-        numbers: list[int] = []
-        for scope in (message.dialog, message.transaction):
-            if scope is not None and scope in self._scopes:
-                numbers += self._scopes[scope]
+        What other rules may yet send elsewhere stays.
+        """
+        since_ns = self.pass_time(message.seen_ns) - rule.lookback_ns
+        for held in sorted(self._found(message, whole=rule.mode == 2), key=lambda held: held.number):
+            given = held.given
+            in_time = held.time_ns >= since_ns
+            if in_time:
+                self._traced += given is None
+                held.given = (given or 0) | sinks
+                held.asked &= ~sinks
+            if not held.asked:
+                self.given_up += self._take(held).given is None
+            if in_time:
+                yield held, given
+
+    def _found(self, message: CapturedMessage, whole: bool) -> list[Held]:
+        transactions: Iterable[Transaction] = () if message.transaction is None else (message.transaction,)
         if whole and message.dialog is not None:
-            return numbers
-        return [number for number in numbers if self._held[number].message.transaction is message.transaction]
+            transactions = self._of_dialogs.get(message.dialog, ())
+        return [held for one in transactions for held in self._transactions.get(one, {}).values()]
 
-    def _take(self, number: int) -> Held:
-        held = self._held.pop(number)
+    def _take(self, held: Held) -> Held:
+        del self._held[held.number]
         self._bytes -= held.size
         self._traced -= held.given is not None
-        numbers = self._scopes[held.scope]
-        numbers.remove(number)  # nearly always the first
+        transaction, dialog = held.message.transaction, held.message.dialog
+        assert transaction is not None
+        numbers = self._transactions[transaction]
+        del numbers[held.number]
         if not numbers:
-            del self._scopes[held.scope]
+            del self._transactions[transaction]
+            self._bytes -= TRANSACTION_COST
+            if dialog is not None:
+                of_dialog = self._of_dialogs[dialog]
+                del of_dialog[transaction]
+                if not of_dialog:
+                    del self._of_dialogs[dialog]
         return held
 
     def _drop_oldest(self) -> bool:
         """True: it was not traced."""
-        return self._take(next(iter(self._held))).given is None
+        return self._take(next(iter(self._held.values()))).given is None
 
-    def pass_time(self, now_ns: int) -> None:
-        """Give up what is older than any rule looks back."""
-        self._now_ns = max(self._now_ns, now_ns)
+    def pass_time(self, seen_ns: int) -> int:
+        """Give up what is older than any rule looks back. The time to take for what was seen then."""
+        time_ns = self._clock.tick(seen_ns)
         while self._held:
             oldest = next(iter(self._held.values()))
-            if oldest.time_ns + self._hold_ns >= self._now_ns:
-                return
+            if oldest.since_ns + self._hold_ns >= self._clock.now_ns:
+                break
             self.given_up += self._drop_oldest()
+        return time_ns
 
     def close(self) -> None:
         """The capture has ended: nothing decides any more."""
         self.given_up += self.waiting
         self._traced = 0
         self._held.clear()
-        self._scopes.clear()
+        self._transactions.clear()
+        self._of_dialogs.clear()
         self._bytes = 0
 
 
@@ -169,6 +209,7 @@ def copied(message: CapturedMessage) -> CapturedMessage:
         ),
         sip,
         message.direction,
+        message.seen_ns,
     )
     copy.transaction, copy.dialog, copy.retransmission = message.transaction, message.dialog, message.retransmission
     return copy

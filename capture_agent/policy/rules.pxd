@@ -11,6 +11,7 @@ cdef class Rule:
     cdef readonly bint has_users
     cdef readonly long long lookback_ns
     cdef readonly int number
+    cdef readonly unsigned long long sinks
     cdef frozenset _methods
     cdef bytes _kinds
     cdef bytes _statuses
@@ -25,9 +26,11 @@ cdef class Rule:
 cdef class Rules:
     cdef readonly list started
     cdef readonly bint undecided
+    cdef readonly unsigned long long asked
     cdef readonly bint left_out
     cdef readonly bint has_users
     cdef list _rules
+    cdef list _looking_back
     cdef bint _all
     cdef bint _local_failure_acks
     cdef bint _dialog_acks
@@ -39,6 +42,7 @@ cdef class Rules:
     cpdef tuple judge(self, CapturedMessage message, object direction, bint on)
     cdef list _candidates(self, SipMessage sip)
     cdef tuple _existing(self, CapturedMessage message)
+    cdef bint _ask_for_more(self, object traces) except -1
     cdef tuple _asked(self, CapturedMessage message, object direction, object traces, bint on)
 
 cdef bint is_ack(SipMessage sip) except -1

@@ -13,7 +13,7 @@ import cython
 from capture_agent.calls import Dialog, Transaction
 from capture_agent.policy.conditions import Condition
 from capture_agent.policy.facts import Facts
-from capture_agent.records import CapturedMessage, Direction, Trace
+from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace
 from capture_agent.sip.message import SipMessage
 
 MESSAGE = cython.declare(cython.int, 0)
@@ -57,6 +57,7 @@ class Rule:
         "mode",
         "name",
         "number",
+        "sinks",
     )
 
     def __init__(
@@ -71,12 +72,14 @@ class Rule:
         has_users: bool,
         lookback_ns: int = 0,
         number: int = 0,
+        sinks: int = ALL_SINKS,
     ) -> None:
         self.name = name
         self.mode = mode
         self.has_users = has_users
         self.lookback_ns = lookback_ns
         self.number = number
+        self.sinks = sinks or ALL_SINKS
         self._methods = frozenset(methods)
         self._kinds = kinds
         self._statuses = statuses
@@ -130,7 +133,8 @@ class Rule:
 @cython.cclass
 class Rules:
     """All rules in their order. `judge` leaves in `started` the rules that have started something with that message,
-    in `undecided` whether no rule had a word for it, and in `left_out` whether none was asked.
+    in `undecided` whether a rule that looks back may yet trace it, in `asked` to which sinks one may after others have
+    traced it, and in `left_out` whether none was asked.
     """
 
     __slots__ = (
@@ -140,8 +144,10 @@ class Rules:
         "_facts",
         "_index",
         "_local_failure_acks",
+        "_looking_back",
         "_others",
         "_rules",
+        "asked",
         "has_users",
         "left_out",
         "started",
@@ -164,7 +170,9 @@ class Rules:
         self.has_users = any(rule.has_users for rule in self._rules)
         self.started: list[tuple[Rule, Trace]] = []
         self.undecided = False
+        self.asked = 0
         self.left_out = False
+        self._looking_back = [rule for rule in self._rules if rule.lookback_ns]
         methods = {method for rule in self._rules for method in rule.methods}
         self._index = {method: self._lists(method) for method in methods}
         self._others = self._lists(None)
@@ -176,7 +184,7 @@ class Rules:
 
     @property
     def looks_back(self) -> bool:
-        return any(rule.lookback_ns for rule in self._rules)
+        return bool(self._looking_back)
 
     def _lists(self, method: bytes | None) -> list[list[Rule]]:
         return [[rule for rule in self._rules if rule.may_match(method, kind)] for kind in range(KINDS)]
@@ -225,6 +233,7 @@ class Rules:
         rule: Rule
         matched: cython.bint = False
         begun: cython.bint = False
+        stopped: cython.bint = False
         for rule in self._candidates(sip):
             if traces and rule.has_started(traces):
                 matched = True
@@ -235,6 +244,7 @@ class Rules:
                 continue
             matched = True
             if rule.mode == NOTHING:
+                stopped = True
                 break
             if on or rule.has_users:
                 alone = rule.start(self._facts, message.transaction, message.dialog)
@@ -243,8 +253,21 @@ class Rules:
                     self.started.append((rule, alone[0]))
             if not self._all:
                 break
-        self.undecided = not matched and not traces
+        if not self._all:
+            self.undecided = not matched and not traces
+        elif self._looking_back and not stopped:
+            self._ask_for_more(traces)
         return traces
+
+    def _ask_for_more(self, traces: Traces) -> cython.bint:
+        """Of all rules that match each has its own sinks: those that look back and have not started may yet want it."""
+        rule: Rule
+        self.asked = 0
+        for rule in self._looking_back:
+            if not traces or not rule.has_started(traces):
+                self.asked |= rule.sinks
+        self.undecided = self.asked != 0
+        return True
 
     def _candidates(self, sip: SipMessage) -> list[Rule]:
         """The rules that this message's method and kind leave."""

@@ -151,10 +151,14 @@ class Policy:
             elif traces:
                 self._emit(chosen, message, direction, traces, 0)
                 self.traced += 1
+                if rules.undecided and on:
+                    self._held(rules, message, direction, sinks_of(traces))
             elif not (on and self._held(rules, message, direction, None)):
                 self._not_traced += 1
         if self._lookback is not None and messages:
-            self._lookback.pass_time(messages[len(messages) - 1].time_ns)
+            self._lookback.pass_time(messages[len(messages) - 1].seen_ns)
+        if self._legs is not None:
+            self._legs.let_go()
         if self.hooks is not None:
             chosen += self.hooks.take_events()
         return chosen
@@ -193,7 +197,14 @@ class Policy:
 
     def _held(self, rules: Rules, message: CapturedMessage, direction: Direction, given: object) -> cython.bint:
         """Held back, as a rule may yet trace it. `given`: the sinks that have it already, None if it is not traced."""
-        return self._lookback is not None and rules.undecided and self._lookback.hold(message, direction, given)  # type: ignore[arg-type]
+        asked: cython.ulonglong = rules.asked
+        if self._lookback is None or not rules.undecided:
+            return False
+        if given is not None and asked:
+            asked &= ~cython.cast(cython.ulonglong, given)
+            if not asked:
+                return False
+        return self._lookback.hold(message, direction, given, asked)  # type: ignore[arg-type]
 
     def _emit(
         self,
@@ -218,9 +229,9 @@ class Policy:
     def _release(self, rules: Rules, lookback: Lookback, chosen: Traced, message: CapturedMessage) -> cython.bint:
         """What was held back, before the message that decides."""
         for rule, trace in rules.started:
-            for held in lookback.release(message, rule):
-                self._emit(chosen, held.message, held.direction, (trace,), held.given or 0)
-                self.traced += held.given is None
+            for held, given in lookback.release(message, rule, trace.sinks):
+                self._emit(chosen, held.message, held.direction, (trace,), given or 0)
+                self.traced += given is None
         return True
 
     def _direction(self, datagram: Datagram) -> Direction:
@@ -250,3 +261,12 @@ class Policy:
         if self._side.holds(datagram.destination, datagram.destination_port):
             return self._in
         return self._out if self._side.holds(datagram.source, datagram.source_port) else self._in
+
+
+def sinks_of(traces: Traces) -> int:
+    """Those that get a message under these traces."""
+    trace: Trace
+    sinks: cython.ulonglong = 0
+    for trace in traces:
+        sinks |= trace.sinks
+    return sinks

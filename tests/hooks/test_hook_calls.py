@@ -24,8 +24,8 @@ INVITE: INVITE proceeding 2, early 0
 200: INVITE accepted 2, confirmed 1
 ACK: ACK trying 1, confirmed 1
 ACK: ACK trying 2, confirmed 1
-BYE: BYE trying 1, ended 1
-BYE: BYE trying 2, ended 1
+BYE: BYE trying 1, confirmed 1
+BYE: BYE trying 2, confirmed 1
 200: BYE answered 2, ended 1
 200: BYE answered 2, ended 1
 """

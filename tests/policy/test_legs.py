@@ -83,8 +83,9 @@ def test_the_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         [captured(sip("INVITE", call_id=f"c{n}", session_id=f"{n:032x};remote={NIL}"), time=n) for n in range(1, 300)]
     )
     assert (judge.legs_remembered, judge.legs_forgotten) == (100, 199)
-    judge.decide([captured(sip("INVITE", call_id="new"), time=50 * 3600)])
-    assert judge.legs_remembered == 1
+    judge.decide([captured(sip("INVITE", call_id="new"), time=n * 1800) for n in range(1, 28)])
+    judge.decide([captured(sip("INVITE", call_id="newer"), time=28 * 1800)])
+    assert judge.legs_remembered == 2
 
 
 @pytest.mark.parametrize("value", ["icid-value=", 'icid-value="', "", "icid-value", "x" * 9000, 'icid-value="' * 300])

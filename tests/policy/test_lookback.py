@@ -148,7 +148,7 @@ def test_the_oldest_give_way(limits: str, waiting: int | None) -> None:
     if waiting is not None:
         assert judge.waiting == waiting
     else:
-        assert judge.waiting * 30_000 < 1 << 20 < (judge.waiting + 1) * 31_000
+        assert judge.waiting * 30_000 < 1 << 20 < (judge.waiting + 1) * 35_000
     last = sip("SIP/2.0 500 X", "1 INVITE", "b", "c49")
     assert len(judge.decide([calls.observe(captured(last, time=51))])) == 2
     gone = sip("SIP/2.0 500 X", "1 INVITE", "b", "c0")
@@ -158,9 +158,82 @@ def test_the_oldest_give_way(limits: str, waiting: int | None) -> None:
 def test_a_clock_that_jumps_back_holds_nothing_for_ever() -> None:
     calls = Calls()
     judge = policy(FAILED_CALLS)
-    for n, time in enumerate((1000, 10, 11, 1001, 1062, 2000)):
+    for n, time in enumerate((1000, 10, 11, 1001, 1062, 2000, 2001, 2100)):
         judge.decide([calls.observe(captured(sip("INVITE", call_id=f"c{n}"), time=time))])
-    assert judge.waiting == 1
+    assert judge.waiting == 3
+
+
+@pytest.mark.parametrize("odd", [0, 1500, 4_102_444_800, 4_294_967_296 + 1000])
+@pytest.mark.parametrize("times", [1, 5, 30])
+def test_packets_of_another_time_end_no_looking_back(odd: float, times: int) -> None:
+    """1970, half an hour later, 2100, and what wraps in 2106: before all others, and among them."""
+    calls = Calls()
+    judge = policy(FAILED_CALLS)
+    odd_ones = [calls.observe(captured(sip("OPTIONS", call_id=f"o{n}"), time=odd)) for n in range(times)]
+    failed = [step for n in range(30) for step in steps(calls, f"c{n}", 1_000 + n, 486, 20)]
+    half = len(failed) // 2
+    failed.sort(key=lambda message: message.time_ns)
+    traced = judge.decide(odd_ones)
+    for message in [*failed[:half], *(odd_ones if times < 9 else []), *failed[half:]]:
+        traced += judge.decide([message])
+    assert len([one for one in traced if one.message.sip.call_id != b"o"]) == len(failed)
+
+
+TO_TWO = """
+[trace]
+match = "all"
+[[hep]]
+name = "a"
+uri = "hep:192.0.2.1"
+[[hep]]
+name = "b"
+uri = "hep:192.0.2.2"
+[[rule]]
+name = "sample"
+{sampled}
+trace = "dialog"
+sinks = ["a"]
+[[rule]]
+name = "failed"
+method = "INVITE"
+status = ["4xx", "5xx", "6xx"]
+trace = "dialog"
+lookback = 60
+sinks = ["a", "b"]
+"""
+
+
+@pytest.mark.parametrize(("sampled", "to_a"), [('method = "INVITE"', 8), ("sample = 0.0000001", 4)])
+def test_every_failed_call_whole_to_both_whatever_another_rule_traced(sampled: str, to_a: int) -> None:
+    """A sample of the calls to one collector, every failed call from its beginning to two, and nothing twice."""
+    calls = Calls()
+    judge = policy(TO_TWO.format(sampled=sampled))
+    traced = one_by_one(judge, steps(calls, "good", 0, 200) + steps(calls, "bad", 1, 486))
+    got = {bit: [(one.message.sip.call_id, one.message.time_ns) for one in traced if one.sinks & bit] for bit in (1, 2)}
+    assert [call_id for call_id, _ in got[2]] == [b"bad"] * 4
+    assert [len(got[1]), len(set(got[1])), len(set(got[2]))] == [to_a, to_a, 4]
+    assert sorted(got[2], key=lambda one: one[1]) == got[2]
+    judge.close()
+    assert judge.traced + judge.not_traced == 8
+
+
+def test_two_rules_that_look_back_each_to_its_own() -> None:
+    toml = TO_TWO.format(sampled='method = "INVITE"\nstatus = 100\nlookback = 60')
+    traced = one_by_one(policy(toml), steps(Calls(), "bad", 1, 486))
+    assert [len([one for one in traced if one.sinks & bit]) for bit in (1, 2)] == [4, 4]
+
+
+def test_what_a_failure_costs_does_not_grow_with_the_dialog() -> None:
+    """Each response releases its own transaction, however many others of its dialog are held."""
+    calls = Calls()
+    judge = policy(FAILED_REQUESTS.replace('method = "INVITE"\n', ""))
+    messages = [calls.observe(captured(sip("INFO", f"{n} INFO", "b"), time=1)) for n in range(1, 3000)]
+    judge.decide(messages)
+    assert judge.waiting == 2999
+    for n in range(1, 3000):
+        answer = calls.observe(captured(sip("SIP/2.0 500 X", f"{n} INFO", "b"), time=2))
+        assert len(judge.decide([answer])) == 2
+    assert judge.waiting == 0
 
 
 @given(

@@ -5,8 +5,11 @@ cdef class Clock:
     cdef readonly long long now_ns
     cdef readonly unsigned long long odd
     cdef readonly unsigned long long jumps
-    cdef long long _other_ns
+    cdef long long _base_ns
+    cdef long long _nearest_ns
+    cdef bint _ahead
     cdef int _agreed
 
     cpdef long long tick(self, long long time_ns) noexcept
-    cdef long long _odd(self, long long time_ns) noexcept
+    cdef long long _doubted(self, long long time_ns, long long ahead) noexcept
+    cdef void _go(self) noexcept

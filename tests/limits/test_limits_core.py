@@ -1,0 +1,96 @@
+"""Lookback, legs, and copies, each under the input that costs most for each byte of its bound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from measuring import documented, held_mib, main
+
+from capture_agent import config
+from capture_agent.calls import Dialog, Transaction
+from capture_agent.config.matchers import parse_header
+from capture_agent.duplicates import DuplicateFilter
+from capture_agent.policy.legs import Legs
+from capture_agent.policy.lookback import Lookback
+from capture_agent.policy.rules import Rule
+from capture_agent.records import CapturedMessage, Datagram, Direction, Trace
+from capture_agent.sip.scan import scan
+
+MIB = 1 << 20
+SINK = 1
+
+
+def message(raw: bytes, time_ns: int = 0, port: int = 5060) -> CapturedMessage:
+    data = bytes(8) + raw
+    sip = scan(data, 8, len(data))
+    assert sip is not None
+    return CapturedMessage(Datagram(data, 8, len(data), 0, 4, port, 5060, time_ns), sip)
+
+
+def lookback_rule() -> Rule:
+    return Rule("r", 2, (), bytes([1] * 9), b"", (), Trace(SINK), False, lookback_ns=3600 * 10**9)
+
+
+def lookback(size: int = 0, each: bool = True) -> Lookback:
+    """Messages of one size until the bound; each of a call of its own, with the longest texts."""
+    trace = config.Trace()
+    table = Lookback([lookback_rule()], trace.lookback_messages, trace.lookback_mib << 20)
+    call = Dialog(b"c" * 255, b"a" * 128, b"INVITE"), None
+    n = 0
+    while not table.crowded_out and n < 2 * trace.lookback_messages:
+        n += 1
+        one = message(b"INVITE sip:b SIP/2.0\r\nCall-ID: %d\r\n\r\n" % n + bytes(size), n)
+        one.dialog = Dialog(b"%0255d" % n, b"%0128d" % n, b"INVITE") if each else call[0]
+        one.transaction = Transaction(b"INVITE", n, b"%0128d" % n, one.dialog)
+        table.hold(one, Direction.IN)
+    return table
+
+
+def legs() -> Legs:
+    """Call-IDs of 6,000 bytes, and ids as long as are taken."""
+    settings = replace(config.Legs(), call_id_in=(parse_header("X-CID"),), id_in=(parse_header("Session-ID"),))
+    table = Legs(settings)
+    for n in range(settings.remembered + 100):
+        one = message(b"INVITE sip:b SIP/2.0\r\nCall-ID: %06000d\r\nX-CID: %0600d\r\n\r\n" % (n, n), n)
+        table.with_id(one, Trace(SINK))
+    return table
+
+
+def copies() -> DuplicateFilter:
+    """Each message by as many ways as there is room for, each through eight tunnels."""
+    numbers = iter(range(1 << 40))
+
+    def way(datagram: Datagram) -> Any:
+        return datagram.vlan, next(numbers), ((bytes(16), bytes(16)),) * 8
+
+    table = DuplicateFilter(10**9, lambda datagram: 0, way)
+    for n in range(table.limit + 100):
+        for _ in range(3):
+            table.kept([message(b"OPTIONS sip:b SIP/2.0\r\nCall-ID: %d\r\n\r\n" % n, 1)])
+    return table
+
+
+CASES = {
+    "lookback": lookback,
+    "legs": legs,
+    "copies": copies,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_worst_input_holds_no_more_than_is_documented(case: str) -> None:
+    assert held_mib(__file__, case) <= documented()[case]
+
+
+@pytest.mark.parametrize("size", [0, 1000, 60_000])
+def test_lookback_counts_what_it_holds(size: int) -> None:
+    table = lookback(size)
+    assert table.held_bytes <= config.Trace().lookback_mib << 20
+    table.close()
+    assert table.held_bytes == 0
+
+
+if __name__ == "__main__":
+    main(CASES)
