@@ -29,7 +29,9 @@ NAMES = (
     "seen",
     "skipped_bytes",
     "truncated",
+    "unconfirmed",
     "undecoded",
+    "undeflated",
     "waiting",
     "websocket_other",
     "websocket_refused",
@@ -61,6 +63,7 @@ class Counts:
         self.headers_refused = 0  # header sections over 64 KiB: nothing went out
         self.websocket_other = 0  # WebSocket messages that are not SIP: keep-alives, other protocols
         self.websocket_refused = 0  # over 1 MiB, or frames that break RFC 6455
+        self.undeflated = 0  # compressed WebSocket messages that grew beyond measure, and those that followed
         self.undecoded = 0  # compressed WebSocket messages whose beginnings were not captured
 
         self.keepalive_bytes = 0  # between messages (RFC 5626 3.5.1)
@@ -69,6 +72,7 @@ class Counts:
         self.lost_bytes = 0  # never captured: by sequence number
         self.not_sip_bytes = 0  # of streams that are something else
 
+        self.unconfirmed = 0  # SYN, RST and far segments that real ends would ignore: nothing changes by one alone
         self.joined = 0  # streams whose SYN was not seen
         self.gaps = 0
         self.foreign = 0  # times that a stream was found to be something else
