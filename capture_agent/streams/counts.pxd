@@ -25,5 +25,6 @@ cdef class Counts:
     cdef public unsigned long long undecoded
     cdef public unsigned long long undeflated
     cdef public unsigned long long waiting
+    cdef public unsigned long long websocket_messages
     cdef public unsigned long long websocket_other
     cdef public unsigned long long websocket_refused

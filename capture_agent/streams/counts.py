@@ -33,6 +33,7 @@ NAMES = (
     "undecoded",
     "undeflated",
     "waiting",
+    "websocket_messages",
     "websocket_other",
     "websocket_refused",
 )
@@ -61,6 +62,7 @@ class Counts:
         self.truncated = 0  # messages that the snap length cut: they went out as far as they were captured
         self.bodies_refused = 0  # Content-Length no number or over 1 MiB: header section alone went out
         self.headers_refused = 0  # header sections over 64 KiB: nothing went out
+        self.websocket_messages = 0  # WebSocket messages that are SIP
         self.websocket_other = 0  # WebSocket messages that are not SIP: keep-alives, other protocols
         self.websocket_refused = 0  # over 1 MiB, or frames that break RFC 6455
         self.undeflated = 0  # compressed WebSocket messages that grew beyond measure, and those that followed

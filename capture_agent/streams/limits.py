@@ -21,6 +21,7 @@ REFUSED = -16  # less the size of the header section: its Content-Length is absu
 
 # Of one direction of a connection.
 SEEK_LIMIT = 65_536  # bytes without a start line, before only the first bytes of each segment are looked at
+FOREIGN_SEARCH = 16_384  # bytes of something else in which SIP is looked for behind them
 MAX_HELD_BYTES = 1_048_576  # out of order
 MAX_HELD = 1_024
 # RFC 6298: retransmissions come 1, 3 and 7 s after the segment they stand for; Linux starts at 0.2 s.

@@ -173,6 +173,16 @@ class Streams:
         """Segments by reason."""
         return {reason.name.lower(): self.counts.rejected[reason] for reason in SegmentReject}
 
+    def websocket_rejected(self) -> Mapping[str, int]:
+        """WebSocket messages that did not become SIP, by reason."""
+        counts = self.counts
+        return {
+            "not_sip": counts.websocket_other,
+            "refused": counts.websocket_refused,
+            "undecoded": counts.undecoded,
+            "undeflated": counts.undeflated,
+        }
+
     def notes(self) -> Mapping[str, int]:
         """What did not become a message, and why: all other numbers of Counts, by name."""
         told = {"seen", "rejected", *self.outcomes()}

@@ -16,15 +16,16 @@ WINDOW = 32_768  # of DEFLATE: no more of what went before can be referred to
 SYNC = b"\x00\x00\xff\xff"  # RFC 7692 7.2.2: what the sender leaves out
 SWITCHING = b"HTTP/1.1 101"
 LINE_ENDS = b"\r\n\0"
-# What compressed messages may grow to. SIP that repeats itself shrinks to a fiftieth, an attack to a thousandth. So each
-# message earns its connection a share: about the work that a message costs anyway, and some for each of its bytes.
-# A connection that overdraws is not inflated any more.
+# What compressed messages may grow to. SIP that repeats itself shrinks to a fiftieth, an attack to a thousandth. So
+# each message earns its connection a share: about the work that a message costs anyway, and some for each of its
+# bytes. A connection that overdraws is not inflated any more.
 MAX_PLAIN = 65_536  # of one message: larger is no SIP
 CREDIT = 131_072
 CREDIT_OF_MESSAGE = 8_192
 CREDIT_OF_BYTE = 32
 MOST_CREDIT = 1_048_576
 STEP = 16_384  # inflated at a time
+LEAST_SIP = 16  # bytes of a SIP message, at the very least
 FRAMES = 64  # that are passed over before the first one with SIP, in one segment
 FRAME_COST = 96  # of memory, beside its payload
 FIRST_BYTES = 1_024  # that a frame is recognised by
@@ -96,6 +97,17 @@ def recognise(data: bytes, at: int, end: int) -> bool:
             return True
         at += header.size + header.length
     return False
+
+
+def frame_before(data: bytes, at: int, payload: int) -> int:
+    """Where the header of a frame begins that has its payload here, not masked; or -1."""
+    for size in (2, 4, 10):
+        header = frame_header(data[payload - size : payload]) if payload - size >= at else None
+        if header is None or header.size != size or header.first & ~FIN not in (TEXT, BINARY):
+            continue
+        if LEAST_SIP <= header.length <= MAX_MESSAGE:
+            return payload - size
+    return -1
 
 
 def begins_sip(header: FrameHeader, there: bytes) -> bool:
