@@ -155,6 +155,8 @@ class Streams:
         self._buffering.clear()
         self._waiting.clear()
         self._latest = None
+        self._now_ns = BEFORE_NS
+        self._agreed = 0
         self.buffered = 0
         self._let_go()
         return out
