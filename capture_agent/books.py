@@ -2,6 +2,7 @@
 
 frames    seen = carried + other_ports + joined + waiting + rejected(reason) + lost(what the kernel dropped)
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
+websocket seen = delivered + rejected(reason): messages of WebSockets
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)
 payloads  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)
           (waiting and crowded_out: held back by a rule with a lookback)

@@ -164,6 +164,10 @@ class Pipeline:
         streams = self.streams
         if streams.counts.seen:
             yield Ledger("segments", streams.counts.seen, dict(streams.outcomes()), streams.rejected())
+        others = streams.websocket_rejected()
+        delivered = streams.counts.websocket_messages
+        if delivered or any(others.values()):
+            yield Ledger("websocket", delivered + sum(others.values()), {"delivered": delivered}, others)
         chunks = dict(streams.sctp.accounts())
         if any(chunks.values()):
             outcomes = {name: chunks[name] for name in CHUNK_OUTCOMES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from typing import Annotated
 
@@ -70,6 +71,8 @@ def run(
     from capture_agent import agent as agents
 
     log_to_stderr(settings)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 are few, with many peers on --listen
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     agent = agents.Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {sinks_named(settings)}"

@@ -7,7 +7,9 @@ read its answers is not read from.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import selectors
 import socket
 import threading
@@ -22,6 +24,10 @@ from capture_agent.control.place import listen, remove
 LONGEST_REQUEST = 65_536
 MOST_CONNECTIONS = 16
 PATIENCE = 30.0  # seconds for a whole request to come, or for an answer to be read
+# Out of descriptors or memory, accept is let alone for a while.
+OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+PAUSE = 1.0  # seconds
+QUIET = 60.0  # seconds between two lines in the log
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +94,8 @@ class Door:
         self._selector.register(self._server, selectors.EVENT_READ)
         self._selector.register(self._stopped, selectors.EVENT_READ)
         self._connections: dict[socket.socket, Connection] = {}
+        self._paused_until: float | None = None
+        self._warned_at = -QUIET
         self._thread = threading.Thread(target=self._work, name="control", daemon=True)
         self._thread.start()
 
@@ -112,7 +120,13 @@ class Door:
     def _turn(self) -> bool:
         """Wait for something and do it; False at the end."""
         now = time.monotonic()
-        first = min((connection.deadline for connection in self._connections.values()), default=None)
+        if self._paused_until is not None and now >= self._paused_until:
+            self._paused_until = None
+            self._selector.register(self._server, selectors.EVENT_READ)
+        deadlines = [connection.deadline for connection in self._connections.values()]
+        if self._paused_until is not None:
+            deadlines.append(self._paused_until)
+        first = min(deadlines, default=None)
         ready = self._selector.select(None if first is None else max(0.0, first - now))
         now = time.monotonic()
         for key, events in ready:
@@ -127,8 +141,17 @@ class Door:
         return True
 
     def _accept(self, now: float) -> None:
-        with suppress(OSError):  # it has gone away again
+        try:
             client, _ = self._server.accept()
+        except OSError as error:
+            if error.errno in OUT_OF:  # it would be ready again at once
+                self._selector.unregister(self._server)
+                self._paused_until = now + PAUSE
+                if now - self._warned_at >= QUIET:
+                    self._warned_at = now
+                    _log.warning("control socket: no connection can be accepted for now: %s", os.strerror(error.errno))
+            return  # or it has gone away again
+        with suppress(OSError):
             client.setblocking(False)
             connection = Connection(client, now)
             if len(self._connections) >= MOST_CONNECTIONS:

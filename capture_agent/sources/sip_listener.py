@@ -5,10 +5,12 @@ Each becomes the IP packet that it came in, from the peer's own address to ours.
 
 from __future__ import annotations
 
+import errno
+import logging
 import select
 import socket
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from struct import unpack
@@ -25,11 +27,20 @@ BATCH = 512  # datagrams or segments at most
 WAIT_MS = 200  # for the first one of a batch
 LONGEST_DATAGRAM = 65_535
 MOST_CONNECTIONS = 256
+# Of one address. A trunk needs a few; a whole office may stand for one address.
+MOST_OF_PEER = 64
+# Out of descriptors or memory, accept is let alone for a while: the kernel would say at once that it is ready again.
+OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+PAUSE = 1.0  # seconds
+QUIET = 60.0  # seconds between two lines in the log
 
 # linux/in.h, linux/in6.h, asm-generic/socket.h: those that Python's socket module does not name
 IP_PKTINFO = 8
 SO_RXQ_OVFL = 40
 SO_RCVBUFFORCE = 33
+
+
+_log = logging.getLogger(__name__)
 
 
 def open_listener(address: ListenAddress, buffer_mib: int = 16) -> SipListener:
@@ -148,12 +159,20 @@ class Connection:
 
 
 class TcpListener(SipListener):
-    """Segments as they are read. Of more connections than MOST_CONNECTIONS the one gives way that is silent longest."""
+    """Segments as they are read.
+
+    A connection beyond MOST_OF_PEER of one address is refused. Of more than MOST_CONNECTIONS in all, the newest of the
+    address that has most is closed: nobody can evict another's.
+    """
 
     kind = socket.SOCK_STREAM
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
-        self._connections: OrderedDict[int, Connection] = OrderedDict()
+        self._connections: dict[int, Connection] = {}  # the oldest first
+        self._held: Counter[bytes] = Counter()  # connections of each address
+        self._paused_until: float | None = None
+        self._warned_at = -QUIET
+        self.accept_failures = 0  # pauses: nothing is lost by them
         super().__init__(address, buffer_mib)
 
     def _prepare(self, buffer_mib: int) -> None:
@@ -166,20 +185,52 @@ class TcpListener(SipListener):
             self._read(descriptor)
         if self._socket.fileno() in ready:
             self._accept()
+        elif self._paused_until is not None and time.monotonic() >= self._paused_until:
+            self._paused_until = None
+            self._poll.register(self._socket, select.POLLIN)
 
     def _accept(self) -> None:
         try:
             client, peer = self._socket.accept()
-        except (BlockingIOError, ConnectionError):
+        except OSError as error:
+            if error.errno in OUT_OF:
+                self._pause(error)
+            return  # or it has gone away again
+        source = packed(peer[0])
+        if self._held[source] >= MOST_OF_PEER:
+            self._lose("peer_limit")
+            client.close()
             return
-        if len(self._connections) >= MOST_CONNECTIONS:
-            self._end(next(iter(self._connections)))
-            self._lost["connection_limit"] = self._lost.get("connection_limit", 0) + 1
         client.setblocking(False)
-        ends = Ends(packed(peer[0]), peer[1], packed(client.getsockname()[0]), self.port)
+        ends = Ends(source, peer[1], packed(client.getsockname()[0]), self.port)
         connection = self._connections[client.fileno()] = Connection(client, ends)
+        self._held[source] += 1
         self._poll.register(client, select.POLLIN)
         self._add(connection, SYN)
+        if len(self._connections) > MOST_CONNECTIONS:
+            self._lose("connection_limit")
+            self._end(self._newest_of_biggest())
+
+    def _newest_of_biggest(self) -> int:
+        most = max(self._held.values())
+        return next(
+            number
+            for number in reversed(self._connections)
+            if self._held[self._connections[number].ends.source] == most
+        )
+
+    def _pause(self, error: OSError) -> None:
+        """The peers wait in the kernel's queue meanwhile."""
+        now = time.monotonic()
+        self.accept_failures += 1
+        self._poll.unregister(self._socket)
+        self._paused_until = now + PAUSE
+        if now - self._warned_at >= QUIET:
+            self._warned_at = now
+            _log.warning("%s: no connection can be accepted for now: %s", self.name, reason(error))
+
+    def _lose(self, place: str) -> None:
+        self._lost[place] = self._lost.get(place, 0) + 1
 
     def _read(self, descriptor: int) -> None:
         connection = self._connections[descriptor]
@@ -191,12 +242,14 @@ class TcpListener(SipListener):
             data = b""  # the connection broke
         if data:
             self._add(connection, ACK, data)
-            self._connections.move_to_end(descriptor)
         else:
             self._end(descriptor)
 
     def _end(self, descriptor: int) -> None:
         connection = self._connections.pop(descriptor)
+        self._held[connection.ends.source] -= 1
+        if not self._held[connection.ends.source]:
+            del self._held[connection.ends.source]
         self._add(connection, FIN)
         self._poll.unregister(descriptor)
         connection.client.close()

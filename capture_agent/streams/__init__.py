@@ -2,12 +2,14 @@
 
 streams.py         (hot) `Streams`: the connections of one source, bounded; what pipeline.py has
 tcp.py             (hot) one direction of a connection: how it starts and ends
+rivals.py          other connections on the same ports, until it is known which one is real
 reassembly.py      (hot) its bytes in any order to bytes in order
 pieces.py          (hot) segments that wait for those before them
 joining.py         where a stream was joined in the middle: what lay before the first boundary
 content.py         (hot) what a stream carries: SIP, WebSocket, something else
 sip_stream.py      (hot) SIP messages one behind the other, and the search for the next one
 framing.py         (hot) start lines, header sections, Content-Length
+boundary.py        where SIP begins behind bytes that are none
 websocket.py       RFC 6455 frames, RFC 7692 compression
 outlet.py          (hot) the messages that come out, with the time of the segment that completed them
 counts.py          (hot) what became of every segment, and what did not become a message

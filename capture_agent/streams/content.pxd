@@ -6,6 +6,7 @@ from capture_agent.streams.sip_stream cimport SipStream
 
 cdef class Content(SipStream):
     cdef public object websocket
+    cdef public Py_ssize_t strange
 
     cpdef Py_ssize_t buffered(self) except -1
     cpdef bint deliver(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1

@@ -13,10 +13,11 @@ import cython
 
 from capture_agent.records import Datagram
 from capture_agent.streams import limits
+from capture_agent.streams.boundary import find_boundary
 from capture_agent.streams.framing import behind_blank, is_torn, start_line, trail_of
 from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.sip_stream import SipStream
-from capture_agent.streams.websocket import WebSocket, opens_http, recognise, upgrade
+from capture_agent.streams.websocket import LINE_ENDS, WebSocket, frame_before, opens_http, recognise, upgrade
 
 SIP = cython.declare(cython.int, 0)
 SEEK = cython.declare(cython.int, 1)
@@ -24,6 +25,7 @@ HTTP = cython.declare(cython.int, 2)
 WEBSOCKET = cython.declare(cython.int, 3)
 FOREIGN = cython.declare(cython.int, 4)
 YES = cython.declare(cython.int, limits.YES)
+FOREIGN_SEARCH = cython.declare(cython.int, limits.FOREIGN_SEARCH)
 MAX_UPGRADE = cython.declare(cython.int, limits.MAX_UPGRADE)
 
 
@@ -32,11 +34,12 @@ MAX_UPGRADE = cython.declare(cython.int, limits.MAX_UPGRADE)
 class Content(SipStream):
     """Takes the bytes of a stream in order with `deliver`, and what is missing of them with `lose`."""
 
-    __slots__ = ("websocket",)
+    __slots__ = ("strange", "websocket")
 
     def __init__(self, addresses: bytes, outlet: Outlet, joined: bool) -> None:
         SipStream.__init__(self, addresses, outlet, joined)
         self.websocket: WebSocket | None = None
+        self.strange = 0  # bytes that were no SIP, and were searched for it
 
     def buffered(self) -> int:
         """Bytes that are kept."""
@@ -107,7 +110,7 @@ class Content(SipStream):
 
     def _open_websocket(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """Frames of a WebSocket whose upgrade was not captured."""
-        if data[at] & 0x3C or not recognise(data, at, end):  # RSV2, RSV3, no text and no binary frame
+        if data[at] & 0x34 or not recognise(data, at, end):  # RSV2, RSV3, opcodes that are none
             return False
         self.mode = WEBSOCKET
         self.websocket = WebSocket()
@@ -126,9 +129,30 @@ class Content(SipStream):
             return at
         if self._open_websocket(data, at, end):
             return at
-        self._become_foreign()
-        self.outlet.counts.not_sip_bytes += end - at
-        return end
+        found: cython.Py_ssize_t = -1
+        if self.strange < FOREIGN_SEARCH:  # a load balancer's PROXY header, or whatever else precedes SIP
+            self.strange += end - at
+            found = self._boundary(data, at, end)
+        if found > at:
+            if self.mode != WEBSOCKET:
+                self.mode = SIP
+                self.doubtful = True
+                self.sought = 0
+        else:
+            self._become_foreign()
+            found = end
+        self.outlet.counts.not_sip_bytes += found - at
+        return found
+
+    def _boundary(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where SIP begins; in a WebSocket, where its frame begins."""
+        found: cython.Py_ssize_t = find_boundary(data, at, end)
+        frame: cython.Py_ssize_t = frame_before(data, at, found) if found > at else -1
+        if frame < 0:
+            return found
+        self.mode = WEBSOCKET
+        self.websocket = WebSocket()
+        return frame
 
     def _http(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         pending: bytearray | None = self.pending
@@ -155,10 +179,12 @@ class Content(SipStream):
         assert websocket is not None
         assert carrier is not None
         payload: bytes
-        for payload in websocket.feed(data[at:end], self.outlet.counts):
+        for message in websocket.feed(data[at:end], self.outlet.counts):
+            payload = message.lstrip(LINE_ENDS)  # keep-alives (RFC 5626 3.5.1)
             if start_line(payload, 0, len(payload)) != YES:
                 self.outlet.counts.websocket_other += 1
                 continue
+            self.outlet.counts.websocket_messages += 1
             own: bytes = self.addresses + payload
             start = len(self.addresses)
             transport = "wss" if carrier.transport == "tls" else "ws"

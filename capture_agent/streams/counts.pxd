@@ -21,7 +21,10 @@ cdef class Counts:
     cdef public unsigned long long seen
     cdef public unsigned long long skipped_bytes
     cdef public unsigned long long truncated
+    cdef public unsigned long long unconfirmed
     cdef public unsigned long long undecoded
+    cdef public unsigned long long undeflated
     cdef public unsigned long long waiting
+    cdef public unsigned long long websocket_messages
     cdef public unsigned long long websocket_other
     cdef public unsigned long long websocket_refused

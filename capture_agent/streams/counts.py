@@ -29,8 +29,11 @@ NAMES = (
     "seen",
     "skipped_bytes",
     "truncated",
+    "unconfirmed",
     "undecoded",
+    "undeflated",
     "waiting",
+    "websocket_messages",
     "websocket_other",
     "websocket_refused",
 )
@@ -59,8 +62,10 @@ class Counts:
         self.truncated = 0  # messages that the snap length cut: they went out as far as they were captured
         self.bodies_refused = 0  # Content-Length no number or over 1 MiB: header section alone went out
         self.headers_refused = 0  # header sections over 64 KiB: nothing went out
+        self.websocket_messages = 0  # WebSocket messages that are SIP
         self.websocket_other = 0  # WebSocket messages that are not SIP: keep-alives, other protocols
         self.websocket_refused = 0  # over 1 MiB, or frames that break RFC 6455
+        self.undeflated = 0  # compressed WebSocket messages that grew beyond measure, and those that followed
         self.undecoded = 0  # compressed WebSocket messages whose beginnings were not captured
 
         self.keepalive_bytes = 0  # between messages (RFC 5626 3.5.1)
@@ -69,6 +74,7 @@ class Counts:
         self.lost_bytes = 0  # never captured: by sequence number
         self.not_sip_bytes = 0  # of streams that are something else
 
+        self.unconfirmed = 0  # SYN, RST and far segments that real ends would ignore: nothing changes by one alone
         self.joined = 0  # streams whose SYN was not seen
         self.gaps = 0
         self.foreign = 0  # times that a stream was found to be something else

@@ -1,6 +1,9 @@
 cimport cython
 from libc.string cimport memchr
 
+cdef extern from "<string.h>" nogil:
+    int strncmp(const char *one, const char *other, size_t size)
+
 cdef extern from "<strings.h>" nogil:
     int strncasecmp(const char *one, const char *other, size_t size)
 
@@ -10,3 +13,4 @@ cpdef Py_ssize_t measure(bytes data, Py_ssize_t at, Py_ssize_t end) except -3
 cpdef Py_ssize_t behind_blank(bytes data, Py_ssize_t at, Py_ssize_t end, int trail) except -2
 cpdef int trail_of(bytes data, Py_ssize_t at, Py_ssize_t end, int trail) except -2
 cpdef Py_ssize_t find_start(bytes data, Py_ssize_t at, Py_ssize_t end) except -2
+cpdef bint is_known(bytes data, Py_ssize_t at) except -1

@@ -6,14 +6,23 @@ cdef class Piece:
     cdef readonly long long end
     cdef readonly Datagram segment
     cdef public int unit
+    cdef public long long since_ns
+    cdef public long long turn
+    cdef public bint far
 
 cdef class Pieces:
     cdef readonly bytes addresses
     cdef public list parts
     cdef public Py_ssize_t size
+    cdef public long long now_ns
+    cdef public long long turn
+    cdef public bint far
 
     cpdef Py_ssize_t insert(
         self, Datagram segment, Py_ssize_t start, Py_ssize_t end, long long offset, bint counted
     ) except -1
+    cpdef bint is_doubtful(self, Py_ssize_t i) except -1
+    cpdef Piece take(self, Py_ssize_t i)
+    cpdef bint ends_at(self, long long offset) except -1
     cdef Py_ssize_t _behind(self, long long offset) except -1
     cdef Piece _piece(self, Datagram segment, Py_ssize_t start, Py_ssize_t end, long long offset, bint first)

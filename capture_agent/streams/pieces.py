@@ -6,8 +6,10 @@ import cython
 
 from capture_agent import records
 from capture_agent.records import Datagram
+from capture_agent.streams import limits
 
 NO_FRAME = cython.declare(cython.Py_ssize_t, records.NO_FRAME)
+PIECE_COST = cython.declare(cython.int, limits.PIECE_COST)
 
 
 @cython.final
@@ -15,13 +17,16 @@ NO_FRAME = cython.declare(cython.Py_ssize_t, records.NO_FRAME)
 class Piece:
     """Bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then they."""
 
-    __slots__ = ("end", "offset", "segment", "unit")
+    __slots__ = ("end", "far", "offset", "segment", "since_ns", "turn", "unit")
 
     def __init__(self, offset: int, end: int, segment: Datagram, unit: int) -> None:
         self.offset = offset
         self.end = end
         self.segment = segment
         self.unit = unit  # 1 for one piece of each segment: what the books count
+        self.since_ns = segment.time_ns  # when it came, and at which turn of the stream
+        self.turn = 0
+        self.far = False  # it came from farther ahead than a window reaches
 
 
 @cython.final
@@ -29,12 +34,54 @@ class Piece:
 class Pieces:
     """Sorted by offset, none overlapping another: the bytes that came first stay."""
 
-    __slots__ = ("addresses", "parts", "size")
+    __slots__ = ("addresses", "far", "now_ns", "parts", "size", "turn")
 
     def __init__(self, addresses: bytes) -> None:
         self.addresses = addresses
         self.parts: list[Piece] = []
         self.size = 0  # bytes of payload
+        self.now_ns = 0  # what new pieces note
+        self.turn = 0
+        self.far = False
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory, about."""
+        return self.size + PIECE_COST * len(self.parts)
+
+    def is_doubtful(self, i: cython.Py_ssize_t) -> cython.bint:
+        """Whether this piece lies far ahead and no other adjoins it: one packet that anybody may have sent."""
+        piece: Piece
+        other: Piece
+        if i >= len(self.parts):
+            return False
+        piece = self.parts[i]
+        if not piece.far:
+            return False
+        if i + 1 < len(self.parts):
+            other = self.parts[i + 1]
+            if other.offset == piece.end:
+                return False
+        if i > 0:
+            other = self.parts[i - 1]
+            if other.end == piece.offset:
+                return False
+        return True
+
+    def take(self, i: cython.Py_ssize_t) -> Piece:
+        """This piece, which waits no longer."""
+        piece: Piece = self.parts.pop(i)
+        self.size -= piece.end - piece.offset
+        return piece
+
+    def ends_at(self, offset: cython.longlong) -> cython.bint:
+        """Whether a piece ends there that is not doubtful."""
+        piece: Piece
+        i: cython.Py_ssize_t = self._behind(offset) - 1
+        if i < 0:
+            return False
+        piece = self.parts[i]
+        return piece.end == offset and not self.is_doubtful(i)
 
     def insert(
         self,
@@ -121,4 +168,9 @@ class Pieces:
         own.sequence = 0
         own.flags = 0
         own.frame_at = NO_FRAME
-        return Piece(offset, offset + (end - start), own, 1 if first else 0)
+        piece = Piece(offset, offset + (end - start), own, 1 if first else 0)
+        if self.now_ns:
+            piece.since_ns = self.now_ns
+        piece.turn = self.turn
+        piece.far = self.far
+        return piece

@@ -16,6 +16,7 @@ cdef class Reassembly:
     cdef public bint closed
     cdef public long long since_ns
     cdef public long long last_ns
+    cdef public long long turn
     cpdef Py_ssize_t buffered(self) except -1
     cpdef bint give_up_waiting(self, long long now_ns) except -1
     cpdef bint flush(self) except -1
@@ -28,5 +29,8 @@ cdef class Reassembly:
     cdef long long _jump(self, Datagram segment, long long ahead) except *
     cdef bint _place_early(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint _next_in_order(self, Datagram segment, Py_ssize_t start) except -1
+    cdef bint _discard_doubtful(self) except -1
+    cdef bint _discard(self, Py_ssize_t i) except -1
+    cdef bint _covers(self, Py_ssize_t size) except -1
     cdef bint _drain(self, bint filled) except -1
     cdef bint _skip_gap(self) except -1

@@ -17,7 +17,9 @@ from capture_agent.streams.pieces import Piece, Pieces
 MAX_HELD = cython.declare(cython.int, limits.MAX_HELD)
 MAX_HELD_BYTES = cython.declare(cython.int, limits.MAX_HELD_BYTES)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
+LIKELY = cython.declare(cython.longlong, limits.LIKELY)
 NOT_SIP = cython.declare(cython.int, limits.SegmentReject.NOT_SIP)
+OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 FOREIGN = cython.declare(cython.int, 4)  # content.FOREIGN
 OPEN_END = cython.declare(cython.longlong, -1)
 ALL = cython.declare(cython.longlong, 0xFFFFFFFF)  # sequence numbers; a literal of this size would be Python's own
@@ -38,6 +40,7 @@ class Reassembly:
         "outlet",
         "position",
         "since_ns",
+        "turn",
     )
 
     def __init__(self, addresses: bytes, outlet: Outlet) -> None:
@@ -51,10 +54,11 @@ class Reassembly:
         self.closed = False
         self.since_ns = 0  # when something began to wait
         self.last_ns = 0
+        self.turn = 0  # segments that came in order while others waited
 
     def buffered(self) -> int:
         """Bytes that are kept, here and by the content."""
-        size: cython.Py_ssize_t = self.held.size + self.content.buffered()
+        size: cython.Py_ssize_t = self.held.cost + self.content.buffered()
         if self.joining is not None:
             size += self.joining.size
         return size
@@ -131,6 +135,9 @@ class Reassembly:
             self._next_in_order(segment, start)
             self._count(1)
             return True
+        self.held.now_ns = self.last_ns
+        self.held.turn = self.turn
+        self.held.far = ahead > LIKELY
         new = self.held.insert(segment, start, segment.end, self.position + ahead, True)
         counts.overlap_bytes += length - new if new else 0
         if new == 0:
@@ -138,9 +145,29 @@ class Reassembly:
             return True
         counts.waiting += 1
         if len(self.held.parts) == 1 and self.joining is None:
-            self.since_ns = segment.time_ns
+            self.since_ns = self.last_ns
+        if self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
+            self._discard_doubtful()
         while self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
             self._skip_gap()
+        if self.held.parts and self._covers(1) and not self.held.is_doubtful(0):
+            self._drain(False)
+        return True
+
+    def _discard_doubtful(self) -> cython.bint:
+        """Pieces that lie far ahead, and that no other has joined while the stream went on, are nobody's."""
+        piece: Piece
+        i: cython.Py_ssize_t
+        for i in range(len(self.held.parts) - 1, -1, -1):
+            piece = self.held.parts[i]
+            if piece.turn != self.turn and self.held.is_doubtful(i):
+                self._discard(i)
+        return True
+
+    def _discard(self, i: cython.Py_ssize_t) -> cython.bint:
+        piece: Piece = self.held.take(i)
+        self.outlet.counts.waiting -= piece.unit
+        self.outlet.counts.rejected[OUTSIDE] += piece.unit
         return True
 
     def _jump(self, segment: Datagram, ahead: cython.longlong) -> cython.longlong:
@@ -176,6 +203,9 @@ class Reassembly:
         piece: Piece
         room: cython.longlong
         new: cython.longlong
+        self.turn += 1
+        while self.held.is_doubtful(0) and self._covers(end - start + segment.missing):
+            self._discard(0)
         if self.held.parts:
             piece = self.held.parts[0]
             room = piece.offset - self.position
@@ -189,6 +219,11 @@ class Reassembly:
         self._advance(segment.data, start, end, segment.missing)
         return self._drain(True)
 
+    def _covers(self, size: cython.Py_ssize_t) -> cython.bint:
+        """Whether so many bytes from the awaited one on are also the first piece's."""
+        piece: Piece = self.held.parts[0]
+        return piece.offset < self.position + size
+
     def _drain(self, filled: cython.bint) -> cython.bint:
         """What follows without a gap goes on. `filled`: the segment that is here has completed it."""
         piece: Piece
@@ -196,7 +231,7 @@ class Reassembly:
         start: cython.Py_ssize_t
         while done < len(self.held.parts):
             piece = self.held.parts[done]
-            if piece.offset > self.position:
+            if piece.offset > self.position or self.held.is_doubtful(done):
                 break
             done += 1
             self.held.size -= piece.end - piece.offset
@@ -210,19 +245,25 @@ class Reassembly:
         if done:
             del self.held.parts[:done]
         if self.held.parts:
-            self.since_ns = self.last_ns
-        if self.end_at != OPEN_END and self.position >= self.end_at and not self.closed:
-            self._close()
+            piece = self.held.parts[0]
+            self.since_ns = piece.since_ns if self.held.is_doubtful(0) else self.last_ns
+        if self.end_at != OPEN_END and not self.closed:
+            if self.position == self.end_at:
+                self._close()
+            elif self.position > self.end_at:
+                self.end_at = OPEN_END
         return True
 
     def _skip_gap(self) -> cython.bint:
         """The missing segment will not come any more."""
         piece: Piece = self.held.parts[0]
         size: cython.longlong = piece.offset - self.position
-        self.outlet.counts.gaps += 1
-        self.content.lose(size, False)
-        self.position += size
-        self.next = (self.next + size) & ALL
+        piece.far = False
+        if size:
+            self.outlet.counts.gaps += 1
+            self.content.lose(size, False)
+            self.position += size
+            self.next = (self.next + size) & ALL
         return self._drain(False)
 
     def give_up_waiting(self, now_ns: cython.longlong) -> cython.bint:
@@ -233,10 +274,17 @@ class Reassembly:
             self.joining = None
         while self.held.parts:
             piece = self.held.parts[0]
-            self.since_ns = piece.segment.time_ns
+            self.since_ns = piece.since_ns
             if -PATIENCE_NS < now_ns - self.since_ns < PATIENCE_NS:
                 break
-            self._skip_gap()
+            if not self.held.is_doubtful(0):
+                self._skip_gap()
+            elif piece.offset == self.position:
+                self._skip_gap()  # it fits, and no other came for its place
+            elif piece.turn != self.turn:
+                self._discard(0)  # the stream went on, and not from there
+            else:
+                break
         return True
 
     def flush(self) -> cython.bint:
@@ -244,6 +292,7 @@ class Reassembly:
         if self.joining is not None:
             self.joining.finish()
             self.joining = None
+        self._discard_doubtful()
         while self.held.parts:
             self._skip_gap()
         self.content.finish()

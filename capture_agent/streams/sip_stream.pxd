@@ -1,5 +1,6 @@
 cimport cython
-from capture_agent.streams.framing cimport behind_blank, find, find_start, measure, start_line, trail_of
+from capture_agent.records cimport Datagram
+from capture_agent.streams.framing cimport behind_blank, find, is_known, measure, start_line, trail_of
 from capture_agent.streams.outlet cimport Outlet
 
 cdef class SipStream:
@@ -15,15 +16,18 @@ cdef class SipStream:
     cdef public bint proven
     cdef public Py_ssize_t sought
     cdef public long long passed
+    cdef public bytes tail
     cdef public long long last_ns
 
     cdef Py_ssize_t _messages(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _mend(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _refuse(self, bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t why) except -1
     cdef Py_ssize_t _go_on(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef bint _headers_ended(self) except -1
     cdef Py_ssize_t _verify(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef bint _is_new_start(self, bytes line, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _seek(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _boundary(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -2
     cdef bint _start_seeking(self) except -1
     cdef bint _drop_pending(self) except -1
     cdef bint _pass_by(self, Py_ssize_t size) except -1

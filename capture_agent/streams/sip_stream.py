@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import cython
 
+from capture_agent.records import Datagram
 from capture_agent.streams import limits
+from capture_agent.streams.boundary import find_boundary, glued, torn_method
 from capture_agent.streams.framing import (
     behind_blank,
     find,
-    find_start,
     is_common,
+    is_known,
     is_torn,
     measure,
     start_line,
@@ -36,6 +38,7 @@ MAX_HEADERS = cython.declare(cython.int, limits.MAX_HEADERS)
 SEEK_LIMIT = cython.declare(cython.int, limits.SEEK_LIMIT)
 LF = cython.declare(cython.uchar, 0x0A)
 CR = cython.declare(cython.uchar, 0x0D)
+TAIL = cython.declare(cython.int, 12)  # bytes: more than a known method has
 # Behind this many bytes without a line end, what may be a start line has shown a method, or is none.
 TELLING = cython.declare(cython.int, limits.MAX_METHOD + 2)
 
@@ -56,6 +59,7 @@ class SipStream:
         "size",
         "skip",
         "sought",
+        "tail",
         "trail",
         "verified",
     )
@@ -73,6 +77,7 @@ class SipStream:
         self.proven = False  # a message came out
         self.sought = 0  # bytes since a start line is looked for
         self.passed = 0  # bytes that went by without a start line, in all
+        self.tail: bytes | None = None  # of the message before, if it ended without a line end
         self.last_ns = -(1 << 62)
 
     def _messages(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
@@ -87,6 +92,10 @@ class SipStream:
                 at += 1
                 self.outlet.counts.keepalive_bytes += 1
                 continue
+            if not is_known(data, at):
+                at = self._mend(data, at, end)
+                if self.pending is not None:
+                    continue
             size = measure(data, at, end)
             if size > 0 and at + size <= end:
                 self._emit(data, at, at + size)
@@ -100,6 +109,27 @@ class SipStream:
             else:
                 at = self._refuse(data, at, end, size)
         return at
+
+    def _mend(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where the message with an unknown method begins: a wrong Content-Length may have cut it, or glued it."""
+        cut: cython.Py_ssize_t
+        last: Datagram
+        tail: bytes | None = self.tail
+        if tail is not None:
+            cut = torn_method(tail, data, at)
+            if cut:
+                if self.outlet.out:  # the message before it, if it has not gone on
+                    last = self.outlet.out[-1]
+                    if last.time_ns == self.last_ns and last.payload.endswith(tail[-cut:]):
+                        last.end -= cut
+                self.tail = None
+                self.verified = self.doubtful = False
+                self.trail = 0
+                self.pending = bytearray(tail[-cut:])
+                return at
+        cut = glued(data, at, end)
+        self.outlet.counts.skipped_bytes += cut
+        return at + cut
 
     def _refuse(
         self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, why: cython.Py_ssize_t
@@ -155,7 +185,13 @@ class SipStream:
     def _headers_ended(self) -> cython.bint:
         assert self.pending is not None
         headers: bytes = bytes(self.pending)
-        size: cython.Py_ssize_t = measure(headers, 0, len(headers))
+        size: cython.Py_ssize_t
+        cut: cython.Py_ssize_t = 0 if is_known(headers, 0) else glued(headers, 0, len(headers))
+        if cut:
+            self.outlet.counts.skipped_bytes += cut
+            headers = headers[cut:]
+            self.pending = bytearray(headers)
+        size = measure(headers, 0, len(headers))
         if size == len(headers):
             self._emit_pending(0)
         elif size > 0:
@@ -194,6 +230,13 @@ class SipStream:
         if not self.proven and opens_http(line):
             self.mode = HTTP
             return at
+        found: cython.Py_ssize_t = find_boundary(line, 1, len(line)) if stop != at else -1
+        if 0 < found < len(pending):  # a start line begins within
+            self.outlet.counts.skipped_bytes += found
+            del pending[:found]
+            return at
+        if found > 0:
+            stop = at + found - len(pending)
         self._drop_pending()
         if stop != at:
             self._pass_by(stop - at)
@@ -207,14 +250,17 @@ class SipStream:
         found: cython.Py_ssize_t
         if not self.proven and self.sought == 0 and not is_text(data, at, end):
             return self._foreign(data, at, end)
-        found = find_start(data, at, end)
+        found = self._boundary(data, at, end)
         if found < 0 and self._open_websocket(data, at, end):
             return at
-        if found >= 0:
+        if found >= 0 and self.mode == SEEK:
             self.mode = SIP
             self.doubtful = True
         self._pass_by((end if found < 0 else found) - at)
         return end if found < 0 else found
+
+    def _boundary(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        return find_boundary(data, at, end)
 
     def _start_seeking(self) -> cython.bint:
         self.mode = SEEK
@@ -245,6 +291,7 @@ class SipStream:
 
     def _emit(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         self.last_ns = self.outlet.put(data, start, end, self.last_ns, 0)
+        self.tail = None if data[end - 1] == LF else data[max(start, end - TAIL) : end]
         self.proven = True
         self.sought = 0
         return True
@@ -254,6 +301,7 @@ class SipStream:
         assert self.pending is not None
         data: bytes = b"".join((self.addresses, self.pending))
         self.last_ns = self.outlet.put(data, len(self.addresses), len(data), self.last_ns, missing)
+        self.tail = None if missing or data[len(data) - 1] == LF else data[len(data) - TAIL :]
         self.proven = True
         self.sought = 0
         return self._forget()

@@ -12,6 +12,9 @@ cdef class Streams:
     cdef readonly object sctp
     cdef readonly Py_ssize_t buffered
     cdef Outlet _outlet
+    cdef long long _now_ns
+    cdef long long _other_ns
+    cdef int _agreed
     cdef Py_ssize_t _max_streams
     cdef Py_ssize_t _max_bytes
     cdef dict _known
@@ -20,7 +23,8 @@ cdef class Streams:
     cdef object _waiting
     cdef Stream _latest
 
-    cdef bint _segment(self, Datagram segment) except -1
+    cdef bint _odd(self, long long time_ns) except -1
+    cdef bint _segment(self, Datagram segment, long long seen_ns) except -1
     cdef Stream _open(self, bytes key, long long now_ns)
     cdef bint _touch(self, bytes key, Stream stream, long long now_ns) except -1
     cdef bint _settle(self, bytes key, Stream stream) except -1

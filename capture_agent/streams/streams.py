@@ -23,6 +23,10 @@ SYN = cython.declare(cython.int, 0x02)
 EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
 IDLE_NS = cython.declare(cython.longlong, limits.IDLE_NS)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
+# As correlate's clock: one packet with a wrong time must not end every connection, nor keep one for ever.
+ODD_NS = cython.declare(cython.longlong, limits.ODD_NS)
+AGREEING = cython.declare(cython.int, limits.AGREEING)
+BEFORE_NS = cython.declare(cython.longlong, -(1 << 62))  # no packet has come
 PORTS = cython.declare(cython.int, 4)  # bytes at the end of a key
 
 
@@ -58,11 +62,14 @@ class Streams:
     """
 
     __slots__ = (
+        "_agreed",
         "_buffering",
         "_known",
         "_latest",
         "_max_bytes",
         "_max_streams",
+        "_now_ns",
+        "_other_ns",
         "_outlet",
         "_table",
         "_waiting",
@@ -75,6 +82,9 @@ class Streams:
         self.counts = Counts()
         self.sctp = SctpAssociations()
         self.buffered = 0  # bytes that wait, of all streams
+        self._now_ns = BEFORE_NS
+        self._other_ns = 0
+        self._agreed = 0  # odd times in a row
         self._outlet = Outlet(self.counts)
         self._max_streams = max_streams
         self._max_bytes = max_bytes
@@ -94,7 +104,7 @@ class Streams:
         Where all are UDP it is the same list.
         """
         datagram: Datagram
-        now_ns: cython.longlong = 0
+        ahead: cython.longlong
         there: cython.bint = False
         out: list[Datagram]
         for datagram in datagrams:
@@ -108,13 +118,30 @@ class Streams:
             if datagram.protocol == UDP or datagram.flags & WHOLE:
                 out.append(datagram)
             elif datagram.protocol == TCP:
-                now_ns = datagram.time_ns
-                self._segment(datagram)
+                ahead = datagram.time_ns - self._now_ns
+                if 0 <= ahead < ODD_NS:
+                    self._now_ns = datagram.time_ns
+                    self._agreed = 0
+                elif not -ODD_NS < ahead < 0:
+                    self._odd(datagram.time_ns)
+                self._segment(datagram, max(self._now_ns, datagram.time_ns))
             else:
                 out.extend(self.sctp.feed(datagram))
-        self._look_after(now_ns)
+        self._look_after(self._now_ns)
         self._let_go()
         return out
+
+    def _odd(self, time_ns: cython.longlong) -> cython.bint:
+        """A packet an hour or more off: the time goes with it when as many in a row as AGREEING say so."""
+        if self._agreed and -ODD_NS < time_ns - self._other_ns < ODD_NS:
+            self._agreed += 1
+        else:
+            self._agreed = 1
+        self._other_ns = time_ns
+        if self._agreed > AGREEING or self._now_ns == BEFORE_NS:
+            self._now_ns = time_ns
+            self._agreed = 0
+        return True
 
     def close(self) -> list[Datagram]:
         """The capture has ended: what is whole behind gaps comes out, and the rest is counted."""
@@ -128,6 +155,8 @@ class Streams:
         self._buffering.clear()
         self._waiting.clear()
         self._latest = None
+        self._now_ns = BEFORE_NS
+        self._agreed = 0
         self.buffered = 0
         self._let_go()
         return out
@@ -146,6 +175,16 @@ class Streams:
         """Segments by reason."""
         return {reason.name.lower(): self.counts.rejected[reason] for reason in SegmentReject}
 
+    def websocket_rejected(self) -> Mapping[str, int]:
+        """WebSocket messages that did not become SIP, by reason."""
+        counts = self.counts
+        return {
+            "not_sip": counts.websocket_other,
+            "refused": counts.websocket_refused,
+            "undecoded": counts.undecoded,
+            "undeflated": counts.undeflated,
+        }
+
     def notes(self) -> Mapping[str, int]:
         """What did not become a message, and why: all other numbers of Counts, by name."""
         told = {"seen", "rejected", *self.outcomes()}
@@ -156,7 +195,7 @@ class Streams:
         self._outlet.carrier = None
         self._outlet.out = []
 
-    def _segment(self, segment: Datagram) -> cython.bint:
+    def _segment(self, segment: Datagram, seen_ns: cython.longlong) -> cython.bint:
         stream: Stream | None
         key: bytes
         empty: cython.bint = segment.start >= segment.end and not segment.missing
@@ -170,10 +209,12 @@ class Streams:
             if empty and not segment.flags & SYN:
                 self.counts.empty += 1
                 return True
-            stream = self._open(key, segment.time_ns)
+            stream = self._open(key, self._now_ns)
         elif stream is not self._latest:
-            self._touch(key, stream, segment.time_ns)
+            self._touch(key, stream, self._now_ns)
         self._latest = stream
+        stream.last_ns = self._now_ns
+        stream.seen_ns = seen_ns
         stream.accept(segment)
         if (
             stream.account
@@ -181,6 +222,8 @@ class Streams:
             or stream.held.parts
             or stream.joining is not None
             or stream.content.websocket is not None
+            or stream.rivals is not None
+            or stream.parked is not None
         ):
             self._settle(key, stream)
         return True
@@ -202,7 +245,7 @@ class Streams:
     def _settle(self, key: bytes, stream: Stream) -> cython.bint:
         """What it holds now."""
         size: cython.Py_ssize_t = stream.buffered()
-        waits: cython.bint = bool(stream.held.parts) or stream.joining is not None
+        waits: cython.bint = stream.waits()
         self.buffered += size - stream.account
         if size:
             if not stream.account:
@@ -216,7 +259,10 @@ class Streams:
             self._waiting[key] = stream
         elif stream.in_line and not waits:
             del self._waiting[key]
+        elif waits and stream.line_ns != stream.since_ns:  # it must not stand in the way of others
+            self._waiting.move_to_end(key)
         stream.in_line = waits
+        stream.line_ns = stream.since_ns
         if stream.content.websocket is not None and stream.content.websocket.other_deflate is not None:
             self._agree(key, stream)
         while self.buffered > self._max_bytes:
@@ -252,7 +298,11 @@ class Streams:
         while self._table:
             key = next(iter(self._table))
             stream = self._table[key]
-            if now_ns - stream.last_ns < IDLE_NS:
+            if stream.seen_ns - now_ns >= ODD_NS:  # by one packet: the time did not go there
+                stream.seen_ns = now_ns
+                self._table.move_to_end(key)
+                continue
+            if now_ns - stream.seen_ns < IDLE_NS:
                 break
             self.counts.expired += 1
             self._drop(key)

@@ -9,13 +9,26 @@ from capture_agent.streams.reassembly cimport Reassembly
 
 cdef class Stream(Reassembly):
     cdef public bint started
+    cdef public list rivals
+    cdef public object parked
     cdef public unsigned int first
     cdef public Py_ssize_t account
     cdef public bint in_line
+    cdef public long long line_ns
     cdef public long long touched_ns
+    cdef public long long seen_ns
     cpdef bint accept(self, Datagram segment) except -1
-    cdef bint _start(self, Datagram segment, unsigned int sequence, bint joined) except -1
-    cdef bint _synchronise(self, Datagram segment, unsigned int first) except -1
+    cdef bint waits(self) except -1
+    cdef bint _start(self, unsigned int sequence, bint joined) except -1
+    cdef bint _synchronise(self, Datagram segment, unsigned int first, Py_ssize_t length) except -1
+    cdef bint _compete(self, Datagram segment, unsigned int first, bint synchronised, Py_ssize_t length) except -1
+    cdef bint _follow(self, object rival, Datagram segment, Py_ssize_t length) except -1
+    cdef bint _is_rivals(self, Datagram segment, unsigned int sequence, Py_ssize_t length) except -1
+    cdef bint _confirm(self) except -1
+    cdef bint _reject(self, object rival) except -1
+    cdef bint _promote(self, object rival) except -1
+    cdef bint _replay(self, object rival) except -1
+    cdef bint _release(self) except -1
     cdef bint _sort(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint _end(self, long long end_at) except -1
     cdef bint _reopen(self, Datagram segment, long long ahead, Py_ssize_t length) except -1

@@ -6,7 +6,7 @@ import zlib
 
 from capture_agent.streams.counts import Counts
 from capture_agent.streams.framing import start_line
-from capture_agent.streams.limits import MAX_BODY, YES
+from capture_agent.streams.limits import MAX_BODY, WEBSOCKET_COST, YES
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1, RSV23, MASKED = 0x80, 0x40, 0x30, 0x80
@@ -15,7 +15,19 @@ MAX_MESSAGE = MAX_BODY
 WINDOW = 32_768  # of DEFLATE: no more of what went before can be referred to
 SYNC = b"\x00\x00\xff\xff"  # RFC 7692 7.2.2: what the sender leaves out
 SWITCHING = b"HTTP/1.1 101"
-FRAME_COST = 40  # of memory, beside its payload
+LINE_ENDS = b"\r\n\0"
+# What compressed messages may grow to. SIP that repeats itself shrinks to a fiftieth, an attack to a thousandth. So
+# each message earns its connection a share: about the work that a message costs anyway, and some for each of its
+# bytes. A connection that overdraws is not inflated any more.
+MAX_PLAIN = 65_536  # of one message: larger is no SIP
+CREDIT = 131_072
+CREDIT_OF_MESSAGE = 8_192
+CREDIT_OF_BYTE = 32
+MOST_CREDIT = 1_048_576
+STEP = 16_384  # inflated at a time
+LEAST_SIP = 16  # bytes of a SIP message, at the very least
+FRAMES = 64  # that are passed over before the first one with SIP, in one segment
+FRAME_COST = 96  # of memory, beside its payload
 FIRST_BYTES = 1_024  # that a frame is recognised by
 
 
@@ -50,31 +62,72 @@ def unmask(payload: bytes, key: bytes) -> bytes:
     return (int.from_bytes(payload, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(payload), "big")
 
 
-def inflate(payload: bytes, history: bytes, limit: int) -> bytes:
-    """RFC 7692 7.2.2, no more than limit + 1 bytes. Raises zlib.error.
+def inflate(payload: bytes, history: bytes, limit: int) -> tuple[bytes | None, int]:
+    """RFC 7692 7.2.2: the plain text, no more than limit + 1 bytes, and how many bytes were inflated for it.
 
+    None: it is broken, or refers to what is not in the history.
     A message ends on a byte, and what went before is all that its successor may refer to: no state is kept but that.
     """
     engine = zlib.decompressobj(-zlib.MAX_WBITS, zdict=history) if history else zlib.decompressobj(-zlib.MAX_WBITS)
-    return engine.decompress(payload + SYNC, limit + 1)
+    parts: list[bytes] = []
+    size = 0
+    rest = payload + SYNC
+    while size <= limit:
+        try:
+            part = engine.decompress(rest, min(STEP, limit + 1 - size))
+        except zlib.error:
+            return None, size + STEP  # at most
+        parts.append(part)
+        size += len(part)
+        rest = engine.unconsumed_tail
+        if not rest or not part:
+            break
+    return b"".join(parts), size
 
 
 def recognise(data: bytes, at: int, end: int) -> bool:
-    """Does a frame with the start of a SIP message stand here? Nearly everything else is told by its first byte."""
-    first = data[at]
-    if first & RSV23 or first & 0x0F not in (TEXT, BINARY):
-        return False
-    head = data[at : min(end, at + 14 + FIRST_BYTES)]
-    header = frame_header(head)
-    if header is None or header.length > MAX_MESSAGE:
-        return False
-    payload = unmask(head[header.size : header.size + header.length], header.key)
-    if first & RSV1:
-        try:
-            payload = inflate(payload, b"", FIRST_BYTES)
-        except zlib.error:
+    """Does a frame with the start of a SIP message stand here, or after others that are whole?"""
+    for _ in range(FRAMES):
+        if at >= end:
             return False
+        header = frame_header(data[at : min(end, at + 14)])
+        if header is None or not plausible(header, None):
+            return False
+        if header.first & 0x0F in (TEXT, BINARY) and begins_sip(header, data[at + header.size : end]):
+            return True
+        at += header.size + header.length
+    return False
+
+
+def frame_before(data: bytes, at: int, payload: int) -> int:
+    """Where the header of a frame begins that has its payload here, not masked; or -1."""
+    for size in (2, 4, 10):
+        header = frame_header(data[payload - size : payload]) if payload - size >= at else None
+        if header is None or header.size != size or header.first & ~FIN not in (TEXT, BINARY):
+            continue
+        if LEAST_SIP <= header.length <= MAX_MESSAGE:
+            return payload - size
+    return -1
+
+
+def begins_sip(header: FrameHeader, there: bytes) -> bool:
+    payload = unmask(there[: min(header.length, FIRST_BYTES)], header.key)
+    if header.first & RSV1:
+        payload = inflate(payload, b"", FIRST_BYTES)[0] or b"#"
+    payload = payload.lstrip(LINE_ENDS)
     return start_line(payload, 0, len(payload)) == YES
+
+
+def plausible(header: FrameHeader, deflate: bool | None) -> bool:
+    """RFC 6455 5.2 and 5.5; RSV1 is for compression (RFC 7692 6)."""
+    opcode = header.first & 0x0F
+    if header.first & RSV23 or opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
+        return False
+    if opcode >= CLOSE:
+        return bool(header.first & FIN) and not header.first & RSV1 and header.length <= MAX_CONTROL
+    if header.first & RSV1 and (opcode == CONTINUATION or deflate is False):
+        return False
+    return header.length < 1 << 63
 
 
 def opens_http(line: bytes) -> bool:
@@ -99,10 +152,12 @@ class WebSocket:
         self._size = 0
         self._compressed = False
         self._history = b""  # the last plain text of compressed messages
+        self._credit = CREDIT  # bytes that may still be inflated
+        self._overdrawn = False
 
     @property
     def buffered(self) -> int:
-        return len(self._buffer) + self._size + len(self._history)
+        return WEBSOCKET_COST + len(self._buffer) + self._size + len(self._history)
 
     def feed(self, data: bytes, counts: Counts) -> list[bytes]:
         """The payloads of the messages that these bytes complete."""
@@ -116,7 +171,7 @@ class WebSocket:
             if header is None:
                 self._need += 1
                 continue
-            if not self._plausible(header):
+            if not plausible(header, self.deflate):
                 counts.websocket_refused += 1
                 self.failed = True
                 break
@@ -149,17 +204,6 @@ class WebSocket:
             self._need = 2
         self._give_up()
         return True
-
-    def _plausible(self, header: FrameHeader) -> bool:
-        """RFC 6455 5.2 and 5.5; RSV1 stands for compression (RFC 7692 6)."""
-        opcode = header.first & 0x0F
-        if header.first & RSV23 or opcode not in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG):
-            return False
-        if opcode >= CLOSE:
-            return bool(header.first & FIN) and not header.first & RSV1 and header.length <= MAX_CONTROL
-        if header.first & RSV1 and (opcode == CONTINUATION or self.deflate is False):
-            return False
-        return header.length < 1 << 63
 
     def _pass_over(self, header: FrameHeader, there: int, counts: Counts) -> int:
         """A payload too long to be SIP. Gives how many bytes of the buffer it takes."""
@@ -197,19 +241,26 @@ class WebSocket:
         return self._inflated(message, counts) if self._compressed else message
 
     def _inflated(self, message: bytes, counts: Counts) -> bytes | None:
-        try:
-            plain = inflate(message, self._history, MAX_MESSAGE)
-        except zlib.error:
-            # What it refers to was not captured.
-            counts.undecoded += 1
-            self._history = b""
+        """The plain text, at a cost that is bounded by the bytes that came."""
+        if self._overdrawn:
+            counts.undeflated += 1
             return None
-        if len(plain) > MAX_MESSAGE:
-            counts.websocket_refused += 1
+        self._credit = min(self._credit + CREDIT_OF_MESSAGE + CREDIT_OF_BYTE * len(message), MOST_CREDIT)
+        plain, size = inflate(message, self._history, self._credit)
+        self._overdrawn = size > self._credit
+        self._credit -= size
+        if plain is None or self._overdrawn:  # nor can those be read that refer to it
             self._history = b""
+            if self._overdrawn:
+                counts.undeflated += 1
+            else:
+                counts.undecoded += 1
             return None
         if self.remembers:
             self._history = (self._history + plain)[-WINDOW:]
+        if len(plain) > MAX_PLAIN:
+            counts.websocket_refused += 1
+            return None
         return plain
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import selectors
 import shutil
 import socket
 import stat
@@ -44,6 +46,40 @@ def connected(path: Path) -> socket.socket:
 def lines(client: socket.socket, count: int) -> list[bytes]:
     reader = client.makefile("rb")
     return [reader.readline() for _ in range(count)]
+
+
+def test_without_descriptors_it_waits_and_goes_on(
+    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "PAUSE", 0.3)
+    real, failures = door._server, []
+
+    class Failing:
+        def fileno(self) -> int:
+            return real.fileno()
+
+        def accept(self) -> tuple[socket.socket, str]:
+            if len(failures) < 2:
+                failures.append(1)
+                raise OSError(errno.EMFILE, "")
+            return real.accept()
+
+        def close(self) -> None:
+            real.close()
+
+    failing = Failing()
+    door._selector.unregister(real)
+    monkeypatch.setattr(door, "_server", failing)
+    door._selector.register(failing, selectors.EVENT_READ)
+    with connected(door.path) as client:
+        client.sendall(b"one\n")
+        assert lines(client, 1) == [b"ONE\n"]
+    assert len(failures) == 2
+    assert caplog.text.count("no connection can be accepted for now") == 1
+    with connected(door.path) as client:
+        client.sendall(b"two\n")
+        assert lines(client, 1) == [b"TWO\n"]
+    monkeypatch.setattr(door, "_server", real)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -136,25 +137,76 @@ def test_connections_one_after_the_other_and_beside() -> None:
     assert pipeline.streams.counts.joined == 0  # each was seen from its start
 
 
-def test_of_too_many_connections_the_silent_one_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sip_listener, "MOST_CONNECTIONS", 2)
+def connected(source: SipListener, host: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", source.port), source_address=(host, 0))
+
+
+def test_of_too_many_connections_the_newest_of_the_biggest_holder_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sip_listener, "MOST_CONNECTIONS", 3)
+    pipeline = Pipeline()
+    source = listening("127.0.0.1", "tcp")
+    with closing(source):
+        quiet = connected(source, "127.0.0.9")
+        greedy = []
+        for n in range(20):
+            greedy.append(connected(source, "127.0.0.1"))
+            greedy[-1].sendall(message(n))
+        assert {each.raw for each in messages(source, pipeline, 2)} >= {message(0), message(1)}
+        quiet.sendall(message(77))
+        found: list[bytes] = []
+        while message(77) not in found:
+            found += [each.raw for each in messages(source, pipeline, 1)]
+        for peer in (quiet, *greedy):
+            peer.close()
+    assert source.dropped()["connection_limit"] >= 1  # also when it is closed
+
+
+def test_one_peer_has_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sip_listener, "MOST_OF_PEER", 2)
     pipeline = Pipeline()
     with closing(listening("127.0.0.1", "tcp")) as source:
-        first, second = (socket.create_connection(("127.0.0.1", source.port)) for _ in range(2))
-        second.sendall(message(1))
-        assert len(messages(source, pipeline, 1)) == 1
-        first.sendall(message(2))
-        assert len(messages(source, pipeline, 1)) == 1
-        third = socket.create_connection(("127.0.0.1", source.port))
-        third.sendall(message(3))
-        assert len(messages(source, pipeline, 1)) == 1
-        second.settimeout(PATIENCE)
-        assert second.recv(1) == b""
-        first.sendall(message(4))
-        assert [each.raw for each in messages(source, pipeline, 1)] == [message(4)]
-        assert source.dropped() == {"connection_limit": 1}
-        for peer in (first, second, third):
+        peers = [connected(source, "127.0.0.1") for _ in range(3)]
+        peers[0].sendall(message(1))
+        assert [each.raw for each in messages(source, pipeline, 1)] == [message(1)]
+        other = connected(source, "127.0.0.5")
+        other.sendall(message(2))
+        assert [each.raw for each in messages(source, pipeline, 1)] == [message(2)]
+        assert source.dropped() == {"peer_limit": 1}
+        for peer in (other, *peers):
             peer.close()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
+def test_without_descriptors_it_waits_and_goes_on(
+    number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sip_listener, "PAUSE", 0.3)
+    pipeline = Pipeline()
+    with closing(listening("127.0.0.1", "tcp")) as source, connected(source, "127.0.0.1") as peer:
+        real = source._socket
+
+        class Failing:
+            failures = 0
+
+            def fileno(self) -> int:
+                return real.fileno()
+
+            def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+                self.failures += 1
+                if self.failures <= 2:
+                    raise OSError(number, "")
+                return real.accept()
+
+            def close(self) -> None:
+                real.close()
+
+        failing = Failing()
+        monkeypatch.setattr(source, "_socket", failing)
+        peer.sendall(message(1))
+        assert [each.raw for each in messages(source, pipeline, 1)] == [message(1)]
+        assert failing.failures == 3
+        assert source.dropped() == {}
+        assert caplog.text.count("no connection can be accepted for now") == 1
 
 
 def test_nothing_comes() -> None:

@@ -30,7 +30,7 @@ from stream_samples import (
 )  # fmt: skip
 
 from capture_agent.records import Datagram
-from capture_agent.streams.limits import MAX_BYTES
+from capture_agent.streams.limits import MAX_BYTES, MAX_HELD, PIECE_COST
 from capture_agent.streams.streams import Streams
 
 ONE, TWO, THREE = request(1, b"v=0\r\n"), response(2, b"x" * 48 + b"\r\n"), request(3, method=b"NEWMETHOD")
@@ -165,9 +165,117 @@ def test_idle_streams_are_forgotten() -> None:
     streams = Streams()
     streams.messages([syn(), at(0, ONE[:30])])
     assert (len(streams), streams.buffered) == (1, 30)
-    streams.messages([syn(ports=(1, 2), time_ns=START + 7_500 * SECOND)])
+    streams.messages([syn(ports=(1, 2), time_ns=START + 7_500 * SECOND)] * 9)  # as many as set the time
     assert (len(streams), streams.buffered) == (1, 0)
     assert (streams.counts.expired, streams.counts.broken) == (1, 1)
+
+
+def test_one_wrong_time_ends_no_stream_and_keeps_none() -> None:
+    streams = Streams()
+    out = streams.messages([syn(), at(0, ONE[:30])])
+    out += streams.messages([syn(ports=(1, 2), time_ns=4_102_444_800 * SECOND)])
+    out += streams.messages([at(30, ONE[30:], time_ns=4_102_444_800 * SECOND), at(N, TWO, time_ns=0)])
+    assert [message.payload for message in out] == [ONE, TWO]
+    assert (len(streams), streams.counts.expired) == (2, 0)
+    streams.messages([syn(ports=(3, n), time_ns=START + 7_500 * SECOND) for n in range(9)])
+    assert (len(streams), streams.counts.expired) == (10, 1)  # the time went there with the ninth
+    streams.messages([syn(ports=(4, n), time_ns=START + 15_000 * SECOND) for n in range(9)])
+    assert (len(streams), streams.counts.expired) == (9, 11)
+
+
+def test_a_stream_that_always_waits_does_not_hold_up_another() -> None:
+    streams, out = Streams(), []
+    streams.messages([syn(), syn(ports=(1, 2)), at(1, b"x"), at(N, TWO, ports=(1, 2))])
+    for n in range(1, 15):
+        out += streams.messages([segment(b"x", 1000 + 2 * n, frame=1000 * n), at(2 * n + 1, b"x", frame=1000 * n)])
+    assert [message.payload for message in out] == [TWO]
+
+
+def spoofed(*forged: Datagram, quiet: int = 1) -> list[Datagram]:
+    """A connection of three messages over five segments, and these in the middle of the second message."""
+    end = len(ALL)
+    real = [syn(), at(0, ONE), at(N, TWO[:30], frame=2), at(N + 30, TWO[30:], frame=2 + 1000 * quiet)]
+    return [
+        *real[:3],
+        *forged,
+        *real[3:],
+        at(N + len(TWO), THREE, frame=3 + 1000 * quiet),
+        at(end, ONE, frame=4 + 1000 * quiet),
+    ]
+
+
+HERE = N + 30
+FORGED = request(66, method=b"FORGED")
+IGNORED = [
+    pytest.param([syn(JOINED)], id="SYN"),
+    pytest.param([syn(2_000_000_000)], id="SYN far away"),
+    pytest.param([segment(b"", JOINED, SYN | ACK)], id="SYN and ACK"),
+    pytest.param([syn(1000 + HERE)], id="SYN in the window"),
+    pytest.param([segment(FORGED, JOINED, SYN)], id="SYN with a message"),
+    pytest.param([syn(JOINED + n) for n in range(9)], id="many SYN"),
+    pytest.param([syn(JOINED), syn(JOINED)], id="one SYN captured twice"),
+    pytest.param([segment(FORGED, JOINED, SYN)] * 2, id="SYN with a message captured twice"),
+    pytest.param([at(HERE + 1, b"", flags=RST)], id="RST in the window"),
+    pytest.param([at(HERE - 1, b"", flags=RST)], id="RST before it"),
+    pytest.param([at(HERE + 99, b"why", flags=RST)], id="RST with a text"),
+    pytest.param([segment(b"", JOINED, RST)], id="RST far away"),
+    pytest.param([segment(b"", JOINED, FIN)], id="FIN far away"),
+    pytest.param([at(HERE + 7, b"", flags=FIN)], id="FIN in the window"),
+    pytest.param([at(HERE - 7, b"", flags=FIN)], id="FIN before it"),
+    pytest.param([segment(FORGED, JOINED, FIN)], id="FIN with a message"),
+    pytest.param([at(HERE + 70_000, FORGED)], id="data after the window"),
+    pytest.param([at(HERE + 1_000_000, FORGED)], id="data long after the window"),
+    pytest.param([segment(FORGED, JOINED)], id="data far away"),
+    pytest.param([segment(FORGED, 3_000_000_000)], id="data before"),
+    pytest.param([segment(FORGED, JOINED), segment(FORGED, 3_000_000_000)], id="data here and there"),
+    pytest.param([syn(JOINED), segment(FORGED, 3_000_000_000), at(HERE + 70_000, b"?"), at(HERE + 3, b"", flags=RST)], id="all of it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("forged", IGNORED)
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_real_ends_ignore_changes_nothing(forged: list[Datagram], begun: bool) -> None:
+    """RFC 5961, RFC 9293 3.10.7.4."""
+    segments = spoofed(*forged)
+    out, streams = run(segments if begun else segments[1:])
+    assert [message.payload for message in out] == [ONE, TWO, THREE, ONE]
+    assert streams.counts.broken == 0
+
+
+@pytest.mark.parametrize(
+    "forged", [each for each in IGNORED if "data" in str(each.id) or "with a message" in str(each.id)]
+)
+def test_after_a_silence_the_real_connection_goes_on(forged: list[Datagram]) -> None:
+    """Nobody can know, after ten seconds, which of two connections is real: both are."""
+    out, _ = run(spoofed(*forged, quiet=15), batch=1)
+    assert [message.payload for message in out if b"FORGED" not in message.payload] == [ONE, TWO, THREE, ONE]
+
+
+USED_AGAIN = [
+    pytest.param([syn(JOINED), segment(THREE, JOINED + 1)], id="SYN, then data"),
+    pytest.param([syn(JOINED), segment(THREE[:20], JOINED + 1), segment(THREE[20:], JOINED + 21)], id="over segments"),
+    pytest.param([syn(JOINED), syn(JOINED), segment(THREE, JOINED + 1, FIN)], id="SYN twice, FIN"),
+    pytest.param([segment(THREE, JOINED, SYN)], id="data with SYN"),
+    pytest.param([segment(THREE, JOINED)], id="SYN missed"),
+    pytest.param([segment(THREE[:20], JOINED), segment(THREE[20:], JOINED + 20)], id="SYN missed, over segments"),
+    pytest.param([segment(b"?", 3_000_000_000), segment(THREE[:20], JOINED), segment(b"?", 3_100_000_000), segment(THREE[20:], JOINED + 20)], id="strangers between"),
+    pytest.param([segment(THREE, 1001 + N + len(TWO) + 90_000), segment(ONE, 1001 + N + len(TWO) + 90_000 + len(THREE))], id="long after a gap"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("second", USED_AGAIN)
+def test_ports_that_are_used_again(second: list[Datagram]) -> None:
+    """The FIN of the first connection was not captured."""
+    out, _ = run([syn(), at(0, ONE), at(N, TWO[:-2]), *second])
+    assert [message.payload for message in out][:2] == [ONE, THREE]
+
+
+def test_a_connection_that_a_rival_has_replaced_goes_on() -> None:
+    """Two packets that belong together may have been forged, too."""
+    forged = [syn(JOINED), segment(FORGED, JOINED + 1)]
+    out, streams = run([syn(), at(0, ONE + TWO[:30]), *forged, at(N + 30, TWO[30:]), at(N + len(TWO), THREE)])
+    assert [message.payload for message in out if b"FORGED" not in message.payload] == [ONE, TWO, THREE]
+    assert streams.counts.broken == 0
 
 
 def test_the_least_recently_used_stream_gives_way() -> None:
@@ -194,7 +302,7 @@ def test_a_stream_holds_so_much_and_no_more() -> None:
     streams.messages([syn()])
     for n in range(1200):
         streams.messages([at(10_000 + 2000 * n, b"x" * 1999)])
-    assert streams.buffered <= 1_048_576 + 70_000
+    assert streams.buffered <= 1_048_576 + MAX_HELD * PIECE_COST + 70_000
     assert streams.counts.gaps > 0
     streams = Streams()
     streams.messages([syn()])

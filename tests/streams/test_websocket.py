@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from stream_samples import parts, request, response, run, segment, syn
 
 from capture_agent.records import Datagram
+from capture_agent.streams import websocket
+from capture_agent.streams.websocket import CREDIT, CREDIT_OF_MESSAGE
 
 KEY = b"\x12\x34\x56\x78"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -164,7 +167,55 @@ def test_a_bomb_is_not_inflated() -> None:
         ]
     )
     assert out == []
-    assert streams.counts.websocket_refused == 1
+    assert (streams.counts.undeflated, streams.counts.websocket_refused) == (1, 0)
+
+
+def bombs(count: int, make: Callable[[int], bytes]) -> list[Datagram]:
+    stream = switching(DEFLATE) + b"".join(frame(make(n), rsv1=True) for n in range(count))
+    return [syn(), *(segment(p, s, frame=s) for s, p in parts(stream, range(1400, len(stream), 1400)))]
+
+
+def bomb(_: int) -> bytes:
+    return Deflater()(request(1) + b"\0" * 1_000_000)
+
+
+def small_bomb(_: int) -> bytes:
+    return Deflater()(request(1) + b"\0" * 60_000)
+
+
+def broken_bomb(_: int) -> bytes:
+    """Inflated a long way, and then it refers to what was not there."""
+    return Deflater()(b"\0" * 300_000)[:-4] + b"\xff" * 9
+
+
+@pytest.mark.parametrize("make", [bomb, small_bomb, broken_bomb])
+def test_what_is_inflated_is_in_proportion_to_what_came(
+    make: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inflated = 0
+    whole = websocket.inflate
+
+    def noted(payload: bytes, history: bytes, limit: int) -> tuple[bytes | None, int]:
+        nonlocal inflated
+        plain, size = whole(payload, history, limit)
+        inflated += size
+        return plain, size
+
+    monkeypatch.setattr(websocket, "inflate", noted)
+    segments = bombs(300, make)
+    came = sum(len(each.payload) for each in segments)
+    out, streams = run(segments)
+    assert len(out) <= 30
+    assert inflated <= CREDIT + 300 * CREDIT_OF_MESSAGE + 64 * came
+    assert streams.counts.undeflated + streams.counts.undecoded + streams.counts.websocket_refused + len(out) == 300
+
+
+def test_sip_that_repeats_itself_is_inflated_without_end() -> None:
+    deflate = Deflater()
+    sent = [ONE + b"%05d\r\n" % n + b"v=0\r\n" * 1500 for n in range(400)]
+    sent = [request(n, each) for n, each in enumerate(sent)]
+    stream = switching(DEFLATE) + b"".join(frame(deflate(message), rsv1=True) for message in sent)
+    assert [message.payload for message in messages(stream)] == sent
 
 
 def test_endless_fragments_are_bounded() -> None:
