@@ -11,6 +11,7 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
+from capture_agent.config.secrets import quotable, reason_for
 
 if TYPE_CHECKING:
     from capture_agent.config import Config
@@ -87,7 +88,7 @@ def place(option: str, text: str) -> Place:
     try:
         return parse_place(text)
     except ValueError as error:
-        raise WrongUsage(f"{option}: value {text!r}, expected {PLACE} ({error})") from None
+        raise WrongUsage(f"{option}: value {quotable(text)!r}, expected {PLACE}{reason_for(text, error)}") from None
 
 
 def contents(file: str) -> bytes:
@@ -98,9 +99,9 @@ def contents(file: str) -> bytes:
             with Path(file).open("rb") as opened:
                 message = opened.read(MOST)
     except FileNotFoundError:
-        raise WrongUsage(f"no such file: {file}") from None
+        raise WrongUsage(f"no such file: {quotable(file)}") from None
     except OSError as error:
-        raise WrongUsage(f"{file}: cannot be read: {error.strerror}") from None
+        raise WrongUsage(f"{quotable(file)}: cannot be read: {error.strerror}") from None
     if not message:
         raise WrongUsage(f"{file}: empty, expected a message")
     return message

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture_agent.cli.failures import WrongUsage
+from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
@@ -147,7 +148,7 @@ def database(file: Path | None, db: str | None, table: str | None = None) -> Sql
 def positive(option: str, text: str) -> int:
     """A whole number from 1. Raises WrongUsage."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
-        raise WrongUsage(f"{option}: value {text!r}, expected a whole number from 1")
+        raise WrongUsage(f"{option}: value {quotable(text)!r}, expected a whole number from 1")
     return int(text)
 
 
@@ -155,7 +156,7 @@ def check_files(files: list[str], rounds: int = 1) -> None:
     """Before the first one is read: the third may be misspelt."""
     for file in files:
         if file != STANDARD_INPUT and not (file and Path(file).exists()):
-            raise WrongUsage(f"no such file: {file or repr(file)}")
+            raise WrongUsage(f"no such file: {quotable(file) or repr(file)}")
         if file != STANDARD_INPUT and Path(file).is_dir():
             raise WrongUsage(f"{file}: is a directory")
     if STANDARD_INPUT in files and files.count(STANDARD_INPUT) * rounds > 1:

@@ -12,6 +12,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, note, say
 from capture_agent.cli.sending import keeping_books, log_to_stderr, stopping
+from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
     from capture_agent.agent import Agent
@@ -89,7 +90,7 @@ def parse_speed(text: str) -> float | None:
     except ValueError:
         factor = 0.0
     if not 0 < factor < float("inf"):
-        raise WrongUsage(f"--speed: value {text!r}, expected max, real or a factor above 0")
+        raise WrongUsage(f"--speed: value {quotable(text)!r}, expected max, real or a factor above 0")
     return factor
 
 

@@ -11,6 +11,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.text import printable
+from capture_agent.config.secrets import quotable
 
 
 def status(
@@ -29,7 +30,7 @@ def status(
         commands.switch([wanted])  # it is wrong whether an agent is there or not
         answer = client.ask(address(config, control), "siptrace.status", [wanted])
     except Fault as fault:
-        raise WrongUsage(f"{fault.message}: {wanted!r}") from None
+        raise WrongUsage(f"{fault.message}: {quotable(wanted)!r}") from None
     except place.ControlError as error:
         raise Failed(str(error)) from None
     print(printable(str(answer)))
