@@ -122,7 +122,7 @@ def explain(error: Exception, command: str) -> int:
         say(str(error), command)
         return status
     # Without its words: what it repeats may be a secret.
-    say(f"unexpected {type(error).__name__}{raised_at(error)} (a bug: {DEBUG}=1 shows the calls)", command)
+    say(f"unexpected {type(error).__name__}{raised_at(error)} (a bug: {DEBUG}=1 shows where)", command)
     if os.environ.get(DEBUG):
         for line in traceback.format_tb(error.__traceback__):
             print(line, end="", file=sys.stderr)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from capture_agent.cli.failures import PROGRAM, WrongUsage, note
 from capture_agent.cli.text import printable
+from capture_agent.config.secrets import mask, quotable_words
 
 if TYPE_CHECKING:
     from capture_agent.agent import Agent
@@ -104,15 +105,13 @@ def open_door(agent: Agent) -> Door | None:
         return Door(path, lambda document: answer(document, methods))
     except place.ControlError as error:
         if wanted != AUTO:
-            raise WrongUsage(str(error)) from None
+            raise WrongUsage(quotable_words(str(error))) from None
         _log.warning("%s; `capture-agent status` will not reach this agent", error)
         return None
 
 
 def sinks_named(config: Config) -> str:
     """The sinks for people to read, without secrets."""
-    from capture_agent.config.secrets import mask
-
     names = [str(target) for target in (*config.hep, *config.sip)]
     tables = [f"{mask(target.url)} ({target.table})" for target in config.sql]
     return ", ".join([*names, *tables, *map(str, config.sink)])

@@ -11,7 +11,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.text import printable
-from capture_agent.config.secrets import quotable
+from capture_agent.config.secrets import quotable, quotable_words
 
 
 def status(
@@ -32,7 +32,7 @@ def status(
     except Fault as fault:
         raise WrongUsage(f"{fault.message}: {quotable(wanted)!r}") from None
     except place.ControlError as error:
-        raise Failed(str(error)) from None
+        raise Failed(quotable_words(str(error))) from None
     print(printable(str(answer)))
 
 

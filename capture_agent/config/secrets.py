@@ -13,15 +13,16 @@ from typing import Any
 
 MASK = "***"
 
+_DRIVERS = "psycopg|psycopg2|asyncpg|pg8000|pymysql|mysqldb|mysqlconnector|aiomysql|pysqlite|aiosqlite|pysqlcipher"
 _URI = re.compile(
-    r"((?:hep(?:\+(?:udp|tcp|tls))?|sips?):|(?:sqlite|postgres(?:ql)?|mysql|mariadb)(?:\+[a-z0-9_]+)?://)([^?]*)(\?.*)?",
+    rf"((?:hep(?:\+(?:udp|tcp|tls))?|sips?):|(?:sqlite|postgres(?:ql)?|mysql|mariadb)(?:\+(?:{_DRIVERS}))?://)([^?]*)(\?.*)?",
     re.IGNORECASE | re.DOTALL,
 )
 # Nothing in these needs to be escaped in a URL: a part with any other character may be half of a password.
 _PLACE = re.compile(
     r"(?:[A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[\w ./~+-]*)?(?:;transport=(?:udp|tcp|tls|sctp|wss?))?"
 )
-_HARMLESS = r"(?:version|id|vlan|node)=[\w.%-]*"
+_HARMLESS = r"(?:version=[123]|id=\d{1,10}|vlan=(?:yes|no)|node=[\w.%-]*)"
 # A key ends at an & that begins another parameter; anything else after it may be the rest of the key.
 _HEP_QUERY = re.compile(rf"(\?(?:{_HARMLESS}&)*(?:{_HARMLESS}|key=))((?<=key=)[^&]*)?((?:&{_HARMLESS})*)")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")  # as database servers have them
