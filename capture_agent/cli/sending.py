@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from capture_agent.cli.failures import PROGRAM, WrongUsage, note
 from capture_agent.cli.text import printable
 from capture_agent.config.secrets import mask, quotable_words
+from capture_agent.hooks.guard import Interrupted, kind_of, raised_at
 
 if TYPE_CHECKING:
     from capture_agent.agent import Agent
@@ -31,7 +32,7 @@ def stopping(stop: threading.Event) -> Iterator[None]:
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted
         stop.set()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -53,6 +54,15 @@ def log_to_stderr(config: Config) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines(f"{PROGRAM}: %(levelname)s: %(message)s"))
     logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
+    threading.excepthook = log_thread_failure
+
+
+def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
+    """One line for a thread of user code; a traceback would repeat what its exceptions say."""
+    error = failed.exc_value
+    if error is not None and not issubclass(type(error), SystemExit):
+        name = failed.thread.name if failed.thread is not None else "?"
+        _log.error("thread %s: %s%s", name, kind_of(error), raised_at(error))
 
 
 @contextmanager

@@ -15,6 +15,14 @@ class SinkError(Exception):
     """The other side is down, or refuses what a user has configured. One clear line, without secrets or SIP."""
 
 
+class InternalError(Exception):
+    """A package's sink has raised something else. `kind`: the name of its class, and where."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(kind)
+
+
 class Sink(Protocol):
     """Takes traced messages, in order. Used by one thread at a time; `open` may be called from another before.
 
@@ -52,6 +60,11 @@ class Sink(Protocol):
 def handled(sink: Sink) -> int:
     """How many messages this sink has done with."""
     return sink.sent + sum(sink.rejected.values()) + sum(sink.lost.values())
+
+
+def kind(error: Exception) -> str:
+    """What the log calls a bug in a sink: without its words, in which secrets or SIP may be."""
+    return error.kind if isinstance(error, InternalError) else type(error).__name__
 
 
 def reason(error: OSError) -> str:
