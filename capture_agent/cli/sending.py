@@ -107,6 +107,11 @@ def open_door(agent: Agent) -> Door | None:
     wanted = agent.config.control.socket
     path = place.default_path(os.environ, os.geteuid()) if wanted == AUTO else Path(wanted) if wanted else None
     if path is None:
+        if wanted == AUTO:
+            _log.warning(
+                "no control socket: this user is not root and has no XDG_RUNTIME_DIR; `capture-agent status` will not"
+                " reach this agent (--control PATH names one)"
+            )
         return None
     methods = methods_of(agent)
     try:

@@ -12,6 +12,8 @@
     sip_trace.py       the table's definition              schema.py      making it
     database.py        reaching a database, and its errors in one line
     stored_calls.py    reading the table
+    packaged.py        a sink that a package brings, with a guard around it
+    checks.py          what is wrong with sinks before anything is sent
 
 A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.
 """

@@ -113,7 +113,11 @@ def test_what_replay_does_not_load(tmp_path: Path, module: str) -> None:
     file = tmp_path / "one.pcap"
     file.write_bytes(pcap(CALL[:1]))
     code = "import sys; from capture_agent.cli import main; main(sys.argv[2:]); sys.exit(sys.argv[1] in sys.modules)"
-    subprocess.run([sys.executable, "-c", code, module, "replay", str(file)], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-c", code, module, "replay", "--hep", "hep:127.0.0.1:9", str(file)],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,10 +134,10 @@ def test_a_full_disk_behind_standard_output(tmp_path: Path, arguments: list[str]
 
 
 @pytest.mark.parametrize("closed", ["1", "2"])
-@pytest.mark.parametrize("command", ["decode", "replay"])
+@pytest.mark.parametrize("command", ["decode one.pcap", "config show"])
 def test_a_stream_that_is_closed(tmp_path: Path, command: str, closed: str) -> None:
     (tmp_path / "one.pcap").write_bytes(pcap(CALL[:1]))
-    line = f'exec "$0" -m capture_agent {command} one.pcap {closed}>&-'
+    line = f'exec "$0" -m capture_agent {command} {closed}>&-'
     ended = subprocess.run(["sh", "-c", line, sys.executable], cwd=tmp_path, capture_output=True, check=False)
     assert ended.returncode == 0
     assert b"bug" not in ended.stderr

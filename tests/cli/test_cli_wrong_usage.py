@@ -115,7 +115,7 @@ def test_lines(
     assert (*capsys.readouterr(), status) == ("", f"capture-agent: {line}\n", 2)
 
 
-@pytest.mark.parametrize("command", ["replay", "decode", "flow x --file"])
+@pytest.mark.parametrize("command", ["replay --hep hep:127.0.0.1:9", "decode", "flow x --file"])
 @pytest.mark.parametrize("file", ["text.pcap", "."])
 def test_no_capture(folder: Path, command: str, file: str) -> None:
     ended = capture_agent(*command.split(), file, folder=folder)
