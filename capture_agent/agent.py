@@ -35,7 +35,6 @@ from capture_agent.sources.interfaces import local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
 from capture_agent.sources.pacing import Pace, Shift
-from capture_agent.sources.packaged import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError
 
@@ -273,7 +272,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
         for name in capture.interfaces
     ]
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
-    sources += map(PackagedSource, agent.extensions.sources)
+    sources += agent.extensions.sources
     if on_ready is not None:
         on_ready()
     agent.drain(sources)

@@ -17,6 +17,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+# Reasons whose short names, which are labels too, do not say enough.
+IN_WORDS = {"not_ip": "ARP and the like", "protocol": "neither UDP, TCP nor SCTP"}
+
 
 @dataclass(slots=True)
 class Ledger:
@@ -65,6 +68,8 @@ class Books:
         some = [f"{name} {count}" for name, count in sorted(self.problems.items()) if count]
         if some:
             yield "malformed, traced all the same: " + ", ".join(some)
+        counted = {reason for ledger in self.ledgers for reason, count in ledger.rejected.items() if count}
+        yield from (f"{reason}: {words}" for reason, words in IN_WORDS.items() if reason in counted)
         for ledger in self.ledgers:
             if ledger.difference:
                 yield f"{ledger.name} does not balance: {ledger.difference} unaccounted for"

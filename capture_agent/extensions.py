@@ -17,6 +17,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -28,11 +29,15 @@ from typing import Any
 from capture_agent.config import Config, ConfigError
 from capture_agent.config.layers import Layers
 from capture_agent.config.layers import Path as OptionPath
+from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import in_order, nearest, where
-from capture_agent.hooks.guard import raised_at
+from capture_agent.config.secrets import MASK, quotable, repeats, texts_of
+from capture_agent.hooks.guard import end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
 from capture_agent.hooks.message import Message
 from capture_agent.hooks.seen import SeenMessage
+from capture_agent.sinks.packaged import PackagedSink
 from capture_agent.sinks.sink import Sink
+from capture_agent.sources.packaged import PackagedSource
 from capture_agent.sources.source import Source
 
 Hook = Callable[[Message], object]
@@ -76,9 +81,9 @@ def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
 
     def collect(path: OptionPath, named: str, load: Callable[[], Any]) -> Iterator[Any]:
         try:
-            yield load()
+            yield guarded(load)
         except LoadError as error:
-            problems.append(f"{where(at, path)}: {named!r}: {error}")
+            problems.append(f"{where(at, path)}: {quotable(named)!r}: {error}")
 
     module = cache(module_of)  # what hooks and conditions have in one file, they share
     hooks = [
@@ -92,12 +97,12 @@ def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
     sinks = [
         found
         for n, target in enumerate(config.sink)
-        for found in collect(("sink", n), target.use, made("sink", target.use, target.options, SINK_PARTS))
+        for found in collect(("sink", n), target.use, made("sink", target, SINK_PARTS, PackagedSink))
     ]
     sources = [
         found
         for n, target in enumerate(config.source)
-        for found in collect(("source", n), target.use, made("source", target.use, target.options, SOURCE_PARTS))
+        for found in collect(("source", n), target.use, made("source", target, SOURCE_PARTS, PackagedSource))
     ]
     conditions = {
         name: found
@@ -137,18 +142,22 @@ def function_in(module: ModuleType, name: str) -> Function:
     return check_function(function, name)
 
 
-def made(kind: str, name: str, options: Mapping[str, Any], parts: Sequence[str]) -> Callable[[], object]:
-    """What the factory of a package makes of its options."""
+def made(
+    kind: str, target: PackageSink | PackageSource, parts: Sequence[str], wrap: Callable[[Any, list[str]], object]
+) -> Callable[[], object]:
+    """What the factory of a package makes of its options, with a guard around it. No message repeats an option."""
+
+    hidden = list(texts_of(target.options))
 
     def load() -> object:
-        factory = brought(kind, name)
+        factory = brought(kind, target.use)
         if not callable(factory):
-            raise LoadError(f"the package brings {factory!r}, expected a function that takes the options")
-        found = guarded(lambda: factory(dict(options)))
+            raise LoadError(f"the package brings {class_of(factory)}, expected a function that takes the options")
+        found = guarded(lambda: factory(deepcopy(target.options)), hidden)
         missing = [part for part in parts if not hasattr(found, part)]
         if missing:
-            raise LoadError(f"the package made {type(found).__name__}, which is no {kind}: it lacks {missing[0]}")
-        return found
+            raise LoadError(f"the package made {class_of(found)}, which is no {kind}: it lacks {missing[0]}")
+        return wrap(found, hidden)
 
     return load
 
@@ -206,27 +215,39 @@ def brought(kind: str, name: str) -> Any:
     return guarded(found[0].load)
 
 
-def guarded(load: Callable[[], Any]) -> Any:
-    """Run code of others. Raises LoadError for whatever it raises; Ctrl-C remains Ctrl-C."""
+def guarded(load: Callable[[], Any], hidden: Sequence[str] = ()) -> Any:
+    """Run user code. Raises LoadError for whatever it raises, without `hidden`; Ctrl-C remains Ctrl-C."""
+    before = forks()
     try:
-        return load()
-    except KeyboardInterrupt:
-        raise
-    except SyntaxError as error:
-        place = f"{Path(error.filename).name}:{error.lineno}: " if error.filename else ""
-        raise LoadError(f"{place}{error.msg}") from None
+        loaded = load()
     except BaseException as error:
-        raise LoadError(in_a_line(error)) from None
+        end_child(before, error)
+        if isinstance(error, LoadError) or is_ctrl_c(error):
+            raise
+        raise LoadError(in_a_line(error, hidden)) from None
+    end_child(before)
+    return loaded
 
 
-def in_a_line(error: BaseException) -> str:
-    """`KeyError: 'topic' (kafka.py:7)`"""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{raised_at(error)}"
+def in_a_line(error: BaseException, hidden: Sequence[str] = ()) -> str:
+    """`KeyError: 'topic' (kafka.py:7)`; `trunk.py:3: invalid syntax`"""
+    if type(error) is SyntaxError:
+        place = f"{Path(error.filename).name}:{error.lineno}: " if isinstance(error.filename, str) else ""
+        return f"{place}{error.msg}"
+    says = " ".join(said_by(error).split())
+    if repeats(says, hidden):
+        says = MASK
+    return f"{kind_of(error)}: {says}{raised_at(error)}"
+
+
+def class_of(found: object) -> str:
+    """What a message says of it: its representation may be user code, too."""
+    return type(found).__name__
 
 
 def check_function(function: Any, name: str) -> Function:
     if not callable(function):
-        raise LoadError(f"{name} is {function!r}, expected a function")
+        raise LoadError(f"{name} is of the type {class_of(function)}, expected a function")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise LoadError(f"{name} is a coroutine or a generator, expected a plain function")
     try:

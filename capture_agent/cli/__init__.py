@@ -3,6 +3,7 @@
 program.py     the commands' list, and how every error becomes one line and a status
 failures.py    WrongUsage (2), Failed (1), and what is said on standard error
 options.py     options that several commands share; from them to a Config
+title.py       the arguments that `ps` shows, without secrets
 text.py        text from the network made fit for a terminal; plain tables
 tables.py      a table on standard output: rich on a terminal, plain elsewhere
 run.py replay.py sending.py   live and from files to the sinks; progress.py: how far

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from capture_agent.cli import options
-from capture_agent.cli.failures import WRONG_USAGE, WrongUsage, note
+from capture_agent.cli.failures import WRONG_USAGE, Failed, WrongUsage, note
+
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="The configuration, a TOML file, as --config FILE.")]
+# What every kamailio.cfg has one of, at the beginning of a line.
+_KAMAILIO = re.compile(
+    rb"^[ \t]*(?:(?:#!|!!)[A-Za-z]|loadmodule\b|loadpath\b|modparam\b|(?:\w+_)?route\b|listen\s*="
+    rb"|(?:include|import)_file\b)",
+    re.MULTILINE,
+)
 
 app = typer.Typer(help="The configuration checked, shown, or made from a kamailio.cfg.", no_args_is_help=False)
 
@@ -21,21 +30,27 @@ def config() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The configuration, a TOML file.")],
+    file: File = None,
+    config: options.ConfigFile = None,
 ) -> None:
     """Say that a file is correct, or everything that is wrong with it (status 2). The environment counts, too.
 
-    Hooks and packages that it names are loaded, as run does.
+    Hooks and packages that it names are loaded, as run does. Files are looked at as this user: certificates, drivers,
+    SQLite files and the folder of the control socket. Interfaces and servers are not: they may be another host's.
     """
     from capture_agent.config import ConfigError
 
+    path = options.one_file(file, config)
+    if path is None:
+        raise WrongUsage("missing argument 'FILE'")
     try:
-        options.configuration_to_run(file, {})
+        settings, layers, _ = options.loaded(path, {})
+        options.check_sinks(settings, layers, files=True)
     except ConfigError as error:
         for problem in error.problems:
             note(problem)  # without our name before it: editors find FILE:LINE at the start
         raise typer.Exit(WRONG_USAGE) from None
-    print(f"{file}: correct")
+    print(f"{path}: correct")
 
 
 @app.command()
@@ -48,16 +63,18 @@ def convert(
 
     try:
         text = converted(file)
+        if _KAMAILIO.search(file.read_bytes()) is None:
+            raise Failed(f"{file}: not a kamailio.cfg: no module, no parameter and no route is in it")
     except ConvertError as error:
         raise WrongUsage(str(error)) from None
     print(text, end="")
 
 
 @app.command()
-def show(config: options.ConfigFile = None) -> None:
+def show(file: File = None, config: options.ConfigFile = None) -> None:
     """Print the configuration in force as TOML; comments tell where a value came from. Secrets are masked."""
     from capture_agent.config import show as shown
     from capture_agent.config.load import load_layers
 
-    for line in shown.show(*load_layers(config, os.environ, {})):
+    for line in shown.show(*load_layers(options.one_file(file, config), os.environ, {})):
         print(line)

@@ -19,6 +19,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
 from capture_agent.cli.text import printable
+from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
     from capture_agent.config import Capture
@@ -41,7 +42,7 @@ def decode(
     """Show the SIP messages in capture files, and on standard error how many frames and messages there were."""
     show = FORMATS.get(output)
     if show is None:
-        raise WrongUsage(f"--format: value {output!r}, expected {' or '.join(FORMATS)}")
+        raise WrongUsage(f"--format: value {quotable(output)!r}, expected {' or '.join(FORMATS)}")
 
     options.check_files(files)
     said = options.overrides(capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null)

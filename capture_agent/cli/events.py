@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capture_agent.cli import options
-from capture_agent.cli.failures import Failed, WrongUsage
+from capture_agent.cli.failures import Failed, WrongUsage, note
+from capture_agent.config.secrets import quotable, reason_for
 
 if TYPE_CHECKING:
     from capture_agent.config import Config
@@ -34,7 +35,10 @@ def hlog(
     hep: options.Hep = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Write a line into the log of the HEP collectors, such as Homer's: HEP3, type 100, as siptrace's hlog()."""
+    """Write a line into the log of the HEP collectors, such as Homer's: HEP3, type 100, as siptrace's hlog().
+
+    Homer shows it with the call whose Call-ID is its correlation id, and drops a line without one.
+    """
     settings = options.configuration(config, options.overrides(hep))
     if not message:
         raise WrongUsage("MESSAGE is empty, expected a text")
@@ -42,6 +46,8 @@ def hlog(
     from capture_agent.events import log_event
 
     deliver(log_event(encoded(message), time.time_ns(), encoded(correlation_id), settings.hep_sinks()), settings)
+    if not correlation_id:
+        note("no --correlation-id: Homer drops a log line without one")
 
 
 def trace_msg(
@@ -87,7 +93,7 @@ def place(option: str, text: str) -> Place:
     try:
         return parse_place(text)
     except ValueError as error:
-        raise WrongUsage(f"{option}: value {text!r}, expected {PLACE} ({error})") from None
+        raise WrongUsage(f"{option}: value {quotable(text)!r}, expected {PLACE}{reason_for(text, error)}") from None
 
 
 def contents(file: str) -> bytes:
@@ -98,9 +104,9 @@ def contents(file: str) -> bytes:
             with Path(file).open("rb") as opened:
                 message = opened.read(MOST)
     except FileNotFoundError:
-        raise WrongUsage(f"no such file: {file}") from None
+        raise WrongUsage(f"no such file: {quotable(file)}") from None
     except OSError as error:
-        raise WrongUsage(f"{file}: cannot be read: {error.strerror}") from None
+        raise WrongUsage(f"{quotable(file)}: cannot be read: {error.strerror}") from None
     if not message:
         raise WrongUsage(f"{file}: empty, expected a message")
     return message

@@ -14,6 +14,7 @@ import typer
 from capture_agent.cli import ladder, options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.seen import Seen, endpoint_of, steps
+from capture_agent.config.secrets import mask
 from capture_agent.sip.headers import text
 
 
@@ -29,11 +30,14 @@ def flow(
     """Draw the messages of one call as a ladder: hosts side by side, time downwards."""
     if file is not None and db is not None:
         raise WrongUsage("--db and --file exclude each other, expected one of them")
+    if file is not None:
+        options.check_files([file])
     call_id = text(os.fsencode(call_id))  # bytes that are no UTF-8 as the table has them: \xff
     damages: list[str] = []
     messages = list(from_file(file, call_id, damages) if file else from_table(config, db, table, call_id))
     if not messages:
-        raise Failed(damages[0] if damages else f"no message with the Call-ID {call_id!r} in {file or 'the table'}")
+        shown = mask(call_id) if "://" in call_id else call_id  # a Call-ID has an @, too
+        raise Failed(damages[0] if damages else f"no message with the Call-ID {shown!r} in {file or 'the table'}")
     pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
     width = shutil.get_terminal_size((80, 24)).columns
     for line in ladder.draw(list(steps(messages)), width, ladder.BOX if pretty else ladder.ASCII):

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from capture_agent.cli.failures import WrongUsage
+from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
+    from capture_agent.config.layers import Layers
     from capture_agent.extensions import Extensions
 
 STANDARD_INPUT = "-"
+CONFIG = "CAPTURE_AGENT_CONFIG"  # the variable that names the file
 
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--config",
         "-c",
-        envvar="CAPTURE_AGENT_CONFIG",
+        envvar=CONFIG,
         metavar="FILE",
         help="The configuration, a TOML file. Other options win over it.",
     ),
@@ -125,12 +128,35 @@ def configuration(file: Path | None, said: dict[str, Any]) -> Config:
 
 
 def configuration_to_run(file: Path | None, said: dict[str, Any]) -> tuple[Config, Extensions]:
-    """The same, with the code of others that it names. Raises ConfigError."""
+    """The same, with the user code that it names. Raises ConfigError, also for sinks that can never work."""
+    config, layers, extensions = loaded(file, said)
+    check_sinks(config, layers)
+    return config, extensions
+
+
+def loaded(file: Path | None, said: dict[str, Any]) -> tuple[Config, Layers, Extensions]:
     from capture_agent.config.load import load_layers
     from capture_agent.extensions import load_extensions
 
     config, layers = load_layers(file, os.environ, said)
-    return config, load_extensions(config, layers)
+    return config, layers, load_extensions(config, layers)
+
+
+def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
+    """Raises ConfigError. `files`: also for what cannot be written now, but perhaps later."""
+    from capture_agent.config.problems import ConfigError, in_order
+    from capture_agent.sinks.checks import not_ready, unusable
+
+    problems = [*unusable(config, layers), *(not_ready(config, layers) if files else ())]
+    if problems:
+        raise ConfigError(in_order(problems))
+
+
+def one_file(file: Path | None, config: Path | None) -> Path | None:
+    """The configuration as an argument or as an option. Raises WrongUsage for two of them."""
+    if file is not None and config is not None and file != config and CONFIG not in os.environ:
+        raise WrongUsage("FILE and --config exclude each other, expected one of them")
+    return config if file is None else file
 
 
 def database(file: Path | None, db: str | None, table: str | None = None) -> SqlTarget:
@@ -147,7 +173,7 @@ def database(file: Path | None, db: str | None, table: str | None = None) -> Sql
 def positive(option: str, text: str) -> int:
     """A whole number from 1. Raises WrongUsage."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
-        raise WrongUsage(f"{option}: value {text!r}, expected a whole number from 1")
+        raise WrongUsage(f"{option}: value {quotable(text)!r}, expected a whole number from 1")
     return int(text)
 
 
@@ -155,7 +181,7 @@ def check_files(files: list[str], rounds: int = 1) -> None:
     """Before the first one is read: the third may be misspelt."""
     for file in files:
         if file != STANDARD_INPUT and not (file and Path(file).exists()):
-            raise WrongUsage(f"no such file: {file or repr(file)}")
+            raise WrongUsage(f"no such file: {quotable(file) or repr(file)}")
         if file != STANDARD_INPUT and Path(file).is_dir():
             raise WrongUsage(f"{file}: is a directory")
     if STANDARD_INPUT in files and files.count(STANDARD_INPUT) * rounds > 1:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from errno import EDQUOT, ENOSPC
@@ -15,11 +17,18 @@ from capture_agent import __version__
 from capture_agent.build import flavour
 from capture_agent.cli import calls, config, db, decode, events, flow, interfaces, replay, run, status
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
+from capture_agent.cli.title import hide_secrets
 from capture_agent.config.options import alternatives
 from capture_agent.config.problems import ConfigError, nearest
+from capture_agent.config.secrets import MASK
+from capture_agent.hooks.guard import raised_at
+
+_OPTION = re.compile(r"-{0,2}[a-z][a-z-]{0,30}")
+_VALUE = re.compile(r"'(.*?)'(?=[\s.:,)]|$)")
+_ARGUMENT = re.compile(r" \(.*\)$")  # click: got unexpected extra argument (VALUE)
 
 FULL = (ENOSPC, EDQUOT)  # what a file says that standard output goes to
-DEBUG = "CAPTURE_AGENT_DEBUG"  # with it, an unexpected error shows its traceback
+DEBUG = "CAPTURE_AGENT_DEBUG"  # with it, an unexpected error shows the calls that led to it
 
 # typer exports BadParameter alone of click's family; UsageError and ClickException stand above it.
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -65,6 +74,8 @@ app.command("interfaces", short_help="List this host's interfaces.")(interfaces.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Its status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted."""
+    if arguments is None:
+        hide_secrets()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = typer.main.get_command(app)
     open_closed_streams()
@@ -110,9 +121,11 @@ def explain(error: Exception, command: str) -> int:
     if (status := status_of_stage(error)) is not None:
         say(str(error), command)
         return status
+    # Without its words: what it repeats may be a secret.
+    say(f"unexpected {type(error).__name__}{raised_at(error)} (a bug: {DEBUG}=1 shows where)", command)
     if os.environ.get(DEBUG):
-        raise error
-    say(f"unexpected {type(error).__name__}: {error} (a bug: {DEBUG}=1 shows where)".replace("\n", " "), command)
+        for line in traceback.format_tb(error.__traceback__):
+            print(line, end="", file=sys.stderr)
     return FAILED
 
 
@@ -135,14 +148,22 @@ def usage_line(error: Any) -> str:
     command = error.ctx.command if error.ctx else None
     if text.startswith("no such option"):
         known = [option for parameter in command.params for option in parameter.opts] if command else []
-        return f"no such option: {error.option_name}{nearest(error.option_name, known)}"
+        name = error.option_name if _OPTION.fullmatch(error.option_name) else MASK
+        return f"no such option: {name}{nearest(error.option_name, known)}"
     commands = getattr(command, "commands", {})
     text, _, guess = text.partition(". Did you mean ")
+    if not text.startswith("missing"):  # what is missing has no value, and its name may be FILE
+        text = _ARGUMENT.sub("", _VALUE.sub(shown_value, text))
     if guess:
         return f"{text}, did you mean {guess}"
     if "command" in text and commands:
         return f"{text}, expected {alternatives(list(commands))}"
     return text
+
+
+def shown_value(match: re.Match[str]) -> str:
+    """What click quotes: the name of an option or a command, or else a value, which may be a URL in the wrong place."""
+    return match[0] if _OPTION.fullmatch(match[1]) else f"'{MASK}'"
 
 
 def command_name(command: Any, arguments: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capture_agent.cli import options
-from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, note, say
+from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, say
 from capture_agent.cli.sending import keeping_books, log_to_stderr, stopping
+from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
     from capture_agent.agent import Agent
@@ -51,6 +52,11 @@ def replay(
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
     longest_gap = options.positive("--max-gap", max_gap)
     options.check_files(files, rounds)
+    if not settings.targets():
+        raise WrongUsage(
+            "no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration;"
+            " `decode` shows what is in a file"
+        )
 
     from capture_agent import agent as agents
     from capture_agent.sources.pacing import Pace, Shift
@@ -64,8 +70,6 @@ def replay(
             agents.replay(agent, files, rounds, pace, Shift() if now else None, on_batch, damages.append)
     finally:
         failures = say_failures(agent, damages)
-    if not settings.targets():
-        note("no sink was given (--hep, --sip, --db): nothing was sent")
     if failures:
         raise typer.Exit(FAILED)
     if agent.stop.is_set():
@@ -89,7 +93,7 @@ def parse_speed(text: str) -> float | None:
     except ValueError:
         factor = 0.0
     if not 0 < factor < float("inf"):
-        raise WrongUsage(f"--speed: value {text!r}, expected max, real or a factor above 0")
+        raise WrongUsage(f"--speed: value {quotable(text)!r}, expected max, real or a factor above 0")
     return factor
 
 

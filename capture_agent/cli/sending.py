@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from capture_agent.cli.failures import PROGRAM, WrongUsage, note
 from capture_agent.cli.text import printable
+from capture_agent.config.secrets import mask, quotable_words
+from capture_agent.hooks.guard import Interrupted, kind_of, raised_at
 
 if TYPE_CHECKING:
     from capture_agent.agent import Agent
@@ -30,7 +32,7 @@ def stopping(stop: threading.Event) -> Iterator[None]:
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted
         stop.set()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -52,6 +54,15 @@ def log_to_stderr(config: Config) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines(f"{PROGRAM}: %(levelname)s: %(message)s"))
     logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
+    threading.excepthook = log_thread_failure
+
+
+def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
+    """One line for a thread of user code; a traceback would repeat what its exceptions say."""
+    error = failed.exc_value
+    if error is not None and not issubclass(type(error), SystemExit):
+        name = failed.thread.name if failed.thread is not None else "?"
+        _log.error("thread %s: %s%s", name, kind_of(error), raised_at(error))
 
 
 @contextmanager
@@ -96,6 +107,11 @@ def open_door(agent: Agent) -> Door | None:
     wanted = agent.config.control.socket
     path = place.default_path(os.environ, os.geteuid()) if wanted == AUTO else Path(wanted) if wanted else None
     if path is None:
+        if wanted == AUTO:
+            _log.warning(
+                "no control socket: this user is not root and has no XDG_RUNTIME_DIR; `capture-agent status` will not"
+                " reach this agent (--control PATH names one)"
+            )
         return None
     methods = methods_of(agent)
     try:
@@ -104,15 +120,13 @@ def open_door(agent: Agent) -> Door | None:
         return Door(path, lambda document: answer(document, methods))
     except place.ControlError as error:
         if wanted != AUTO:
-            raise WrongUsage(str(error)) from None
+            raise WrongUsage(quotable_words(str(error))) from None
         _log.warning("%s; `capture-agent status` will not reach this agent", error)
         return None
 
 
 def sinks_named(config: Config) -> str:
     """The sinks for people to read, without secrets."""
-    from capture_agent.config.secrets import mask
-
     names = [str(target) for target in (*config.hep, *config.sip)]
     tables = [f"{mask(target.url)} ({target.table})" for target in config.sql]
     return ", ".join([*names, *tables, *map(str, config.sink)])

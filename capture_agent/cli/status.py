@@ -11,6 +11,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.text import printable
+from capture_agent.config.secrets import quotable, quotable_words
 
 
 def status(
@@ -25,21 +26,30 @@ def status(
     from capture_agent.control import client, commands, place
     from capture_agent.control.commands import Fault
 
+    looked = ""
     try:
         commands.switch([wanted])  # it is wrong whether an agent is there or not
-        answer = client.ask(address(config, control), "siptrace.status", [wanted])
+        path, looked = address(config, control)
+        answer = client.ask(path, "siptrace.status", [wanted])
     except Fault as fault:
-        raise WrongUsage(f"{fault.message}: {wanted!r}") from None
+        raise WrongUsage(f"{fault.message}: {quotable(wanted)!r}") from None
     except place.ControlError as error:
-        raise Failed(str(error)) from None
+        raise Failed(quotable_words(f"{error}{looked}")) from None
     print(printable(str(answer)))
 
 
-def address(config: Path | None, control: str | None) -> Path:
-    """Where the agent of this configuration listens."""
-    from capture_agent.control.place import where_to_ask
+def address(config: Path | None, control: str | None) -> tuple[Path, str]:
+    """Where the agent of this configuration listens, and in words where it was looked for."""
+    from capture_agent.control.place import SYSTEM, default_path, where_to_ask
 
     socket = options.configuration(config, options.overrides(control_socket=control)).control.socket
     if not socket:
         raise WrongUsage("control.socket is empty: that agent has no control socket")
-    return where_to_ask(os.environ, os.geteuid()) if socket == "auto" else Path(socket)
+    if socket != "auto":
+        return Path(socket), ""
+    own = default_path(os.environ, os.geteuid())
+    places = dict.fromkeys([SYSTEM] if own is None else [own, SYSTEM])
+    looked = f" (looked at {' and '.join(map(str, places))}"
+    if own is None:
+        looked += "; this user has no XDG_RUNTIME_DIR"
+    return where_to_ask(os.environ, os.geteuid()), f"{looked}; --control PATH names another)"

@@ -9,18 +9,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, taken_apart
+from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, server_url, taken_apart
 from capture_agent.config.files import directory, place_files
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
-from capture_agent.config.problems import nearest, where, wrong
+from capture_agent.config.problems import nearest, refused, where, wrong
 from capture_agent.config.several import listed
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
-# As SQLAlchemy takes it apart.
-_SERVER = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?]+\]|[^/:?]+)?(:[0-9]{0,5})?(/[^?]*)?(\?.*)?")
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
@@ -61,7 +59,7 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
         try:
             found = taken_apart(text)
         except ValueError as error:
-            yield f"{wrong(layers, path, text, '').removesuffix(', expected ')}: {error}"
+            yield refused(layers, path, text, error)
             continue
         if found is None:
             names = [entry["name"] for _, entry in targets(layers) if isinstance(entry.get("name"), str)]
@@ -127,7 +125,7 @@ def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[st
     try:
         found = URIS[str(path[0])](uri) if isinstance(uri, str) else None
     except ValueError as error:
-        yield f"{wrong(layers, (*path, 'uri'), uri, '').removesuffix(', expected ')}: {error}"
+        yield refused(layers, (*path, "uri"), uri, error)
         entry["host"] = "unknown"
         return
     if found is None:
@@ -154,7 +152,7 @@ def check_target(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
         try:
             check_host(host, bracketed=":" in host)
         except ValueError as error:
-            yield wrong(layers, (*path, "host"), host, f"a host name or an IP address ({error})")
+            yield wrong(layers, (*path, "host"), host, "a host name or an IP address", error)
 
 
 def check_table(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
@@ -176,7 +174,7 @@ def expected_url(url: str) -> str:
     if kind is None:
         return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
     if kind[1] != "sqlite":
-        return "" if _SERVER.fullmatch(url, kind.end()) else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
+        return "" if server_url(url) is not None else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
     # In memory it would be another database for each command, and gone with it.
     return "sqlite:///FILE" if url[kind.end() :].partition("?")[0] in ("", "/", "/:memory:") else ""
 

@@ -33,7 +33,7 @@ def parse_listen(text: str) -> ListenAddress:
     try:
         ip_address(fields["host"])
     except ValueError:
-        raise ValueError(f"{fields['host']!r} is no IP address") from None
+        raise ValueError("the host is not a valid IP address") from None
     return ListenAddress(**fields)
 
 

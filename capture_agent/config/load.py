@@ -11,10 +11,12 @@ from capture_agent.config.entries import expand
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.options import ENVIRONMENT, options, sections
 from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where, wrong
+from capture_agent.config.secrets import quotable, quotable_name
 from capture_agent.config.sections import SINK_SECTIONS, Config
 from capture_agent.config.targets import MOST_TARGETS
 
 UNFIT = re.compile(r"[\0\ud800-\udfff]")
+_QUOTED = re.compile(r"(['\"])(.*?)\1")
 _AT_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
 
@@ -57,7 +59,7 @@ def read(path: FilePath) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+        raise ConfigError([f"{quotable(str(path))}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError([f"{path}:{line}: not UTF-8 text, expected a TOML file"]) from None
@@ -71,9 +73,20 @@ def parse(path: FilePath, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         place = _AT_LINE.search(str(error))
         line = int(place[1]) if place else max(1, len(text.splitlines()))
-        reason = _AT_LINE.sub("", str(error)).removesuffix(" (at end of document)")
+        reason = without_values(_AT_LINE.sub("", str(error)).removesuffix(" (at end of document)"))
         column = f" (column {place[2]})" if place else " (at the end of the file)"
         raise ConfigError([f"{path}:{line}: not TOML: {reason}{column}"]) from None
+
+
+def without_values(reason: str) -> str:
+    """tomllib's words, which quote characters and keys: a key may be a value in the wrong place."""
+    known = {*sections(), *(name for _, name in options())}
+
+    def shown(match: re.Match[str]) -> str:
+        is_character = len(match[2]) < 2 or match[2].startswith("\\")
+        return match[0] if is_character else repr(quotable_name(match[2], known))
+
+    return _QUOTED.sub(shown, reason)
 
 
 def drop_unknown(layers: Layers) -> Iterator[str]:

@@ -91,7 +91,7 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 def parse_port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise ValueError(f"port {text!r} is not 1 to 65535")
+        raise ValueError("the port is not 1 to 65535")
     return int(text)
 
 
@@ -105,4 +105,12 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     return network
 
 
+def parse_interface(text: str) -> str:
+    """The text itself. A slash is in no interface's name, but in URLs that belong to another option."""
+    if not text or "/" in text or "@" in text:
+        raise ValueError("not the name of an interface")
+    return text
+
+
+Interface = Annotated[str, Parsed(parse_interface, "an interface")]
 Local = Annotated[LocalAddress | Literal["auto"], Parsed(parse_local, EXPECTED)]

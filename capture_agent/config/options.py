@@ -18,6 +18,16 @@ ENVIRONMENT = "CAPTURE_AGENT_"
 
 # An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
 SECRETS = {("hep", "auth_key"), ("sql", "url"), ("privacy", "hash_key")}
+# What may hold a secret, if only in a value that is wrong: no message quotes it.
+HIDDEN = SECRETS | {
+    *((section, f"{name}_file") for section, name in SECRETS),
+    ("hep", "uri"),
+    ("sip", "uri"),
+    ("capture", "listen"),
+    ("rule", "sinks"),
+    ("sink", "options"),
+    ("source", "options"),
+}
 
 # The option of the command line that sets an option of the file.
 COMMAND_LINE = {
@@ -53,6 +63,10 @@ class Option:
     @property
     def secret(self) -> bool:
         return (self.section, self.name) in SECRETS
+
+    @property
+    def hidden(self) -> bool:
+        return (self.section, self.name) in HIDDEN
 
     @property
     def environment(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from capture_agent.config.layers import Layer, Layers, Path
 from capture_agent.config.options import Option, element, in_words, options
-from capture_agent.config.secrets import MASK, mask
+from capture_agent.config.secrets import quotable, quotable_name, reason_for
 
 SHOWN = 80  # characters of a wrong value
 
@@ -24,28 +24,42 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def wrong(layers: Layers, path: Path, value: object, expected: str) -> str:
-    """`agent.toml:3: capture.buffer_mib: value 0, expected a whole number from 1 to 2047`"""
-    return f"{where(layers, path)}: value {shown(path, value)}, expected {expected}"
+def wrong(layers: Layers, path: Path, value: object, expected: str, reason: object = "") -> str:
+    """`agent.toml:3: capture.buffer_mib: value 0, expected a whole number from 1 to 2047`
+
+    Without the value where the option may hold a secret; `reason` may repeat a part of what is quoted.
+    """
+    said = reason_for(str(value), reason) if reason and not is_hidden(path) else ""
+    return f"{where(layers, path)}:{quoted(path, value)} expected {expected}{said}"
+
+
+def refused(layers: Layers, path: Path, value: object, reason: object) -> str:
+    """The same for what a parser says, which does not repeat the value."""
+    return f"{where(layers, path)}:{quoted(path, value)} {reason}"
 
 
 def where(layers: Layers, path: Path) -> str:
     origin = layers.origin(path)
     if layers.layer(path) > Layer.FILE:
         return origin  # a variable or an option names itself
-    name = ".".join(str(part) for part in path if isinstance(part, str))
+    known = [option.name for option in options().values()]
+    name = ".".join(quotable_name(part, known) for part in path if isinstance(part, str))
     return f"{origin}: {name}" if name else origin
 
 
-def shown(path: Path, value: object) -> str:
-    """A wrong value as it may be shown."""
-    section, *_, name = [part for part in path if isinstance(part, str)] or [""]
-    option = options().get((section, name))
-    if option is not None and option.secret and option.name != "url":
-        return f"'{MASK}'"
-    text = repr(mask(value)) if isinstance(value, str) else mask(str(value))
+def is_hidden(path: Path) -> bool:
+    """May the option hold a secret? One that nobody knows may."""
+    section, *inner = [part for part in path if isinstance(part, str)] or [""]
+    return not inner or (option := options().get((section, inner[0]))) is None or option.hidden
+
+
+def quoted(path: Path, value: object) -> str:
+    """` value 0,`; empty where the option may hold a secret."""
+    if is_hidden(path):
+        return ""
+    text = repr(quotable(value)) if isinstance(value, str) else quotable(str(value))
     text = {"True": "true", "False": "false"}.get(text, text)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return f" value {text}," if len(text) <= SHOWN else f" value {text[:SHOWN]}...,"
 
 
 def expected(option: Option, path: Path) -> str:
@@ -83,8 +97,8 @@ def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str
             reason = error.get("ctx", {}).get("error", error["msg"])
             found[f"{where(layers, path)}: {reason}"] = None
         elif error["type"] == "value_error":
-            reason = f"{expected(option, path)} ({error['ctx']['error']})"
-            found[wrong(layers, path, error["input"], reason)] = None
+            reason = error["ctx"]["error"]
+            found[wrong(layers, path, error["input"], expected(option, path), reason)] = None
         else:
             found[wrong(layers, path, error["input"], expected(option, path))] = None
     return list(found)

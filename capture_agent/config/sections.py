@@ -8,7 +8,7 @@ from annotated_types import Interval, MinLen
 from capture_agent.config.addresses import is_named
 from capture_agent.config.advertised import Advertise
 from capture_agent.config.listen import Listen
-from capture_agent.config.local import AUTO, Local
+from capture_agent.config.local import AUTO, Interface, Local
 from capture_agent.config.masks import HASH, Mask, check_masks
 from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
 from capture_agent.config.ports import Ports
@@ -22,7 +22,7 @@ SINK_SECTIONS = ("hep", "sip", "sql", "sink")  # in the order of targets()
 class Capture:
     """Where packets come from."""
 
-    interfaces: tuple[Annotated[str, MinLen(1)], ...] = ()
+    interfaces: tuple[Interface, ...] = ()
     filter: str = ""  # BPF, as tcpdump takes it
     snapshot_length: Annotated[int, Interval(ge=68, le=262144)] = 262144  # bytes of a packet: all of the longest
     promiscuous: bool = True

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from capture_agent.config.addresses import taken_apart
 from capture_agent.config.layers import Layer, Layers, Path
 from capture_agent.config.options import options, sections
 from capture_agent.config.secrets import MASK, mask, mask_table
@@ -51,7 +52,7 @@ def is_given(layers: Layers, path: Path) -> bool:
 
 def shown(section: str, name: str, value: Any) -> Any:
     if name == "sinks":
-        return tuple(map(mask, value))  # URIs among them
+        return tuple(mask(text) if taken_apart(text) else text for text in value)
     if isinstance(value, dict):
         return mask_table(value)
     if not options()[section, name].secret or not value:

@@ -20,12 +20,12 @@ _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
 
 
 def parse_hep_uri(text: str) -> HepTarget:
-    """Raises ValueError with what is wrong and what was expected; the key is never part of it."""
+    """Raises ValueError with what is wrong and what was expected; nothing of the text is part of it."""
     return HepTarget(**hep_fields(text))
 
 
 def parse_sip_uri(text: str) -> SipTarget:
-    """Raises ValueError with what is wrong and what was expected."""
+    """Raises ValueError as parse_hep_uri does."""
     return SipTarget(**sip_fields(text))
 
 
@@ -42,29 +42,29 @@ def hep_fields(text: str) -> dict[str, Any]:
     for part in query.split("&") if question else ():
         name, _, value = part.partition("=")
         if name not in HEP_PARAMETERS:
-            raise ValueError(f"unknown parameter {name!r}, expected version, id, key, node or vlan")
+            raise ValueError("unknown parameter, expected version, id, key, node or vlan")
         field, parse = HEP_PARAMETERS[name]
         if field in fields:
-            raise ValueError(f"parameter {name!r} stands there twice")
+            raise ValueError(f"parameter {name!r} is given twice")
         fields[field] = parse(unquote(value))
     return fields
 
 
 def parse_version(text: str) -> int:
     if text not in ("1", "2", "3"):
-        raise ValueError(f"version: {text}, expected 1, 2 or 3")
+        raise ValueError("version: expected 1, 2 or 3")
     return int(text)
 
 
 def parse_capture_id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= 0xFFFFFFFF):
-        raise ValueError(f"id: {text}, expected 0 to {0xFFFFFFFF}")
+        raise ValueError(f"id: expected 0 to {0xFFFFFFFF}")
     return int(text)
 
 
 def parse_vlan(text: str) -> bool:
     if text not in ("yes", "no"):
-        raise ValueError(f"vlan: {text}, expected yes or no")
+        raise ValueError("vlan: expected yes or no")
     return text == "yes"
 
 
@@ -88,9 +88,9 @@ def sip_fields(text: str) -> dict[str, Any]:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.lower() != "transport":
-            raise ValueError(f"unknown parameter {name!r}, expected transport")
+            raise ValueError("unknown parameter, expected transport")
         if value.lower() not in SIP_TRANSPORTS:
-            raise ValueError(f"transport: {value}, expected udp, tcp or tls")
+            raise ValueError("transport: expected udp, tcp or tls")
         fields["transport"] = value.lower()
     if head.lower() == "sips":
         if fields.get("transport") == "udp":
@@ -132,7 +132,7 @@ def check_host(host: str, bracketed: bool) -> None:
             raise ValueError
     except ValueError:
         kind = "IPv6 address" if bracketed else "host name or IPv4 address"
-        raise ValueError(f"{host!r} is no {kind}") from None
+        raise ValueError(f"the host is not a valid {kind}") from None
 
 
 def hep_uri(target: HepTarget) -> str:

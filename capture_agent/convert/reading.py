@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capture_agent.config.secrets import quotable
 from capture_agent.convert import substitutions
 from capture_agent.convert.expressions import is_true
 from capture_agent.convert.substitutions import Substitution
@@ -20,6 +21,7 @@ MOST_EXPANSIONS = 8  # of a name in the value of a name in ...
 LONGEST_LINE = 65_536
 
 _DIRECTIVE = re.compile(r"\s*(?:#!|!!)\s*([A-Za-z_]+)\s*(.*)$", re.DOTALL)
+_STRING = re.compile(r"\"[^\"]*\"?|'[^']*'?")
 _INCLUDE = re.compile(r"\s*(?:#!|!!)?(include_file|import_file)\s+[\"'](.*?)[\"']\s*;?\s*$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PIECES = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|/\*|//|#|[^\"'/#]+|/", re.DOTALL)
@@ -129,7 +131,7 @@ class Reader:
     def _holds(self, expression: str, place: Place) -> bool:
         holds = is_true(expression, self._defines)
         if holds is None and all(self._taken):
-            self.notes.append(Note(place, f"#!ifexp {expression}: not known here, taken for true"))
+            self.notes.append(Note(place, f"#!ifexp {without_strings(expression)}: not known here, taken for true"))
         return holds is not False
 
     def _define(self, name: str, word: str, value: str, rest: str, place: Place) -> None:
@@ -148,13 +150,13 @@ class Reader:
         try:
             found = substitutions.parse(rest.strip("\"'"))
         except ValueError as error:
-            self.notes.append(Note(place, f"#!{name} {rest}: {error}: left out"))
+            self.notes.append(Note(place, f"#!{name}: {without_detail(error)}: left out"))
             return
         self._substitutions.append(found)
         if name != "subst" and found.name:
             self._defines[found.name] = f'"{found.value}"' if name == "substdefs" else found.value
         elif name != "subst":
-            self.notes.append(Note(place, f"#!{name} {rest}: its expression is no name: replaced in strings alone"))
+            self.notes.append(Note(place, f"#!{name}: its expression is not a name: replaced in strings alone"))
 
     def _code(self, text: str) -> str:
         """Without its comments, names replaced."""
@@ -197,12 +199,22 @@ class Reader:
         return text
 
 
+def without_strings(expression: str) -> str:
+    """Names and operators; a string may be a password."""
+    return _STRING.sub('"..."', expression)
+
+
+def without_detail(error: ValueError) -> str:
+    """RE2 repeats a part of the expression after its last colon."""
+    return str(error).rpartition(": ")[0] or str(error)
+
+
 def read_text(path: Path) -> str:
     """Raises ConvertError."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ConvertError(f"{path}: cannot be read: {reason}") from None
+        raise ConvertError(f"{quotable(str(path))}: cannot be read: {reason}") from None
     except ValueError:  # a NUL byte in the name
-        raise ConvertError(f"{str(path)!r}: cannot be read: no name of a file") from None
+        raise ConvertError(f"{quotable(str(path))!r}: cannot be read: no name of a file") from None

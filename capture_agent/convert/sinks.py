@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 from urllib.parse import quote
 
+from capture_agent.config.secrets import quotable
 from capture_agent.config.targets import HepTransport, SipTransport, endpoint
 from capture_agent.config.uris import parse_place
 from capture_agent.convert.parameters import Parameters
@@ -47,7 +48,8 @@ class Sinks:
         version = self.parameters.number("hep_version")
         version = version if version in (1, 2, 3) else 3
         if version < 3 and transport != "udp":
-            self._note(place, f"{uri}: HEP {version} has no length field, so over {transport} it is HEP 3 here")
+            why = f"HEP {version} has no length field, so over {transport} it is HEP 3 here"
+            self._note(place, f"{quotable(uri)}: {why}")
             version = 3
         options: dict[str, Any] = {"host": host, "port": port, "transport": transport, "version": version}
         if 0 <= self.parameters.number("hep_capture_id") <= 0xFFFFFFFF:
@@ -70,8 +72,7 @@ class Sinks:
     def sql(self) -> list[Sink]:
         url = database_url(self.parameters.text("db_url"))
         if url is None:
-            text = self.parameters.text("db_url").partition(":")[0]
-            self._note(self.parameters.place("db_url"), f"db_url: no table can be in {text}: left out")
+            self._note(self.parameters.place("db_url"), "db_url: no table can be in such a database: left out")
             return []
         table = self.parameters.text("table")
         if _TABLE.fullmatch(table) is None:
@@ -89,10 +90,10 @@ class Sinks:
         try:
             host, port, transport = place_of(uri)
         except ValueError as error:
-            self._note(place, f"{uri!r}: {error}: left out")
+            self._note(place, f"{quotable(uri)!r}: {error}: left out")
             return None
         if transport not in transports:
-            self._note(place, f"{uri}: {transport} is not there: left out")
+            self._note(place, f"{quotable(uri)}: {quotable(transport)} is not there: left out")
             return None
         return host, port, transport
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from capture_agent.config.secrets import quotable_words
 from capture_agent.config.show import as_toml
 from capture_agent.convert.addresses import Addresses
 from capture_agent.convert.conditions import Matcher
@@ -41,7 +42,7 @@ def head(path: Path, notes: list[Note]) -> Iterator[str]:
     if places:
         yield "#"
         yield "# Not the same here, or not known:"
-        yield from (f"# * {printed(str(note))}" for note in places)
+        yield from (f"# * {printed(quotable_words(str(note)))}" for note in places)
     yield ""
 
 

@@ -1,3 +1,5 @@
+cdef unsigned long long _forks
+
 cdef class Guard:
     cdef readonly str name
     cdef readonly str effect

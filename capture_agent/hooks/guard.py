@@ -1,7 +1,12 @@
-"""Calls a function of somebody else's, and lets no failure of it out. Hot: compiled with guard.pxd, or plain Python."""
+"""Calls a function of somebody else's, and lets no failure of it out. Hot: compiled with guard.pxd, or plain Python.
+
+Nor a second process: where the function has forked, the child ends when it returns. It would send everything twice.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +23,46 @@ MOST_KINDS = 32  # counted and reported apart: a class of exceptions is made in 
 LONGEST_REASON = 200  # characters of what an exception says
 
 FAILED: Final = object()
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, where the program has a handler of its own for it."""
+
+
+def is_ctrl_c(error: BaseException) -> bool:
+    """The user's, or a KeyboardInterrupt that user code has raised? Python's own handler leaves no trace."""
+    if issubclass(type(error), Interrupted):
+        return True
+    own_handler = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return own_handler and issubclass(type(error), KeyboardInterrupt)
+
+
+_forks = 0  # that lie between this process and the one that has imported us
+
+
+def count_fork() -> None:
+    global _forks  # noqa: PLW0603 - a number for each process
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=count_fork)
+
+
+def forks() -> int:
+    """More than before: this is a child, which user code has made."""
+    return _forks
+
+
+def end_child(before: int, error: BaseException | None = None) -> None:
+    """Called after user code, with what forks() was before it. In a child it does not return.
+
+    As sys.exit() would, but without closing what belongs to the parent: its connections, its buffered output.
+    """
+    if _forks != before:
+        # Not `error.code`, which a subclass may have made a property.
+        is_exit = error is not None and issubclass(type(error), SystemExit)
+        code = SystemExit.__dict__["code"].__get__(error) if is_exit else int(error is not None)
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +125,7 @@ class Guard:
         """What the function returns, or FAILED. `self.off` must have been asked before."""
         began: cython.double = 0.0
         took: cython.double
+        before: cython.ulonglong = _forks
         self.seen += 1
         try:
             if self._slow:
@@ -87,13 +133,16 @@ class Guard:
             result = self.function(message)
             if self.answers:
                 result = bool(result)  # which is code of others, too
-        except KeyboardInterrupt:
-            # The user's, not the function's: it ends the program.
-            self._fail("KeyboardInterrupt", "")
-            raise
         except BaseException as error:  # sys.exit() too: no hook ends a capture
-            self._fail(type(error).__name__, described(error))
+            if _forks != before:
+                end_child(before, error)
+            if is_ctrl_c(error):
+                self._fail("KeyboardInterrupt", "")
+                raise
+            self._fail(kind_of(error), described(error))
             return FAILED
+        if _forks != before:
+            end_child(before)
         if self._slow:
             took = self._clock() - began
             if took > self._slow:
@@ -125,21 +174,36 @@ class Guard:
             self._limits.report(f"{self.name}: has failed {limit} times and is called no more")
 
 
+def kind_of(error: BaseException) -> str:
+    """The name of its class: printable ASCII, too, and short."""
+    return ascii(type.__dict__["__name__"].__get__(type(error)))[1:-1][:LONGEST_REASON]
+
+
+def said_by(error: BaseException) -> str:
+    """Its message; empty where asking for it raises: it is as broken as the function that raised it."""
+    before = forks()
+    try:
+        says = str.__str__(str(error))  # of a subclass the text alone
+    except BaseException as other:
+        end_child(before, other)
+        return ""
+    end_child(before)
+    return says
+
+
 def described(error: BaseException) -> str:
     """`'what it says' (trunk.py:12)`. It may have come from the network, so only printable ASCII is left of it."""
-    try:
-        says = str(error)
-    except Exception:  # it is as broken as the function that raised it
-        says = ""
+    says = said_by(error)
     says = says if len(says) <= LONGEST_REASON else f"{says[:LONGEST_REASON]}..."
     return f"{says!a}{raised_at(error)}"
 
 
 def raised_at(error: BaseException) -> str:
     """` (trunk.py:12)`; empty where Python's own machinery has raised it, which says nothing to anybody."""
-    place = error.__traceback__
+    place = BaseException.__dict__["__traceback__"].__get__(error)
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     if place is None or place.tb_frame.f_code.co_filename.startswith("<frozen"):
         return ""
-    return f" ({Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno})"
+    name = Path(place.tb_frame.f_code.co_filename).name
+    return f" ({ascii(name)[1:-1][:LONGEST_REASON]}:{place.tb_lineno})"

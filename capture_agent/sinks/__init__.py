@@ -18,6 +18,8 @@
     database.py        reaching a database, and its errors in one line
     deadlines.py       timeouts of its connections         sqlite_file.py the file's mode and rotation
     stored_calls.py    reading the table
+    packaged.py        a sink that a package brings, with a guard around it
+    checks.py          what is wrong with sinks before anything is sent
 
 A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.
 """

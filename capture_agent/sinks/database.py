@@ -7,6 +7,8 @@ from contextlib import suppress
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from capture_agent.config.addresses import server_url
+from capture_agent.config.secrets import mask, repeats, texts_of
 from capture_agent.sinks.deadlines import READ_SECONDS, connect_arguments, limit_handshake, limit_waits, without_option
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sip_trace import INSERTED, TABLE_VERSION, version_table
@@ -26,19 +28,19 @@ EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE or
 def parse_url(url: str) -> URL:
     """Raises SinkError; what the URL says is not repeated, for it may hold a password."""
     try:
-        parsed = make_url(url)
+        parsed = make_url(server_url(url) or url)
     except (ArgumentError, ValueError) as error:
         raise SinkError(f"database URL: not one, {EXPECTED}") from error
     kind, plus, _ = parsed.drivername.partition("+")
     if kind not in DRIVERS:
-        raise SinkError(f"database URL: {kind}: unknown, {EXPECTED}")
+        raise SinkError(f"database URL: {EXPECTED}")
     return parsed if plus else parsed.set(drivername=DRIVERS[kind][0])
 
 
 def shown(url: URL) -> str:
     """For people and logs: without password, options and driver."""
     kind = url.drivername.partition("+")[0]
-    return url.set(drivername=kind, query={}).render_as_string(hide_password=True)
+    return mask(url.set(drivername=kind, query={}).render_as_string(hide_password=True))
 
 
 def make_engine(url: URL, seconds: int = READ_SECONDS) -> Engine:
@@ -95,6 +97,8 @@ def open_connection(url: URL, seconds: int = READ_SECONDS) -> Connection:
         return make_engine(url, seconds).connect()
     except SQLAlchemyError as error:
         raise explained(url, error) from error
+    except (TypeError, ValueError) as error:  # drivers quote an option that they do not know
+        raise SinkError(f"{shown(url)}: the driver refuses an option of the URL ({type(error).__name__})") from None
 
 
 def disconnect(connection: Connection) -> None:
@@ -105,7 +109,18 @@ def disconnect(connection: Connection) -> None:
 
 
 def explained(url: URL, error: Exception) -> SinkError:
-    return SinkError(f"{shown(url)}: {explain(error)}")
+    says = explain(error)
+    if repeats(says, secrets_of(url)):
+        says = type(error).__name__  # psycopg quotes what it cannot read
+    return SinkError(f"{shown(url)}: {says}")
+
+
+def secrets_of(url: URL) -> list[str]:
+    """What of it no message repeats."""
+    shown_user = url.username if f"//{url.username}" in shown(url) else None
+    known = (shown_user or "", url.host or "", url.database or "")
+    texts = (url.username, url.password, *texts_of(dict(url.query)))
+    return [str(text) for text in texts if text and str(text) not in known]
 
 
 def explain(error: Exception) -> str:

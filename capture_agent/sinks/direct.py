@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.sink import Sink, SinkError, handled, unconfirmed
+from capture_agent.sinks.sink import Sink, SinkError, handled, kind, unconfirmed
 
 
 class Direct:
@@ -43,7 +43,7 @@ class Direct:
             self.failure = error
             self._lost["unreachable"] += len(batch) - (handled(self.sink) - before)
         except Exception as error:  # a bug in one sink must not stop the others
-            self.failure = SinkError(f"{self.sink.name}: internal error: {type(error).__name__}")
+            self.failure = SinkError(f"{self.sink.name}: internal error: {kind(error)}")
             self._lost["internal_error"] += len(batch) - (handled(self.sink) - before)
 
     def close(self, timeout: float | None = None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.sink import Sink, SinkError, handled, unconfirmed
+from capture_agent.sinks.sink import Sink, SinkError, handled, kind, unconfirmed
 
 # What waits together goes out together: one write, one transaction.
 MOST_AT_ONCE = 4096
@@ -175,8 +175,8 @@ class Outbox:
             except Exception as error:  # a bug in one sink must neither stop the others nor hang capture
                 done = handled(self.sink) - before
                 self._settle(done)
-                self.failure = SinkError(f"{self.name}: internal error: {type(error).__name__}")
-                _log.error("%s: internal error: %s", self.name, type(error).__name__)
+                self.failure = SinkError(f"{self.name}: internal error: {kind(error)}")
+                _log.error("%s: internal error: %s", self.name, kind(error))
                 self._give_up(len(batch) - done, "internal_error")
                 return
             else:

@@ -17,6 +17,14 @@ class SinkError(Exception):
     """The other side is down, or refuses what a user has configured. One clear line, without secrets or SIP."""
 
 
+class InternalError(Exception):
+    """A package's sink has raised something else. `kind`: the name of its class, and where."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(kind)
+
+
 class Sink(Protocol):
     """Takes traced messages, in order. Used by one thread at a time; `open` may be called from another before.
 
@@ -64,6 +72,11 @@ def handled(sink: Sink) -> int:
 def unconfirmed(sink: Sink) -> int:
     """How many of them may still be lost; 0 where the sink knows at once."""
     return getattr(sink, "unconfirmed", 0)
+
+
+def kind(error: Exception) -> str:
+    """What the log calls a bug in a sink: without its words, in which secrets or SIP may be."""
+    return error.kind if isinstance(error, InternalError) else type(error).__name__
 
 
 def reason(error: OSError) -> str:

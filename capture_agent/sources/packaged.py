@@ -3,43 +3,73 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
+from capture_agent.config.secrets import MASK, repeats
+from capture_agent.hooks.guard import LONGEST_REASON, end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
 from capture_agent.records import Frames
 from capture_agent.sources.source import Source, SourceError
 
+MOST_PLACES = 64  # that packets may be lost at
+
 _log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class PackagedSource:
-    def __init__(self, source: Source) -> None:
-        self.name = str(source.name)
+    """`hidden`: its options as text, of which no message repeats a part. Raises whatever the source's name raises."""
+
+    def __init__(self, source: Source, hidden: Sequence[str] = ()) -> None:
+        self.name = str.__str__(str(source.name))[:LONGEST_REASON]
         self._source = source
+        self._hidden = [*hidden]
+        self._dropped: dict[str, int] = {}
 
     def batches(self) -> Iterator[Frames]:
         """Raises SourceError, whatever the package raises."""
-        try:
-            for frames in self._source.batches():
-                if not isinstance(frames, Frames):
-                    raise SourceError(f"{self.name}: internal error: gave {type(frames).__name__}, not Frames")
-                yield frames
-        except SourceError:
-            raise
-        except Exception as error:
-            raise SourceError(f"{self.name}: internal error: {type(error).__name__}") from error
+        frames = self._guarded(lambda: iter(self._source.batches()))
+        while (batch := self._guarded(lambda: next(frames, None))) is not None:
+            if type(batch) is not Frames:
+                raise SourceError(f"{self.name}: internal error: gave {type(batch).__name__}, not Frames")
+            yield batch
 
     def dropped(self) -> Mapping[str, int]:
+        """As it was last where it cannot be found out."""
         try:
-            return dict(self._source.dropped())
-        except Exception as error:
-            self._complain(error)
-            return {}
+            self._dropped = self._guarded(
+                lambda: {
+                    str.__str__(str(place))[:LONGEST_REASON]: int(count)
+                    for place, count in [*self._source.dropped().items()][:MOST_PLACES]
+                }
+            )
+        except SourceError as error:
+            _log.error("%s", error)
+        return dict(self._dropped)
 
     def close(self) -> None:
         try:
-            self._source.close()
-        except Exception as error:
-            self._complain(error)
+            self._guarded(self._source.close)
+        except SourceError as error:
+            _log.error("%s", error)
 
-    def _complain(self, error: Exception) -> None:
-        _log.error("%s: internal error: %s", self.name, type(error).__name__)
+    def _guarded(self, call: Callable[[], Result]) -> Result:
+        """Raises SourceError."""
+        before = forks()
+        try:
+            result = call()
+        except BaseException as error:  # sys.exit() too: no source ends the agent
+            end_child(before, error)
+            if is_ctrl_c(error):
+                raise
+            raise self._said(error) from None
+        end_child(before)
+        return result
+
+    def _said(self, error: BaseException) -> SourceError:
+        if not issubclass(type(error), SourceError):
+            return SourceError(f"{self.name}: internal error: {kind_of(error)}{raised_at(error)}")
+        says = said_by(error)
+        says = f"{self.name}: {MASK}" if repeats(says.replace(self.name, ""), self._hidden) else says
+        return SourceError(says, usage=bool(error.__dict__.get("usage")))

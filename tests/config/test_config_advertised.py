@@ -35,8 +35,8 @@ def test_it_is_written_as_it_was_read(text: str) -> None:
         ("h=10.0.0.5", "'h' is no IP address"),
         ("*=*", "'*' is no IP address"),
         ("10.0.0.5=2001:db8::1", "one address is IPv4 and the other IPv6"),
-        ("10.0.0.5:0=10.0.0.6", "port '0' is not 1 to 65535"),
-        ("dccp:10.0.0.5=10.0.0.6", "port '10.0.0.5' is not 1 to 65535"),
+        ("10.0.0.5:0=10.0.0.6", "the port is not 1 to 65535"),
+        ("dccp:10.0.0.5=10.0.0.6", "the port is not 1 to 65535"),
     ],
 )
 def test_wrong_ones(text: str, problem: str, tmp_path: Path) -> None:

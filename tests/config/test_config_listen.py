@@ -15,10 +15,10 @@ pytestmark = pytest.mark.once
         ("sip:192.0.2.5", "sip:192.0.2.5:5060"),
         ("sip:192.0.2.5:5888;transport=UDP", "sip:192.0.2.5:5888"),
         ("sip:[::1]:5888;transport=tcp", "sip:[::1]:5888;transport=tcp"),
-        ("sip:host.example:5060", "'host.example' is no IP address"),
+        ("sip:host.example:5060", "the host is not a valid IP address"),
         ("udp:192.0.2.5:5060", "expected sip:HOST:PORT, sip:HOST:PORT;transport=tcp or sips:HOST:PORT"),
         ("sip:192.0.2.5;transport=tls", "transport: tls, expected udp or tcp"),
-        ("sip:192.0.2.5:0", "port '0' is not 1 to 65535"),
+        ("sip:192.0.2.5:0", "the port is not 1 to 65535"),
     ],
 )
 def test_where_to_listen(text: str, wanted: str) -> None:

@@ -82,7 +82,7 @@ def test_everything(file: Path) -> None:
         ),
         pytest.param(
             '[capture]\ninterfaces = "eth0"',
-            ["agent.toml:2: capture.interfaces: value 'eth0', expected a list, each text that is not empty"],
+            ["agent.toml:2: capture.interfaces: value 'eth0', expected a list, each an interface"],
             id="text for a list",
         ),
         pytest.param(
@@ -120,10 +120,7 @@ def test_everything(file: Path) -> None:
         ),
         pytest.param(
             '[[hep]]\nuri = "hep:a?vers=3"',
-            [
-                "agent.toml:2: hep.uri: value 'hep:a?vers=3':"
-                " unknown parameter 'vers', expected version, id, key, node or vlan"
-            ],
+            ["agent.toml:2: hep.uri: unknown parameter, expected version, id, key, node or vlan"],
             id="URI",
         ),
         pytest.param(
@@ -140,16 +137,13 @@ def test_everything(file: Path) -> None:
             '[[sip]]\nhost = "[::1]"',
             [
                 "agent.toml:2: sip.host: value '[::1]', expected a host name or an IP address"
-                " ('[::1]' is no IPv6 address)"
+                " (the host is not a valid IPv6 address)"
             ],
             id="brackets in host",
         ),
         pytest.param(
             '[[sql]]\nurl = "oracle://u:s3cret@h/db"',
-            [
-                "agent.toml:2: sql.url: value 'oracle://u:***@h/db',"
-                " expected sqlite, postgresql, mysql or mariadb, then ://..."
-            ],
+            ["agent.toml:2: sql.url: expected sqlite, postgresql, mysql or mariadb, then ://..."],
             id="database",
         ),
         pytest.param(
@@ -234,13 +228,12 @@ def test_all_problems_at_once(file: Path) -> None:
         (
             {"CAPTURE_AGENT_HEP__1__URI": "hep:h:0?key=s3cret"},
             {},
-            "CAPTURE_AGENT_HEP__1__URI: value 'hep:h:0?key=***': port '0' is not 1 to 65535",
+            "CAPTURE_AGENT_HEP__1__URI: the port is not 1 to 65535",
         ),
         (
             {"CAPTURE_AGENT_SQL__1__URL": "db2://u:s3cret@h"},
             {},
-            "CAPTURE_AGENT_SQL__1__URL: value 'db2://u:***@h', expected sqlite, postgresql, mysql or mariadb,"
-            " then ://...",
+            "CAPTURE_AGENT_SQL__1__URL: expected sqlite, postgresql, mysql or mariadb, then ://...",
         ),
         (
             {"CAPTURE_AGENT_CAPTURE__FILTER": "udp\udcff"},
@@ -250,7 +243,7 @@ def test_all_problems_at_once(file: Path) -> None:
         (
             {},
             {"hep": [{"uri": "hep:h?key=s3cret\udcff"}]},
-            "--hep: value '***', expected UTF-8 text without NUL characters",
+            "--hep: expected UTF-8 text without NUL characters",
         ),
         (
             {},
@@ -260,13 +253,13 @@ def test_all_problems_at_once(file: Path) -> None:
         (
             {},
             {"sql": [{"url": "sqlite:///\udcff.db"}]},
-            r"--db: value 'sqlite:///\udcff.db', expected UTF-8 text without NUL characters",
+            r"--db: expected UTF-8 text without NUL characters",
         ),
         ({}, {"trace": {"mode": "call"}}, '--trace: value \'call\', expected "message", "transaction" or "dialog"'),
         (
             {},
             {"hep": [{"uri": "h"}]},
-            "--hep: value 'h': expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT",
+            "--hep: expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT",
         ),
     ],
 )
@@ -351,7 +344,7 @@ def test_certificates_lie_beside_the_file(file: Path, value: str, want: str) -> 
 def test_a_secret_file_that_is_not_there(file: Path) -> None:
     file.write_text('[[hep]]\nhost = "a"\nauth_key_file = "nix"\nauth_key = "s3cret"\n')
     assert problems(file) == [
-        "agent.toml:3: hep.auth_key_file: value 'nix', expected a file that can be read (No such file or directory)",
+        "agent.toml:3: hep.auth_key_file: expected a file that can be read (No such file or directory)",
         "agent.toml:4: hep.auth_key: given twice, here and in auth_key_file",
     ]
 
@@ -359,7 +352,7 @@ def test_a_secret_file_that_is_not_there(file: Path) -> None:
 @pytest.mark.parametrize("value", ["5", "['s3cret']", "true"])
 def test_a_wrong_secret_is_not_shown(file: Path, value: str) -> None:
     file.write_text(f'[[hep]]\nhost = "a"\nauth_key = {value}\n')
-    assert problems(file)[0] == "agent.toml:3: hep.auth_key: value '***', expected text"
+    assert problems(file)[0] == "agent.toml:3: hep.auth_key: expected text"
 
 
 def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:

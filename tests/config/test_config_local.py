@@ -32,8 +32,8 @@ def test_addresses(text: str, network: str, port: int | None) -> None:
     [
         ("", "'' is no IP address"),
         ("sip.example.net", "'sip.example.net' is no IP address"),
-        ("10.0.0.1:0", "port '0' is not 1 to 65535"),
-        ("10.0.0.1:sip", "port 'sip' is not 1 to 65535"),
+        ("10.0.0.1:0", "the port is not 1 to 65535"),
+        ("10.0.0.1:sip", "the port is not 1 to 65535"),
         ("[::1", "brackets do not match"),
         ("[::1]5060", "brackets do not match"),
         ("10.0.0.1/8", "host bits are set: the network is 10.0.0.0/8"),

@@ -42,7 +42,7 @@ def test_rules_name_sinks_of_packages(tmp_path: Path) -> None:
     toml = '[[rule]]\nsinks = "archive"\n[[hep]]\nuri = "hep:h"\n[[sink]]\nuse = "kafka"\nname = "archive"\n'
     config = load(written(tmp_path, toml))
     assert config.sinks_of(config.rule[0]) == 0b10
-    with pytest.raises(ConfigError, match="rule.sinks: value 'archiv', .*, did you mean 'archive'"):
+    with pytest.raises(ConfigError, match="rule.sinks: expected .*, did you mean 'archive'"):
         load(written(tmp_path, toml.replace('"archive"', '"archiv"', 1)))
 
 
@@ -58,9 +58,9 @@ TOO_MANY = "\n".join('[[hep]]\nuri = "hep:h"' for _ in range(60)) + '\n[[sink]]\
         ("[hooks]\nslow_ms = -1", {}, "agent.toml:2: hooks.slow_ms: value -1, expected a number from 0 to 60000"),
         ("[hooks]\nmodule = []", {}, "agent.toml:2: hooks.module: unknown option, did you mean 'modules'?"),
         ("[[sink]]\noptions = {}", {}, "agent.toml:1: sink: use is missing, expected the name that a package brings"),
-        ('[[sink]]\nuse = "x"\noptions = 7', {}, "agent.toml:3: sink.options: value 7, expected a table"),
+        ('[[sink]]\nuse = "x"\noptions = 7', {}, "agent.toml:3: sink.options: expected a table"),
         ('[[sink]]\nuse = "x"\ntopic = 7', {}, "agent.toml:3: sink.topic: unknown option"),
-        ('[[sink]]\nuse = "x"', {"CAPTURE_AGENT_SINK__1__OPTIONS": "{a"}, "CAPTURE_AGENT_SINK__1__OPTIONS: value '{a', expected a table"),
+        ('[[sink]]\nuse = "x"', {"CAPTURE_AGENT_SINK__1__OPTIONS": "{a"}, "CAPTURE_AGENT_SINK__1__OPTIONS: expected a table"),
         ('[source]\nuse = "x"', {}, "agent.toml:1: source: expected tables [[source]]"),
         ("[[rule]]\nwhen = 7.5", {}, "agent.toml:2: rule.when: value 7.5, expected text that is not empty"),
         ('[[rule]]\nwhen = ["a", ""]', {}, "agent.toml:2: rule.when: value '', expected text that is not empty"),
@@ -90,9 +90,7 @@ def test_sinks_have_names_and_bits_in_the_order_of_the_kinds(tmp_path: Path) -> 
 
 
 def test_options_are_what_toml_says_and_show_no_secrets(tmp_path: Path) -> None:
-    options = (
-        '{ n = 1, deep = { api_token = "s3cret", list = ["http://u:s3cret@h"] }, empty_key = "", day = 2026-11-25 }'
-    )
+    options = '{ n = 1, verify = false, deep = { api_token = "s3cret", list = ["http://u:s3cret@h"] }, empty_key = "", day = 2026-11-25 }'
     file = written(tmp_path, f'[[sink]]\nuse = "x"\noptions = {options}\n[[source]]\nuse = "y"\n')
     environ = {"CAPTURE_AGENT_SOURCE__1__OPTIONS": '{ a = [1, "b"] }'}
     config, layers = load_layers(file, environ, {})
@@ -100,10 +98,11 @@ def test_options_are_what_toml_says_and_show_no_secrets(tmp_path: Path) -> None:
     assert config.sink[0].options["deep"]["api_token"] == "s3cret"
     assert "s3cret" not in repr(config)
     shown = tomllib.loads("\n".join(show(config, layers)))
-    assert shown["source"][0]["options"] == {"a": [1, "b"]}
+    assert shown["source"][0]["options"] == {"a": "***"}
     assert shown["sink"][0]["options"] == {
-        "n": 1,
-        "deep": {"api_token": "***", "list": ["http://u:***@h"]},
+        "n": "***",
+        "verify": False,
+        "deep": "***",
         "empty_key": "",
-        "day": "2026-11-25",
+        "day": "***",
     }

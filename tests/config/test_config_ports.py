@@ -41,7 +41,7 @@ def test_in_a_file_in_the_environment_and_on_the_command_line(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
-        ("70000", "value 70000, expected a port or a range FROM-TO (port '70000' is not 1 to 65535)"),
+        ("70000", "value 70000, expected a port or a range FROM-TO (the port is not 1 to 65535)"),
         ('"5070-5060"', "value '5070-5060', expected a port or a range FROM-TO (5070 is more than 5060)"),
         ("5060.5", "value 5060.5, expected a port or a range FROM-TO"),
         ("true", "value true, expected a port or a range FROM-TO"),

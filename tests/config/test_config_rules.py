@@ -42,13 +42,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                                   " (host bits are set: the network is 10.0.0.0/8)"),
         ('address = "auto"', "address: value 'auto', expected an address, a network, ADDRESS:PORT or [IPv6]:PORT"
                              " ('auto' is for capture.local alone)"),
-        ("port = 65536", "port: value '65536', expected a port or a range FROM-TO (port '65536' is not 1 to 65535)"),
+        ("port = 65536", "port: value '65536', expected a port or a range FROM-TO (the port is not 1 to 65535)"),
         ("vlan = 4096", "vlan: value '4096', expected a VLAN or \"100-199\" ('4096' is not 0 to 4095)"),
         ('transport = "dccp"', "transport: value 'dccp', expected \"udp\", \"tcp\", \"tls\", \"sctp\", \"ws\" or \"wss\""),
         ("sample = 5", "sample: value 5, expected a number from 0 to 1"),
         ('trace = "call"', 'trace: value \'call\', expected "message", "transaction", "dialog" or "none"'),
-        ('sinks = "homr"', "sinks: value 'homr', expected the name or the URI of a sink, did you mean 'homer'?"),
-        ('sinks = "hep:h:x"', "sinks: value 'hep:h:x': port 'x' is not 1 to 65535"),
+        ('sinks = "homr"', "sinks: expected the name or the URI of a sink, did you mean 'homer'?"),
+        ('sinks = "hep:h:x"', "sinks: the port is not 1 to 65535"),
         ('users = "{from_usr}"', "users: value '{from_usr}', expected text, with parts of the message in braces:"
                                  ' "{call_id}" (no such part of a message: {from_usr}, did you mean {from_user}?)'),
         ('correlation_id = "{call_id"', "correlation_id: value '{call_id', expected text, with parts of the message in"

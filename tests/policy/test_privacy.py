@@ -83,6 +83,24 @@ SUITE = b"AES_CM_128_HMAC_SHA1_80"
         (b"k=prompt", b"k=prompt"),
         (b"a=key-mgmt:mikey AQAF", b"a=key-mgmt:mikey ****"),
         (b"a=fingerprint:sha-256 AB:CD", b"a=fingerprint:sha-256 AB:CD"),
+        (b"a=acap:1 crypto:1 %s inline:ab|2^20|1:32" % SUITE, b"a=acap:1 crypto:1 %s inline:**|2^20|1:32" % SUITE),
+        (b"a = acap : 12  crypto:1 %s uri:ab" % SUITE, b"a = acap : 12  crypto:1 %s ******" % SUITE),
+        (b"a=acap:2 key-mgmt:mikey AQAF", b"a=acap:2 key-mgmt:mikey ****"),
+        (b"A=KEY-MGMT: mikey AQAF", b"A=KEY-MGMT: mikey ****"),
+        (b"a=key-mgmt:kink AQAF", b"a=key-mgmt:**** ****"),
+        (
+            b"a=cryptoscale:1 client %s inline:ab|2^31|1:1" % SUITE,
+            b"a=cryptoscale:1 client %s inline:**|2^31|1:1" % SUITE,
+        ),
+        (b"a=x-crypto:1 %s inline:ab" % SUITE, b"a=x-crypto:1 %s inline:**" % SUITE),
+        (b"k = clear : ab", b"k = clear : **"),
+        (b"k=other:ab", b"k=********"),
+        (b"a=pcfg:1 t=1 a=1", b"a=pcfg:1 t=1 a=1"),
+        (
+            b'{"sdp":"v=0\\r\\na=crypto:1 %s inline:ab\\r\\n"}' % SUITE,
+            b'{"sdp":"v=0\\r\\na=crypto:1 %s inline:********' % SUITE,
+        ),
+        (b"Refer-To: <sip:a@h?body=a%3Dcrypto>", b"Refer-To: <sip:a@h?body=**********>"),
     ],
 )
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
@@ -181,6 +199,86 @@ def test_wrong_masks(names: list[str], key: bytes, problem: str) -> None:
 def test_a_message_without_secrets_is_the_same_message() -> None:
     plain_one = message(with_line(b"Subject: x"))
     assert masker(["authorization", "sdes", "message-body", "users:hash"], KEY)(plain_one) is plain_one
+
+
+@pytest.mark.parametrize(
+    ("body", "want"),
+    [
+        pytest.param(b"\r\nhi\r\n\r\nyo", b"\r\n" + b"*" * 8, id="with it"),
+        pytest.param(b"my text", b"*" * 7, id="a line"),
+        pytest.param(b"my text\r\n\r\nmore: text", b"*" * 21, id="a line, and more"),
+        pytest.param(b"note: my text", b"*" * 13, id="as a header"),
+        pytest.param(b" my text", b"*" * 8, id="as a folded line"),
+        pytest.param(b"Subject: my text", b"*" * 16, id="as a header of SIP"),
+    ],
+)
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_message_bodies_without_the_empty_line(body: bytes, want: bytes, end: bytes) -> None:
+    head = b"MESSAGE sip:h SIP/2.0%sCSeq: 1 MESSAGE%sContent-Length: 0%s" % (end, end, end)
+    assert masked("message-body", head + body) == head + want
+
+
+def test_the_text_is_hidden_where_content_length_comes_first() -> None:
+    head = b"MESSAGE sip:h SIP/2.0\r\nX-A: b\r\nCSeq: 1 MESSAGE\r\n"
+    assert masked("message-body", head + b"note: my text") == head + b"*" * 13
+
+
+@pytest.mark.parametrize("name", ["authorization", "sdes"])
+@pytest.mark.parametrize(
+    "line",
+    [b"Content-Encoding: gzip", b"e:deflate", b"content-encoding :\r\n gzip", b"Content-Transfer-Encoding: base64"],
+)
+def test_a_body_that_cannot_be_looked_into_is_hidden(name: str, line: bytes) -> None:
+    head = b"INVITE sip:h SIP/2.0\r\n" + line + b"\r\nContent-Length: 6\r\n\r\n"
+    assert masked(name, head + b"\x1f\x8babcd") == head + b"******"
+    plain_one = head.replace(line, b"Content-Encoding: identity\r\nContent-Transfer-Encoding: 8bit")
+    assert masked(name, plain_one + b"abcdef") == plain_one + b"abcdef"
+
+
+KEY_TEXT = b"S3cretKeyOfMine"
+END = st.sampled_from([b"\r\n", b"\n"])
+KEY_LINES = st.sampled_from(
+    [
+        b"a=crypto:1 %s inline:KEY|2^20|1:32",
+        b"a=crypto:1 %s inline:x|2^20;inline:KEY|2^20|1:4 KDR=1",
+        b"a=crypto:1 %s FEC_KEY=inline:KEY",
+        b"a=crypto:1 %s uri:KEY",
+        b"a=acap:7 crypto:1 %s inline:KEY",
+        b"a=cryptoscale:1 server %s inline:KEY|2^31",
+        b"a=acap:7 cryptoscale:1 server %s inline:KEY|2^31",
+    ]
+).map(lambda line: (line % SUITE).replace(b"KEY", KEY_TEXT)) | st.sampled_from(
+    [b"k=clear:KEY", b"k=base64:KEY", b"k=uri:KEY", b"k=x:KEY", b"a=key-mgmt:mikey KEY", b"a=acap:1 key-mgmt:mikey KEY"]
+).map(lambda line: line.replace(b"KEY", KEY_TEXT))
+CREDENTIAL_LINES = st.builds(
+    lambda name, colon, value: name + colon + value + KEY_TEXT,
+    st.sampled_from([b"Authorization", b"PROXY-authorization", b"Authentication-Info", b"proxy-authentication-info"]),
+    st.sampled_from([b":", b" :", b"\t: ", b":\r\n "]),
+    st.sampled_from([b"Digest response=", b"Basic ", b"Bearer\r\n\t", b"", b'Digest a="b",\n ', b"Unknown "]),
+)
+
+
+def nested(part: bytes, depth: int, end: bytes, closed: bool) -> bytes:
+    """A part in multiparts, each in a multipart, whose last boundaries may be missing."""
+    for level in range(depth):
+        head = end.join([b"--b%d" % level, b'Content-Type: multipart/mixed; boundary="b%d"' % (level + 1), b"", b""])
+        part = head + part + end + (b"--b%d--" % level + end if closed else b"")
+    return part
+
+
+@pytest.mark.parametrize("name", ["sdes", "authorization"])
+@given(st.data())
+def test_a_known_secret_is_never_in_what_comes_out(name: str, data: st.DataObject) -> None:
+    line = data.draw(KEY_LINES if name == "sdes" else CREDENTIAL_LINES)
+    end, depth, closed = data.draw(END), data.draw(st.integers(0, 20)), data.draw(st.booleans())
+    before = data.draw(st.sampled_from([b"", b"v=0", b"INVITE sip:h SIP/2.0", b"SIP/2.0 200 OK", b"x"]))
+    part = nested(before + end + line + end, depth, end, closed)
+    kind = data.draw(st.sampled_from([b"multipart/mixed;boundary=b0", b"application/sdp", b"message/sipfrag", b"x/y"]))
+    for place in (line + end + end, b"Content-Type: " + kind + end + end + part):
+        raw = b"INVITE sip:h SIP/2.0" + end + place
+        after = masked(name, raw)
+        assert KEY_TEXT not in after
+        assert len(after) == len(raw)
 
 
 FIRST = st.sampled_from(
