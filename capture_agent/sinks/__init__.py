@@ -11,7 +11,9 @@
     sql.py             rows into sip_trace                 rows.py        a message as a row
     sip_trace.py       the table's definition              schema.py      making it
     database.py        reaching a database, and its errors in one line
-    stored_calls.py    reading the table
+    stored_calls.py    reading the table                   outcome.py     what became of a call
+    stored_rows.py     its rows, as of one moment          stored_text.py its text, byte for byte
+    stored_times.py    its times, to UTC
 
 A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.
 """

@@ -45,6 +45,9 @@ def connect_arguments(url: URL) -> dict[str, object]:
     if url.drivername.startswith("sqlite"):
         # One thread at a time, but not always the one that opened it.
         return {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    if url.drivername.startswith("postgresql"):
+        # In a database that is SQL_ASCII the driver would give bytes even for names.
+        return {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
     return {"connect_timeout": CONNECT_SECONDS}
 
 
