@@ -56,6 +56,7 @@ def calls(
 
     from capture_agent.sinks.stored_calls import listing
 
+    options.say_zone(target)
     show = printer()
     news = News()
     found = listing(target, most)

@@ -75,7 +75,9 @@ def from_table(config: Path | None, db: str | None, table: str | None, call_id: 
     """Raises SinkError."""
     from capture_agent.sinks.stored_calls import once_each, stored_messages
 
-    for message in once_each(stored_messages(options.database(config, db, table), call_id)):
+    target = options.database(config, db, table)
+    options.say_zone(target)
+    for message in once_each(stored_messages(target, call_id)):
         yield Seen(
             message.time.timestamp(),
             endpoint_of(message.from_ip),

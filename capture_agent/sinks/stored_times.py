@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 
+from capture_agent.config.targets import SqlTarget
 from capture_agent.sinks.rows import SECONDS_A_DAY, UNIX_EPOCH_JULIAN
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,3 +132,8 @@ def hour_between(first: datetime, second: datetime) -> Repeated:
 def zone_name(zone: str) -> str:
     """`UTC`, or this host's names for its zone: `CET/CEST`."""
     return "UTC" if zone == "utc" else "/".join(dict.fromkeys(time.tzname))
+
+
+def zone_of(target: SqlTarget) -> str:
+    """In which zone this table has its times; '' for SQLite, where it is always UTC."""
+    return "" if target.url.startswith("sqlite") else zone_name(target.time)
