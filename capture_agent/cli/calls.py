@@ -24,7 +24,7 @@ LONG = (
     Column("from", 12, least=6),
     Column("to", 12, least=6),
     Column("method", 9, 20),
-    Column("state", 7),
+    Column("state", 10),
     Column("status", 6, 8),
     Column("messages", 8, right=True),
     Column("duration", 8, right=True),

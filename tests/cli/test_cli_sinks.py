@@ -41,9 +41,9 @@ def test_there_and_back(folder: Path) -> None:
         f"{DB}: 12 seen, 12 sent, 0 waiting",
     ]
     assert capture_agent("calls", "--db", DB, folder=folder).out.splitlines() == [
-        "first seen (UTC)     from          to            method     state    status  messages  duration  Call-ID",
-        "2023-11-14 22:13:20  alice         bob           INVITE     ended    200           10      1:05  a@b",
-        "2023-11-14 22:14:30  alice         bob           REGISTER   done     200            2     0.1 s  r@b",
+        "first seen (UTC)     from          to            method     state       status  messages  duration  Call-ID",
+        "2023-11-14 22:13:20  alice         bob           INVITE     ended       200           10      1:05  a@b",
+        "2023-11-14 22:14:30  alice         bob           REGISTER   done        200            2     0.1 s  r@b",
     ]
 
 
