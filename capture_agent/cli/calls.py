@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.tables import Table, terminal_width
+from capture_agent.cli.text import Column
 
 if TYPE_CHECKING:
     from capture_agent.sinks.stored_calls import StoredCall
@@ -18,9 +18,26 @@ if TYPE_CHECKING:
 INTERVAL = 1.0  # seconds between two looks with --follow
 REMEMBERED = 100_000  # calls
 
-TITLES = ("first seen (UTC)", "from", "to", "method", "status", "messages", "duration", "Call-ID")
 WIDE = 120  # columns of a terminal that has room for all of them
-SHORT = (0, 1, 2, 3, 4, 7)  # those for a narrower one
+LONG = (
+    Column("first seen (UTC)", 19),
+    Column("from", 12, least=6),
+    Column("to", 12, least=6),
+    Column("method", 9, 20),
+    Column("state", 10),
+    Column("status", 6, 8),
+    Column("messages", 8, right=True),
+    Column("duration", 8, right=True),
+    Column("Call-ID"),
+)
+SHORT = (
+    Column("seen (UTC)", 14),
+    Column("from", 8, least=6),
+    Column("to", 8, least=6),
+    Column("method", 8, 12, least=6),
+    Column("state", 9, 14),
+    Column("Call-ID"),
+)
 
 
 def calls(
@@ -37,43 +54,43 @@ def calls(
     most = options.positive("--limit", limit)
     target = options.database(config, db, table)
 
-    from capture_agent.sinks.stored_calls import stored_calls
+    from capture_agent.sinks.stored_calls import listing
 
-    show = listing()
+    options.say_zone(target)
+    show = printer()
     news = News()
-    show(news.of(stored_calls(target, most)))
+    found = listing(target, most)
+    show(news.of(found.calls))
     while follow:
         time.sleep(INTERVAL)
-        show(news.of(stored_calls(target, most, since_id=news.last_id)))
+        found = listing(target, most, since_id=found.last_id)
+        show(news.of(found.calls))
 
 
 class News:
     """Which calls have not been shown as they are now. The oldest are forgotten, and would be shown again."""
 
     def __init__(self) -> None:
-        self.last_id = 0
-        self._statuses: dict[str, str] = {}
+        self._known: dict[int, int] = {}  # hashes: a Call-ID may be 60 kB long
 
     def of(self, calls: Iterable[StoredCall]) -> list[StoredCall]:
         new = []
         for call in calls:
-            self.last_id = max(self.last_id, call.last_id)
-            if self._statuses.get(call.call_id) != call.status:
-                self._statuses.pop(call.call_id, None)
-                self._statuses[call.call_id] = call.status
+            key, now = hash(call.call_id), hash((call.status, call.state))
+            if self._known.get(key) != now:
+                self._known.pop(key, None)
+                self._known[key] = now
                 new.append(call)
-        while len(self._statuses) > REMEMBERED:
-            del self._statuses[next(iter(self._statuses))]
+        while len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
         return new
 
 
-def listing() -> Callable[[Iterable[StoredCall]], None]:
+def printer() -> Callable[[Iterable[StoredCall]], None]:
     """What prints calls, on the room there is."""
-    if sys.stdout.isatty() and terminal_width() < WIDE:
-        narrow = Table([TITLES[n] for n in SHORT], folds=(1, 2, 5), widths=(19, 8, 8, 8, 6, 0))
-        return lambda calls: narrow.show([row(call)[n] for n in SHORT] for call in calls)
-    wide = Table(TITLES, right=(5, 6), folds=(1, 2, 7), widths=(19, 12, 12, 9, 6, 8, 8, 0))
-    return lambda calls: wide.show(map(row, calls))
+    short = 0 < terminal_width() < WIDE
+    table = Table(SHORT if short else LONG)
+    return lambda calls: table.show_all(list(map(short_row if short else row, calls)))
 
 
 def row(call: StoredCall) -> tuple[str, ...]:
@@ -82,11 +99,18 @@ def row(call: StoredCall) -> tuple[str, ...]:
         call.from_user,
         call.to_user,
         call.method,
+        call.state,
         call.status,
         str(call.messages),
         duration(max(0.0, (call.last - call.first).total_seconds())),
         call.call_id,
     )
+
+
+def short_row(call: StoredCall) -> tuple[str, ...]:
+    """What a small terminal has room for."""
+    state = f"{call.state} {call.status}".rstrip()
+    return f"{call.first:%m-%d %H:%M:%S}", call.from_user, call.to_user, call.method, state, call.call_id
 
 
 def duration(seconds: float) -> str:

@@ -27,10 +27,13 @@ def create(
     """
     from capture_agent.config.secrets import mask
     from capture_agent.sinks.schema import create_tables
+    from capture_agent.sinks.stored_times import zone_of
 
     target = options.database(config, db, table)
     settings = options.configuration(config, options.overrides(db=db))
+    zone = zone_of(target)
+    times = f", times are local ({zone})" if target.time == "local" and zone else f", times are {zone}" if zone else ""
     named = () if table is not None else settings.tables_at(len(settings.hep) + len(settings.sip))
     for name in dict.fromkeys([target.table, *named]):
         state = "made" if create_tables(target.url, name) else "is there already"
-        note(f"{mask(target.url)}: table {name} {state}")
+        note(f"{mask(target.url)}: table {name} {state}{times}")

@@ -18,8 +18,9 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
-from capture_agent.cli.text import printable
+from capture_agent.cli.text import Column, printable
 from capture_agent.config.secrets import quotable
+from capture_agent.sip.headers import text as header_text
 
 if TYPE_CHECKING:
     from capture_agent.config import Capture
@@ -194,17 +195,36 @@ def rows_of_a_table() -> Callable[[Iterable[CapturedMessage]], None]:
     """What shows messages in a table: each call goes on with it."""
     from capture_agent.cli.tables import Table, terminal_width
 
-    if sys.stdout.isatty() and terminal_width() < WIDE:
-        short = ("frame", "time", "source", "destination", "message", "Call-ID")
-        narrow = Table(short, right=(0,), folds=(2, 3, 5), widths=(5, 15, 18, 18, 8, 0))
+    if 0 < terminal_width() < WIDE:
+        narrow = Table(SHORT)
         return lambda messages: narrow.show(map(short_row, messages))
-    titles = ("frame", "time (UTC)", "source", "destination", "proto", "message", "CSeq", "Call-ID")
-    wide = Table(titles, right=(0,), folds=(2, 3, 7), widths=(5, 26, 21, 21, 5, 9, 12, 0))
+    wide = Table(LONG)
     return lambda messages: wide.show(map(row, messages))
 
 
 WIDE = 132  # columns of a terminal that has room for everything
 FORMATS = {"table": show_table, "jsonl": show_json}
+
+FRAME = Column("frame", 5, right=True)
+PLACE = 48  # the longest address and port
+LONG = (
+    FRAME,
+    Column("time (UTC)", 26),
+    Column("source", 21, PLACE),
+    Column("destination", 21, PLACE),
+    Column("proto", 5),
+    Column("message", 9),
+    Column("CSeq", 12),
+    Column("Call-ID"),
+)
+SHORT = (
+    FRAME,
+    Column("time (UTC)", 12),
+    Column("source", 18, PLACE),
+    Column("destination", 18, PLACE),
+    Column("message", 8),
+    Column("Call-ID"),
+)
 
 
 def row(message: CapturedMessage) -> tuple[str, ...]:
@@ -218,14 +238,14 @@ def row(message: CapturedMessage) -> tuple[str, ...]:
         datagram.transport,
         as_text(sip.method) or (f"{sip.status:03d}" if sip.status else "?"),
         f"{number} {as_text(sip.cseq_method) or ''}".strip(),
-        as_text(sip.call_id) or "",
+        header_text(sip.call_id),
     )
 
 
 def short_row(message: CapturedMessage) -> tuple[str, ...]:
     """What a small terminal has room for."""
     frame, moment, source, destination, _, what, _, call_id = row(message)
-    return frame, moment.rpartition(" ")[2], source, destination, what, call_id
+    return frame, moment.rpartition(" ")[2][:12], source, destination, what, call_id
 
 
 def clock(time_ns: int) -> str:

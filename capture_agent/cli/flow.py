@@ -13,9 +13,9 @@ import typer
 
 from capture_agent.cli import ladder, options
 from capture_agent.cli.failures import Failed, WrongUsage
-from capture_agent.cli.seen import Seen, endpoint_of, steps
+from capture_agent.cli.seen import Seen, endpoint_of, steps, title
 from capture_agent.config.secrets import mask
-from capture_agent.sip.headers import text
+from capture_agent.sip.headers import call_id_forms, text
 
 
 def flow(
@@ -40,6 +40,8 @@ def flow(
         raise Failed(damages[0] if damages else f"no message with the Call-ID {shown!r} in {file or 'the table'}")
     pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
     width = shutil.get_terminal_size((80, 24)).columns
+    for line in title(messages, width):
+        print(line)
     for line in ladder.draw(list(steps(messages)), width, ladder.BOX if pretty else ladder.ASCII):
         print(line)
     if damages:
@@ -58,14 +60,14 @@ def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
         for messages in pipeline.read(source.batches()):
             for message in messages:
                 found = message.sip.call_id
-                # In the table what is no UTF-8 is written as \xff, by `decode` as U+FFFD.
-                if found is not None and call_id in (text(found), found.decode("utf-8", "replace")):
+                if found is not None and call_id in call_id_forms(found):
                     sent = message.datagram
                     yield Seen(
                         message.time_ns / 1e9,
                         (sent.source_text, str(sent.source_port)),
                         (sent.destination_text, str(sent.destination_port)),
                         message.raw,
+                        sent.transport,
                     )
     except SourceError as error:
         damages.append(str(error))
@@ -77,10 +79,13 @@ def from_table(config: Path | None, db: str | None, table: str | None, call_id: 
     """Raises SinkError."""
     from capture_agent.sinks.stored_calls import once_each, stored_messages
 
-    for message in once_each(stored_messages(options.database(config, db, table), call_id)):
+    target = options.database(config, db, table)
+    options.say_zone(target)
+    for message in once_each(stored_messages(target, call_id)):
         yield Seen(
             message.time.timestamp(),
             endpoint_of(message.from_ip),
             endpoint_of(message.to_ip),
             message.message,
+            message.from_ip.partition(":")[0],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from capture_agent.cli.failures import Failed
 from capture_agent.cli.tables import Table
+from capture_agent.cli.text import Column
 
 
 def interfaces() -> None:
@@ -14,6 +15,5 @@ def interfaces() -> None:
         found = list_interfaces()
     except OSError as error:
         raise Failed(f"this host does not tell its interfaces: {error}") from None
-    Table(("name", "state", "kind", "addresses"), folds=(3,)).show(
-        (each.name, "up" if each.up else "down", each.kind, " ".join(map(str, each.addresses))) for each in found
-    )
+    rows = [(each.name, "up" if each.up else "down", each.kind, " ".join(map(str, each.addresses))) for each in found]
+    Table([Column("name"), Column("state"), Column("kind"), Column("addresses")]).show_all(rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from capture_agent.cli.failures import WrongUsage
+from capture_agent.cli.failures import WrongUsage, note
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
@@ -168,6 +168,14 @@ def database(file: Path | None, db: str | None, table: str | None = None) -> Sql
         raise WrongUsage("no database: give --db URL, or --config FILE with a [[sql]] section")
     target = config.sql[0]
     return target if table is None else replace(target, table=table)
+
+
+def say_zone(target: SqlTarget) -> None:
+    """A reader in another zone than the writer would be hours off without knowing."""
+    from capture_agent.sinks.stored_times import zone_of
+
+    if target.time == "local" and (zone := zone_of(target)):
+        note(f"local times of the table are read as {zone}, this host's zone, and shown in UTC")
 
 
 def positive(option: str, text: str) -> int:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from capture_agent.cli.ladder import Step, shared_host
+from capture_agent.cli.text import printable, shortened, width
 from capture_agent.sip.headers import text, uri_user
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.scan import scan
+
+LONGEST_PARTY = 40  # columns
+HOST = re.compile(rb"sips?:([^@>;?\s]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,7 @@ class Seen:
     source: tuple[str, str]  # address, port
     destination: tuple[str, str]
     raw: bytes
+    transport: str = ""
 
 
 def steps(messages: Iterable[Seen]) -> Iterator[Step]:
@@ -64,10 +71,35 @@ def has_sdp(sip: SipMessage) -> bool:
     return kind.startswith(b"application/sdp") and bool(sip.body)
 
 
-def users(raw: bytes) -> tuple[str, str]:
-    """The users in From and To; '' where there are none."""
-    sip = scan(raw, 0, len(raw))
-    return ("", "") if sip is None else (uri_user(sip.from_value), uri_user(sip.to_value))
+def title(messages: Sequence[Seen], columns: int) -> Iterator[str]:
+    """Date, zone, from, to, transport and Call-ID of a call: in one line if it has room."""
+    first = min(messages, key=lambda message: message.time)
+    sip = scan(first.raw, 0, len(first.raw))
+    parties = [printable(party(value)) for value in ((sip.from_value, sip.to_value) if sip else (b"", b""))]
+    source, destination = (shortened(each, LONGEST_PARTY) for each in parties)
+    transports = ", ".join(dict.fromkeys(message.transport for message in messages if message.transport))
+    line = f"{clock(first.time)}  {source} -> {destination}  {printable(transports)}".rstrip()
+    call_id = "Call-ID " + printable(text(sip.call_id) if sip else "")
+    if width(line) + 2 + width(call_id) <= columns:
+        yield f"{line}  {call_id}"
+    else:
+        yield line
+        yield call_id
+
+
+def clock(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError, OSError):  # no calendar has it
+        return f"{seconds:.0f} s"
+
+
+def party(value: bytes | None) -> str:
+    """The user of a From or To, else its host."""
+    if user := uri_user(value):
+        return user
+    host = HOST.search(value or b"")
+    return text(host[1]) if host else "?"
 
 
 def endpoint_of(stored: str) -> tuple[str, str]:

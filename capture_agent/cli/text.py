@@ -1,33 +1,125 @@
-"""Text that came from the network, made fit for a terminal, and tables of it without colours."""
+"""Text that came from the network, made fit for a terminal, and tables of it. Nothing is wider than its column."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from capture_agent.sip.headers import printable
+
+__all__ = ["Column", "Columns", "padded", "printable", "shortened", "width"]
+
+GAP = "  "
+MOST = 40  # columns of a terminal that a value gets, unless its column says otherwise
+CUT = ".."
 
 
-def printable(text: str) -> str:
-    """Control characters, escape sequences, line ends and bidirectional overrides as escapes: \\x1b, \\u202e.
+def width(text: str) -> int:
+    """Columns of a terminal that this takes: two for CJK, none for what combines. Printable text only."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
 
-    str.isprintable is False for all of Unicode's categories C* and Z*, the space excepted.
-    """
-    if text.isprintable():
+    return cell_len(text)
+
+
+def shortened(text: str, most: int, ending: int | None = None) -> str:
+    """At most so many columns: the beginning, and of the end so much. Half and half if `ending` is not given."""
+    # A character that combines takes no column, but as many bytes as others.
+    if len(text) <= 4 * most and width(text) <= most:
         return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    room = max(0, most - len(CUT))
+    last = room // 2 if ending is None else min(ending, room)
+    head = taken(text[: 4 * most], room - last)
+    tail = taken(text[-4 * most :][::-1], last)[::-1] if last else ""
+    return (head + CUT + tail)[:most] if most < len(CUT) else head + CUT + tail
+
+
+def taken(text: str, room: int) -> str:
+    """As much of the beginning as so many columns hold."""
+    if text.isascii():
+        return text[:room]
+    used = 0
+    for n, character in enumerate(text):
+        used += width(character)
+        if used > room:
+            return text[:n]
+    return text
+
+
+def padded(text: str, to: int, right: bool = False) -> str:
+    blanks = " " * max(0, to - width(text))
+    return blanks + text if right else text + blanks
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One of a table's, in columns of a terminal: its width at first, how far it grows, how narrow it may get."""
+
+    title: str
+    width: int = 0
+    most: int = MOST
+    least: int = 0  # 0: it stays as wide as it is
+    right: bool = False
 
 
 class Columns:
-    """Rows as aligned text, printed as they come: a column grows when a longer value does. Nothing is cut."""
+    """Rows as aligned text, printed as they come: a column grows with its values, up to its most.
 
-    def __init__(self, titles: Sequence[str], right: Sequence[int] = (), widths: Sequence[int] = ()) -> None:
-        self._right = frozenset(right)
-        self._widths = [max(pair) for pair in zip(map(len, titles), widths or [0] * len(titles), strict=True)]
-        self.titles = self.row(titles)
+    The last column is written whole. If it finds no room on a terminal, it gets a line of its own.
+    """
+
+    def __init__(self, columns: Sequence[Column], room: int = 0) -> None:
+        """`room`: the terminal's width; 0: any."""
+        self._columns = columns[:-1]
+        self._room = room
+        self._last = columns[-1].title
+        self._fitted = False
+        self._widths = [max(column.width, width(column.title)) for column in self._columns]
+
+    @property
+    def titles(self) -> str:
+        return self._line([column.title for column in self._columns]) + self._last
+
+    def fit(self, rows: Iterable[Sequence[str]]) -> None:
+        """Be as narrow as these rows' last column needs, but not narrower than each column's least."""
+        self._fitted = True
+        widest = [width(column.title) for column in self._columns]
+        lasts = []
+        for row in rows:
+            *cells, last = map(printable, row)
+            lasts.append(width(last))
+            widest = [max(old, width(cell[: 2 * MOST])) for old, cell in zip(widest, cells, strict=True)]
+        self._widths = [min(wide, column.most) for wide, column in zip(widest, self._columns, strict=True)]
+        least = [min(n, column.least or n) for n, column in zip(self._widths, self._columns, strict=True)]
+        gaps = len(GAP) * len(self._columns)
+        wanted = max((last for last in lasts if sum(least) + gaps + last <= self._room), default=0)
+        while sum(self._widths) + gaps + wanted > self._room:
+            spare = [n - low for n, low in zip(self._widths, least, strict=True)]
+            at = spare.index(max(spare))
+            if not spare[at]:
+                break
+            self._widths[at] -= 1
 
     def row(self, values: Sequence[str]) -> str:
-        cells = [printable(value) for value in values]
-        for n, cell in enumerate(cells):
-            self._widths[n] = max(self._widths[n], len(cell))
-        return "  ".join(self._pad(n, cell) for n, cell in enumerate(cells)).rstrip()
+        *cells, last = map(printable, values)
+        if not self._fitted:
+            for n, cell in enumerate(cells):
+                self._grow(n, cell)
+        before = self._line(cells)
+        if self._room and width(before) + width(last) > self._room:
+            return f"{before.rstrip()}\n{GAP}{last}"
+        return (before + last).rstrip()
 
-    def _pad(self, n: int, cell: str) -> str:
-        return cell.rjust(self._widths[n]) if n in self._right else cell.ljust(self._widths[n])
+    def _grow(self, n: int, cell: str) -> None:
+        most = self._columns[n].most
+        wanted = min(width(cell[: 4 * most]), most) - self._widths[n]
+        if wanted > 0 and self._room:
+            wanted = min(wanted, self._room - sum(self._widths) - len(GAP) * (len(self._widths) - 1))
+        self._widths[n] += max(0, wanted)
+
+    def _line(self, cells: Sequence[str]) -> str:
+        line = ""
+        for cell, column, wide in zip(cells, self._columns, self._widths, strict=True):
+            line += padded(shortened(cell, wide), wide, column.right) + GAP
+        return line

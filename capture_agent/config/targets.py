@@ -75,6 +75,7 @@ class SqlTarget:
 
     url: str = field(repr=False)  # of SQLAlchemy; may hold a password: sinks.sql prints it without
     table: str = "sip_trace"
+    time: Literal["local", "utc"] = "local"  # of PostgreSQL, MariaDB and MySQL; SQLite has UTC, as siptrace writes it
     name: str = ""
     default: bool = True
 

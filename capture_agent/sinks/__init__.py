@@ -17,7 +17,9 @@
     destinations.py    inserting; what a lost commit did   refusals.py    log lines about refused rows
     database.py        reaching a database, and its errors in one line
     deadlines.py       timeouts of its connections         sqlite_file.py the file's mode and rotation
-    stored_calls.py    reading the table
+    stored_calls.py    reading the table                   outcome.py     what became of a call
+    stored_rows.py     its rows, as of one moment          stored_text.py its text, byte for byte
+    stored_times.py    its times, to UTC
     packaged.py        a sink that a package brings, with a guard around it
     checks.py          what is wrong with sinks before anything is sent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -39,6 +39,11 @@ def julian_day(seconds: int) -> float:
 def local_time(seconds: int) -> str:
     """As Kamailio's other drivers write times: this host's time zone."""
     return datetime.fromtimestamp(seconds).isoformat(" ")
+
+
+def utc_time(seconds: int) -> str:
+    """The same, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(" ")
 
 
 def as_hex(message: bytes) -> str:
@@ -84,6 +89,10 @@ def text_without_nul(value: bytes | None) -> str:
 
 def text_in_ascii(value: bytes | None) -> str:
     return text_without_nul(value).encode("ascii", "backslashreplace").decode("ascii")
+
+
+# By `[[sql]] time`.
+TIMES = {"local": local_time, "utc": utc_time}
 
 
 @lru_cache(maxsize=65536)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table, UniqueConstraint, text
-from sqlalchemy.dialects.mysql import DATETIME, INTEGER, MEDIUMTEXT
+from sqlalchemy.dialects.mysql import DATETIME, INTEGER, MEDIUMTEXT, VARCHAR
 from sqlalchemy.types import Text, UserDefinedType
 
 from capture_agent.sinks.sink import SinkError
@@ -84,7 +84,10 @@ def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None) -
 
 
 def _varchar(name: str) -> Column[str]:
-    return Column(name, String(INSERTED[name]), nullable=False, server_default=text("''"))
+    length = INSERTED[name]
+    # A collation of the server's would take Call-IDs for one that differ in case or accents (RFC 3261 20.8).
+    binary = VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+    return Column(name, String(length).with_variant(binary, *MYSQL), nullable=False, server_default=text("''"))
 
 
 def version_table(metadata: MetaData | None = None) -> Table:

@@ -36,13 +36,13 @@ from capture_agent.sinks.destinations import (
 from capture_agent.sinks.dividing import Divider, Failure
 from capture_agent.sinks.refusals import Failed, Refusals
 from capture_agent.sinks.rows import (
+    TIMES,
     Row,
     RowMaker,
     as_hex,
     as_it_is,
     as_text_or_hex,
     julian_day,
-    local_time,
     text_in_ascii,
     text_without_nul,
 )
@@ -57,6 +57,8 @@ AT_ONCE = 2000  # messages of one transaction
 MOST_TABLES = 1000  # names that are remembered, of tables that are there and of such that are not
 
 _log = logging.getLogger(__name__)
+
+TimeOf = Callable[[int], str]
 
 
 class SqlSink:
@@ -74,6 +76,7 @@ class SqlSink:
         self._url = parse_url(target.url)
         self._table = checked_name(target.table)
         self._tables = tuple(tables)
+        self._time = TIMES[target.time]
         self.name = shown(self._url)
         self.sent = 0
         self.rejected: Counter[str] = Counter()
@@ -150,7 +153,7 @@ class SqlSink:
 
     def _prepared(self, connection: Connection, table: str) -> Destination:
         dialect = connection.dialect
-        rows = ROW_MAKERS[dialect.name](connection, table)
+        rows = ROW_MAKERS[dialect.name](connection, table, self._time)
         rows.cut = self.cut
         quote = dialect.identifier_preparer.quote
         columns = ", ".join(map(quote, INSERTED))
@@ -292,35 +295,38 @@ class SqlSink:
                 _log.warning("%s: rows of the file that was moved are still in its -wal file: keep it", self.name)
 
 
-def sqlite_rows(connection: Connection, table: str) -> RowMaker:
+def sqlite_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
     return RowMaker(as_it_is, julian_day, header_text, limited=False)
 
 
-def postgresql_rows(connection: Connection, table: str) -> RowMaker:
-    return RowMaker(as_hex, local_time, text_without_nul, limited=True)
+def postgresql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
+    # SQL_ASCII takes every byte, but its columns are so many bytes long, not characters.
+    utf8 = connection.scalar(text("SELECT getdatabaseencoding()")) == "UTF8"
+    return RowMaker(as_hex, time, text_without_nul if utf8 else text_in_ascii, limited=True)
 
 
-def mysql_rows(connection: Connection, table: str) -> RowMaker:
-    """Our own table takes every byte; one that was made otherwise may have another character set."""
+def mysql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
+    """Our own table takes every byte; one that was made otherwise may have another character set in each column."""
     found = connection.execute(
         text(
             "SELECT column_name, character_set_name FROM information_schema.columns"
-            " WHERE table_schema = DATABASE() AND table_name = :table AND column_name IN ('msg', 'callid')"
+            " WHERE table_schema = DATABASE() AND table_name = :table AND character_set_name IS NOT NULL"
         ),
         {"table": table},
     )
     charsets: dict[str, str] = {name: charset for name, charset in found}  # noqa: C416 - a Row is no pair to mypy
-    message = charsets.get("msg")
+    message = charsets.pop("msg", None)
     every_byte = message in (None, "latin1", "binary")
+    every_text = all(charsets.get(name, "utf8mb4") == "utf8mb4" for name in INSERTED)
     return RowMaker(
         as_it_is if every_byte else as_text_or_hex(str(message)),
-        local_time,
-        text_without_nul if charsets.get("callid") == "utf8mb4" else text_in_ascii,
+        time,
+        text_without_nul if every_text else text_in_ascii,
         limited=True,
     )
 
 
-ROW_MAKERS: dict[str, Callable[[Connection, str], RowMaker]] = {
+ROW_MAKERS: dict[str, Callable[[Connection, str, TimeOf], RowMaker]] = {
     "sqlite": sqlite_rows,
     "postgresql": postgresql_rows,
     "mysql": mysql_rows,

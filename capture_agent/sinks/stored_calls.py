@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Row, Select, Table, cast, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Row
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.sinks.database import check_table, connect, explained, parse_url
-from capture_agent.sinks.rows import SECONDS_A_DAY, UNIX_EPOCH_JULIAN, message_bytes
-from capture_agent.sinks.sip_trace import sip_trace_table
-from capture_agent.sip.headers import uri_user
+from capture_agent.sinks.outcome import Exchanged, is_decided, outcome, subject
+from capture_agent.sinks.rows import message_bytes
+from capture_agent.sinks.stored_rows import StoredRows, reading
+from capture_agent.sinks.stored_text import as_bytes
+from capture_agent.sip.headers import call_id_forms, text, uri_user
 from capture_agent.sip.scan import scan
 
-# What is the same in all rows of a message, and not in two messages.
-WHAT_AND_WHEN = ("callid", "time_stamp", "time_us", "method", "status", "fromip", "toip", "direction")
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TAIL = 50  # messages of one method, the last, in which its last transaction is looked for
+NAMES_AT_ONCE = 200  # Call-IDs of one query: SQLite binds no more than 999 values in old versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,64 +47,141 @@ class StoredCall:
     call_id: str
     first: datetime
     last: datetime
-    method: str  # of its first message
+    method: str  # of its first message; INVITE for what belongs to a call
     status: str  # how that was answered: the last final response, else the last provisional one; '' for none
+    state: str  # outcome.outcome
     from_user: str
     to_user: str
     messages: int
     last_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Calls, the one with the latest message last, and the highest id that the table had then."""
+
+    calls: list[StoredCall]
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of a call, without its message."""
+
+    id: int
+    time: datetime
+    seen: Exchanged
+    direction: str
+
+
 def stored_messages(target: SqlTarget, call_id: str) -> list[StoredMessage]:
-    """All rows with this Call-ID, in time order. Raises SinkError."""
-    with reading(target) as (connection, table):
-        rows = connection.execute(columns(connection, table).where(table.c.callid == call_id))
-        return sorted((stored(row) for row in rows), key=lambda message: (message.time, message.id))
+    """All rows with this Call-ID, as `calls` or `decode` show it, in the order of time. Raises SinkError."""
+    with reading(target) as rows:
+        found = with_call_id(rows, rows.text.forms(call_id), call_id)
+        if not found and not rows.text.is_whole(call_id.encode("utf-8", "surrogateescape")):
+            # What is not UTF-8 or cannot be printed was shown as something else.
+            found = with_call_id(rows, rows.names_like(call_id), call_id)
+        exact = [message for message in found if message.call_id == call_id]
+        return sorted(exact or found, key=lambda message: (message.time, message.id))
+
+
+def with_call_id(rows: StoredRows, names: Iterable[bytes], call_id: str) -> list[StoredMessage]:
+    found = []
+    for part in parts(list(names)):
+        chosen = [row for row in rows.whole(part) if is_shown_as(rows, row, call_id)]
+        times = rows.times([(row.id, row.time_stamp) for row in chosen])
+        found += [stored(rows, row, time) for row, time in zip(chosen, times, strict=True)]
+    return found
+
+
+def is_shown_as(rows: StoredRows, row: Row[Any], call_id: str) -> bool:
+    own = own_call_id(rows, as_bytes(row.callid), message_bytes(row.msg))
+    return call_id in call_id_forms(own)
+
+
+def own_call_id(rows: StoredRows, stored: bytes, message: bytes) -> bytes:
+    """The message's own Call-ID, if the column has it cut, escaped or in another encoding; else the column's."""
+    if not rows.text.is_whole(stored):
+        sip = scan(message, 0, len(message))
+        own = sip.call_id if sip is not None else None
+        if own is not None and stored in (own[: rows.text.longest], *rows.text.forms(text(own))):
+            return own
+    return rows.text.decoded(stored).encode("utf-8", "surrogateescape")
 
 
 def stored_calls(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> list[StoredCall]:
-    """The calls with rows after since_id, the newest `limit` of them, the oldest first. Raises SinkError."""
-    with reading(target) as (connection, table):
-        callid, row_id = table.c.callid, table.c.id
-        query = select(callid, func.min(row_id), func.max(row_id))
-        if since_id:
-            query = query.where(callid.in_(select(callid).where(row_id > since_id)))
-        newest = query.group_by(callid).order_by(func.max(row_id).desc()).limit(limit)
-        groups = {name: (first, last) for name, first, last in connection.execute(newest)}
-        calls: list[StoredCall] = []
-        for part in parts(list(groups)):
-            calls += calls_of(connection, table, {name: groups[name] for name in part})
-        return sorted(calls, key=lambda call: (call.first, call.last_id))
+    """The calls with rows after since_id, the `limit` latest of them, the latest last. Raises SinkError."""
+    return listing(target, limit, since_id).calls
 
 
-def calls_of(connection: Connection, table: Table, groups: dict[str, tuple[int, int]]) -> Iterator[StoredCall]:
-    ends = {row_id for first_and_last in groups.values() for row_id in first_and_last}
-    rows = connection.execute(columns(connection, table).where(table.c.id.in_(ends)))
-    messages = {message.id: message for message in map(stored, rows)}
-    answers = answers_of(connection, table, groups)
-    counts = counts_of(connection, table, groups)
-    for call_id, (first_id, last_id) in groups.items():
-        first = messages[first_id]
-        sip = scan(first.message, 0, len(first.message))
-        yield StoredCall(
-            call_id=call_id,
-            first=first.time,
-            last=messages[last_id].time,
-            method=first.method,
-            status=answer(answers.get((call_id, first.method), ())),
-            from_user=uri_user(sip.from_value) if sip else "",
-            to_user=uri_user(sip.to_value) if sip else "",
-            messages=counts[call_id],
-            last_id=last_id,
-        )
+def listing(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> Listing:
+    """The same, and where to go on from. All of it is of one moment. Raises SinkError."""
+    with reading(target) as rows:
+        last_id = rows.last_id()
+        names = rows.names_since(since_id) if since_id else rows.latest_names(limit)
+        calls = [call for part in parts(names) for call in calls_of(rows, part)]
+        calls.sort(key=lambda call: (call.last, call.last_id))
+        return Listing(calls[-limit:], last_id)
 
 
-def counts_of(connection: Connection, table: Table, call_ids: Iterable[str]) -> dict[str, int]:
-    """How many messages there are by Call-ID: one that is traced for several users has a row for each of them."""
-    seen = [table.c[name] for name in WHAT_AND_WHEN]
-    messages = select(*seen).where(table.c.callid.in_(list(call_ids))).distinct().subquery()
-    counted = select(messages.c.callid, func.count()).group_by(messages.c.callid)
-    return {call_id: count for call_id, count in connection.execute(counted)}  # noqa: C416 - a Row is no pair to mypy
+def calls_of(rows: StoredRows, names: Sequence[bytes]) -> Iterator[StoredCall]:
+    """The calls under these names: what the column has of two long Call-IDs may be the same."""
+    by_name: defaultdict[bytes, list[Row[Any]]] = defaultdict(list)
+    for row in rows.without_message(names):
+        by_name[as_bytes(row.callid)].append(row)
+    for name, of_name in by_name.items():
+        if rows.text.is_whole(name):
+            yield call_of(rows, name, of_name)
+            continue
+        messages = rows.messages(row.id for row in of_name)
+        by_call: defaultdict[bytes, list[Row[Any]]] = defaultdict(list)
+        for row in of_name:
+            by_call[own_call_id(rows, name, messages.get(row.id, b""))].append(row)
+        for own, of_call in by_call.items():
+            yield call_of(rows, own, of_call)
+
+
+def call_of(rows: StoredRows, call_id: bytes, of_call: Sequence[Row[Any]]) -> StoredCall:
+    times = rows.times([(row.id, row.time_stamp) for row in of_call])
+    entries = [entry(rows, row, time) for row, time in zip(of_call, times, strict=True)]
+    entries.sort(key=lambda one: (one.time, one.id))
+    entries = list({(one.time, one.seen, one.direction): one for one in reversed(entries)}.values())[::-1]
+    method = subject([one.seen for one in entries])
+    own = [one for one in entries if one.seen.method == method]
+    # Which transaction a message belongs to is in the message alone.
+    tail = [] if is_decided((one.seen for one in own), method) else own[-TAIL:]
+    messages = rows.messages({entries[0].id, *(one.id for one in tail)})
+    looked = {one.id: with_transaction(one.seen, messages.get(one.id, b"")) for one in tail}
+    status, state = outcome([looked.get(one.id, one.seen) for one in entries], method)
+    first = messages.get(entries[0].id, b"")
+    sip = scan(first, 0, len(first))
+    return StoredCall(
+        call_id=text(call_id),
+        first=entries[0].time,
+        last=entries[-1].time,
+        method=method,
+        status=status,
+        state=state,
+        from_user=uri_user(sip.from_value) if sip else "",
+        to_user=uri_user(sip.to_value) if sip else "",
+        messages=len(entries),
+        last_id=max(row.id for row in of_call),
+    )
+
+
+def entry(rows: StoredRows, row: Row[Any], time: datetime) -> Entry:
+    shared = rows.shared
+    return Entry(
+        row.id,
+        time + timedelta(microseconds=row.time_us or 0),
+        Exchanged(shared(row.method), shared(row.status), (shared(row.fromip), shared(row.toip))),
+        shared(row.direction),
+    )
+
+
+def with_transaction(seen: Exchanged, message: bytes) -> Exchanged:
+    sip = scan(message, 0, len(message))
+    return seen if sip is None else replace(seen, cseq=sip.cseq, branch=sip.via_branch or b"")
 
 
 def once_each(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
@@ -119,78 +194,25 @@ def once_each(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
             yield message
 
 
-def answers_of(connection: Connection, table: Table, call_ids: Iterable[str]) -> dict[tuple[str, str], list[str]]:
-    """The statuses of responses by Call-ID and method, in the order they were stored."""
-    trace = table.c
-    found: dict[tuple[str, str], list[str]] = {}
-    query = select(trace.callid, trace.method, trace.status).where(trace.callid.in_(list(call_ids)), trace.status != "")
-    for call_id, method, status in connection.execute(query.order_by(trace.id)):
-        found.setdefault((call_id, method), []).append(status)
-    return found
+def parts(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for at in range(0, len(names), NAMES_AT_ONCE):
+        yield names[at : at + NAMES_AT_ONCE]
 
 
-def answer(statuses: Iterable[str]) -> str:
-    """The first success decides; else the last final response: a challenge comes before what follows it."""
-    status = ""
-    for new in statuses:
-        if new.startswith("2"):
-            return new
-        if not (new.startswith("1") and status and not status.startswith("1")):
-            status = new
-    return status
-
-
-def parts(names: list[str], size: int = 500) -> Iterator[list[str]]:
-    """SQLite binds no more than 999 values in old versions."""
-    for at in range(0, len(names), size):
-        yield names[at : at + size]
-
-
-@contextmanager
-def reading(target: SqlTarget) -> Iterator[tuple[Connection, Table]]:
-    """The connection and the table, closed afterwards. Raises SinkError."""
-    url = parse_url(target.url)
-    table = sip_trace_table(target.table)
-    connection = connect(url)
-    try:
-        check_table(connection, url, target.table)
-        yield connection, table
-    except SQLAlchemyError as error:
-        raise explained(url, error) from error
-    finally:
-        connection.close()
-
-
-def columns(connection: Connection, table: Table) -> Select[Any]:
-    """Every column, the message as bytes where the database has them."""
-    in_bytes = connection.dialect.name != "postgresql"
-    message = cast(table.c.msg, LargeBinary).label("msg") if in_bytes else table.c.msg
-    return select(message, *(column for column in table.c if column.name != "msg"))
-
-
-def stored(row: Row[Any]) -> StoredMessage:
-    values = row._mapping
+def stored(rows: StoredRows, row: Row[Any], time: datetime) -> StoredMessage:
+    decoded = rows.text.decoded
+    message = message_bytes(row.msg)
     return StoredMessage(
-        id=values["id"],
-        time=utc(values["time_stamp"]) + timedelta(microseconds=values["time_us"] or 0),
-        message=message_bytes(values["msg"]),
-        call_id=values["callid"] or "",
-        traced_user=values["traced_user"] or "",
-        method=values["method"] or "",
-        status=values["status"] or "",
-        from_ip=values["fromip"] or "",
-        to_ip=values["toip"] or "",
-        from_tag=values["fromtag"] or "",
-        to_tag=values["totag"] or "",
-        direction=values["direction"] or "",
+        id=row.id,
+        time=time + timedelta(microseconds=row.time_us or 0),
+        message=message,
+        call_id=text(own_call_id(rows, as_bytes(row.callid), message)),
+        traced_user=decoded(row.traced_user),
+        method=decoded(row.method),
+        status=decoded(row.status),
+        from_ip=decoded(row.fromip),
+        to_ip=decoded(row.toip),
+        from_tag=decoded(row.fromtag),
+        to_tag=decoded(row.totag),
+        direction=decoded(row.direction),
     )
-
-
-def utc(stored: float | str | datetime) -> datetime:
-    """Whole seconds: SQLite has the Julian day, the others local time (SPEC 2.3)."""
-    if isinstance(stored, datetime):
-        return stored.replace(microsecond=0).astimezone(UTC)
-    if isinstance(stored, str):  # the column's default
-        return datetime.fromisoformat(stored).replace(tzinfo=UTC)
-    # A double has 40 microseconds at this size: round.
-    return EPOCH + timedelta(seconds=round((stored - UNIX_EPOCH_JULIAN) * SECONDS_A_DAY))

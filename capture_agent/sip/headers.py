@@ -59,3 +59,19 @@ def uri_user(value: bytes | None) -> str:
 def text(value: bytes | None) -> str:
     """Header bytes as text that can be stored and shown: what is no UTF-8 is escaped."""
     return "" if value is None else value.decode("utf-8", "backslashreplace")
+
+
+def printable(value: str) -> str:
+    """Control characters, escape sequences, line ends and bidirectional overrides as escapes: \\x1b, \\u202e.
+
+    str.isprintable is False for all of Unicode's categories C* and Z*, the space excepted.
+    """
+    if value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)
+
+
+def call_id_forms(call_id: bytes) -> set[str]:
+    """Every way in which this Call-ID is shown, and so may be asked for: escaped, or U+FFFD for what is not UTF-8."""
+    shown = {text(call_id), call_id.decode("utf-8", "replace")}
+    return shown | set(map(printable, shown))

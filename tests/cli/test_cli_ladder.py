@@ -1,9 +1,11 @@
 """The ladder, line by line."""
 
 import pytest
+from cli_samples import INVITE
 
 from capture_agent.cli.ladder import BOX, Step, draw
-from capture_agent.cli.seen import Seen, endpoint_of, steps
+from capture_agent.cli.seen import Seen, endpoint_of, steps, title
+from capture_agent.cli.text import width
 
 pytestmark = pytest.mark.once
 
@@ -83,3 +85,44 @@ def test_order_is_by_time_and_repetitions_are_told() -> None:
 )
 def test_endpoints_of_the_table(stored: str, endpoint: tuple[str, str]) -> None:
     assert endpoint_of(stored) == endpoint
+
+
+def test_long_reasons_are_shortened() -> None:
+    reason = "500 " + "very long reason " * 30
+    drawn = lines(Step(0, A, B, "INVITE"), Step(1, B, A, reason), Step(2, B, A, "200 OK"))
+    assert max(map(len, drawn)) <= 80
+    assert "500 very long reason very long" in drawn[2]
+    assert drawn[1].index(">|") == drawn[2].index("-|")
+
+
+def test_cjk_and_combining_signs_keep_the_lines_straight() -> None:
+    drawn = lines(Step(0, A, B, "INVITE"), Step(1, B, A, "200 \u65e5\u672c\u8a9e"), Step(2, B, A, "200 e\u0301e\u0301"))
+    assert {width(line) for line in drawn[1:]} == {width(drawn[1])}
+
+
+def test_many_hosts_are_a_list() -> None:
+    hosts = [f"10.0.{n // 250}.{n % 250}" for n in range(3000)]
+    drawn = lines(*(Step(n, A, host, "M" * 1000) for n, host in enumerate(hosts)))
+    assert drawn[0].startswith("3000 hosts, more than the 20 ")
+    assert len(drawn) == 3001
+    assert max(map(len, drawn)) < 120
+
+
+def test_one_long_label_costs_itself_alone() -> None:
+    drawn = lines(Step(0, A, B, "M" * 60_000), *(Step(n, A, B, "INVITE") for n in range(5000)), width=100_000)
+    assert sum(map(len, drawn)) < 5002 * 200
+
+
+@pytest.mark.parametrize(
+    ("columns", "want"),
+    [
+        (80, ["2023-11-14 22:13:20 UTC  alice -> bob  udp, tcp  Call-ID a@b"]),
+        (50, ["2023-11-14 22:13:20 UTC  alice -> bob  udp, tcp", "Call-ID a@b"]),
+    ],
+)
+def test_the_title(columns: int, want: list[str]) -> None:
+    seen = [
+        Seen(1_700_000_000.0 + n, (A, "5060"), (B, "5060"), INVITE, transport)
+        for n, transport in enumerate(("udp", "tcp"))
+    ]
+    assert list(title(seen, columns)) == want

@@ -41,9 +41,9 @@ def test_there_and_back(folder: Path) -> None:
         f"{DB}: 12 seen, 12 sent, 0 waiting",
     ]
     assert capture_agent("calls", "--db", DB, folder=folder).out.splitlines() == [
-        "first seen (UTC)     from          to            method     status  messages  duration  Call-ID",
-        "2023-11-14 22:13:20  alice         bob           INVITE     200           10      1:05  a@b",
-        "2023-11-14 22:14:30  alice         bob           REGISTER   200            2     0.1 s  r@b",
+        "first seen (UTC)     from          to            method     state       status  messages  duration  Call-ID",
+        "2023-11-14 22:13:20  alice         bob           INVITE     ended       200           10      1:05  a@b",
+        "2023-11-14 22:14:30  alice         bob           REGISTER   done        200            2     0.1 s  r@b",
     ]
 
 
@@ -65,6 +65,7 @@ def test_what_became_of_calls(folder: Path) -> None:
 
 
 LADDER = """\
+2023-11-14 22:13:20 UTC  alice -> bob  udp  Call-ID a@b
           10.0.0.1                10.0.0.2                10.0.0.3
      0.000    |---- INVITE (SDP) ---->|                       |
      0.001    |                       |---- INVITE (SDP) ---->|
@@ -108,7 +109,7 @@ def test_nothing_in_the_table_obeys(folder: Path) -> None:
     capture_agent("replay", "evil.pcap", "--db", DB, folder=folder)
     shown = capture_agent("calls", "--db", DB, folder=folder).out.splitlines()
     shown += capture_agent("flow", "a\x1b[2Jb", "--db", DB, folder=folder).out.splitlines()
-    assert len(shown) == 4
+    assert len(shown) == 5
     assert all(line.isprintable() for line in shown)
 
 

@@ -6,18 +6,12 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from faults import databases, servers
-from sink_samples import TcpReceiver, UdpReceiver, free_port
-from sqlalchemy import create_engine, text
-
-from capture_agent.sinks.database import parse_url
-
-_numbers = count(1)
+from sink_samples import TcpReceiver, UdpReceiver, free_port, new_database
 
 
 @pytest.fixture
@@ -76,16 +70,6 @@ def mariadb() -> Iterator[str]:
         Path(folder).chmod(0o755)
         with servers.mariadb(Path(folder), free_port()) as url:
             yield url
-
-
-def new_database(server: str, options: str = "") -> str:
-    name = f"test{next(_numbers)}"
-    maintenance = "postgres" if server.startswith("postgresql") else ""
-    engine = create_engine(parse_url(f"{server}/{maintenance}"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} {options}"))
-    engine.dispose()
-    return f"{server}/{name}"
 
 
 @pytest.fixture

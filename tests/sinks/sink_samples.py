@@ -8,9 +8,16 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
+from itertools import count
+from pathlib import Path
 
+from sqlalchemy import create_engine, text
+
+from capture_agent.pipeline import Pipeline
 from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.sinks.database import parse_url
 from capture_agent.sip.scan import scan
+from capture_agent.sources.capture_file import CaptureFile
 
 TIME_NS = 1_795_386_683_255_621_000
 
@@ -54,6 +61,32 @@ def traced(
     sip = scan(data, at, len(data))
     assert sip is not None
     return TracedMessage(CapturedMessage(datagram, sip), direction, trace or Trace())
+
+
+def captured(file: Path) -> list[TracedMessage]:
+    """Every message of a capture file."""
+    source = CaptureFile(str(file))
+    found = [
+        TracedMessage(message, Direction.IN, Trace())
+        for messages in Pipeline().read(source.batches())
+        for message in messages
+    ]
+    source.close()
+    return found
+
+
+_numbers = count(1)
+
+
+def new_database(server: str, options: str = "") -> str:
+    """The URL of an empty one."""
+    name = f"test{next(_numbers)}"
+    maintenance = "postgres" if server.startswith("postgresql") else ""
+    engine = create_engine(parse_url(f"{server}/{maintenance}"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} {options}"))
+    engine.dispose()
+    return f"{server}/{name}"
 
 
 def batch_of(count: int, first: int = 0, size: int = 0) -> list[TracedMessage]:
