@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 from array import array
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
 from types import TracebackType
 from typing import Any
@@ -17,6 +18,7 @@ import pcapy
 
 from capture_agent.records import FRAME_ROW, Frames, Interface
 from capture_agent.sources.containers import index_live_batch
+from capture_agent.sources.counting import Growing
 from capture_agent.sources.interfaces import list_interfaces
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT, SourceError, link_type
 
@@ -48,7 +50,8 @@ class LiveInterface:
     ) -> None:
         self.name = name
         self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
-        self._dropped = {"kernel": 0, "interface": 0}
+        self._error: SourceError | None = None
+        self._counters = {"kernel": Growing(), "interface": Growing()}
         self._handle = _activate(name, snapshot_length, promiscuous, buffer_mib)
         try:
             self._handle.setnonblock(1)
@@ -62,17 +65,20 @@ class LiveInterface:
         self._interfaces = [Interface(name, link_type(self._handle.datalink()))]
 
     def batches(self) -> Iterator[Frames]:
-        """Until `close`; raises SourceError when the interface goes down."""
+        """Until `close`; raises SourceError when the interface goes down, after what the kernel has buffered."""
         number = 1
         nothing = Frames(b"", array("q"), 0, self._interfaces)
         poll = select.poll()
         poll.register(self._handle.getfd(), select.POLLIN)
         while True:
             poll.poll(WAIT_MS)
+            failed = self._error
             if (taken := self._take()) is None:
                 return
             data, meta = taken
             if not meta:
+                if failed is not None:
+                    raise failed
                 yield nothing
                 continue
             index = array("q", bytes(len(meta) // 16 * 8 * FRAME_ROW))
@@ -81,15 +87,23 @@ class LiveInterface:
             number += count
 
     def dropped(self) -> Mapping[str, int]:
+        """After `close`, or where libpcap cannot say any more: the last figures."""
         with self._lock:
-            if self._handle is not None:
-                _, kernel, interface = self._handle.stats()
-                self._dropped = {"kernel": kernel, "interface": interface}
-            return self._dropped
+            self._count()
+            return {place: counter.total for place, counter in self._counters.items()}
+
+    def _count(self) -> None:
+        if self._handle is None:
+            return
+        with suppress(pcapy.PcapError):
+            _, kernel, interface = self._handle.stats()
+            self._counters["kernel"].feed(kernel)
+            self._counters["interface"].feed(interface)
 
     def close(self) -> None:
         """Ends `batches` too, within its waiting time."""
         with self._lock:
+            self._count()
             handle, self._handle = self._handle, None
             if handle is not None:
                 handle.close()
@@ -110,7 +124,9 @@ class LiveInterface:
             try:
                 taken: tuple[bytes, bytes] = self._handle.next_batch(BATCH)
             except pcapy.PcapError as error:
-                raise SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}") from None
+                # libpcap says it once, and before what the kernel still has in a block that is not full.
+                self._error = SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}")
+                return b"", b""
             return taken
 
 

@@ -15,6 +15,9 @@ class PackagedSource:
     def __init__(self, source: Source) -> None:
         self.name = str(source.name)
         self._source = source
+        self._dropped: Mapping[str, int] = {}  # the last figures
+        self._closed = False
+        self._complained: set[str] = set()
 
     def batches(self) -> Iterator[Frames]:
         """Raises SourceError, whatever the package raises."""
@@ -29,17 +32,25 @@ class PackagedSource:
             raise SourceError(f"{self.name}: internal error: {type(error).__name__}") from error
 
     def dropped(self) -> Mapping[str, int]:
-        try:
-            return dict(self._source.dropped())
-        except Exception as error:
-            self._complain(error)
-            return {}
+        """After `close`, or where it cannot say: the last figures."""
+        if not self._closed:
+            try:
+                self._dropped = dict(self._source.dropped())
+            except Exception as error:
+                self._complain("dropped", error)
+        return self._dropped
 
     def close(self) -> None:
+        self.dropped()
+        self._closed = True
         try:
             self._source.close()
         except Exception as error:
-            self._complain(error)
+            self._complain("close", error)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, method: str, error: Exception) -> None:
+        """Once: `dropped` is asked each second."""
+        if method in self._complained:
+            return
+        self._complained.add(method)
         _log.error("%s: internal error: %s", self.name, type(error).__name__)
