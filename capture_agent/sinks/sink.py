@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from capture_agent.records import TracedMessage
@@ -52,6 +53,31 @@ class Sink(Protocol):
 def handled(sink: Sink) -> int:
     """How many messages this sink has done with."""
     return sink.sent + sum(sink.rejected.values()) + sum(sink.lost.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A sink's counters at one moment: they are asked for while it works, and after it is closed."""
+
+    sent: int
+    rejected: Counter[str]
+    lost: Counter[str]
+
+    @classmethod
+    def of(cls, sink: Sink) -> Figures:
+        return cls(sink.sent, Counter(sink.rejected), Counter(sink.lost))
+
+    @property
+    def handled(self) -> int:
+        return self.sent + self.rejected.total() + self.lost.total()
+
+    def at_the_end(self, sink: Sink) -> Figures:
+        """Those of a sink that has been closed; these, where it has forgotten them."""
+        try:
+            last = Figures.of(sink)
+        except Exception:
+            return self
+        return last if last.handled >= self.handled else self
 
 
 def reason(error: OSError) -> str:
