@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from capture_agent.config.sending import split_source
+from capture_agent.own_sockets import SOCKETS
 
 Endpoint = tuple[bytes, int]  # a packed address and a port
 
@@ -41,6 +42,7 @@ def connected(
             connection.close()
             problem = error
         else:
+            SOCKETS.look()
             return connection
         if kind == socket.SOCK_DGRAM:
             break

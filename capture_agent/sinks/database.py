@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from capture_agent.own_sockets import SOCKETS
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sip_trace import INSERTED, TABLE_VERSION, version_table
 
@@ -85,9 +86,11 @@ def open_connection(url: URL) -> Connection:
         if not path.parent.is_dir():
             raise SinkError(f"{shown(url)}: no such directory: {path.parent}")
     try:
-        return make_engine(url).connect()
+        connection = make_engine(url).connect()
     except SQLAlchemyError as error:
         raise explained(url, error) from error
+    SOCKETS.look()
+    return connection
 
 
 def explained(url: URL, error: Exception) -> SinkError:

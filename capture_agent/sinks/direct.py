@@ -47,6 +47,12 @@ class Direct:
             self.failure = SinkError(f"{self.sink.name}: internal error: {type(error).__name__}")
             self._lost["internal_error"] += len(batch) - (handled(self.sink) - before)
 
+    def stop(self) -> None:
+        """Nothing goes on by itself."""
+
+    def down(self) -> None:
+        """It is not tried again: the first failure is the last."""
+
     def close(self, timeout: float | None = None) -> None:
         self.flush()
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from capture_agent.books import Ledger
+from capture_agent.own_sockets import SOCKETS
 from capture_agent.records import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, SinkError, handled
 from capture_agent.sinks.weight import NO_LIMIT, fit
@@ -175,6 +176,7 @@ class Outbox:
     def _open(self) -> None:
         try:
             self.sink.open()
+            SOCKETS.look()  # a package's may have opened some
         except SinkError as error:
             self._went_down(error)
         except Exception as error:  # `send` will say so for good

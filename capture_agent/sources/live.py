@@ -16,10 +16,12 @@ from typing import Any
 
 import pcapy
 
+from capture_agent.own_sockets import Known, OwnSockets
 from capture_agent.records import FRAME_ROW, Frames, Interface
 from capture_agent.sources.containers import index_live_batch
 from capture_agent.sources.counting import Growing
 from capture_agent.sources.interfaces import list_interfaces
+from capture_agent.sources.own_filter import attached, leave_out
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT, SourceError, link_type
 
 BATCH = 512  # frames at most: at 64 KiB each, as segmentation offload makes them, 32 MiB
@@ -35,7 +37,8 @@ class LiveInterface:
 
     The default snapshot length cuts nothing, also where offload has made frames longer than any on the wire.
     With a shorter one, pcapy does not tell a cut frame's length on the wire: its row has the captured length.
-    `bpf` is a filter as tcpdump takes it, or what makes one for a link type.
+    `bpf` is a filter as tcpdump takes it, or what makes one for a link type. Packets of `own` sockets the kernel leaves
+    out, as far as it knows them.
     Times are the kernel's, in microseconds. `any` is all interfaces, in Linux cooked mode (link type 113).
     """
 
@@ -47,8 +50,11 @@ class LiveInterface:
         snapshot_length: int = MAXIMUM_SNAPSHOT,
         promiscuous: bool = True,
         buffer_mib: int = 16,
+        own: OwnSockets | None = None,
     ) -> None:
         self.name = name
+        self._own = own
+        self._left_out: Known | None = None
         self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
         self._error: SourceError | None = None
         self._counters = {"kernel": Growing(), "interface": Growing()}
@@ -63,6 +69,7 @@ class LiveInterface:
             self.close()
             raise SourceError(f"{name}: filter {bpf!r}: {error}", usage=True) from None
         self._interfaces = [Interface(name, link_type(self._handle.datalink()))]
+        self._base = attached(self._handle.getfd()) if own is not None else []
 
     def batches(self) -> Iterator[Frames]:
         """Until `close`; raises SourceError when the interface goes down, after what the kernel has buffered."""
@@ -71,6 +78,7 @@ class LiveInterface:
         poll = select.poll()
         poll.register(self._handle.getfd(), select.POLLIN)
         while True:
+            self._leave_out_own()
             poll.poll(WAIT_MS)
             failed = self._error
             if (taken := self._take()) is None:
@@ -85,6 +93,15 @@ class LiveInterface:
             count = index_live_batch(meta, len(data), index)
             yield Frames(data, index, count, self._interfaces, number)
             number += count
+
+    def _leave_out_own(self) -> None:
+        """Renew the kernel's filter, where our sockets are others than before."""
+        if not self._base or self._own is None or (known := self._own.known) is self._left_out:
+            return
+        with self._lock, suppress(OSError):  # a kernel that cannot leaves it to user space
+            self._left_out = known
+            if self._handle is not None:
+                leave_out(self._handle.getfd(), self._interfaces[0].link_type, known, self._base)
 
     def dropped(self) -> Mapping[str, int]:
         """After `close`, or where libpcap cannot say any more: the last figures."""
