@@ -8,9 +8,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from socket import if_nametoindex
 
 from capture_agent.books import Books
 from capture_agent.config import Capture, Config
@@ -34,7 +36,7 @@ from capture_agent.sinks.outbox import Outbox
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.udp import REFUSED
 from capture_agent.sources.capture_file import CaptureFile
-from capture_agent.sources.interfaces import local_addresses
+from capture_agent.sources.interfaces import ANY, local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
 from capture_agent.sources.pacing import Pace, Shift
@@ -297,9 +299,28 @@ def capture_filter(capture: Capture, link_type: int) -> str:
     return ports or capture.filter
 
 
+def check_interfaces(names: Sequence[str]) -> None:
+    """One interface may have several names. Raises SourceError."""
+    found: dict[int, str] = {}
+    for name in names:
+        with suppress(OSError):  # `any`, or one that libpcap will not find either
+            first = found.setdefault(if_nametoindex(name), name)
+            if first != name:
+                raise SourceError(f"{name}: is the same interface as {first}: each packet would be traced twice", True)
+
+
+def warn_of_any(capture: Capture) -> None:
+    others = [name for name in capture.interfaces if name != ANY]
+    if ANY in capture.interfaces and others and not capture.drop_copies:
+        _log.warning(
+            "any shows what %s shows, too: each packet is captured twice (capture.drop_copies takes one)", others[0]
+        )
+
+
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
     """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
+    check_interfaces(capture.interfaces)
     sources: list[Source] = [
         LiveInterface(
             name,
@@ -316,4 +337,5 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
     SOCKETS.look()
     if on_ready is not None:
         on_ready()
+    warn_of_any(capture)
     agent.drain(sources)
