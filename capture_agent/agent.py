@@ -173,7 +173,8 @@ class Agent:
         Raises SourceError.
         """
         self._sources.extend(sources)
-        for source, frames in merged(sources, self._is_gone):
+        foreign = any(isinstance(source, PackagedSource) for source in sources)  # a package's may wait for ever
+        for source, frames in merged(sources, self._is_gone, threads=foreign):
             if shift is not None:
                 shift.move(frames)
             traced = self.pipeline.process(frames)

@@ -22,7 +22,7 @@ from faults.interfaces import Namespace, wires
 from wrappings import V4, frame
 
 from capture_agent.config import Capture
-from capture_agent.own_sockets import SOCKETS, Known, OwnSockets
+from capture_agent.own_sockets import Known, OwnSockets
 from capture_agent.own_traffic import OwnTraffic
 from capture_agent.pipeline import Pipeline
 from capture_agent.records import Datagram, Frames
@@ -280,4 +280,7 @@ def test_the_kernel_leaves_out_exactly_ours(interface: str, host_address: str, b
 
 
 def test_nobody_looks_where_nothing_is_captured() -> None:
-    assert not SOCKETS.wanted
+    sockets = OwnSockets()
+    with socket.create_server(("127.0.0.1", 0)):
+        sockets.look()
+    assert not sockets.known.places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,22 +17,26 @@ from capture_agent.sources.source import Source, SourceError
 WAITING = 16
 WAITING_BYTES = 64 << 20
 LOOK_AGAIN = 0.02  # seconds, while frames are held
+LOOK_UP = 1.0  # seconds, else
 PATIENCE = 2.0  # seconds that a reader may take to see that it is to stop; a live source looks up every 0.2 s
 
 Item = tuple[int, Frames | BaseException | None]
 OnGone = Callable[[Source, SourceError], None]
 
 
-def merged(sources: Sequence[Source], gone: OnGone | None = None) -> Iterator[tuple[Source, Frames]]:
+def merged(
+    sources: Sequence[Source], gone: OnGone | None = None, threads: bool = False
+) -> Iterator[tuple[Source, Frames]]:
     """The batches of all sources, each with its source, or that of its first frame.
 
-    One source is read in the caller's thread; of several, each has a thread of its own, which ends with its source
-    or when the caller closes this iterator. A batch without frames comes where there is nothing to hold back.
+    One source is read in the caller's thread, unless `threads`; of several, each has a thread of its own, which ends
+    with its source or when the caller closes this iterator. A batch without frames comes where there is nothing to hold
+    back; from threads at least once a second, whatever a source waits for.
 
     A source that breaks while others go on is passed to `gone`. Raises what the last one raises, and at once: the
     error of a source that cannot be read at all, and any that is not a SourceError.
     """
-    if len(sources) == 1:
+    if len(sources) == 1 and not threads:
         for frames in sources[0].batches():
             yield sources[0], frames
         return
@@ -66,7 +71,7 @@ class _Queue:
     def _has_room(self, weight: int) -> bool:
         return not self._items or (len(self._items) < WAITING and self._bytes + weight <= WAITING_BYTES)
 
-    def take(self, timeout: float | None) -> list[Item]:
+    def take(self, timeout: float) -> list[Item]:
         """All that is there; when nothing is, one item as soon as it comes, or none."""
         with self._changed:
             self._changed.wait_for(lambda: self._items, timeout)
@@ -101,7 +106,10 @@ class _Readers:
     def take(self) -> Iterator[tuple[int, Frames]]:
         order = Order(len(self._threads))
         while self._open or order:
-            for number, item in self._queue.take(LOOK_AGAIN if order else None):
+            items = self._queue.take(LOOK_AGAIN if order else LOOK_UP)
+            if not items and not order:
+                yield 0, Frames(b"", array("q"), 0, [])
+            for number, item in items:
                 if isinstance(item, Frames):
                     if item.count:
                         order.add(number, item, time.time_ns())

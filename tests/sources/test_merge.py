@@ -158,3 +158,19 @@ def test_a_reader_does_not_run_ahead() -> None:
         # In the queue, in the reader's hand, and taken.
         assert sources[0].given <= 2 * WAITING + 1 + taken  # as many are taken at once
     stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_source_that_waits_for_ever_does_not_hold_up_its_reader() -> None:
+    """A stop is looked for between batches."""
+    waiting = threading.Event()
+
+    class Stuck(Listed):
+        def batches(self) -> Iterator[Frames]:
+            waiting.wait(60)
+            yield batch(1)
+
+    stream = merged([Stuck("made up", None)], threads=True)
+    assert [next(stream)[1].count for _ in range(2)] == [0, 0]
+    waiting.set()
+    stream.close()  # type: ignore[attr-defined]
+    assert readers() == []
