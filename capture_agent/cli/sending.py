@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -59,12 +59,15 @@ def stopping(stop: threading.Event, on_hangup: bool) -> Iterator[None]:
     handlers: dict[int, Callable[[int, FrameType | None], None]] = dict.fromkeys(WITHOUT_EFFECT, without_effect)
     handlers |= dict.fromkeys(ENDING, on_signal)
     handlers[signal.SIGHUP] = on_signal if on_hangup else without_effect
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {}
+    for number, handler in handlers.items():
+        with suppress(OSError):  # some tool that runs us keeps one for itself
+            before[number] = signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def name_of(number: int) -> str:
