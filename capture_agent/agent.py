@@ -8,9 +8,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from socket import if_nametoindex
 
 from capture_agent.books import Books
 from capture_agent.config import Capture, Config
@@ -18,7 +20,10 @@ from capture_agent.config.local import AUTO, LocalAddress
 from capture_agent.extensions import Extensions, load_extensions
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.values import SinkNames
+from capture_agent.own_sockets import SOCKETS
+from capture_agent.own_traffic import OwnTraffic
 from capture_agent.packet.port_filter import expression, moves_offsets
+from capture_agent.parallel import at_once
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.emission import emission
 from capture_agent.policy.hooks import Hooks
@@ -28,15 +33,17 @@ from capture_agent.records import Frames, TracedMessage
 from capture_agent.sinks import make_sinks
 from capture_agent.sinks.direct import Direct
 from capture_agent.sinks.outbox import Outbox
-from capture_agent.sinks.sink import Sink, SinkError
+from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.udp import REFUSED
 from capture_agent.sources.capture_file import CaptureFile
-from capture_agent.sources.interfaces import local_addresses
+from capture_agent.sources.interfaces import ANY, local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import merged
 from capture_agent.sources.pacing import Pace, Shift
+from capture_agent.sources.packaged import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError
+from capture_agent.watcher import Watched, Watcher
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
 # its default of 700 it takes a twelfth of the time.
@@ -104,24 +111,28 @@ class Agent:
         self.extensions = load_extensions(config) if extensions is None else extensions
         settings = Settings.of(config, conditions_of(config, self.extensions))
         policy = Policy(local_sides(config), settings, hooks_of(config, self.extensions))
-        self.pipeline = Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate)
+        own = None
+        if not lossless:
+            SOCKETS.wanted, SOCKETS.addresses = True, local_addresses
+            own = OwnTraffic(SOCKETS, [str(address) for address in config.capture.listen])
+        self.pipeline = Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate, own=own)
         # Every sink gets every message.
         self._alike = all(target.default for target in config.targets()) and not config.rule and policy.hooks is None
         self._lossless = lossless
         self._last_read: float | None = None
         self._sources: list[Source] = []
-        self._outboxes: list[Direct | Outbox] = []
-        for sink in [*make_sinks(config), *self.extensions.sinks]:
-            self._open(sink, lossless)
-            self._outboxes.append(Direct(sink) if lossless else Outbox(sink, limit=config.queue.messages))
-
-    def _open(self, sink: Sink, must: bool) -> None:
-        try:
-            sink.open()
-        except SinkError as error:
-            if must:
-                raise
-            _log.warning("%s; trying again", error)
+        self.gone: list[SourceError] = []  # of sources that broke while others went on
+        sinks = [*make_sinks(config), *self.extensions.sinks]
+        self._outboxes: list[Direct | Outbox]
+        if lossless:
+            at_once([sink.open for sink in sinks])
+            self._outboxes = [Direct(sink) for sink in sinks]
+        else:
+            queue = config.queue
+            self._outboxes = [Outbox(sink, queue.messages, queue.mib << 20) for sink in sinks]
+        self._watcher = Watcher(self._watched)
+        if not lossless:
+            self._watcher.start()
 
     @property
     def tracing(self) -> bool:
@@ -162,7 +173,8 @@ class Agent:
         Raises SourceError.
         """
         self._sources.extend(sources)
-        for source, frames in merged(sources):
+        foreign = any(isinstance(source, PackagedSource) for source in sources)  # a package's may wait for ever
+        for source, frames in merged(sources, self._is_gone, threads=foreign):
             if shift is not None:
                 shift.move(frames)
             traced = self.pipeline.process(frames)
@@ -174,6 +186,10 @@ class Agent:
                 on_batch(source, frames)
             if (self._lossless and self.failure) or (self.stop.is_set() and self._has_all(frames)):
                 return
+
+    def _is_gone(self, source: Source, error: SourceError) -> None:
+        _log.error("%s; the other sources go on", error)
+        self.gone.append(error)
 
     def _has_all(self, frames: Frames) -> bool:
         """After a stop: is what the kernel had buffered by then read? A file is left where it is."""
@@ -203,12 +219,38 @@ class Agent:
 
     def close(self) -> Books:
         """Send what waits (for as long as configured when live), close everything; the final books."""
+        self._watcher.close()
+        closing = [source.close for source in self._sources]
+        if self._lossless:
+            for close in closing:
+                close()
+        else:
+            at_once(closing, LAST_READ)
         self._put(self.pipeline.close())
-        for outbox in self._outboxes:
-            outbox.close(self.config.queue.drain_seconds)
-        for source in self._sources:
-            source.close()
+        self._close_sinks()
         return self.books()
+
+    def _close_sinks(self) -> None:
+        """All at once; when live, within the time to drain for all of them together."""
+        if self._lossless:
+            at_once([outbox.close for outbox in self._outboxes])
+            return
+        deadline = time.monotonic() + self.config.queue.drain_seconds
+        for outbox in self._outboxes:
+            outbox.stop()
+        for outbox in self._outboxes:
+            outbox.close(max(0.0, deadline - time.monotonic()))
+        SOCKETS.wanted = False
+
+    def _watched(self) -> Iterator[Watched]:
+        SOCKETS.look()
+        for source in self._sources:
+            yield Watched(source.name, "packets", source.dropped())
+        for outbox in self._outboxes:
+            ledger = outbox.ledger()
+            yield Watched(ledger.name, "messages", ledger.lost, ledger.rejected, outbox.down())
+        for ledger in self.pipeline.ledgers():
+            yield Watched(ledger.name, "entries", ledger.lost)
 
     def books(self) -> Books:
         dropped: Counter[str] = Counter()
@@ -258,9 +300,28 @@ def capture_filter(capture: Capture, link_type: int) -> str:
     return ports or capture.filter
 
 
+def check_interfaces(names: Sequence[str]) -> None:
+    """One interface may have several names. Raises SourceError."""
+    found: dict[int, str] = {}
+    for name in names:
+        with suppress(OSError):  # `any`, or one that libpcap will not find either
+            first = found.setdefault(if_nametoindex(name), name)
+            if first != name:
+                raise SourceError(f"{name}: is the same interface as {first}: each packet would be traced twice", True)
+
+
+def warn_of_any(capture: Capture) -> None:
+    others = [name for name in capture.interfaces if name != ANY]
+    if ANY in capture.interfaces and others and not capture.drop_copies:
+        _log.warning(
+            "any shows what %s shows, too: each packet is captured twice (capture.drop_copies takes one)", others[0]
+        )
+
+
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
     """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
+    check_interfaces(capture.interfaces)
     sources: list[Source] = [
         LiveInterface(
             name,
@@ -268,11 +329,14 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
             snapshot_length=capture.snapshot_length,
             promiscuous=capture.promiscuous,
             buffer_mib=capture.buffer_mib,
+            own=SOCKETS,
         )
         for name in capture.interfaces
     ]
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     sources += agent.extensions.sources
+    SOCKETS.look()
     if on_ready is not None:
         on_ready()
+    warn_of_any(capture)
     agent.drain(sources)

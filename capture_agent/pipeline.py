@@ -10,6 +10,7 @@ from capture_agent.config import Capture, Correlate
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.duplicates import DuplicateFilter
 from capture_agent.intake import Intake
+from capture_agent.own_traffic import OwnTraffic
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.link_type_names import named
 from capture_agent.packet.rejects import Reject
@@ -37,9 +38,11 @@ class Pipeline:
         correlator: Correlator | None = None,
         emission: Emission | None = None,
         correlate: Correlate | None = None,
+        own: OwnTraffic | None = None,
     ) -> None:
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
+        self.own = own
         self.ports = PortFilter(capture.ports) if capture.ports else None
         self.streams = Streams()
         self.intake = Intake()
@@ -72,6 +75,8 @@ class Pipeline:
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """All SIP that is in these frames."""
         packets = self.packets.decode(frames)
+        if self.own is not None:
+            packets = self.own.others(packets)
         if self.ports is not None:
             packets = self.ports.chosen(packets)
         datagrams = self.streams.messages(packets)
@@ -150,7 +155,9 @@ class Pipeline:
         rejected = Counter({reason.name.lower(): packets.rejected[reason] for reason in Reject})
         rejected.update({f"fragment_{name}": count for name, count in parts.items() if name not in WITHIN_A_DATAGRAM})
         left_out = self.ports.left_out if self.ports is not None else 0
-        outcomes = {"carried": packets.carried - left_out} | ({"other_ports": left_out} if left_out else {})
+        own = self.own.left_out if self.own is not None else 0
+        outcomes = {"carried": packets.carried - left_out - own}
+        outcomes |= {name: count for name, count in (("own", own), ("other_ports", left_out)) if count}
         return Ledger(
             "frames",
             seen=packets.seen + sum(lost.values()),

@@ -1,7 +1,6 @@
 """What ends a command: two exceptions with a line for the user and a status."""
 
-import sys
-
+from capture_agent.cli import terminal
 from capture_agent.cli.text import printable
 
 PROGRAM = "capture-agent"
@@ -27,9 +26,9 @@ class WrongUsage(Failed):
 def say(line: str, command: str = "") -> None:
     """One line on standard error, behind the program's name."""
     place = f"{PROGRAM}: {command}: " if command else f"{PROGRAM}: "
-    print(place + printable(line), file=sys.stderr, flush=True)
+    terminal.put(place + printable(line))
 
 
 def note(line: str) -> None:
     """One line on standard error that is no complaint: the books, what has been done."""
-    print(printable(line), file=sys.stderr, flush=True)
+    terminal.put(printable(line))

@@ -15,7 +15,7 @@ import typer
 
 from capture_agent import __version__
 from capture_agent.build import flavour
-from capture_agent.cli import calls, config, db, decode, events, flow, interfaces, replay, run, status
+from capture_agent.cli import calls, config, db, decode, events, flow, interfaces, replay, run, status, terminal
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.cli.title import hide_secrets
 from capture_agent.config.options import alternatives
@@ -76,7 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Its status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted."""
     if arguments is None:
         hide_secrets()
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return run_command(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        terminal.finish()
+
+
+def run_command(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     open_closed_streams()
     for stream in (sys.stdout, sys.stderr):

@@ -10,7 +10,7 @@ import typer
 
 from capture_agent.build import flavour
 from capture_agent.cli import options
-from capture_agent.cli.failures import WrongUsage, note
+from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, sinks_named, stopping
 
 
@@ -42,6 +42,8 @@ def run(
     control: options.ControlSocket = None,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
+
+    Status 1 where an interface, socket or source broke meanwhile; the others went on.
 
     A sink that is down or slow never slows the capture: what finds no room in its queue is counted as lost.
     """
@@ -76,5 +78,7 @@ def run(
     agent = agents.Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {sinks_named(settings)}"
-    with stopping(agent.stop), keeping_books(agent), answering(agent):
+    with stopping(agent.stop, on_hangup=False), keeping_books(agent), answering(agent):
         agents.run(agent, lambda: note(f"{ready} ({flavour()} build)"))
+    if agent.gone:
+        raise Failed("; ".join(map(str, agent.gone)))

@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from capture_agent.cli import terminal
 from capture_agent.cli.failures import PROGRAM, WrongUsage, note
 from capture_agent.cli.text import printable
 from capture_agent.config.secrets import mask, quotable_words
@@ -26,21 +27,55 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+# What ends a run in order. SIGPIPE and SIGXFSZ Python ignores already; what faults raise is none of ours.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGXCPU)
+# What would end it without its books, and leave the control socket: unless a program wants it, it means nothing here.
+WITHOUT_EFFECT = (
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    signal.SIGSTKFLT,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
+
+
 @contextmanager
-def stopping(stop: threading.Event) -> Iterator[None]:
-    """While it runs, SIGINT and SIGTERM set `stop`; a second SIGINT does not wait for the queues."""
+def stopping(stop: threading.Event, on_hangup: bool) -> Iterator[None]:
+    """While it runs, ENDING set `stop`; a second SIGINT does not wait for the queues.
+
+    SIGHUP does so too with `on_hangup`. Others are said in the log and have no effect.
+    """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise Interrupted
         stop.set()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    def without_effect(number: int, frame: FrameType | None) -> None:
+        _log.info("%s has no effect", name_of(number))
+
+    handlers: dict[int, Callable[[int, FrameType | None], None]] = dict.fromkeys(WITHOUT_EFFECT, without_effect)
+    handlers |= dict.fromkeys(ENDING, on_signal)
+    handlers[signal.SIGHUP] = on_signal if on_hangup else without_effect
+    before = {}
+    for number, handler in handlers.items():
+        with suppress(OSError):  # some tool that runs us keeps one for itself
+            before[number] = signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def name_of(number: int) -> str:
+    """SIGUSR1; of a real-time signal, SIGRTMIN+2."""
+    beyond = number - signal.SIGRTMIN
+    return f"SIGRTMIN+{beyond}" if beyond > 0 else signal.Signals(number).name
 
 
 class Lines(logging.Formatter):
@@ -50,9 +85,21 @@ class Lines(logging.Formatter):
         return printable(super().format(record))
 
 
+class TerminalHandler(logging.Handler):
+    """Hands lines over, and never waits."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            terminal.put(self.format(record))
+        except Exception:  # a record that cannot be formatted is no reason to write to a terminal that may block
+            terminal.put(f"{PROGRAM}: {record.levelname}: a log record of {record.name} cannot be formatted")
+
+
 def log_to_stderr(config: Config) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines(f"{PROGRAM}: %(levelname)s: %(message)s"))
+    terminal.start()
+    time = "" if is_journal() else "%(asctime)s "
+    handler = TerminalHandler()
+    handler.setFormatter(Lines(f"{time}{PROGRAM}: %(levelname)s: %(message)s", "%Y-%m-%d %H:%M:%S%z"))
     logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
     threading.excepthook = log_thread_failure
 
@@ -63,6 +110,15 @@ def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
     if error is not None and not issubclass(type(error), SystemExit):
         name = failed.thread.name if failed.thread is not None else "?"
         _log.error("thread %s: %s%s", name, kind_of(error), raised_at(error))
+
+
+def is_journal() -> bool:
+    """Is standard error connected to journald, which notes the time itself? systemd.exec(5), JOURNAL_STREAM."""
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 @contextmanager

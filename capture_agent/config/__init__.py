@@ -11,6 +11,7 @@ listen.py    where SIP duplicates are listened for
 ports.py     the ports that SIP is looked for on
 rules.py     [[rule]] and [legs]; matchers.py and templates.py: the texts in them; several.py: one or a list
 addresses.py which sink a rule means
+twice.py     what would double everything
 uris.py      hep: and sip: URIs
 options.py   every option with its type, default and environment name, read off the dataclasses
 layers.py    TOML < environment < command line, and where each value came from

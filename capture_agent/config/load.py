@@ -14,6 +14,7 @@ from capture_agent.config.problems import ConfigError, in_order, nearest, of_pyd
 from capture_agent.config.secrets import quotable, quotable_name
 from capture_agent.config.sections import SINK_SECTIONS, Config
 from capture_agent.config.targets import MOST_TARGETS
+from capture_agent.config.twice import twice
 
 UNFIT = re.compile(r"[\0\ud800-\udfff]")
 _QUOTED = re.compile(r"(['\"])(.*?)\1")
@@ -50,6 +51,8 @@ def load_layers(
     config, found = (None, unfit) if unfit else validate(layers)
     problems += found
     problems += too_many_sinks(layers, config)
+    if config is not None and not problems:
+        problems += twice(layers, config)
     if problems or config is None:
         raise ConfigError(in_order(problems))
     return config, layers

@@ -97,6 +97,7 @@ class Queue:
     """The queue before each sink."""
 
     messages: Annotated[int, Interval(ge=1, le=100_000_000)] = 100_000
+    mib: Annotated[int, Interval(ge=1, le=65_536)] = 128
     drain_seconds: Annotated[float, Interval(ge=0, le=3600)] = 5.0
 
 

@@ -2,6 +2,7 @@
 
     sink.py            Sink, what every sink is; SinkError, the one line when it fails
     outbox.py          the queue and the thread in front of a sink; its books     direct.py  neither, for replays
+    weight.py          what waiting messages keep in memory (hot)
     hep.py             HEP 1, 2, 3 to a collector          hep_batch.py   messages into the encoder (hot)
     hep_log.py         log events as HEP
     sip_duplicate.py   the messages to another SIP server  x_headers.py   the lines that tell where they were seen

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from capture_agent.config.sending import split_source
+from capture_agent.own_sockets import SOCKETS
 
 Endpoint = tuple[bytes, int]  # a packed address and a port
 
@@ -105,6 +106,7 @@ def first_connected(places: list[Any], source: str, deadline: float) -> socket.s
             connection.close()
             problem = error
         else:
+            SOCKETS.look()
             return connection
     raise problem
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from capture_agent.config.addresses import server_url
 from capture_agent.config.secrets import mask, repeats, texts_of
+from capture_agent.own_sockets import SOCKETS
 from capture_agent.sinks.deadlines import READ_SECONDS, connect_arguments, limit_handshake, limit_waits, without_option
 from capture_agent.sinks.sink import SinkError
 from capture_agent.sinks.sip_trace import INSERTED, TABLE_VERSION, version_table
@@ -94,11 +95,13 @@ def open_connection(url: URL, seconds: int = READ_SECONDS) -> Connection:
         with suppress(OSError):
             make_file(path)
     try:
-        return make_engine(url, seconds).connect()
+        connection = make_engine(url, seconds).connect()
     except SQLAlchemyError as error:
         raise explained(url, error) from error
     except (TypeError, ValueError) as error:  # drivers quote an option that they do not know
         raise SinkError(f"{shown(url)}: the driver refuses an option of the URL ({type(error).__name__})") from None
+    SOCKETS.look()
+    return connection
 
 
 def disconnect(connection: Connection) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.sink import Sink, SinkError, handled, kind, unconfirmed
+from capture_agent.sinks.sink import Figures, Sink, SinkError, handled, kind
 
 
 class Direct:
@@ -22,6 +22,7 @@ class Direct:
         self._given = 0
         self._held: list[TracedMessage] = []
         self._lost: Counter[str] = Counter()
+        self._last: Figures | None = None  # once it is closed
 
     def put(self, batch: Sequence[TracedMessage]) -> None:
         self._given += len(batch)
@@ -46,6 +47,12 @@ class Direct:
             self.failure = SinkError(f"{self.sink.name}: internal error: {kind(error)}")
             self._lost["internal_error"] += len(batch) - (handled(self.sink) - before)
 
+    def stop(self) -> None:
+        """Nothing goes on by itself."""
+
+    def down(self) -> None:
+        """It is not tried again: the first failure is the last."""
+
     def close(self, timeout: float | None = None) -> None:
         self.flush()
         try:
@@ -53,13 +60,16 @@ class Direct:
                 self.sink.flush()
         except SinkError as error:
             self.failure = error
+        figures = Figures.of(self.sink)
         self.sink.close()
+        self._last = figures.at_the_end(self.sink)
 
     def ledger(self) -> Ledger:
+        figures = self._last or Figures.of(self.sink)
         return Ledger(
             self.sink.name,
             seen=self._given,
-            outcomes={"sent": self.sink.sent, "waiting": len(self._held) + unconfirmed(self.sink)},
-            rejected=Counter(self.sink.rejected),
-            lost=self._lost + self.sink.lost,
+            outcomes={"sent": figures.sent, "waiting": len(self._held) + figures.unconfirmed},
+            rejected=figures.rejected,
+            lost=self._lost + figures.lost,
         )

@@ -7,10 +7,13 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from capture_agent.books import Ledger
+from capture_agent.own_sockets import SOCKETS
 from capture_agent.records import TracedMessage
-from capture_agent.sinks.sink import Sink, SinkError, handled, kind, unconfirmed
+from capture_agent.sinks.sink import Figures, Sink, SinkError, handled, kind
+from capture_agent.sinks.weight import NO_LIMIT, fit
 
 # What waits together goes out together: one write, one transaction.
 MOST_AT_ONCE = 4096
@@ -18,22 +21,34 @@ MOST_AT_ONCE = 4096
 FIRST_DELAY = 0.5  # seconds between two attempts to reach a sink that is down
 LONGEST_DELAY = 30.0
 SETTLE_AFTER = 1.0  # seconds without a batch, until a sink with unconfirmed messages is asked about them
+LIMIT_BYTES = 128 << 20
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """An outage so far."""
+
+    seconds: float
+    waiting: int
+    limit: int
+    lost: int
 
 
 class Outbox:
     """One sink's queue. Its books balance at every moment: seen = sent + waiting + rejected + lost.
 
     A slow sink never slows who calls `put`: what finds no room is lost, and a sink that is down is tried again and
-    again. `limit` messages may wait, and keep `limit_bytes` of buffers alive. direct.py is for replays, which can wait.
+    again; its thread opens it, too. `limit` messages may wait, and keep `limit_bytes` of memory: their buffers, and
+    what we know of each. direct.py is for replays, which can wait.
     """
 
     def __init__(
         self,
         sink: Sink,
         limit: int = 100_000,
-        limit_bytes: int = 64 << 20,
+        limit_bytes: int = LIMIT_BYTES,
         first_delay: float = FIRST_DELAY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -50,11 +65,9 @@ class Outbox:
         self._held = 0  # bytes of both
         self._given = 0
         self._down_since: float | None = None
+        self._lost_before = 0  # when it went down
         self._closing = False
-        self._sent = sink.sent  # the sink's counters, as they stood after its last batch
-        self._unconfirmed = unconfirmed(sink)
-        self._rejected = Counter(sink.rejected)
-        self._sink_lost = Counter(sink.lost)
+        self._figures = Figures.of(sink)  # after its last batch
         self._lost: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._work, name=f"outbox {sink.name}", daemon=True)
         self._thread.start()
@@ -67,13 +80,13 @@ class Outbox:
         """Hand over a batch, which must not change afterwards."""
         if not batch:
             return
-        weight = held_bytes(batch)
+        _, weight = fit(batch, NO_LIMIT)
         with self._changed:
             self._given += len(batch)
-            room = 0 if self._closing else self._room(weight)
-            if room < len(batch):
+            if (room := self._room(batch, weight)) < len(batch):
                 self._lost[self._where()] += len(batch) - room
                 batch = batch[:room]
+                _, weight = fit(batch, NO_LIMIT)
             if batch:
                 self._queue.append((batch, weight))
                 self._queued += len(batch)
@@ -83,31 +96,56 @@ class Outbox:
     def flush(self) -> None:
         """Nothing is held back: the thread takes what is there."""
 
-    def close(self, timeout: float | None = None) -> None:
-        """Send what waits, for so many seconds at most, and close the sink. What remains is counted as lost."""
+    def stop(self) -> None:
+        """Take no more, and let the thread end when the queue is empty."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Send what waits, for so many seconds at most, and close the sink. What remains is counted as lost."""
+        self.stop()
         self._thread.join(timeout)
-        if self._thread.is_alive():
-            with self._changed:
-                self._lose_queue("shutdown")
-                _log.warning("%s: gave up after %s s; messages lost: %d", self.name, timeout, self._lost["shutdown"])
+        if not self._thread.is_alive():
+            return
+        with self._changed:
+            self._lose_queue("shutdown")
+            lost = self._lost["shutdown"]
+        _log.warning("%s: gave up when the time to stop was over; messages lost: %d", self.name, lost)
 
     def ledger(self) -> Ledger:
         with self._changed:
             return Ledger(
                 self.name,
                 seen=self._given,
-                outcomes={"sent": self._sent, "waiting": self._queued + self._in_hand + self._unconfirmed},
-                rejected=Counter(self._rejected),
-                lost=self._lost + self._sink_lost,
+                outcomes={
+                    "sent": self._figures.sent,
+                    "waiting": self._queued + self._in_hand + self._figures.unconfirmed,
+                },
+                rejected=Counter(self._figures.rejected),
+                lost=self._lost + self._figures.lost,
             )
 
-    def _room(self, weight: int) -> int:
-        if self._held and self._held + weight > self._limit_bytes:
+    def down(self) -> Down | None:
+        """Since when it is down, and what that has cost so far; None: it is not."""
+        with self._changed:
+            if self._down_since is None:
+                return None
+            seconds = self._clock() - self._down_since
+            return Down(seconds, self._queued + self._in_hand, self._limit, self._lost_in_all() - self._lost_before)
+
+    def _lost_in_all(self) -> int:
+        return self._lost.total() + self._figures.lost.total()
+
+    def _room(self, batch: Sequence[TracedMessage], weight: int) -> int:
+        """How many messages of a batch can wait. When nothing does one fits, however long its buffer is."""
+        if self._closing:
             return 0
-        return max(0, self._limit - self._queued - self._in_hand)
+        room = max(0, self._limit - self._queued - self._in_hand)
+        if self._held + weight > self._limit_bytes:
+            count, _ = fit(batch, self._limit_bytes - self._held)
+            room = min(room, max(count, 0 if self._held else 1))
+        return room
 
     def _where(self) -> str:
         if self._down_since is not None:
@@ -122,6 +160,7 @@ class Outbox:
         self._changed.notify_all()
 
     def _work(self) -> None:
+        self._open()
         while taken := self._take():
             batch, weight = taken
             self._deliver(batch)
@@ -134,8 +173,20 @@ class Outbox:
         except SinkError as error:
             self.failure = error
             _log.warning("%s", error)
-        self.sink.close()
         self._settle(0)
+        self.sink.close()
+        last = self._figures.at_the_end(self.sink)
+        with self._changed:
+            self._figures = last
+
+    def _open(self) -> None:
+        try:
+            self.sink.open()
+            SOCKETS.look()  # a package's may have opened some
+        except SinkError as error:
+            self._went_down(error)
+        except Exception as error:  # `send` will say so for good
+            _log.error("%s: internal error: %s", self.name, kind(error))
 
     def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
         """What waits, up to MOST_AT_ONCE messages or one batch; None at the end.
@@ -143,7 +194,7 @@ class Outbox:
         An empty batch when nothing has come for a while, and the sink has unconfirmed messages to be asked about.
         """
         with self._changed:
-            seconds = SETTLE_AFTER if self._unconfirmed else None
+            seconds = SETTLE_AFTER if self._figures.unconfirmed else None
             self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
             if not self._queue:
                 return None if self._closing else ([], 0)
@@ -187,10 +238,7 @@ class Outbox:
     def _settle(self, done: int) -> None:
         with self._changed:
             self._in_hand -= done
-            self._sent = self.sink.sent
-            self._unconfirmed = unconfirmed(self.sink)
-            self._rejected = Counter(self.sink.rejected)
-            self._sink_lost = Counter(self.sink.lost)
+            self._figures = Figures.of(self.sink)
 
     def _give_up(self, count: int, where: str) -> None:
         with self._changed:
@@ -199,28 +247,29 @@ class Outbox:
 
     def _retry(self, error: SinkError, delay: float) -> bool:
         """Wait and say True when the batch in hand is to be tried again."""
+        self._went_down(error)
         with self._changed:
-            if self._down_since is None:
-                self._down_since = self._clock()
-                _log.warning("%s; trying again", error)
             if self._closing:
                 self._lose_queue("unreachable")
                 return False
             self._changed.wait_for(lambda: self._closing, timeout=delay)
             return True
 
-    def _recovered(self) -> None:
+    # A line is written without the lock that `put` needs: whatever takes it may be slow.
+
+    def _went_down(self, error: SinkError) -> None:
         with self._changed:
             if self._down_since is not None:
-                seconds = self._clock() - self._down_since
-                lost = self._lost["unreachable"]
-                _log.warning("%s: up again after %.0f s; messages lost so far: %d", self.name, seconds, lost)
-                self._down_since = None
+                return
+            self._down_since = self._clock()
+            self._lost_before = self._lost_in_all()
+        _log.warning("%s; trying again", error)
 
-
-def held_bytes(batch: Sequence[TracedMessage]) -> int:
-    """What a batch keeps alive. The messages of one source mostly share one buffer, so the ends tell enough."""
-    first = batch[0].message.datagram.data
-    if batch[-1].message.datagram.data is first:
-        return len(first)
-    return sum(len(data) for data in {id(m.message.datagram.data): m.message.datagram.data for m in batch}.values())
+    def _recovered(self) -> None:
+        with self._changed:
+            if self._down_since is None:
+                return
+            seconds = self._clock() - self._down_since
+            lost = self._lost_in_all() - self._lost_before
+            self._down_since = None
+        _log.info("%s: up again after %.0f s; messages lost meanwhile: %s", self.name, seconds, f"{lost:,}")

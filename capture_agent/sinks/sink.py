@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from capture_agent.records import TracedMessage
@@ -77,6 +78,32 @@ def unconfirmed(sink: Sink) -> int:
 def kind(error: Exception) -> str:
     """What the log calls a bug in a sink: without its words, in which secrets or SIP may be."""
     return error.kind if isinstance(error, InternalError) else type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A sink's counters at one moment: they are asked for while it works, and after it is closed."""
+
+    sent: int
+    unconfirmed: int
+    rejected: Counter[str]
+    lost: Counter[str]
+
+    @classmethod
+    def of(cls, sink: Sink) -> Figures:
+        return cls(sink.sent, unconfirmed(sink), Counter(sink.rejected), Counter(sink.lost))
+
+    @property
+    def handled(self) -> int:
+        return self.sent + self.unconfirmed + self.rejected.total() + self.lost.total()
+
+    def at_the_end(self, sink: Sink) -> Figures:
+        """Those of a sink that has been closed; these, where it has forgotten them."""
+        try:
+            last = Figures.of(sink)
+        except Exception:
+            return self
+        return last if last.handled >= self.handled else self
 
 
 def reason(error: OSError) -> str:

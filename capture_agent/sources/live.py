@@ -9,15 +9,19 @@ from __future__ import annotations
 import select
 from array import array
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
 from types import TracebackType
 from typing import Any
 
 import pcapy
 
+from capture_agent.own_sockets import Known, OwnSockets
 from capture_agent.records import FRAME_ROW, Frames, Interface
 from capture_agent.sources.containers import index_live_batch
+from capture_agent.sources.counting import Growing
 from capture_agent.sources.interfaces import list_interfaces
+from capture_agent.sources.own_filter import attached, leave_out
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT, SourceError, link_type
 
 BATCH = 512  # frames at most: at 64 KiB each, as segmentation offload makes them, 32 MiB
@@ -33,7 +37,8 @@ class LiveInterface:
 
     The default snapshot length cuts nothing, also where offload has made frames longer than any on the wire.
     With a shorter one, pcapy does not tell a cut frame's length on the wire: its row has the captured length.
-    `bpf` is a filter as tcpdump takes it, or what makes one for a link type.
+    `bpf` is a filter as tcpdump takes it, or what makes one for a link type. Packets of `own` sockets the kernel leaves
+    out, as far as it knows them.
     Times are the kernel's, in microseconds. `any` is all interfaces, in Linux cooked mode (link type 113).
     """
 
@@ -45,10 +50,14 @@ class LiveInterface:
         snapshot_length: int = MAXIMUM_SNAPSHOT,
         promiscuous: bool = True,
         buffer_mib: int = 16,
+        own: OwnSockets | None = None,
     ) -> None:
         self.name = name
+        self._own = own
+        self._left_out: Known | None = None
         self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
-        self._dropped = {"kernel": 0, "interface": 0}
+        self._error: SourceError | None = None
+        self._counters = {"kernel": Growing(), "interface": Growing()}
         self._handle = _activate(name, snapshot_length, promiscuous, buffer_mib)
         try:
             self._handle.setnonblock(1)
@@ -60,19 +69,24 @@ class LiveInterface:
             self.close()
             raise SourceError(f"{name}: filter {bpf!r}: {error}", usage=True) from None
         self._interfaces = [Interface(name, link_type(self._handle.datalink()))]
+        self._base = attached(self._handle.getfd()) if own is not None else []
 
     def batches(self) -> Iterator[Frames]:
-        """Until `close`; raises SourceError when the interface goes down."""
+        """Until `close`; raises SourceError when the interface goes down, after what the kernel has buffered."""
         number = 1
         nothing = Frames(b"", array("q"), 0, self._interfaces)
         poll = select.poll()
         poll.register(self._handle.getfd(), select.POLLIN)
         while True:
+            self._leave_out_own()
             poll.poll(WAIT_MS)
+            failed = self._error
             if (taken := self._take()) is None:
                 return
             data, meta = taken
             if not meta:
+                if failed is not None:
+                    raise failed
                 yield nothing
                 continue
             index = array("q", bytes(len(meta) // 16 * 8 * FRAME_ROW))
@@ -80,16 +94,33 @@ class LiveInterface:
             yield Frames(data, index, count, self._interfaces, number)
             number += count
 
-    def dropped(self) -> Mapping[str, int]:
-        with self._lock:
+    def _leave_out_own(self) -> None:
+        """Renew the kernel's filter, where our sockets are others than before."""
+        if not self._base or self._own is None or (known := self._own.known) is self._left_out:
+            return
+        with self._lock, suppress(OSError):  # a kernel that cannot leaves it to user space
+            self._left_out = known
             if self._handle is not None:
-                _, kernel, interface = self._handle.stats()
-                self._dropped = {"kernel": kernel, "interface": interface}
-            return self._dropped
+                leave_out(self._handle.getfd(), self._interfaces[0].link_type, known, self._base)
+
+    def dropped(self) -> Mapping[str, int]:
+        """After `close`, or where libpcap cannot say any more: the last figures."""
+        with self._lock:
+            self._count()
+            return {place: counter.total for place, counter in self._counters.items()}
+
+    def _count(self) -> None:
+        if self._handle is None:
+            return
+        with suppress(pcapy.PcapError):
+            _, kernel, interface = self._handle.stats()
+            self._counters["kernel"].feed(kernel)
+            self._counters["interface"].feed(interface)
 
     def close(self) -> None:
         """Ends `batches` too, within its waiting time."""
         with self._lock:
+            self._count()
             handle, self._handle = self._handle, None
             if handle is not None:
                 handle.close()
@@ -110,7 +141,9 @@ class LiveInterface:
             try:
                 taken: tuple[bytes, bytes] = self._handle.next_batch(BATCH)
             except pcapy.PcapError as error:
-                raise SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}") from None
+                # libpcap says it once, and before what the kernel still has in a block that is not full.
+                self._error = SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}")
+                return b"", b""
             return taken
 
 

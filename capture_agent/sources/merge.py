@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from queue import Empty, Queue
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 
 from capture_agent.records import Frames
-from capture_agent.sources.ordering import Order
-from capture_agent.sources.source import Source
+from capture_agent.sources.ordering import Order, size
+from capture_agent.sources.source import Source, SourceError
 
-# Batches that wait between the readers and the pipeline. A reader that finds no room waits: the kernel buffers then,
-# and counts what it drops.
+# Batches, and bytes of them, that wait between the readers and the pipeline. A reader that finds no room waits: the
+# kernel buffers then, and counts what it drops.
 WAITING = 16
+WAITING_BYTES = 64 << 20
 LOOK_AGAIN = 0.02  # seconds, while frames are held
+LOOK_UP = 1.0  # seconds, else
+PATIENCE = 2.0  # seconds that a reader may take to see that it is to stop; a live source looks up every 0.2 s
 
 Item = tuple[int, Frames | BaseException | None]
+OnGone = Callable[[Source, SourceError], None]
 
 
-def merged(sources: Sequence[Source]) -> Iterator[tuple[Source, Frames]]:
-    """The batches of all sources, each with its source, or that of its first frame. Raises what a source raises.
+def merged(
+    sources: Sequence[Source], gone: OnGone | None = None, threads: bool = False
+) -> Iterator[tuple[Source, Frames]]:
+    """The batches of all sources, each with its source, or that of its first frame.
 
-    One source is read in the caller's thread; of several, each has a thread of its own, which ends with its source
-    or when the caller closes this iterator. A batch without frames comes where there is nothing to hold back.
+    One source is read in the caller's thread, unless `threads`; of several, each has a thread of its own, which ends
+    with its source or when the caller closes this iterator. A batch without frames comes where there is nothing to hold
+    back; from threads at least once a second, whatever a source waits for.
+
+    A source that breaks while others go on is passed to `gone`. Raises what the last one raises, and at once: the
+    error of a source that cannot be read at all, and any that is not a SourceError.
     """
-    if len(sources) == 1:
+    if len(sources) == 1 and not threads:
         for frames in sources[0].batches():
             yield sources[0], frames
         return
-    readers = _Readers(sources)
+    readers = _Readers(sources, gone)
     try:
         for number, frames in readers.take():
             yield sources[number], frames
@@ -37,12 +48,53 @@ def merged(sources: Sequence[Source]) -> Iterator[tuple[Source, Frames]]:
         readers.stop()
 
 
+class _Queue:
+    """What the readers have read, bounded in batches and in bytes."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._items: deque[tuple[Item, int]] = deque()
+        self._bytes = 0
+        self._stopped = False
+
+    def put(self, item: Item) -> bool:
+        """Wait for room. False: nobody takes any more."""
+        weight = size(item[1]) if isinstance(item[1], Frames) else 0
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or self._has_room(weight))
+            if not self._stopped:
+                self._items.append((item, weight))
+                self._bytes += weight
+                self._changed.notify_all()
+            return not self._stopped
+
+    def _has_room(self, weight: int) -> bool:
+        return not self._items or (len(self._items) < WAITING and self._bytes + weight <= WAITING_BYTES)
+
+    def take(self, timeout: float) -> list[Item]:
+        """All that is there; when nothing is, one item as soon as it comes, or none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items, timeout)
+            taken = [item for item, _ in self._items]
+            self._items.clear()
+            self._bytes = 0
+            self._changed.notify_all()
+            return taken
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+
 class _Readers:
     """A thread for each source, and what they have read."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._queue: Queue[Item] = Queue(WAITING)
-        self._stop = threading.Event()
+    def __init__(self, sources: Sequence[Source], gone: OnGone | None) -> None:
+        self._sources = sources
+        self._gone = gone
+        self._open = len(sources)
+        self._queue = _Queue()
         self._reading_since = [0] * len(sources)  # ns; 0: it has something in its hand
         self._threads = [
             threading.Thread(target=self._read, args=(n, source), name=f"source {source.name}", daemon=True)
@@ -53,37 +105,38 @@ class _Readers:
 
     def take(self) -> Iterator[tuple[int, Frames]]:
         order = Order(len(self._threads))
-        open_sources = len(self._threads)
-        while open_sources or order:
-            for number, item in self._items(wait=not order):
-                if isinstance(item, BaseException):
+        while self._open or order:
+            items = self._queue.take(LOOK_AGAIN if order else LOOK_UP)
+            if not items and not order:
+                yield 0, Frames(b"", array("q"), 0, [])
+            for number, item in items:
+                if isinstance(item, Frames):
+                    if item.count:
+                        order.add(number, item, time.time_ns())
+                    elif not order:
+                        yield number, item
+                    continue
+                if item is not None and (error := self._fatal(number, item)) is not None:
                     yield from order.rest()
-                    raise item
-                if item is None:
-                    open_sources -= 1
-                    order.end(number)
-                elif item.count:
-                    order.add(number, item, time.time_ns())
-                elif not order:
-                    yield number, item
+                    raise error
+                self._open -= 1
+                order.end(number)
             yield from order.due(time.time_ns(), self._reading_since)
 
-    def _items(self, wait: bool) -> Iterator[Item]:
-        """One, when it comes, or none soon; and what else is there."""
-        try:
-            yield self._queue.get(timeout=None if wait else LOOK_AGAIN)
-            for _ in range(WAITING):
-                yield self._queue.get_nowait()
-        except Empty:
-            return
+    def _fatal(self, number: int, error: BaseException) -> BaseException | None:
+        """The error, if it ends all."""
+        if not isinstance(error, SourceError) or error.usage or self._open == 1:
+            return error
+        if self._gone is not None:
+            self._gone(self._sources[number], error)
+        return None
 
     def _read(self, number: int, source: Source) -> None:
         try:
             self._reading_since[number] = time.time_ns()
             for frames in source.batches():
                 self._reading_since[number] = 0
-                self._queue.put((number, frames))
-                if self._stop.is_set():
+                if not self._queue.put((number, frames)):
                     return
                 self._reading_since[number] = time.time_ns()
             self._queue.put((number, None))
@@ -91,14 +144,7 @@ class _Readers:
             self._queue.put((number, error))
 
     def stop(self) -> None:
-        self._stop.set()
-        while any(thread.is_alive() for thread in self._threads):
-            _drain(self._queue)
-
-
-def _drain(queue: Queue[Item]) -> None:
-    """Make room for a reader that waits, so that it sees the stop."""
-    try:
-        queue.get(timeout=0.05)
-    except Empty:
-        return
+        self._queue.stop()
+        deadline = time.monotonic() + PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))

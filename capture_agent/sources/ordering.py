@@ -44,7 +44,7 @@ class Order:
 
     def add(self, source: int, frames: Frames, now_ns: int) -> None:
         self._held[source].append(Held(frames, now_ns))
-        self._bytes += len(frames.data)
+        self._bytes += size(frames)
         self._last_ns[source] = frames.index[(frames.count - 1) * FRAME_ROW + FRAME_TIME_NS]
 
     def end(self, source: int) -> None:
@@ -78,11 +78,16 @@ class Order:
                 if end < first.frames.count:
                     break
                 held.popleft()
-                self._bytes -= len(first.frames.data)
+                self._bytes -= size(first.frames)
         if len({source for source, _ in found}) > 1:
             yield found[0][0], joined([frames for _, frames in found])
         else:
             yield from found
+
+
+def size(frames: Frames) -> int:
+    """Bytes that a batch holds: its buffer and its index."""
+    return len(frames.data) + len(frames.index) * frames.index.itemsize
 
 
 def position(frames: Frames, time_ns: int, start: int) -> int:

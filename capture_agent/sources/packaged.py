@@ -25,7 +25,9 @@ class PackagedSource:
         self.name = str.__str__(str(source.name))[:LONGEST_REASON]
         self._source = source
         self._hidden = [*hidden]
-        self._dropped: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}  # the last figures
+        self._closed = False
+        self._complained: set[str] = set()
 
     def batches(self) -> Iterator[Frames]:
         """Raises SourceError, whatever the package raises."""
@@ -36,22 +38,30 @@ class PackagedSource:
             yield batch
 
     def dropped(self) -> Mapping[str, int]:
-        """As it was last where it cannot be found out."""
-        try:
-            self._dropped = self._guarded(
-                lambda: {
-                    str.__str__(str(place))[:LONGEST_REASON]: int(count)
-                    for place, count in [*self._source.dropped().items()][:MOST_PLACES]
-                }
-            )
-        except SourceError as error:
-            _log.error("%s", error)
+        """After `close`, or where it cannot say: the last figures."""
+        if not self._closed:
+            try:
+                self._dropped = self._guarded(self._counted)
+            except SourceError as error:
+                self._complain("dropped", error)
         return dict(self._dropped)
 
+    def _counted(self) -> dict[str, int]:
+        places = [*self._source.dropped().items()][:MOST_PLACES]
+        return {str.__str__(str(place))[:LONGEST_REASON]: int(count) for place, count in places}
+
     def close(self) -> None:
+        self.dropped()
+        self._closed = True
         try:
             self._guarded(self._source.close)
         except SourceError as error:
+            self._complain("close", error)
+
+    def _complain(self, method: str, error: SourceError) -> None:
+        """Once: `dropped` is asked each second."""
+        if method not in self._complained:
+            self._complained.add(method)
             _log.error("%s", error)
 
     def _guarded(self, call: Callable[[], Result]) -> Result:

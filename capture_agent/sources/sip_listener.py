@@ -12,6 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from struct import unpack
 from threading import Lock
@@ -19,6 +20,7 @@ from typing import Any
 
 from capture_agent.config.listen import ListenAddress
 from capture_agent.records import Frames
+from capture_agent.sources.counting import Growing
 from capture_agent.sources.made_frames import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
 from capture_agent.sources.reading import reason
 from capture_agent.sources.source import SourceError
@@ -36,8 +38,9 @@ QUIET = 60.0  # seconds between two lines in the log
 
 # linux/in.h, linux/in6.h, asm-generic/socket.h: those that Python's socket module does not name
 IP_PKTINFO = 8
-SO_RXQ_OVFL = 40
+SO_MEMINFO = 55
 SO_RCVBUFFORCE = 33
+MEMINFO_DROPS = 8  # linux/sock_diag.h SK_MEMINFO_DROPS: which of its 32-bit words counts drops
 
 
 _log = logging.getLogger(__name__)
@@ -100,12 +103,20 @@ class SipListener:
         raise NotImplementedError
 
     def dropped(self) -> Mapping[str, int]:
+        """After `close`: the last figures."""
         with self._lock:
+            if not self._closed:
+                self._count()
             return dict(self._lost)
+
+    def _count(self) -> None:
+        """Ask the kernel for what it counts."""
 
     def close(self) -> None:
         """Ends `batches` too, within its waiting time."""
         with self._lock:
+            if not self._closed:
+                self._count()
             self._closed = True
             self._close()
 
@@ -116,9 +127,12 @@ class SipListener:
 class UdpListener(SipListener):
     """One SIP message for each datagram."""
 
+    def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
+        self._kernel = Growing()
+        super().__init__(address, buffer_mib)
+
     def _prepare(self, buffer_mib: int) -> None:
         super()._prepare(buffer_mib)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
         # Bound to any address, each datagram tells to which of ours it was sent.
         if self._family == socket.AF_INET6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
@@ -136,13 +150,17 @@ class UdpListener(SipListener):
                 ends = Ends(packed(peer[0]), peer[1], to, self.port)
                 self._batches.add(udp(ends, payload), time.time_ns())
 
+    def _count(self) -> None:
+        with suppress(OSError):  # a kernel before 4.12
+            words = self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (MEMINFO_DROPS + 1))
+            if len(words) == 4 * (MEMINFO_DROPS + 1) and (lost := self._kernel.feed(unpack("=9I", words)[-1])):
+                self._lost["kernel"] = lost
+
     def _noted(self, notes: list[tuple[int, int, bytes]]) -> bytes | None:
-        """The address of ours that a datagram was sent to. How many were lost before it is written down."""
+        """The address of ours that a datagram was sent to."""
         to = None
         for level, kind, data in notes:
-            if level == socket.SOL_SOCKET and kind == SO_RXQ_OVFL:
-                self._lost["kernel"] = unpack("=I", data[:4])[0]
-            elif level == socket.IPPROTO_IP and kind == IP_PKTINFO:
+            if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
                 to = data[8:12]
             elif level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
                 to = data[:16]

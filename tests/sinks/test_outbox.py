@@ -6,10 +6,13 @@ import logging
 import threading
 
 import pytest
-from sink_samples import INVITE, ListSink, batch_of, eventually, traced
+from sink_samples import INVITE, ListSink, batch_of, eventually, numbered, traced
 
-from capture_agent.sinks.outbox import Outbox, held_bytes
+from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.sinks.outbox import Outbox
 from capture_agent.sinks.sink import SinkError
+from capture_agent.sinks.weight import NO_LIMIT, RECORDS, fit
+from capture_agent.sip.scan import scan
 
 
 def down(_: object) -> None:
@@ -78,10 +81,10 @@ def test_it_drops_what_finds_no_room(puts: list[int], sent: int, lost: int) -> N
     assert (ledger.outcomes, ledger.difference) == ({"sent": sent, "waiting": 0}, 0)
 
 
-def test_the_buffers_that_messages_keep_alive_are_bounded_too() -> None:
+def test_the_memory_that_messages_keep_is_bounded_too() -> None:
     gate = Gate()
     one = traced(INVITE)
-    weight = len(one.message.datagram.data)
+    _, weight = fit([one], NO_LIMIT)
     outbox = Outbox(ListSink(gate), limit_bytes=2 * weight)
     outbox.put([one])
     assert gate.entered.wait(10)
@@ -92,10 +95,130 @@ def test_the_buffers_that_messages_keep_alive_are_bounded_too() -> None:
     outbox.close()
 
 
-def test_weight_counts_each_buffer_once() -> None:
-    one, other = traced(INVITE), traced(INVITE)
-    size = len(one.message.datagram.data)
-    assert [held_bytes(batch) for batch in ([one], [one, one], [one, one, other])] == [size, size, 2 * size]
+def test_of_a_batch_that_keeps_too_much_the_first_part_waits() -> None:
+    """Wherever the long buffers are: between two messages that share one, say."""
+    gate = Gate()
+    batch = [sharing(SHARED, 0), *(traced(numbered(n, 30_000)) for n in range(10)), sharing(SHARED, 1)]
+    outbox = Outbox(ListSink(gate), limit_bytes=110_000)
+    outbox.put(batch)
+    ledger = outbox.ledger()
+    assert (ledger.outcomes["waiting"], ledger.lost["queue_full"], ledger.difference) == (4, 8, 0)
+    gate.open.set()
+    outbox.close()
+
+
+def test_a_message_longer_than_all_the_room_goes_through_when_nothing_waits() -> None:
+    outbox = Outbox(sink := ListSink(), limit_bytes=10)
+    outbox.put(batch_of(2))
+    outbox.close()
+    assert (sink.sent, outbox.ledger().lost) == (1, {"queue_full": 1})
+
+
+SHARED = numbered(0, 100) + numbered(1, 100)
+
+
+def sharing(data: bytes, n: int) -> TracedMessage:
+    """Message n of a buffer with two of the same length."""
+    half = len(data) // 2
+    sip = scan(data, n * half, (n + 1) * half)
+    assert sip is not None
+    datagram = Datagram(data, n * half, (n + 1) * half, 0, 4, 5060, 5070)
+    return TracedMessage(CapturedMessage(datagram, sip), Direction.IN, Trace())
+
+
+def rewritten(message: TracedMessage, text: bytes) -> TracedMessage:
+    sip = scan(text, 0, len(text))
+    assert sip is not None
+    return TracedMessage(CapturedMessage(message.message.datagram, sip), Direction.IN, Trace())
+
+
+one, other = sharing(SHARED, 0), traced(numbered(2, 900))
+OTHER = len(other.message.datagram.data)
+
+
+@pytest.mark.parametrize(
+    ("batch", "buffers"),
+    [
+        pytest.param([], 0, id="none"),
+        pytest.param([one], len(SHARED), id="one"),
+        pytest.param([one, sharing(SHARED, 1)], len(SHARED), id="a shared one once"),
+        pytest.param([one, other, one], len(SHARED) + OTHER, id="both ends alike"),
+        pytest.param([one, other, one, other], len(SHARED) + OTHER, id="by turns"),
+        pytest.param([other, rewritten(one, numbered(3))], OTHER + len(SHARED) + len(numbered(3)), id="rewritten"),
+    ],
+)
+def test_weight_counts_each_buffer_once(batch: list[TracedMessage], buffers: int) -> None:
+    assert fit(batch, NO_LIMIT) == (len(batch), buffers + len(batch) * RECORDS)
+    assert fit(batch, buffers + len(batch) * RECORDS) == (len(batch), buffers + len(batch) * RECORDS)
+    assert fit(batch, buffers + len(batch) * RECORDS - 1)[0] == max(0, len(batch) - 1)
+
+
+def test_weight_counts_headers_that_were_asked_for() -> None:
+    message = traced(INVITE.replace(b"To:", b"X: 1\r\n" * 100 + b"To:"))
+    _, before = fit([message], NO_LIMIT)
+    message.message.sip.header("X")
+    assert fit([message], NO_LIMIT)[1] > before + 100 * 100
+
+
+def test_figures_that_change_when_it_ends_are_in_the_books() -> None:
+    """The last datagram that was refused; a package's that forgets all when it is closed."""
+
+    class Late(ListSink):
+        def flush(self) -> None:
+            self.sent -= 1
+            self.lost["refused"] += 1
+
+        def close(self) -> None:
+            self.sent = 0
+            self.lost.clear()
+
+    outbox = Outbox(Late())
+    outbox.put(batch_of(3))
+    outbox.close()
+    assert str(outbox.ledger()) == "list:: 3 seen, 2 sent, 0 waiting, 1 lost (refused 1)"
+
+
+def test_the_thread_opens_the_sink_and_a_stop_does_not_wait_for_it() -> None:
+    gate = Gate()
+
+    class Deaf(ListSink):
+        def open(self) -> None:
+            gate(None)
+
+    outbox = Outbox(Deaf())
+    assert gate.entered.wait(10)
+    outbox.put(batch_of(2))
+    outbox.close(0.01)
+    assert str(outbox.ledger()) == "list:: 2 seen, 0 sent, 0 waiting, 2 lost (shutdown 2)"
+    gate.open.set()
+
+
+def test_what_an_outage_has_cost_is_said_truly(caplog: pytest.LogCaptureFixture) -> None:
+    """Also what was lost in another place than before the sink; what was lost before the outage does not count."""
+    go_on = threading.Event()
+    tried = threading.Event()
+
+    def fail(_: object) -> None:
+        if not go_on.is_set():
+            tried.set()
+            sink.lost["unconfirmed"] += 1
+            raise SinkError("list:: connection reset")
+
+    sink = ListSink(fail)
+    sink.lost["unconfirmed"] = 5
+    with caplog.at_level(logging.INFO):
+        outbox = Outbox(sink, limit=4, first_delay=0.3)
+        outbox.put(batch_of(4))
+        assert tried.wait(10)
+        eventually(lambda: outbox.down() is not None)
+        outbox.put(batch_of(7))
+        down = outbox.down()
+        go_on.set()
+        eventually(lambda: outbox.down() is None)
+        outbox.close()
+    assert down is not None and (down.waiting, down.limit, down.lost) == (4, 4, 6)
+    assert caplog.records[-1].levelno == logging.INFO
+    assert caplog.messages[-1].endswith("messages lost meanwhile: 6")
 
 
 def test_it_tries_again_and_logs_an_outage_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from capture_agent.records import FRAME_ROW, Frames
-from capture_agent.sources.merge import WAITING, merged
+from capture_agent.sources.merge import WAITING, WAITING_BYTES, _Queue, merged
 from capture_agent.sources.source import SourceError
 
 pytestmark = pytest.mark.once
@@ -65,8 +65,12 @@ def test_one_source_is_read_by_the_caller() -> None:
 
 
 @pytest.mark.parametrize("others", [0, 1, 3])
-@pytest.mark.parametrize("error", [SourceError("eth0: it went down"), MemoryError()], ids=["source", "any"])
-def test_an_error_ends_all(others: int, error: BaseException) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [SourceError("eth0: no such interface", usage=True), MemoryError()],
+    ids=["cannot be read at all", "a bug"],
+)
+def test_an_error_that_ends_all(others: int, error: BaseException) -> None:
     """Behind the batches of its own source; the others would go on for ever."""
     failing = Listed("eth0", 2, error)
     found = []
@@ -76,6 +80,65 @@ def test_an_error_ends_all(others: int, error: BaseException) -> None:
     assert caught.value is error
     assert found == [0, 1]
     assert readers() == []
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_the_others_go_on_when_a_source_breaks(broken: int) -> None:
+    """The last one's error is raised, also where another ended well before."""
+    sources = [Listed(f"eth{n}", 3 + n, SourceError(f"eth{n}: it went down")) for n in range(broken)]
+    sources += [Listed(f"eth{n}", 30, None) for n in range(broken, 3)]
+    gone: list[tuple[str, str]] = []
+    found: dict[str, int] = {source.name: 0 for source in sources}
+    raised: list[str] = []
+    try:
+        for source, _ in merged(sources, lambda source, error: gone.append((source.name, str(error)))):
+            found[source.name] += 1
+    except SourceError as error:
+        raised.append(str(error))
+    assert found == {source.name: 3 + n if n < broken else 30 for n, source in enumerate(sources)}
+    assert sorted([name for name, _ in gone] + [text.partition(":")[0] for text in raised]) == [
+        f"eth{n}" for n in range(broken)
+    ]
+    assert len(raised) <= 1 and (broken < 3 or raised)
+    assert readers() == []
+
+
+def test_what_waits_is_bounded_in_bytes_too() -> None:
+    queue = _Queue()
+    big = Frames(bytes(WAITING_BYTES // 2), array("q"), 0, [])
+    taken: list[bool] = []
+
+    def read() -> None:
+        taken.extend(queue.put((0, big)) for _ in range(3))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reader.join(0.2)
+    assert taken == [True, True]  # the third waits
+    assert len(queue.take(10)) == 2
+    reader.join(10)
+    assert taken == [True] * 3
+
+
+def test_one_batch_longer_than_all_the_room_goes_through() -> None:
+    queue = _Queue()
+    assert queue.put((0, Frames(bytes(WAITING_BYTES + 1), array("q"), 0, [])))
+    assert len(queue.take(10)) == 1
+
+
+def test_a_reader_that_waits_for_room_sees_the_stop() -> None:
+    queue = _Queue()
+    taken: list[bool] = []
+
+    def read() -> None:
+        taken.extend(queue.put((0, None)) for _ in range(WAITING + 1))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reader.join(0.1)
+    queue.stop()
+    reader.join(10)
+    assert taken == [True] * WAITING + [False]
 
 
 def test_who_takes_no_more_ends_the_readers() -> None:
@@ -93,5 +156,21 @@ def test_a_reader_does_not_run_ahead() -> None:
     for taken in range(1, 50):
         next(stream)
         # In the queue, in the reader's hand, and taken.
-        assert sources[0].given <= WAITING + 1 + taken
+        assert sources[0].given <= 2 * WAITING + 1 + taken  # as many are taken at once
     stream.close()  # type: ignore[attr-defined]
+
+
+def test_a_source_that_waits_for_ever_does_not_hold_up_its_reader() -> None:
+    """A stop is looked for between batches."""
+    waiting = threading.Event()
+
+    class Stuck(Listed):
+        def batches(self) -> Iterator[Frames]:
+            waiting.wait(60)
+            yield batch(1)
+
+    stream = merged([Stuck("made up", None)], threads=True)
+    assert [next(stream)[1].count for _ in range(2)] == [0, 0]
+    waiting.set()
+    stream.close()  # type: ignore[attr-defined]
+    assert readers() == []

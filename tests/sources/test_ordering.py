@@ -89,11 +89,11 @@ def test_a_source_that_is_stuck_does_not_fill_the_memory() -> None:
 
 
 def test_large_batches_do_not_wait_when_they_are_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordering, "MOST_BYTES", 8)
+    monkeypatch.setattr(ordering, "MOST_BYTES", 100)
     order = Order(2)
     for time in (10, 20):
         order.add(0, batch(time), at(20))
-        assert told(order.due(at(20), BUSY)) == []  # 3 bytes each
+        assert told(order.due(at(20), BUSY)) == []  # 43 bytes each, with the index
     order.add(0, batch(30), at(20))
     assert told(order.due(at(20), BUSY)) == ["a10", "a20", "a30"]
     order.add(0, batch(40), at(20))

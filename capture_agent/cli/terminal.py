@@ -1,0 +1,109 @@
+"""Standard error, written by a thread: a terminal that is stopped or a pipe that nobody reads blocks nobody else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from io import UnsupportedOperation
+from select import select
+
+MOST_LINES = 1000
+MOST_BYTES = 1 << 20
+PATIENCE = 1.0  # seconds that an end waits for what is not written yet
+
+
+class Terminal:
+    """Lines go out in their order; those that find no room are counted, and the count is written when there is room."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()  # an RLock: a signal's handler may write, too
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._dropped = 0
+        self._busy = False  # with what it has taken
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """A line without its end. Never blocks."""
+        data = f"{line}\n".encode(errors="backslashreplace")
+        with self._changed:
+            if len(self._lines) >= MOST_LINES or self._bytes + len(data) > MOST_BYTES:
+                self._dropped += 1
+                return
+            self._lines.append(data)
+            self._bytes += len(data)
+            self._changed.notify_all()
+
+    def close(self, timeout: float = PATIENCE) -> None:
+        """Wait for so long at most until all is written."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._lines and not self._busy, timeout)
+            self._closed = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while (data := self._take()) is not None:
+            with suppress(OSError, ValueError):  # nobody is there any more
+                write_all(data)
+
+    def _take(self) -> bytes | None:
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._lines or self._closed)
+            if self._closed:
+                return None
+            self._busy = True
+            data = b"".join(self._lines)
+            if self._dropped:
+                data += f"capture-agent: {self._dropped} lines were not written: standard error was blocked\n".encode()
+            self._lines.clear()
+            self._bytes = self._dropped = 0
+            return data
+
+
+def write_all(data: bytes) -> None:
+    """Past the stream's buffer: the interpreter would wait at its end for a thread that is blocked in it."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (UnsupportedOperation, AttributeError):  # a test's
+        sys.stderr.write(data.decode())
+        sys.stderr.flush()
+        return
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            select([], [descriptor], [], 1.0)
+            time.sleep(0)
+
+
+_terminal: Terminal | None = None
+
+
+def start() -> None:
+    """From now on this program's lines go through a thread."""
+    global _terminal  # noqa: PLW0603 - as there is one standard error
+    if _terminal is None:
+        _terminal = Terminal()
+
+
+def finish() -> None:
+    """Wait, but not for ever, until all is written; what comes now is written at once."""
+    global _terminal
+    terminal, _terminal = _terminal, None
+    if terminal is not None:
+        terminal.close()
+
+
+def put(line: str) -> None:
+    if _terminal is not None:
+        _terminal.write(line)
+    else:
+        print(line, file=sys.stderr, flush=True)

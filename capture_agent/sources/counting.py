@@ -1,0 +1,21 @@
+"""Counters of the kernel and of libpcap: 32 bits that wrap, and that may start anew when an interface vanishes."""
+
+from __future__ import annotations
+
+WRAP = 1 << 32
+
+
+class Growing:
+    """What such a counter has counted in all. Feed it at least once per 2**31 events."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._last = 0
+
+    def feed(self, value: int) -> int:
+        """The counter stands at `value` now. Returns the total."""
+        step = (value - self._last) % WRAP
+        if step < WRAP // 2:  # else it went backwards: libpcap subtracts what a vanished interface had dropped
+            self.total += step
+        self._last = value % WRAP
+        return self.total

@@ -1,0 +1,120 @@
+"""Says in the log what is being lost while an agent runs: at once when it begins, then once a minute while it lasts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+EVERY = 1.0  # seconds between two looks
+REPEAT = 60.0  # seconds between two lines about one thing
+
+_log = logging.getLogger(__name__)
+
+
+class Outage(Protocol):
+    """As an outbox has it."""
+
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One account. What is counted only ever grows."""
+
+    name: str
+    unit: str  # messages, packets, entries
+    lost: Mapping[str, int]  # by place
+    rejected: Mapping[str, int] = field(default_factory=dict)  # by reason
+    outage: Outage | None = None
+
+
+@dataclass(slots=True)
+class Said:
+    """What the log has about one account."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    at: float | None = None
+    outage_at: float | None = None
+
+
+class Watcher:
+    """A thread that looks at all accounts once a second, until `close`."""
+
+    def __init__(self, accounts: Callable[[], Iterable[Watched]], clock: Callable[[], float] = time.monotonic) -> None:
+        self._accounts = accounts
+        self._clock = clock
+        self._said: dict[tuple[str, int], Said] = {}  # by the name; of those that are alike, by the place among them
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(EVERY)
+
+    def _work(self) -> None:
+        failed = False
+        while not self._stop.wait(EVERY):
+            try:
+                self.look()
+            except Exception as error:  # the agent goes on without these lines
+                if not failed:
+                    _log.error("watcher: internal error: %s", type(error).__name__)
+                failed = True
+
+    def look(self) -> None:
+        now = self._clock()
+        names: Counter[str] = Counter()
+        for account in self._accounts():
+            said = self._said.setdefault((account.name, names[account.name]), Said())
+            names[account.name] += 1
+            self._look_at_losses(account, said, now)
+            self._look_at_outage(account, said, now)
+
+    def _look_at_losses(self, account: Watched, said: Said, now: float) -> None:
+        counts = Counter({("lost", place): count for place, count in account.lost.items()})
+        counts.update({("rejected", reason): count for reason, count in account.rejected.items()})
+        new = counts - said.counts
+        if not new or (said.at is not None and now - said.at < REPEAT):
+            return
+        more = "more " if said.counts.total() else ""
+        parts = [text for kind in ("lost", "rejected") if (text := in_words(kind, new, account.unit, more))]
+        in_all = f"; {counts.total():,} in all" if more else ""
+        _log.warning("%s: %s%s", account.name, ", ".join(parts), in_all)
+        said.counts, said.at = counts, now
+
+    def _look_at_outage(self, account: Watched, said: Said, now: float) -> None:
+        outage = account.outage
+        if outage is None:
+            said.outage_at = None
+        elif said.outage_at is None:
+            said.outage_at = now  # its beginning the outbox says itself
+        elif now - said.outage_at >= REPEAT:
+            said.outage_at = now
+            minutes = round(outage.seconds / 60)
+            waiting = f"{outage.waiting:,} waiting of {outage.limit:,}"
+            _log.warning("%s: down for %d min: %s, %s lost", account.name, minutes, waiting, f"{outage.lost:,}")
+
+
+def in_words(kind: str, new: Counter[tuple[str, str]], unit: str, more: str) -> str:
+    """`2,668 messages lost (queue_full 2,600, refused 68)`"""
+    some = {place: count for (of, place), count in sorted(new.items()) if of == kind}
+    if not some:
+        return ""
+    places = ", ".join(f"{place} {count:,}" for place, count in some.items())
+    return f"{sum(some.values()):,} {more}{unit} {kind} ({places})"

@@ -1,0 +1,263 @@
+"""A run that meets a blocked terminal, signals, dead sinks and interfaces that vanish: it captures, and ends with books."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import which
+
+import pytest
+from faults.interfaces import Namespace, wires
+from faults.terminals import full_pipe, pipe_without_reader, stopped_terminal
+
+pytestmark = pytest.mark.once
+
+PATIENCE = 60
+needs_namespaces = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="live capture needs root"),
+    pytest.mark.skipif(which("ip") is None, reason="no ip: apt install iproute2"),
+]
+
+
+def options(n: int) -> bytes:
+    return (
+        b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK%d\r\nFrom: <sip:a@b>;tag=f\r\nTo: <sip:c@d>\r\n"
+        b"Call-ID: %d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n" % (n, n)
+    )
+
+
+@dataclass
+class Run:
+    """`capture-agent run` with its standard error in a file."""
+
+    folder: Path
+    words: list[str] = field(default_factory=list)
+    inside: Namespace | None = None
+
+    def __post_init__(self) -> None:
+        self.control = self.folder / "c.sock"
+        self.log = self.folder / "log"
+        with self.log.open("wb") as file:
+            self.start(file.fileno())
+        self.until(lambda: "capturing on" in self.text)
+
+    def start(self, stderr: int) -> None:
+        words = [sys.executable, "-m", "capture_agent", "run", "--control", str(self.control), *self.words]
+        command = words if self.inside is None else self.inside.command(*words)
+        self.process = subprocess.Popen(command, stderr=stderr)
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def until(self, true: Callable[[], object]) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < give_up and self.process.poll() is None, self.text
+            time.sleep(0.02)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def running(folder: Path, *words: str, inside: Namespace | None = None, kind: type[Run] = Run) -> Iterator[Run]:
+    run = kind(folder, list(words), inside)
+    try:
+        yield run
+    finally:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait()
+
+
+class Blocked(Run):
+    """Its standard error takes nothing, or is nowhere."""
+
+    stderr: int
+
+    def __post_init__(self) -> None:
+        self.control = self.folder / "c.sock"
+        self.log = self.folder / "log"
+        self.log.touch()
+        self.start(self.stderr)
+        self.until(self.control.exists)
+
+
+@contextmanager
+def receiver() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        made.settimeout(PATIENCE)
+        yield made
+
+
+def place(one: socket.socket) -> str:
+    return f"127.0.0.1:{one.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("how", [full_pipe, pipe_without_reader, stopped_terminal], ids=lambda how: how.__name__)
+def test_a_blocked_terminal_stops_nothing(tmp_path: Path, free_port: Callable[[], int], how: object) -> None:
+    """Warnings, signals, books: none is read, and all SIP arrives; it ends when it is told to."""
+    port = free_port()
+    with ExitStack() as stack:
+        ends = stack.enter_context(how())  # type: ignore[operator]
+        kind = type("Kind", (Blocked,), {"stderr": ends[0] if isinstance(ends, tuple) else ends})
+        sink = stack.enter_context(receiver())
+        words = ["--listen", f"sip:127.0.0.1:{port}", "--sip", f"sip:{place(sink)}", "--hep", "hep+tcp:127.0.0.1:1"]
+        run = stack.enter_context(running(tmp_path, *words, kind=kind))
+        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        for n in range(300):
+            sender.sendto(options(n), ("127.0.0.1", port))
+            run.process.send_signal(signal.SIGHUP)
+            assert sink.recv(9999) == options(n)
+        assert run.stop() == 0
+        assert not run.control.exists()
+
+
+def test_lines_that_found_no_room_are_counted(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    with full_pipe() as (writer, reader):
+        kind = type("Kind", (Blocked,), {"stderr": writer})
+        port = free_port()
+        with running(tmp_path, "--listen", f"sip:127.0.0.1:{port}", "--sip", "sip:127.0.0.1:9", kind=kind) as run:
+            for _ in range(1500):
+                run.process.send_signal(signal.SIGUSR1)
+                time.sleep(0.001)
+            os.set_blocking(reader, True)
+            run.process.send_signal(signal.SIGTERM)
+            text = b""
+            give_up = time.monotonic() + PATIENCE
+            while b" were not written" not in text and b"9: 0 seen" not in text and time.monotonic() < give_up:
+                text += os.read(reader, 65536)
+            run.process.wait(PATIENCE)
+    said, unsaid = text.count(b"SIGUSR1 has no effect"), re.search(rb"(\d+) lines were not written", text)
+    # Signals that come together are one.
+    assert said and (unsaid is None or int(unsaid[1]) + said <= 1500)
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [
+        *((getattr(signal, f"SIG{name}"), True) for name in ("INT", "TERM", "QUIT", "XCPU")),
+        *(
+            (getattr(signal, f"SIG{name}"), False)
+            for name in ["HUP", "USR1", "USR2", "ALRM", "PIPE", "IO", "PWR", "VTALRM", "PROF", "RTMIN"]
+        ),
+    ],
+)
+def test_signals(tmp_path: Path, free_port: Callable[[], int], number: signal.Signals, ends: bool) -> None:
+    """Each ends it in order, or has no effect but a line; the socket is never left."""
+    with running(tmp_path, "--listen", f"sip:127.0.0.1:{free_port()}", "--sip", "sip:127.0.0.1:9") as run:
+        if not ends:
+            run.process.send_signal(number)
+            if number != signal.SIGPIPE:
+                run.until(lambda: f"{number.name} has no effect" in run.text)
+        assert run.stop(number if ends else signal.SIGTERM) == 0
+        assert not run.control.exists()
+        assert "sip:127.0.0.1:9: 0 seen" in run.text
+
+
+def test_log_lines_have_a_time_but_in_the_journal(
+    tmp_path: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--listen", f"sip:127.0.0.1:{free_port()}", "--hep", "hep+tcp:127.0.0.1:1"]
+    with running(tmp_path, *words) as run:
+        run.until(lambda: "trying again" in run.text)
+        assert re.search(
+            r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4} capture-agent: WARNING: hep", run.text, re.MULTILINE
+        )
+        run.stop()
+
+    class Journal(Run):
+        def start(self, stderr: int) -> None:
+            found = os.fstat(stderr)
+            monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+            super().start(stderr)
+
+    with running(tmp_path, *words, kind=Journal) as run:
+        run.until(lambda: "trying again" in run.text)
+        assert re.search(r"^capture-agent: WARNING: hep", run.text, re.MULTILINE)
+        run.stop()
+
+
+def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """Their queue of connections is full: a connect waits for ever. A third of what one after the other would take."""
+    with ExitStack() as stack:
+        deaf = []
+        for _ in range(6):
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            for _ in range(2):
+                client = stack.enter_context(closing(socket.socket()))
+                client.setblocking(False)
+                client.connect_ex(server.getsockname())
+            deaf += ["--hep", f"hep+tcp:{place(server)}"]
+        sink = stack.enter_context(receiver())
+        config = tmp_path / "agent.toml"
+        config.write_text("[queue]\ndrain_seconds = 1.0\n")
+        port = free_port()
+        began = time.monotonic()
+        words = ["--config", str(config), "--listen", f"sip:127.0.0.1:{port}", *deaf, "--sip", f"sip:{place(sink)}"]
+        run = stack.enter_context(running(tmp_path, *words))
+        sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sender.sendto(options(1), ("127.0.0.1", port))
+        assert sink.recv(9999) == options(1)
+        assert run.stop() == 0
+        assert time.monotonic() - began < 10  # 6 x 5 s to open, 6 x 1 s to drain
+        assert len(re.findall(r"^hep\+tcp.*: 1 seen, 0 sent", run.text, re.MULTILINE)) == 6
+
+
+def test_losses_are_said_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    port = free_port()
+    config = tmp_path / "agent.toml"
+    config.write_text("[queue]\nmessages = 5\n")
+    words = ["--config", str(config), "--listen", f"sip:127.0.0.1:{port}", "--hep", "hep+tcp:127.0.0.1:1"]
+    with running(tmp_path, *words) as run, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for n in range(12):
+            sender.sendto(options(n), ("127.0.0.1", port))
+        run.until(lambda: "messages lost (" in run.text)
+        assert re.search(r"WARNING: hep\+tcp:127.0.0.1:1: \d+ messages lost \((queue_full|unreachable) \d+", run.text)
+        run.stop()
+
+
+@pytest.mark.parametrize("end", [pytest.param(end, marks=needs_namespaces) for end in ("down", "vanish")])
+def test_the_other_interface_goes_on(tmp_path: Path, end: str) -> None:
+    with wires(("eth1", "eth2")) as (here, there), here.udp("127.0.0.1") as sink:
+        sink.settimeout(PATIENCE)
+        with (
+            running(tmp_path, "-i", "eth1", "-i", "eth2", "--sip", f"sip:{place(sink)}", inside=here) as run,
+            there.udp("192.0.2.2") as first,
+            there.udp("198.51.100.2") as second,
+        ):
+            first.sendto(options(1), ("192.0.2.1", 5060))
+            assert sink.recv(9999) == options(1)
+            getattr(here, end)("eth1")
+            run.until(lambda: "the other sources go on" in run.text)
+            assert re.search(r"ERROR: eth1: the interface (went down|disappeared); the other", run.text)
+            second.sendto(options(2), ("198.51.100.1", 5060))
+            assert sink.recv(9999) == options(2)
+            assert run.stop() == 1
+            assert "2 seen, 2 sent" in run.text and "does not balance" not in run.text
+            assert "capture-agent: run: eth1: the interface" in run.text
+
+
+@pytest.mark.parametrize("count", [pytest.param(count, marks=needs_namespaces) for count in (1, 2)])
+def test_it_ends_with_the_last_interface(tmp_path: Path, count: int) -> None:
+    names = ("eth1", "eth2")[:count]
+    with wires(names) as (here, _):
+        interfaces = [word for name in names for word in ("-i", name)]
+        with running(tmp_path, *interfaces, "--sip", "sip:127.0.0.1:9", inside=here) as run:
+            for name in names:
+                here.vanish(name)
+            assert run.process.wait(PATIENCE) == 1
+            assert "sip:127.0.0.1:9: 0 seen" in run.text
+            assert not run.control.exists()
