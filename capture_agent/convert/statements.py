@@ -75,8 +75,10 @@ class Parser:
             return (call,)
         if token.kind == "variable" and (self.next_is("=") or self.next_is(":=")):
             start = self.at + 2
+            replaces = self.next_is(":=")
             self.skip()
-            return (Assignment(token.text, tuple(self.tokens[start : self.at - 1]), token.place),)
+            end = self.at - self.tokens[self.at - 1].is_sign(";")
+            return (Assignment(token.text, tuple(self.tokens[start:end]), token.place, replaces),)
         self.skip()
         return ()
 

@@ -9,7 +9,7 @@ from typing import Any
 from capture_agent.config.secrets import quotable_words
 from capture_agent.config.show import as_toml
 from capture_agent.convert.addresses import Addresses
-from capture_agent.convert.conditions import Matcher
+from capture_agent.convert.matchers import Matcher
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Reader
 from capture_agent.convert.rules import RuleMaker
@@ -18,6 +18,7 @@ from capture_agent.convert.simplify import Rule, names
 from capture_agent.convert.sinks import Sinks
 from capture_agent.convert.tokens import tokens
 
+LOOKBACK = 180  # seconds: a call that nobody answers has failed by then
 FIRST = {"method": 0, "status": 1, "kind": 2, "direction": 3}  # of a rule's matchers, for people to read
 
 
@@ -33,12 +34,16 @@ def convert(path: Path) -> str:
     listens = Addresses(script, parameters)
     notes = [*reader.notes, *parameters.notes, *sinks.notes, *maker.notes, *listens.notes]
     notes += others(parameters, maker, rules)
-    return "\n".join([*head(path, notes), *body(parameters, listens, sinks, rules, maker)]) + "\n"
+    return "\n".join([*head(path, notes, maker.doubts), *body(parameters, listens, sinks, rules, maker)]) + "\n"
 
 
-def head(path: Path, notes: list[Note]) -> Iterator[str]:
+def head(path: Path, notes: list[Note], doubts: list[Note]) -> Iterator[str]:
     yield f"# What siptrace does in {printed(str(path))}, for this agent."
-    places = sorted(set(notes), key=lambda note: (note.place is None, *position(note)))
+    if doubts:
+        yield "#"
+        what = "1 condition was" if len(doubts) == 1 else f"{len(doubts)} conditions were"
+        yield f"# {what} not understood: more is traced than Kamailio did."
+    places = sorted({*notes, *doubts}, key=lambda note: (note.place is None, *position(note)))
     if places:
         yield "#"
         yield "# Not the same here, or not known:"
@@ -89,6 +94,8 @@ def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule],
         yield f"advertise = {as_toml(tuple(listens.advertised))}"
     if not rules:
         return
+    if maker.match != "first":
+        yield f"match = {as_toml(maker.match)}"
     if not (maker.core or maker.traces_absorbed_acks or parameters.number("trace_sl_acks")):
         yield "local_failure_acks = false"
     if any(rule.trace == "dialog" for rule in rules) and not parameters.number("trace_dialog_ack"):
@@ -116,6 +123,8 @@ def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str
         yield f"sinks = {as_toml(tuple(sinks.found[index].name for index in sorted(set(rule.sinks))))}"
     given: dict[str, Any] = {"correlation_id": rule.correlation_id, "users": rule.users, "table": rule.table}
     yield from (f"{option} = {as_toml(value)}" for option, value in given.items() if value)
+    if rule.lookback:
+        yield f"lookback = {LOOKBACK}"
 
 
 def values(matcher: Matcher) -> str:
