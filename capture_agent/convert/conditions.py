@@ -155,7 +155,7 @@ def decided(operand: Operand, operator: str, wanted: str, is_null: bool, scope: 
     if text is not None:
         return decided_now(operand.parts, text, operator, wanted, is_null)
     if len(operand.parts) != 1 or not isinstance(operand.parts[0], Field):
-        return None
+        return False if operator == "==" and not wanted else None  # some text is in it
     field = operand.parts[0].name
     if field == STATUS:
         return of_status(operator, wanted, is_null)

@@ -87,7 +87,21 @@ def common(one: Matcher, other: Matcher) -> list[str]:
         return list(one.values)
     if is_plain(one) and is_plain(other):
         return [value for value in one.values if value in other.values]
+    if is_plain(one) or is_plain(other):
+        texts, patterns = (one, other) if is_plain(one) else (other, one)
+        return [text for text in texts.values if any(fits(text, pattern) for pattern in patterns.values)]
     raise Inexpressible
+
+
+def fits(text: str, pattern: str) -> bool:
+    """Does this text match a rule's pattern? Raises Inexpressible where that depends on letters' case."""
+    text, pattern = (each.partition(":")[2].strip() if ": " in each else each for each in (text, pattern))
+    if pattern[0] == pattern[-1] == "/":
+        if not pattern.startswith("/(?is)") and text.lower() != text.upper():
+            raise Inexpressible
+        return re.search(pattern[1:-1], text) is not None
+    parts = map(re.escape, pattern.lower().split("*"))
+    return re.fullmatch(".*".join(parts), text.lower(), re.DOTALL) is not None
 
 
 def common_places(one: Iterable[str], other: Iterable[str]) -> list[str]:

@@ -87,6 +87,29 @@ def union(one: Iterable[Outcome], other: Iterable[Outcome]) -> list[Outcome]:
     return found
 
 
+def fewest(outcomes: list[Outcome]) -> list[Outcome]:
+    """Without those of which a later one does the same, where none before that does something else."""
+    kept: list[Outcome] = []
+    for outcome in reversed(outcomes):
+        for other in kept:
+            if set(other.actions) == set(outcome.actions) and covers(other.matchers, outcome.matchers):
+                break
+            if set(other.actions) != set(outcome.actions) and not exclude(other.matchers, outcome.matchers):
+                kept.insert(0, outcome)
+                break
+        else:
+            kept.insert(0, outcome)
+    return kept
+
+
+def exclude(one: Matchers, other: Matchers) -> bool:
+    """Is there no message that matches both?"""
+    try:
+        return narrowed_by_all(one, other) is None
+    except Inexpressible:
+        return False
+
+
 def merged(actions: tuple[Action, ...]) -> tuple[Action, ...]:
     """As few as do the same."""
     kept: list[Action] = []

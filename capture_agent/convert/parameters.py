@@ -25,7 +25,7 @@ HEP, DATABASE, DUPLICATE = 1, 2, 4  # bits of trace_mode
 CORE_ALONE, SCRIPT_ALONE = 1, 2  # trace_init_mode
 COLUMN = re.compile(r"[a-z_]+_column")
 # As the lexer of Kamailio 5.6 has them; a leading zero makes an octal number.
-_NUMBER = re.compile(r"(-?)(?:(0[xX][0-9a-fA-F]{1,8})|(0[0-7]{0,11})|([1-9][0-9]{0,10}))")
+_NUMBER = re.compile(r"(-?)(?:(0x[0-9a-fA-F]{1,16})|(0[0-7]{0,11})|([1-9][0-9]{0,10}))")
 WORDS = {"yes": 1, "true": 1, "on": 1, "enable": 1, "no": 0, "false": 0, "off": 0, "disable": 0}
 UNSIGNED = {"hep_capture_id"}
 _VARIABLE = re.compile(r"\$(?:avp\(.+\)|\(avp\(.+\)\))")

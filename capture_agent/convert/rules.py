@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from capture_agent.convert.actions import Actions
-from capture_agent.convert.outcomes import Action, Outcome, TooMuch, union
+from capture_agent.convert.outcomes import Action, Outcome, TooMuch, fewest, union
 from capture_agent.convert.parameters import DATABASE, DUPLICATE, HEP, Parameters
 from capture_agent.convert.paths import other_calls
 from capture_agent.convert.reading import Note
@@ -28,6 +28,7 @@ class RuleMaker:
     sinks: Sinks
     core: tuple[int, ...] = ()
     match: str = "first"
+    is_scripted: bool = False  # do functions of the script trace?
     is_doubled: bool = False  # is something traced by both, the core and the script?
     traces_absorbed_acks: bool = False  # with a function of the script
     notes: list[Note] = field(default_factory=list)
@@ -62,6 +63,7 @@ class RuleMaker:
         """Raises TooMuch."""
         scripted = routes.outcomes()
         traced = any(outcome.actions for outcome in scripted)
+        self.is_scripted = traced
         self.is_doubled = bool(self.core and traced)
         ways = routes.dropped() if self.core else []
         if not self.core or not (traced or ways):
@@ -123,7 +125,7 @@ def rules_of(outcome: Outcome) -> list[Rule]:
 
 def of_all(outcomes: Iterable[Outcome]) -> list[Rule]:
     """For match = "all": behind the rules of an outcome one that keeps the message from those of later ones."""
-    groups = [rules_of(outcome) for outcome in outcomes]
+    groups = [rules_of(outcome) for outcome in fewest(list(outcomes))]
     reached = without_unreached([group[0] for group in groups])
     groups = [group for group in groups if group[0] in reached]
     return without_repeated(with_stops(groups))

@@ -100,7 +100,8 @@ def modparam(call: Call, script: Script) -> None:
 
 def written(argument: tuple[Token, ...]) -> str:
     """The text of an argument: strings next to each other or with a plus between them are one."""
-    return "".join(token.text for token in argument if not token.is_sign("+"))
+    joins = any(token.kind == "string" for token in argument)
+    return "".join(token.text for token in argument if not (joins and token.is_sign("+")))
 
 
 def touching(parser: Parser) -> str:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from capture_agent.convert.quotes import unquoted
 from capture_agent.convert.reading import Line, Place
 
 _TOKEN = re.compile(
@@ -19,9 +20,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-# Kamailio 5.6, core/cfg.lex: of an octal number two digits at least, for the sake of back-references.
-_ESCAPE = re.compile(r"\\(?:([nrta\"\\])|x([0-9a-fA-F]{1,2})|([0-7]{2,3})|(\n))")
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", '"': '"', "\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +62,3 @@ def continues(before: Token, token: Token, text: str) -> bool:
         and text[token.start] == text[before.end - 1] == '"'
         and text[before.end : token.start].isspace() | (before.end == token.start)
     )
-
-
-def unquoted(text: str) -> str:
-    """What the quotes hold. A backslash before any other character is one: `\\.` stays for a regular expression."""
-    if text[0] == "'":
-        return text[1:-1]
-    return _ESCAPE.sub(unescaped, text[1:-1])
-
-
-def unescaped(match: re.Match[str]) -> str:
-    if match[1]:
-        return ESCAPES[match[1]]
-    if match[2] or match[3]:
-        return chr(int(match[2], 16) if match[2] else int(match[3], 8) & 0xFF)
-    return ""  # a line that goes on

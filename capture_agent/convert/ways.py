@@ -73,7 +73,7 @@ class Way:
     def finished(self) -> Way:
         """What is set now is what the armed routes will find."""
         armed = tuple(replace(each, stored=self.stored, flags=self.flags) for each in self.armed)
-        return replace(self, armed=armed, stored=Stored(), flags=frozenset())
+        return replace(self, armed=armed, stored=NONE_STORED, flags=frozenset(), ended="")
 
 
 def settled(ways: list[Way], depth: int = 0) -> list[Way]:

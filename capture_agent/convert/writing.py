@@ -31,7 +31,7 @@ def convert(path: Path) -> str:
     maker = RuleMaker(script, parameters, sinks)
     rules = maker.make()
     sinks.check()
-    listens = Addresses(script, parameters)
+    listens = Addresses(script, parameters, maker.is_scripted)
     notes = [*reader.notes, *parameters.notes, *sinks.notes, *maker.notes, *listens.notes]
     notes += others(parameters, maker, rules)
     return "\n".join([*head(path, notes, maker.doubts), *body(parameters, listens, sinks, rules, maker)]) + "\n"
@@ -114,8 +114,10 @@ def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str
     yield "[[rule]]"
     if name:
         yield f"name = {as_toml(name)}"
+    options: dict[str, list[str]] = {}  # headers are several matchers of one option
     for matcher in sorted(rule.matchers, key=lambda each: FIRST.get(each.option, len(FIRST))):
-        yield f"{matcher.option} = {values(matcher)}"
+        options.setdefault(matcher.option, []).extend(matcher.values)
+    yield from (f"{option} = {values(found)}" for option, found in options.items())
     yield f"trace = {as_toml(rule.trace)}"
     if rule.trace == "none":
         return
@@ -127,8 +129,8 @@ def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str
         yield f"lookback = {LOOKBACK}"
 
 
-def values(matcher: Matcher) -> str:
-    return as_toml(matcher.values[0] if len(matcher.values) == 1 else matcher.values)
+def values(found: list[str]) -> str:
+    return as_toml(found[0] if len(found) == 1 else tuple(found))
 
 
 def traces_acks(rule: Rule) -> bool:
@@ -141,6 +143,9 @@ def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Itera
     """Parameters that have no equivalent, where they would do something."""
     if not traces(parameters, rules, maker):
         yield Note(None, "nothing is traced: there is neither a trace_mode nor a call that can be understood")
+    for module in ("topoh", "topos"):
+        if module in maker.script.modules:
+            yield Note(None, f"{module} changes what goes over the wire, which is what is traced here")
     if maker.is_doubled:
         yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
     if rules and not maker.core and parameters.number("trace_sl_acks") and not any(map(traces_acks, rules)):

@@ -123,6 +123,7 @@ correlation_id = "{call_id}-a"
 
 
 SOCKETS = "listen=udp:10.0.0.1:5060 advertise 203.0.113.5\nlisten=tcp:10.0.0.1:5060 advertise h.example\n"
+CALL = "request_route { sip_trace(); }\n"
 CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9")\n'
 
 
@@ -138,9 +139,11 @@ CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_u
         (SOCKETS, ["10.0.0.1"], []),
         (CORE + SOCKETS, ["10.0.0.1"], []),
         (f'{CORE}modparam("siptrace", "data_mode", 1)\n{SOCKETS}', ["10.0.0.1"], ["udp:10.0.0.1:5060=203.0.113.5:5060"]),
-        ('modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
-        ('modparam("siptrace", "trace_local_ip", "10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
-        ('modparam("siptrace", "trace_local_ip", "udp:h.example:5064")', ["auto"], []),
+        (CALL + 'modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
+        (CALL + 'modparam("siptrace", "trace_local_ip", "10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
+        (CALL + 'modparam("siptrace", "trace_local_ip", "udp:h.example:5064")', ["auto"], []),
+        # Of what trace_mode traces it changes nothing (SPEC 5).
+        (CORE + 'modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], []),
     ],
 )  # fmt: skip
 def test_addresses(text: str, local: list[str], advertise: list[str], tmp_path: Path) -> None:
@@ -161,7 +164,10 @@ def test_addresses(text: str, local: list[str], advertise: list[str], tmp_path: 
         ('"callid_column", "x"', "callid_column: columns have siptrace's own names here"),
         ('"trace_onn", 1', "trace_onn: no parameter of siptrace"),
         ('"send_sock_name", "x"', "send_sock_name: the name of a socket of Kamailio's: left out"),
-        ('"trace_local_ip", "nix"', "trace_local_ip: value 'nix' is no address: left out"),
+        (
+            '"trace_local_ip", "nix"',
+            "trace_local_ip: siptrace uses it for what functions trace alone, and none does: left out",
+        ),
     ],
 )
 def test_notes_on_parameters(parameter: str, note: str, tmp_path: Path) -> None:
