@@ -11,17 +11,25 @@ from capture_agent.convert.matchers import Inexpressible, Matcher, narrowed
 from capture_agent.convert.outcomes import Both as BothHold
 from capture_agent.convert.outcomes import Formula, Negation, TooMuch
 from capture_agent.convert.reading import Note, Place
-from capture_agent.convert.relevance import READERS, SENDING, TRACING, Relevance, atoms, call_in, flag_in
+from capture_agent.convert.relevance import (
+    ARMING,
+    READERS,
+    SENDING,
+    TRACING,
+    Relevance,
+    arms,
+    atoms,
+    call_in,
+    flag_in,
+    traces,
+)
 from capture_agent.convert.script import Script
 from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.values import NULL, NotKnown, Parts, Scope, evaluated, formatted
 from capture_agent.convert.variables import EVENT, REQUEST, Variable, variable
-from capture_agent.convert.ways import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES, Choice, TraceCall, Way
+from capture_agent.convert.ways import Choice, Doubt, TraceCall, Way
 
-ARMING = {
-    "t_on_reply": REPLIES, "t_on_branch": BRANCHES, "t_on_failure": FAILURES, "t_on_branch_failure": BRANCH_FAILURES,
-}  # fmt: skip
 # What gives a request another URI.
 REWRITING = {
     "lookup", "lookup_branches", "rewritehost", "sethost", "sethostport", "rewritehostport", "rewriteuser", "setuser",
@@ -106,7 +114,8 @@ class Walker:
                 choice = way.path[level]
                 if not vain[choice.holds]:
                     path = (*way.path[:level], *way.path[level + 1 :])
-                    kept.append(replace(way, path=path, doubts=(*way.doubts, choice.atom)))
+                    calls = -1 if self.packet == EVENT else len(before.calls)
+                    kept.append(replace(way, path=path, doubts=(*way.doubts, Doubt(choice.atom, calls))))
         return kept
 
     def _is_vain(self, way: Way, before: Way) -> bool:
@@ -221,7 +230,11 @@ class Walker:
                 Note(call.place, f"{call.name}({name}): a route that is known at run time only: left out")
             )
             return way
-        return way.arm(kind, name)
+        event = f"tm:branch-failure:{name}"
+        leads_on = any(
+            route.name in (name, event) and (traces(route, self.script) or arms(route)) for route in self.script.routes
+        )
+        return way.arm(kind, name if leads_on else "")
 
     def _store(self, call: Call, way: Way) -> Way:
         """A function that is given an AVP may put something into it."""

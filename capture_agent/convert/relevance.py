@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from capture_agent.convert.script import Script
+from capture_agent.convert.script import Route, Script
 from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, If, Not, Statement
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.variables import is_stored, variable
+from capture_agent.convert.ways import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES
 
 TRACING = {"sip_trace", "sip_trace_mode"}
 SENDING = {"sip_trace_msg", "hlog"}  # they send something else than the message
+ARMING = {
+    "t_on_reply": REPLIES, "t_on_branch": BRANCHES, "t_on_failure": FAILURES, "t_on_branch_failure": BRANCH_FAILURES,
+}  # fmt: skip
 # What is given a variable, and does not change it.
 READERS = TRACING | {
     "xlog", "xlogl", "xlogm", "xdbg", "xinfo", "xnotice", "xwarn", "xerr", "xalert", "xcrit", "xbug", "log",
@@ -125,3 +129,25 @@ def flag_in(call: Call) -> str:
 def shown(tokens: tuple[Token, ...]) -> str:
     text = "".join(f'"{token.text}"' if token.kind == "string" else token.text for token in tokens)
     return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def traces(route: Route, script: Script) -> bool:
+    """Is one of siptrace's functions called in it, or where it leads?"""
+    seen: set[int] = set()
+    waiting = [route]
+    while waiting:
+        current = waiting.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        for call in calls(every_statement(current.statements)):
+            if call.name in TRACING:
+                return True
+            if call.name == "route" and call.arguments:
+                found = script.route("".join(token.text for token in call.arguments[0]))
+                waiting += [found] if found else []
+    return False
+
+
+def arms(route: Route) -> bool:
+    return any(call.name in ARMING for call in calls(every_statement(route.statements)))

@@ -15,11 +15,11 @@ from capture_agent.convert.outcomes import Outcome, TooMuch, union
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.paths import Walker
 from capture_agent.convert.reading import Note, Place
-from capture_agent.convert.relevance import TRACING, Relevance, calls, every_statement, relevance
+from capture_agent.convert.relevance import Relevance, relevance, traces
 from capture_agent.convert.script import Route, Script
 from capture_agent.convert.syntax import Atom
 from capture_agent.convert.variables import EVENT, REPLY, REQUEST, SENDING
-from capture_agent.convert.ways import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES, Armed, Way, settled
+from capture_agent.convert.ways import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES, Armed, Doubt, Way, settled
 
 IN, OUT = Matcher("direction", ("in",)), Matcher("direction", ("out",))
 REQUESTS, RESPONSES = Matcher("kind", ("request",)), Matcher("kind", ("response",))
@@ -135,9 +135,10 @@ class Routes:
         for way in reversed(ways):
             matchers, lost = of_response(way.matchers, depth > 0)
             own: list[Outcome] = []
+            doubts = tuple(Doubt(doubt.atom) for doubt in way.doubts)
             for armed in way.armed:
                 if armed.kind in kinds and (route := self._armed(armed)) is not None:
-                    start = Way(matchers, stored=armed.stored, flags=armed.flags, doubts=way.doubts)
+                    start = Way(matchers, stored=armed.stored, flags=armed.flags, doubts=doubts)
                     own = union(own, self._through(route, start, armed.kind, depth))
             if lost and any(outcome.actions for outcome in own):
                 names = ", ".join(sorted({each.option for each in lost}))
@@ -244,8 +245,7 @@ class Routes:
                 self._note(route.place, f"{route.kind}[{route.name}]: nothing leads there: left out")
 
     def _doubt(self, way: Way) -> None:
-        for atom in way.doubts:
-            self.doubts[atom] = None
+        self.doubts.update((doubt.atom, None) for doubt in way.doubts if len(way.calls) > doubt.calls)
 
     def _note(self, place: Place | None, text: str) -> None:
         note = Note(place, text)
@@ -266,21 +266,3 @@ def of_response(matchers: Matchers, later: bool = False) -> tuple[Matchers, list
         else:
             lost.append(each)
     return tuple(kept), lost
-
-
-def traces(route: Route, script: Script) -> bool:
-    """Is one of siptrace's functions called in it, or where it leads?"""
-    seen: set[int] = set()
-    waiting = [route]
-    while waiting:
-        current = waiting.pop()
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        for call in calls(every_statement(current.statements)):
-            if call.name in TRACING:
-                return True
-            if call.name == "route" and call.arguments:
-                found = script.route("".join(token.text for token in call.arguments[0]))
-                waiting += [found] if found else []
-    return False

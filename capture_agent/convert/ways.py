@@ -48,8 +48,16 @@ class Armed:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A condition without which fewer messages might have come along: it counts where more calls than these are made."""
+
+    atom: Atom
+    calls: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Way:
-    """`armed`: by kind; `doubts`: conditions without which fewer messages might have come along."""
+    """`armed`: by kind."""
 
     matchers: Matchers = ()
     calls: tuple[TraceCall, ...] = ()
@@ -58,7 +66,7 @@ class Way:
     armed: tuple[Armed, ...] = ()
     ended: str = ""  # exit, return, drop, break; empty: it goes on
     path: tuple[Choice, ...] = ()
-    doubts: tuple[Atom, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def effects(self) -> tuple[object, ...]:
@@ -137,7 +145,7 @@ def outcome(way: Way) -> tuple[object, ...]:
 
 
 def doubted(way: Way, atom: Atom) -> Way:
-    return way if atom in way.doubts else replace(way, doubts=(*way.doubts, atom))
+    return way if Doubt(atom) in way.doubts else replace(way, doubts=(*way.doubts, Doubt(atom)))
 
 
 def shared(ways: Iterable[Way]) -> Matchers:

@@ -124,6 +124,11 @@ correlation_id = "{call_id}-a"
 
 SOCKETS = "listen=udp:10.0.0.1:5060 advertise 203.0.113.5\nlisten=tcp:10.0.0.1:5060 advertise h.example\n"
 CALL = "request_route { sip_trace(); }\n"
+CORE3 = """modparam("siptrace", "trace_on", 1)
+modparam("siptrace", "trace_mode", 1)
+modparam("siptrace", "hep_version", 3)
+modparam("siptrace", "duplicate_uri", "sip:h:9")
+"""
 CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9")\n'
 
 
@@ -186,6 +191,34 @@ def test_a_comment_stays_a_comment(tmp_path: Path) -> None:
     """Line ends in what the script says must not become lines of ours."""
     toml, config = converted(CORE + 'modparam("siptrace", "trace_\\non = true", 1)\n', tmp_path)
     assert "trace_\\x0aon" in toml or "trace_\\non" in toml
+    assert config.hep
+
+
+def test_latin_1_is_kept(tmp_path: Path) -> None:
+    """A letter of ISO-8859-1 stays that letter, and a comment says that its bytes do not."""
+    file = ROOT / "tests" / "faults" / "inputs" / "latin1_cfg.cfg"
+    toml, config = loaded(file, tmp_path)
+    assert config.hep[0].auth_key == "geheim\u00e4"
+    assert (
+        f"# * {file}:13: not UTF-8: read as ISO-8859-1, so what is matched or sent of it is other bytes here\n" in toml
+    )
+
+
+def test_lines_of_their_own_encoding(tmp_path: Path) -> None:
+    """UTF-8 in one line, ISO-8859-1 in the next."""
+    text = 'modparam("siptrace", "auth_key", "k\u00e4")\nmodparam("siptrace", "table", "x\u00e4")\n'
+    first, second = text.split("\n")[:2]
+    (tmp_path / "kamailio.cfg").write_bytes(first.encode() + b"\n" + second.encode("latin-1") + b"\n" + CORE3.encode())
+    toml, config = loaded(tmp_path / "kamailio.cfg", tmp_path)
+    assert config.hep[0].auth_key == "k\u00e4"
+    assert toml.count("ISO-8859-1") == 1
+
+
+def test_a_string_over_several_lines(tmp_path: Path) -> None:
+    """In it a # begins no comment, and a directive is none."""
+    text = 'request_route { xlog("one # two\n#!define trace_on x\nthree"); sip_trace(); # "\n}\n'
+    _, config = converted(CORE3 + text, tmp_path)
+    assert config.trace.on
     assert config.hep
 
 
