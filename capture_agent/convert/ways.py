@@ -49,7 +49,7 @@ class Armed:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A condition without which fewer messages might have come along: it counts where more calls than these are made."""
+    """A condition without which fewer messages might have come along; it counts where more than `calls` are made."""
 
     atom: Atom
     calls: int = -1
