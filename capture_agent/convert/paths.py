@@ -13,8 +13,11 @@ from capture_agent.convert.outcomes import Formula, Negation, TooMuch
 from capture_agent.convert.reading import Note, Place
 from capture_agent.convert.relevance import (
     ARMING,
+    ASKING,
     READERS,
+    RESETTING,
     SENDING,
+    SETTING,
     TRACING,
     Relevance,
     arms,
@@ -138,7 +141,7 @@ class Walker:
 
     def _decide_atom(self, atom: Atom, way: Way) -> Iterator[tuple[Way, bool]]:
         call = call_in(atom)
-        if call is not None and call.name == "isflagset":
+        if call is not None and call.name in ASKING and flag_in(call):
             yield way, flag_in(call) in way.flags
             return
         afterwards = [way] if call is None else self._call(call, way)
@@ -212,9 +215,9 @@ class Walker:
         if call.name in TRACING:
             flagged = bool(self.trace_flag) and self.trace_flag in way.flags
             return [replace(way, calls=(*way.calls, TraceCall(call, self._scope(way), flagged, self.kind)))]
-        if call.name in ("setflag", "resetflag"):
+        if call.name in SETTING | RESETTING:
             flag = frozenset((flag_in(call),)) & self.relevance.flags
-            return [replace(way, flags=way.flags | flag if call.name == "setflag" else way.flags - flag)]
+            return [replace(way, flags=way.flags | flag if call.name in SETTING else way.flags - flag)]
         if call.name == "route" and call.arguments:
             return self._route("".join(token.text for token in call.arguments[0]), call.place, way)
         if call.name in ARMING and call.arguments:

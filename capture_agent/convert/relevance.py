@@ -17,10 +17,12 @@ SENDING = {"sip_trace_msg", "hlog"}  # they send something else than the message
 ARMING = {
     "t_on_reply": REPLIES, "t_on_branch": BRANCHES, "t_on_failure": FAILURES, "t_on_branch_failure": BRANCH_FAILURES,
 }  # fmt: skip
+SETTING, RESETTING, ASKING = {"setflag", "setbflag"}, {"resetflag", "resetbflag"}, {"isflagset", "isbflagset"}
 # What is given a variable, and does not change it.
 READERS = TRACING | {
     "xlog", "xlogl", "xlogm", "xdbg", "xinfo", "xnotice", "xwarn", "xerr", "xalert", "xcrit", "xbug", "log",
-    "is_avp_set", "setflag", "resetflag", "isflagset", "route", "is_in_subnet", "starts_with", "strempty", "append_hf",
+    "is_avp_set", "setflag", "resetflag", "isflagset", "setbflag", "resetbflag", "isbflagset", "route",
+    "is_in_subnet", "starts_with", "strempty", "append_hf",
     "append_to_reply", "remove_hf", "is_present_hf", "is_method", "avp_check", "sl_send_reply", "send_reply", "t_reply",
 }  # fmt: skip
 _IN_TEXT = re.compile(r"\$(?:\((?:[^()]|\([^()]*\))*\)|[A-Za-z_]\w*(?:\([^()]*\))?)")
@@ -44,7 +46,7 @@ def relevance(script: Script, parameters: Iterable[str], trace_flag: str, condit
     for call in calls(statements):
         if call.name in TRACING:
             names |= set(names_in(token for argument in call.arguments for token in argument))
-        elif call.name == "isflagset" and conditions:
+        elif call.name in ASKING and conditions:
             flags.add(flag_in(call))
     if conditions:
         for statement in statements:
@@ -123,7 +125,10 @@ def call_in(atom: Atom) -> Call | None:
 
 
 def flag_in(call: Call) -> str:
-    return "".join(token.text for argument in call.arguments for token in argument)
+    """`5`, of a branch `b5`; nothing where it is of another branch than the first."""
+    if len(call.arguments) != 1:
+        return ""
+    return "b" * ("bflag" in call.name) + "".join(token.text for token in call.arguments[0])
 
 
 def shown(tokens: tuple[Token, ...]) -> str:

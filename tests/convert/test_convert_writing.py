@@ -180,6 +180,34 @@ def test_notes_on_parameters(parameter: str, note: str, tmp_path: Path) -> None:
     assert f"# * {tmp_path}/kamailio.cfg:2: {note}\n" in toml
 
 
+@pytest.mark.parametrize("module", ["topoh", "topos"])
+def test_what_changes_the_wire(module: str, tmp_path: Path) -> None:
+    toml, _ = converted(f'loadmodule "{module}.so"\n{CALL}', tmp_path)
+    assert f"# * {module} changes what goes over the wire, which is what is traced here\n" in toml
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ("", ""),
+        ("if (f()) exit;", "# 1 condition was not understood: more is traced than Kamailio did.\n"),
+        (
+            "if (f()) exit; if (!g($var(x)) || h()) exit;",
+            "# 3 conditions were not understood: more is traced than Kamailio did.\n",
+        ),
+        ('sip_trace_mode("t"); if (f()) exit; if (g()) t_on_failure("X");', ""),
+    ],
+)
+def test_conditions_that_are_not_understood(conditions: str, words: str, tmp_path: Path) -> None:
+    """Those that have a say in what is traced are counted."""
+    toml, _ = converted(
+        f"route {{ {conditions} sip_trace(); }}" if not conditions.startswith("sip") else f"route {{ {conditions} }}",
+        tmp_path,
+    )
+    assert words in toml
+    assert ("not understood" in toml) == bool(words)
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     toml, config = converted("", tmp_path)
     assert "# * nothing is traced: there is neither a trace_mode nor a call that can be understood\n" in toml
