@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from capture_agent.convert.matchers import Inexpressible, Matcher, Matchers, covers, narrowed_by_all
 from capture_agent.convert.reading import Place
@@ -64,6 +65,14 @@ class Outcome:
 NOTHING = Outcome(())
 
 
+class Matching(Protocol):
+    @property
+    def matchers(self) -> Matchers: ...
+
+
+T = TypeVar("T", bound=Matching)
+
+
 def union(one: Iterable[Outcome], other: Iterable[Outcome]) -> list[Outcome]:
     """Each message gets what both lists give it. Raises TooMuch."""
     left, right = list(one), list(other)
@@ -87,18 +96,18 @@ def union(one: Iterable[Outcome], other: Iterable[Outcome]) -> list[Outcome]:
     return found
 
 
-def fewest(outcomes: list[Outcome]) -> list[Outcome]:
+def fewest(items: list[T], does: Callable[[T], object]) -> list[T]:
     """Without those of which a later one does the same, where none before that does something else."""
-    kept: list[Outcome] = []
-    for outcome in reversed(outcomes):
+    kept: list[T] = []
+    for item in reversed(items):
         for other in kept:
-            if set(other.actions) == set(outcome.actions) and covers(other.matchers, outcome.matchers):
+            if does(other) == does(item) and covers(other.matchers, item.matchers):
                 break
-            if set(other.actions) != set(outcome.actions) and not exclude(other.matchers, outcome.matchers):
-                kept.insert(0, outcome)
+            if does(other) != does(item) and not exclude(other.matchers, item.matchers):
+                kept.insert(0, item)
                 break
         else:
-            kept.insert(0, outcome)
+            kept.insert(0, item)
     return kept
 
 

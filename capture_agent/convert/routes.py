@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from capture_agent.convert.actions import Actions
 from capture_agent.convert.matchers import Matcher, Matchers, header_name, narrowed_by_all
-from capture_agent.convert.outcomes import Outcome, TooMuch, union
+from capture_agent.convert.outcomes import Outcome, TooMuch, fewest, union
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.paths import Walker
 from capture_agent.convert.reading import Note, Place
@@ -195,7 +195,11 @@ class Routes:
     def _made(self, ways: list[Way]) -> list[Outcome]:
         """A call in dialog mode acts on some of the messages that come along: a list of its own."""
         found: list[Outcome] = []
+        fewer = fewest(ways, lambda way: way.calls)
         for way in ways:
+            if way.calls and way not in fewer:
+                self._doubt(way)
+        for way in fewer:
             lists: list[Outcome] = []
             for call in way.calls:
                 done = self.actions.of(call)

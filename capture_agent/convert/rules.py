@@ -125,7 +125,7 @@ def rules_of(outcome: Outcome) -> list[Rule]:
 
 def of_all(outcomes: Iterable[Outcome]) -> list[Rule]:
     """For match = "all": behind the rules of an outcome one that keeps the message from those of later ones."""
-    groups = [rules_of(outcome) for outcome in fewest(list(outcomes))]
+    groups = [rules_of(outcome) for outcome in fewest(list(outcomes), lambda outcome: frozenset(outcome.actions))]
     reached = without_unreached([group[0] for group in groups])
     groups = [group for group in groups if group[0] in reached]
     return without_repeated(with_stops(groups))
