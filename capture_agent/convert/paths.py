@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import count, groupby
 
 from capture_agent.convert.conditions import formula
 from capture_agent.convert.matchers import Inexpressible, Matcher, narrowed
@@ -31,7 +31,7 @@ from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.values import NULL, NotKnown, Parts, Scope, evaluated, formatted
 from capture_agent.convert.variables import EVENT, REQUEST, Variable, variable
-from capture_agent.convert.ways import Choice, Doubt, TraceCall, Way
+from capture_agent.convert.ways import BRANCHES, Choice, Doubt, TraceCall, Way
 
 # What gives a request another URI.
 REWRITING = {
@@ -40,6 +40,7 @@ REWRITING = {
     "enum_query", "pdt", "ds_select_domain", "next_gw", "dp_translate", "revert_uri", "topos_uri",
 }  # fmt: skip
 URI = ("ru", "rU", "rd")
+EVERYTHING, CALLS, ARMED = "everything", "calls", "armed"
 MOST_WAYS = 500
 MOST_STEPS = 100_000
 MOST_CHOICES = 60
@@ -48,7 +49,11 @@ DEEPEST = 20  # routes that call each other
 
 @dataclass
 class Walker:
-    """`kind`: of the route, `packet`: which message its variables are of, `failed`: it has come to a status."""
+    """`kind`: of the route, `packet`: which message its variables are of, `failed`: it has come to a status.
+
+    asks     for calls, for what is armed, or for both: what is not asked for makes no ways of its own
+    numbers  of choices, each once for all walks of which one goes on with the ways of another
+    """
 
     script: Script
     relevance: Relevance
@@ -56,10 +61,11 @@ class Walker:
     kind: str = "request_route"
     packet: str = REQUEST
     failed: bool = False
+    asks: str = EVERYTHING
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     notes: list[Note] = field(default_factory=list)
     _steps: int = 0
     _depth: int = 0
-    _choices: int = 0
 
     def ways(self, statements: tuple[Statement, ...], starts: list[Way]) -> list[Way]:
         """In order. Raises TooMuch."""
@@ -156,9 +162,9 @@ class Walker:
                 yield from self._unknown(atom, each)
 
     def _unknown(self, atom: Atom, way: Way) -> Iterator[tuple[Way, bool]]:
-        self._choices += 1
+        number = next(self.numbers)
         for holds in (True, False):
-            yield replace(way, path=(*way.path, Choice(self._choices, atom, holds))), holds
+            yield replace(way, path=(*way.path, Choice(number, atom, holds))), holds
 
     def _ask(self, asked: Formula, way: Way) -> Iterator[tuple[Way, bool]]:
         """Raises Inexpressible."""
@@ -212,6 +218,8 @@ class Walker:
         return replace(way, stored=stored)
 
     def _call(self, call: Call, way: Way) -> list[Way]:
+        if call.name in TRACING and self.asks == ARMED:
+            return [way]
         if call.name in TRACING:
             flagged = bool(self.trace_flag) and self.trace_flag in way.flags
             return [replace(way, calls=(*way.calls, TraceCall(call, self._scope(way), flagged, self.kind)))]
@@ -228,6 +236,8 @@ class Walker:
 
     def _arm(self, kind: str, call: Call, way: Way) -> Way:
         name = "".join(token.text for token in call.arguments[0])
+        if self.asks == CALLS and kind != BRANCHES:
+            return way
         if "$" in name:
             self.notes.append(
                 Note(call.place, f"{call.name}({name}): a route that is known at run time only: left out")

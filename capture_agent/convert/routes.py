@@ -7,13 +7,15 @@ requests: a branch_route goes on with the request, the others come with its resp
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from capture_agent.convert.actions import Actions
 from capture_agent.convert.matchers import Matcher, Matchers, header_name, narrowed_by_all
 from capture_agent.convert.outcomes import Outcome, TooMuch, fewest, union
 from capture_agent.convert.parameters import Parameters
-from capture_agent.convert.paths import Walker
+from capture_agent.convert.paths import ARMED, CALLS, EVERYTHING, Walker
 from capture_agent.convert.reading import Note, Place
 from capture_agent.convert.relevance import Relevance, relevance, traces
 from capture_agent.convert.script import Route, Script
@@ -45,6 +47,7 @@ class Routes:
     notes: list[Note] = field(default_factory=list)
     doubts: dict[Atom, None] = field(default_factory=dict)
     absorbed_acks: bool = False  # with a function of the script
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _used: set[tuple[str, str]] = field(default_factory=set)
 
     def outcomes(self) -> list[Outcome]:
@@ -105,11 +108,18 @@ class Routes:
 
     def _of_requests(self, route: Route) -> list[list[Outcome]]:
         start = (REQUESTS,) if self.parameters.reads_x_headers else (REQUESTS, IN)
-        ways = self._with_branches(self._walk(route, [Way(start)], REQUEST))
-        ways = settled([way.finished() for way in ways])
-        return [self._made(ways), *self._of_responses(ways, 0)]
+        calls, armed = (
+            settled(
+                [
+                    way.finished()
+                    for way in self._with_branches(self._walk(route, [Way(start)], REQUEST, asks=asks), asks)
+                ]
+            )
+            for asks in (CALLS, ARMED)
+        )
+        return [self._made(calls), *self._of_responses(armed, 0)]
 
-    def _with_branches(self, ways: list[Way]) -> list[Way]:
+    def _with_branches(self, ways: list[Way], asks: str) -> list[Way]:
         """A branch_route goes on where the request leaves the script."""
         found: list[Way] = []
         for way in ways:
@@ -119,7 +129,7 @@ class Routes:
                 found.append(way)
                 continue
             ended = way.ended
-            through = self._walk(route, [replace(way, ended="")], REQUEST)
+            through = self._walk(route, [replace(way, ended="")], REQUEST, asks=asks)
             found += [replace(each, ended=ended) for each in through]
         return found
 
@@ -214,7 +224,7 @@ class Routes:
             )
         return found if any(outcome.actions for outcome in found) else []
 
-    def _walk(self, route: Route, starts: list[Way], packet: str, kind: str = "") -> list[Way]:
+    def _walk(self, route: Route, starts: list[Way], packet: str, kind: str = "", asks: str = EVERYTHING) -> list[Way]:
         """Raises TooMuch."""
         flag = self.parameters.number("trace_flag")
         trace_flag = str(flag) if 0 <= flag <= 31 else ""
@@ -222,7 +232,7 @@ class Routes:
         kind = kind or route.kind
         for conditions in (True, False):
             known: Relevance = relevance(self.script, variables, trace_flag, conditions)
-            walker = Walker(self.script, known, trace_flag, kind, packet, kind == FAILURES)
+            walker = Walker(self.script, known, trace_flag, kind, packet, kind == FAILURES, asks, self._numbers)
             try:
                 found = walker.ways(route.statements, starts)
                 break
