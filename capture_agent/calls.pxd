@@ -16,6 +16,7 @@ cdef class Dialog:
     cdef bytes _text
     cdef tuple _others
     cdef readonly bytes method
+    cdef public unsigned int confirming_cseq
     cdef unsigned short _caller_at
     cdef unsigned short _callee_at
     cdef readonly bint joined

@@ -49,19 +49,21 @@ class Dialog:
 
     state   of the type DialogState
     joined  its beginning was not seen: `caller_tag` is that of whoever was seen to speak first
+    confirming_cseq  of the request whose 2xx has made it; 0: none was seen
     traces  Trace: everything in this dialog is traced so
     hooked  the same, by hooks: over what rules decide
     """
 
     __slots__ = (
         "_answered", "_born_ns", "_callee", "_callee_at", "_caller", "_caller_at", "_last_ns", "_next", "_others",
-        "_text", "hooked", "joined", "method", "state", "traces",
+        "_text", "confirming_cseq", "hooked", "joined", "method", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, caller_tag: bytes, method: bytes) -> None:
         self.method = method  # INVITE, SUBSCRIBE, REFER
         self.state = 0
         self.joined = False
+        self.confirming_cseq = 0
         self.traces: tuple[object, ...] = ()
         self.hooked: tuple[object, ...] = ()
         self._next: Dialog | None = None

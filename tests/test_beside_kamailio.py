@@ -35,7 +35,6 @@ import record_calls  # noqa: E402
 import record_demo  # noqa: E402
 import sipp_scenarios  # noqa: E402
 from record_demo import configuration  # noqa: E402
-from record_siptrace import SINK  # noqa: E402
 from sip_lab import CALLEES, CALLER, COLLECTOR, PROXY, Lab, lab, wait_for  # noqa: E402
 
 PROGRAMS = ("ip", "tcpdump", "kamailio", "sipp")
@@ -45,13 +44,26 @@ pytestmark = [
         any(shutil.which(program) is None for program in PROGRAMS), reason=f"not all there: {', '.join(PROGRAMS)}"
     ),
 ]
-KAMAILIO, AGENT = 9060, 9061  # ports of the collector
+KAMAILIO, AGENT = 9060, 9061  # ports of the collector,
+OTHERS = 9062, 9063  # and of a second one
 DEVICES = ("access", "core", "lo")
 MEDIUM = record_calls.MEDIA["calls"]
-SIP = f"udp port 5060 and not dst portrange {KAMAILIO}-{AGENT}"
+COLLECTED = f"udp dst portrange {KAMAILIO}-{OTHERS[1]}"
+SIP = f"udp port 5060 and not dst portrange {KAMAILIO}-{OTHERS[1]}"
+# Somebody must listen: an ICMP error would make the next send fail.
+SINK = f"""if 1:
+    import select, socket
+    sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range({KAMAILIO}, {OTHERS[1]} + 1)]
+    for port, one in enumerate(sockets, {KAMAILIO}):
+        one.bind(({COLLECTOR!r}, port))
+    while True:
+        for one in select.select(sockets, [], [])[0]:
+            one.recv(65535)
+"""
 MARK = b"the last packet"
 LAST = b"CSeq: 1 OPTIONS"
 MAX_FORWARDS = re.compile(rb"Max-Forwards: \d+")
+HEP = ["--hep", f"hep:{COLLECTOR}:{AGENT}"]
 NAMES = {CALLER: "caller", PROXY: "proxy"} | dict.fromkeys(CALLEES, "callee")
 
 
@@ -66,8 +78,7 @@ def siptrace(**settings: int | str) -> str:
 
 @contextmanager
 def agent_in(net: Lab, *options: str) -> Iterator[None]:
-    hep_uri = f"hep:{COLLECTOR}:{AGENT}"
-    command = ["run", "--filter", SIP, "--local", PROXY, "--hep", hep_uri, *options]
+    command = ["run", "--filter", SIP, "--local", PROXY, *options]
     process = net.start("proxy", sys.executable, "-m", "capture_agent", *command, log="agent")
     log = net.folder / "agent.log"
     wait_for(lambda: b"capturing on" in log.read_bytes() or process.poll() is not None, "the agent")
@@ -79,11 +90,12 @@ def agent_in(net: Lab, *options: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message between two addresses."""
+    """A message between two addresses; of what was emitted, whether to the second collector."""
 
     payload: bytes
     source: str
     destination: str
+    second: bool = False
 
     @property
     def sip(self) -> SipMessage:
@@ -102,7 +114,7 @@ class Sent:
         sip = self.sip
         what = (sip.method or b"%d" % sip.status).decode()
         cseq = f" ({sip.cseq_method.decode()})" if sip.cseq_method and sip.cseq_method != sip.method else ""
-        return f"{what}{cseq} {NAMES[self.source]}>{NAMES[self.destination]}"
+        return f"{what}{cseq} {NAMES[self.source]}>{NAMES[self.destination]}{' to the second' * self.second}"
 
 
 @dataclass
@@ -153,9 +165,9 @@ def emitted(folder: Path) -> Emitted:
     for port, datagram in datagrams(folder / "hep.pcap"):
         decoded = hep.decode(datagram.payload)
         addresses = (str(ip_address(decoded.source)), str(ip_address(decoded.destination)))
-        sent = Sent(decoded.payload or b"", *addresses)
+        sent = Sent(decoded.payload or b"", *addresses, port in OTHERS)
         if LAST not in sent.payload:
-            (found.kamailio if port == KAMAILIO else found.agent).append((sent, decoded.correlation_id))
+            (found.kamailio if port in (KAMAILIO, OTHERS[0]) else found.agent).append((sent, decoded.correlation_id))
     for device in DEVICES:
         found.wire += [sent for _, sent in datagrams(folder / f"{device}.pcap") if LAST not in sent.payload]
     return found
@@ -165,8 +177,8 @@ def trace(folder: Path, text: str, options: list[str], calls: list[str]) -> Emit
     """The same calls, traced by both."""
     with lab(folder) as net:
         captures = {device: net.capture(device, f"{device}.pcap", SIP) for device in DEVICES}
-        captures["hep"] = net.capture("lo", "hep.pcap", f"udp dst portrange {KAMAILIO}-{AGENT}")
-        net.start("proxy", sys.executable, "-c", SINK.replace("5888", str(AGENT)), log="sink")
+        captures["hep"] = net.capture("lo", "hep.pcap", COLLECTED)
+        net.start("proxy", sys.executable, "-c", SINK, log="sink")
         net.kamailio(text)
         scenarios = sipp_scenarios.write(folder)
         with agent_in(net, *options):
@@ -205,7 +217,7 @@ LOOPED = {
 
 def test_every_message(tmp_path: Path) -> None:
     calls = ["register", "call-caller", "cancel-caller", "busy-caller", "slow-caller", "spiral-caller"]
-    found = trace(tmp_path, configuration(siptrace(trace_mode=1)), ["-i", "any", "--drop-copies"], calls)
+    found = trace(tmp_path, configuration(siptrace(trace_mode=1)), ["-i", "any", "--drop-copies", *HEP], calls)
     # SPEC 13: Kamailio sees what it sends to itself twice, out and in. On the wire it is one packet.
     assert set(map(str, found.only_kamailio())) == LOOPED
     assert found.only_agent() == Counter()
@@ -218,7 +230,7 @@ def converted(folder: Path, text: str) -> list[str]:
     (folder / "agent.toml").write_text(convert(folder / "converted.cfg"))
     # What goes out on one is here before what has come in on another, as often as not.
     interfaces = [word for device in DEVICES for word in ("-i", device)]
-    return ["--config", str(folder / "agent.toml"), *interfaces]
+    return ["--config", str(folder / "agent.toml"), *interfaces, *HEP]
 
 
 def accidents(found: Emitted) -> set[str]:

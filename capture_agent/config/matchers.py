@@ -81,8 +81,10 @@ def parse_numbers(text: str, least: int, most: int) -> Numbers:
     return numbers
 
 
-def parse_place(text: str) -> LocalAddress:
-    """An address or a network, an address with a port: where messages come from or go to."""
+def parse_place(text: str) -> LocalAddress | TextPattern:
+    """An address or a network, an address with a port: where messages come from or go to. Or how it is written."""
+    if TextPattern(text).regex is not None:
+        return parse_text(text)
     place = parse_local(text)
     if isinstance(place, str):
         raise ValueError(f"{AUTO!r} is for capture.local alone")
@@ -138,7 +140,10 @@ def compiled(regex: str) -> Any:
 Method = Annotated[str, Parsed(parse_method, "a method")]
 Status = Annotated[Numbers, Parsed(parse_status, 'a status, "4xx" or "400-499"')]
 Vlans = Annotated[Numbers, Parsed(parse_vlans, 'a VLAN or "100-199"')]
-Place = Annotated[LocalAddress, Parsed(parse_place, "an address, a network, ADDRESS:PORT or [IPv6]:PORT")]
+Place = Annotated[
+    LocalAddress | TextPattern,
+    Parsed(parse_place, "an address, a network, ADDRESS:PORT, [IPv6]:PORT or /regular expression/"),
+]
 Text = Annotated[TextPattern, Parsed(parse_text, 'text, "text*" or "/regular expression/"')]
 Header = Annotated[HeaderPattern, Parsed(parse_header, '"Name", "Name: text*" or "Name: /regular expression/"')]
 Table = Annotated[str, Parsed(parse_table, "letters, digits and underscores, at most 32")]

@@ -12,7 +12,8 @@ from capture_agent.config.matchers import parse_header_name
 # What can stand in braces, beside header:NAME.
 FIELDS: Final = (
     "call_id", "method", "cseq", "from_tag", "to_tag",
-    "from_user", "from_uri", "to_user", "to_uri", "pai_user", "pai_uri", "request_user", "request_uri",
+    "from_user", "from_host", "from_uri", "to_user", "to_host", "to_uri", "pai_user", "pai_host", "pai_uri",
+    "request_user", "request_host", "request_uri",
     "source", "destination", "source_port", "destination_port", "transport", "interface", "vlan",
 )  # fmt: skip
 HEADER: Final = "header"

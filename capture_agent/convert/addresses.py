@@ -30,11 +30,11 @@ class Socket:
 class Addresses:
     """`local`: capture.local, `advertised`: trace.advertise."""
 
-    def __init__(self, script: Script, parameters: Parameters) -> None:
+    def __init__(self, script: Script, parameters: Parameters, scripted: bool) -> None:
         self.notes: list[Note] = []
         self.local = self._local(script.listens)
         self.advertised: list[str] = []
-        self._show_local_ip(parameters)
+        self._show_local_ip(parameters, scripted)
         if parameters.number("data_mode") & 1 and parameters.core:
             for listen in script.listens:
                 if listen.advertised:
@@ -55,10 +55,14 @@ class Addresses:
                 self.notes.append(Note(listen.place, why))
         return list(local)
 
-    def _show_local_ip(self, parameters: Parameters) -> None:
+    def _show_local_ip(self, parameters: Parameters, scripted: bool) -> None:
         """trace_local_ip: whatever the server's side is, in what the script traces."""
         text = parameters.text("trace_local_ip")
-        if not text or not parameters.script:
+        if not text:
+            return
+        if not scripted:
+            why = "siptrace uses it for what functions trace alone, and none does: left out"
+            self.notes.append(parameters.note("trace_local_ip", why))
             return
         protocol, _, rest = text.partition(":")
         if protocol not in PROTOCOLS:

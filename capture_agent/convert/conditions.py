@@ -1,185 +1,277 @@
-"""Conditions of the script as matchers of a rule. What is no fact of the message alone has none."""
+"""Conditions of the script as matchers of a rule, put together. What is not a fact of the message alone has none.
+
+Kamailio 5.6 decides what holds: `=~` ignores letters' case and `==` does not, but for the core's own keywords; a value
+that is not there is an empty text, and $null.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
+from operator import eq, ge, gt, le, lt, ne
 
+from capture_agent.config.matchers import parse_place
+from capture_agent.convert import texts
+from capture_agent.convert.functions import FUNCTIONS
+from capture_agent.convert.matchers import NUMBERS, Matcher, ranges
+from capture_agent.convert.outcomes import Both, Formula, Negation
+from capture_agent.convert.regexes import Untranslatable, finds, is_anchored, translated
 from capture_agent.convert.tokens import Token
+from capture_agent.convert.values import Field, NotKnown, Parts, Scope, constant, evaluated
+from capture_agent.convert.variables import EVENT, KEYWORDS, PACKET, REPLY, REQUEST, variable
 
-# Pseudo-variables and keywords, by the option of a rule that compares the same.
-TEXTS = {
-    "$ru": "request_uri", "uri": "request_uri", "$rU": "request_user", "$fu": "from_uri", "from_uri": "from_uri",
-    "$fU": "from_user", "$tu": "to_uri", "to_uri": "to_uri", "$tU": "to_user", "$ai": "pai_uri",
-}  # fmt: skip
-PLACES = {
-    "$si": "source", "src_ip": "source", "$Ri": "destination", "dst_ip": "destination",
-    "$siptrace(src_hostip)": "source", "$siptrace(src_host)": "source", "$siptrace(dst_hostip)": "destination",
-    "$siptrace(dst_host)": "destination",
-}  # fmt: skip
-PORTS = {
-    "$sp": "source_port", "src_port": "source_port", "$Rp": "destination_port", "dst_port": "destination_port",
-    "$siptrace(src_port)": "source_port", "$siptrace(dst_port)": "destination_port",
-}  # fmt: skip
-TRANSPORTS = {"$proto", "$pr", "proto", "$siptrace(src_proto)", "$siptrace(dst_proto)"}
-METHODS = {"$rm", "method"}
-STATUSES = {"$rs", "status"}
-FUNCTIONS = {
-    "has_totag": ("kind", "in-dialog"),
-    # A request with a Route of ours: in practice one inside of a dialog.
-    "loose_route": ("kind", "in-dialog"),
-    "is_request": ("kind", "request"),
-    "is_reply": ("kind", "response"),
-}  # fmt: skip
-NARROWER = {"request": {"initial", "in-dialog"}}
-
-_HEADER = re.compile(r"\$\(?hdr\(([A-Za-z0-9.!%*_+`'~-]+)\)")
-_NAME = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
-_STATUS_CLASS = re.compile(r"\^?([1-6])(?:\.\.|\[0-9\]\[0-9\])?\$?")
-_PLAIN = re.compile(r"(?:[A-Za-z0-9_@:;=<>\" -]|\\.|\.\*?)+")
+WORDS = {"eq": "==", "ne": "!=", "ieq": "==", "ine": "!="}
+NUMERIC: dict[str, Callable[[int, int], bool]] = {"==": eq, "!=": ne, "<": lt, ">": gt, "<=": le, ">=": ge}
+MIRRORED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
+TRUE, FALSE = {"yes", "true", "on", "enable"}, {"no", "false", "off", "disable"}
+METHODS = (
+    "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "MESSAGE", "SUBSCRIBE",
+    "NOTIFY", "PUBLISH", "REFER",
+)  # fmt: skip
+TRANSPORTS = ("udp", "tcp", "tls", "sctp", "ws", "wss")
+DOMAINS = {"method": METHODS, "transport": TRANSPORTS, "direction": ("in", "out")}
+FAMILIES = {"INET": "0.0.0.0/0", "INET6": "::/0"}
+STATUS = "status"
+STATUSES = {"rs", "T_reply_code", "T_rpl($rs)", "T(reply_code)"}
+TEXTS = set(texts.CASELESS) | {"request_user", "from_user", "to_user"}
+_TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
-class Matcher:
-    """An option of [[rule]]: the message matches if one of the values does, of headers one for each name."""
+class Operand:
+    """The left side of a comparison.
 
-    option: str
-    values: tuple[str, ...]
+    parts    what it comes to; of what only conditions know, a field of its own: status, family
+    keyword  one of the core's, whose == ignores letters' case
+    """
+
+    parts: Parts
+    keyword: bool = False
+    upper: bool = False
 
 
-Read = tuple[Matcher, bool]  # and whether it must hold or must not
-
-
-def matcher(tokens: tuple[Token, ...]) -> Read | None:
-    """The matcher of a condition; None where there is none."""
-    if len(tokens) >= 3 and tokens[0].kind == "name" and tokens[1].is_sign("("):
-        return of_function(tokens[0].text, [token.text for token in tokens[2:-1] if token.kind == "string"])
+def formula(tokens: tuple[Token, ...], scope: Scope) -> Formula | None:
+    """None where it is not known."""
+    if len(tokens) == 1:
+        return truth(tokens[0], scope)
+    if len(tokens) == 2 and tokens[0].text == "defined" and tokens[1].kind == "variable":
+        found = compared(tokens[1:], "==", (), scope)
+        return None if found is None else negated(found)
+    depth = 0
     for at, token in enumerate(tokens):
-        if token.is_sign("==", "!=", "=~", "!~"):
-            left = "".join(each.text for each in tokens[:at])
-            right = tokens[at + 1 :]
-            if not right or any(each.kind == "variable" for each in right):
+        depth += token.is_sign("(") - token.is_sign(")")
+        operator = WORDS.get(token.text, "") if token.kind == "name" else token.text if token.kind == "sign" else ""
+        if depth == 0 and at and operator in (*NUMERIC, "=~"):
+            if at == len(tokens) - 1:
                 return None
-            if any(each.kind == "name" for each in right) and left not in METHODS | TRANSPORTS:
-                return None  # a keyword: uri == myself
-            found = compared(left, "".join(each.text for each in right), token.text in ("=~", "!~"))
-            return None if found is None else (found, not token.text.startswith("!"))
+            return compared(tokens[:at], operator, tokens[at + 1 :], scope)
+    if len(tokens) >= 3 and tokens[0].kind == "name" and tokens[1].is_sign("("):
+        return of_function(tokens, scope)
     return None
 
 
-def of_function(name: str, arguments: list[str]) -> Read | None:
-    if name in FUNCTIONS and not arguments:
-        option, value = FUNCTIONS[name]
-        return Matcher(option, (value,)), True
-    if len(arguments) != 1:
-        return None
-    words = tuple(word.strip() for word in arguments[0].split("|"))
-    if name == "is_method" and all(_NAME.fullmatch(word) for word in words):
-        return Matcher("method", words), True
-    if name == "is_present_hf" and _NAME.fullmatch(arguments[0]):
-        return Matcher("header", (arguments[0],)), True
-    if name == "t_check_status" and all(status(word) for word in words):
-        return Matcher("status", tuple(map(status, words))), True
-    return None
-
-
-def compared(left: str, right: str, is_regex: bool) -> Matcher | None:
-    if left in STATUSES:
-        value = status(right) if is_regex or right.isdecimal() else ""
-        return Matcher("status", (value,)) if value else None
-    if left in METHODS and is_regex:
-        words = right.strip("^$()").split("|")
-        return Matcher("method", tuple(words)) if all(_NAME.fullmatch(word) for word in words) else None
-    text = pattern(right) if is_regex else literal(right)
-    if text is None:
-        return None
-    if left in TEXTS:
-        return Matcher(TEXTS[left], (text,))
-    if header := _HEADER.fullmatch(left):
-        return Matcher("header", (f"{header[1]}: {text}",))
-    return None if is_regex else of_fact(left, right)
-
-
-def of_fact(left: str, right: str) -> Matcher | None:
-    """What is told by the packet, not by the text in it."""
-    if left in METHODS and _NAME.fullmatch(right):
-        return Matcher("method", (right,))
-    if left in PLACES and (network := place(right)):
-        return Matcher(PLACES[left], (network,))
-    if left in PORTS and right.isdecimal() and 1 <= int(right) <= 65535:
-        return Matcher(PORTS[left], (right,))
-    if left in TRANSPORTS and right.lower() in ("udp", "tcp", "tls", "sctp", "ws", "wss"):
-        return Matcher("transport", (right.lower(),))
-    if left == "$siptrace(direction)" and right in ("in", "out"):
-        return Matcher("direction", (right,))
-    return None
-
-
-def place(text: str) -> str:
-    try:
-        network = ip_network(text.strip("[]"), strict=False)
-    except ValueError:
-        return ""
-    return str(network.network_address) if network.num_addresses == 1 else str(network)
-
-
-def status(text: str) -> str:
-    """`486`, `4xx` for `4..`; empty for what is neither."""
-    if re.fullmatch(r"[1-6][0-9][0-9]", text):
-        return text
-    found = _STATUS_CLASS.fullmatch(text)
-    return f"{found[1]}xx" if found else ""
-
-
-def literal(text: str) -> str | None:
-    """As a rule writes it; there `*` stands for anything, and slashes around make a regular expression."""
-    return None if not text or "*" in text or (text[0] == "/" and text[-1] == "/") else text
-
-
-def pattern(regex: str) -> str | None:
-    """A simple regular expression with `*`; None for one that is more than that."""
-    body = regex.removeprefix("^").removesuffix("$")
-    if _PLAIN.fullmatch(body) is None:
-        return None
-    text = re.sub(r"\.\*|\\(.)", lambda match: match[1] or "*", body)
-    text = ("" if regex.startswith("^") else "*") + text + ("" if regex.endswith("$") else "*")
-    return re.sub(r"\*+", "*", text)
-
-
-def narrowed(matchers: tuple[Matcher, ...], more: Matcher) -> tuple[Matcher, ...] | None:
-    """Both must hold; None: no message can match."""
-    kept = []
-    for each in matchers:
-        if each.option != more.option:
-            kept.append(each)
-            continue
-        values = tuple(dict.fromkeys(common(each, more)))
-        if not values:
+def truth(token: Token, scope: Scope) -> Formula | None:
+    """A value alone is true where it is a number that is not 0."""
+    text: str | None = token.text
+    if token.kind == "name":
+        return True if text in TRUE else False if text in FALSE else None
+    if token.kind == "variable":
+        try:
+            text = constant(scope.value(token.text))
+        except NotKnown:
             return None
-        more = Matcher(more.option, values)
-    return (*kept, more)
+    return None if text is None else bool(_INTEGER.fullmatch(text)) and int(text) != 0
 
 
-def common(one: Matcher, other: Matcher) -> list[str]:
-    if one.option == "kind":
-        return [value for value in one.values if value in other.values or narrows(value, other)] + [
-            value for value in other.values if narrows(value, one)
-        ]
-    if one.option in ("method", "direction", "transport", "source_port", "destination_port", "kind"):
-        return [value for value in one.values if value in other.values]
-    if one.option == "header":  # of several names all must be there
-        names = {header_name(value) for value in other.values}
-        return [value for value in one.values if header_name(value) not in names] + list(other.values)
-    if not any(set("*/:") & set(value) for value in (*one.values, *other.values)):
-        return [value for value in one.values if value in other.values]
-    # Patterns and networks may overlap in ways that only a message tells: the later one is the narrower.
-    return list(other.values)
+def of_function(tokens: tuple[Token, ...], scope: Scope) -> Formula | None:
+    arguments = [token.text for token in tokens[2:-1] if token.kind in ("string", "variable")]
+    read = FUNCTIONS.get(tokens[0].text)
+    if read is None or not tokens[-1].is_sign(")") or sum(token.is_sign(",") for token in tokens) > len(arguments):
+        return None
+    found = read(arguments, scope)
+    if isinstance(found, str):  # a comparison by another name
+        return like_status(found) if scope.packet == REPLY or scope.failed else None
+    return found
 
 
-def header_name(value: str) -> str:
-    return value.partition(":")[0].lower()
+def compared(left: tuple[Token, ...], operator: str, right: tuple[Token, ...], scope: Scope) -> Formula | None:
+    if not left:
+        return None
+    turned = len(right) == 1 and right[0].kind == "variable" and left[0].kind in ("string", "number")
+    if operator in MIRRORED and turned and right[0].text != "$null":
+        left, operator, right = right, MIRRORED[operator], left
+    operand = read_operand(left, scope)
+    wanted = wanted_value(operand, right, scope) if operand else None
+    if operand is None or wanted is None:
+        return None
+    is_null = not right or (len(right) == 1 and right[0].text == "$null")
+    if operator == "!=":
+        found = decided(operand, "==", wanted, is_null, scope)
+        return None if found is None else negated(found)
+    return decided(operand, operator, wanted, is_null, scope)
 
 
-def narrows(value: str, other: Matcher) -> bool:
-    return any(value in NARROWER.get(wider, ()) for wider in other.values)
+def read_operand(left: tuple[Token, ...], scope: Scope) -> Operand | None:
+    keyword = len(left) == 1 and left[0].kind == "name"
+    if keyword and left[0].text not in KEYWORDS:
+        return None
+    text = f"${KEYWORDS[left[0].text]}" if keyword else left[0].text
+    name = variable(text).name if keyword or left[0].kind == "variable" else ""
+    if len(left) == 1 and name in STATUSES:
+        known = scope.packet in (REPLY, EVENT) or (name == "rs") != scope.failed
+        return Operand((Field(STATUS),), keyword) if known else None
+    if len(left) == 1 and (option := PACKET[scope.packet].get(name)) is not None:
+        return Operand((Field(option),), keyword, name == "rP")
+    try:
+        if keyword:
+            return Operand(scope.value(text), True)
+        return Operand(evaluated(left, scope))
+    except NotKnown:
+        return None
+
+
+def wanted_value(operand: Operand, right: tuple[Token, ...], scope: Scope) -> str | None:
+    """The text that it is compared with; of keywords also what has no quotes."""
+    if not right:
+        return ""
+    if any(token.kind in ("name", "sign") and not token.is_sign("(", ")", "+") for token in right):
+        text = "".join(token.text for token in right)
+        is_place = operand.parts in ((Field("source"),), (Field("destination"),)) and text != "myself"
+        named = operand.parts in ((Field("method"),), (Field("transport"),), (Field("family"),))
+        return text if is_place or (named and len(right) == 1 and right[0].kind == "name") else None
+    if operand.keyword and operand.parts == (Field("transport"),):
+        return None
+    try:
+        return constant(evaluated(right, scope))
+    except NotKnown:
+        return None
+
+
+def decided(operand: Operand, operator: str, wanted: str, is_null: bool, scope: Scope) -> Formula | None:
+    text = constant(operand.parts)
+    if text is not None:
+        return decided_now(operand.parts, text, operator, wanted, is_null)
+    if len(operand.parts) != 1 or not isinstance(operand.parts[0], Field):
+        return False if operator == "==" and not wanted else None  # some text is in it
+    field = operand.parts[0].name
+    if field == STATUS:
+        return of_status(operator, wanted, is_null)
+    if field in DOMAINS:
+        return of_domain(field, operator, wanted, operand)
+    if field in NUMBERS:
+        return of_port(field, operator, wanted)
+    if field == "family":
+        return Matcher("source", (FAMILIES[wanted],)) if wanted in FAMILIES and operator == "==" else None
+    if field in ("source", "destination"):
+        return of_place(field, operator, wanted, operand.keyword)
+    if field == "to_tag":
+        found = Matcher("kind", ("in-dialog",))
+        return Negation(found) if scope.packet == REQUEST and operator == "==" and not wanted else None
+    if field == "call_id":
+        field = "header:Call-ID"
+    if field in TEXTS or field == "pai_uri" or field.startswith(texts.HEADER):
+        return of_text(field, operator, wanted, is_null, operand.keyword)
+    return None
+
+
+def decided_now(parts: Parts, text: str, operator: str, wanted: str, is_null: bool) -> Formula | None:
+    """Both are known while converting."""
+    if operator == "=~":
+        return finds(wanted, text)
+    if operator == "==" and is_null:
+        return not parts
+    if operator == "==" and not parts:
+        return wanted in ("", "0")
+    if _INTEGER.fullmatch(text) and _INTEGER.fullmatch(wanted):
+        return NUMERIC[operator](int(text), int(wanted))
+    return text == wanted if operator == "==" else None
+
+
+def of_status(operator: str, wanted: str, is_null: bool) -> Formula | None:
+    if operator == "=~":
+        return like_status(wanted)
+    if operator == "==" and is_null:
+        return Negation(Matcher("kind", ("response",)))
+    return of_number(STATUS, operator, wanted)
+
+
+def like_status(expression: str) -> Formula | None:
+    found = [finds(expression, str(status)) for status in range(100, 700)]
+    if None in found:
+        return None
+    return one_of(STATUS, tuple(ranges({100 + at for at, holds in enumerate(found) if holds})))
+
+
+def of_number(option: str, operator: str, wanted: str) -> Formula | None:
+    least, most = NUMBERS[option]
+    if not _INTEGER.fullmatch(wanted) or operator not in NUMERIC:
+        return None
+    holds = NUMERIC[operator]
+    found = {number for number in range(least, most + 1) if holds(number, int(wanted))}
+    return one_of(option, tuple(ranges(found)))
+
+
+def of_port(option: str, operator: str, wanted: str) -> Formula | None:
+    return of_number(option, operator, wanted)
+
+
+def of_domain(option: str, operator: str, wanted: str, operand: Operand) -> Formula | None:
+    """What has few values: those for which it holds."""
+    values = {value.upper() if operand.upper else value: value for value in DOMAINS[option]}
+    if operator == "=~":
+        found = [(value, finds(wanted, written)) for written, value in values.items()]
+        return None if any(holds is None for _, holds in found) else one_of(option, tuple(v for v, yes in found if yes))
+    if operator != "==":
+        return None
+    if operand.keyword:
+        wanted = wanted.upper() if option == "method" else wanted.lower()
+    if option == "method" and wanted == wanted.upper() and _TOKEN.fullmatch(wanted):
+        return Matcher(option, (wanted,))
+    return one_of(option, (values[wanted],) if wanted in values else ())
+
+
+def of_place(option: str, operator: str, wanted: str, keyword: bool) -> Formula | None:
+    if operator == "=~":
+        try:
+            text = f"/{translated(wanted)}/"
+            parse_place(text)
+        except (Untranslatable, ValueError):
+            return None
+        return Matcher(option, (text,))
+    try:
+        if keyword:
+            network = ip_network(wanted.strip("[]"), strict=False)
+            single = network.num_addresses == 1
+            return Matcher(option, (str(network.network_address) if single else str(network),))
+        return Matcher(option, (str(ip_address(wanted.strip("[]"))),))
+    except ValueError:
+        return None
+
+
+def of_text(field: str, operator: str, wanted: str, is_null: bool, ignores_case: bool) -> Formula | None:
+    """A value that is not there is an empty text."""
+    if operator == "==" and not wanted:
+        there = texts.any_value(field) if is_null else texts.filled(field)
+        return None if there is None else Negation(there)
+    if operator == "==":
+        return texts.equal(field, wanted, ignores_case)
+    if operator != "=~":
+        return None
+    found = texts.like(field, wanted)
+    if not finds(wanted, ""):
+        return found
+    if not is_anchored(wanted):
+        return True
+    something = texts.filled(field)
+    return None if found is None or something is None else Both(found, Negation(something), is_and=False)
+
+
+def one_of(option: str, values: tuple[str, ...]) -> Formula:
+    return Matcher(option, values) if values else False
+
+
+def negated(found: Formula) -> Formula:
+    return not found if isinstance(found, bool) else found.inner if isinstance(found, Negation) else Negation(found)

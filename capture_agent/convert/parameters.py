@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from capture_agent.convert.reading import Note, Place
 from capture_agent.convert.script import Parameter
+from capture_agent.convert.variables import variable
 
 DEFAULT_DATABASE = "mysql://kamailio:kamailiorw@localhost/kamailio"
 NUMBERS = {
@@ -23,7 +24,10 @@ TEXTS = {
 HEP, DATABASE, DUPLICATE = 1, 2, 4  # bits of trace_mode
 CORE_ALONE, SCRIPT_ALONE = 1, 2  # trace_init_mode
 COLUMN = re.compile(r"[a-z_]+_column")
-_NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})")
+# As the lexer of Kamailio 5.6 has them; a leading zero makes an octal number.
+_NUMBER = re.compile(r"(-?)(?:(0x[0-9a-fA-F]{1,16})|(0[0-7]{0,11})|([1-9][0-9]{0,10}))")
+WORDS = {"yes": 1, "true": 1, "on": 1, "enable": 1, "no": 0, "false": 0, "off": 0, "disable": 0}
+UNSIGNED = {"hep_capture_id"}
 _VARIABLE = re.compile(r"\$(?:avp\(.+\)|\(avp\(.+\)\))")
 
 
@@ -41,8 +45,11 @@ class Parameters:
         return name in self._given
 
     def number(self, name: str) -> int:
-        text = self._given[name].value if name in self._given else ""
-        return int(text, 0) if is_number(text) else NUMBERS[name]
+        given = self._given.get(name)
+        value = None if given is None or (given.quoted and given.value in WORDS) else number(given.value)
+        if value is None:
+            return NUMBERS[name]
+        return value & 0xFFFFFFFF if name in UNSIGNED else value
 
     def text(self, name: str) -> str:
         return self._given[name].value if name in self._given else TEXTS[name]
@@ -57,7 +64,7 @@ class Parameters:
 
     @property
     def script(self) -> bool:
-        """Do the functions of the script trace?"""
+        """Do the functions of the script trace more than the message that they are called for?"""
         return self.number("trace_init_mode") != CORE_ALONE
 
     @property
@@ -68,7 +75,7 @@ class Parameters:
     def variable(self, name: str) -> str:
         """The AVP that holds users or the table; empty where there is none."""
         text = self.text(name)
-        return text if _VARIABLE.fullmatch(text) and self.script else ""
+        return variable(text).name if _VARIABLE.fullmatch(text) and self.script else ""
 
     def _check(self) -> Iterator[Note]:
         for name, parameter in self._given.items():
@@ -76,8 +83,14 @@ class Parameters:
                 yield Note(parameter.place, f"{name}: columns have siptrace's own names here")
             elif name not in NUMBERS and name not in TEXTS:
                 yield Note(parameter.place, f"{name}: no parameter of siptrace")
-            elif name in NUMBERS and not is_number(parameter.value):
+            elif name in NUMBERS and (
+                number(parameter.value) is None or (parameter.quoted and parameter.value in WORDS)
+            ):
                 yield Note(parameter.place, f"{name}: value {parameter.value!r}, expected a number: left out")
+            elif name in NUMBERS and parameter.quoted:
+                yield Note(
+                    parameter.place, f"{name}: a number in quotes, with which Kamailio does not start: understood"
+                )
         yield from self._check_values()
 
     def _check_values(self) -> Iterator[Note]:
@@ -86,8 +99,6 @@ class Parameters:
             yield self.note("hep_version", f"value {self.number('hep_version')}, expected 1, 2 or 3: 3 is taken")
         if not -1 <= self.number("trace_flag") <= 31:
             yield self.note("trace_flag", f"value {self.number('trace_flag')}, expected 0 to 31: left out")
-        if not 0 <= self.number("hep_capture_id") <= 0xFFFFFFFF:
-            yield self.note("hep_capture_id", "expected 0 to 4294967295: left out")
         for name in ("traced_user_avp", "trace_table_avp"):
             if self.text(name) and not _VARIABLE.fullmatch(self.text(name)):
                 yield self.note(name, f"value {self.text(name)!r} is no AVP: left out")
@@ -95,9 +106,13 @@ class Parameters:
             yield self.note("trace_init_mode", "1 without a trace_mode traces nothing")
 
 
-def is_number(text: str) -> bool:
-    """As int(text, 0) takes it, without leading zeros."""
-    if _NUMBER.fullmatch(text) is None:
-        return False
-    digits = text.lstrip("-")
-    return digits == "0" or not digits.startswith("0") or digits[1:2] in ("x", "X")
+def number(text: str) -> int | None:
+    """As Kamailio takes it: 32 bits with a sign. None for what is none."""
+    if text in WORDS:
+        return WORDS[text]
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    value = int(found[2], 16) if found[2] else int(found[3], 8) if found[3] else int(found[4])
+    value = (-value if found[1] else value) & 0xFFFFFFFF
+    return value - (1 << 32) if value >= 1 << 31 else value

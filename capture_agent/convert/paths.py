@@ -1,71 +1,75 @@
-"""The ways that a message can take through a route, and the calls of siptrace's functions on each.
-
-A route is a tree of conditions. Its ways are put in such an order that of two the first is the one on which a
-condition holds: rules in that order, of which the first that matches decides, need none that must not hold.
-"""
+"""A walk through a route: every way that a message can take, with the calls of siptrace's functions on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count, groupby
 
-from capture_agent.convert.conditions import Matcher, matcher, narrowed
+from capture_agent.convert.conditions import formula
+from capture_agent.convert.matchers import Inexpressible, Matcher, narrowed
+from capture_agent.convert.outcomes import Both as BothHold
+from capture_agent.convert.outcomes import Formula, Negation, TooMuch
 from capture_agent.convert.reading import Note, Place
-from capture_agent.convert.script import Route, Script
+from capture_agent.convert.relevance import (
+    ARMING,
+    ASKING,
+    READERS,
+    RESETTING,
+    SENDING,
+    SETTING,
+    TRACING,
+    Relevance,
+    arms,
+    atoms,
+    call_in,
+    flag_in,
+    traces,
+)
+from capture_agent.convert.script import Script
 from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
 from capture_agent.convert.tokens import Token
+from capture_agent.convert.values import NULL, NotKnown, Parts, Scope, evaluated, formatted
+from capture_agent.convert.variables import EVENT, REQUEST, Variable, variable
+from capture_agent.convert.ways import BRANCHES, Choice, Doubt, TraceCall, Way
 
-TRACING = {"sip_trace", "sip_trace_mode"}
-SENDING = {"sip_trace_msg", "hlog"}  # they send something else than the message
+# What gives a request another URI.
+REWRITING = {
+    "lookup", "lookup_branches", "rewritehost", "sethost", "sethostport", "rewritehostport", "rewriteuser", "setuser",
+    "rewriteuserpass", "setuserpass", "rewriteuri", "seturi", "prefix", "strip", "strip_tail", "alias_db_lookup",
+    "enum_query", "pdt", "ds_select_domain", "next_gw", "dp_translate", "revert_uri", "topos_uri",
+}  # fmt: skip
+URI = ("ru", "rU", "rd")
+EVERYTHING, CALLS, ARMED = "everything", "calls", "armed"
 MOST_WAYS = 500
 MOST_STEPS = 100_000
+MOST_CHOICES = 60
 DEEPEST = 20  # routes that call each other
-
-
-class TooMuch(Exception):
-    """A script whose ways are too many to be rules."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceCall:
-    """sip_trace() or sip_trace_mode(), with what the script has set before it."""
-
-    call: Call
-    users: tuple[str, ...] = ()  # the last assigned first
-    table: str = ""
-    flagged: bool = False  # the trace flag is set
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    matchers: tuple[Matcher, ...] = ()
-    calls: tuple[TraceCall, ...] = ()
-    users: tuple[str, ...] = ()
-    table: str = ""
-    flags: frozenset[str] = frozenset()
-    ended: str = ""  # exit, return, drop, break; empty: it goes on
-
-    @property
-    def effects(self) -> tuple[object, ...]:
-        """All but where it has come along."""
-        return self.calls, self.users, self.table, self.flags, self.ended
 
 
 @dataclass
 class Walker:
-    """`user_variable`, `table_variable`: siptrace's traced_user_avp and trace_table_avp."""
+    """`kind`: of the route, `packet`: which message its variables are of, `failed`: it has come to a status.
+
+    asks     for calls, for what is armed, or for both: what is not asked for makes no ways of its own
+    numbers  of choices, each once for all walks of which one goes on with the ways of another
+    """
 
     script: Script
-    user_variable: str = ""
-    table_variable: str = ""
+    relevance: Relevance
     trace_flag: str = ""
+    kind: str = "request_route"
+    packet: str = REQUEST
+    failed: bool = False
+    asks: str = EVERYTHING
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     notes: list[Note] = field(default_factory=list)
     _steps: int = 0
     _depth: int = 0
 
-    def ways(self, route: Route, start: Way) -> list[Way]:
+    def ways(self, statements: tuple[Statement, ...], starts: list[Way]) -> list[Way]:
         """In order. Raises TooMuch."""
-        return self._all(route.statements, [start])
+        return self._all(statements, starts)
 
     def _all(self, statements: Iterable[Statement], ways: list[Way]) -> list[Way]:
         for statement in statements:
@@ -78,7 +82,7 @@ class Walker:
 
     def _one(self, statement: Statement, way: Way) -> list[Way]:
         self._steps += 1
-        if self._steps > MOST_STEPS:
+        if self._steps > MOST_STEPS or len(way.path) > MOST_CHOICES:
             raise TooMuch
         if isinstance(statement, If):
             return self._if(statement, way)
@@ -93,91 +97,177 @@ class Walker:
 
     def _if(self, statement: If, way: Way) -> list[Way]:
         """Both sides; as one where they do the same."""
-        unknown = [atom for atom in atoms(statement.condition) if not self._is_known(atom)]
-        if unknown:
-            return self._if_unknown(statement, way, unknown)
-        found = self._sides(statement, way, True)
-        same = {each.effects for each in found}
-        if len(same) == 1:
-            return [replace(found[0], matchers=way.matchers)]
-        return found
-
-    def _sides(self, statement: If, way: Way, unknown: bool) -> list[Way]:
-        found = []
-        for each, holds in self._decide(statement.condition, way, unknown):
+        decided = list(self._decide(statement.condition, way))
+        found: list[Way] = []
+        for each, holds in decided:
             found += self._all(statement.then if holds else statement.otherwise, [each])
-        return found
+        if len({each.effects for each in found}) == 1 and found:
+            return [replace(found[0], matchers=way.matchers, path=way.path, doubts=way.doubts)]
+        return self._without_vain(found, way)
 
-    def _if_unknown(self, statement: If, way: Way, unknown: list[Atom]) -> list[Way]:
-        """What cannot be known: the side is taken on which something is traced, else the one that goes on."""
-        tries = []
-        for holds in (True, False):
-            before = len(self.notes)
-            found = self._sides(statement, way, holds)
-            notes, self.notes[before:] = self.notes[before:], []
-            tries.append((found, notes, holds))
-        (if_true, _, _), (if_false, _, _) = tries
-        effects = {each.effects for each in (*if_true, *if_false)}
-        if len(effects) == 1:
-            return [replace(if_true[0], matchers=way.matchers)]
-        found, notes, holds = max(tries, key=lambda each: (traces(each[0], way), goes_on(each[0])))
-        self.notes += notes
-        words = "true" if holds else "false"
-        for atom in unknown:
-            self.notes.append(Note(atom.place, f"{shown(atom.tokens)}: not known from outside, taken for {words}"))
-        return found
+    def _without_vain(self, found: list[Way], before: Way) -> list[Way]:
+        """Of a condition that is not known a side that only ends adds nothing to the other: one way less goes on."""
+        level = len(before.path)
+        kept: list[Way] = []
+        for number, group in groupby(found, lambda way: way.path[level].number if len(way.path) > level else 0):
+            ways = list(group)
+            vain = {
+                side: all(self._is_vain(way, before) for way in ways if way.path[level].holds is side)
+                for side in (True, False)
+                if number
+            }
+            if not number or vain[True] == vain[False]:
+                kept += ways
+                continue
+            for way in ways:
+                choice = way.path[level]
+                if not vain[choice.holds]:
+                    path = (*way.path[:level], *way.path[level + 1 :])
+                    calls = -1 if self.packet == EVENT else len(before.calls)
+                    kept.append(replace(way, path=path, doubts=(*way.doubts, Doubt(choice.atom, calls))))
+        return kept
 
-    def _decide(self, condition: Condition, way: Way, unknown: bool) -> Iterator[tuple[Way, bool]]:
+    def _is_vain(self, way: Way, before: Way) -> bool:
+        """It has ended, and nothing was done on it; of what is traced anyway only a drop is nothing."""
+        ended = way.ended == "drop" if self.packet == EVENT else bool(way.ended)
+        return ended and way.calls == before.calls and way.armed == before.armed
+
+    def _decide(self, condition: Condition, way: Way) -> Iterator[tuple[Way, bool]]:
         if isinstance(condition, Not):
-            for each, holds in self._decide(condition.inner, way, unknown):
+            for each, holds in self._decide(condition.inner, way):
                 yield each, not holds
         elif isinstance(condition, Both):
-            for each, holds in self._decide(condition.left, way, unknown):
+            for each, holds in self._decide(condition.left, way):
                 if holds == condition.is_and and not each.ended:
-                    yield from self._decide(condition.right, each, unknown)
+                    yield from self._decide(condition.right, each)
                 else:
                     yield each, holds
         else:
-            yield from self._decide_atom(condition, way, unknown)
+            yield from self._decide_atom(condition, way)
 
-    def _decide_atom(self, atom: Atom, way: Way, unknown: bool) -> Iterator[tuple[Way, bool]]:
-        if (call := call_in(atom)) is not None and call.name in TRACING:
-            for each in self._call(call, way):
-                yield each, True
-        elif call is not None and call.name == "isflagset":
-            yield way, flag_in(call) in way.flags
-        elif (read := matcher(atom.tokens)) is not None:
-            condition, must_hold = read
-            matchers = narrowed(way.matchers, condition)
-            if matchers is not None:
-                yield replace(way, matchers=matchers), must_hold
-            if matchers is None or set(matchers) != set(way.matchers):
-                yield way, not must_hold
-        else:
-            yield way, unknown
-
-    def _is_known(self, atom: Atom) -> bool:
+    def _decide_atom(self, atom: Atom, way: Way) -> Iterator[tuple[Way, bool]]:
         call = call_in(atom)
-        return (call is not None and call.name in TRACING | {"isflagset"}) or matcher(atom.tokens) is not None
+        if call is not None and call.name in ASKING and flag_in(call):
+            yield way, flag_in(call) in way.flags
+            return
+        afterwards = [way] if call is None else self._call(call, way)
+        for each in afterwards:
+            if call is not None and call.name in TRACING:
+                yield each, True
+                continue
+            asked = None if call is not None and call.name == "route" else formula(atom.tokens, self._scope(each))
+            try:
+                yield from self._unknown(atom, each) if asked is None else list(self._ask(asked, each))
+            except Inexpressible:
+                yield from self._unknown(atom, each)
+
+    def _unknown(self, atom: Atom, way: Way) -> Iterator[tuple[Way, bool]]:
+        number = next(self.numbers)
+        for holds in (True, False):
+            yield replace(way, path=(*way.path, Choice(number, atom, holds))), holds
+
+    def _ask(self, asked: Formula, way: Way) -> Iterator[tuple[Way, bool]]:
+        """Raises Inexpressible."""
+        if isinstance(asked, bool):
+            yield way, asked
+        elif isinstance(asked, Negation):
+            for each, holds in self._ask(asked.inner, way):
+                yield each, not holds
+        elif isinstance(asked, BothHold):
+            for each, holds in self._ask(asked.left, way):
+                if holds == asked.is_and:
+                    yield from self._ask(asked.right, each)
+                else:
+                    yield each, holds
+        else:
+            yield from self._ask_matcher(asked, way)
+
+    def _ask_matcher(self, asked: Matcher, way: Way) -> Iterator[tuple[Way, bool]]:
+        matchers = narrowed(way.matchers, asked)
+        if matchers is not None:
+            yield replace(way, matchers=matchers), True
+        if matchers is None or set(matchers) != set(way.matchers):
+            yield way, False
+
+    def _scope(self, way: Way) -> Scope:
+        return Scope(way.stored, self.packet, self.relevance.unset, self.failed)
 
     def _assign(self, statement: Assignment, way: Way) -> Way:
-        value = "".join(token.text for token in statement.value if token.kind == "string")
-        if self.user_variable and statement.variable == self.user_variable:
-            return replace(way, users=(value, *way.users)[:16])
-        if self.table_variable and statement.variable == self.table_variable:
-            return replace(way, table=value)
-        return way
+        given = variable(statement.variable)
+        try:
+            value: Parts | None = evaluated(statement.value, self._scope(way))
+        except NotKnown:
+            value = None
+        return self._put(way, given, value, statement.replaces or given.index == "*")
+
+    def _put(self, way: Way, given: Variable, value: Parts | None, replaces: bool) -> Way:
+        """An AVP keeps what it had under the new value; $null takes away the topmost, or all."""
+        names = URI if given.name in URI else (given.name,)
+        stored = way.stored
+        for name in names:
+            if name not in self.relevance.names:
+                continue
+            old = stored.get(name) or ()
+            new = value if name == given.name else None
+            if not name.startswith("avp("):
+                stored = stored.set(name, (new,))
+            elif new == NULL:
+                stored = stored.set(name, () if replaces else old[1:])
+            else:
+                stored = stored.set(name, (new,) if replaces else (new, *old))
+        return replace(way, stored=stored)
 
     def _call(self, call: Call, way: Way) -> list[Way]:
+        if call.name in TRACING and self.asks == ARMED:
+            return [way]
         if call.name in TRACING:
             flagged = bool(self.trace_flag) and self.trace_flag in way.flags
-            return [replace(way, calls=(*way.calls, TraceCall(call, way.users, way.table, flagged)))]
-        if call.name in ("setflag", "resetflag"):
-            flag = frozenset((flag_in(call),))
-            return [replace(way, flags=way.flags | flag if call.name == "setflag" else way.flags - flag)]
+            return [replace(way, calls=(*way.calls, TraceCall(call, self._scope(way), flagged, self.kind)))]
+        if call.name in SETTING | RESETTING:
+            flag = frozenset((flag_in(call),)) & self.relevance.flags
+            return [replace(way, flags=way.flags | flag if call.name in SETTING else way.flags - flag)]
         if call.name == "route" and call.arguments:
             return self._route("".join(token.text for token in call.arguments[0]), call.place, way)
-        return [way]
+        if call.name in ARMING and call.arguments:
+            return [self._arm(ARMING[call.name], call, way)]
+        if call.name in REWRITING:
+            return [self._put(way, Variable(URI[0]), None, True)]
+        return [self._store(call, way)]
+
+    def _arm(self, kind: str, call: Call, way: Way) -> Way:
+        name = "".join(token.text for token in call.arguments[0])
+        if self.asks == CALLS and kind != BRANCHES:
+            return way
+        if "$" in name:
+            self.notes.append(
+                Note(call.place, f"{call.name}({name}): a route that is known at run time only: left out")
+            )
+            return way
+        event = f"tm:branch-failure:{name}"
+        leads_on = any(
+            route.name in (name, event) and (traces(route, self.script) or arms(route)) for route in self.script.routes
+        )
+        return way.arm(kind, name if leads_on else "")
+
+    def _store(self, call: Call, way: Way) -> Way:
+        """A function that is given an AVP may put something into it."""
+        if call.name in READERS | SENDING:
+            return way
+        named = [given for argument in call.arguments for given in variables_in(argument)]
+        if call.name == "avp_printf" and len(call.arguments) == 2 and named:
+            text = "".join(token.text for token in call.arguments[1])
+            try:
+                return self._put(way, named[0], formatted(text, self._scope(way)), named[0].index == "*")
+            except NotKnown:
+                return self._put(way, named[0], None, False)
+        if call.name == "avp_delete":
+            return (
+                way if not named else self._put(way, named[0], NULL, "/g" in "".join(t.text for t in call.arguments[0]))
+            )
+        for given in named:
+            if given.name.startswith(("avp(", "var(")):
+                way = self._put(way, given, None, False)
+        return way
 
     def _route(self, name: str, place: Place, way: Way) -> list[Way]:
         route = self.script.route(name)
@@ -191,45 +281,11 @@ class Walker:
         return [replace(each, ended="") if each.ended in ("return", "break") else each for each in found]
 
 
-def atoms(condition: Condition) -> Iterator[Atom]:
-    if isinstance(condition, Not):
-        yield from atoms(condition.inner)
-    elif isinstance(condition, Both):
-        yield from atoms(condition.left)
-        yield from atoms(condition.right)
-    else:
-        yield condition
-
-
-def call_in(atom: Atom) -> Call | None:
-    """A condition that is nothing but a call."""
-    tokens = atom.tokens
-    if len(tokens) < 3 or tokens[0].kind != "name" or not tokens[1].is_sign("(") or not tokens[-1].is_sign(")"):
-        return None
-    arguments: list[tuple[Token, ...]] = []
-    start = 2
-    for at in range(2, len(tokens)):
-        if tokens[at].is_sign(",") or at == len(tokens) - 1:
-            arguments.append(tokens[start:at])
-            start = at + 1
-    return Call(tokens[0].text, tuple(arguments) if len(tokens) > 3 else (), tokens[0].place)
-
-
-def flag_in(call: Call) -> str:
-    return "".join(token.text for argument in call.arguments for token in argument)
-
-
-def traces(found: list[Way], before: Way) -> bool:
-    return any(len(way.calls) > len(before.calls) for way in found)
-
-
-def goes_on(found: list[Way]) -> bool:
-    return any(not way.ended for way in found)
-
-
-def shown(tokens: tuple[Token, ...]) -> str:
-    text = "".join(f'"{token.text}"' if token.kind == "string" else token.text for token in tokens)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+def variables_in(argument: tuple[Token, ...]) -> Iterator[Variable]:
+    """`$avp(x)`, also in a string: `"$avp(x)/g"`."""
+    for token in argument:
+        if token.kind == "variable" or (token.kind == "string" and token.text.startswith("$")):
+            yield variable(token.text.partition("/")[0])
 
 
 def other_calls(statements: Iterable[Statement]) -> Iterator[Call]:

@@ -13,18 +13,23 @@ from pathlib import Path
 from capture_agent.config.secrets import quotable
 from capture_agent.convert import substitutions
 from capture_agent.convert.expressions import is_true
+from capture_agent.convert.quotes import unquoted
 from capture_agent.convert.substitutions import Substitution
 
 DEEPEST = 10  # files in files; Kamailio has the same limit
 MOST_LINES = 200_000
 MOST_EXPANSIONS = 8  # of a name in the value of a name in ...
 LONGEST_LINE = 65_536
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _DIRECTIVE = re.compile(r"\s*(?:#!|!!)\s*([A-Za-z_]+)\s*(.*)$", re.DOTALL)
 _STRING = re.compile(r"\"[^\"]*\"?|'[^']*'?")
 _INCLUDE = re.compile(r"\s*(?:#!|!!)?(include_file|import_file)\s+[\"'](.*?)[\"']\s*;?\s*$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PIECES = re.compile(r"\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|/\*|//|#|[^\"'/#]+|/", re.DOTALL)
+_PIECES = re.compile(r"\"(?:[^\"\\]|\\.?)*\"?|'[^']*'?|/\*|//|#|[^\"'/#]+|/", re.DOTALL)
+# The rest of a string that began before, and whether it ends there; in single quotes nothing is escaped.
+_ENDS = {'"': re.compile(r"(?:[^\"\\]|\\.?)*\"?", re.DOTALL), "'": re.compile(r"[^']*'?")}
+_CLOSED = {'"': re.compile(r"(?:[^\"\\]|\\.)*\"", re.DOTALL), "'": re.compile(r"[^']*'")}
 DEFINING = {"define", "def", "trydef", "trydefine", "redef", "redefine"}
 TRYING = {"trydef", "trydefine"}
 SUBSTITUTING = {"subst", "substdef", "substdefs"}
@@ -70,20 +75,21 @@ class Reader:
     _substitutions: list[Substitution] = field(default_factory=list)
     _taken: list[bool] = field(default_factory=list)  # of each open #!ifdef: is this side read?
     _in_comment: bool = False
+    _quote: str = ""  # of a string that goes on into the next line
     _lines: int = 0
 
     def read(self, path: Path, depth: int = 0) -> Iterator[Line]:
-        text = read_text(path)
         number = 0
         waiting, started = "", 0
         open_before = len(self._taken)
-        for number, line in enumerate(text.split("\n"), start=1):
+        for number, raw in enumerate(read_lines(path), start=1):
             self._lines += 1
+            line = self._decoded(raw, Place(str(path), number))
             if self._lines > MOST_LINES or len(line) > LONGEST_LINE:
                 raise ConvertError(f"{path}:{number}: too long: more than {MOST_LINES} lines, or one of 64 KiB")
             started = started if waiting else number
             waiting += line
-            if not self._in_comment and _DIRECTIVE.match(waiting) and waiting.endswith("\\"):
+            if not (self._in_comment or self._quote) and _DIRECTIVE.match(waiting) and waiting.endswith("\\"):
                 waiting = waiting[:-1] + " "  # a define goes on
                 continue
             yield from self._line(waiting, Place(str(path), started), path, depth)
@@ -92,11 +98,22 @@ class Reader:
             self.notes.append(Note(Place(str(path), number), "an #!ifdef without its #!endif"))
             del self._taken[open_before:]
 
+    def _decoded(self, raw: bytes, place: Place) -> str:
+        """UTF-8; a line that is not is ISO-8859-1, which has a character for every byte. TOML can only be UTF-8."""
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            if not raw.lstrip().startswith((b"#", b"//")) or raw.lstrip().startswith(b"#!"):
+                why = "not UTF-8: read as ISO-8859-1, so what is matched or sent of it is other bytes here"
+                self.notes.append(Note(place, why))
+            return raw.decode("latin-1")
+
     def _line(self, text: str, place: Place, path: Path, depth: int) -> Iterator[Line]:
-        if not self._in_comment and (match := _INCLUDE.match(text)):
+        inside = self._in_comment or self._quote
+        if not inside and (match := _INCLUDE.match(text)):
             if all(self._taken):
                 yield from self._include(match[1], self._expand(match[2]), place, path, depth)
-        elif not self._in_comment and (match := _DIRECTIVE.match(text)):
+        elif not inside and (match := _DIRECTIVE.match(text)):
             self._direct(match[1].lower(), match[2].strip(), place)
         elif all(self._taken):
             yield Line(self._code(text), place)
@@ -148,7 +165,8 @@ class Reader:
     def _substitute(self, name: str, rest: str, place: Place) -> None:
         """Only a name can be a define as well."""
         try:
-            found = substitutions.parse(rest.strip("\"'"))
+            quoted = len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "\"'"
+            found = substitutions.parse(unquoted(rest) if quoted else rest.strip("\"'"))
         except ValueError as error:
             self.notes.append(Note(place, f"#!{name}: {without_detail(error)}: left out"))
             return
@@ -171,16 +189,21 @@ class Reader:
                 at = end + 2
                 out.append(" ")
                 continue
-            match = _PIECES.match(text, at)
+            match = (_ENDS[self._quote] if self._quote else _PIECES).match(text, at)
             assert match is not None  # some piece always matches
             piece = match[0]
             at = match.end()
+            if self._quote:
+                out.append(self._in_string(piece))
+                self._quote = "" if _CLOSED[self._quote].fullmatch(piece) else self._quote
+                continue
             if piece == "/*":
                 self._in_comment = True
             elif piece in ("//", "#"):
                 break
             elif piece[0] in "\"'":
                 out.append(self._in_string(piece))
+                self._quote = "" if _CLOSED[piece[0]].fullmatch(piece, 1) else piece[0]
             else:
                 out.append(self._expand(piece))
         return "".join(out)
@@ -209,10 +232,10 @@ def without_detail(error: ValueError) -> str:
     return str(error).rpartition(": ")[0] or str(error)
 
 
-def read_text(path: Path) -> str:
+def read_lines(path: Path) -> list[bytes]:
     """Raises ConvertError."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes().removeprefix(BYTE_ORDER_MARK).split(b"\n")
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConvertError(f"{quotable(str(path))}: cannot be read: {reason}") from None

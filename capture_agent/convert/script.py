@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from capture_agent.convert.reading import Place
 from capture_agent.convert.statements import Parser
 from capture_agent.convert.syntax import Call, Statement
 from capture_agent.convert.tokens import Token
+from capture_agent.convert.variables import variable
 
 ROUTES = {
     "route", "request_route", "reply_route", "onreply_route", "branch_route", "failure_route", "onsend_route",
     "event_route",
 }  # fmt: skip
+_VARIABLE = re.compile(r"\$(?:\(avp\([^()]*\)[^()]*\)|avp\([^()]*\))")
 MAIN = {"route": "request_route", "onreply_route": "reply_route"}  # without a name they are these
 
 
@@ -21,6 +24,7 @@ class Parameter:
     name: str
     value: str
     place: Place
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Script:
     modules: set[str] = field(default_factory=set)
     routes: list[Route] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
+    mentioned: set[str] = field(default_factory=set)  # variables that other modules are given
 
     def route(self, name: str) -> Route | None:
         """What route(NAME) calls; of two with one name the last, as Kamailio."""
@@ -87,12 +92,16 @@ def modparam(call: Call, script: Script) -> None:
         return
     modules, name, value = (written(argument) for argument in call.arguments)
     if "siptrace" in modules.split("|"):
-        script.parameters.append(Parameter(name, value, call.place))
+        quoted = any(token.kind == "string" for token in call.arguments[2])
+        script.parameters.append(Parameter(name, value, call.place, quoted))
+    else:
+        script.mentioned.update(variable(text).name for text in _VARIABLE.findall(value))
 
 
 def written(argument: tuple[Token, ...]) -> str:
     """The text of an argument: strings next to each other or with a plus between them are one."""
-    return "".join(token.text for token in argument if not token.is_sign("+"))
+    joins = any(token.kind == "string" for token in argument)
+    return "".join(token.text for token in argument if not (joins and token.is_sign("+")))
 
 
 def touching(parser: Parser) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from capture_agent.convert.conditions import Matcher, narrowed, narrows
+from capture_agent.convert.matchers import EXACT, Matcher, contradict, covers, narrowed
 from capture_agent.convert.reading import Place
 
-EXACT = ("method", "direction", "kind", "transport")  # of two rules with different ones no message matches both
 REQUEST, INITIAL, IN_DIALOG = (Matcher("kind", (kind,)) for kind in ("request", "initial", "in-dialog"))
 
 
@@ -22,21 +21,16 @@ class Rule:
     correlation_id: str = ""
     users: tuple[str, ...] = ()
     table: str = ""
+    lookback: bool = False
 
     @property
     def action(self) -> tuple[object, ...]:
         """What it does with a message."""
-        return self.trace, frozenset(self.sinks), self.correlation_id, self.users, self.table
+        return self.trace, frozenset(self.sinks), self.correlation_id, self.users, self.table, self.lookback
 
     def covers(self, other: Rule) -> bool:
         """Does this one match whatever the other does?"""
-        return all(any(implies(theirs, matcher) for theirs in other.matchers) for matcher in self.matchers)
-
-
-def implies(narrow: Matcher, wide: Matcher) -> bool:
-    if narrow.option != wide.option:
-        return False
-    return all(value in wide.values or narrows(value, wide) for value in narrow.values)
+        return covers(self.matchers, other.matchers)
 
 
 def simplified(rules: list[Rule]) -> list[Rule]:
@@ -100,6 +94,8 @@ def overlap(one: Rule, other: Rule) -> bool:
             continue
         for theirs in other.matchers:
             if theirs.option == matcher.option and narrowed((theirs,), matcher) is None:
+                return False
+            if contradict((matcher, theirs)):
                 return False
     return True
 

@@ -52,8 +52,7 @@ class Sinks:
             self._note(place, f"{quotable(uri)}: {why}")
             version = 3
         options: dict[str, Any] = {"host": host, "port": port, "transport": transport, "version": version}
-        if 0 <= self.parameters.number("hep_capture_id") <= 0xFFFFFFFF:
-            options["capture_id"] = self.parameters.number("hep_capture_id")
+        options["capture_id"] = self.parameters.number("hep_capture_id")
         if self.parameters.text("auth_key") and version == 3:
             options["auth_key"] = self.parameters.text("auth_key")
         return [self._once(Sink("hep", options | self._source()))]

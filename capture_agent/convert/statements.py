@@ -75,8 +75,10 @@ class Parser:
             return (call,)
         if token.kind == "variable" and (self.next_is("=") or self.next_is(":=")):
             start = self.at + 2
+            replaces = self.next_is(":=")
             self.skip()
-            return (Assignment(token.text, tuple(self.tokens[start : self.at - 1]), token.place),)
+            end = self.at - self.tokens[self.at - 1].is_sign(";")
+            return (Assignment(token.text, tuple(self.tokens[start:end]), token.place, replaces),)
         self.skip()
         return ()
 
@@ -140,7 +142,10 @@ class Parser:
             return None
         if len(wanted) == 1:
             return Atom((*value, replace(first, kind="sign", text="=="), *wanted), first.place)
-        return Atom((first, *wanted), first.place)  # a regular expression, say
+        if len(wanted) > 2 and wanted[0].is_sign("/") and wanted[-1].is_sign("/"):
+            expression = replace(first, kind="string", text=spaced(wanted[1:-1]))
+            return Atom((*value, replace(first, kind="sign", text="=~"), expression), first.place)
+        return Atom((first, *wanted), first.place)
 
     def condition(self) -> Condition:
         """Up to the parenthesis that closes it."""
@@ -233,6 +238,15 @@ class Parser:
 
     def next_is(self, text: str) -> bool:
         return self.at + 1 < len(self.tokens) and self.tokens[self.at + 1].is_sign(text)
+
+
+def spaced(tokens: tuple[Token, ...]) -> str:
+    """As they stand in the file."""
+    text, end = "", tokens[0].start
+    for token in tokens:
+        text += " " * (token.start - end) + token.text
+        end = token.end
+    return text
 
 
 def chain_of(cases: list[tuple[Condition | None, tuple[Statement, ...]]]) -> tuple[Statement, ...]:

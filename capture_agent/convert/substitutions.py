@@ -11,6 +11,7 @@ from capture_agent.config.matchers import compiled
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\\(.)", re.DOTALL)
+CONTROLS = {"n": "\n", "r": "\r", "t": "\t"}  # any other character behind a backslash is itself
 FLAGS = re.compile(r"[gi]*")
 LONGEST = 65_536
 
@@ -35,6 +36,9 @@ def parse(text: str) -> Substitution:
     _, expression, value, flags = parts
     count = 0 if "g" in flags else 1
     if _NAME.fullmatch(expression) and "i" not in flags:
+        value = _REFERENCE.sub(
+            lambda escape: "" if escape[1].isdecimal() else CONTROLS.get(escape[1], escape[1]), value
+        )
         return Substitution(expression, value, lambda text: text.replace(expression, value, count or -1))
     pattern = compiled(f"(?i){expression}" if "i" in flags else expression)
     return Substitution("", value, lambda text: replaced(pattern, value, count, text))
@@ -64,7 +68,7 @@ def replaced(pattern: Any, value: str, count: int, text: str) -> str:
     def expand(match: Any) -> bytes:
         def part(reference: re.Match[str]) -> str:
             if not reference[1].isdecimal():
-                return reference[0]
+                return CONTROLS.get(reference[1], reference[1])
             number = int(reference[1])
             found = match.group(number) if number <= len(match.groups()) else None
             return (found or b"").decode(errors="replace")

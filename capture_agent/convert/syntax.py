@@ -22,6 +22,7 @@ class Assignment:
     variable: str
     value: tuple[Token, ...]
     place: Place
+    replaces: bool = False  # with := all values that there were
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from capture_agent.convert.quotes import unquoted
 from capture_agent.convert.reading import Line, Place
 
 _TOKEN = re.compile(
     r"""
-    (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    (?P<string>"(?:[^"\\]|\\.)*"|'[^']*')
   | (?P<variable>\$(?:\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|[A-Za-z_][A-Za-z0-9_]*(?:\((?:[^()]|\([^()]*\))*\))?))
   | (?P<number>0[xX][0-9a-fA-F]+|[0-9]+)
   | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
-  | (?P<sign>=>|==|!=|=~|!~|>=|<=|&&|\|\||[^\s])
+  | (?P<sign>=>|==|!=|=~|!~|:=|>=|<=|&&|\|\||[^\s])
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +42,23 @@ def tokens(lines: Iterable[Line]) -> list[Token]:
         starts.append(length)
         length += len(line.text) + 1
     text = "\n".join(line.text for line in lines)
-    found = []
+    found: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "sign"
         place = lines[bisect_right(starts, match.start()) - 1].place
         value = unquoted(match[0]) if kind == "string" else match[0]
-        found.append(Token(kind, value, place, match.start(), match.end()))
+        token = Token(kind, value, place, match.start(), match.end())
+        if found and continues(found[-1], token, text):
+            found[-1] = replace(found[-1], text=found[-1].text + value, end=token.end)
+        else:
+            found.append(token)
     return found
 
 
-def unquoted(text: str) -> str:
-    if text[0] == "'":
-        return text[1:-1]
-    return _ESCAPE.sub(lambda match: ESCAPES.get(match[1], match[1]), text[1:-1])
+def continues(before: Token, token: Token, text: str) -> bool:
+    """Double-quoted strings with nothing but blanks between them are one."""
+    return (
+        token.kind == before.kind == "string"
+        and text[token.start] == text[before.end - 1] == '"'
+        and text[before.end : token.start].isspace() | (before.end == token.start)
+    )

@@ -9,7 +9,7 @@ from typing import Any
 from capture_agent.config.secrets import quotable_words
 from capture_agent.config.show import as_toml
 from capture_agent.convert.addresses import Addresses
-from capture_agent.convert.conditions import Matcher
+from capture_agent.convert.matchers import Matcher
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Reader
 from capture_agent.convert.rules import RuleMaker
@@ -18,6 +18,7 @@ from capture_agent.convert.simplify import Rule, names
 from capture_agent.convert.sinks import Sinks
 from capture_agent.convert.tokens import tokens
 
+LOOKBACK = 180  # seconds: a call that nobody answers has failed by then
 FIRST = {"method": 0, "status": 1, "kind": 2, "direction": 3}  # of a rule's matchers, for people to read
 
 
@@ -30,15 +31,19 @@ def convert(path: Path) -> str:
     maker = RuleMaker(script, parameters, sinks)
     rules = maker.make()
     sinks.check()
-    listens = Addresses(script, parameters)
+    listens = Addresses(script, parameters, maker.is_scripted)
     notes = [*reader.notes, *parameters.notes, *sinks.notes, *maker.notes, *listens.notes]
     notes += others(parameters, maker, rules)
-    return "\n".join([*head(path, notes), *body(parameters, listens, sinks, rules, maker)]) + "\n"
+    return "\n".join([*head(path, notes, maker.doubts), *body(parameters, listens, sinks, rules, maker)]) + "\n"
 
 
-def head(path: Path, notes: list[Note]) -> Iterator[str]:
+def head(path: Path, notes: list[Note], doubts: list[Note]) -> Iterator[str]:
     yield f"# What siptrace does in {printed(str(path))}, for this agent."
-    places = sorted(set(notes), key=lambda note: (note.place is None, *position(note)))
+    if doubts:
+        yield "#"
+        what = "1 condition was" if len(doubts) == 1 else f"{len(doubts)} conditions were"
+        yield f"# {what} not understood: more is traced than Kamailio did."
+    places = sorted({*notes, *doubts}, key=lambda note: (note.place is None, *position(note)))
     if places:
         yield "#"
         yield "# Not the same here, or not known:"
@@ -89,6 +94,8 @@ def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule],
         yield f"advertise = {as_toml(tuple(listens.advertised))}"
     if not rules:
         return
+    if maker.match != "first":
+        yield f"match = {as_toml(maker.match)}"
     if not (maker.core or maker.traces_absorbed_acks or parameters.number("trace_sl_acks")):
         yield "local_failure_acks = false"
     if any(rule.trace == "dialog" for rule in rules) and not parameters.number("trace_dialog_ack"):
@@ -107,8 +114,10 @@ def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str
     yield "[[rule]]"
     if name:
         yield f"name = {as_toml(name)}"
+    options: dict[str, list[str]] = {}  # headers are several matchers of one option
     for matcher in sorted(rule.matchers, key=lambda each: FIRST.get(each.option, len(FIRST))):
-        yield f"{matcher.option} = {values(matcher)}"
+        options.setdefault(matcher.option, []).extend(matcher.values)
+    yield from (f"{option} = {values(found)}" for option, found in options.items())
     yield f"trace = {as_toml(rule.trace)}"
     if rule.trace == "none":
         return
@@ -116,10 +125,12 @@ def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str
         yield f"sinks = {as_toml(tuple(sinks.found[index].name for index in sorted(set(rule.sinks))))}"
     given: dict[str, Any] = {"correlation_id": rule.correlation_id, "users": rule.users, "table": rule.table}
     yield from (f"{option} = {as_toml(value)}" for option, value in given.items() if value)
+    if rule.lookback:
+        yield f"lookback = {LOOKBACK}"
 
 
-def values(matcher: Matcher) -> str:
-    return as_toml(matcher.values[0] if len(matcher.values) == 1 else matcher.values)
+def values(found: list[str]) -> str:
+    return as_toml(found[0] if len(found) == 1 else tuple(found))
 
 
 def traces_acks(rule: Rule) -> bool:
@@ -132,6 +143,9 @@ def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Itera
     """Parameters that have no equivalent, where they would do something."""
     if not traces(parameters, rules, maker):
         yield Note(None, "nothing is traced: there is neither a trace_mode nor a call that can be understood")
+    for module in ("topoh", "topos"):
+        if module in maker.script.modules:
+            yield Note(None, f"{module} changes what goes over the wire, which is what is traced here")
     if maker.is_doubled:
         yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
     if rules and not maker.core and parameters.number("trace_sl_acks") and not any(map(traces_acks, rules)):

@@ -264,6 +264,7 @@ class Correlator:
         dialog._callee = 0
         dialog._others = None
         dialog.method = transaction.method if forms else NAMES[SUBSCRIBE if kind == NOTIFY else INVITE]
+        dialog.confirming_cseq = 0
         dialog.joined = tagged or not sip.is_request
         dialog.state = DIALOG_CONFIRMED if tagged and sip.is_request and not role & EARLY else DIALOG_EARLY
         dialog.traces = dialog.hooked = ()

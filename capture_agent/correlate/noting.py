@@ -87,6 +87,8 @@ def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, t
     if dialog is None:
         return True
     if transaction._initial:
+        if seen == SUCCESS and not dialog.confirming_cseq and transaction.cseq > 0:
+            dialog.confirming_cseq = transaction.cseq & 0xFFFFFFFF
         note_answer(dialog, kind, seen, status, tags)
     elif seen == SUCCESS and kind == INVITE:
         change(dialog, ACCEPTED)

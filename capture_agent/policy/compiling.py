@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from capture_agent import config
+from capture_agent.config.local import LocalAddress
 from capture_agent.config.matchers import ANY, HeaderPattern, Numbers, TextPattern, compiled
 from capture_agent.policy.conditions import (
     AddressIn,
+    AddressLike,
     AnyOf,
     Condition,
     DirectionIs,
@@ -37,6 +39,7 @@ WHAT = {
 TEXTS = {
     "request_user": False, "from_user": False, "to_user": False, "pai_user": False,
     "request_uri": True, "from_uri": True, "to_uri": True, "pai_uri": True,
+    "request_host": True, "from_host": True, "to_host": True, "pai_host": True,
 }  # fmt: skip
 ADDRESSES = {"source": (True, False), "destination": (False, True), "address": (True, True)}
 PORTS = ("source_port", "destination_port", "port")
@@ -104,7 +107,7 @@ def conditions(rule: config.Rule, facts: Facts, whens: Mapping[str, When]) -> It
             yield OneOf(field, getattr(rule, field))
     for field, (source, destination) in ADDRESSES.items():
         if getattr(rule, field):
-            yield AddressIn(source, destination, getattr(rule, field))
+            yield address_condition(source, destination, getattr(rule, field))
     if rule.sample < 1:
         yield Sampled(rule.sample)
     for field, fold in TEXTS.items():
@@ -114,6 +117,16 @@ def conditions(rule: config.Rule, facts: Facts, whens: Mapping[str, When]) -> It
     if rule.when:
         asked = [whens[name] for name in rule.when]
         yield asked[0] if len(asked) == 1 else AnyOf(asked)
+
+
+def address_condition(source: bool, destination: bool, places: Iterable[LocalAddress | TextPattern]) -> Condition:
+    places = tuple(places)
+    known = [place for place in places if isinstance(place, LocalAddress)]
+    regexes = [compiled(place.regex) for place in places if isinstance(place, TextPattern) and place.regex is not None]
+    found: list[Condition] = [AddressIn(source, destination, known)] if known else []
+    if regexes:
+        found.append(AddressLike(source, destination, regexes))
+    return found[0] if len(found) == 1 else AnyOf(found)
 
 
 def text_condition(field: str, patterns: Iterable[TextPattern], fold: bool, facts: Facts) -> Condition:

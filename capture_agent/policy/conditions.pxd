@@ -26,6 +26,13 @@ cdef class AddressIn(Condition):
 
     cdef bint _has(self, Datagram datagram, Py_ssize_t at, int port) except -1
 
+cdef class AddressLike(Condition):
+    cdef bint _source
+    cdef bint _destination
+    cdef tuple _regexes
+
+    cdef bint _fits(self, str address) except -1
+
 cdef class Network:
     cdef Py_ssize_t _size
     cdef bytes _whole

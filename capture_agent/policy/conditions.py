@@ -128,6 +128,31 @@ class AddressIn(Condition):
         return False
 
 
+@cython.cclass
+class AddressLike(Condition):
+    """Where it comes from, where it goes to, or either: in its address one of these expressions is found."""
+
+    __slots__ = ("_destination", "_regexes", "_source")
+
+    def __init__(self, source: bool, destination: bool, regexes: Iterable[Any]) -> None:
+        self._source = source
+        self._destination = destination
+        self._regexes = tuple(regex.search for regex in regexes)
+
+    def holds(self, facts: Facts) -> cython.bint:
+        datagram: Datagram = facts.message.datagram
+        if self._source and self._fits(datagram.source_text):
+            return True
+        return self._destination and self._fits(datagram.destination_text)
+
+    def _fits(self, address: str) -> cython.bint:
+        text: bytes = address.encode()
+        for search in self._regexes:  # noqa: SIM110 - a generator would be an object
+            if search(text) is not None:
+                return True
+        return False
+
+
 def is_host(place: LocalAddress) -> bool:
     return place.network.prefixlen == place.network.max_prefixlen
 

@@ -6,13 +6,15 @@ import cython
 
 from capture_agent.records import CapturedMessage, Direction
 from capture_agent.sip.headers import COMPACT, canonical
-from capture_agent.sip.lookup import address, addresses, header_values, user_of
+from capture_agent.sip.lookup import address, addresses, header_values, host_of, user_of
 from capture_agent.sip.message import SipMessage
 
 # Kinds of things.
 HEADER = cython.declare(cython.int, 0)
 URIS = cython.declare(cython.int, 1)
 USERS = cython.declare(cython.int, 2)
+HOSTS = cython.declare(cython.int, 3)
+KINDS = {"uri": 1, "user": 2, "host": 3}
 
 # Where to look: what the scan has found, or headers by their names; PAI is one, with several URIs in each.
 REQUEST = cython.declare(cython.int, 0)
@@ -54,10 +56,10 @@ class Facts:
         self._asked = False
 
     def slot_of(self, field: str, fold: bool = False) -> int:
-        """`from_user`, `pai_uri`, or the name of a header. `fold`: in lower case."""
+        """`from_user`, `pai_uri`, `to_host`, or the name of a header. `fold`: in lower case."""
         place, _, kind = field.partition("_")
-        if place in NAMES and kind in ("uri", "user"):
-            return self._slot(2 if kind == "user" else 1, NAMES[place], fold)
+        if place in NAMES and kind in KINDS:
+            return self._slot(KINDS[kind], NAMES[place], fold)
         name = canonical(field)
         return self._slot(0, name.encode("latin-1"), fold)
 
@@ -110,7 +112,9 @@ class Facts:
                     uris.extend(addresses(one))
                 elif uri := address(one):
                     uris.append(uri)
-            return uris if kind == URIS else [user for user in map(user_of, uris) if user]
+            if kind == URIS:
+                return uris
+            return [part for part in map(user_of if kind == USERS else host_of, uris) if part]
         value = sip.uri if place == REQUEST else sip.from_value if place == FROM else sip.to_value
         if value is None:
             return []
@@ -118,6 +122,8 @@ class Facts:
             value = value[:LONGEST_URI] if place == REQUEST else address(value)
             if kind == USERS:
                 value = user_of(value)
+            elif kind == HOSTS:
+                value = host_of(value)
             if not value:
                 return []
         return [value]

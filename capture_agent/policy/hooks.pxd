@@ -4,7 +4,7 @@ from capture_agent.hooks.guard cimport Guard
 from capture_agent.hooks.message cimport Message
 from capture_agent.records cimport CapturedMessage, Trace, TracedMessage
 
-from capture_agent.policy.rules cimport is_ack_of_dialog
+from capture_agent.policy.rules cimport is_confirming_ack
 
 cdef class Hooks:
     cdef readonly tuple guards

@@ -12,7 +12,7 @@ from capture_agent.calls import Dialog, Transaction
 from capture_agent.hooks.guard import FAILED, Guard
 from capture_agent.hooks.message import Message, laid_over
 from capture_agent.hooks.values import SinkNames
-from capture_agent.policy.rules import is_ack_of_dialog
+from capture_agent.policy.rules import is_confirming_ack
 from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, TracedMessage
 
 Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
@@ -71,7 +71,7 @@ class Hooks:
         """What hooks have said at earlier messages of its dialog and its transaction."""
         dialog: Dialog | None = message.dialog
         transaction: Transaction | None = message.transaction
-        if dialog is not None and dialog.hooked and (self._dialog_acks or not is_ack_of_dialog(message)):
+        if dialog is not None and dialog.hooked and (self._dialog_acks or not is_confirming_ack(message)):
             traced = laid_over_by(dialog.hooked, message, direction, traced)
         if transaction is not None and transaction.hooked:
             traced = laid_over_by(transaction.hooked, message, direction, traced)

@@ -46,4 +46,4 @@ cdef class Rules:
     cdef tuple _asked(self, CapturedMessage message, object direction, object traces, bint on)
 
 cdef bint is_ack(SipMessage sip) except -1
-cpdef bint is_ack_of_dialog(CapturedMessage message) except -1
+cpdef bint is_confirming_ack(CapturedMessage message) except -1

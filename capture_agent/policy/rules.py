@@ -208,7 +208,7 @@ class Rules:
         traces: tuple[object, ...] = () if transaction is None else transaction.traces
         if dialog is None or not dialog.traces:
             return traces
-        if not self._dialog_acks and is_ack_of_dialog(message):
+        if not self._dialog_acks and is_confirming_ack(message):
             return traces
         if not traces:
             return dialog.traces
@@ -292,10 +292,13 @@ def is_ack(sip: SipMessage) -> cython.bint:
     return sip.is_request and sip.method == b"ACK"
 
 
-def is_ack_of_dialog(message: CapturedMessage) -> cython.bint:
-    """An ACK that answers a 2xx, and not a failure (RFC 3261 17.1.1.3)."""
+def is_confirming_ack(message: CapturedMessage) -> cython.bint:
+    """The ACK for the 2xx that has made its dialog: none for a failure (RFC 3261 17.1.1.3), nor a re-INVITE's."""
     transaction: Transaction | None = message.transaction
-    return is_ack(message.sip) and (transaction is None or transaction.method == b"ACK")
+    dialog: Dialog | None = message.dialog
+    if not is_ack(message.sip) or (transaction is not None and transaction.method != b"ACK"):
+        return False
+    return dialog is not None and message.sip.cseq == dialog.confirming_cseq
 
 
 def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:

@@ -20,6 +20,7 @@ FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 BLANKS = b" \t\r\n"
 # Quoted strings, <...>, commas and semicolons. What is not closed goes to the end, so that each byte is looked at once.
 PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|[,;]', re.DOTALL)
+HOST = re.compile(rb"\[[^]]*+\]?|[^:;?/ \t\r\n]*+")
 Found = list[bytes]
 
 
@@ -229,3 +230,13 @@ def plain_user_of(uri: bytes) -> bytes:
     if not colon or (not at and scheme.lower() != b"tel") or b"@" in scheme:
         return b""
     return user.partition(b":")[0].partition(b";")[0].strip(BLANKS)
+
+
+def host_of(uri: bytes) -> bytes:
+    """Of sip:user@host:port;parameters the host, of IPv6 with its brackets; nothing of a tel: URI."""
+    scheme, colon, rest = uri.partition(b":")
+    if not colon or scheme.lower() == b"tel":
+        return b""
+    before, at, host = rest.partition(b"@")
+    host = HOST.match(host if at else before)[0]  # type: ignore[index]
+    return host

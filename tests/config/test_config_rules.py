@@ -38,9 +38,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('to_user = ""', "to_user: value '', expected text, \"text*\" or \"/regular expression/\" (it is empty)"),
         ('header = "X A: 1"', "header: value 'X A: 1', expected \"Name\", \"Name: text*\" or \"Name: /regular expression/\""
                               " ('X A' is no name of a header)"),
-        ('source = "10.0.0.1/8"', "source: value '10.0.0.1/8', expected an address, a network, ADDRESS:PORT or [IPv6]:PORT"
+        ('source = "10.0.0.1/8"', "source: value '10.0.0.1/8', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT"
+                                  " or /regular expression/"
                                   " (host bits are set: the network is 10.0.0.0/8)"),
-        ('address = "auto"', "address: value 'auto', expected an address, a network, ADDRESS:PORT or [IPv6]:PORT"
+        ('address = "auto"', "address: value 'auto', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT"
+                                  " or /regular expression/"
                              " ('auto' is for capture.local alone)"),
         ("port = 65536", "port: value '65536', expected a port or a range FROM-TO (the port is not 1 to 65535)"),
         ("vlan = 4096", "vlan: value '4096', expected a VLAN or \"100-199\" ('4096' is not 0 to 4095)"),

@@ -29,7 +29,17 @@ def made(text: str, parameters: dict[str, str]) -> tuple[list[Rule], Sinks, list
     sinks = Sinks(found)
     maker = RuleMaker(script, found, sinks)
     rules = maker.make()
-    return rules, sinks, [str(note) for note in [*maker.notes, *sinks.notes]]
+    return rules, sinks, [str(note) for note in [*maker.notes, *maker.doubts, *sinks.notes]]
+
+
+def test_match() -> None:
+    """All rules count where one message does several things."""
+    for text, wanted in (("", "first"), ('sip_trace("sip:z:1", "b", "t");', "all")):
+        script = parse(tokens([Line(f'request_route {{ sip_trace("sip:y:1"); {text} }}', Place("k", 1))]))
+        parameters = Parameters(script.parameters)
+        maker = RuleMaker(script, parameters, Sinks(parameters))
+        maker.make()
+        assert maker.match == wanted
 
 
 def told(rule: Rule) -> str:
@@ -104,12 +114,34 @@ def rules_of(body: str, **parameters: str) -> list[str]:
         ('switch ($rU) { case "a": if (is_method("ACK")) break; sip_trace(); break; default: sip_trace_mode("t"); }',
          ["request in ACK request_user=a -> none", "request in request_user=a -> message", "request in -> transaction"]),
         ('switch ($var(x)) { case 1: sip_trace(); break; default: xlog("x"); }', ["request in -> message"]),
-        ('switch ($rU) { case /^a/: sip_trace(); }', ["request in -> message"]),
+        ('switch ($rU) { case /^4[0-9]/: sip_trace(); }', ["request in request_user=/(?is)^4[0-9]/ -> message"]),
+        ("setbflag(5); if (isbflagset(5)) sip_trace();", ["request in -> message"]),
+        ("setflag(5); if (isbflagset(5)) sip_trace();", []),
+        ('if (isbflagset(5, "1")) sip_trace();', ["request in -> message"]),
         ('while ($var(i) < 3) { if (is_method("ACK")) break; $var(i) = $var(i) + 1; } sip_trace();',
          ["request in -> message"]),
         ('while ($var(i) < 3) { sip_trace(); break; } exit;', ["request in -> message"]),
-        # Two calls on one way are one rule with both destinations.
-        ('sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t");', ["request in -> transaction a"]),
+        # Two calls on one way: a rule for each that does something else, all of which count.
+        ('sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t");',
+         ["request in -> message a", "request in -> transaction b"]),
+        ('sip_trace("sip:x:1", "a", "t"); sip_trace("sip:y:1", "a", "t");', ["request in -> transaction a"]),
+        ('if ($rU == "a") { sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t"); } else sip_trace("sip:z:1");',
+         ["request in request_user=a -> message a", "request in request_user=a -> transaction b",
+          "request in request_user=a -> none", "request in -> message"]),
+        # What is not known: what is traced on either side.
+        ('if (allowed()) sip_trace_mode("t"); else sip_trace();', ["request in -> transaction"]),
+        ('if ($rU =~ "^(a)\\1$") exit; if (is_method("BYE")) exit; sip_trace();',
+         ["request in BYE -> none", "request in -> message"]),
+        ('if ($var(x) == 1) { if (is_method("BYE")) exit; } sip_trace();', ["request in -> message"]),
+        ('$var(x) = 1; if ($var(x) == 1) { if (is_method("BYE")) exit; } sip_trace();',
+         ["request in BYE -> none", "request in -> message"]),
+        ('if ($avp(x) == "1") sip_trace();', []),
+        ('if (is_method("BYE")) $avp(x) = "1"; if ($avp(x) == "1") sip_trace();', ["request in BYE -> message"]),
+        ('load("$avp(x)"); if ($avp(x) == "1") sip_trace();', ["request in -> message"]),
+        ('$var(u) = $fU; if ($var(u) == "bob") sip_trace();', ["request in from_user=bob -> message"]),
+        ('$rU = "bob"; if ($rU == "alice") sip_trace();', []),
+        ('lookup("location"); if ($rU == "alice") sip_trace();', ["request in -> message"]),
+        ('if (route(T)) exit; } route[T] { sip_trace(); ', ["request in -> message"]),
     ],
 )  # fmt: skip
 def test_request_route(body: str, wanted: list[str]) -> None:
@@ -137,8 +169,19 @@ def test_trace_flag(body: str, wanted: list[str]) -> None:
     ("body", "wanted"),
     [
         ('$avp(user) = "bob"; $avp(user) = "alice"; sip_trace_mode("t");', ["request in -> transaction alice bob"]),
-        ('$avp(user) = "$fU@$fd"; sip_trace();', ["request in -> message"]),
-        ('$avp(user) = "x-$fU"; sip_trace();', ["request in -> message x-{from_user}"]),
+        # A string that is assigned has no variables in it.
+        ('$avp(user) = "$fU@$fd"; sip_trace();', ["request in -> message $fU@$fd"]),
+        ('$avp(user) = "x-" + $fU; sip_trace();', ["request in -> message x-{from_user}"]),
+        ('$avp(user) = $fu; sip_trace();', ["request in -> message {from_uri}"]),
+        ('$avp(s:user) = "sip:" + $fU + "@" + $fd; sip_trace();', ["request in -> message sip:{from_user}@{from_host}"]),
+        ('$(avp(user)) = $(fu{uri.user}); sip_trace();', ["request in -> message {from_user}"]),
+        ('avp_printf("$avp(s:user)", "$fU@$fd"); sip_trace();', ["request in -> message {from_user}@{from_host}"]),
+        ('$avp(user) = "a"; $(avp(user)[*]) = "b"; sip_trace();', ["request in -> message b"]),
+        ('$avp(user) = "a"; $avp(user) := "b"; sip_trace();', ["request in -> message b"]),
+        ('$avp(user) = "a"; $avp(user) = $null; sip_trace();', ["request in -> message"]),
+        ('$var(d) = "1"; $avp(tbl) = "siptrace_" + $var(d); sip_trace();', ["request in -> message siptrace_1"]),
+        ('$avp(tbl) = "siptrace_" + $rd; sip_trace();', ["request in -> message"]),
+        ('$avp(user) = $T_req($si); sip_trace();', ["request in -> message"]),
         ('$avp(other) = "bob"; sip_trace();', ["request in -> message"]),
         ('if (is_method("MESSAGE")) $avp(tbl) = "alt"; sip_trace();', ["request in MESSAGE -> message alt", "request in -> message"]),
     ],
@@ -150,12 +193,49 @@ def test_users_and_tables(body: str, wanted: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("onreply_route[R] { sip_trace(); }", ["response in -> message"]),
+        ("onreply_route[R] { sip_trace(); }", []),
+        ("onreply_route { sip_trace(); }", ["response in -> message"]),
         ('reply_route { if (status == "200") sip_trace(); }', ["response in status=200 -> message"]),
         ('onreply_route[R] { sip_trace("sip:x:1", "", "t"); }', []),
         ("onsend_route { sip_trace(); }", ["request out -> message"]),
         ("onsend_route_reply=yes\nonsend_route { sip_trace(); }", ["out -> message"]),
-        ("failure_route[F] { sip_trace(); }", ["request in -> message"]),
+        ("failure_route[F] { sip_trace(); }", []),
+        ("branch_route[B] { sip_trace(); }", []),
+        (
+            'route { if (is_method("INVITE")) { t_on_reply("R"); t_on_branch("B"); } } onreply_route[R] { sip_trace(); }'
+            " branch_route[B] { sip_trace(); }",
+            ["request in INVITE -> message", "response in INVITE -> message"],
+        ),
+        (
+            'route { if (is_method("BYE")) exit; t_on_reply("R"); } onreply_route[R] { if (status =~ "^18") sip_trace(); }',
+            ["response BYE -> none", "response in status=180-189 -> message"],
+        ),
+        ('route { t_on_reply("R"); t_on_reply("0"); } onreply_route[R] { sip_trace(); }', []),
+        ('route { if ($rU == "a") t_on_reply("R"); } onreply_route[R] { sip_trace(); }', ["response in -> message"]),
+        (
+            'route { setflag(3); t_on_reply("R"); } onreply_route[R] { if (isflagset(3)) sip_trace(); }',
+            ["response in -> message"],
+        ),
+        ('route { t_on_reply("R"); } onreply_route[R] { if (isflagset(3)) sip_trace(); }', []),
+        (
+            'route { if (is_method("INVITE")) t_on_failure("F"); } failure_route[F] { if (t_check_status("486|5..")) sip_trace_mode("t"); }',
+            ["response in INVITE status=486|5xx -> transaction"],
+        ),
+        (
+            'route { t_on_failure("F"); } failure_route[F] { sip_trace(); }',
+            ["response in status=3xx|4xx|5xx|6xx -> transaction", "response out status=408 -> transaction"],
+        ),
+        (
+            'route { t_on_failure("F"); } failure_route[F] { if ($T_reply_code == 404) t_on_failure("G"); }'
+            ' failure_route[G] { if (t_check_status("408")) sip_trace(); }',
+            ["response in status=408 -> transaction", "response out status=408 -> transaction"],
+        ),
+        (
+            'onsend_route { if ($sndto(ip) == "10.0.0.1") sip_trace(); }',
+            ["request out destination=10.0.0.1 -> message"],
+        ),
+        ("onsend_route { if (to_ip == 10.0.0.1) sip_trace(); }", ["request out destination=10.0.0.1 -> message"]),
+        ('onsend_route { if ($si == "10.0.0.1") sip_trace(); }', ["request out -> message"]),
         ("event_route[sl:filtered-ack] { sip_trace(); }", ["request in ACK -> message"]),
         ("event_route[tm:x] { sip_trace(); }", []),
         ("route[X] { sip_trace(); }", []),
@@ -175,7 +255,14 @@ def test_other_routes(text: str, wanted: list[str]) -> None:
         ('event_route[siptrace:msg] { if ($siptrace(direction)=="out") drop(); }', ["out -> none", "-> message"]),
         ('event_route[siptrace:msg] { if ($rs == 200) return; drop; }', ["status=200 -> message"]),
         ('request_route { sip_trace_mode("t"); }', ["request in -> transaction", "-> message"]),
-        ('request_route { if (is_method("A")) exit; sip_trace(); }', ["request in A -> none", "-> message"]),
+        ('request_route { if (is_method("A")) exit; sip_trace(); }', ["-> message"]),
+        # What is not known never drops.
+        ('event_route[siptrace:msg] { if ($siptrace(direction) == "in" && $var(x) == 1) drop(); }', []),
+        ('event_route[siptrace:msg] { if ($var(x) == 1) { if (is_method("BYE")) drop; } }', []),
+        ('event_route[siptrace:msg] { if (is_method("BYE")) { if (!f()) return; drop; } }', []),
+        ('event_route[siptrace:msg] { if ($rs != $null) drop(); }', ["response -> none", "-> message"]),
+        ('event_route[siptrace:msg] { if ($var(x) == 1) exit; if (is_method("BYE")) drop; }', []),
+        ('event_route[siptrace:msg] { if (f()) drop; if (is_method("BYE")) drop; }', ["BYE -> none", "-> message"]),
     ],
 )  # fmt: skip
 def test_with_trace_mode(text: str, wanted: list[str]) -> None:
@@ -210,7 +297,9 @@ TO_X = 'request_route { sip_trace("sip:x:7"); }'
         ("", {"trace_mode": "7", "duplicate_uri": "sip:h:9", "db_url": "sqlite:///a.db"}, ["hep h:9", "sql sqlite:///a.db", "sip h:9"]),
         ("", {"trace_mode": "1"}, []),
         ("", {"trace_mode": "1", "trace_init_mode": "2", "duplicate_uri": "sip:h:9"}, []),
-        (CALL, HEP | {"trace_init_mode": "1"}, []),
+        # trace_init_mode 1: functions trace the message itself all the same.
+        (CALL, HEP | {"trace_init_mode": "1"}, ["hep h:9060"]),
+        ('request_route { sip_trace("sip:x:7"); }', HEP | {"trace_init_mode": "1", "trace_mode": "1"}, ["hep h:9060", "hep x:7"]),
         # Both: each destination once.
         (CALL, HEP | {"trace_mode": "1"}, ["hep h:9060"]),
         (CALL, HEP | {"trace_mode": "1", "hep_mode_on": "0"}, ["hep h:9060", "sip h:9060"]),
@@ -234,7 +323,7 @@ def test_destinations(text: str, parameters: dict[str, str], wanted: list[str]) 
          {"host": "h", "port": 5060, "transport": "tcp", "version": 3, "capture_id": 1}),
         ({"send_sock_addr": "sip:10.0.0.5:5075"},
          {"host": "h", "port": 9060, "transport": "udp", "version": 3, "capture_id": 1, "source": "10.0.0.5"}),
-        ({"hep_capture_id": "-1"}, {"host": "h", "port": 9060, "transport": "udp", "version": 3}),
+        ({"hep_capture_id": "-1"}, {"host": "h", "port": 9060, "transport": "udp", "version": 3, "capture_id": 4294967295}),
     ],
 )  # fmt: skip
 def test_hep(parameters: dict[str, str], wanted: dict[str, Any]) -> None:
@@ -283,13 +372,23 @@ def test_databases(url: str, wanted: str | None) -> None:
         (CALL, HEP | {"duplicate_uri": "nix"}, "'nix': no SIP URI: left out"),
         (CALL, HEP | {"duplicate_uri": "sip:h;transport=sctp"}, "sip:h;transport=sctp: sctp is not there: left out"),
         (CALL, {"trace_to_database": "0"}, "sip_trace(): there is nowhere to send to: left out"),
-        ('request_route { sip_trace("$avp(x)"); }', HEP, "an address that is known at run time only: duplicate_uri is taken"),
+        ('request_route { sip_trace("$var(x)"); }', HEP, "an address that is known at run time only: duplicate_uri is taken"),
         ('request_route { sip_trace("", "$var(x)"); }', HEP, "$var(x): no part of a message that is known here: left out"),
         ('request_route { sip_trace_mode("d"); }', HEP, "siptrace refuses this by mistake and traces nothing; here the dialog is traced"),
         ('request_route { if (is_method("BYE")) sip_trace("", "", "d"); }', HEP, "dialog mode begins with an INVITE, not here: left out"),
         ("reply_route { sip_trace_mode(\"t\"); }", HEP, "transaction mode begins with a request, not here: left out"),
         (TO_X, HEP | {"hep_version": "2", "duplicate_uri": ""}, "siptrace sends HEP 1 and 2 only where there is a duplicate_uri"),
-        ("request_route { if (secret()) sip_trace(); }", HEP, "k:1: secret(): not known from outside, taken for true"),
+        ("request_route { if (secret()) sip_trace(); }", HEP, "k:1: secret(): not known from outside, so what is traced on either side of it is traced"),
+        ("onsend_route { sip_trace(); }", HEP, "onsend_route: here also what Kamailio runs it not for"),
+        ('request_route { sip_trace("sip:x:7", "", "t"); }', HEP | {"trace_init_mode": "1", "trace_mode": "1"},
+         "with trace_init_mode 1 siptrace traces the message alone, whatever the mode"),
+        ("route { t_on_branch(\"B\"); } branch_route[B] { sip_trace_mode(\"t\"); }", HEP,
+         "siptrace traces the request alone, once for each branch; here the transaction"),
+        ("failure_route[F] { sip_trace(); }", HEP, "failure_route[F]: nothing leads there: left out"),
+        ("event_route[tm:x] { sip_trace(); }", HEP, "event_route[tm:x]: when it is run is not known here: left out"),
+        ('route { $avp(t) = "a_" + $rd; sip_trace(); }', HEP | {"trace_table_avp": "$avp(t)"},
+         "a table that is a_{request_host}, which depends on the message: sip_trace is taken"),
+        ('route { $avp(t) = $x; sip_trace(); }', HEP | {"traced_user_avp": "$avp(t)"}, "a traced user that is known at run time only"),
         ("request_route { route(NIX); sip_trace(); }", HEP, "k:1: route(NIX): no such route"),
         ("request_route {" + "".join(f'if ($rU=="{n}") $avp(u)="{n}"; if ($fU=="{n}") $avp(u)="x{n}";' for n in range(30)) + "sip_trace(); }",
          HEP | {"traced_user_avp": "$avp(u)"}, "request_route: too many ways lead through it: write its rules by hand"),

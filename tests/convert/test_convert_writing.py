@@ -123,6 +123,12 @@ correlation_id = "{call_id}-a"
 
 
 SOCKETS = "listen=udp:10.0.0.1:5060 advertise 203.0.113.5\nlisten=tcp:10.0.0.1:5060 advertise h.example\n"
+CALL = "request_route { sip_trace(); }\n"
+CORE3 = """modparam("siptrace", "trace_on", 1)
+modparam("siptrace", "trace_mode", 1)
+modparam("siptrace", "hep_version", 3)
+modparam("siptrace", "duplicate_uri", "sip:h:9")
+"""
 CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9")\n'
 
 
@@ -138,9 +144,11 @@ CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_u
         (SOCKETS, ["10.0.0.1"], []),
         (CORE + SOCKETS, ["10.0.0.1"], []),
         (f'{CORE}modparam("siptrace", "data_mode", 1)\n{SOCKETS}', ["10.0.0.1"], ["udp:10.0.0.1:5060=203.0.113.5:5060"]),
-        ('modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
-        ('modparam("siptrace", "trace_local_ip", "10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
-        ('modparam("siptrace", "trace_local_ip", "udp:h.example:5064")', ["auto"], []),
+        (CALL + 'modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
+        (CALL + 'modparam("siptrace", "trace_local_ip", "10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
+        (CALL + 'modparam("siptrace", "trace_local_ip", "udp:h.example:5064")', ["auto"], []),
+        # Of what trace_mode traces it changes nothing (SPEC 5).
+        (CORE + 'modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], []),
     ],
 )  # fmt: skip
 def test_addresses(text: str, local: list[str], advertise: list[str], tmp_path: Path) -> None:
@@ -153,20 +161,51 @@ def test_addresses(text: str, local: list[str], advertise: list[str], tmp_path: 
     ("parameter", "note"),
     [
         ('"trace_on", "yes"', "trace_on: value 'yes', expected a number: left out"),
+        ('"trace_on", "1"', "trace_on: a number in quotes, with which Kamailio does not start: understood"),
         ('"hep_version", 4', "hep_version: value 4, expected 1, 2 or 3: 3 is taken"),
         ('"trace_flag", 99', "trace_flag: value 99, expected 0 to 31: left out"),
-        ('"hep_capture_id", -2', "hep_capture_id: expected 0 to 4294967295: left out"),
         ('"traced_user_avp", "$var(x)"', "traced_user_avp: value '$var(x)' is no AVP: left out"),
         ('"trace_init_mode", 1', "trace_init_mode: 1 without a trace_mode traces nothing"),
         ('"callid_column", "x"', "callid_column: columns have siptrace's own names here"),
         ('"trace_onn", 1', "trace_onn: no parameter of siptrace"),
         ('"send_sock_name", "x"', "send_sock_name: the name of a socket of Kamailio's: left out"),
-        ('"trace_local_ip", "nix"', "trace_local_ip: value 'nix' is no address: left out"),
+        (
+            '"trace_local_ip", "nix"',
+            "trace_local_ip: siptrace uses it for what functions trace alone, and none does: left out",
+        ),
     ],
 )
 def test_notes_on_parameters(parameter: str, note: str, tmp_path: Path) -> None:
     toml, _ = converted(f'\nmodparam("siptrace", {parameter})\n', tmp_path)
     assert f"# * {tmp_path}/kamailio.cfg:2: {note}\n" in toml
+
+
+@pytest.mark.parametrize("module", ["topoh", "topos"])
+def test_what_changes_the_wire(module: str, tmp_path: Path) -> None:
+    toml, _ = converted(f'loadmodule "{module}.so"\n{CALL}', tmp_path)
+    assert f"# * {module} changes what goes over the wire, which is what is traced here\n" in toml
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ("", ""),
+        ("if (f()) exit;", "# 1 condition was not understood: more is traced than Kamailio did.\n"),
+        (
+            "if (f()) exit; if (!g($var(x)) || h()) exit;",
+            "# 3 conditions were not understood: more is traced than Kamailio did.\n",
+        ),
+        ('sip_trace_mode("t"); if (f()) exit; if (g()) t_on_failure("X");', ""),
+    ],
+)
+def test_conditions_that_are_not_understood(conditions: str, words: str, tmp_path: Path) -> None:
+    """Those that have a say in what is traced are counted."""
+    toml, _ = converted(
+        f"route {{ {conditions} sip_trace(); }}" if not conditions.startswith("sip") else f"route {{ {conditions} }}",
+        tmp_path,
+    )
+    assert words in toml
+    assert ("not understood" in toml) == bool(words)
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -180,6 +219,34 @@ def test_a_comment_stays_a_comment(tmp_path: Path) -> None:
     """Line ends in what the script says must not become lines of ours."""
     toml, config = converted(CORE + 'modparam("siptrace", "trace_\\non = true", 1)\n', tmp_path)
     assert "trace_\\x0aon" in toml or "trace_\\non" in toml
+    assert config.hep
+
+
+def test_latin_1_is_kept(tmp_path: Path) -> None:
+    """A letter of ISO-8859-1 stays that letter, and a comment says that its bytes do not."""
+    file = ROOT / "tests" / "faults" / "inputs" / "latin1_cfg.cfg"
+    toml, config = loaded(file, tmp_path)
+    assert config.hep[0].auth_key == "geheim\u00e4"
+    assert (
+        f"# * {file}:13: not UTF-8: read as ISO-8859-1, so what is matched or sent of it is other bytes here\n" in toml
+    )
+
+
+def test_lines_of_their_own_encoding(tmp_path: Path) -> None:
+    """UTF-8 in one line, ISO-8859-1 in the next."""
+    text = 'modparam("siptrace", "auth_key", "k\u00e4")\nmodparam("siptrace", "table", "x\u00e4")\n'
+    first, second = text.split("\n")[:2]
+    (tmp_path / "kamailio.cfg").write_bytes(first.encode() + b"\n" + second.encode("latin-1") + b"\n" + CORE3.encode())
+    toml, config = loaded(tmp_path / "kamailio.cfg", tmp_path)
+    assert config.hep[0].auth_key == "k\u00e4"
+    assert toml.count("ISO-8859-1") == 1
+
+
+def test_a_string_over_several_lines(tmp_path: Path) -> None:
+    """In it a # begins no comment, and a directive is none."""
+    text = 'request_route { xlog("one # two\n#!define trace_on x\nthree"); sip_trace(); # "\n}\n'
+    _, config = converted(CORE3 + text, tmp_path)
+    assert config.trace.on
     assert config.hep
 
 

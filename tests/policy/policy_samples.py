@@ -71,7 +71,9 @@ class Calls:
         kind = "INVITE" if method in ("CANCEL", "ACK") and not own else method
         if kind in ("INVITE", "SUBSCRIBE"):
             self.dialogs.setdefault(call_id, Dialog(call_id.encode(), b"a", kind.encode()))
-        message.dialog = self.dialogs.get(call_id)
+        message.dialog = dialog = self.dialogs.get(call_id)
+        if dialog is not None and kind == "INVITE" and 200 <= message.sip.status < 300 and not dialog.confirming_cseq:
+            dialog.confirming_cseq = message.sip.cseq
         key = (call_id, f"{message.sip.cseq} {kind}")
         message.transaction = self.transactions.setdefault(
             key, Transaction(kind.encode(), message.sip.cseq, b"a", message.dialog)

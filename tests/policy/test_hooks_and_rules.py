@@ -32,7 +32,7 @@ LOOKS_BACK = '[[rule]]\nstatus = "486"\ntrace = "dialog"\nlookback = 9\n'
 def call(rows: Iterable[tuple[str, str, str, str]] = CALL, **headers: str) -> list[CapturedMessage]:
     calls = Calls()
     return [
-        calls.observe(captured(sip(first, cseq, tag, **headers), *WAYS[way]), own=cseq == "ACK")
+        calls.observe(captured(sip(first, cseq, tag, **headers), *WAYS[way]), own=rows is not CALL and first == "ACK")
         for first, cseq, tag, way in rows
     ]
 
@@ -100,8 +100,17 @@ def test_what_is_traced(toml: str, hook: Hook, want: list[str]) -> None:
 ACKS = [
     ("INVITE", "1 INVITE", "", "in"),
     ("SIP/2.0 200 OK", "1 INVITE", "b", "out"),
-    ("ACK", "ACK", "b", "in"),
+    ("ACK", "1 ACK", "b", "in"),
     ("BYE", "2 BYE", "b", "in"),
+]
+
+
+REINVITE = [
+    *ACKS[:3],
+    ("INVITE", "2 INVITE", "b", "in"),
+    ("SIP/2.0 200 OK", "2 INVITE", "b", "out"),
+    ("ACK", "2 ACK", "b", "in"),
+    ("BYE", "3 BYE", "b", "in"),
 ]
 
 
@@ -110,6 +119,7 @@ ACKS = [
     [
         ("", ACKS, ["INVITE 2", "200 2", "ACK 2", "BYE 2"]),
         ("dialog_acks = false", ACKS, ["INVITE 2", "200 2", "BYE 2"]),
+        ("dialog_acks = false", REINVITE, ["INVITE 2", "200 2", "INVITE 2", "200 2", "ACK 2", "BYE 2"]),
         ("dialog_acks = false", CALL, ["INVITE 2", "180 2", "486 2", "ACK 2"]),
         ("local_failure_acks = false", ACKS, ["INVITE 2", "200 2", "ACK 2", "BYE 2"]),
         ("local_failure_acks = false", CALL, ["INVITE 2", "180 2", "486 2"]),

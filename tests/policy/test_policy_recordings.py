@@ -64,6 +64,16 @@ def told(message: CapturedMessage) -> tuple[int, bytes]:
     return message.time_ns, message.raw
 
 
+@pytest.mark.parametrize(("toml", "acks"), [("", {b"1", b"2"}), ("[trace]\ndialog_acks = false\n", {b"2"})])
+def test_acks_of_a_dialog(toml: str, acks: set[bytes], pcaps: Path, tmp_path: Path) -> None:
+    """SPEC 7: without trace_dialog_ack the one that confirms the dialog is left out, and that of a re-INVITE is kept."""
+    rule = f'{toml}[[rule]]\nmethod = "INVITE"\nkind = "initial"\nto_user = "bob"\ntrace = "dialog"'
+    found = Replayed(pcaps / "calls.pcap", rule, tmp_path)
+    calls = {m.sip.call_id for m in found.messages if m.sip.method == b"INVITE" and m.sip.cseq == 2}
+    traced = [one.message.sip for one in found.traced if one.message.sip.call_id in calls]
+    assert {b"%d" % sip.cseq for sip in traced if sip.method == b"ACK"} == acks
+
+
 WHOLE = """
 [[rule]]
 method = "INVITE"

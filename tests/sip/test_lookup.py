@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.sip.lookup import address, addresses, header_values, user_of
+from capture_agent.sip.lookup import address, addresses, header_values, host_of, user_of
 from capture_agent.sip.scan import scan
 
 HEADERS = b"INVITE sip:b SIP/2.0\r\n%b\r\n\r\nX-A: in the body\r\n"
@@ -83,6 +83,26 @@ def test_user_of(uri: bytes, want: bytes) -> None:
     assert user_of(uri) == want
 
 
+@pytest.mark.parametrize(
+    ("uri", "want"),
+    [
+        (b"sip:a@b", b"b"),
+        (b"SIPS:a:secret@b:5060;x", b"b"),
+        (b"sip:b", b"b"),
+        (b"sip:b:5060?x=y", b"b"),
+        (b"sip:b;lr", b"b"),
+        (b"sip:a@[2001:db8::1]:5060", b"[2001:db8::1]"),
+        (b"sip:[::1", b"[::1"),
+        (b"tel:+1", b""),
+        (b"b", b""),
+        (b"sip:", b""),
+        (b"", b""),
+    ],
+)
+def test_host_of(uri: bytes, want: bytes) -> None:
+    assert host_of(uri) == want
+
+
 PIECES = st.sampled_from([b'"', b"<", b">", b",", b";", b"\\", b" ", b"sip:a@b", b"tel:+1", b":", b"@", b"x"])
 
 
@@ -93,3 +113,4 @@ def test_one_address_is_the_first_of_all(value: bytes) -> None:
     for uri in found:
         assert uri in value
         assert user_of(uri) in uri
+        assert host_of(uri) in uri

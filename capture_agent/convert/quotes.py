@@ -1,0 +1,24 @@
+"""Quoted strings of a script: what is in them."""
+
+from __future__ import annotations
+
+import re
+
+# Kamailio 5.6, core/cfg.lex: of an octal number two digits at least, for the sake of back-references.
+_ESCAPE = re.compile(r"\\(?:([nrta\"\\])|x([0-9a-fA-F]{1,2})|([0-7]{2,3})|(\n))")
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", '"': '"', "\\": "\\"}
+
+
+def unquoted(text: str) -> str:
+    """What the quotes hold. A backslash before any other character is one: `\\.` stays for a regular expression."""
+    if text[0] == "'":
+        return text[1:-1]
+    return _ESCAPE.sub(unescaped, text[1:-1])
+
+
+def unescaped(match: re.Match[str]) -> str:
+    if match[1]:
+        return ESCAPES[match[1]]
+    if match[2] or match[3]:
+        return chr(int(match[2], 16) if match[2] else int(match[3], 8) & 0xFF)
+    return ""  # a line that goes on
