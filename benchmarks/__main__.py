@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.building import NoCompiler
 from benchmarks.captures import generator
-from benchmarks.cases import WORKS, Sizes, all_cases, installed_peers
+from benchmarks.cases import WORKS, Sizes, all_cases, chosen, installed_peers
 from benchmarks.figures import figures
 from benchmarks.machine import machine
 from benchmarks.measure import Failed
@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
 def measured(asked: argparse.Namespace) -> Result:
     peers = installed_peers()
     where = machine(peers)
-    cases = [case for case in all_cases(Sizes().divided(asked.divide), peers) if case.work in (asked.only or WORKS)]
+    cases = chosen(all_cases(Sizes().divided(asked.divide), peers), asked.only or WORKS)
     samples = run_all(cases, asked.repeats, progress)
     return Result(asked.name, where, generator(), asked.repeats, figures(cases, samples), samples)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,6 +135,17 @@ def growing_cases(sizes: Sizes) -> list[Case]:
     """The first row with other captures: is the cost of a message the same?"""
     command = (AGENT, "replay", "{capture}", *REPLAYS[HEP_TCP])
     return [Case(HEP_TCP, COMPILED, Capture(size), command) for size in sizes.growing]
+
+
+def limit_of(work: str) -> str:
+    """The work whose limit this one is compared with: where calls are followed, the same bytes are sent."""
+    return {TRACKED: HEP_TCP, TRACKED_UDP: HEP_UDP}.get(work, work)
+
+
+def chosen(cases: list[Case], works: Collection[str]) -> list[Case]:
+    """The cases of these works, with their limits."""
+    limits = {limit_of(work) for work in works}
+    return [case for case in cases if case.work in works or (case.who == LIMIT and case.work in limits)]
 
 
 def limit_cases(sizes: Sizes) -> list[Case]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.cases import COMPILED, HEP_TCP, LIMIT, Case
+from benchmarks.cases import COMPILED, HEP_TCP, LIMIT, Case, limit_of
 from benchmarks.runner import Sample, start_up
 
 MILLION = 1_000_000
@@ -57,7 +57,7 @@ def figures(cases: Iterable[Case], samples: Sequence[Sample]) -> list[Figure]:
     """One for each case, beside the limit of the same work where there is one."""
     cases = list(cases)
     limits = {case.work: figure(case, samples).cost for case in cases if case.who == LIMIT}
-    return [figure(case, samples, limits.get(case.work)) for case in cases]
+    return [figure(case, samples, limits.get(limit_of(case.work))) for case in cases]
 
 
 def main_sized(all_figures: Iterable[Figure]) -> list[Figure]:

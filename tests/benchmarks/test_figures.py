@@ -9,13 +9,13 @@ import pytest
 
 from benchmarks import report, results
 from benchmarks.captures import Capture
-from benchmarks.cases import COMPILED, HEP_TCP, HEP_UDP, LIMIT, PLAIN, Case
+from benchmarks.cases import COMPILED, HEP_TCP, HEP_UDP, LIMIT, PLAIN, TRACKED, Case, chosen
 from benchmarks.figures import Figure, figures, growth, main_sized
 from benchmarks.machine import machine, number_in
 from benchmarks.plot import svg, ticks
 from benchmarks.results import Result
 from benchmarks.runner import Sample
-from benchmarks.targets import TARGETS
+from benchmarks.targets import TARGETS, Target
 
 pytestmark = pytest.mark.once
 AGENT = Case(HEP_TCP, COMPILED, Capture(500_000), ())
@@ -47,6 +47,31 @@ def test_medians_without_the_start_up() -> None:
     assert agent.times_limit == pytest.approx(2.0)
     assert smaller.cost == pytest.approx(1.0)
     assert (agent.quickest, smaller.quickest) == pytest.approx((1.2, 1.6))
+
+
+def test_a_work_that_sends_the_same_bytes_is_compared_with_their_limit() -> None:
+    tracked = Case(TRACKED, COMPILED, Capture(500_000), ())
+    samples = [
+        Sample(sample.case.replace("hep-tcp/compiled", "tracked/compiled"), 2 * sample.cpu, 1, 1) for sample in SAMPLES
+    ]
+    assert figures([tracked, THE_LIMIT], [*SAMPLES, *samples])[0].times_limit == pytest.approx(4.0)
+    assert chosen([AGENT, THE_LIMIT, tracked], [TRACKED]) == [THE_LIMIT, tracked]
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "cost", "times_limit", "holds"),
+    [
+        (Target(2.0), "≤ 2", 2.0, None, True),
+        (Target(2.0), "≤ 2", 2.1, 1.0, False),
+        (Target(times_limit=1.4), "≤ 1.4 x limit", 99.0, 1.4, True),
+        (Target(times_limit=1.4), "≤ 1.4 x limit", 0.1, 1.5, False),
+        (Target(times_limit=1.4), "≤ 1.4 x limit", 0.1, None, False),
+        (Target(2.0, 3.5), "≤ 2, ≤ 3.5 x limit", 1.0, 3.6, False),
+    ],
+)
+def test_targets(target: Target, words: str, cost: float, times_limit: float | None, holds: bool) -> None:
+    assert str(target) == words
+    assert target.holds(made_up(HEP_UDP, COMPILED, cost, times_limit)) is holds
 
 
 def test_what_went_missing_is_that_of_the_worst_run() -> None:
