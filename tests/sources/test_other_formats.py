@@ -9,6 +9,8 @@ from source_samples import read
 
 from capture_agent.sources.other_formats import OTHER_FORMATS
 
+INPUTS = Path(__file__).parents[1] / "faults" / "inputs"
+
 pytestmark = pytest.mark.once
 
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.once
     ("head", "words"),
     [pytest.param(magic + bytes(40), what, id=what) for magic, what, _ in OTHER_FORMATS]
     + [
-        pytest.param(b"====================\ntag: rcv\npid: 27875\n", '"mode", 4', id="sipdump"),
+        pytest.param((INPUTS / "sipdump_text.data").read_bytes(), '"mode", 4', id="sipdump"),
         pytest.param(b"0000   45 00 00 3c 1c 46 40 00\n", "text2pcap", id="hex dump"),
         pytest.param(bytes(range(128, 192)), "expected pcap or pcapng", id="anything"),
     ],
