@@ -19,6 +19,7 @@ cdef class Dialog:
     cdef public unsigned int confirming_cseq
     cdef unsigned short _caller_at
     cdef unsigned short _callee_at
+    cdef unsigned short _units
     cdef readonly bint joined
 
     cdef bytes tag(self, unsigned long long key)
@@ -30,7 +31,7 @@ cdef class Transaction:
     cdef Transaction _next
     cdef readonly unsigned char state
     cdef unsigned char _kind
-    cdef unsigned char _initial
+    cdef unsigned char _units
     cdef unsigned char _marked
     cdef int _open
     cdef long long _last_ns
@@ -47,6 +48,7 @@ cdef class Transaction:
     cdef unsigned long long _first_hop
     cdef readonly bint spiral
     cdef unsigned char _ends
+    cdef unsigned char _initial
     cdef unsigned long long _marks[8]  # FIRST_MARKS
 
     cdef int remember(self, unsigned long long mark) except -1

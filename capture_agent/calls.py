@@ -14,6 +14,14 @@ FIRST_MARKS = cython.declare(cython.int, 8)  # messages of a transaction that ar
 MOST_MARKS = cython.declare(cython.int, 64)  # and in all
 MOST_TAGS = cython.declare(cython.int, 8)
 
+# Memory is counted in these: Python's allocator gives multiples of 16 bytes.
+UNIT = 16
+SHIFT = cython.declare(cython.int, 4)
+BYTES_MORE = cython.declare(cython.int, 33 + 15)  # what an object of bytes takes more, and what rounds up
+ARRAY = cython.declare(cython.int, 9)  # units: an array, with what it keeps in hand; two items take one more
+MARK = 4  # plain only: a mark is an object
+CALLEE = cython.declare(cython.int, 8)  # beside its tag: a tuple and a number, and a place in a tuple
+
 # What remember() says of a message.
 KNOWN = cython.declare(cython.int, 0)
 NEW = cython.declare(cython.int, 1)
@@ -56,7 +64,7 @@ class Dialog:
 
     __slots__ = (
         "_answered", "_born_ns", "_callee", "_callee_at", "_caller", "_caller_at", "_last_ns", "_next", "_others",
-        "_text", "confirming_cseq", "hooked", "joined", "method", "state", "traces",
+        "_text", "_units", "confirming_cseq", "hooked", "joined", "method", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, caller_tag: bytes, method: bytes) -> None:
@@ -76,6 +84,7 @@ class Dialog:
         self._caller = 0  # the tags as numbers, which are compared instead (reading.tag_key); 0: there is none
         self._callee = 0
         self._others: tuple[tuple[int, bytes], ...] | None = None  # further callees
+        self._units = 0  # that its texts take, once the table counts it
         self._answered = 0  # a bit for each callee that has sent 2xx and no BYE came for
 
     @property
@@ -115,13 +124,16 @@ class Dialog:
     def add_callee(self, key: cython.ulonglong, tag: bytes) -> cython.int:
         """One that is not among them yet, if there is room: its place, or -1."""
         if not self._callee:
+            before: cython.int = (len(self._text) + BYTES_MORE) >> SHIFT
             self._text += tag
+            self._units += ((len(self._text) + BYTES_MORE) >> SHIFT) - before
             self._callee = key
             return 0
         others: tuple[tuple[int, bytes], ...] = self._others or ()
         if len(others) + 1 >= MOST_TAGS:
             return -1
         self._others = (*others, (key, tag))
+        self._units += CALLEE + ((len(tag) + BYTES_MORE) >> SHIFT)
         return len(others) + 1
 
 
@@ -143,7 +155,7 @@ class Transaction:
 
     __slots__ = (
         "_ends", "_first_hop", "_from", "_from_tag", "_hops", "_initial", "_kind", "_last_ns", "_marked", "_marks",
-        "_more", "_next", "_open", "cseq", "dialog", "hooked", "method", "spiral", "state", "traces",
+        "_more", "_next", "_open", "_units", "cseq", "dialog", "hooked", "method", "spiral", "state", "traces",
     )  # fmt: skip
 
     def __init__(self, method: bytes, cseq: int, from_tag: bytes, dialog: Dialog | None = None) -> None:
@@ -161,6 +173,7 @@ class Transaction:
         self._initial = False  # it makes a dialog
         self._ends = False  # a 2xx to it ends its dialog
         self._last_ns = 0
+        self._units = 0  # that it takes beside what each takes
         self._open = 0  # branches without a final response
         self._first_hop = 0  # a hash of its request's top Via and URI
         self._hops: array[int] | None = None  # those of the others
@@ -187,6 +200,7 @@ class Transaction:
                 return KNOWN
             if len(self._marks) >= MOST_MARKS:
                 return NEW_BUT_FORGOTTEN
+            self._units += MARK
             self._marks.append(mark)
             return NEW
         for i in range(self._marked):
@@ -200,12 +214,14 @@ class Transaction:
 
     def _remember_more(self, mark: cython.ulonglong) -> cython.int:
         if self._more is None:
+            self._units += ARRAY
             self._more = array("Q")
         if mark in self._more:
             return KNOWN
         if FIRST_MARKS + len(self._more) >= MOST_MARKS:
             return NEW_BUT_FORGOTTEN
         self._more.append(mark)
+        self._units += len(self._more) & 1
         return NEW
 
     def knows_hop(self, hop: cython.ulonglong) -> cython.bint:
@@ -220,8 +236,10 @@ class Transaction:
         if self.knows_hop(hop):
             return False
         if self._hops is None:
+            self._units += ARRAY
             self._hops = array("Q")
         if len(self._hops) >= MOST_MARKS:
             return False
         self._hops.append(hop)
+        self._units += len(self._hops) & 1
         return True

@@ -65,6 +65,7 @@ class Correlate:
     """What is remembered of calls, and for how long."""
 
     calls: Annotated[int, Interval(ge=100, le=100_000_000)] = 1_000_000  # Call-IDs
+    mib: Annotated[int, Interval(ge=1, le=1_000_000)] = 1024  # that they take with their transactions and dialogs
     idle_seconds: Annotated[int, Interval(ge=60, le=31_536_000)] = 14_400
     age_seconds: Annotated[int, Interval(ge=60, le=31_536_000)] = 86_400
 

@@ -16,7 +16,7 @@ cdef class CallsTable:
     cdef readonly Tally dialogs
     cdef long long _idle_ns
     cdef long long _age_ns
-    cdef Py_ssize_t _parts
+    cdef Py_ssize_t _most_units
     cdef Index _index
     cdef Ahead _ahead
     cdef Queue _settling
@@ -34,5 +34,7 @@ cdef class CallsTable:
     cdef bint _look_through(self, Queue queue, long long period_ns, long long now_ns, Py_ssize_t most) except -1
     cdef bint _prune_transactions(self, Call call, long long now_ns, int most) except -1
     cdef bint _prune_dialogs(self, Call call, long long now_ns, int most) except -1
-    cdef bint _evict(self, Call spared, long long now_ns) except -1
+    cdef bint grown(self, Call call, int units) except -1
+    cdef bint _make_room(self, Call spared, long long now_ns) except -1
+    cdef bint _evict(self, Queue queue, Call spared, long long now_ns) except -1
     cdef bint _take_apart(self, Call call) except -1

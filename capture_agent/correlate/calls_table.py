@@ -11,7 +11,7 @@ from __future__ import annotations
 import cython
 
 from capture_agent import clock
-from capture_agent.calls import Dialog, Transaction
+from capture_agent.calls import UNIT, Dialog, Transaction
 from capture_agent.correlate import limits
 from capture_agent.correlate.ahead import Ahead
 from capture_agent.correlate.index import Index
@@ -30,6 +30,12 @@ ODD_NS = cython.declare(cython.longlong, clock.ODD_NS)
 AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
 MOST_TRANSACTIONS = cython.declare(cython.int, limits.MOST_TRANSACTIONS)
 MOST_DIALOGS = cython.declare(cython.int, limits.MOST_DIALOGS)
+SHIFT = cython.declare(cython.int, 4)
+BYTES_MORE = cython.declare(cython.int, 33 + 15)  # as in calls.py
+UNITS = limits.COMPILED_UNITS if cython.compiled else limits.PLAIN_UNITS
+CALL_UNITS = cython.declare(cython.int, UNITS[0])
+TRANSACTION_UNITS = cython.declare(cython.int, UNITS[1])
+DIALOG_UNITS = cython.declare(cython.int, UNITS[2])
 
 # calls.TransactionState and calls.DialogState as C integers; tests/correlate keeps them equal.
 CALLING = cython.declare(cython.int, 0)
@@ -41,18 +47,18 @@ CONFIRMED = cython.declare(cython.int, 1)
 @cython.final
 @cython.cclass
 class CallsTable:
-    """Bounded: `limit` calls, and four times as many calls, transactions and dialogs together.
+    """Bounded: `limit` calls, and `mib` MiB that they take with their transactions and dialogs.
 
-    When it is full, the longer queue gives its first: new Call-IDs without end wear out each other, and not the
-    dialogs that are at rest.
+    When it is full, the queue that has more calls, or takes more memory, gives its first: new Call-IDs without end wear
+    out each other, and not the dialogs that are at rest.
     """
 
     __slots__ = (
-        "_age_ns", "_ahead", "_idle_ns", "_index", "_parts", "_resting", "_settling", "calls", "dialogs", "limit",
+        "_age_ns", "_ahead", "_idle_ns", "_index", "_most_units", "_resting", "_settling", "calls", "dialogs", "limit",
         "transactions",
     )  # fmt: skip
 
-    def __init__(self, limit: int, idle_ns: int, age_ns: int) -> None:
+    def __init__(self, limit: int, idle_ns: int, age_ns: int, mib: int) -> None:
         self.limit = limit
         self._idle_ns = idle_ns
         self._age_ns = age_ns
@@ -60,10 +66,15 @@ class CallsTable:
         self._settling = Queue()
         self._resting = Queue()
         self._ahead = Ahead()
-        self._parts = limit * limits.PARTS_PER_CALL
+        self._most_units = (mib << 20) // UNIT
         self.calls = Tally()
         self.transactions = Tally()
         self.dialogs = Tally()
+
+    @property
+    def held_bytes(self) -> int:
+        """What the calls take with their transactions and dialogs."""
+        return (self._settling.units + self._resting.units) * UNIT
 
     def close(self) -> None:
         """Forget all of them."""
@@ -87,19 +98,21 @@ class CallsTable:
         """The call with the Call-ID of this message; a new one if there is none. `number`: among those foreseen."""
         key: cython.ulonglong = self._ahead.key(number) if cython.compiled else call_key(sip)
         call: Call | None = self._index.find(key)
-        if self.calls.held + self.transactions.held + self.dialogs.held >= self._parts:
-            self._evict(call, now_ns)
+        if self._settling.units + self._resting.units >= self._most_units:
+            self._make_room(call, now_ns)
         if call is not None:
             return call
         return self._make(key, now_ns)
 
     def _make(self, key: cython.ulonglong, now_ns: cython.longlong) -> Call:
         if self.calls.held >= self.limit:
-            self._evict(None, now_ns)
+            longer: Queue = self._settling if self._settling.count >= self._resting.count else self._resting
+            self._evict(longer, None, now_ns)
         call: Call = Call.__new__(Call)
         call.key = key
         call.transactions = None
         call.dialogs = None
+        call.units = CALL_UNITS
         call.resting = False
         self._settling.append(call, now_ns)
         self._index.add(call)
@@ -113,6 +126,7 @@ class CallsTable:
             self._prune_transactions(call, now_ns, MOST_TRANSACTIONS - 1)
         transaction._next = call.transactions
         call.transactions = transaction
+        self.grown(call, TRANSACTION_UNITS + transaction._units)
         self.transactions.held += 1
         self.transactions.begun += 1
         if call.resting:
@@ -127,8 +141,19 @@ class CallsTable:
         dialog._born_ns = dialog._last_ns = now_ns
         dialog._next = call.dialogs
         call.dialogs = dialog
+        dialog._units = (len(dialog._text) + BYTES_MORE) >> SHIFT
+        self.grown(call, DIALOG_UNITS + dialog._units)
         self.dialogs.held += 1
         self.dialogs.begun += 1
+        return True
+
+    def grown(self, call: Call, units: cython.int) -> cython.bint:
+        """It takes so many units of memory more, or less."""
+        call.units += units
+        if call.resting:
+            self._resting.units += units
+        else:
+            self._settling.units += units
         return True
 
     def holds_transaction(self, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
@@ -165,9 +190,9 @@ class CallsTable:
                 self._ahead.queue(self._index, queue, period_ns, now_ns)
             looked += 1
             call = queue.first()
-            queue.remove(call)
             self._prune_transactions(call, now_ns, MOST_TRANSACTIONS)
             self._prune_dialogs(call, now_ns, MOST_DIALOGS)
+            queue.remove(call)
             if call.transactions is not None:
                 call.resting = False
                 self._settling.append(call, now_ns)
@@ -194,6 +219,7 @@ class CallsTable:
                 kept = one
                 count += 1
             else:
+                self.grown(call, -TRANSACTION_UNITS - one._units)
                 self.transactions.held -= 1
                 self.transactions.crowded_out += live
                 self.transactions.over += not live
@@ -218,6 +244,7 @@ class CallsTable:
                 kept = one
                 count += 1
             else:
+                self.grown(call, -DIALOG_UNITS - one._units)
                 self.dialogs.held -= 1
                 self.dialogs.crowded_out += live
                 self.dialogs.over += not live
@@ -229,9 +256,17 @@ class CallsTable:
             one = after
         return True
 
-    def _evict(self, spared: Call | None, now_ns: cython.longlong) -> cython.bint:
+    def _make_room(self, spared: Call | None, now_ns: cython.longlong) -> cython.bint:
+        """Let some go, until all take less memory than they may."""
+        larger: Queue
+        while self._settling.units + self._resting.units >= self._most_units:
+            larger = self._settling if self._settling.units >= self._resting.units else self._resting
+            if not self._evict(larger, spared, now_ns):
+                return False
+        return True
+
+    def _evict(self, queue: Queue, spared: Call | None, now_ns: cython.longlong) -> cython.bint:
         """Let one go, but not the one that is in use."""
-        queue: Queue = self._settling if self._settling.count >= self._resting.count else self._resting
         if queue.count and queue.first() is spared:
             queue.remove(spared)
             queue.append(spared, now_ns)

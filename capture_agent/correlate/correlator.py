@@ -34,6 +34,9 @@ CONFIRMED = cython.declare(cython.int, TransactionState.CONFIRMED)
 TRYING = cython.declare(cython.int, TransactionState.TRYING)
 DIALOG_EARLY = cython.declare(cython.int, DialogState.EARLY)
 DIALOG_CONFIRMED = cython.declare(cython.int, DialogState.CONFIRMED)
+SHIFT = cython.declare(cython.int, 4)
+BYTES_MORE = cython.declare(cython.int, 33 + 15)  # as in calls.py
+METHOD_UNITS = cython.declare(cython.int, (limits.MOST_OF_METHOD + 33 + 15) // 16)  # at most
 NAMES = cython.declare(tuple, changes.NAMES)
 FORMS = cython.declare(cython.int, changes.FORMS)
 WITHIN = cython.declare(cython.int, changes.WITHIN)
@@ -73,8 +76,9 @@ class Correlator:
         calls: int = DEFAULTS.calls,
         idle_seconds: int = DEFAULTS.idle_seconds,
         age_seconds: int = DEFAULTS.age_seconds,
+        mib: int = DEFAULTS.mib,
     ) -> None:
-        self.table = CallsTable(calls, idle_seconds * limits.SECOND_NS, age_seconds * limits.SECOND_NS)
+        self.table = CallsTable(calls, idle_seconds * limits.SECOND_NS, age_seconds * limits.SECOND_NS, mib)
         self.clock = Clock()
         self.seen = 0
         self.correlated = 0
@@ -86,7 +90,7 @@ class Correlator:
 
     @classmethod
     def configured(cls, correlate: Correlate) -> Correlator:
-        return cls(correlate.calls, correlate.idle_seconds, correlate.age_seconds)
+        return cls(correlate.calls, correlate.idle_seconds, correlate.age_seconds, correlate.mib)
 
     def ledgers(self) -> list[Ledger]:
         """The accounts of messages, and of what they are tied to."""
@@ -150,7 +154,16 @@ class Correlator:
             dialog._last_ns = now_ns
             message.dialog = dialog
         self.correlated += 1
-        return self._note(transaction, kind, message, hop)
+        units: cython.int = transaction._units
+        if dialog is not None:
+            units = units + dialog._units
+        self._note(transaction, kind, message, hop)
+        units = transaction._units - units
+        if dialog is not None:
+            units = units + dialog._units
+        if units:
+            self.table.grown(call, units)
+        return True
 
     def _transaction_of(
         self, call: Call, kind: cython.int, sip: SipMessage, hop: cython.ulonglong, now_ns: cython.longlong
@@ -212,11 +225,13 @@ class Correlator:
             one._marks = []
         one._from = self._tags.in_from
         one._from_tag = None
+        one._units = 0 if kind else METHOD_UNITS
         one.dialog = self._find_dialog(call, kind, sip, now_ns)
         if one.dialog is None:
             one.dialog = self._make_dialog(call, kind, sip, one, now_ns)
         if one.dialog is None or not one.dialog.has(one._from):
             one._from_tag = self._tags.text_in_from()
+            one._units += (len(one._from_tag) + BYTES_MORE) >> SHIFT
         if DIALOGS[kind] & FORMS and not self._tags.in_to:
             one._initial = one.dialog is not None
         self.table.add_transaction(call, one, self.clock.now_ns)
@@ -263,6 +278,7 @@ class Correlator:
         dialog._caller = self._tags.in_from
         dialog._callee = 0
         dialog._others = None
+        dialog._units = 0
         dialog.method = transaction.method if forms else NAMES[SUBSCRIBE if kind == NOTIFY else INVITE]
         dialog.confirming_cseq = 0
         dialog.joined = tagged or not sip.is_request

@@ -17,8 +17,10 @@ RESTING_NS = 300 * SECOND_NS
 # Of one Call-ID. The oldest gives way.
 MOST_TRANSACTIONS = 32
 MOST_DIALOGS = 16
-# Of all of them, for each call of the limit: calls, transactions and dialogs. A call has three or four at a time.
-PARTS_PER_CALL = 4
+# Memory, in units (calls.UNIT): of a call with its places in queue and index, and of a transaction and a dialog without
+# their texts; plain, with the numbers in them, which are objects. tests/limits measures them.
+COMPILED_UNITS = (9, 13, 8)
+PLAIN_UNITS = (14, 24, 38)
 
 # Bytes that count; Kamailio's table has 255 for a Call-ID and 128 for a tag.
 MOST_OF_CALL_ID = 255

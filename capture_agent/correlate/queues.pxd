@@ -23,10 +23,12 @@ cdef class Call:
     cdef Transaction transactions
     cdef Dialog dialogs
     cdef unsigned int place
-    cdef bint resting
+    cdef unsigned short units
+    cdef unsigned char resting
 
 cdef class Queue:
     cdef readonly Py_ssize_t count
+    cdef readonly Py_ssize_t units
     cdef list _ring
     cdef array.array _since
     cdef Py_ssize_t _head

@@ -24,13 +24,14 @@ LEAST = cython.declare(cython.Py_ssize_t, 1024)  # places
 class Call:
     """All that has one Call-ID, the newest first. 48 bytes."""
 
-    __slots__ = ("dialogs", "key", "place", "resting", "transactions")
+    __slots__ = ("dialogs", "key", "place", "resting", "transactions", "units")
 
     def __init__(self) -> None:
         self.key = 0  # reading.call_key of its messages
         self.transactions: Transaction | None = None
         self.dialogs: Dialog | None = None
         self.place = 0  # in its ring
+        self.units = 0  # of memory: its own and those of its parts
         self.resting = False
 
 
@@ -43,10 +44,11 @@ class Queue:
     that leaves out of turn leaves its place empty. The first place of those in use is never empty.
     """
 
-    __slots__ = ("_head", "_ring", "_since", "_used", "count")
+    __slots__ = ("_head", "_ring", "_since", "_used", "count", "units")
 
     def __init__(self) -> None:
         self.count = 0
+        self.units = 0  # those of its calls
         self._head = 0
         self._used = 0  # places, from the head on
         self._ring: list[Call | None] = []
@@ -88,11 +90,13 @@ class Queue:
             self._since[call.place] = now_ns
         self._used += 1
         self.count += 1
+        self.units += call.units
         return True
 
     def remove(self, call: Call) -> cython.bint:
         self._ring[call.place] = None
         self.count -= 1
+        self.units -= call.units
         while self._used and self._ring[self._head] is None:
             self._head = (self._head + 1) & (len(self._ring) - 1)
             self._used -= 1

@@ -463,12 +463,48 @@ def test_new_call_ids_wear_out_each_other() -> None:
     assert [one.dialog is not None and one.dialog.joined for one in byes] == [False] * 40
 
 
-def test_parts_are_bounded() -> None:
-    correlator = Correlator(calls=5)
-    play([f"0 A>P INFO cseq={n} t=b{n} f=a{n} call={n % 3}" for n in range(1000)], correlator)
-    held = correlator.table
-    assert held.calls.held + held.transactions.held + held.dialogs.held <= 4 * 5 + 32 + 16
-    assert held.calls.evicted > 0
+MIB = 1 << 20
+LONG = "x" * 100
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([f"0 A>P OPTIONS call={n}" for n in range(10_000)], id="calls"),
+        pytest.param([f"0 A>P INFO cseq={n} t=b{n} f=a{n} call={n // 32}" for n in range(9000)], id="dialogs"),
+        pytest.param([f"0 A>P {'M' * 30}{n} f={LONG}{n} call={n // 32}" for n in range(9000)], id="methods and tags"),
+        pytest.param(
+            [f"0 {way} t={LONG}{n} call={n // 9}" for n in range(12_000) for way in ("A>P INVITE", "P>A 183")],
+            id="forks",
+        ),
+        pytest.param([f"0 A>P INVITE uri=sip:b{n} call={n // 60}" for n in range(45_000)], id="branches"),
+    ],
+)
+def test_memory_is_bounded(lines: list[str]) -> None:
+    """Whatever takes it; the oldest are evicted, those that are new stay."""
+    correlator = Correlator(mib=1)
+    largest = 0
+    for start in range(0, len(lines), 50):
+        play(lines[start : start + 50], correlator)
+        largest = max(largest, correlator.table.held_bytes)
+    assert MIB - 30_000 < largest < MIB + 30_000
+    assert correlator.table.calls.evicted > 0
+    assert [ledger for ledger in correlator.ledgers() if ledger.difference] == []
+    assert play(lines[-1:], correlator)[0].retransmission
+    correlator.close()
+    assert correlator.table.held_bytes == 0
+
+
+def test_large_calls_wear_out_each_other() -> None:
+    """Dialogs at rest outlast what takes memory, though they are more."""
+    correlator = Correlator(mib=1)
+    begun = ("0 A>P INVITE call={}", "0 P>A 200 t=b call={}")
+    play([line.format(n) for n in range(300) for line in begun], correlator)
+    play(["40 A>P OPTIONS call=x"], correlator)
+    play([f"41 A>P {'M' * 30}{n} f={LONG}{n} call=big{n // 32}" for n in range(9000)], correlator)
+    assert correlator.table.calls.evicted > 100
+    byes = play([f"42 A>P BYE cseq=2 t=b call={n}" for n in range(300)], correlator)
+    assert [one.dialog is not None and one.dialog.joined for one in byes] == [False] * 300
 
 
 def test_long_names_are_cut() -> None:
@@ -615,7 +651,6 @@ def test_whatever_comes_the_books_balance_and_the_tables_are_bounded(lines: list
     held = correlator.table
     assert [ledger for ledger in correlator.ledgers() if ledger.difference] == []
     assert held.calls.held <= 3
-    assert held.transactions.held + held.dialogs.held + held.calls.held <= 4 * 3 + 3
     correlator.close()
-    assert (held.transactions.held, held.dialogs.held) == (0, 0)
+    assert (held.transactions.held, held.dialogs.held, held.held_bytes) == (0, 0, 0)
     assert [ledger for ledger in correlator.ledgers() if ledger.difference] == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from measuring import documented, held_mib, main
 from capture_agent import config
 from capture_agent.calls import Dialog, Transaction
 from capture_agent.config.matchers import parse_header
+from capture_agent.correlate.correlator import Correlator
 from capture_agent.duplicates import DuplicateFilter
 from capture_agent.policy.legs import Legs
 from capture_agent.policy.lookback import Lookback
@@ -20,6 +23,7 @@ from capture_agent.sip.scan import scan
 
 MIB = 1 << 20
 SINK = 1
+CALLS_MIB = 64  # a sixteenth of the default: what is measured is in proportion
 
 
 def message(raw: bytes, time_ns: int = 0, port: int = 5060) -> CapturedMessage:
@@ -72,7 +76,48 @@ def copies() -> DuplicateFilter:
     return table
 
 
+def correlator(lines: Iterator[bytes]) -> Correlator:
+    """Calls of these messages, until their bound in bytes."""
+    table = Correlator(mib=CALLS_MIB)
+    while not table.table.calls.evicted:
+        table.observe([message(line) for line in islice(lines, 64)])
+    return table
+
+
+def forks() -> Correlator:
+    """Callees of the longest tags, the most of them, in dialogs of the longest Call-IDs."""
+    invite = b"INVITE sip:b SIP/2.0\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nFrom: <sip:a>;tag=%0128d\r\nTo: <sip:b>\r\n\r\n"
+    ringing = (
+        b"SIP/2.0 180 R\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nFrom: <sip:a>;tag=%0128d\r\nTo: <sip:b>;tag=%0128d\r\n\r\n"
+    )
+
+    def lines() -> Iterator[bytes]:
+        for n in count():
+            call_id = b"%0255d" % (n // 16)
+            yield invite % (call_id, n)
+            for tag in range(8):
+                yield ringing % (call_id, n, tag)
+
+    return correlator(lines())
+
+
+def branches() -> Correlator:
+    """Transactions of as many branches and messages as are remembered, of methods and tags that are long."""
+    text = b"%s sip:%d SIP/2.0\r\nCall-ID: %d\r\nCSeq: 1 %s\r\nFrom: <sip:a>;tag=%0128d\r\n\r\n"
+    method = b"M" * 40
+    return correlator(text % (method, n, n // 2080, method, n // 65) for n in count())
+
+
+def small_calls() -> Correlator:
+    """As many as there can be, each of one message."""
+    text = b"OPTIONS sip:b SIP/2.0\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\nFrom: <sip:a>\r\n\r\n"
+    return correlator(text % n for n in count())
+
+
 CASES = {
+    "calls, of forks": forks,
+    "calls, of branches": branches,
+    "calls, small": small_calls,
     "lookback": lookback,
     "legs": legs,
     "copies": copies,
