@@ -1,5 +1,4 @@
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
 
 cdef extern from *:
     """
@@ -25,7 +24,7 @@ cdef extern from *:
         return (unsigned __int128)one * other;
     }
     /* Of at most LANE_TEXT bytes. */
-    static inline unsigned long long short_number(
+    static inline __attribute__((always_inline)) unsigned long long short_number(
         const char *text, Py_ssize_t length, const unsigned long long *keys, unsigned long long number
     ) {
         const unsigned long long *key = keys + 2;
@@ -64,12 +63,20 @@ cdef extern from *:
         }
         return fold(sum + keys[0], keys[1]);
     }
-    static inline unsigned long long keyed_number(
+    static inline __attribute__((always_inline)) unsigned long long keyed_number(
         const char *text, Py_ssize_t length, const unsigned long long *keys, unsigned long long number
     ) {
         if (length > LANE_TEXT)
             return long_number(text, length, keys, number);
         return short_number(text, length, keys, number);
+    }
+    /* Of data[start:end]; bounds that lie outside give the number of no text. Within its caller: a call costs as much. */
+    static inline __attribute__((always_inline)) unsigned long long keyed_part(
+        PyObject *data, Py_ssize_t start, Py_ssize_t end, const unsigned long long *keys, unsigned long long number
+    ) {
+        if (!(0 <= start && start < end && end <= PyBytes_GET_SIZE(data)))
+            start = end = 0;
+        return keyed_number(PyBytes_AS_STRING(data) + start, end - start, keys, number);
     }
     static inline unsigned long long keyed_words(
         unsigned long long one, unsigned long long other, unsigned long long third, unsigned long long fourth,
@@ -79,9 +86,9 @@ cdef extern from *:
         return fold((unsigned long long)sum + keys[0], (unsigned long long)(sum >> 64) + keys[1]);
     }
     """
-    unsigned long long keyed_number(
-        const char *text, Py_ssize_t length, const unsigned long long *keys, unsigned long long number
-    ) nogil
+    unsigned long long keyed_part(
+        bytes data, Py_ssize_t start, Py_ssize_t end, const unsigned long long *keys, unsigned long long number
+    )
     unsigned long long keyed_words(
         unsigned long long one, unsigned long long other, unsigned long long third, unsigned long long fourth,
         const unsigned long long *keys

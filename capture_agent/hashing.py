@@ -29,13 +29,12 @@ def number_of(
     data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, lane: cython.int, number: cython.ulonglong
 ) -> cython.ulonglong:
     """A number for another one and the text data[start:end]; bounds that lie outside give the number of no text."""
-    if not 0 <= start < end <= len(data):
-        start = end = 0
     if not 0 <= lane <= ALL_KEYS - LANE_KEYS:
         lane = 0
     if cython.compiled:
-        text: cython.p_char = PyBytes_AS_STRING(data)
-        return keyed_number(text + start, end - start, KEYS + lane, number)
+        return keyed_part(data, start, end, KEYS + lane, number)
+    if not 0 <= start < end <= len(data):
+        start = end = 0
     return _digested(data[start:end], lane, number)
 
 

@@ -88,7 +88,7 @@ def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, t
         return True
     if transaction._initial:
         if seen == SUCCESS and not dialog.confirming_cseq and transaction.cseq > 0:
-            dialog.confirming_cseq = transaction.cseq & 0xFFFFFFFF
+            dialog.confirming_cseq = cython.cast(cython.uint, transaction.cseq)
         note_answer(dialog, kind, seen, status, tags)
     elif seen == SUCCESS and kind == INVITE:
         change(dialog, ACCEPTED)
@@ -105,6 +105,7 @@ def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, t
 def note_answer(dialog: Dialog, kind: cython.int, seen: cython.int, status: cython.int, tags: Tags) -> cython.bint:
     """Of a request that makes dialogs: one for each To tag."""
     place: cython.int = 0
+    one: cython.uint = 1
     if seen == FAILURE:
         return change(dialog, REFUSED)
     if status != 100 and tags.in_to:
@@ -113,7 +114,7 @@ def note_answer(dialog: Dialog, kind: cython.int, seen: cython.int, status: cyth
             place = dialog.add_callee(tags.in_to, tags.text_in_to())
     if seen == SUCCESS:
         if place >= 0:
-            dialog._answered |= 1 << place
+            dialog._answered |= one << place
         change(dialog, ACCEPTED if kind == INVITE else NOTIFIED)
     return True
 
@@ -124,12 +125,13 @@ def hang_up(dialog: Dialog, tags: Tags) -> cython.bint:
 
     One with a tag that is none of the callees' is of another dialog, or forged. Peers of RFC 2543 leave it out.
     """
+    one: cython.uint = 1
     tag: cython.ulonglong = tags.in_to if tags.in_from == dialog._caller else tags.in_from
     place: cython.int = dialog.callee(tag)
     if place < 0 and tag and dialog._callee:
         return True
     if place >= 0:
-        dialog._answered &= ~(1 << place)
+        dialog._answered &= ~(one << place)
         if dialog._answered:
             return True
     return change(dialog, END)

@@ -2,7 +2,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memchr, memcmp
 
-from capture_agent.hashing cimport KEYS, keyed_number, keyed_words
+from capture_agent.hashing cimport KEYS, keyed_part, keyed_words
 from capture_agent.records cimport CapturedMessage, Datagram
 from capture_agent.sip.message cimport SipMessage
 

@@ -80,10 +80,7 @@ def number_in(
     """hashing.number_of, within this module: a call costs as much as the number."""
     if not cython.compiled:
         return number_of(data, start, end, lane, number)
-    if not 0 <= start < end <= len(data):
-        start = end = 0
-    text: cython.p_char = PyBytes_AS_STRING(data)  # type: ignore[name-defined]  # noqa: F821 - cimported
-    return keyed_number(text + start, end - start, KEYS + lane, number)  # type: ignore[name-defined, no-any-return]  # noqa: F821
+    return keyed_part(data, start, end, KEYS + lane, number)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - cimported
 
 
 def call_key(sip: SipMessage) -> cython.ulonglong:

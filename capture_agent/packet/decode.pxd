@@ -33,6 +33,7 @@ cdef class PacketDecoder:
     cpdef list decode(self, Frames frames)
     cdef Datagram _datagram(self, Py_ssize_t header, unsigned long long number, object interface)
     cdef Py_ssize_t _network(self, bytes data, Py_ssize_t at, int link_type) except? 0
+    cdef Py_ssize_t _other_link(self, bytes data, Py_ssize_t at, int link_type) except? 0
     cdef Py_ssize_t _exported(self, bytes data, Py_ssize_t at) except? 0
     cdef Py_ssize_t _raw(self, bytes data, Py_ssize_t at) except? 0
     cdef Py_ssize_t _behind_ethertype(self, bytes data, Py_ssize_t kind_at, Py_ssize_t at) except? 0

@@ -28,14 +28,15 @@ def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
     if size <= 0:
         return EMPTY
     c: cython.uchar = data[start]
-    if is_hep(data, start, size):
+    if c & 0xC0 == 0x80:
+        if size > NAME_HEADER and data[start + 4] == 0 and is_name_service(data, start, end):
+            return OTHER
+        if size >= 12:  # RFC 3550: version 2
+            return RTCP if 192 <= data[start + 1] <= 223 else RTP  # RFC 5761 4
+        if size >= 8 and 192 <= data[start + 1] <= 223:
+            return RTCP
+    elif is_hep(data, start, size):
         return HEP
-    if c & 0xC0 == 0x80 and is_name_service(data, start, end):
-        return OTHER
-    if c & 0xC0 == 0x80 and size >= 12:  # RFC 3550: version 2
-        return RTCP if 192 <= data[start + 1] <= 223 else RTP  # RFC 5761 4
-    if c & 0xC0 == 0x80 and size >= 8 and 192 <= data[start + 1] <= 223:
-        return RTCP
     if c <= 0x20 and not data[start:end].strip(BLANK):
         return KEEPALIVE
     if c <= 3 and size >= 20 and is_stun(data, start, size):

@@ -16,7 +16,6 @@ cdef class PcapWalker:
 
     @cython.locals(rows="long long[::1]")
     cpdef Py_ssize_t walk(self, bytes data, Py_ssize_t at, object index, Py_ssize_t limit) except -1
-    cdef bint _starts_file(self, long long seconds, long long fraction, long long wire) except -1
     cdef Py_ssize_t _stop(self, object why, Py_ssize_t at, long long value, Py_ssize_t count)
 
 cdef class PcapngWalker:

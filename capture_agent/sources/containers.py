@@ -33,6 +33,7 @@ INTERFACE = cython.declare(cython.int, FRAME_INTERFACE)
 
 # The first words of a pcap file, in either byte order: 2.4 is the version since 1998.
 FILE_MAGICS = frozenset((0xA1B2C3D4, 0xD4C3B2A1, 0xA1B23C4D, 0x4D3CB2A1, 0xA1B2CD34, 0x34CDB2A1))
+FILE_WORDS = Struct("<II")
 FILE_VERSIONS = frozenset((0x0002_0004, 0x0400_0200, 0x0004_0002, 0x0200_0400))
 
 LONGEST_FRAME = cython.declare(cython.longlong, MAXIMUM_SNAPSHOT)
@@ -133,6 +134,12 @@ def ticks_to_ns(
     return time_ns if time_ns < LATEST else LATEST
 
 
+def starts_file(data: bytes, at: int) -> bool:
+    """Is a record without bytes rather the header of another pcap file: magic, version, zone 0, accuracy 0?"""
+    magic, version = FILE_WORDS.unpack_from(data, at)
+    return magic in FILE_MAGICS and version in FILE_VERSIONS
+
+
 @cython.final
 @cython.cclass
 class PcapWalker:
@@ -194,7 +201,7 @@ class PcapWalker:
                 return self._stop(Stop.CAPTURED, at, captured, count)
             if captured > end - at - header_size:
                 return self._stop(Stop.MORE, at, header_size + captured, count)
-            if captured == 0 and self._starts_file(seconds, fraction, wire):
+            if not captured and not wire and starts_file(data, at):
                 return self._stop(Stop.FILE_HEADER, at, 0, count)
             row = count * ROW
             time_ns = seconds * 1_000_000_000 + fraction * self._unit
@@ -210,10 +217,6 @@ class PcapWalker:
             at += header_size + captured
             count += 1
         return self._stop(Stop.FULL, at, 0, count)
-
-    def _starts_file(self, seconds: cython.longlong, fraction: cython.longlong, wire: cython.longlong) -> cython.bint:
-        """Is this record without bytes rather the header of another pcap file: magic, version, zone 0, accuracy 0?"""
-        return wire == 0 and seconds in FILE_MAGICS and fraction in FILE_VERSIONS
 
     def _stop(
         self, why: Stop, at: cython.Py_ssize_t, value: cython.longlong, count: cython.Py_ssize_t
