@@ -53,9 +53,13 @@ def lookback(size: int = 0, each: bool = True) -> Lookback:
 
 
 def legs() -> Legs:
-    """Call-IDs of 6,000 bytes, and ids as long as are taken."""
+    """As many shared ids as are remembered, then Call-IDs of 6,000 bytes with ids as long as are taken."""
     settings = replace(config.Legs(), call_id_in=(parse_header("X-CID"),), id_in=(parse_header("Session-ID"),))
     table = Legs(settings)
+    for n in range(settings.remembered // 2):
+        ids = b"%032x;remote=%032x" % (2 * n + 1, 2 * n + 2)
+        one = message(b"INVITE sip:b SIP/2.0\r\nCall-ID: %d\r\nSession-ID: %s\r\n\r\n" % (n, ids), n)
+        table.with_id(one, Trace(SINK))
     for n in range(settings.remembered + 100):
         one = message(b"INVITE sip:b SIP/2.0\r\nCall-ID: %06000d\r\nX-CID: %0600d\r\n\r\n" % (n, n), n)
         table.with_id(one, Trace(SINK))

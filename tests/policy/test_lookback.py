@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from policy_samples import Calls, captured, policy, sip
 
+from capture_agent.policy import lookback
 from capture_agent.policy.lookback import copied
 from capture_agent.policy.trace import Policy
 from capture_agent.records import CapturedMessage, TracedMessage
 
 FAILED = '[[rule]]\nmethod = "INVITE"\nstatus = ["4xx", "5xx", "6xx"]\n'
+OTHER_FAILURES = '[[rule]]\nstatus = "6xx"\ntrace = "dialog"\nlookback = 60\n'
 FAILED_CALLS = f'{FAILED}trace = "dialog"\nlookback = 60\n'
 FAILED_REQUESTS = f'{FAILED}trace = "transaction"\nlookback = 60\n'
 
@@ -223,10 +227,41 @@ def test_two_rules_that_look_back_each_to_its_own() -> None:
     assert [len([one for one in traced if one.sinks & bit]) for bit in (1, 2)] == [4, 4]
 
 
+def looks(monkeypatch: pytest.MonkeyPatch, rules: str, held: int, failures: int) -> int:
+    """How often something that is held is looked at while so many requests of one dialog fail, of those that are held."""
+    count = 0
+
+    class Counted(lookback.Held):
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal count
+            count += 1
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(lookback, "Held", Counted)
+    calls = Calls()
+    judge = policy(rules)
+    calls.observe(captured(sip("INVITE")))  # the dialog that all belong to
+    judge.decide([calls.observe(captured(sip("INFO", f"{n} INFO", "b"), time=1)) for n in range(1, held + 1)])
+    count = 0
+    for n in range(1, failures + 1):
+        judge.decide([calls.observe(captured(sip("SIP/2.0 500 X", f"{n} INFO", "b"), time=2))])
+    return count
+
+
+@pytest.mark.parametrize("other", [pytest.param("", id="alone"), pytest.param(OTHER_FAILURES, id="another rule")])
+def test_the_work_for_a_failure_is_that_for_its_own_messages(monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    rules = other + FAILED_REQUESTS.replace('method = "INVITE"\n', "")
+    few, many = (looks(monkeypatch, rules, held, failures=20) for held in (20, 2000))
+    assert 0 < many <= few + 20  # a look at the oldest of all each time
+
+
 def test_what_a_failure_costs_does_not_grow_with_the_dialog() -> None:
     """Each response releases its own transaction, however many others of its dialog are held."""
     calls = Calls()
     judge = policy(FAILED_REQUESTS.replace('method = "INVITE"\n', ""))
+    calls.observe(captured(sip("INVITE")))  # the dialog that all belong to
     messages = [calls.observe(captured(sip("INFO", f"{n} INFO", "b"), time=1)) for n in range(1, 3000)]
     judge.decide(messages)
     assert judge.waiting == 2999
