@@ -275,7 +275,7 @@ class Reassembly:
         while self.held.parts:
             piece = self.held.parts[0]
             self.since_ns = piece.since_ns
-            if -PATIENCE_NS < now_ns - self.since_ns < PATIENCE_NS:
+            if now_ns - self.since_ns < PATIENCE_NS:
                 break
             if not self.held.is_doubtful(0):
                 self._skip_gap()
