@@ -187,6 +187,15 @@ def test_one_wrong_time_ends_no_stream_and_keeps_none() -> None:
     assert (len(streams), streams.counts.expired) == (0, 2)
 
 
+def test_what_follows_foreign_bytes_is_put_in_order() -> None:
+    """Out of order while SIP is still looked for: what comes late is not lost."""
+    stream = b"ID: 1\r\nContent-Length: 45\r\n\r\n" + b"v=0\r\n" * 9 + TWO
+    edges = [(0, 7), (7, 24), (28, 29), (29, 44), (24, 28), (117, 127), (44, 117), (127, len(stream))]
+    streams = Streams()
+    out = streams.messages([syn(), *(at(start, stream[start:end]) for start, end in edges)]) + streams.close()
+    assert [message.payload for message in out] == [TWO]
+
+
 ODD_TIMES = [
     pytest.param(0, id="1970"),
     pytest.param(4_102_444_800 * SECOND, id="2100"),
