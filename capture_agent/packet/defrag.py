@@ -151,7 +151,8 @@ class Defragmenter:
         """
         self.seen += 1
         time_ns = self._clock.tick(time_ns)
-        self._expire()
+        if self._partials or self._done:
+            self._expire()
         partial = self._partials.get(key)
         if partial is not None and not -self.timeout_ns < time_ns - partial.time_ns < self.timeout_ns:
             self._drop_timed_out(key)
@@ -234,19 +235,21 @@ class Defragmenter:
 
     def _expire(self) -> None:
         """Let go what has waited, or was remembered, for too long."""
-        clock = self._clock
+        now_ns = self._clock.now_ns
         while self._partials:
             key, partial = next(iter(self._partials.items()))
-            if clock.is_ahead(partial.since_ns, self.timeout_ns):
-                partial.since_ns = clock.now_ns
+            age_ns = now_ns - partial.since_ns
+            if age_ns >= self.timeout_ns:
+                self._drop_timed_out(key)
+            elif age_ns < 0 and self._clock.is_ahead(partial.since_ns, self.timeout_ns):
+                partial.since_ns = now_ns
                 self._partials.move_to_end(key)
-                continue
-            if clock.now_ns - partial.since_ns < self.timeout_ns:
+            else:
                 break
-            self._drop_timed_out(key)
         while self._done:
             key, (done_ns, _) = next(iter(self._done.items()))
-            if not clock.is_ahead(done_ns, self.remember_ns) and clock.now_ns - done_ns < self.remember_ns:
+            age_ns = now_ns - done_ns
+            if age_ns < self.remember_ns and not (age_ns < 0 and self._clock.is_ahead(done_ns, self.remember_ns)):
                 break
             self._forget(key)
 
