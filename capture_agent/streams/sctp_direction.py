@@ -17,7 +17,7 @@ SEEN_MASK = (1 << WINDOW) - 1
 CONVINCING = 3  # chunks of a rival, at most
 FEWEST = 2
 MAX_RIVALS = 4
-CHUNK_COST = 512  # what CPython needs beside the bytes of one that is held
+CHUNK_COST = 1024  # what CPython needs beside the bytes of one that is held
 
 HeldChunk = Datagram  # the chunk is the payload
 
