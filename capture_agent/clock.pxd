@@ -11,5 +11,6 @@ cdef class Clock:
     cdef int _agreed
 
     cpdef long long tick(self, long long time_ns) noexcept
+    cpdef bint is_ahead(self, long long since_ns, long long by_ns) noexcept
     cdef long long _doubted(self, long long time_ns, long long ahead) noexcept
     cdef void _go(self) noexcept

@@ -35,10 +35,14 @@ class Clock:
     __slots__ = ("_agreed", "_ahead", "_base_ns", "_nearest_ns", "jumps", "now_ns", "odd", "started")
 
     def __init__(self) -> None:
-        self.started = False
-        self.now_ns = 0
         self.odd = 0
         self.jumps = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """The next packet is the first one: the same capture comes again, or another."""
+        self.started = False
+        self.now_ns = 0
         self._base_ns = 0  # what packets call now
         self._ahead = False  # the last ones in doubt: later, or earlier
         self._nearest_ns = 0  # the one among them that is least off
@@ -61,6 +65,10 @@ class Clock:
                 return self.now_ns
             return self.now_ns + ahead
         return self._doubted(time_ns, ahead)
+
+    def is_ahead(self, since_ns: cython.longlong, by_ns: cython.longlong) -> cython.bint:
+        """Whether this time lies so far ahead, and the last packet was not in doubt: the clock did not go there."""
+        return not self._agreed and since_ns - self.now_ns >= by_ns
 
     def _doubted(self, time_ns: cython.longlong, ahead: cython.longlong) -> cython.longlong:
         later: cython.bint = ahead > 0

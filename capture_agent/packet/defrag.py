@@ -14,6 +14,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from enum import StrEnum
 
+from capture_agent.clock import Clock
+
 LONGEST = 65535  # RFC 791 3.1: the total length has 16 bits; so has RFC 8200's payload length
 
 # From the first fragment that was seen. RFC 8200 4.5 and RFC 1122 3.3.2 let a receiver wait 60 s or longer, but IPv4's
@@ -43,10 +45,11 @@ class Refusal(StrEnum):
 class _Partial:
     """A datagram that is not complete: the pieces are apart, the stretches that they cover are merged."""
 
-    __slots__ = ("ends", "frames", "pieces", "since_ns", "size", "starts", "total")
+    __slots__ = ("ends", "frames", "pieces", "since_ns", "size", "starts", "time_ns", "total")
 
-    def __init__(self, since_ns: int) -> None:
-        self.since_ns = since_ns
+    def __init__(self, time_ns: int, since_ns: int) -> None:
+        self.time_ns = time_ns  # of its first fragment
+        self.since_ns = since_ns  # from when on it waits, by the clock
         self.frames = 0
         self.size = DATAGRAM_COST
         self.total: int | None = None  # known with the last fragment
@@ -95,8 +98,7 @@ class _Partial:
 class Defragmenter:
     """Counts each fragment once: seen = completed + joined + waiting + duplicate + refused + timed_out + evicted.
 
-    Time is the packets' own. Where it jumps by more than the timeout, in whatever direction, what waits has timed out:
-    another file has begun, or the clock was set.
+    Time is the packets' own, and one packet with a wrong time ends nothing that waits: see capture_agent.clock.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Defragmenter:
         self._partials: OrderedDict[bytes, _Partial] = OrderedDict()
         # What was completed a moment ago, so that a copy of its fragments starts nothing that never completes.
         self._done: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
+        self._clock = Clock()
 
     @property
     def incomplete(self) -> int:
@@ -147,9 +150,11 @@ class Defragmenter:
         protocol). `offset` is in bytes; `more` is the flag "more fragments".
         """
         self.seen += 1
-        self.expire(time_ns)
+        time_ns = self._clock.tick(time_ns)
+        if self._partials or self._done:
+            self._expire()
         partial = self._partials.get(key)
-        if partial is not None and not -self.timeout_ns < time_ns - partial.since_ns < self.timeout_ns:
+        if partial is not None and not -self.timeout_ns < time_ns - partial.time_ns < self.timeout_ns:
             self._drop_timed_out(key)
             partial = None
         if (refusal := self._refusal(partial, offset, more, payload)) is not None:
@@ -194,7 +199,7 @@ class Defragmenter:
     def _begin(self, key: bytes, time_ns: int) -> _Partial:
         if len(self._partials) >= self.limit_datagrams:
             self._evict_oldest()
-        partial = self._partials[key] = _Partial(time_ns)
+        partial = self._partials[key] = _Partial(time_ns, max(time_ns, self._clock.now_ns))
         self.held_bytes += partial.size
         return partial
 
@@ -228,16 +233,23 @@ class Defragmenter:
         self._make_room()
         return whole
 
-    def expire(self, time_ns: int) -> None:
-        """Let go what has waited, or was remembered, for too long at this packet time."""
+    def _expire(self) -> None:
+        """Let go what has waited, or was remembered, for too long."""
+        now_ns = self._clock.now_ns
         while self._partials:
             key, partial = next(iter(self._partials.items()))
-            if -self.timeout_ns < time_ns - partial.since_ns < self.timeout_ns:
+            age_ns = now_ns - partial.since_ns
+            if age_ns >= self.timeout_ns:
+                self._drop_timed_out(key)
+            elif age_ns < 0 and self._clock.is_ahead(partial.since_ns, self.timeout_ns):
+                partial.since_ns = now_ns
+                self._partials.move_to_end(key)
+            else:
                 break
-            self._drop_timed_out(key)
         while self._done:
             key, (done_ns, _) = next(iter(self._done.items()))
-            if -self.remember_ns < time_ns - done_ns < self.remember_ns:
+            age_ns = now_ns - done_ns
+            if age_ns < self.remember_ns and not (age_ns < 0 and self._clock.is_ahead(done_ns, self.remember_ns)):
                 break
             self._forget(key)
 
@@ -247,6 +259,7 @@ class Defragmenter:
             self._drop_timed_out(key)
         for key in list(self._done):
             self._forget(key)
+        self._clock.reset()
 
     def _make_room(self) -> None:
         while self.held_bytes > self.limit_bytes and self._done:  # nothing is lost with these

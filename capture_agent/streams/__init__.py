@@ -15,6 +15,8 @@ outlet.py          (hot) the messages that come out, with the time of the segmen
 counts.py          (hot) what became of every segment, and what did not become a message
 limits.py          every bound, and the reasons why a segment is left out
 sctp.py            user messages from DATA and I-DATA chunks: one that came in a chunk of its own is not copied
+sctp_direction.py  which tag and which numbers its receiver accepts; others compete until enough of them have come
+sctp_packet.py     verification tag, addresses and ports of a packet
 sctp_fragments.py  those that came in several: joined in whatever order they come
 
 No I/O, no clock: time is the packet's. Every table is bounded and counts what gives way.

@@ -46,10 +46,6 @@ RIVAL_COST = 384
 PARKED_COST = 1_024
 WEBSOCKET_COST = 1_024
 
-# Of the time of packets: one that is so far off is odd, and more than so many in a row that agree are right.
-ODD_NS = 3_600 * SECOND_NS
-AGREEING = 8
-
 # Of all of them. The least recently used one gives way.
 MAX_STREAMS = 100_000
 MAX_BYTES = 67_108_864

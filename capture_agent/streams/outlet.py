@@ -11,6 +11,8 @@ from capture_agent.streams.counts import Counts
 NO_FRAME = cython.declare(cython.Py_ssize_t, records.NO_FRAME)
 # Sinks carry microseconds: HEP does, and so does the table.
 STEP_NS = cython.declare(cython.longlong, 1000)
+# What a clock is put back by, at most, while a connection's messages keep their order.
+BACK_NS = cython.declare(cython.longlong, 10_000_000_000)
 
 
 @cython.final
@@ -37,12 +39,15 @@ class Outlet:
         """Put out the message data[start:end]. Gives its time.
 
         It has the time of the segment that completed it, or where that is not at least a microsecond behind the
-        message before it on its stream, just as much: time grows strictly, also in sinks.
+        message before it on its stream, just as much: time grows strictly, also in sinks. Only one that was far in
+        the future moves no other.
         In front of any other buffer than the carrier's stand the addresses.
         """
         carrier: Datagram | None = self.carrier
         assert carrier is not None
-        time_ns: cython.longlong = max(carrier.time_ns, last_ns + STEP_NS)
+        time_ns: cython.longlong = carrier.time_ns
+        if 0 <= last_ns + STEP_NS - time_ns < BACK_NS:
+            time_ns = last_ns + STEP_NS
         message: Datagram
         if (
             data is carrier.data

@@ -16,6 +16,7 @@ from capture_agent.streams.pieces import Piece, Pieces
 
 MAX_HELD = cython.declare(cython.int, limits.MAX_HELD)
 MAX_HELD_BYTES = cython.declare(cython.int, limits.MAX_HELD_BYTES)
+FOREIGN_SEARCH = cython.declare(cython.Py_ssize_t, limits.FOREIGN_SEARCH)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 LIKELY = cython.declare(cython.longlong, limits.LIKELY)
 NOT_SIP = cython.declare(cython.int, limits.SegmentReject.NOT_SIP)
@@ -120,7 +121,7 @@ class Reassembly:
         counts = self.outlet.counts
         start: cython.Py_ssize_t = segment.start
         new: cython.longlong
-        if self.content.mode == FOREIGN and ahead > 0:
+        if self.content.mode == FOREIGN and ahead > 0 and self.content.strange >= FOREIGN_SEARCH:
             ahead = self._jump(segment, ahead)
         if ahead < 0:
             if self.joining is not None and self._place_early(segment, ahead, length) and ahead + length <= 0:
@@ -171,7 +172,7 @@ class Reassembly:
         return True
 
     def _jump(self, segment: Datagram, ahead: cython.longlong) -> cython.longlong:
-        """What is no SIP is not put in order. Gives how far the segment lies ahead then."""
+        """Where SIP is not looked for any more, nothing is put in order. Gives how far the segment lies ahead then."""
         offset: cython.longlong = self.position + ahead
         while self.held.parts:
             self._skip_gap()
@@ -275,7 +276,7 @@ class Reassembly:
         while self.held.parts:
             piece = self.held.parts[0]
             self.since_ns = piece.since_ns
-            if -PATIENCE_NS < now_ns - self.since_ns < PATIENCE_NS:
+            if now_ns - self.since_ns < PATIENCE_NS:
                 break
             if not self.held.is_doubtful(0):
                 self._skip_gap()

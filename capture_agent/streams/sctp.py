@@ -12,14 +12,13 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from enum import StrEnum
 
-from capture_agent.records import NO_FRAME, Datagram
+from capture_agent.clock import Clock
+from capture_agent.records import Datagram
+from capture_agent.streams.sctp_direction import CONVINCING, Association, Direction, Rival
 from capture_agent.streams.sctp_fragments import FIRST, LAST, FragmentTable
+from capture_agent.streams.sctp_packet import key_of, message_of, tag_of
 
-DATA, INIT_ACK, I_DATA = 0, 2, 64
-
-# How far behind the highest TSN a chunk may be: as many as fit a receive window (a.rwnd) of 1 MiB with 256 bytes each.
-WINDOW = 4096
-SEEN_MASK = (1 << WINDOW) - 1
+DATA, INIT_ACK, COOKIE_ECHO, COOKIE_ACK, I_DATA = 0, 2, 10, 11, 64
 
 # RFC 9260 16: a heartbeat every 30 s keeps a path alive, and after 10 without an answer an association ends.
 IDLE_NS = 300 * 10**9
@@ -31,36 +30,8 @@ class ChunkRejection(StrEnum):
     MALFORMED = "malformed"  # shorter than its kind, or longer than its packet
     CUT = "cut"  # the snap length ends within it
     EMPTY = "empty"  # RFC 9260 3.3.1: no user data is a protocol violation
+    OUTSIDE = "outside"  # its tag or its TSN is none that the receiver accepts
     CONFLICT = "conflict"  # another TSN has brought this part of the message
-
-
-class _Association:
-    """One direction of one: the TSNs that were seen, as bits, counted down from the highest."""
-
-    __slots__ = ("handshake", "highest", "last_ns", "seen")
-
-    def __init__(self, time_ns: int, handshake: bytes = b"") -> None:
-        self.handshake = handshake
-        self.last_ns = time_ns
-        self.highest = 0
-        self.seen = 0  # bit n: highest - n
-
-    def distance(self, tsn: int) -> int:
-        """How far ahead of the highest; RFC 9260 1.6: TSNs wrap."""
-        return ((tsn - self.highest + 0x80000000) & 0xFFFFFFFF) - 0x80000000 if self.seen else 1
-
-    def note(self, tsn: int, ahead: int) -> bool:
-        """False if it was seen before."""
-        if ahead > 0:
-            # Far ahead the shift would be absurd, and nothing of the old bits would stay.
-            self.seen = (self.seen << ahead & SEEN_MASK) | 1 if ahead < WINDOW else 1
-            self.highest = tsn
-            return True
-        bit = 1 << -ahead
-        if self.seen & bit:
-            return False
-        self.seen |= bit
-        return True
 
 
 class SctpAssociations:
@@ -68,10 +39,10 @@ class SctpAssociations:
 
     seen = delivered + joined + duplicate + control + waiting + rejected + timed_out + evicted
 
-    An association is known by addresses, ports and verification tag, per direction. Ports and tag alone are not enough:
-    a tag is the receiver's choice, and two hosts may choose the same. With the tag a restart (RFC 9260 5.2) is another
-    association, even where its INIT was missed. A message whose chunks took several paths of a multihomed host stays
-    incomplete, and one sent anew on another path comes twice.
+    A direction is known by addresses and ports, and of each there is one association at a time (RFC 9260 5.2): see
+    sctp_direction.py. What real ends would ignore - another tag, a TSN outside of the window, a handshake that nobody
+    has asked for, ABORT, SHUTDOWN - ends nothing. A message whose chunks took several paths of a multihomed host
+    stays incomplete, and one sent anew on another path comes twice.
     """
 
     def __init__(
@@ -79,6 +50,8 @@ class SctpAssociations:
         limit_associations: int = 10_000,
         limit_bytes: int = 16 * 2**20,
         idle_ns: int = IDLE_NS,
+        limit_held_bytes: int = 4 * 2**20,
+        clock: Clock | None = None,
     ) -> None:
         self.limit_associations = limit_associations
         self.idle_ns = idle_ns
@@ -90,20 +63,26 @@ class SctpAssociations:
         self.rejected: Counter[ChunkRejection] = Counter()
         self.associations_expired = 0
         self.associations_evicted = 0  # the one that was silent for longest gave way
-        self.restarted = 0  # same tag, other TSNs
+        self.restarted = 0  # another one took the same addresses and ports
         self.fragments = FragmentTable(limit_bytes)
-        self._associations: OrderedDict[bytes, _Association] = OrderedDict()
+        self.limit_held_bytes = limit_held_bytes
+        self.held = 0  # chunks of rivals
+        self.held_bytes = 0  # in these
+        self._clock = Clock() if clock is None else clock
+        self._seen_ns = 0
+        self._directions: OrderedDict[bytes, Direction] = OrderedDict()
+        self._doubted: OrderedDict[int, Direction] = OrderedDict()  # those with rivals
 
     @property
     def associations(self) -> int:
         """How many are known: one for each direction."""
-        return len(self._associations)
+        return len(self._directions)
 
     def accounts(self) -> Iterator[tuple[str, int]]:
         """What became of the chunks; the counts add up to `seen`, at every moment."""
         for name in ("delivered", "joined", "duplicate", "control"):
             yield name, getattr(self, name)
-        yield "waiting", self.fragments.waiting
+        yield "waiting", self.fragments.waiting + self.held
         for reason in ChunkRejection:
             yield f"rejected_{reason}", self.rejected[reason]
         for name in ("timed_out", "evicted"):
@@ -111,10 +90,10 @@ class SctpAssociations:
 
     def feed(self, datagram: Datagram) -> list[Datagram]:
         """The messages that this packet completes; its payload starts behind the common header of 12 bytes."""
-        time_ns = datagram.time_ns
-        self.expire(time_ns)
+        self._seen_ns = self._clock.tick(datagram.time_ns)
+        self._seen_ns = max(self._seen_ns, self._clock.now_ns)
         data, at, end = datagram.data, datagram.start, datagram.end
-        messages: list[Datagram] = []
+        messages = self._expire()
         while at + 4 <= end:
             self.seen += 1
             size = data[at + 2] << 8 | data[at + 3]
@@ -122,22 +101,23 @@ class SctpAssociations:
                 self.rejected[ChunkRejection.MALFORMED] += 1
                 return messages  # where the next one starts nobody knows
             if data[at] in (DATA, I_DATA):
-                if (message := self._data(datagram, at, at + size)) is not None:
-                    messages.append(message)
+                messages += self._data(datagram, at, at + size)
             elif at + size > end + datagram.missing:
                 self.rejected[ChunkRejection.MALFORMED] += 1
             else:
                 self.control += 1
                 if data[at] == INIT_ACK and min(at + size, end) >= at + 20:
-                    self._handshake(datagram, at)
+                    messages += self._handshake(datagram, at)
+                elif data[at] in (COOKIE_ECHO, COOKIE_ACK):
+                    self._cookie(datagram)
             at += size + 3 & ~3  # RFC 9260 3.2: padded, and the length is without
         if at < end:
             self.seen += 1
             self.rejected[ChunkRejection.CUT if datagram.missing else ChunkRejection.MALFORMED] += 1
         return messages
 
-    def _data(self, datagram: Datagram, at: int, chunk_end: int) -> Datagram | None:
-        """A DATA or I-DATA chunk at this offset: the message that it completes."""
+    def _data(self, datagram: Datagram, at: int, chunk_end: int) -> list[Datagram]:
+        """A DATA or I-DATA chunk at this offset: the messages that it completes."""
         data, end = datagram.data, min(chunk_end, datagram.end)
         kind, flags = data[at], data[at + 1]
         start = at + (16 if kind == DATA else 20)
@@ -153,19 +133,39 @@ class SctpAssociations:
             rejection = ChunkRejection.MALFORMED  # RFC 8260 2.1: FSN 0 is the first fragment's
         if rejection is not None:
             self.rejected[rejection] += 1
-            return None
+            return []
+        tsn, tag, key = int.from_bytes(data[at + 4 : at + 8], "big"), tag_of(datagram), key_of(datagram)
+        messages: list[Datagram] = []
+        direction = self._directions.get(key)
+        if direction is None:
+            direction, messages = self._direction(key, Association(tag))
+        if not direction.association.accepts(tag, tsn):
+            return messages + self._compete(datagram, direction, at, end, tsn)
+        direction.last_ns = self._seen_ns
+        self._directions.move_to_end(key)
+        if direction.rivals:
+            self._contradict(direction)
+        if (message := self._accept(datagram, direction.association, at, end, chunk_end)) is not None:
+            messages.append(message)
+        return messages
+
+    def _accept(
+        self, datagram: Datagram, association: Association, at: int, end: int, chunk_end: int
+    ) -> Datagram | None:
+        """A chunk of this association: the message that it completes. Its bytes end at `end`, or it was cut."""
+        data, flags = datagram.data, datagram.data[at + 1]
+        start, missing = at + (16 if data[at] == DATA else 20), chunk_end - end
         tsn = int.from_bytes(data[at + 4 : at + 8], "big")
-        association = self._association(datagram, tsn)
-        if not association.note(tsn, association.distance(tsn)):
+        if not association.note(tsn):
             self.duplicate += 1
             return None
         if flags & 3 == FIRST | LAST:
             self.delivered += 1
-            return _message(datagram, data, start, end, datagram.address_at, missing)
+            return message_of(datagram, data, start, end, datagram.address_at, missing)
         return self._fragment(datagram, association, at, start, end, tsn)
 
     def _fragment(
-        self, datagram: Datagram, association: _Association, at: int, start: int, end: int, tsn: int
+        self, datagram: Datagram, association: Association, at: int, start: int, end: int, tsn: int
     ) -> Datagram | None:
         data, flags = datagram.data, datagram.data[at + 1]
         unordered = flags & 4
@@ -180,98 +180,144 @@ class SctpAssociations:
         if not self.fragments.is_free(group, position):
             self.rejected[ChunkRejection.CONFLICT] += 1
             return None
-        pieces = self.fragments.add(group, position, flags, data[start:end], datagram.time_ns)
+        pieces = self.fragments.add(group, position, flags, data[start:end], self._seen_ns)
         if pieces is None:
             return None
         self.delivered += 1
         self.joined += len(pieces) - 1
         addresses = datagram.source + datagram.destination
         whole = b"".join((addresses, *pieces))
-        return _message(datagram, whole, len(addresses), len(whole), 0, 0)
+        return message_of(datagram, whole, len(addresses), len(whole), 0, 0)
 
-    def _association(self, datagram: Datagram, tsn: int) -> _Association:
-        key = _key(
-            datagram.source, datagram.destination, datagram.source_port, datagram.destination_port, _tag(datagram)
-        )
-        association = self._associations.get(key)
-        if association is not None and not -WINDOW < association.distance(tsn) < 0x40000000:
-            # No sender is that far behind itself: a restart with the same tag, whose INIT ACK we have missed.
-            self.restarted += 1
-            association = None
-        if association is None:
-            association = self._begin(key, datagram.time_ns)
-        association.last_ns = datagram.time_ns
-        self._associations.move_to_end(key)
-        return association
+    def _settle(self, direction: Direction) -> list[Datagram]:
+        """Nothing more comes of it: the messages of the rival that nothing has contradicted, if there is one."""
+        rival = direction.best()
+        messages = [] if rival is None else self._promote(direction, rival)
+        self._contradict(direction)
+        return messages
 
-    def _begin(self, key: bytes, time_ns: int, handshake: bytes = b"") -> _Association:
-        """A new one in the place of what is there; fragments of that wait in vain, and time out."""
-        if key not in self._associations and len(self._associations) >= self.limit_associations:
-            self._associations.popitem(last=False)
+    def _promote(self, direction: Direction, rival: Rival) -> list[Datagram]:
+        """The ports are this rival's; fragments of what was before wait in vain, and time out."""
+        before = direction.size
+        direction.drop(rival)
+        self.held_bytes += direction.size - before
+        self.held -= len(rival.held)
+        self._contradict(direction)
+        direction.association = Association(rival.association.tag)
+        self.restarted += 1
+        messages = []
+        for chunk in rival.held:
+            message = self._accept(chunk, direction.association, chunk.start, chunk.end, chunk.end + chunk.missing)
+            if message is not None:
+                messages.append(message)
+        return messages
+
+    def _contradict(self, direction: Direction) -> None:
+        """Its rivals are none."""
+        for rival in tuple(direction.rivals):
+            self._refuse(len(rival.held))
+            direction.drop(rival)
+            self.held_bytes -= rival.size
+        self._doubted.pop(id(direction), None)
+
+    def _refuse(self, chunks: int) -> None:
+        self.held -= chunks
+        self.rejected[ChunkRejection.OUTSIDE] += chunks
+
+    def _compete(self, datagram: Datagram, direction: Direction, at: int, end: int, tsn: int) -> list[Datagram]:
+        before = direction.size
+        rival, gone = direction.rival(tag_of(datagram), tsn)
+        self._refuse(gone)
+        if any(held.payload[4:8] == datagram.data[at + 4 : at + 8] for held in rival.held):
+            self.duplicate += 1
+        elif len(rival.held) >= CONVINCING:  # it has not convinced, and has no need of more
+            self.rejected[ChunkRejection.OUTSIDE] += 1
+        else:
+            size = rival.size
+            rival.hold(datagram, at, end)
+            rival.association.note(tsn)
+            direction.size += rival.size - size
+            self.held += 1
+        self.held_bytes += direction.size - before
+        self._doubted[id(direction)] = direction
+        if direction.is_convincing(rival):
+            return self._promote(direction, rival)
+        while self.held_bytes > self.limit_held_bytes:
+            self._contradict(next(iter(self._doubted.values())))
+        return []
+
+    def _direction(self, key: bytes, association: Association) -> tuple[Direction, list[Datagram]]:
+        """A new one. What gives way to it may have held messages."""
+        messages: list[Datagram] = []
+        if len(self._directions) >= self.limit_associations:
+            messages = self._settle(self._directions.popitem(last=False)[1])
             self.associations_evicted += 1
-        association = self._associations[key] = _Association(time_ns, handshake)
-        self._associations.move_to_end(key)
-        return association
+        direction = self._directions[key] = Direction(association, self._seen_ns)
+        return direction, messages
 
-    def _handshake(self, datagram: Datagram, at: int) -> None:
+    def _handshake(self, datagram: Datagram, at: int) -> list[Datagram]:
         """INIT ACK: its packet has one direction's tag, its chunk the other's (RFC 9260 5.1).
 
-        A sender may choose its old tag again, and its TSNs start anew. A copy of the INIT ACK restarts nothing.
+        Its receiver has asked for it, and its sender keeps what it had until the cookie comes back (5.2.4): a stranger
+        can make neither end forget anything.
         """
-        source, destination = datagram.source, datagram.destination
-        ports = datagram.source_port, datagram.destination_port
-        chosen = datagram.data[at + 4 : at + 8]
-        handshake = _tag(datagram) + datagram.data[at + 4 : at + 20]
-        for key in (
-            _key(source, destination, ports[0], ports[1], _tag(datagram)),
-            _key(destination, source, ports[1], ports[0], chosen),
+        handshake = tag_of(datagram) + datagram.data[at + 4 : at + 20]
+        first_tsn = int.from_bytes(datagram.data[at + 16 : at + 20], "big")
+        messages: list[Datagram] = []
+        for key, association in (
+            (key_of(datagram), Association(tag_of(datagram), handshake, first_tsn)),
+            (key_of(datagram, back=True), Association(datagram.data[at + 4 : at + 8], handshake)),
         ):
-            association = self._associations.get(key)
-            if association is None or association.handshake != handshake:
-                self.restarted += association is not None
-                self._begin(key, datagram.time_ns, handshake)
+            direction = self._directions.get(key)
+            if direction is None:  # what it says is not certain before the cookie
+                plain = Association(association.tag, first_tsn=first_tsn if association.seen else None)
+                direction, more = self._direction(key, plain)
+                messages += more
+                direction.proposed = association
+            elif direction.association.handshake != handshake:
+                direction.proposed = association
+        return messages
 
-    def expire(self, time_ns: int) -> None:
-        """Let go what was silent, or incomplete, for too long at this packet time."""
-        self.fragments.expire(time_ns)
-        while self._associations:
-            oldest = next(iter(self._associations.values()))
-            if -self.idle_ns < time_ns - oldest.last_ns < self.idle_ns:
+    def _cookie(self, datagram: Datagram) -> None:
+        """COOKIE ECHO or COOKIE ACK: what the handshake has proposed holds, in both directions."""
+        one = self._directions.get(key_of(datagram))
+        if one is None or one.proposed is None or one.proposed.tag != tag_of(datagram):
+            return
+        handshake = one.proposed.handshake
+        for direction in (one, self._directions.get(key_of(datagram, back=True))):
+            if direction is not None and direction.proposed is not None and direction.proposed.handshake == handshake:
+                self._contradict(direction)
+                self.restarted += direction.association.chunks > 0
+                direction.association = direction.proposed
+                direction.proposed = None
+
+    def _expire(self) -> list[Datagram]:
+        """Let go what was silent, or incomplete, for too long."""
+        clock = self._clock
+        self.fragments.expire(clock)
+        messages: list[Datagram] = []
+        while self._directions:
+            key, oldest = next(iter(self._directions.items()))
+            if clock.is_ahead(oldest.last_ns, self.idle_ns):
+                oldest.last_ns = clock.now_ns
+                self._directions.move_to_end(key)
+                continue
+            if clock.now_ns - oldest.last_ns < self.idle_ns:
                 break
-            self._associations.popitem(last=False)
+            del self._directions[key]
+            messages += self._settle(oldest)
             self.associations_expired += 1
+        return messages
+
+    def close(self) -> list[Datagram]:
+        """The capture has ended: the messages of rivals that nothing has contradicted."""
+        return [message for direction in tuple(self._doubted.values()) for message in self._settle(direction)]
 
     def forget(self) -> None:
         """Another capture comes, perhaps the same one again: what is incomplete has timed out."""
+        for direction in tuple(self._doubted.values()):
+            self._contradict(direction)
         self.fragments.forget()
-        self.associations_expired += len(self._associations)
-        self._associations.clear()
-
-
-def _tag(datagram: Datagram) -> bytes:
-    """The verification tag: RFC 9260 3.1, bytes 4 to 7 of the common header."""
-    return datagram.data[datagram.start - 8 : datagram.start - 4] if datagram.start >= 12 else b""
-
-
-def _key(source: bytes, destination: bytes, source_port: int, destination_port: int, tag: bytes) -> bytes:
-    return b"".join((source, destination, source_port.to_bytes(2, "big"), destination_port.to_bytes(2, "big"), tag))
-
-
-def _message(packet: Datagram, data: bytes, start: int, end: int, address_at: int, missing: int) -> Datagram:
-    return Datagram(
-        data,
-        start,
-        end,
-        address_at,
-        packet.address_size,
-        packet.source_port,
-        packet.destination_port,
-        packet.time_ns,
-        packet.frame,
-        protocol=packet.protocol,
-        transport=packet.transport,
-        vlan=packet.vlan,
-        interface=packet.interface,
-        missing=missing,
-        frame_at=packet.frame_at if data is packet.data else NO_FRAME,
-    )
+        self.associations_expired += len(self._directions)
+        self._directions.clear()
+        self._clock.reset()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 
+from capture_agent.clock import Clock
+
 FIRST, LAST = 2, 1  # the B and E bits of RFC 9260 3.3.1
 
 # From the oldest fragment of a run. A lost one is sent anew within RTO.Max, 60 s (RFC 9260 16).
@@ -105,11 +107,15 @@ class FragmentTable:
     def _drop_oldest(self) -> int:
         return self._leave(next(iter(self._runs.values())))
 
-    def expire(self, time_ns: int) -> None:
-        """Let go what has waited for too long at this packet time; where time jumps, in whatever direction, as well."""
+    def expire(self, clock: Clock) -> None:
+        """Let go what has waited for too long by this clock."""
         while self._runs:
             oldest = next(iter(self._runs.values()))
-            if -self.timeout_ns < time_ns - oldest.since_ns < self.timeout_ns:
+            if clock.is_ahead(oldest.since_ns, self.timeout_ns):
+                oldest.since_ns = clock.now_ns
+                self._runs.move_to_end(oldest.serial)
+                continue
+            if clock.now_ns - oldest.since_ns < self.timeout_ns:
                 break
             self.timed_out += self._drop_oldest()
 

@@ -2,6 +2,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
+from capture_agent.clock cimport Clock
 from capture_agent.records cimport Datagram
 from capture_agent.streams.counts cimport Counts
 from capture_agent.streams.outlet cimport Outlet
@@ -12,9 +13,7 @@ cdef class Streams:
     cdef readonly object sctp
     cdef readonly Py_ssize_t buffered
     cdef Outlet _outlet
-    cdef long long _now_ns
-    cdef long long _other_ns
-    cdef int _agreed
+    cdef Clock _clock
     cdef Py_ssize_t _max_streams
     cdef Py_ssize_t _max_bytes
     cdef dict _known
@@ -23,7 +22,6 @@ cdef class Streams:
     cdef object _waiting
     cdef Stream _latest
 
-    cdef bint _odd(self, long long time_ns) except -1
     cdef bint _segment(self, Datagram segment, long long seen_ns) except -1
     cdef Stream _open(self, bytes key, long long now_ns)
     cdef bint _touch(self, bytes key, Stream stream, long long now_ns) except -1

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import cython
 
+from capture_agent.clock import Clock
 from capture_agent.records import WHOLE_MESSAGE, Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.counts import NAMES, Counts
@@ -23,10 +24,6 @@ SYN = cython.declare(cython.int, 0x02)
 EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
 IDLE_NS = cython.declare(cython.longlong, limits.IDLE_NS)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
-# As correlate's clock: one packet with a wrong time must not end every connection, nor keep one for ever.
-ODD_NS = cython.declare(cython.longlong, limits.ODD_NS)
-AGREEING = cython.declare(cython.int, limits.AGREEING)
-BEFORE_NS = cython.declare(cython.longlong, -(1 << 62))  # no packet has come
 PORTS = cython.declare(cython.int, 4)  # bytes at the end of a key
 
 
@@ -62,14 +59,12 @@ class Streams:
     """
 
     __slots__ = (
-        "_agreed",
         "_buffering",
+        "_clock",
         "_known",
         "_latest",
         "_max_bytes",
         "_max_streams",
-        "_now_ns",
-        "_other_ns",
         "_outlet",
         "_table",
         "_waiting",
@@ -80,11 +75,9 @@ class Streams:
 
     def __init__(self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES) -> None:
         self.counts = Counts()
-        self.sctp = SctpAssociations()
+        self._clock = Clock()
+        self.sctp = SctpAssociations(clock=self._clock)
         self.buffered = 0  # bytes that wait, of all streams
-        self._now_ns = BEFORE_NS
-        self._other_ns = 0
-        self._agreed = 0  # odd times in a row
         self._outlet = Outlet(self.counts)
         self._max_streams = max_streams
         self._max_bytes = max_bytes
@@ -104,7 +97,7 @@ class Streams:
         Where all are UDP it is the same list.
         """
         datagram: Datagram
-        ahead: cython.longlong
+        seen_ns: cython.longlong
         there: cython.bint = False
         out: list[Datagram]
         for datagram in datagrams:
@@ -118,30 +111,13 @@ class Streams:
             if datagram.protocol == UDP or datagram.flags & WHOLE:
                 out.append(datagram)
             elif datagram.protocol == TCP:
-                ahead = datagram.time_ns - self._now_ns
-                if 0 <= ahead < ODD_NS:
-                    self._now_ns = datagram.time_ns
-                    self._agreed = 0
-                elif not -ODD_NS < ahead < 0:
-                    self._odd(datagram.time_ns)
-                self._segment(datagram, max(self._now_ns, datagram.time_ns))
+                seen_ns = self._clock.tick(datagram.time_ns)
+                self._segment(datagram, max(self._clock.now_ns, seen_ns))
             else:
                 out.extend(self.sctp.feed(datagram))
-        self._look_after(self._now_ns)
+        self._look_after(self._clock.now_ns)
         self._let_go()
         return out
-
-    def _odd(self, time_ns: cython.longlong) -> cython.bint:
-        """A packet an hour or more off: the time goes with it when as many in a row as AGREEING say so."""
-        if self._agreed and -ODD_NS < time_ns - self._other_ns < ODD_NS:
-            self._agreed += 1
-        else:
-            self._agreed = 1
-        self._other_ns = time_ns
-        if self._agreed > AGREEING or self._now_ns == BEFORE_NS:
-            self._now_ns = time_ns
-            self._agreed = 0
-        return True
 
     def close(self) -> list[Datagram]:
         """The capture has ended: what is whole behind gaps comes out, and the rest is counted."""
@@ -155,8 +131,8 @@ class Streams:
         self._buffering.clear()
         self._waiting.clear()
         self._latest = None
-        self._now_ns = BEFORE_NS
-        self._agreed = 0
+        out += self.sctp.close()
+        self._clock.reset()
         self.buffered = 0
         self._let_go()
         return out
@@ -209,12 +185,11 @@ class Streams:
             if empty and not segment.flags & SYN:
                 self.counts.empty += 1
                 return True
-            stream = self._open(key, self._now_ns)
+            stream = self._open(key, seen_ns)
         elif stream is not self._latest:
-            self._touch(key, stream, self._now_ns)
+            self._touch(key, stream, seen_ns)
         self._latest = stream
-        stream.last_ns = self._now_ns
-        stream.seen_ns = seen_ns
+        stream.last_ns = seen_ns
         stream.accept(segment)
         if (
             stream.account
@@ -289,7 +264,11 @@ class Streams:
         while self._waiting:
             key = next(iter(self._waiting))
             stream = self._waiting[key]
-            if -PATIENCE_NS < now_ns - stream.since_ns < PATIENCE_NS:
+            if self._clock.is_ahead(stream.since_ns, PATIENCE_NS):
+                stream.since_ns = stream.line_ns = now_ns
+                self._waiting.move_to_end(key)
+                continue
+            if now_ns - stream.since_ns < PATIENCE_NS:
                 break
             del self._waiting[key]
             stream.in_line = False
@@ -298,11 +277,11 @@ class Streams:
         while self._table:
             key = next(iter(self._table))
             stream = self._table[key]
-            if stream.seen_ns - now_ns >= ODD_NS:  # by one packet: the time did not go there
-                stream.seen_ns = now_ns
+            if self._clock.is_ahead(stream.last_ns, EXACT_NS):
+                stream.last_ns = now_ns
                 self._table.move_to_end(key)
                 continue
-            if now_ns - stream.seen_ns < IDLE_NS:
+            if now_ns - stream.last_ns < IDLE_NS:
                 break
             self.counts.expired += 1
             self._drop(key)

@@ -16,7 +16,6 @@ cdef class Stream(Reassembly):
     cdef public bint in_line
     cdef public long long line_ns
     cdef public long long touched_ns
-    cdef public long long seen_ns
     cpdef bint accept(self, Datagram segment) except -1
     cdef bint waits(self) except -1
     cdef bint _start(self, unsigned int sequence, bint joined) except -1

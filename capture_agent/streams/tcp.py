@@ -48,7 +48,7 @@ class Stream(Reassembly):
     until a second segment has followed its first. The one before it is `parked` then, and goes on if it is not over.
     """
 
-    __slots__ = ("account", "first", "in_line", "line_ns", "parked", "rivals", "seen_ns", "started", "touched_ns")
+    __slots__ = ("account", "first", "in_line", "line_ns", "parked", "rivals", "started", "touched_ns")
 
     def __init__(self, addresses: bytes, outlet: Outlet) -> None:
         Reassembly.__init__(self, addresses, outlet)
@@ -57,12 +57,11 @@ class Stream(Reassembly):
         self.rivals: list[Rival] | None = None
         self.parked: Parked | None = None
         # What Streams notes here: bytes in its account, whether the stream is in the line of those that wait and since
-        # when, when it got its place among all, and when it was last in use.
+        # when, and when it got its place among all.
         self.account = 0
         self.in_line = False
         self.line_ns = 0
         self.touched_ns = 0
-        self.seen_ns = 0
 
     def accept(self, segment: Datagram) -> cython.bint:
         """The next segment that was captured of this direction. Messages go to the outlet."""
@@ -267,16 +266,16 @@ class Stream(Reassembly):
         Reassembly.give_up_waiting(self, now_ns)
         if self.held.parts:
             piece = self.held.parts[0]
-            if self.held.is_doubtful(0) and not -PATIENCE_NS < now_ns - piece.since_ns < PATIENCE_NS:
+            if self.held.is_doubtful(0) and now_ns - piece.since_ns >= PATIENCE_NS:
                 self.outlet.counts.waiting += 1 - self.held.take(0).unit
                 rival = Rival((self.next + (piece.offset - self.position)) & ALL, False)
                 rival.add(piece.segment, b"", now_ns)
                 self._promote(rival)
         elif self.rivals is not None:
-            old = [r for r in self.rivals if r.segments and not -PATIENCE_NS < now_ns - r.since_ns < PATIENCE_NS]
+            old = [r for r in self.rivals if r.segments and now_ns - r.since_ns >= PATIENCE_NS]
             if old:
                 self._promote(old[-1])
-        if not -PATIENCE_NS < now_ns - self.since_ns < PATIENCE_NS:
+        if now_ns - self.since_ns >= PATIENCE_NS:
             self.since_ns = now_ns
         return True
 

@@ -98,7 +98,13 @@ class SegmentRun:
 def searched(streams: Streams) -> bool:
     """Was a start line looked for? There what follows a line in its segment helps, so it depends on the cuts."""
     counts = streams.counts
-    return bool(counts.foreign or counts.bodies_refused or counts.headers_refused or counts.skipped_bytes)
+    return bool(
+        counts.foreign
+        or counts.not_sip_bytes
+        or counts.bodies_refused
+        or counts.headers_refused
+        or counts.skipped_bytes
+    )
 
 
 def taken(segments: list[Datagram], streams: Streams) -> tuple[list[Datagram], Streams]:

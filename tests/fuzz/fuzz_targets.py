@@ -21,6 +21,7 @@ from fuzz_corpus import (
     payloads,
     tunnelled,
 )
+from fuzz_edges import EDGE_TOKENS, compressed, exported, run_framing, stream_messages
 from fuzz_hooks import run_hooks
 from fuzz_mutations import EXTREMES, NUMBERS, Target
 from fuzz_rules import RulesRun
@@ -64,12 +65,15 @@ def targets() -> Iterator[dict[str, Target]]:
         yield {
             "frames": Target([frame for _, frame in RECORDED], PIECES, FrameRun(RECORDED)),
             "tunnels": Target([frame for _, frame in tunnelled()], PIECES, FrameRun(tunnelled(), esp_null=True)),
+            "exported": Target([frame for _, frame in exported()], [bytes(4), *PIECES], FrameRun(exported())),
             **stage_targets(),
             "copies": Target([frame for _, frame in tunnelled()], PIECES, CopiesRun(tunnelled())),
             "scan": Target(payloads(), TOKENS, run_scan),
             "parameters": Target(header_values(), TOKENS, run_parameters),
             "hep": Target(packets(), [b"HEP3", bytes(6), *PIECES], HepRun()),
             "containers": Target(captures(), [b"\n\r\r\n", bytes(4), b"\xff" * 4], ContainerRun(file)),
+            "compressed": Target(compressed(), [bytes(4), b"\xff" * 4], ContainerRun(file)),
+            "framing": Target(stream_messages(), EDGE_TOKENS, run_framing),
             "live": Target([live_meta(n) for n in (1, 2, 5, 20)], [bytes(4), b"\xff" * 4], run_live),
             "udp_batch": Target(payloads(), PIECES, UdpRun(sender, receiver)),
             "correlate": Target([sip.raw for sip in messages], TOKENS, CorrelateRun()),

@@ -12,8 +12,8 @@ from fuzz_targets import targets
 
 CASES = 400
 NAMES = [
-    "frames", "tunnels", "fragments", "segments", "websocket", "sctp", "copies", "scan", "parameters", "hep", "containers", "live",
-    "udp_batch", "correlate", "hooks", "policy", "rules",
+    "frames", "tunnels", "exported", "fragments", "segments", "websocket", "sctp", "copies", "scan", "parameters", "hep",
+    "containers", "compressed", "framing", "live", "udp_batch", "correlate", "hooks", "policy", "rules",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import pytest
 from measuring import documented, held_mib, main
@@ -73,11 +74,30 @@ def websockets() -> Streams:
     return streams
 
 
+def inflate_histories() -> Streams:
+    """Full windows, of the server's direction."""
+    streams = Streams()
+    extensions = b"Sec-WebSocket-Extensions: permessage-deflate"
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n%s\r\n\r\n" % extensions
+    squeeze = zlib.compressobj(wbits=-15)
+    squeezed = (squeeze.compress(b"INVITE sip:a@b SIP/2.0\r\n" * 1500) + squeeze.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    message = b"\xc1\x7e" + struct.pack(">H", len(squeezed)) + squeezed
+    for n in range(5000):
+        streams.messages([segment(n, 0, b"", SYN), segment(n, 1, answer), segment(n, 1 + len(answer), message)])
+    return streams
+
+
 def associations() -> SctpAssociations:
+    """Full bitmaps, a handshake that proposes others, and rivals of which each has a full bitmap as well."""
     sctp = SctpAssociations()
     for n in range(11_000):
         feed(sctp, n, 5, b"x", 3)
         feed(sctp, n, 4100, b"x", 3)
+        packet(sctp, n, 77, struct.pack(">BBHIIHHI", 2, 0, 20, n, 1, 1, 1, 1))
+    for n in range(11_000):
+        for rival in range(2):
+            feed(sctp, n, 1_000_000 * (rival + 1), b"x", 3)
+            feed(sctp, n, 1_000_000 * (rival + 1) + 4095, b"x", 3)
     return sctp
 
 
@@ -90,7 +110,11 @@ def sctp_fragments() -> SctpAssociations:
 
 def feed(sctp: SctpAssociations, n: int, tsn: int, payload: bytes, flags: int) -> None:
     chunk = struct.pack(">BBHIHHI", 0, flags, 16 + len(payload), tsn, n % 7, n % 5, 0) + payload
-    data = struct.pack(">IIHHII", 0x0A000000 + n, 0x0B000000, 5060, 5060, 77, 0) + chunk
+    packet(sctp, n, 77, chunk)
+
+
+def packet(sctp: SctpAssociations, n: int, tag: int, chunk: bytes) -> None:
+    data = struct.pack(">IIHHII", 0x0A000000 + n, 0x0B000000, 5060, 5060, tag, 0) + chunk
     sctp.feed(Datagram(data, 20, len(data), 0, 4, 5060, 5060, SECOND, 1, 132, "sctp"))
 
 
@@ -110,6 +134,14 @@ def one_fragment_each() -> Defragmenter:
     return defragmenter
 
 
+def completed_datagrams() -> Defragmenter:
+    defragmenter = Defragmenter()
+    for n in range(30_000):
+        defragmenter.add(b"%013d" % n, 0, True, bytes(800), SECOND)
+        defragmenter.add(b"%013d" % n, 800, False, bytes(n % 2000 + 1), SECOND)
+    return defragmenter
+
+
 CASES = {
     "TCP connections": half_open,
     "TCP pieces": pieces_of_a_byte,
@@ -117,10 +149,12 @@ CASES = {
     "TCP joined in the middle": joined_in_the_middle,
     "TCP rivals": rivals_everywhere,
     "WebSockets": websockets,
+    "WebSocket inflate histories": inflate_histories,
     "SCTP associations": associations,
     "SCTP fragments": sctp_fragments,
     "IP fragments": fragments_of_eight_bytes,
     "IP datagrams": one_fragment_each,
+    "IP datagrams completed": completed_datagrams,
 }
 
 

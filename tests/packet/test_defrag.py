@@ -127,13 +127,18 @@ def test_keys_do_not_mix() -> None:
     assert got == [None, None, None, None, DATA, other]
 
 
+NOW = 1_700_000_000 * SECOND
+
 TIMES = [
     pytest.param([0, TIMEOUT_NS - 1, TIMEOUT_NS - 1], True, {"completed": 1, "joined": 2}, id="just in time"),
     pytest.param([0, 1, TIMEOUT_NS], False, {"timed_out": 2, "waiting": 1}, id="too late"),
     pytest.param([0, -SECOND, -SECOND], True, {"completed": 1, "joined": 2}, id="a little backwards"),
-    pytest.param([SECOND * 10**9, 0, 1], False, {"timed_out": 1, "waiting": 2}, id="the next file is an older one"),
-    pytest.param([0, 2**63 - 1, 1], False, {"timed_out": 2, "waiting": 1}, id="one absurd time"),
-    pytest.param([-(2**63), -(2**63), -(2**63)], True, {"completed": 1, "joined": 2}, id="before the epoch"),
+    pytest.param([NOW, 0, NOW], True, {"completed": 1, "joined": 2}, id="one of 1970"),
+    pytest.param([NOW, 4_102_444_800 * SECOND, NOW], True, {"completed": 1, "joined": 2}, id="one of 2100"),
+    pytest.param([NOW, 4_294_967_295 * SECOND, NOW], True, {"completed": 1, "joined": 2}, id="one of 2106"),
+    pytest.param([4_102_444_800 * SECOND, NOW, NOW], True, {"completed": 1, "joined": 2}, id="the first is of 2100"),
+    pytest.param([0, 2**62, -(2**62)], True, {"completed": 1, "joined": 2}, id="absurd times"),
+    pytest.param([-(2**62), -(2**62), -(2**62)], True, {"completed": 1, "joined": 2}, id="before the epoch"),
 ]
 
 
@@ -151,8 +156,19 @@ def test_one_from_the_future_keeps_no_other_alive() -> None:
     defragmenter.add(b"2", *A, 0)
     assert defragmenter.add(b"2", *B, TIMEOUT_NS) is None
     assert counts(defragmenter) == {"timed_out": 1, "waiting": 2}
-    defragmenter.expire(90 * SECOND)
-    assert counts(defragmenter) == {"timed_out": 3}
+
+
+@pytest.mark.parametrize("odd_ns", [0, 4_102_444_800 * SECOND, 4_294_967_295 * SECOND, NOW + 1800 * SECOND])
+def test_what_waits_still_times_out(odd_ns: int) -> None:
+    """One wrong time ends nothing, and keeps nothing for ever."""
+    defragmenter = Defragmenter()
+    for key, time_ns in ((b"1", NOW), (b"2", odd_ns), (b"3", NOW)):
+        assert defragmenter.add(key, *A, time_ns) is None
+    for second in range(3 * TIMEOUT_NS // SECOND):
+        defragmenter.add(b"other", 0, False, b"whole", NOW + second * SECOND)
+        if second < TIMEOUT_NS // SECOND:
+            assert counts(defragmenter)["waiting"] == 3
+    assert (counts(defragmenter).get("waiting"), counts(defragmenter)["timed_out"]) == (None, 3)
     assert defragmenter.held_bytes == 0
 
 

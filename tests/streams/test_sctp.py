@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, Datagram, Interface
 from capture_agent.sources.capture_file import CaptureFile
-from capture_agent.streams.sctp import IDLE_NS, WINDOW, SctpAssociations
+from capture_agent.streams.sctp import IDLE_NS, SctpAssociations
+from capture_agent.streams.sctp_direction import CHUNK_COST, WINDOW
 from capture_agent.streams.sctp_fragments import TIMEOUT_NS
 
 SECOND = 10**9
@@ -46,6 +47,11 @@ def i_data(tsn: int, payload: bytes, flags: int = WHOLE, message: int = 0, part:
 
 def init_ack(tag: int, tsn: int) -> bytes:
     return chunk(2, 0, struct.pack("!IIHHI", tag, 65535, 1, 1, tsn))
+
+
+def cookie(kind: int = 10) -> bytes:
+    """COOKIE ECHO; 11: COOKIE ACK."""
+    return chunk(kind, 0, b"cookie" if kind == 10 else b"")
 
 
 def packet(
@@ -79,7 +85,7 @@ def fed(packets: list[Datagram], sctp: SctpAssociations | None = None) -> tuple[
         for message in sctp.feed(each):
             assert (message.source, message.destination) == (each.source, each.destination)
             assert (message.source_port, message.destination_port) == (each.source_port, each.destination_port)
-            assert (message.time_ns, message.frame, message.vlan) == (each.time_ns, each.frame, each.vlan)
+            assert (message.frame, message.vlan) == (each.frame, each.vlan)
             assert (message.transport, message.protocol, message.interface) == ("sctp", 132, each.interface)
             messages.append(message.payload)
         balanced(sctp)
@@ -203,17 +209,85 @@ def test_a_message_of_parts_has_a_buffer_of_its_own() -> None:
     assert (message.start, message.end, message.address_at, message.missing) == (8, 8 + len(SEVEN), 0, 0)
 
 
-def test_directions_tags_and_hosts_are_apart() -> None:
+def test_directions_and_hosts_are_apart() -> None:
     other = bytes((192, 0, 2, 3))
-    packets = [packet(data(1, BYE)), packet(data(1, BYE), back=True), packet(data(1, BYE), tag=8)]
+    packets = [packet(data(1, BYE)), packet(data(1, BYE), back=True)]
     packets += [packet(data(1, BYE), host=other), packet(data(1, BYE), host=other, back=True)]
-    assert fed(packets * 2) == ([BYE] * 5, {"delivered": 5, "duplicate": 5})
+    assert fed(packets * 2) == ([BYE] * 4, {"delivered": 4, "duplicate": 4})
+
+
+FAR = 100_000
+HANDSHAKE = [packet(init_ack(7, 50), tag=9, back=True), packet(cookie())]
+ENDED = [packet(chunk(kind, 0, bytes(8)), tag=tag) for kind in (6, 7, 8, 9, 14) for tag in (7, 8)]
+ASKED = [packet(chunk(1, 0, struct.pack("!IIHHI", 66, 65535, 1, 1, 1)), tag=0)]
+# What a stranger sends between the two messages of an association.
+FORGED = [
+    pytest.param([packet(data(2, BYE), tag=8)], 1, id="another tag"),
+    pytest.param([packet(data(n, BYE), tag=n) for n in range(10, 30)], 20, id="twenty tags"),
+    pytest.param([packet(data(2, BYE), tag=8), packet(data(3, BYE), tag=8)], 2, id="another tag twice"),
+    pytest.param([packet(data(FAR, BYE))], 1, id="a TSN far ahead"),
+    pytest.param([packet(data(-FAR, BYE))], 1, id="a TSN far back"),
+    pytest.param([packet(data(2 + WINDOW, BYE))], 1, id="a TSN just outside"),
+    pytest.param([packet(data(FAR, BYE, BEGIN)), packet(data(FAR + 1, BYE, END), tag=8)], 2, id="parts"),
+    pytest.param(ENDED, 0, id="ABORT and SHUTDOWN"),
+    pytest.param(ASKED, 0, id="INIT"),
+    pytest.param([packet(init_ack(66, 1), tag=9, back=True)], 0, id="INIT ACK"),
+    pytest.param([packet(init_ack(7, 1), tag=9, back=True)], 0, id="INIT ACK with the tag"),
+    pytest.param([packet(init_ack(66, 1), tag=9, back=True), packet(data(1, BYE), tag=66)], 1, id="INIT ACK and DATA"),
+    pytest.param([packet(cookie(), tag=66), packet(cookie(11), tag=66, back=True)], 0, id="cookies"),
+]
+
+
+@pytest.mark.parametrize("known", [pytest.param([], id="joined"), pytest.param(HANDSHAKE, id="handshake")])
+@pytest.mark.parametrize(("forged", "outside"), FORGED)
+def test_what_real_ends_ignore_changes_nothing(known: list[Datagram], forged: list[Datagram], outside: int) -> None:
+    sctp = SctpAssociations()
+    again = [packet(data(n, INVITE)) for n in (1, 2, 3)]
+    messages, _ = fed([*known, *again[:2], *forged, *again[1:], *again], sctp)
+    assert messages == [INVITE] * 3
+    counts = balanced(sctp)
+    assert (counts["delivered"], counts["duplicate"], counts.get("rejected_outside", 0)) == (3, 4, outside)
+    assert (sctp.close(), sctp.held, sctp.held_bytes) == ([], 0, 0)
+
+
+def test_after_a_handshake_no_number_of_forged_ones_is_believed() -> None:
+    sctp = SctpAssociations()
+    first, second = packet(data(1, INVITE)), packet(data(2, INVITE))
+    forged = [packet(data(n, BYE), tag=8) for n in range(50)]
+    assert fed([*HANDSHAKE, first, *forged, second], sctp)[0] == [INVITE] * 2
+    assert balanced(sctp)["rejected_outside"] == 50
+    assert fed([*HANDSHAKE, *forged, first])[0] == [INVITE]
+    assert fed([packet(init_ack(9, 50)), packet(cookie(11)), packet(data(FAR, BYE)), packet(data(50, INVITE))])[0] == [
+        INVITE
+    ]
+
+
+def test_one_that_was_forged_first_hides_nothing() -> None:
+    forged, first, second = packet(data(9, BYE), tag=8), packet(data(1, INVITE)), packet(data(2, INVITE))
+    assert fed([forged, first, second])[0] == [BYE, INVITE, INVITE]
+    sctp = SctpAssociations()
+    assert fed([forged, first], sctp)[0] == [BYE]
+    (message,) = sctp.close()
+    assert (message.payload, message.time_ns, message.source, message.frame) == (INVITE, SECOND, HERE, 42)
+    assert balanced(sctp) == {"delivered": 2}
+    lie = [packet(init_ack(66, 1), tag=8, back=True)]
+    assert fed([*lie, first, second])[0] == [INVITE, INVITE]
+
+
+def test_a_restart_that_was_missed_loses_nothing() -> None:
+    """Another tag, or the same one with other TSNs: what comes is held until it is believed."""
+    for tag, tsn in ((8, 1), (7, FAR)):
+        sctp = SctpAssociations()
+        fed([packet(data(n, INVITE)) for n in range(5)], sctp)
+        messages = [fed([packet(data(tsn + n, BYE), tag=tag)], sctp)[0] for n in range(5)]
+        assert messages == [[], [], [BYE] * 3, [BYE], [BYE]]
+        assert (sctp.restarted, balanced(sctp)) == (1, {"delivered": 10})
 
 
 RESTARTS = [
-    pytest.param([packet(init_ack(7, 50), tag=9, back=True)], id="INIT ACK of the other side"),
-    pytest.param([packet(init_ack(9, 1))], id="INIT ACK of this side"),
-    pytest.param([packet(data(1 + 2 * WINDOW, BYE)), packet(data(1 - WINDOW, BYE))], id="it was missed"),
+    pytest.param([packet(init_ack(7, 50), tag=9, back=True), packet(cookie())], id="INIT ACK of the other side"),
+    pytest.param([packet(init_ack(9, 1)), packet(cookie(11))], id="INIT ACK of this side"),
+    pytest.param([packet(init_ack(9, 1)), packet(cookie(), tag=9, back=True)], id="COOKIE ECHO"),
 ]
 
 
@@ -224,6 +298,23 @@ def test_a_restart_with_the_same_tag(between: list[Datagram]) -> None:
     fed(between, sctp)
     assert fed([packet(data(1, INVITE))], sctp)[0] == [INVITE]
     assert sctp.restarted == 1
+
+
+def test_a_restart_whose_cookies_were_missed() -> None:
+    sctp = SctpAssociations()
+    fed([*HANDSHAKE, packet(data(1, INVITE)), packet(init_ack(70, 5), tag=90, back=True)], sctp)
+    assert fed([packet(data(n, BYE), tag=70) for n in range(4)], sctp)[0] == [BYE] * 4
+
+
+def test_what_rivals_hold_is_bounded() -> None:
+    sctp = SctpAssociations(limit_held_bytes=20 * CHUNK_COST)
+    for port in range(100):
+        for tag in (7, 8):
+            sctp.feed(packet(data(1, bytes(100)), tag=tag, host=bytes((10, 0, 0, port))))
+            assert sctp.held_bytes <= sctp.limit_held_bytes
+    counts = balanced(sctp)
+    assert (counts["delivered"], counts["waiting"] + counts["rejected_outside"]) == (100, 100)
+    assert len(sctp.close()) == counts["waiting"]
 
 
 def test_a_copy_of_the_init_ack_restarts_nothing() -> None:
@@ -237,17 +328,22 @@ def test_a_copy_of_the_init_ack_restarts_nothing() -> None:
 
 
 def test_fragments_of_before_a_restart_do_not_mix() -> None:
-    restart = packet(init_ack(7, 100), tag=9, back=True)
-    assert fed([packet(A), restart, packet(B), packet(C)])[0] == []
-    assert fed([packet(A), restart, packet(B), packet(C), packet(A)])[0] == [SEVEN]
+    restart = [packet(init_ack(7, 100), tag=9, back=True), packet(cookie())]
+    assert fed([packet(A), *restart, packet(B), packet(C)])[0] == []
+    assert fed([packet(A), *restart, packet(B), packet(C), packet(A)])[0] == [SEVEN]
 
+
+NOW = 1_700_000_000 * SECOND
 
 TIMES = [
     pytest.param([0, TIMEOUT_NS - 1, TIMEOUT_NS - 1], PART, id="just in time"),
-    pytest.param([0, 1, TIMEOUT_NS], {"timed_out": 2, "waiting": 1}, id="too late"),
     pytest.param([0, -SECOND, -SECOND], PART, id="a little backwards"),
-    pytest.param([10**18, 0, 1], {"timed_out": 1, "waiting": 2}, id="the next file is an older one"),
-    pytest.param([0, 2**63 - 1, 1], {"timed_out": 2, "waiting": 1}, id="one absurd time"),
+    pytest.param([NOW, 0, NOW], PART, id="one of 1970"),
+    pytest.param([NOW, 4_102_444_800 * SECOND, NOW], PART, id="one of 2100"),
+    pytest.param([NOW, 4_294_967_295 * SECOND, NOW], PART, id="one of 2106"),
+    pytest.param([4_102_444_800 * SECOND, NOW, NOW], PART, id="the first is of 2100"),
+    pytest.param([NOW, NOW, 1800 * SECOND + NOW], PART, id="half an hour off"),
+    pytest.param([0, 2**62, -(2**62)], PART, id="absurd times"),
 ]
 
 
@@ -257,18 +353,41 @@ def test_time_is_the_packets(times: list[int], outcomes: dict[str, int]) -> None
     assert fed(packets)[1] == outcomes
 
 
+def pass_time(sctp: SctpAssociations, start_ns: int, seconds: int) -> None:
+    """By packets that say nothing, one a second."""
+    for second in range(seconds + 1):
+        sctp.feed(packet(chunk(4, 0, b"beat"), time_ns=start_ns + second * SECOND))
+
+
+@pytest.mark.parametrize("odd_ns", [0, 4_102_444_800 * SECOND, 4_294_967_295 * SECOND, NOW + 1800 * SECOND])
+def test_what_waits_still_times_out(odd_ns: int) -> None:
+    sctp = SctpAssociations()
+    fed([packet(A, time_ns=NOW), packet(data(200, b"x", BEGIN), time_ns=odd_ns), packet(B, time_ns=NOW)], sctp)
+    pass_time(sctp, NOW, TIMEOUT_NS // SECOND - 1)
+    assert balanced(sctp)["waiting"] == 3
+    pass_time(sctp, NOW + TIMEOUT_NS, 2 * TIMEOUT_NS // SECOND)
+    assert (balanced(sctp).get("waiting"), balanced(sctp)["timed_out"], sctp.fragments.held_bytes) == (None, 3, 0)
+    pass_time(sctp, NOW + 3 * TIMEOUT_NS, 2 * IDLE_NS // SECOND)
+    assert sctp.associations == 0
+
+
+def host(n: int) -> bytes:
+    return bytes((10, 0, 0, n))
+
+
 def test_silent_associations_are_forgotten() -> None:
     sctp = SctpAssociations()
-    fed([packet(data(1, BYE), tag=tag, time_ns=tag * SECOND) for tag in range(10)], sctp)
-    fed([packet(data(1, BYE), tag=0, time_ns=100 * SECOND)], sctp)  # 0 is alive
-    sctp.expire(IDLE_NS + 9 * SECOND)
+    fed([packet(data(1, BYE), host=host(n), time_ns=n * SECOND) for n in range(10)], sctp)
+    pass_time(sctp, 9 * SECOND, 91)
+    fed([packet(data(1, BYE), host=host(0), time_ns=100 * SECOND)], sctp)  # 0 is alive
+    pass_time(sctp, 100 * SECOND, IDLE_NS // SECOND - 91)
     assert sctp.associations == 1
     assert sctp.associations_expired == 9
 
 
 def test_associations_are_bounded() -> None:
     sctp = SctpAssociations(limit_associations=2)
-    messages, _ = fed([packet(data(1, BYE), tag=tag) for tag in (1, 2, 3, 3, 2, 1)], sctp)
+    messages, _ = fed([packet(data(1, BYE), host=host(n)) for n in (1, 2, 3, 3, 2, 1)], sctp)
     assert len(messages) == 4
     assert sctp.associations_evicted == 2
 
@@ -365,7 +484,8 @@ def test_memory_is_bounded() -> None:
     tracemalloc.start()
     try:
         for n in range(12_000):
-            sctp.feed(packet(data(n * 2, bytes(1000 if n < 4000 else 4), BEGIN), tag=n))
+            chunk_bytes = data(n * 2, bytes(1000 if n < 4000 else 4), BEGIN)
+            sctp.feed(packet(chunk_bytes, host=bytes((10, 0, n >> 8, n & 255))))
         for n in range(8000):
             sctp.feed(packet(data(n, bytes(4), 0 if n else BEGIN)))
         _, peak = tracemalloc.get_traced_memory()

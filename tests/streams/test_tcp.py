@@ -161,12 +161,18 @@ def test_what_the_snap_length_cut_goes_out_as_far_as_it_is_known() -> None:
     assert streams.counts.truncated == 1
 
 
+def pass_time(streams: Streams, start_ns: int, seconds: int) -> None:
+    """By packets of others, as many at a time as set the time."""
+    for second in range(0, seconds + 1, 1_250):
+        streams.messages([segment(b"", ports=(1, 2), time_ns=start_ns + second * SECOND)] * 9)
+
+
 def test_idle_streams_are_forgotten() -> None:
     streams = Streams()
     streams.messages([syn(), at(0, ONE[:30])])
     assert (len(streams), streams.buffered) == (1, 30)
-    streams.messages([syn(ports=(1, 2), time_ns=START + 7_500 * SECOND)] * 9)  # as many as set the time
-    assert (len(streams), streams.buffered) == (1, 0)
+    pass_time(streams, START, 7_500)
+    assert (len(streams), streams.buffered) == (0, 0)
     assert (streams.counts.expired, streams.counts.broken) == (1, 1)
 
 
@@ -177,10 +183,55 @@ def test_one_wrong_time_ends_no_stream_and_keeps_none() -> None:
     out += streams.messages([at(30, ONE[30:], time_ns=4_102_444_800 * SECOND), at(N, TWO, time_ns=0)])
     assert [message.payload for message in out] == [ONE, TWO]
     assert (len(streams), streams.counts.expired) == (2, 0)
-    streams.messages([syn(ports=(3, n), time_ns=START + 7_500 * SECOND) for n in range(9)])
-    assert (len(streams), streams.counts.expired) == (10, 1)  # the time went there with the ninth
-    streams.messages([syn(ports=(4, n), time_ns=START + 15_000 * SECOND) for n in range(9)])
-    assert (len(streams), streams.counts.expired) == (9, 11)
+    pass_time(streams, START, 7_500)
+    assert (len(streams), streams.counts.expired) == (0, 2)
+
+
+def test_what_follows_foreign_bytes_is_put_in_order() -> None:
+    """Out of order while SIP is still looked for: what comes late is not lost."""
+    stream = b"ID: 1\r\nContent-Length: 45\r\n\r\n" + b"v=0\r\n" * 9 + TWO
+    edges = [(0, 7), (7, 24), (28, 29), (29, 44), (24, 28), (117, 127), (44, 117), (127, len(stream))]
+    streams = Streams()
+    out = streams.messages([syn(), *(at(start, stream[start:end]) for start, end in edges)]) + streams.close()
+    assert [message.payload for message in out] == [TWO]
+
+
+ODD_TIMES = [
+    pytest.param(0, id="1970"),
+    pytest.param(4_102_444_800 * SECOND, id="2100"),
+    pytest.param(4_294_967_295 * SECOND, id="2106"),
+    pytest.param(START + 1_800 * SECOND, id="half an hour"),
+]
+
+
+@pytest.mark.parametrize("odd_ns", ODD_TIMES)
+def test_one_wrong_time_skips_no_gap_and_dates_nothing_else(odd_ns: int) -> None:
+    """The odd one is a segment of another connection, then one that waits behind a gap, then the one that fills it."""
+    three = ONE + TWO + ONE
+    for odd in range(3):
+        streams = Streams()
+        times = [odd_ns if n == odd else START + n * MILLISECOND for n in range(3)]
+        out = streams.messages([syn(), at(0, three[:30])])
+        out += streams.messages([syn(ports=(1, 2), time_ns=times[0])])
+        out += streams.messages([at(60, three[60:-9], time_ns=times[1])])
+        out += streams.messages([at(30, three[30:60], time_ns=times[2])])
+        out += streams.messages([at(len(three) - 9, three[-9:], time_ns=START + 9 * MILLISECOND)])
+        assert [message.payload for message in out] == [ONE, TWO, ONE]
+        assert out[-1].time_ns == START + 9 * MILLISECOND
+        assert (streams.counts.gaps, streams.counts.expired) == (0, 0)
+
+
+@pytest.mark.parametrize("odd_ns", ODD_TIMES)
+def test_after_one_wrong_time_gaps_are_still_given_up(odd_ns: int) -> None:
+    """Also where the odd one is what waits, and other connections wait after it."""
+    streams = Streams()
+    streams.messages([syn(ports=(9, 9)), segment(TWO, 1009, ports=(9, 9), time_ns=odd_ns)])
+    streams.messages([syn(), at(9, TWO)])
+    out: list[Datagram] = []
+    for second in range(30):
+        out += streams.messages([segment(b"", ports=(1, 2), time_ns=START + second * SECOND)])
+    assert TWO in [message.payload for message in out if message.source_port == 40000]
+    assert sum(message.source_port == 9 for message in streams.close()) == (0 if len(out) == 2 else 1)
 
 
 def test_a_stream_that_always_waits_does_not_hold_up_another() -> None:

@@ -1,0 +1,39 @@
+"""What an SCTP packet says to all its chunks, and a message made of it."""
+
+from __future__ import annotations
+
+from capture_agent.records import NO_FRAME, Datagram
+
+
+def tag_of(datagram: Datagram) -> bytes:
+    """The verification tag: RFC 9260 3.1, bytes 4 to 7 of the common header."""
+    return datagram.data[datagram.start - 8 : datagram.start - 4] if datagram.start >= 12 else b""
+
+
+def key_of(datagram: Datagram, back: bool = False) -> bytes:
+    """Of its direction, or of the other one."""
+    ends = [
+        datagram.source + datagram.source_port.to_bytes(2, "big"),
+        datagram.destination + datagram.destination_port.to_bytes(2, "big"),
+    ]
+    return b"".join(reversed(ends) if back else ends)
+
+
+def message_of(packet: Datagram, data: bytes, start: int, end: int, address_at: int, missing: int) -> Datagram:
+    return Datagram(
+        data,
+        start,
+        end,
+        address_at,
+        packet.address_size,
+        packet.source_port,
+        packet.destination_port,
+        packet.time_ns,
+        packet.frame,
+        protocol=packet.protocol,
+        transport=packet.transport,
+        vlan=packet.vlan,
+        interface=packet.interface,
+        missing=missing,
+        frame_at=packet.frame_at if data is packet.data else NO_FRAME,
+    )
