@@ -15,10 +15,11 @@ import time
 from contextlib import suppress
 
 from capture_agent.sinks.connecting import endpoints
-from capture_agent.sinks.unconfirmed import ROOM
 
 STALLED_SECONDS = 10.0  # without taking a byte, or acknowledging one
 HOLD_SECONDS = 1.0  # a connection that ends earlier has shown nothing
+# No kernel keeps more unread by default (tcp_rmem): a receiver that has acknowledged so many bytes reads.
+PROOF = 8 << 20
 SLOWEST = 64 << 10  # bytes a second that a goodbye waits for
 KEEPALIVE = {
     socket.TCP_USER_TIMEOUT: int(STALLED_SECONDS * 1000),
@@ -111,7 +112,7 @@ class Stream:
 
     def _see_whether_it_holds(self) -> None:
         acknowledged = self.acknowledged()
-        if acknowledged >= ROOM:
+        if acknowledged >= PROOF:
             self.held = True
         elif time.monotonic() >= self._holds_at:
             self.held = acknowledged == self.written or 0 <= self._mark < acknowledged

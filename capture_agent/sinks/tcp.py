@@ -77,7 +77,7 @@ class TcpSender:
         if arrived < last:
             at = ends[arrived - 1] if arrived else 0
             data = bytes(view[at : ends[last - 1]])
-            self._unconfirmed.add(data, [end - at for end in ends[arrived:last]] if at else ends[:last], base + at)
+            self._unconfirmed.add(data, ends[arrived:last], base + at, at)
             self._tally.unconfirmed = self._unconfirmed.packets
 
     def _confirm(self, position: int) -> None:
@@ -168,9 +168,8 @@ class TcpSender:
         """The connection is of no more use. Raises SinkError unless another may be tried at once."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            in_order = problem.errno == errno.EPIPE
-            if in_order:
-                stream.finish(LAST_ACKS_SECONDS)  # what is under way is acknowledged, or refused
+            # What is under way is acknowledged, or refused by a reset: then not all was read.
+            in_order = problem.errno == errno.EPIPE and stream.finish(LAST_ACKS_SECONDS) is None
             if in_order or (stream.held and not self._breaks and not isinstance(problem, TimeoutError)):
                 self._confirm(stream.acknowledged())
             stream.abort()

@@ -7,19 +7,23 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-# No peer's kernel keeps more unread by default: who has had so much acknowledged has a reader.
-ROOM = 8 << 20  # bytes
+# What is kept at most. More than stream.PROOF: a receiver must be able to acknowledge that much before it is full.
+ROOM = 16 << 20  # bytes
 OVERHEAD = 320  # bytes of memory that a piece takes beside its packets
 
 
 class Piece:
-    """Packets that were pushed together. Those before `first` have been confirmed."""
+    """Packets that were pushed together. Those before `first` have been confirmed.
 
-    __slots__ = ("data", "ends", "first")
+    Packet n ends in the data at ends[n] - shift: the ends are those of the batch that it was a part of.
+    """
 
-    def __init__(self, data: bytes, ends: array[int]) -> None:
+    __slots__ = ("data", "ends", "first", "shift")
+
+    def __init__(self, data: bytes, ends: array[int], shift: int) -> None:
         self.data = data
         self.ends = ends
+        self.shift = shift
         self.first = 0
 
     @property
@@ -39,11 +43,11 @@ class Unconfirmed:
         self._pieces: deque[Piece] = deque()
         self._start = 0  # position of the first piece
 
-    def add(self, data: bytes, ends: Sequence[int], position: int) -> None:
-        """Packets that lie at this position of the stream; ends[n] is where packet n ends in the data."""
+    def add(self, data: bytes, ends: Sequence[int], position: int, shift: int = 0) -> None:
+        """Packets that lie at this position of the stream; ends[n] - shift is where packet n ends in the data."""
         if not self._pieces:
             self._start = position
-        piece = Piece(data, array("q", ends))
+        piece = Piece(data, array("q", ends), shift)
         self._pieces.append(piece)
         self.packets += len(ends)
         self.held += piece.held
@@ -54,7 +58,7 @@ class Unconfirmed:
         while self._pieces:
             piece = self._pieces[0]
             if position < self._start + len(piece.data):
-                arrived = max(piece.first, bisect_right(piece.ends, position - self._start))
+                arrived = max(piece.first, bisect_right(piece.ends, position - self._start + piece.shift))
                 self.packets -= arrived - piece.first
                 piece.first = arrived
                 break
@@ -73,9 +77,9 @@ class Unconfirmed:
         self._start = 0
         if self._pieces and (first := self._pieces[0].first):
             piece = self._pieces[0]
-            at = piece.ends[first - 1]
+            at = piece.ends[first - 1] - piece.shift
             self.held -= piece.held
-            self._pieces[0] = piece = Piece(piece.data[at:], array("q", [end - at for end in piece.ends[first:]]))
+            self._pieces[0] = piece = Piece(piece.data[at:], piece.ends[first:], piece.shift + at)
             self.held += piece.held
 
     def some(self, position: int, most: int) -> memoryview:
@@ -84,7 +88,7 @@ class Unconfirmed:
             return memoryview(b"")
         piece = self._pieces[0]
         last = min(piece.first + most, len(piece.ends))
-        return memoryview(piece.data)[position - self._start : piece.ends[last - 1]]
+        return memoryview(piece.data)[position - self._start : piece.ends[last - 1] - piece.shift]
 
     def beyond(self, position: int) -> Iterator[memoryview]:
         """All bytes from this position on, after `rewind`."""

@@ -37,6 +37,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outboxes, "SETTLE_AFTER", 0.1)
 
 
+@pytest.fixture
+def patient(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the peer does read: on a busy machine not at once."""
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
+
+
 def sink_to(port: int, tls: Path | None = None) -> HepSink:
     return HepSink(HepTarget("127.0.0.1", port, "tls" if tls else "tcp", tls_ca=str(tls or "")))
 
@@ -91,6 +97,7 @@ def test_nothing_is_sent_that_was_not_read(
         pytest.param(lambda tls: Reset(50_000, times=1, tls=tls), id="resets once, after some"),
     ],
 )
+@pytest.mark.usefixtures("patient")
 def test_everything_arrives(certificate: Path, peer: Callable[[Path | None], Peer], encrypted: bool) -> None:
     tls = certificate if encrypted else None
     with peer(tls) as there:
@@ -121,6 +128,7 @@ def test_a_peer_that_talks_does_not_keep_us(certificate: Path, encrypted: bool, 
         assert direct.ledger().difference == 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_place_without_a_server_is_down_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     """What a load balancer does: it takes connections while nobody is there."""
     with caplog.at_level(logging.INFO), AcceptAndClose() as balancer:
