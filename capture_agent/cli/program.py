@@ -92,12 +92,9 @@ def run_command(arguments: list[str]) -> int:
         warnings.simplefilter("ignore")  # of libraries; they are for us, not for users
     name = command_name(command, arguments)
     try:
-        with command.make_context(PROGRAM, arguments) as context:
-            command.invoke(context)
+        status = invoked(command, arguments)
         sys.stdout.flush()
-        return DONE
-    except typer.Exit as end:
-        return end.exit_code
+        return status
     except BrokenPipeError:
         return without_reader()
     except OSError as error:
@@ -110,6 +107,15 @@ def run_command(arguments: list[str]) -> int:
         return INTERRUPTED
     except Exception as error:
         return explain(error, name)
+
+
+def invoked(command: Any, arguments: list[str]) -> int:
+    try:
+        with command.make_context(PROGRAM, arguments) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return int(end.exit_code)
+    return DONE
 
 
 def explain(error: Exception, command: str) -> int:

@@ -76,7 +76,10 @@ class Reassembly:
     ) -> cython.bint:
         """The bytes at `position`."""
         length: cython.Py_ssize_t = end - start
-        if self.joining is not None:
+        if not 0 <= start <= end <= len(data):  # a piece that does not lie in its segment is no more than a gap
+            length = max(0, length)
+            self.content.lose(length, False)
+        elif self.joining is not None:
             self._advance_joining(data, start, end)
         else:
             self.content.deliver(data, start, end)

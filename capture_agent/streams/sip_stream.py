@@ -135,11 +135,18 @@ class SipStream:
         self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, why: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """What starts at data[at] is no message, or one whose end cannot be told."""
+        stop: cython.Py_ssize_t
         if why == NOT_SIP:
             if not self.proven:
                 return self._foreign(data, at, end)
             self._start_seeking()
-            return at
+            if find_boundary(data, at, end) != at:
+                return at
+            # It looks like a beginning, and is none: without this line the search would come back here for ever.
+            stop = find(data, LF, at, end)
+            stop = end if stop < 0 else stop + 1
+            self._pass_by(stop - at)
+            return stop
         self._start_seeking()
         if why == TOO_LONG:
             self.outlet.counts.headers_refused += 1
