@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stream_samples import numbered, parts, request, response, run, syn
+from stream_samples import numbered, parts, payloads, request, response, run, syn
 
 from capture_agent.pipeline import Pipeline
 from capture_agent.sources.capture_file import CaptureFile
@@ -120,3 +120,11 @@ def test_inputs(name: str, methods: list[str]) -> None:
     assert all(
         ledger.difference == 0 for ledger in pipeline.ledgers() if ledger.name in ("frames", "segments", "websocket")
     )
+
+
+def test_a_line_that_looks_like_a_beginning_and_is_none_is_passed_by() -> None:
+    """The search for the next message must not come back to it for ever."""
+    first = b"INVITE sip:a SIP/2.0\r\nContent-Length: 99999999999\r\n\r\n"
+    bad = b"OPTIONS sip:b@example.com0SIP/2.0\r\nCall-ID: 7\r\nl: 2\r\n\r\nab"
+    last = b"OPTIONS sip:b@example.com SIP/2.0\r\nCall-ID: 8\r\nContent-Length: 0\r\n\r\n"
+    assert payloads(numbered(parts(first + bad + last, [])))[-1] == last
