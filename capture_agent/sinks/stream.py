@@ -18,6 +18,7 @@ from capture_agent.sinks.connecting import endpoints
 
 STALLED_SECONDS = 10.0  # without taking a byte, or acknowledging one
 HOLD_SECONDS = 1.0  # a connection that ends earlier has shown nothing
+MOST_HOLD_SECONDS = 5.0
 # No kernel keeps more unread by default (tcp_rmem): a receiver that has acknowledged so many bytes reads.
 PROOF = 8 << 20
 SLOWEST = 64 << 10  # bytes a second that a goodbye waits for
@@ -43,12 +44,12 @@ _GONE = select.POLLHUP | select.POLLERR
 class Stream:
     """`written` bytes were pushed so far. `held`: the other side has shown that it keeps the connection and reads.
 
-    Held is one that had all acknowledged, or acknowledged more, a second after it was opened; or more than a kernel
-    keeps for a program that does not read. Before that, acknowledged means little: the other side's kernel
-    acknowledges what comes before its program has accepted the connection.
+    Held is one that had all acknowledged, or acknowledged more, a second after it was opened (`hold_seconds`, when that
+    is more); or more than a kernel keeps for a program that does not read. Before that, acknowledged means little: the
+    other side's kernel acknowledges what comes before its program has accepted the connection.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, hold_seconds: float = 0.0) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEPALIVE.items():
@@ -59,7 +60,8 @@ class Stream:
         self.held = False
         self._socket = connection
         self._slack = TLS_RECORD if isinstance(connection, ssl.SSLSocket) else 0
-        self._holds_at = time.monotonic() + HOLD_SECONDS
+        self._opened_at = time.monotonic()
+        self._holds_at = self._opened_at + max(HOLD_SECONDS, hold_seconds)
         self._proven_at = math.inf
         self._mark = -1  # what was acknowledged at the first look after that
         self._finished = False
@@ -105,6 +107,11 @@ class Stream:
     def is_proven(self) -> bool:
         """Whether its end is of its own, and not one more in a row."""
         return self.held and time.monotonic() >= self._proven_at
+
+    @property
+    def hold_seconds_of_the_next(self) -> float:
+        """One that ended in a reset as old as this one would show no more than this one did."""
+        return min(MOST_HOLD_SECONDS, 2 * (time.monotonic() - self._opened_at))
 
     def begin(self) -> None:
         """It has been given what other connections have left."""

@@ -30,7 +30,8 @@ class TcpSender:
 
     After a connection that broke at once, the next one is tried out: it gets one packet alone, and twice as many each
     time that it holds. If a packet is why the other side closes, it is soon the only one; and a place without a server
-    costs nothing but the attempt.
+    costs nothing but the attempt. It holds only when it grows twice as old as the one that broke: who reads nothing and
+    closes after a while resets each of them at the same age.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class TcpSender:
         self._stream: Stream | None = None
         self._unconfirmed = Unconfirmed()
         self._breaks = 0  # connections in a row that broke at once
+        self._hold_seconds = 0.0  # how old the next one must be, to hold
 
     def open(self) -> None:
         self._ready()
@@ -82,7 +84,8 @@ class TcpSender:
 
     def _confirm(self, position: int) -> None:
         if self._unconfirmed.packets:
-            self._tally.sent += self._unconfirmed.confirm(position)
+            sent = self._unconfirmed.confirm(position)
+            self._tally.sent += sent
             self._tally.unconfirmed = self._unconfirmed.packets
 
     def _ready(self) -> Stream:
@@ -111,7 +114,7 @@ class TcpSender:
             if self._tls is not None:
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
                 connection = self._tls.wrap_socket(connection, server_hostname=self._host)
-            return Stream(connection), None
+            return Stream(connection, self._hold_seconds), None
         except OSError as error:
             if connection is not None:
                 connection.close()
@@ -181,6 +184,10 @@ class TcpSender:
         """How many connections in a row have ended before they were proven, or hung."""
         good = problem is None or (stream.is_proven and not isinstance(problem, TimeoutError))
         self._breaks = 0 if good else self._breaks + 1
+        if good:
+            self._hold_seconds = 0.0
+        elif not stream.held:  # one that held has ended for another reason
+            self._hold_seconds = stream.hold_seconds_of_the_next
 
     @property
     def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:

@@ -3,6 +3,7 @@
 AcceptAndClose  closes every connection at once, as a load balancer without a server does
 Reset           the same with a reset, or after so many bytes read
 NeverRead       accepts and reads nothing
+LateClose       accepts, reads nothing and closes after so many seconds
 Read            reads all, and keeps it: what the others are compared with; `slowly` so many bytes each time
 Talk            reads all and sends bytes without end, also after the other side has closed
 Silent          never accepts: the kernel alone answers
@@ -126,6 +127,16 @@ class Reset(Peer):
 class NeverRead(Peer):
     def serve(self, connection: socket.socket, stream: bytearray) -> None:
         self._ended.wait()
+
+
+class LateClose(Peer):
+    def __init__(self, seconds: float, tls: Path | None = None) -> None:
+        super().__init__(tls=tls)
+        self._seconds = seconds
+
+    def serve(self, connection: socket.socket, stream: bytearray) -> None:
+        self.wait(self._seconds)
+        connection.close()
 
 
 class Read(Peer):
