@@ -11,6 +11,7 @@
     udp.py             datagrams                           udp_batch.py   the loop of system calls (hot)
     tcp.py             one connection after the other      stream.py      one of them, TLS too: what has arrived
     unconfirmed.py     what may not have arrived           senders.py     which sender a target asks for
+    repeated.py        log lines about what may have arrived twice
     connecting.py      look-ups, sockets, and the address they send from
     sql.py             rows into sip_trace                 rows.py        a message as a row
     sip_trace.py       the table's definition              schema.py      making it

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from capture_agent.sinks.connecting import Endpoint, Lookup, connected
 from capture_agent.sinks.packets import Tally
+from capture_agent.sinks.repeated import Repeated
 from capture_agent.sinks.sink import SinkError, reason
 from capture_agent.sinks.stream import PAUSE, STALLED_SECONDS, Stream, in_words, stalled
 from capture_agent.sinks.unconfirmed import ROOM, Unconfirmed
@@ -45,6 +46,7 @@ class TcpSender:
         self._source = source
         self._stream: Stream | None = None
         self._unconfirmed = Unconfirmed()
+        self._repeated = Repeated(name)
         self._breaks = 0  # connections in a row that broke at once
         self._hold_seconds = 0.0  # how old the next one must be, to hold
 
@@ -87,6 +89,7 @@ class TcpSender:
             sent = self._unconfirmed.confirm(position)
             self._tally.sent += sent
             self._tally.unconfirmed = self._unconfirmed.packets
+            self._repeated.sent(sent)
 
     def _ready(self) -> Stream:
         """A connection that stands, has all that is unconfirmed, and with room for more. Raises SinkError."""
@@ -101,6 +104,7 @@ class TcpSender:
             if stream is not None and problem is None:
                 problem = self._look(stream)
                 if problem is None:
+                    self._repeated.say_at_times()
                     return stream
             if problem is not None:
                 self._broken(problem)
@@ -175,6 +179,7 @@ class TcpSender:
             in_order = problem.errno == errno.EPIPE and stream.finish(LAST_ACKS_SECONDS) is None
             if in_order or (stream.held and not self._breaks and not isinstance(problem, TimeoutError)):
                 self._confirm(stream.acknowledged())
+            self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
             stream.abort()
             self._count(stream, problem)
         if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS:
@@ -212,6 +217,7 @@ class TcpSender:
         problem = stream.finish(GOODBYE_SECONDS)
         if problem is None or stream.held or problem.errno == errno.EPIPE:
             self._confirm(stream.acknowledged())
+        self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
         self._stream = None
         stream.close()
         self._count(stream, problem)
@@ -223,3 +229,4 @@ class TcpSender:
         if self._unconfirmed.packets:
             self._tally.lost[UNCONFIRMED] += self._unconfirmed.clear()
             self._tally.unconfirmed = 0
+        self._repeated.say()

@@ -68,6 +68,16 @@ class Unconfirmed:
             self._pieces.popleft()
         return before - self.packets
 
+    def arrived(self, position: int) -> int:
+        """How many of the packets end at or before this position."""
+        count, start = 0, self._start
+        for piece in self._pieces:
+            if position <= start:
+                break
+            count += max(piece.first, bisect_right(piece.ends, position - start + piece.shift)) - piece.first
+            start += len(piece.data)
+        return count
+
     def clear(self) -> int:
         """Forget all; how many there were."""
         return self.confirm(self._start + sum(len(piece.data) for piece in self._pieces))

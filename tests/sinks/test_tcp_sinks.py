@@ -110,6 +110,22 @@ def test_a_peer_that_closes_late_has_read_no_more(
     assert direct.failure is not None
 
 
+@pytest.mark.parametrize("peer", ["resets once", "reads"])
+def test_what_may_be_there_twice_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, peer: str
+) -> None:
+    monkeypatch.setattr(stream, "HOLD_SECONDS", 2.0)  # it has not held when it is reset
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
+    with Reset(2000 * 500, times=1) if peer == "resets once" else Read() as there:
+        direct = Direct(sink_to(there.port))
+        for first in range(0, 4000, 500):
+            direct.put(batch_of(500, first, size=500))
+        direct.close()
+        read = read_by(there)
+    said = [record.getMessage() for record in caplog.records if "perhaps there twice: about" in record.getMessage()]
+    assert bool(said) == (peer == "resets once") == (len(read) > 4000)
+
+
 @pytest.mark.parametrize("encrypted", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize(
     "peer",

@@ -33,7 +33,9 @@ def test_whole_packets_are_left(pieces: list[list[bytes]], positions: list[int])
     kept = filled(pieces)
     packets = [packet for piece in pieces for packet in piece]
     ends = [100 + sum(map(len, packets[: n + 1])) for n in range(len(packets))]
+    known = kept.arrived(max(positions, default=0))
     confirmed = sum(kept.confirm(position) for position in positions)
+    assert (known, kept.arrived(max(positions, default=0))) == (confirmed, 0)
     arrived = sum(end <= max(positions, default=0) for end in ends)
     assert (confirmed, kept.packets) == (arrived, len(packets) - arrived)
     assert rest(kept) == b"".join(packets[arrived:])

@@ -1,0 +1,43 @@
+"""Messages that a receiver may have twice: sent again, when it had acknowledged them on a connection that broke."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+
+REPEAT = 60.0  # seconds between two lines
+
+_log = logging.getLogger(__name__)
+
+
+class Repeated:
+    """Says in the log how many there are: at once, then once a minute while there are more, and at the end."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._clock = clock
+        self._unsure = 0  # how many may have arrived of those to be sent again, which go first
+        self._count = 0  # of which no line has spoken
+        self._said_at = -math.inf
+
+    def unsure(self, count: int) -> None:
+        """A connection has ended; so many of the messages that are to be sent again may have arrived."""
+        self._unsure = max(self._unsure, count)
+
+    def sent(self, count: int) -> None:
+        """So many messages have now arrived for certain."""
+        again = min(count, self._unsure)
+        self._unsure -= again
+        self._count += again
+
+    def say_at_times(self) -> None:
+        if self._count and self._clock() >= self._said_at + REPEAT:
+            self.say()
+
+    def say(self) -> None:
+        if self._count:
+            what = "messages sent again after a connection broke, and perhaps there twice"
+            _log.warning("%s: %s: about %s", self._name, what, f"{self._count:,}")
+            self._count, self._said_at = 0, self._clock()
