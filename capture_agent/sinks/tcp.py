@@ -73,7 +73,7 @@ class TcpSender:
     def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
         """Packets first to last, without that one, have been pushed: those that have not arrived are unconfirmed."""
         arrived = first
-        if stream.held:
+        if self._believes(stream):
             acknowledged = stream.acknowledged()
             self._confirm(acknowledged)
             arrived = max(first, min(last, bisect_right(ends, acknowledged - base)))
@@ -83,6 +83,10 @@ class TcpSender:
             data = bytes(view[at : ends[last - 1]])
             self._unconfirmed.add(data, ends[arrived:last], base + at, at)
             self._tally.unconfirmed = self._unconfirmed.packets
+
+    def _believes(self, stream: Stream) -> bool:
+        """Whether what is acknowledged is sent. After breaks not before it has kept what comes after the trial, too."""
+        return stream.held and (not self._breaks or stream.is_proven)
 
     def _confirm(self, position: int) -> None:
         if self._unconfirmed.packets:
@@ -159,7 +163,7 @@ class TcpSender:
         while (problem := stream.look()) is None:
             if self._breaks and stream.is_proven:
                 self._breaks = 0
-            if stream.held and self._unconfirmed.packets:
+            if self._believes(stream) and self._unconfirmed.packets:
                 self._confirm(stream.acknowledged())
             if self._unconfirmed.held < ROOM:
                 return None
@@ -177,7 +181,7 @@ class TcpSender:
         if stream is not None:
             # What is under way is acknowledged, or refused by a reset: then not all was read.
             in_order = problem.errno == errno.EPIPE and stream.finish(LAST_ACKS_SECONDS) is None
-            if in_order or (stream.held and not self._breaks and not isinstance(problem, TimeoutError)):
+            if in_order or (self._believes(stream) and not isinstance(problem, TimeoutError)):
                 self._confirm(stream.acknowledged())
             self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
             stream.abort()
@@ -215,7 +219,7 @@ class TcpSender:
 
     def _finish(self, stream: Stream) -> OSError | None:
         problem = stream.finish(GOODBYE_SECONDS)
-        if problem is None or stream.held or problem.errno == errno.EPIPE:
+        if problem is None or self._believes(stream) or problem.errno == errno.EPIPE:
             self._confirm(stream.acknowledged())
         self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
         self._stream = None

@@ -110,6 +110,21 @@ def test_a_peer_that_closes_late_has_read_no_more(
     assert direct.failure is not None
 
 
+def test_what_follows_a_trial_is_believed_when_the_connection_has_kept_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection takes 100,000 bytes and is reset: after a trial that it has passed, too."""
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
+    with Reset(100_000) as there:
+        outbox = Outbox(sink_to(there.port), first_delay=0.1)
+        for first in range(0, 2000, 100):
+            outbox.put(batch_of(100, first, size=500))
+        until(lambda: there.connections >= 6)
+        outbox.close(0.1)
+        ledger = outbox.ledger()
+        read = set(read_by(there))
+    assert ledger.difference == 0
+    assert ledger.outcomes["sent"] <= len(read)
+
+
 @pytest.mark.parametrize("peer", ["resets once", "reads"])
 def test_what_may_be_there_twice_is_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, peer: str
