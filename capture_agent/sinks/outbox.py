@@ -67,6 +67,7 @@ class Outbox:
         self._down_since: float | None = None
         self._lost_before = 0  # when it went down
         self._closing = False
+        self._given_up = False  # nobody waits for its thread
         self._figures = Figures.of(sink)  # after its last batch
         self._lost: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._work, name=f"outbox {sink.name}", daemon=True)
@@ -103,28 +104,37 @@ class Outbox:
             self._changed.notify_all()
 
     def close(self, timeout: float | None = None) -> None:
-        """Send what waits, for so many seconds at most, and close the sink. What remains is counted as lost."""
+        """Send what waits, for so many seconds at most, and close the sink. What remains is counted as lost,
+        until the thread, which goes on while the process lives, knows better.
+        """
         self.stop()
         self._thread.join(timeout)
         if not self._thread.is_alive():
             return
         with self._changed:
             self._lose_queue("shutdown")
-            lost = self._lost["shutdown"]
+            self._given_up = True
+            lost = self._lost["shutdown"] + self._undecided()
         _log.warning("%s: gave up when the time to stop was over; messages lost: %d", self.name, lost)
 
     def ledger(self) -> Ledger:
         with self._changed:
+            waiting = self._queued + self._undecided()
+            lost = self._lost + self._figures.lost
+            if self._given_up:
+                lost["shutdown"] += waiting
+                waiting = 0
             return Ledger(
                 self.name,
                 seen=self._given,
-                outcomes={
-                    "sent": self._figures.sent,
-                    "waiting": self._queued + self._in_hand + self._figures.unconfirmed,
-                },
+                outcomes={"sent": self._figures.sent, "waiting": waiting},
                 rejected=Counter(self._figures.rejected),
-                lost=self._lost + self._figures.lost,
+                lost=+lost,
             )
+
+    def _undecided(self) -> int:
+        """Messages that the thread has taken, and of which nobody knows yet whether they have arrived."""
+        return self._in_hand + self._figures.unconfirmed
 
     def down(self) -> Down | None:
         """Since when it is down, and what that has cost so far; None: it is not."""
