@@ -19,6 +19,9 @@ class Verdict(Enum):
     UNKNOWN = "unknown"  # a missing table or permission, an internal error: rows are tried one by one
 
 
+NOT_ITS_ROW = (Verdict.OUTAGE, Verdict.CONFLICT, Verdict.TIMEOUT, Verdict.LOST)
+
+
 class FileGone(Exception):
     """A SQLite file was deleted while a batch was written into it."""
 
@@ -127,7 +130,8 @@ def verdict_of(error: Exception) -> Verdict:
         return Verdict.TIMEOUT
     found = by_number(cause)
     if found is not None:
-        return found
+        # A trigger may name any condition, for one row or for all.
+        return Verdict.UNKNOWN if found in NOT_ITS_ROW and raised_by_trigger(error) else found
     if isinstance(error, DataError | IntegrityError):
         return Verdict.REFUSED
     if isinstance(error, InterfaceError) or (isinstance(error, DBAPIError) and error.connection_invalidated):

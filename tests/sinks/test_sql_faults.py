@@ -231,6 +231,27 @@ def test_a_refused_row_costs_no_other(faulty: Database, how: str, caplog: pytest
     assert "call-7" not in line
 
 
+@on_postgresql
+@pytest.mark.parametrize("state", ["40001", "57014", "53100", "55P03", "08006", "25006"])
+def test_a_trigger_that_calls_its_refusal_an_outage_costs_no_other(faulty: Database, state: str) -> None:
+    with sink_to(faulty) as sink:
+        faulty.trigger(f"IF NEW.callid = 'call-7' THEN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END IF;")
+        sink.send(batch_of(40))
+        assert (sink.sent, sink.rejected, faulty.rows()) == (39, {"refused": 1}, refused_at(batch_of(40), 7))
+
+
+@on_postgresql
+def test_a_trigger_that_calls_an_outage_for_every_row_is_waited_for(faulty: Database) -> None:
+    with sink_to(faulty) as sink:
+        faulty.trigger("RAISE EXCEPTION 'closed for maintenance' USING ERRCODE = '25006';")
+        with pytest.raises(SinkError, match="closed for maintenance"):
+            sink.send(batch_of(40))
+        assert (sink.sent, sink.rejected) == (0, {})
+        faulty.execute("DROP TRIGGER refuse ON sip_trace")
+        sink.send(batch_of(40))
+        assert (sink.sent, sink.rejected, len(faulty.rows())) == (40, {}, 40)
+
+
 @on_servers
 def test_a_row_without_a_partition(faulty: Database, caplog: pytest.LogCaptureFixture) -> None:
     with sink_to(faulty) as sink:
