@@ -18,7 +18,8 @@ from random import Random
 from time import thread_time_ns
 
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.records import CapturedMessage, Datagram
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.datagram import Datagram
 from capture_agent.sip.scan import scan
 
 START = 1_700_000_000 * 10**9

@@ -25,9 +25,9 @@ from benchmarks.building import built
 from benchmarks.collector import collecting
 from benchmarks.dialogs import CALL, message
 from benchmarks.packets import frame
-from capture_agent.agent import Agent, replay
+from capture_agent.app.agent import Agent, replay
 from capture_agent.config import load
-from capture_agent.records import Frames
+from capture_agent.records.frames import Frames
 
 START_NS = 1_763_850_000 * 10**9
 HELD_SECONDS = 100

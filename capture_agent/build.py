@@ -31,6 +31,6 @@ def choose() -> None:
 
 def flavour() -> str:
     """`compiled` or `plain`, by what is really loaded."""
-    from capture_agent import records
+    from capture_agent.records import datagram as datagrams
 
-    return "compiled" if not str(records.__file__).endswith(".py") else "plain"
+    return "compiled" if not str(datagrams.__file__).endswith(".py") else "plain"

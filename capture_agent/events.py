@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from capture_agent.records import LOG_PAYLOAD, CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.traced import LOG_PAYLOAD, Trace, TracedMessage
 from capture_agent.sip.scan import scan, unscanned
 
 # By the text before fromip and toip in the table; `any` is siptrace's for an unknown one, and UDP in HEP.

@@ -8,18 +8,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from capture_agent.books import Ledger
 from capture_agent.config import Capture, Correlate
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.duplicates import DuplicateFilter
-from capture_agent.intake import Intake
-from capture_agent.own_traffic import OwnTraffic
+from capture_agent.emission.emission import Emission
+from capture_agent.intake.copies import DuplicateFilter
+from capture_agent.intake.own_traffic import OwnTraffic
+from capture_agent.intake.payloads import Intake
+from capture_agent.intake.ports import PortFilter
+from capture_agent.intake.restore import Restorer
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.link_type_names import named
+from capture_agent.packet.outer_headers import identification, way
 from capture_agent.packet.rejects import Reject
-from capture_agent.packet.way import identification, way
-from capture_agent.policy.emission import Emission
-from capture_agent.policy.trace import Policy
-from capture_agent.ports import PortFilter
-from capture_agent.records import CapturedMessage, Datagram, Frames, TracedMessage
-from capture_agent.restore import Restorer
+from capture_agent.policy.policy import Policy
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.frames import Frames
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.problems import Problem, Stranger
 from capture_agent.streams.streams import Streams
 

@@ -14,6 +14,8 @@ from hypothesis import settings
 
 from capture_agent.build import flavour
 
+pytest_plugins = ["server_fixtures"]
+
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
 

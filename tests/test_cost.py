@@ -13,7 +13,7 @@ from carriages import ip_packet, udp
 from wrappings import MACS, TUNNELS, V4
 
 from capture_agent.pipeline import Pipeline
-from capture_agent.records import Frames
+from capture_agent.records.frames import Frames
 
 UNIT = 15_000  # bytes of a frame; twice as many still fit into one
 START = b"INVITE sip:a@b SIP/2.0\r\n"

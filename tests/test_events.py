@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from capture_agent.events import Place, log_event, message_event, parse_place
-from capture_agent.records import LOG_PAYLOAD, SIP_PAYLOAD
+from capture_agent.records.traced import LOG_PAYLOAD, SIP_PAYLOAD
 
 ONE, TWO, SIX = (ip_address(text).packed for text in ("192.0.2.1", "192.0.2.2", "2001:db8::1"))
 

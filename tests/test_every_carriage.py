@@ -12,7 +12,8 @@ from encapsulations import Case, build, names
 
 from capture_agent.config import Capture
 from capture_agent.pipeline import Pipeline
-from capture_agent.records import CapturedMessage, Frames
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.frames import Frames
 
 MILLISECOND = 1_000_000
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from capture_agent.cli import main
+from capture_agent.emission.privacy import masker
 from capture_agent.pipeline import Pipeline
-from capture_agent.policy.privacy import masker
 from capture_agent.sources.capture_file import CaptureFile
 
 INPUTS = Path(__file__).parent / "faults" / "inputs"

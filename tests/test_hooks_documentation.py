@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.agent import Agent, replay
-from capture_agent.calls import Dialog
+from capture_agent.app.agent import Agent, replay
+from capture_agent.app.extensions import Hook, load_extensions
 from capture_agent.config import Config, HepTarget, load
-from capture_agent.extensions import Hook, load_extensions
 from capture_agent.hooks import Dialog as SeenDialog
 from capture_agent.hooks import Message, SeenMessage
 from capture_agent.hooks import Transaction as SeenTransaction
 from capture_agent.hooks.guard import Guard, Limits
-from capture_agent.hooks.values import SinkNames
+from capture_agent.hooks.verb_values import SinkNames
 from capture_agent.policy.hooks import Hooks
-from capture_agent.records import CapturedMessage, Datagram, Direction
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.dialog import Dialog
 from capture_agent.sip.scan import scan
 
 TEXT = (Path(__file__).parents[1] / "docs/hooks.md").read_text()

@@ -10,9 +10,9 @@ import pytest
 from test_siptrace_vectors import receiver
 
 import hep
-from capture_agent.agent import Agent, replay
+from capture_agent.app.agent import Agent, replay
 from capture_agent.config import load
-from capture_agent.sinks.schema import create_tables
+from capture_agent.sinks.sql.schema import create_tables
 
 HOOK = """
 def on_message(message):

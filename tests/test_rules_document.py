@@ -8,15 +8,15 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from capture_agent.agent import Agent, replay
+from capture_agent.app.agent import Agent, replay
 from capture_agent.cli.program import main
 from capture_agent.config import Config, load
 from capture_agent.config.local import parse_local
+from capture_agent.emission.emission import emission
 from capture_agent.pipeline import Pipeline
-from capture_agent.policy.emission import emission
+from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
-from capture_agent.policy.trace import Policy
-from capture_agent.records import TracedMessage
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.capture_file import CaptureFile
 
 ROOT = Path(__file__).parents[1]

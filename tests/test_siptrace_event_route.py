@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from test_siptrace_vectors import Settings, compare, emitted_by_the_module, emitted_by_us
 
+from capture_agent.app.extensions import Extensions, NamedHook
 from capture_agent.config import Config
-from capture_agent.extensions import Extensions, NamedHook
 from capture_agent.hooks import Message
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.sources.capture_file import CaptureFile

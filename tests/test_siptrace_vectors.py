@@ -22,14 +22,14 @@ from pathlib import Path
 import pytest
 
 import hep
-from capture_agent.agent import Agent, replay
+from capture_agent.app.agent import Agent, replay
+from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config
 from capture_agent.config.local import parse_local
 from capture_agent.config.sections import Capture, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
-from capture_agent.extensions import Extensions
 from capture_agent.packet.decode import PacketDecoder
-from capture_agent.sinks.schema import create_tables
+from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sources.capture_file import CaptureFile
 
 END = b"end of the replay"

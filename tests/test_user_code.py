@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.agent import Agent, replay, run
+from capture_agent.app.agent import Agent, replay, run
 from capture_agent.books import Books
 from capture_agent.config import ConfigError
 from capture_agent.config.load import load_layers

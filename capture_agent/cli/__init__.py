@@ -4,14 +4,13 @@ program.py     the commands' list, and how every error becomes one line and a st
 failures.py    WrongUsage (2), Failed (1), and what is said on standard error
 options.py     options that several commands share; from them to a Config
 title.py       the arguments that `ps` shows, without secrets
-text.py        text from the network made fit for a terminal; plain tables
 tables.py      a table on standard output: rich on a terminal, plain elsewhere
 run.py replay.py sending.py   live and from files to the sinks; progress.py: how far
 decode.py      what SIP is in capture files
 calls.py       calls in the sip_trace table
 status.py      tracing of a running agent, switched
 events.py      log lines and messages that were not captured, to HEP collectors
-flow.py ladder.py   one call as a ladder; seen.py: its messages, from a table or a file
+flow.py       one call as a ladder
 db.py config.py interfaces.py   the table, the configuration, the host
 """
 

@@ -10,10 +10,10 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.tables import Table, terminal_width
-from capture_agent.cli.text import Column
+from capture_agent.history.text import Column
 
 if TYPE_CHECKING:
-    from capture_agent.sinks.stored_calls import StoredCall
+    from capture_agent.history.stored_calls import StoredCall
 
 INTERVAL = 1.0  # seconds between two looks with --follow
 REMEMBERED = 100_000  # calls
@@ -54,7 +54,7 @@ def calls(
     most = options.positive("--limit", limit)
     target = options.database(config, db, table)
 
-    from capture_agent.sinks.stored_calls import listing
+    from capture_agent.history.stored_calls import listing
 
     options.say_zone(target)
     show = printer()

@@ -26,8 +26,8 @@ def create(
     Without --table also those that rules of the configuration name.
     """
     from capture_agent.config.secrets import mask
-    from capture_agent.sinks.schema import create_tables
-    from capture_agent.sinks.stored_times import zone_of
+    from capture_agent.history.stored_times import zone_of
+    from capture_agent.sinks.sql.schema import create_tables
 
     target = options.database(config, db, table)
     settings = options.configuration(config, options.overrides(db=db))

@@ -18,14 +18,15 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
-from capture_agent.cli.text import Column, printable
 from capture_agent.config.secrets import quotable
+from capture_agent.history.text import Column, printable
 from capture_agent.sip.headers import text as header_text
 
 if TYPE_CHECKING:
     from capture_agent.config import Capture
     from capture_agent.pipeline import Pipeline
-    from capture_agent.records import CapturedMessage, Datagram
+    from capture_agent.records.captured import CapturedMessage
+    from capture_agent.records.datagram import Datagram
 
 
 def decode(

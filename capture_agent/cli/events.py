@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from capture_agent.config import Config
     from capture_agent.config.targets import HepTarget
     from capture_agent.events import Place
-    from capture_agent.records import TracedMessage
-    from capture_agent.sinks.hep import HepSink
+    from capture_agent.records.traced import TracedMessage
+    from capture_agent.sinks.hep.hep_sink import HepSink
 
 STANDARD_INPUT = "-"
 MOST = 65_536  # bytes that are read: more than any packet holds
@@ -118,7 +118,7 @@ def encoded(text: str) -> bytes:
 
 def deliver(event: TracedMessage, settings: Config) -> None:
     """To every collector that gets what no rule sends elsewhere. Raises Failed, when all have been tried."""
-    from capture_agent.sinks.hep import HepSink
+    from capture_agent.sinks.hep.hep_sink import HepSink
 
     targets = [target for target in settings.hep if target.default]
     if not targets:
@@ -130,7 +130,7 @@ def deliver(event: TracedMessage, settings: Config) -> None:
 
 def sent(sink: HepSink, target: HepTarget, event: TracedMessage) -> str:
     """Empty, or what went wrong."""
-    from capture_agent.sinks.sink import SinkError
+    from capture_agent.net.errors import SinkError
 
     try:
         sink.send([event])

@@ -1,7 +1,7 @@
 """What ends a command: two exceptions with a line for the user and a status."""
 
 from capture_agent.cli import terminal
-from capture_agent.cli.text import printable
+from capture_agent.history.text import printable
 
 PROGRAM = "capture-agent"
 

@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
-from capture_agent.cli import ladder, options
+from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
-from capture_agent.cli.seen import Seen, endpoint_of, steps, title
 from capture_agent.config.secrets import mask
+from capture_agent.history import ladder
+from capture_agent.history.readable import Seen, endpoint_of, steps, title
 from capture_agent.sip.headers import call_id_forms, text
 
 
@@ -77,7 +78,7 @@ def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
 
 def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> Iterator[Seen]:
     """Raises SinkError."""
-    from capture_agent.sinks.stored_calls import once_each, stored_messages
+    from capture_agent.history.stored_calls import once_each, stored_messages
 
     target = options.database(config, db, table)
     options.say_zone(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capture_agent.cli.failures import Failed
 from capture_agent.cli.tables import Table
-from capture_agent.cli.text import Column
+from capture_agent.history.text import Column
 
 
 def interfaces() -> None:

@@ -12,9 +12,9 @@ from capture_agent.cli.failures import WrongUsage, note
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
+    from capture_agent.app.extensions import Extensions
     from capture_agent.config import Config, SqlTarget
     from capture_agent.config.layers import Layers
-    from capture_agent.extensions import Extensions
 
 STANDARD_INPUT = "-"
 CONFIG = "CAPTURE_AGENT_CONFIG"  # the variable that names the file
@@ -135,8 +135,8 @@ def configuration_to_run(file: Path | None, said: dict[str, Any]) -> tuple[Confi
 
 
 def loaded(file: Path | None, said: dict[str, Any]) -> tuple[Config, Layers, Extensions]:
+    from capture_agent.app.extensions import load_extensions
     from capture_agent.config.load import load_layers
-    from capture_agent.extensions import load_extensions
 
     config, layers = load_layers(file, os.environ, said)
     return config, layers, load_extensions(config, layers)
@@ -172,7 +172,7 @@ def database(file: Path | None, db: str | None, table: str | None = None) -> Sql
 
 def say_zone(target: SqlTarget) -> None:
     """A reader in another zone than the writer would be hours off without knowing."""
-    from capture_agent.sinks.stored_times import zone_of
+    from capture_agent.history.stored_times import zone_of
 
     if target.time == "local" and (zone := zone_of(target)):
         note(f"local times of the table are read as {zone}, this host's zone, and shown in UTC")

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from capture_agent.records import FRAME_LENGTH, FRAME_ROW
+from capture_agent.records.frames import FRAME_LENGTH, FRAME_ROW
 
 if TYPE_CHECKING:
-    from capture_agent.records import Frames
+    from capture_agent.records.frames import Frames
     from capture_agent.sources.source import Source
 
 PATIENCE = 1.0  # seconds; a shorter replay shows no bar

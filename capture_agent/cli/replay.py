@@ -15,7 +15,7 @@ from capture_agent.cli.sending import keeping_books, log_to_stderr, stopping
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
-    from capture_agent.agent import Agent
+    from capture_agent.app.agent import Agent
 
 
 def replay(
@@ -58,7 +58,7 @@ def replay(
             " `decode` shows what is in a file"
         )
 
-    from capture_agent import agent as agents
+    from capture_agent.app import agent as agents
     from capture_agent.sources.pacing import Pace, Shift
 
     pace = Pace(factor, longest_gap) if factor else None

@@ -70,7 +70,7 @@ def run(
             "no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration"
         )
 
-    from capture_agent import agent as agents
+    from capture_agent.app import agent as agents
 
     log_to_stderr(settings)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 are few, with many peers on --listen

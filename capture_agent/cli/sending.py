@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from capture_agent.cli import terminal
 from capture_agent.cli.failures import PROGRAM, WrongUsage, note
-from capture_agent.cli.text import printable
 from capture_agent.config.secrets import mask, quotable_words
+from capture_agent.history.text import printable
 from capture_agent.hooks.guard import Interrupted, kind_of, raised_at
 
 if TYPE_CHECKING:
-    from capture_agent.agent import Agent
+    from capture_agent.app.agent import Agent
     from capture_agent.config import Config
     from capture_agent.control.server import Door
 

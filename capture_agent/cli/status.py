@@ -10,8 +10,8 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
-from capture_agent.cli.text import printable
 from capture_agent.config.secrets import quotable, quotable_words
+from capture_agent.history.text import printable
 
 
 def status(

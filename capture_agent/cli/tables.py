@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 
-from capture_agent.cli.text import Column, Columns
+from capture_agent.history.text import Column, Columns
 
 
 def terminal_width() -> int:

@@ -9,8 +9,9 @@ masks.py     what may be hidden in a traced message
 local.py     which addresses are the traced server's own
 listen.py    where SIP duplicates are listened for
 ports.py     the ports that SIP is looked for on
-rules.py     [[rule]] and [legs]; matchers.py and templates.py: the texts in them; several.py: one or a list
-addresses.py which sink a rule means
+rule_options.py  [[rule]] and [legs]; matchers.py and templates.py: the texts in them
+single_or_list.py  a list that may be written as its only element
+sink_references.py  which sink a rule means
 twice.py     what would double everything
 uris.py      hep: and sip: URIs
 options.py   every option with its type, default and environment name, read off the dataclasses
@@ -27,7 +28,7 @@ show.py      the configuration in force, as TOML
 from capture_agent.config.load import load
 from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import ConfigError
-from capture_agent.config.rules import Legs, Rule
+from capture_agent.config.rule_options import Legs, Rule
 from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from capture_agent.config.addresses import DATABASE_URL, DATABASES, SECTIONS, server_url, taken_apart
 from capture_agent.config.files import directory, place_files
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.problems import nearest, refused, where, wrong
-from capture_agent.config.several import listed
+from capture_agent.config.single_or_list import listed
+from capture_agent.config.sink_references import DATABASE_URL, DATABASES, SECTIONS, server_url, taken_apart
 from capture_agent.config.uris import check_host, hep_fields, sip_fields
 
 URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}

@@ -12,7 +12,7 @@ from annotated_types import Interval
 
 from capture_agent.config.local import Parsed
 from capture_agent.config.sections import Config
-from capture_agent.config.several import Several
+from capture_agent.config.single_or_list import Several
 
 ENVIRONMENT = "CAPTURE_AGENT_"
 

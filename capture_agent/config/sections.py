@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
-from capture_agent.config.addresses import is_named
 from capture_agent.config.advertised import Advertise
 from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Interface, Local
 from capture_agent.config.masks import HASH, Mask, check_masks
 from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
 from capture_agent.config.ports import Ports
-from capture_agent.config.rules import Legs, Rule
+from capture_agent.config.rule_options import Legs, Rule
+from capture_agent.config.sink_references import is_named
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
 
 SINK_SECTIONS = ("hep", "sip", "sql", "sink")  # in the order of targets()

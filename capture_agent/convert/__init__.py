@@ -11,10 +11,10 @@ script.py      tokens to modparams, listen lines and routes
 variables.py   pseudo-variables, and what rules and templates call them
 values.py      what a script puts together of them, as templates
 regexes.py     POSIX regular expressions as RE2's
-matchers.py    matchers of a rule, and two that must both hold
+rule_matchers.py  matchers of a rule, and two that must both hold
 texts.py       texts to compare with, as a rule writes them
 functions.py   functions in conditions
-conditions.py  a condition of the script as matchers of a rule
+script_conditions.py  a condition of the script as matchers of a rule
 relevance.py   the variables and flags that decide what is traced
 paths.py       a walk through a route
 ways.py        the ways it has found, and the calls of siptrace's functions on each
@@ -23,8 +23,8 @@ addresses.py   listen, advertise and trace_local_ip
 actions.py     a call of sip_trace() as what a rule does
 outcomes.py    what becomes of which messages
 routes.py      where each route comes in, and what it traces
-sinks.py       duplicate_uri, db_url and addresses as [[hep]], [[sip]] and [[sql]]
-rules.py       the outcomes as [[rule]]s
+sink_output.py  duplicate_uri, db_url and addresses as [[hep]], [[sip]] and [[sql]]
+rule_output.py  the outcomes as [[rule]]s
 simplify.py    as few of them as can be
 writing.py     all of it as TOML with comments
 """

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from capture_agent.config.matchers import parse_table
 from capture_agent.config.templates import parse_template
-from capture_agent.convert.matchers import Matcher, Matchers
 from capture_agent.convert.outcomes import Action
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note
 from capture_agent.convert.relevance import shown
+from capture_agent.convert.rule_matchers import Matcher, Matchers
 from capture_agent.convert.script import Script
-from capture_agent.convert.sinks import Sink, Sinks
+from capture_agent.convert.sink_output import Sink, Sinks
 from capture_agent.convert.syntax import Call
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.values import NotKnown, Parts, Scope, constant, evaluated, fields, formatted, template

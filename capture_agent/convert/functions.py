@@ -10,8 +10,8 @@ from collections.abc import Callable
 from ipaddress import ip_network
 
 from capture_agent.convert import texts
-from capture_agent.convert.matchers import Matcher
 from capture_agent.convert.outcomes import Formula, Negation
+from capture_agent.convert.rule_matchers import Matcher
 from capture_agent.convert.values import Field, NotKnown, Parts, Scope, formatted
 from capture_agent.convert.variables import REQUEST
 

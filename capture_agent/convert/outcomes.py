@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from capture_agent.convert.matchers import Inexpressible, Matcher, Matchers, covers, narrowed_by_all
 from capture_agent.convert.reading import Place
+from capture_agent.convert.rule_matchers import Inexpressible, Matcher, Matchers, covers, narrowed_by_all
 
 MOST = 1000
 STRENGTH = ["none", "message", "transaction", "dialog"]

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby
 
-from capture_agent.convert.conditions import formula
-from capture_agent.convert.matchers import Inexpressible, Matcher, narrowed
 from capture_agent.convert.outcomes import Both as BothHold
 from capture_agent.convert.outcomes import Formula, Negation, TooMuch
 from capture_agent.convert.reading import Note, Place
@@ -26,7 +24,9 @@ from capture_agent.convert.relevance import (
     flag_in,
     traces,
 )
+from capture_agent.convert.rule_matchers import Inexpressible, Matcher, narrowed
 from capture_agent.convert.script import Script
+from capture_agent.convert.script_conditions import formula
 from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.values import NULL, NotKnown, Parts, Scope, evaluated, formatted

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from capture_agent.convert.actions import Actions
-from capture_agent.convert.matchers import Matcher, Matchers, header_name, narrowed_by_all
 from capture_agent.convert.outcomes import Outcome, TooMuch, fewest, union
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.paths import ARMED, CALLS, EVERYTHING, Walker
 from capture_agent.convert.reading import Note, Place
 from capture_agent.convert.relevance import Relevance, relevance, traces
+from capture_agent.convert.rule_matchers import Matcher, Matchers, header_name, narrowed_by_all
 from capture_agent.convert.script import Route, Script
 from capture_agent.convert.syntax import Atom
 from capture_agent.convert.variables import EVENT, REPLY, REQUEST, SENDING

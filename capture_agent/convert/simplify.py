@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from capture_agent.convert.matchers import EXACT, Matcher, contradict, covers, narrowed
 from capture_agent.convert.reading import Place
+from capture_agent.convert.rule_matchers import EXACT, Matcher, contradict, covers, narrowed
 
 REQUEST, INITIAL, IN_DIALOG = (Matcher("kind", (kind,)) for kind in ("request", "initial", "in-dialog"))
 

@@ -5,18 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from capture_agent.convert.reading import ConvertError, Place
-from capture_agent.convert.syntax import (
-    Assignment,
-    Atom,
-    Both,
-    Breakable,
-    Call,
-    Condition,
-    End,
-    If,
-    Not,
-    Statement,
-)
+from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
 from capture_agent.convert.tokens import Token
 
 MOST_CASES = 50  # of a switch, each of which is one deeper in the tree

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from capture_agent.config.matchers import parse_header, parse_text
-from capture_agent.convert.matchers import Matcher
 from capture_agent.convert.regexes import Untranslatable, translated
+from capture_agent.convert.rule_matchers import Matcher
 
 HEADER = "header:"
 # A rule ignores letters' case in them, unless a regular expression says otherwise.

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from capture_agent.convert.matchers import Inexpressible, Matchers, covers, narrowed_by_all
 from capture_agent.convert.outcomes import MOST, TooMuch
+from capture_agent.convert.rule_matchers import Inexpressible, Matchers, covers, narrowed_by_all
 from capture_agent.convert.syntax import Atom, Call
 from capture_agent.convert.values import NONE_STORED, Scope, Stored
 

@@ -1,10 +1,10 @@
 cimport cython
 
-from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.records.dialog cimport Dialog, Transaction
 from capture_agent.correlate.index cimport Index
 from capture_agent.correlate.queues cimport Call, Queue
-from capture_agent.correlate.reading cimport call_key, fetch
-from capture_agent.records cimport CapturedMessage
+from capture_agent.correlate.marks cimport call_key, fetch
+from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Ahead:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.calls import Dialog, DialogState
-from capture_agent.correlate import limits
+from capture_agent.correlate import timers as limits
 from capture_agent.correlate.index import Index
+from capture_agent.correlate.marks import call_key
 from capture_agent.correlate.queues import Call, Queue
-from capture_agent.correlate.reading import call_key
-from capture_agent.records import CapturedMessage
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.dialog import Dialog, DialogState
 
 DIALOG_ENDED = cython.declare(cython.int, DialogState.ENDED)
 AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)

@@ -11,14 +11,14 @@ from __future__ import annotations
 import cython
 
 from capture_agent import clock
-from capture_agent.calls import UNIT, Dialog, Transaction
-from capture_agent.correlate import limits
+from capture_agent.correlate import timers as limits
 from capture_agent.correlate.ahead import Ahead
 from capture_agent.correlate.index import Index
+from capture_agent.correlate.marks import call_key
 from capture_agent.correlate.queues import Call, Queue
-from capture_agent.correlate.reading import call_key
 from capture_agent.correlate.tally import Tally
-from capture_agent.records import CapturedMessage
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.dialog import UNIT, Dialog, Transaction
 from capture_agent.sip.message import SipMessage
 
 SETTLED_NS = cython.declare(cython.longlong, limits.SETTLED_NS)

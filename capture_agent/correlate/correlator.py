@@ -7,17 +7,18 @@ from collections import Counter
 import cython
 
 from capture_agent.books import Ledger
-from capture_agent.calls import Dialog, DialogState, Transaction, TransactionState
 from capture_agent.clock import Clock
 from capture_agent.config import Correlate
-from capture_agent.correlate import changes, limits
+from capture_agent.correlate import timers as limits
+from capture_agent.correlate import transitions as changes
 from capture_agent.correlate.calls_table import CallsTable
-from capture_agent.correlate.changes import Method
-from capture_agent.correlate.noting import note_request, note_response
+from capture_agent.correlate.marks import cut, hop_of, kind_of, mark_of
 from capture_agent.correlate.queues import Call
-from capture_agent.correlate.reading import cut, hop_of, kind_of, mark_of
 from capture_agent.correlate.tags import Tags
-from capture_agent.records import CapturedMessage
+from capture_agent.correlate.transitions import Method
+from capture_agent.correlate.updating import note_request, note_response
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.dialog import Dialog, DialogState, Transaction, TransactionState
 from capture_agent.sip.message import SipMessage
 
 MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)

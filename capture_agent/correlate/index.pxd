@@ -2,7 +2,7 @@ cimport cython
 from cpython cimport array
 
 from capture_agent.correlate.queues cimport Call
-from capture_agent.correlate.reading cimport fetch
+from capture_agent.correlate.marks cimport fetch
 
 cdef class Index:
     cdef array.array _slots

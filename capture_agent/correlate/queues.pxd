@@ -1,7 +1,7 @@
 cimport cython
 from cpython cimport array
 
-from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.records.dialog cimport Dialog, Transaction
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(list)

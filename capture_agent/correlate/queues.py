@@ -11,7 +11,7 @@ from array import array
 import cython
 
 from capture_agent import clock
-from capture_agent.calls import Dialog, Transaction
+from capture_agent.records.dialog import Dialog, Transaction
 
 ODD_NS = cython.declare(cython.longlong, clock.ODD_NS)
 LEAST = cython.declare(cython.Py_ssize_t, 1024)  # places

@@ -2,7 +2,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.string cimport memcmp
 
-from capture_agent.correlate.reading cimport cut, find, tag_key
+from capture_agent.correlate.marks cimport cut, find, tag_key
 from capture_agent.sip.message cimport SipMessage
 from capture_agent.sip.parameters cimport locate, value_end
 

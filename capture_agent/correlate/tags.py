@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.correlate import limits
-from capture_agent.correlate.reading import cut, tag_key
+from capture_agent.correlate import timers as limits
+from capture_agent.correlate.marks import cut, tag_key
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.parameters import locate, value_end
 

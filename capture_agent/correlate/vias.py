@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from capture_agent.correlate.limits import MOST_VIAS
-from capture_agent.records import Datagram
+from capture_agent.correlate.timers import MOST_VIAS
+from capture_agent.records.datagram import Datagram
 from capture_agent.sip.message import SipMessage
 
 LINE = re.compile(rb"\n(?:via|v)[ \t]*:((?:[^\n]|\n[ \t])*)", re.I)

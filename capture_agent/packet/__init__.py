@@ -8,8 +8,8 @@ tunnels.py  all other encapsulations in tables, by ethertype, IP protocol, UDP p
             behind_udp.py (VXLAN, Geneve, GTP-U, TZSP), esp.py (NULL encryption), link_layers.py, wireless.py (802.11)
 exported.py PDUs that Wireshark has exported: tags around a payload
 link_type_names.py  what cannot be read, by name
-plain.py    in the plain build, what nearly all frames are, read in one go
-way.py      the way that a packet came, and the headers around it: for who asks
+plain_udp.py  in the plain build, what nearly all frames are, read in one go
+outer_headers.py  the outer headers of a packet, on request
 port_filter.py  a list of ports as a filter for libpcap
 rejects.py  why a frame carries nothing for us: each name is counted
 

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from capture_agent.packet.behind_ethertype import ppp
-from capture_agent.packet.inner import (
-    ETHERNET,
-    IP,
-    IP_PROTOCOL,
-    Inner,
-    be16,
-    ethernet,
-    ip,
-    looks_like_ethernet,
-    typed,
-)
+from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Inner, be16, ethernet, ip, looks_like_ethernet, typed
 
 GRE_CHECKSUM = 0x8000
 GRE_KEY = 0x2000

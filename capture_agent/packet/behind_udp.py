@@ -6,16 +6,7 @@ None of them takes a SIP message for its own: that begins with a token's charact
 from __future__ import annotations
 
 from capture_agent.packet.behind_ethertype import next_protocol, ppp
-from capture_agent.packet.inner import (
-    ETHERNET,
-    Inner,
-    be16,
-    ethernet,
-    ip,
-    ip_or_ethernet,
-    looks_like_ethernet,
-    typed,
-)
+from capture_agent.packet.inner import ETHERNET, Inner, be16, ethernet, ip, ip_or_ethernet, looks_like_ethernet, typed
 from capture_agent.packet.wireless import TZSP_WIRELESS
 
 GTP_G_PDU = 255

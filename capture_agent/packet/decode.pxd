@@ -1,7 +1,8 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from capture_agent.records cimport Datagram, Frames, new_datagram
+from capture_agent.records.datagram cimport Datagram, new_datagram
+from capture_agent.records.frames cimport Frames
 
 cdef class PacketDecoder:
     cdef readonly unsigned long long seen

@@ -12,30 +12,23 @@ from array import array
 
 import cython
 
-from capture_agent.packet import plain, tunnels
+from capture_agent.packet import plain_udp as plain
+from capture_agent.packet import tunnels
 from capture_agent.packet.defrag import Defragmenter
-from capture_agent.packet.exported import (
-    ETHERNET_NAMES,
-    IP_NAMES,
-    TRANSPORT_NAMES,
-    exported_pdu,
-)
+from capture_agent.packet.exported import ETHERNET_NAMES, IP_NAMES, TRANSPORT_NAMES, exported_pdu
 from capture_agent.packet.exported import LINK_TYPE as EXPORTED_LINK_TYPE
 from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.rejects import Reject
-from capture_agent.records import (
+from capture_agent.records.datagram import NO_FRAME, NO_VLAN, Datagram, new_datagram
+from capture_agent.records.frames import (
     FRAME_INTERFACE,
     FRAME_LENGTH,
     FRAME_ROW,
     FRAME_START,
     FRAME_TIME_NS,
     FRAME_WIRE_LENGTH,
-    NO_FRAME,
-    NO_VLAN,
-    Datagram,
     Frames,
     Interface,
-    new_datagram,
 )
 
 ROW = cython.declare(cython.int, FRAME_ROW)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from capture_agent.packet.inner import be16, be32
-from capture_agent.records import WHOLE_MESSAGE
+from capture_agent.records.datagram import WHOLE_MESSAGE
 
 LINK_TYPE = 252
 

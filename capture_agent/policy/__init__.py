@@ -1,6 +1,6 @@
 """What is traced, and how.
 
-trace.py       the decision for each message (hot): everything that is SIP, or what rules say, while tracing is on
+policy.py      the decision for each message (hot): everything that is SIP, or what rules say, while tracing is on
 rules.py       which rule decides, and what it starts (hot)   conditions.py  what a rule may ask (hot)
 when.py        what code of others says of a message (hot)
 facts.py       what of a message rules have asked for, once (hot)
@@ -10,6 +10,4 @@ lookback.py    messages held back until a rule decides
 legs.py        one correlation id for all legs of a call
 hooks.py       functions of others, which have the last word (hot)
 direction.py   in or out, by which addresses are the server's
-emission.py    what is changed in everything that is traced: masks, addresses that are shown as others
-privacy.py     the masks   users.py  those of users   rewriting.py  messages with other bytes or addresses
 """

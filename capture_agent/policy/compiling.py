@@ -24,7 +24,8 @@ from capture_agent.policy.filling import Filler
 from capture_agent.policy.rules import KINDS, MODES, Make, Rule, Rules
 from capture_agent.policy.settings import Settings, named
 from capture_agent.policy.when import When
-from capture_agent.records import Direction, Trace
+from capture_agent.records.captured import Direction
+from capture_agent.records.traced import Trace
 from capture_agent.sip.headers import canonical
 
 INITIAL, IN_DIALOG, RESPONSE = 0, 1, 2  # as rules.py has them

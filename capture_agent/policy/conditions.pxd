@@ -1,6 +1,7 @@
 cimport cython
 from capture_agent.policy.facts cimport Facts
-from capture_agent.records cimport CapturedMessage, Datagram
+from capture_agent.records.captured cimport CapturedMessage
+from capture_agent.records.datagram cimport Datagram
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Condition:

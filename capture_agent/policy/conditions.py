@@ -14,7 +14,7 @@ import cython
 
 from capture_agent.config.local import LocalAddress
 from capture_agent.policy.facts import Facts
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 
 SOURCE_PORT = cython.declare(cython.int, 0)
 DESTINATION_PORT = cython.declare(cython.int, 1)

@@ -1,5 +1,6 @@
 cimport cython
-from capture_agent.records cimport CapturedMessage, Datagram
+from capture_agent.records.captured cimport CapturedMessage
+from capture_agent.records.datagram cimport Datagram
 from capture_agent.sip.lookup cimport address, addresses, header_values, host_of, user_of
 from capture_agent.sip.message cimport SipMessage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.records import CapturedMessage, Direction
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.sip.headers import COMPACT, canonical
 from capture_agent.sip.lookup import address, addresses, header_values, host_of, user_of
 from capture_agent.sip.message import SipMessage

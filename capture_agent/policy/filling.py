@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from capture_agent.config.templates import HEADER, Part, Template
 from capture_agent.policy.facts import Facts
-from capture_agent.records import CapturedMessage
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import text
 
 LONGEST = 512  # bytes of what is filled in: a peer chooses them

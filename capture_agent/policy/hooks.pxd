@@ -1,8 +1,9 @@
 cimport cython
-from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.records.dialog cimport Dialog, Transaction
 from capture_agent.hooks.guard cimport Guard
-from capture_agent.hooks.message cimport Message
-from capture_agent.records cimport CapturedMessage, Trace, TracedMessage
+from capture_agent.hooks.hook_message cimport Message
+from capture_agent.records.captured cimport CapturedMessage
+from capture_agent.records.traced cimport Trace, TracedMessage
 
 from capture_agent.policy.rules cimport is_confirming_ack
 

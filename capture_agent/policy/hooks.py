@@ -8,12 +8,13 @@ from typing import TypeAlias
 import cython
 
 from capture_agent.books import Ledger
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.hooks.guard import FAILED, Guard
-from capture_agent.hooks.message import Message, laid_over
-from capture_agent.hooks.values import SinkNames
+from capture_agent.hooks.hook_message import Message, laid_over
+from capture_agent.hooks.verb_values import SinkNames
 from capture_agent.policy.rules import is_confirming_ack
-from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace, TracedMessage
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.traced import ALL_SINKS, Trace, TracedMessage
 
 Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
 

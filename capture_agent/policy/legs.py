@@ -15,7 +15,8 @@ from capture_agent import config
 from capture_agent.clock import Clock
 from capture_agent.config.matchers import HeaderPattern, compiled
 from capture_agent.hashing import digest
-from capture_agent.records import CapturedMessage, Trace
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.traced import Trace
 from capture_agent.sip.headers import COMPACT
 from capture_agent.sip.lookup import header_values
 from capture_agent.sip.message import SipMessage

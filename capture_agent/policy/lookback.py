@@ -10,10 +10,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.clock import Clock
 from capture_agent.policy.rules import Rule
-from capture_agent.records import CapturedMessage, Datagram, Direction
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.scan import scan
 
 # A CANCEL, and the ACK for a failure, belong to the INVITE (RFC 3261 9.1, 17.1.1.3).

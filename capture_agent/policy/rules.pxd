@@ -1,8 +1,10 @@
 cimport cython
-from capture_agent.calls cimport Dialog, Transaction
+from capture_agent.records.dialog cimport Dialog, Transaction
 from capture_agent.policy.conditions cimport Condition
 from capture_agent.policy.facts cimport Facts
-from capture_agent.records cimport CapturedMessage, Datagram, Trace
+from capture_agent.records.captured cimport CapturedMessage
+from capture_agent.records.datagram cimport Datagram
+from capture_agent.records.traced cimport Trace
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Rule:

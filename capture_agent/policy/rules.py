@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 
 import cython
 
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.policy.conditions import Condition
 from capture_agent.policy.facts import Facts
-from capture_agent.records import ALL_SINKS, CapturedMessage, Direction, Trace
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.traced import ALL_SINKS, Trace
 from capture_agent.sip.message import SipMessage
 
 MESSAGE = cython.declare(cython.int, 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from capture_agent.config import Config, Legs, Rule, Trace
 from capture_agent.hooks.guard import Guard
-from capture_agent.records import ALL_SINKS
+from capture_agent.records.traced import ALL_SINKS
 
 
 @dataclass(frozen=True, slots=True)

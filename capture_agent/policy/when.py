@@ -5,10 +5,10 @@ from __future__ import annotations
 import cython
 
 from capture_agent.hooks.guard import Guard
-from capture_agent.hooks.seen import SeenMessage
+from capture_agent.hooks.seen_message import SeenMessage
 from capture_agent.policy.conditions import Condition
 from capture_agent.policy.facts import Facts
-from capture_agent.records import CapturedMessage
+from capture_agent.records.captured import CapturedMessage
 
 
 @cython.final

@@ -1,29 +1,12 @@
-"""Where traced messages go. A stage of its own for each of them: a thread behind a bounded queue.
+"""Where traced messages go.
 
-    sink.py            Sink, what every sink is; SinkError, the one line when it fails
-    outbox.py          the queue and the thread in front of a sink; its books     direct.py  neither, for replays
-    weight.py          what waiting messages keep in memory (hot)
-    hep.py             HEP 1, 2, 3 to a collector          hep_batch.py   messages into the encoder (hot)
-    hep_log.py         log events as HEP
-    sip_duplicate.py   the messages to another SIP server  x_headers.py   the lines that tell where they were seen
-    framing.py         a copy as one message on a stream
-    packets.py         what these two share: pack, then send
-    udp.py             datagrams                           udp_batch.py   the loop of system calls (hot)
-    tcp.py             one connection after the other      stream.py      one of them, TLS too: what has arrived
-    unconfirmed.py     what may not have arrived           senders.py     which sender a target asks for
-    repeated.py        log lines about what may have arrived twice
-    connecting.py      look-ups, sockets, and the address they send from
-    sql.py             rows into sip_trace                 rows.py        a message as a row
-    sip_trace.py       the table's definition              schema.py      making it
-    dividing.py        a batch with a row that is refused  verdicts.py    the databases' errors: refusal or outage
-    destinations.py    inserting; what a lost commit did   refusals.py    log lines about refused rows
-    database.py        reaching a database, and its errors in one line
-    deadlines.py       timeouts of its connections         sqlite_file.py the file's mode and rotation
-    stored_calls.py    reading the table                   outcome.py     what became of a call
-    stored_rows.py     its rows, as of one moment          stored_text.py its text, byte for byte
-    stored_times.py    its times, to UTC
-    packaged.py        a sink that a package brings, with a guard around it
-    checks.py          what is wrong with sinks before anything is sent
+sink.py           Sink, what every sink is
+packet_sink.py    sinks that send each message as one packet: pack, then send (HEP, SIP duplicates)
+hep/              HEP 1, 2, 3 to a collector
+sip/              each message once more, to another SIP server
+sql/              rows of a sip_trace table
+packaged_sink.py  a sink from a package, with a guard around it
+checks.py         problems of sinks that can be found before anything is sent
 
 A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.
 """
@@ -39,19 +22,19 @@ from capture_agent.sinks.sink import Sink
 
 # Each imports what it needs when it is used: SQLAlchemy alone takes longer to load than all the rest.
 def hep(target: HepTarget) -> Sink:
-    from capture_agent.sinks.hep import HepSink
+    from capture_agent.sinks.hep.hep_sink import HepSink
 
     return HepSink(target)
 
 
 def sip(target: SipTarget) -> Sink:
-    from capture_agent.sinks.sip_duplicate import SipDuplicateSink
+    from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
 
     return SipDuplicateSink(target)
 
 
 def sql(target: SqlTarget, tables: Iterable[str] = ()) -> Sink:
-    from capture_agent.sinks.sql import SqlSink
+    from capture_agent.sinks.sql.sql_sink import SqlSink
 
     return SqlSink(target, tables)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from capture_agent.config import Config
 from capture_agent.config.layers import Layers
 from capture_agent.config.problems import where
-from capture_agent.sinks.sink import SinkError
+from capture_agent.net.errors import SinkError
 
 
 def unusable(config: Config, layers: Layers) -> Iterator[str]:
     """One line for each sink that can never work as it is configured: its certificates, its driver."""
-    from capture_agent.sinks.senders import tls_context
+    from capture_agent.net.make_sender import tls_context
 
     for section in ("hep", "sip"):
         for n, target in enumerate(getattr(config, section)):
@@ -28,7 +28,7 @@ def unusable(config: Config, layers: Layers) -> Iterator[str]:
                 place = where(layers, (section, n, "tls_ca"))
                 yield f"{place}: expected a file of certificates{why}"
     for n, sql in enumerate(config.sql):
-        from capture_agent.sinks.database import make_engine, parse_url
+        from capture_agent.sinks.sql.database import make_engine, parse_url
 
         try:
             make_engine(parse_url(sql.url)).dispose()
@@ -39,7 +39,7 @@ def unusable(config: Config, layers: Layers) -> Iterator[str]:
 def not_ready(config: Config, layers: Layers) -> Iterator[str]:
     """One line for each file that a sink or the control socket could not use now, as this user."""
     for n, sql in enumerate(config.sql):
-        from capture_agent.sinks.database import creation_hint, parse_url, shown
+        from capture_agent.sinks.sql.database import creation_hint, parse_url, shown
 
         try:
             url = parse_url(sql.url)

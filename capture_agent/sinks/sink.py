@@ -1,21 +1,14 @@
-"""What a sink is to the rest of the agent, and the one error it raises."""
+"""What a sink is to the rest of the agent."""
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
-import ssl
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from capture_agent.records import TracedMessage
-
-
-class SinkError(Exception):
-    """The other side is down, or refuses what a user has configured. One clear line, without secrets or SIP."""
+from capture_agent.net.errors import SinkError as SinkError  # noqa: PLC0414 - sinks of packages import it from here
+from capture_agent.records.traced import TracedMessage
 
 
 class InternalError(Exception):
@@ -104,16 +97,3 @@ class Figures:
         except Exception:
             return self
         return last if last.handled >= self.handled else self
-
-
-def reason(error: OSError) -> str:
-    """An operating system's error as a person reads it: `connection refused`."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or 'failed'}"
-    if isinstance(error, socket.gaierror):
-        return "the host name is not known"
-    if isinstance(error, TimeoutError) and error.strerror in (None, os.strerror(errno.ETIMEDOUT)):
-        return "no answer in time"
-    return (error.strerror or type(error).__name__).lower()

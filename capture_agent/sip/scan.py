@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.sip import patterns, plain
+from capture_agent.sip import patterns
+from capture_agent.sip import plain_scan as plain
 from capture_agent.sip.message import SipMessage, new_message
 
 # Bytes stand here as numbers, and so do sets of them, as the bits of one: a name would be a variable to the compiler.

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from capture_agent.records import FRAME_ROW, Frames
+from capture_agent.records.frames import FRAME_ROW, Frames
 from capture_agent.sources.containers import Stop
+from capture_agent.sources.file_bytes import STANDARD_INPUT, Stopped, open_file, open_stream, reason
 from capture_agent.sources.other_formats import described
 from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
 from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, PcapngFormat
-from capture_agent.sources.reading import STANDARD_INPUT, Stopped, open_file, open_stream, reason
 from capture_agent.sources.source import SourceError
 
 BATCH = 512  # frames at most

@@ -14,7 +14,7 @@ from struct import Struct
 
 import cython
 
-from capture_agent.records import (
+from capture_agent.records.frames import (
     FRAME_INTERFACE,
     FRAME_LENGTH,
     FRAME_ROW,

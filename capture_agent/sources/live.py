@@ -16,11 +16,11 @@ from typing import Any
 
 import pcapy
 
-from capture_agent.own_sockets import Known, OwnSockets
-from capture_agent.records import FRAME_ROW, Frames, Interface
+from capture_agent.net.own_sockets import Known, OwnSockets
+from capture_agent.records.frames import FRAME_ROW, Frames, Interface
 from capture_agent.sources.containers import index_live_batch
-from capture_agent.sources.counting import Growing
 from capture_agent.sources.interfaces import list_interfaces
+from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.own_filter import attached, leave_out
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT, SourceError, link_type
 

@@ -8,7 +8,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from capture_agent.records import Frames
+from capture_agent.records.frames import Frames
 from capture_agent.sources.ordering import Order, size
 from capture_agent.sources.source import Source, SourceError
 

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, Frames, Interface
-from capture_agent.sources.rows import merge_rows
+from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames, Interface
+from capture_agent.sources.frame_rows import merge_rows
 
 MILLISECOND = 1_000_000
 LATE_NS = 150 * MILLISECOND  # what a quiet source has by now, it has handed over

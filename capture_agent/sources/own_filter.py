@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from struct import iter_unpack, pack
 from typing import Any
 
-from capture_agent.own_sockets import Flow, Known, Place
+from capture_agent.net.own_sockets import Flow, Known, Place
 
 Test = list[Any]  # instructions, and the value that they must give
 

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, Frames
+from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames
 
 SECOND_NS = 1_000_000_000
 DAY = 86_400.0

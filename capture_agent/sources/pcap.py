@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from capture_agent.records import Interface
+from capture_agent.records.frames import Interface
 from capture_agent.sources.containers import PcapWalker, Stop
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT, SourceError, link_type
 

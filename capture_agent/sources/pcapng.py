@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from capture_agent.records import Interface
+from capture_agent.records.frames import Interface
 from capture_agent.sources.containers import CLOCK_ROW, PcapngWalker
 from capture_agent.sources.source import link_type
 

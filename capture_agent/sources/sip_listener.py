@@ -19,10 +19,10 @@ from threading import Lock
 from typing import Any
 
 from capture_agent.config.listen import ListenAddress
-from capture_agent.records import Frames
-from capture_agent.sources.counting import Growing
-from capture_agent.sources.made_frames import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
-from capture_agent.sources.reading import reason
+from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
+from capture_agent.records.frames import Frames
+from capture_agent.sources.file_bytes import reason
+from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.source import SourceError
 
 BATCH = 512  # datagrams or segments at most

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from capture_agent.records import Frames
+from capture_agent.records.frames import Frames
 
 # libpcap's DLT_ values differ from the LINKTYPE_ values of files for these (https://www.tcpdump.org/linktypes.html).
 # Some programs write them into files all the same; as LINKTYPE_ they mean nothing else.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.boundary import find_boundary
 from capture_agent.streams.framing import behind_blank, is_torn, start_line, trail_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams.content import Content
 from capture_agent.streams.framing import find_start, measure
 from capture_agent.streams.limits import MAX_JOINING, MAX_JOINING_BYTES

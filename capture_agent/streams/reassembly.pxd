@@ -1,5 +1,5 @@
 cimport cython
-from capture_agent.records cimport Datagram
+from capture_agent.records.datagram cimport Datagram
 from capture_agent.streams.content cimport Content
 from capture_agent.streams.counts cimport Counts
 from capture_agent.streams.outlet cimport Outlet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from capture_agent.records import NO_FRAME, Datagram
+from capture_agent.records.datagram import NO_FRAME, Datagram
 from capture_agent.streams.limits import PARKED_COST, PARKED_SEGMENTS, PIECE_COST, RIVAL_COST
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from capture_agent.clock import Clock
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams.sctp_direction import CONVINCING, Association, Direction, Rival
 from capture_agent.streams.sctp_fragments import FIRST, LAST, FragmentTable
 from capture_agent.streams.sctp_packet import key_of, message_of, tag_of

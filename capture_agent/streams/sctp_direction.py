@@ -7,7 +7,7 @@ the one before.
 
 from __future__ import annotations
 
-from capture_agent.records import NO_FRAME, Datagram
+from capture_agent.records.datagram import NO_FRAME, Datagram
 
 # How far from the highest TSN a chunk may be, either way: as many as fit a receive window (a.rwnd) of 1 MiB with
 # 256 bytes each.

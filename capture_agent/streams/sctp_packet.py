@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from capture_agent.records import NO_FRAME, Datagram
+from capture_agent.records.datagram import NO_FRAME, Datagram
 
 
 def tag_of(datagram: Datagram) -> bytes:

@@ -1,5 +1,5 @@
 cimport cython
-from capture_agent.records cimport Datagram
+from capture_agent.records.datagram cimport Datagram
 from capture_agent.streams.framing cimport behind_blank, find, is_known, measure, start_line, trail_of
 from capture_agent.streams.outlet cimport Outlet
 

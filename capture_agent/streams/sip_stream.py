@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.boundary import find_boundary, glued, torn_method
 from capture_agent.streams.framing import (

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import cython
 
 from capture_agent.clock import Clock
-from capture_agent.records import WHOLE_MESSAGE, Datagram
+from capture_agent.records.datagram import WHOLE_MESSAGE, Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.counts import NAMES, Counts
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS, SegmentReject

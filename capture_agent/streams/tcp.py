@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.content import Content
 from capture_agent.streams.framing import is_torn, start_line

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.held_process import BATCH, timed_frames
 from capture_agent.pipeline import Pipeline
-from capture_agent.records import Frames
+from capture_agent.records.frames import Frames
 
 pytestmark = pytest.mark.once
 

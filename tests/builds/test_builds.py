@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capture_agent.records import FRAME_INTERFACE, FRAME_ROW
+from capture_agent.records.frames import FRAME_INTERFACE, FRAME_ROW
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.source import SourceError
 
@@ -192,7 +192,7 @@ SHORT = b"OPTIONS sip:a SIP/2.0\r\nVia: v\r\n\r\n"
     ],
 )
 def test_frames_beside_the_usual(workers: tuple[Worker, Worker], frame: bytes) -> None:
-    """What the plain build reads in one go (packet/plain.py), and what differs in one thing."""
+    """What the plain build reads in one go (packet/plain_udp.py), and what differs in one thing."""
     same(workers, "frames", ([frame], 1))
 
 
@@ -214,7 +214,7 @@ HEADERS = [
 
 
 def test_messages_beside_the_usual(workers: tuple[Worker, Worker]) -> None:
-    """What the plain build reads by its patterns (sip/plain.py), and what differs in one thing, first or repeated."""
+    """What the plain build reads by its patterns (sip/plain_scan.py), and what differs in one thing, first or repeated."""
     bare = b"INVITE sip:a SIP/2.0\r\n"
     payloads = [start + REST for start in STARTS]
     payloads += [bare + header + end for header in HEADERS for end in (REST, b"\r\n\r\n", b"\n\n", b"\r\n", b"")]

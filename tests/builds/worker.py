@@ -8,8 +8,8 @@ from typing import Any
 from capture_agent.build import flavour
 from capture_agent.config.local import LocalAddress, parse_local
 from capture_agent.pipeline import Pipeline
-from capture_agent.policy.trace import Policy
-from capture_agent.records import Frames
+from capture_agent.policy.policy import Policy
+from capture_agent.records.frames import Frames
 from hep.batch import Encoder
 
 DATAGRAM = [
@@ -85,7 +85,8 @@ def calls(job: tuple[list[bytes], int]) -> Any:
 def talks(job: tuple[list[tuple[bytes, int, int, int]], int, int]) -> Any:
     """The same of messages that are given as such, in batches of `step`: bytes, two hosts, and seconds."""
     from capture_agent.correlate.correlator import Correlator
-    from capture_agent.records import CapturedMessage, Datagram
+    from capture_agent.records.captured import CapturedMessage
+    from capture_agent.records.datagram import Datagram
     from capture_agent.sip.scan import scan
 
     given, calls, step = job

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from cli_samples import CALL, OTHER, Packet, capture_agent, pcap, sip
 
-from capture_agent.sinks.schema import create_tables
+from capture_agent.sinks.sql.schema import create_tables
 
 DB = "sqlite:///trace.db"
 CALL_ENDS = CALL[0].source, CALL[0].destination, CALL[0].payload

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from capture_agent.convert.conditions import formula
-from capture_agent.convert.matchers import Inexpressible, Matcher, narrowed
 from capture_agent.convert.outcomes import Both, Formula, Negation
 from capture_agent.convert.reading import Line, Place
+from capture_agent.convert.rule_matchers import Inexpressible, Matcher, narrowed
+from capture_agent.convert.script_conditions import formula
 from capture_agent.convert.tokens import tokens
 from capture_agent.convert.values import Scope
 from capture_agent.convert.variables import EVENT, REPLY, REQUEST, SENDING

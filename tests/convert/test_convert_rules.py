@@ -8,10 +8,10 @@ import pytest
 
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Line, Place
-from capture_agent.convert.rules import RuleMaker
+from capture_agent.convert.rule_output import RuleMaker
 from capture_agent.convert.script import parse
 from capture_agent.convert.simplify import Rule
-from capture_agent.convert.sinks import Sinks, shown
+from capture_agent.convert.sink_output import Sinks, shown
 from capture_agent.convert.tokens import tokens
 
 pytestmark = pytest.mark.once

@@ -31,10 +31,10 @@ import test_siptrace_vectors as vectors
 from conversion import converted
 
 import hep
-from capture_agent.agent import Agent, replay
+from capture_agent.app.agent import Agent, replay
 from capture_agent.convert import convert
 from capture_agent.packet.decode import PacketDecoder
-from capture_agent.sinks.schema import create_tables
+from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sip.scan import scan
 from capture_agent.sources.capture_file import CaptureFile
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import real_kamailio
-from policy.policy_samples import captured
+from policy_samples import captured
 from real_kamailio import MESSAGES, recorded
 
 from capture_agent.config import load
@@ -18,8 +18,8 @@ from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Line, Place
 from capture_agent.convert.script import parse
 from capture_agent.convert.tokens import tokens
+from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
-from capture_agent.policy.trace import Policy
 
 STRINGS, NUMBERS, CONDITIONS = map(recorded, ("strings", "numbers", "conditions"))
 SIPTRACE = """loadmodule "siptrace.so"

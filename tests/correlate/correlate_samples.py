@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.records import CapturedMessage, Datagram
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.scan import scan
 
 SECOND = 1_000_000_000

@@ -11,9 +11,9 @@ from correlate_samples import FORMS, HOSTS, Names, captured, message, play, told
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.calls import DialogState, TransactionState
 from capture_agent.config import Correlate
 from capture_agent.correlate.correlator import Correlator
+from capture_agent.records.dialog import DialogState, TransactionState
 
 # Each message, and what it belongs to.
 FLOWS = {

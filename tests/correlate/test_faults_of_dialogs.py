@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from correlate_samples import message
 
-from capture_agent.agent import Agent, replay
+from capture_agent.app.agent import Agent, replay
 from capture_agent.config import load
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
-from capture_agent.policy.trace import Policy
 
 INPUTS = Path(__file__).parents[1] / "faults" / "inputs"
 CALL = ["0 A>P INVITE", "1 P>A 200 t=b", "1 A>P ACK t=b"]

@@ -22,9 +22,9 @@ from capture_agent.config import load
 from capture_agent.config.local import parse_local
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
-from capture_agent.policy.trace import Policy
-from capture_agent.records import CapturedMessage
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.sources.capture_file import CaptureFile
 
 PCAPS = Path(__file__).parents[2] / "pcaps"

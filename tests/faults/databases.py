@@ -24,7 +24,7 @@ from typing import Any
 from faults import servers
 from sqlalchemy import NullPool, create_engine, text
 
-from capture_agent.sinks.database import parse_url
+from capture_agent.sinks.sql.database import parse_url
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 SERVERS = ("postgresql", "mariadb")

@@ -24,8 +24,8 @@ from time import monotonic, perf_counter
 from fuzz_mutations import SHARES, Mutations, Target
 from fuzz_targets import targets
 
-from capture_agent import records
 from capture_agent.build import flavour
+from capture_agent.records import datagram as datagrams
 
 LEAK_CASES = 2000
 LEAK_BYTES = 16_384  # less than one object for each of ten cases
@@ -115,7 +115,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], metavar="TARGET[:CASE]")
     parser.add_argument("--note", type=Path)
     options = parser.parse_args()
-    print(f"the {flavour()} build, {records.__file__}", flush=True)
+    print(f"the {flavour()} build, {datagrams.__file__}", flush=True)
     note = os.open(options.note, os.O_RDWR | os.O_CREAT | os.O_TRUNC) if options.note else None
     cases = options.cases if options.seconds == inf else sys.maxsize
     return bool(fuzz(options.only, cases, options.seed, note, options.seconds))

@@ -26,7 +26,7 @@ from test_builds import LINK_TYPES, PCAPS, PIECES, RECORDED, TOKENS
 from test_capture_damage import SEEDS
 
 from capture_agent.packet.decode import PacketDecoder
-from capture_agent.records import Frames
+from capture_agent.records.frames import Frames
 from capture_agent.sip.scan import scan
 
 __all__ = [

@@ -11,8 +11,8 @@ from struct import pack
 
 from fuzz_corpus import TOKENS, captures, payloads
 
-from capture_agent.records import Datagram
-from capture_agent.sinks.framing import FRAMING, NO_HEADER_END, NOT_SIP, framed
+from capture_agent.records.datagram import Datagram
+from capture_agent.sinks.sip.exact_message import FRAMING, NO_HEADER_END, NOT_SIP, framed
 from capture_agent.streams.streams import Streams
 
 EXPORT_PDU = 252

@@ -6,9 +6,11 @@ from random import Random
 
 from capture_agent.hooks import HookError, Message, SeenMessage
 from capture_agent.hooks.guard import Guard, Limits
-from capture_agent.hooks.values import SinkNames
+from capture_agent.hooks.verb_values import SinkNames
 from capture_agent.policy.hooks import Hooks
-from capture_agent.records import CapturedMessage, Datagram, Direction, Trace, TracedMessage
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan
 
 PARTS = {**vars(SeenMessage), **vars(Message)}

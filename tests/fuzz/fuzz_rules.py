@@ -10,9 +10,10 @@ from random import Random
 
 from capture_agent.config import load
 from capture_agent.correlate.correlator import Correlator
+from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
-from capture_agent.policy.trace import Policy
-from capture_agent.records import CapturedMessage, Datagram
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.datagram import Datagram
 from capture_agent.sip.lookup import address, addresses, header_values, user_of
 from capture_agent.sip.scan import scan
 

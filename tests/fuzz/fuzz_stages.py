@@ -15,7 +15,7 @@ from stream_samples import FIN, RST, SYN, request, response, segment, syn
 from test_websocket import GET, TEXT, Deflater, frame, switching
 
 from capture_agent.packet.defrag import LONGEST, Defragmenter
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams.counts import NAMES, Counts
 from capture_agent.streams.sctp import SctpAssociations
 from capture_agent.streams.streams import Streams

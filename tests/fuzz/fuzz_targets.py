@@ -30,13 +30,16 @@ from fuzz_stages import stage_targets
 from capture_agent.config import Capture
 from capture_agent.config.local import LocalAddress, parse_local
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.duplicates import DuplicateFilter
-from capture_agent.packet.way import identification, outer_addresses, way
+from capture_agent.intake.copies import DuplicateFilter
+from capture_agent.net.udp_batch import send_datagrams
+from capture_agent.packet.outer_headers import identification, outer_addresses, way
 from capture_agent.pipeline import Pipeline
-from capture_agent.policy.trace import Policy
-from capture_agent.records import FRAME_ROW, CapturedMessage, Datagram, Frames, TracedMessage
-from capture_agent.sinks.hep_batch import fill
-from capture_agent.sinks.udp_batch import send_datagrams
+from capture_agent.policy.policy import Policy
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.frames import FRAME_ROW, Frames
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.hep.hep_batch import fill
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.parameters import parameter
 from capture_agent.sip.problems import Stranger

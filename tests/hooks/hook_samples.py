@@ -5,9 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-from capture_agent.hooks.message import Message
-from capture_agent.hooks.values import SinkNames
-from capture_agent.records import CapturedMessage, Datagram, Direction, Interface, Trace, TracedMessage
+from capture_agent.hooks.hook_message import Message
+from capture_agent.hooks.verb_values import SinkNames
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.frames import Interface
+from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan
 
 TIME_NS = 1_795_386_683_255_621_000

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.agent import Agent, replay
-from capture_agent.calls import DialogState, TransactionState
+from capture_agent.app.agent import Agent, replay
+from capture_agent.app.extensions import Extensions, NamedHook
 from capture_agent.config import Config
-from capture_agent.extensions import Extensions, NamedHook
 from capture_agent.hooks import Dialog, Message, Transaction
+from capture_agent.records.dialog import DialogState, TransactionState
 
 # demo.pcap: a proxy between alice and those she calls, each message with what it belongs to, and how that stands then:
 # method, state of the transaction, branches; then state of the dialog and how many have answered.

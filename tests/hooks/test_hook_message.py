@@ -9,7 +9,8 @@ import pytest
 from hook_samples import DEFAULTS, REGISTER, SINKS, captured, message
 
 from capture_agent.hooks import Decision, HookError, Message
-from capture_agent.records import Direction, Trace
+from capture_agent.records.captured import Direction
+from capture_agent.records.traced import Trace
 
 
 def decided(one: Message) -> list[tuple[Any, ...]]:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hook_samples import BARE, REGISTER, REPLY, TIME_NS, WIRED, captured
 
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.hooks import Message, SeenMessage
-from capture_agent.records import Direction, Trace
+from capture_agent.records.captured import Direction
+from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.traced import Trace
 
 
 def seen(raw: bytes = REGISTER, **more: Any) -> SeenMessage:

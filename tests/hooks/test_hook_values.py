@@ -9,9 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.config.targets import MOST_TARGETS
-from capture_agent.hooks import values
-from capture_agent.hooks.values import HookError, SinkNames, correlation_id_of, event_of, mode_of, table_of, users_of
-from capture_agent.records import MOST_SINKS
+from capture_agent.hooks import verb_values as values
+from capture_agent.hooks.verb_values import (
+    HookError,
+    SinkNames,
+    correlation_id_of,
+    event_of,
+    mode_of,
+    table_of,
+    users_of,
+)
+from capture_agent.records.traced import MOST_SINKS
 
 pytestmark = pytest.mark.once
 

@@ -11,14 +11,16 @@ import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent import config
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.config.matchers import parse_header
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.duplicates import DuplicateFilter
+from capture_agent.intake.copies import DuplicateFilter
 from capture_agent.policy.legs import Legs
 from capture_agent.policy.lookback import Lookback
 from capture_agent.policy.rules import Rule
-from capture_agent.records import CapturedMessage, Datagram, Direction, Trace
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.traced import Trace
 from capture_agent.sip.scan import scan
 
 MIB = 1 << 20

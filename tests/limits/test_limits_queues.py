@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "sinks"))  # run as a program, too
+sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program, too
 
 from measuring import documented, held_mib, main
 from sink_samples import ListSink, numbered, traced
 
-from capture_agent.records import FRAME_ROW, Frames, TracedMessage
-from capture_agent.sinks.outbox import Outbox
+from capture_agent.delivery.outbox import Outbox
+from capture_agent.records.frames import FRAME_ROW, Frames
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.merge import WAITING, _Queue
 from capture_agent.sources.ordering import Order
 

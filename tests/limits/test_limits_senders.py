@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from measuring import documented, held_mib, main
 
-from capture_agent.sinks.unconfirmed import ROOM, Unconfirmed
+from capture_agent.net.unconfirmed import ROOM, Unconfirmed
 
 BATCH = 1 << 18  # bytes, and one more packet: what a sink packs together
 MOST = 65_535

@@ -9,7 +9,7 @@ import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent.packet.defrag import Defragmenter
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams.limits import MAX_STREAMS
 from capture_agent.streams.sctp import SctpAssociations
 from capture_agent.streams.sctp_fragments import FIRST

@@ -20,15 +20,8 @@ from scapy.packet import Packet, Padding, Raw
 
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.packet.rejects import Reject
-from capture_agent.records import (
-    FRAME_INTERFACE,
-    FRAME_LENGTH,
-    FRAME_START,
-    FRAME_WIRE_LENGTH,
-    NO_VLAN,
-    Datagram,
-    Frames,
-)
+from capture_agent.records.datagram import NO_VLAN, Datagram
+from capture_agent.records.frames import FRAME_INTERFACE, FRAME_LENGTH, FRAME_START, FRAME_WIRE_LENGTH, Frames
 
 SIP = b"OPTIONS sip:a@b SIP/2.0\r\n\r\n"
 ETHERNET, RAW, NULL, LOOP, SLL, SLL2, IPV4, IPV6 = 1, 101, 0, 108, 113, 276, 228, 229

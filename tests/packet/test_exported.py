@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from capture_agent.packet.exported import LINK_TYPE, exported_pdu
 from capture_agent.packet.link_type_names import NAMES, named
 from capture_agent.pipeline import Pipeline
-from capture_agent.records import Frames
+from capture_agent.records.frames import Frames
 
 INPUTS = Path(__file__).parents[1] / "faults" / "inputs"
 SIP = b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from policy_samples import captured, sip
 
-from capture_agent.agent import Agent, replay
+from capture_agent.app.agent import Agent, replay
 from capture_agent.config import Legs as LegsSettings
 from capture_agent.config import load
 from capture_agent.config.matchers import parse_header
 from capture_agent.policy.legs import LONGEST, Legs, is_placeholder
-from capture_agent.records import Trace
+from capture_agent.records.traced import Trace
 from capture_agent.sources.capture_file import CaptureFile
 
 INPUTS = Path(__file__).parents[1] / "faults" / "inputs"

@@ -9,21 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.hooks import HookError, Message
 from capture_agent.hooks.guard import Guard, Limits
-from capture_agent.hooks.values import SinkNames
+from capture_agent.hooks.verb_values import SinkNames
 from capture_agent.policy.hooks import Hooks, instead
-from capture_agent.policy.trace import Policy
-from capture_agent.records import (
-    LOG_PAYLOAD,
-    SIP_PAYLOAD,
-    CapturedMessage,
-    Datagram,
-    Direction,
-    Trace,
-    TracedMessage,
-)
+from capture_agent.policy.policy import Policy
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.traced import LOG_PAYLOAD, SIP_PAYLOAD, Trace, TracedMessage
 from capture_agent.sip.scan import scan
 
 SIP = b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: c\r\n\r\n"

@@ -11,10 +11,11 @@ from policy_samples import CLIENT, SERVER, Calls, captured, settings, shown, sip
 
 from capture_agent.hooks import Message
 from capture_agent.hooks.guard import Guard, Limits
-from capture_agent.hooks.values import SinkNames
+from capture_agent.hooks.verb_values import SinkNames
 from capture_agent.policy.hooks import Hooks
-from capture_agent.policy.trace import Policy
-from capture_agent.records import LOG_PAYLOAD, CapturedMessage, TracedMessage
+from capture_agent.policy.policy import Policy
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.traced import LOG_PAYLOAD, TracedMessage
 
 Hook = Callable[[Message], object]
 

@@ -11,8 +11,9 @@ from policy_samples import Calls, captured, policy, sip
 
 from capture_agent.policy import lookback
 from capture_agent.policy.lookback import copied
-from capture_agent.policy.trace import Policy
-from capture_agent.records import CapturedMessage, TracedMessage
+from capture_agent.policy.policy import Policy
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.traced import TracedMessage
 
 FAILED = '[[rule]]\nmethod = "INVITE"\nstatus = ["4xx", "5xx", "6xx"]\n'
 OTHER_FAILURES = '[[rule]]\nstatus = "6xx"\ntrace = "dialog"\nlookback = 60\n'

@@ -16,9 +16,10 @@ import pytest
 from capture_agent.config import Config, load
 from capture_agent.config.local import parse_local
 from capture_agent.pipeline import Pipeline
+from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
-from capture_agent.policy.trace import Policy
-from capture_agent.records import CapturedMessage, Direction, TracedMessage
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.capture_file import CaptureFile
 
 PROXY = ("192.0.2.10", "203.0.113.1", "2001:db8::10")

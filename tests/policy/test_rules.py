@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from policy_samples import CARRIER, CLIENT, HOMER, SERVER, TABLE, Calls, captured, policy, settings, shown, sip
 
-from capture_agent.calls import Dialog, Transaction
 from capture_agent.config.local import parse_local
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.policy.trace import Policy
-from capture_agent.records import CapturedMessage, Interface, TracedMessage
+from capture_agent.policy.policy import Policy
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.frames import Interface
+from capture_agent.records.traced import TracedMessage
 
 INVITE = sip("INVITE")
 RINGING = sip("SIP/2.0 180 Ringing", "1 INVITE", "b")

@@ -12,7 +12,7 @@ from policy_samples import CLIENT, SERVER, Calls, captured, settings, shown, sip
 
 from capture_agent.hooks import SeenMessage
 from capture_agent.hooks.guard import Guard, Limits
-from capture_agent.policy.trace import Policy
+from capture_agent.policy.policy import Policy
 
 Condition = Callable[[SeenMessage], object]
 

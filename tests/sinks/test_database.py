@@ -10,10 +10,10 @@ import pytest
 from sink_samples import free_port
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.sinks.database import make_engine, parse_url, shown
-from capture_agent.sinks.schema import create_tables
-from capture_agent.sinks.sink import SinkError
-from capture_agent.sinks.sql import SqlSink
+from capture_agent.net.errors import SinkError
+from capture_agent.sinks.sql.database import make_engine, parse_url, shown
+from capture_agent.sinks.sql.schema import create_tables
+from capture_agent.sinks.sql.sql_sink import SqlSink
 
 pytestmark = pytest.mark.once
 

@@ -9,12 +9,12 @@ from sink_samples import TIME_NS, TcpReceiver, UdpReceiver, eventually, numbered
 
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.events import log_event
-from capture_agent.records import LOG_PAYLOAD, Trace
-from capture_agent.sinks.hep import HepSink
-from capture_agent.sinks.schema import create_tables
+from capture_agent.records.traced import LOG_PAYLOAD, Trace
+from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sink import handled
-from capture_agent.sinks.sip_duplicate import SipDuplicateSink
-from capture_agent.sinks.sql import SqlSink
+from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
+from capture_agent.sinks.sql.schema import create_tables
+from capture_agent.sinks.sql.sql_sink import SqlSink
 from hep import StreamDecoder, decode, version_of
 
 LOOPBACK = bytes([127, 0, 0, 1])

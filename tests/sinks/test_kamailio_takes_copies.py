@@ -14,8 +14,8 @@ from faults.peers import until
 from sink_samples import numbered, traced
 
 from capture_agent.config.targets import SipTarget
-from capture_agent.sinks.direct import Direct
-from capture_agent.sinks.sip_duplicate import SipDuplicateSink
+from capture_agent.delivery.direct import Direct
+from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from capture_agent.sinks.database import parse_url
-from capture_agent.sinks.schema import create_tables
-from capture_agent.sinks.sink import SinkError
+from capture_agent.net.errors import SinkError
+from capture_agent.sinks.sql.database import parse_url
+from capture_agent.sinks.sql.schema import create_tables
 
 pytestmark = pytest.mark.once
 

@@ -8,9 +8,10 @@ import pytest
 from sink_samples import TcpReceiver, UdpReceiver, batch_of, eventually, numbered, traced
 
 from capture_agent.config.targets import SipTarget
-from capture_agent.sinks.sink import SinkError, handled
-from capture_agent.sinks.sip_duplicate import SipDuplicateSink
-from capture_agent.sinks.x_headers import with_x_headers
+from capture_agent.net.errors import SinkError
+from capture_agent.sinks.sink import handled
+from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
+from capture_agent.sinks.sip.x_headers_added import with_x_headers
 
 ODD = b"\r\nOPTIONS sip:x SIP/2.0\nf: a\n\n\0\xff\n"
 

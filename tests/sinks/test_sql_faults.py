@@ -13,15 +13,16 @@ from faults.databases import KINDS, SERVERS, CuttingProxy, Database, can_mount, 
 from sink_samples import INVITE, batch_of, eventually, numbered, traced
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.records import Trace, TracedMessage
-from capture_agent.sinks import dividing
-from capture_agent.sinks.database import parse_url
-from capture_agent.sinks.deadlines import connect_arguments
-from capture_agent.sinks.direct import Direct
-from capture_agent.sinks.outbox import Outbox
-from capture_agent.sinks.schema import create_tables
-from capture_agent.sinks.sink import SinkError, handled
-from capture_agent.sinks.sql import SqlSink
+from capture_agent.delivery.direct import Direct
+from capture_agent.delivery.outbox import Outbox
+from capture_agent.net.errors import SinkError
+from capture_agent.records.traced import Trace, TracedMessage
+from capture_agent.sinks.sink import handled
+from capture_agent.sinks.sql import dividing
+from capture_agent.sinks.sql.database import parse_url
+from capture_agent.sinks.sql.deadlines import connect_arguments
+from capture_agent.sinks.sql.schema import create_tables
+from capture_agent.sinks.sql.sql_sink import SqlSink
 
 pytestmark = pytest.mark.once
 
@@ -45,9 +46,9 @@ def sink_to(database: Database, url: str = "") -> Iterator[SqlSink]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capture_agent.sinks.deadlines.CONNECT_SECONDS", 2)
-    monkeypatch.setattr("capture_agent.sinks.deadlines.BUSY_SECONDS", 1)
-    monkeypatch.setattr("capture_agent.sinks.sql.WRITE_SECONDS", 1)
+    monkeypatch.setattr("capture_agent.sinks.sql.deadlines.CONNECT_SECONDS", 2)
+    monkeypatch.setattr("capture_agent.sinks.sql.deadlines.BUSY_SECONDS", 1)
+    monkeypatch.setattr("capture_agent.sinks.sql.sql_sink.WRITE_SECONDS", 1)
 
 
 def names(*numbers: int) -> list[str]:

@@ -13,9 +13,9 @@ import pytest
 from sink_samples import batch_of
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.sinks.schema import create_tables
-from capture_agent.sinks.sink import SinkError
-from capture_agent.sinks.sql import SqlSink
+from capture_agent.net.errors import SinkError
+from capture_agent.sinks.sql.schema import create_tables
+from capture_agent.sinks.sql.sql_sink import SqlSink
 
 pytestmark = pytest.mark.once
 

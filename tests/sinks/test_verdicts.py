@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from sink_samples import batch_of, numbered, traced
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
-from capture_agent.records import Trace, TracedMessage
-from capture_agent.sinks.dividing import TRIES, Divider
-from capture_agent.sinks.refusals import EVERY, Refusals, without_content
-from capture_agent.sinks.sink import SinkError
-from capture_agent.sinks.verdicts import FileGone, Verdict, verdict_of
+from capture_agent.net.errors import SinkError
+from capture_agent.records.traced import Trace, TracedMessage
+from capture_agent.sinks.sql.dividing import TRIES, Divider
+from capture_agent.sinks.sql.refusals import EVERY, Refusals, without_content
+from capture_agent.sinks.sql.verdicts import FileGone, Verdict, verdict_of
 
 pytestmark = pytest.mark.once
 

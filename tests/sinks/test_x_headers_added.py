@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sink_samples import INVITE, RINGING, TIME_NS, traced
 
-from capture_agent.records import Direction
-from capture_agent.sinks.x_headers import with_x_headers
+from capture_agent.records.captured import Direction
+from capture_agent.sinks.sip.x_headers_added import with_x_headers
 from capture_agent.sip.scan import scan
 
 INVITE_LINES = (

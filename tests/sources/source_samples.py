@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from struct import pack
 
-from capture_agent.records import FRAME_INTERFACE, FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH
+from capture_agent.records.frames import FRAME_INTERFACE, FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.sources.source import SourceError
 

@@ -30,7 +30,7 @@ from source_samples import (
     statistics,
 )
 
-from capture_agent.records import Interface
+from capture_agent.records.frames import Interface
 from capture_agent.sources.capture_file import BATCH, CaptureFile
 
 CAPTURES = Path(__file__).resolve().parents[2].parent / "shared" / "captures" / "files"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from source_samples import PACKETS, enhanced, interface, obsolete, pcap, section, simple
 from test_capture_damage import EDITS, edited
 
-from capture_agent.records import FRAME_ROW
+from capture_agent.records.frames import FRAME_ROW
 from capture_agent.sources import containers
 
 LIMIT = 20

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from source_samples import PACKETS, T0, Packet, pcap, pcap_header, pcapng, read
 
-from capture_agent.sources import compression
+from capture_agent.sources import compressed_file as compression
 
 KINDS: dict[str, bytes] = {
     "pcap": pcap(PACKETS),

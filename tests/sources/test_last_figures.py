@@ -12,10 +12,10 @@ import pytest
 from faults.interfaces import wires
 
 from capture_agent.config.listen import ListenAddress
-from capture_agent.records import Frames
-from capture_agent.sources.counting import Growing
+from capture_agent.records.frames import Frames
+from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.live import LiveInterface
-from capture_agent.sources.packaged import PackagedSource
+from capture_agent.sources.packaged_source import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import SourceError
 

@@ -23,10 +23,10 @@ from encapsulations import build, names
 from source_samples import unprivileged
 from wrappings import V4, frame
 
-from capture_agent.agent import capture_filter
+from capture_agent.app.agent import capture_filter
 from capture_agent.config import Capture, load
 from capture_agent.pipeline import Pipeline
-from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH, Frames
+from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH, Frames
 from capture_agent.sources.interfaces import list_interfaces, local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.source import SourceError

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.packet.decode import PacketDecoder
-from capture_agent.records import Datagram
-from capture_agent.sources.made_frames import ACK, LONGEST_SEGMENT, Batches, Ends, tcp, udp
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.frame_building import ACK, LONGEST_SEGMENT, Batches, Ends, tcp, udp
 
 PORTS = st.integers(1, 65535)
 ADDRESSES = st.tuples(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4)) | st.tuples(

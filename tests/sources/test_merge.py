@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from capture_agent.records import FRAME_ROW, Frames
+from capture_agent.records.frames import FRAME_ROW, Frames
 from capture_agent.sources.merge import WAITING, WAITING_BYTES, _Queue, merged
 from capture_agent.sources.source import SourceError
 

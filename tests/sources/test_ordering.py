@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.records import FRAME_TIME_NS, Frames, Interface
+from capture_agent.records.frames import FRAME_TIME_NS, Frames, Interface
 from capture_agent.sources import ordering
 from capture_agent.sources.ordering import LATE_NS, LONGEST_NS, MILLISECOND, MOST, QUIET_NS, Order, joined, part
 

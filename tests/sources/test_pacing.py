@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, Frames
+from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames
 from capture_agent.sources.pacing import MOST_LINES, Pace, Shift, Timeline, in_words
 
 pytestmark = pytest.mark.once

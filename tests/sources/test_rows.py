@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.records import FRAME_ROW
-from capture_agent.sources.rows import merge_rows
+from capture_agent.records.frames import FRAME_ROW
+from capture_agent.sources.frame_rows import merge_rows
 
 
 def merged(times: list[list[int]]) -> list[list[int]]:

@@ -13,7 +13,8 @@ import pytest
 
 from capture_agent.config.listen import ListenAddress
 from capture_agent.pipeline import Pipeline
-from capture_agent.records import CapturedMessage, Frames
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.frames import Frames
 from capture_agent.sources import sip_listener
 from capture_agent.sources.sip_listener import SipListener, open_listener
 from capture_agent.sources.source import SourceError

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams.streams import Streams
 
 FIN, SYN, RST, PUSH, ACK = 1, 2, 4, 8, 16

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.records import FRAME_ROW, FRAME_TIME_NS, Datagram, Interface
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Interface
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.streams.sctp import IDLE_NS, SctpAssociations
 from capture_agent.streams.sctp_direction import CHUNK_COST, WINDOW

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from stream_samples import request, segment, syn
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams.streams import Streams
 
 UNIT = 3000

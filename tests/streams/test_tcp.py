@@ -29,7 +29,7 @@ from stream_samples import (
     syn,
 )  # fmt: skip
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams.limits import MAX_BYTES, MAX_HELD, PIECE_COST
 from capture_agent.streams.streams import Streams
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_samples import parts, request, response, run, segment, syn
 
-from capture_agent.records import Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams import websocket
 from capture_agent.streams.websocket import CREDIT, CREDIT_OF_MESSAGE
 

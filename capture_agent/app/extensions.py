@@ -1,0 +1,261 @@
+"""Code of others that the configuration names: hooks from files and modules, and what installed packages bring.
+
+A package registers it by entry points, and nothing of it is used before the configuration names it:
+
+    capture_agent.hooks     a function, as on_message is         [hooks] use = ["NAME"]
+    capture_agent.rules     a function: message -> bool          [[rule]] when = "NAME"
+    capture_agent.sinks     a factory: options -> Sink           [[sink]] use = "NAME"
+    capture_agent.sources   a factory: options -> Source         [[source]] use = "NAME"
+
+Whatever is wrong with it is a problem of the configuration. docs/hooks.md explains it to those who write such code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from capture_agent.config import Config, ConfigError
+from capture_agent.config.layers import Layers
+from capture_agent.config.layers import Path as OptionPath
+from capture_agent.config.packages import PackageSink, PackageSource
+from capture_agent.config.problems import in_order, nearest, where
+from capture_agent.config.secrets import MASK, quotable, repeats, texts_of
+from capture_agent.hooks.guard import end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
+from capture_agent.hooks.hook_message import Message
+from capture_agent.hooks.seen_message import SeenMessage
+from capture_agent.sinks.packaged_sink import PackagedSink
+from capture_agent.sinks.sink import Sink
+from capture_agent.sources.packaged_source import PackagedSource
+from capture_agent.sources.source import Source
+
+Hook = Callable[[Message], object]
+When = Callable[[SeenMessage], object]
+Function = Callable[[Any], object]
+Module = Callable[[str], ModuleType]
+
+FUNCTION = "on_message"
+CONDITION = "condition"
+GROUPS = {CONDITION: "capture_agent.rules"}  # others are named after what they bring
+SINK_PARTS = ("name", "together", "sent", "rejected", "lost", "open", "send", "flush", "close")
+SOURCE_PARTS = ("name", "batches", "dropped", "close")
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHook:
+    name: str  # for the log and the books: `trunk.py`
+    function: Hook
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What has been loaded, each in the order of the configuration."""
+
+    hooks: tuple[NamedHook, ...] = ()
+    sinks: tuple[Sink, ...] = ()
+    sources: tuple[Source, ...] = ()
+    conditions: Mapping[str, When] = field(default_factory=dict)  # by what `when` says
+
+
+class LoadError(Exception):
+    """Why something cannot be used: one line."""
+
+
+def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
+    """Import everything and call the factories. `layers` tell the lines. Raises ConfigError with all problems."""
+    at = layers or Layers(None)
+    problems: list[str] = []
+
+    def collect(path: OptionPath, named: str, load: Callable[[], Any]) -> Iterator[Any]:
+        try:
+            yield guarded(load)
+        except LoadError as error:
+            problems.append(f"{where(at, path)}: {quotable(named)!r}: {error}")
+
+    module = cache(module_of)  # what hooks and conditions have in one file, they share
+    hooks = [
+        *(
+            found
+            for name in config.hooks.modules
+            for found in collect(("hooks", "modules"), name, of_module(name, module))
+        ),
+        *(found for name in config.hooks.use for found in collect(("hooks", "use"), name, of_package(name))),
+    ]
+    sinks = [
+        found
+        for n, target in enumerate(config.sink)
+        for found in collect(("sink", n), target.use, made("sink", target, SINK_PARTS, PackagedSink))
+    ]
+    sources = [
+        found
+        for n, target in enumerate(config.source)
+        for found in collect(("source", n), target.use, made("source", target, SOURCE_PARTS, PackagedSource))
+    ]
+    conditions = {
+        name: found
+        for n, rule in enumerate(config.rule)
+        for name in rule.when
+        for found in collect(("rule", n, "when"), name, condition(name, module))
+    }
+    if problems:
+        raise ConfigError(in_order(problems))
+    return Extensions(tuple(hooks), tuple(sinks), tuple(sources), conditions)
+
+
+def module_of(name: str) -> ModuleType:
+    return load_file(Path(name)) if name.endswith(".py") else load_module(name)
+
+
+def of_module(name: str, module: Module) -> Callable[[], NamedHook]:
+    return lambda: NamedHook(Path(name).name, function_in(module(name), FUNCTION))
+
+
+def of_package(name: str) -> Callable[[], NamedHook]:
+    return lambda: NamedHook(name, check_function(brought("hook", name), FUNCTION))
+
+
+def condition(name: str, module: Module) -> Callable[[], When]:
+    """`trunk.py:is_trunk`, `my_company.calls:is_trunk`, or what a package calls it."""
+    place, colon, function = name.rpartition(":")
+    if not colon:
+        return lambda: check_function(brought(CONDITION, name), name)
+    return lambda: function_in(module(place), function)
+
+
+def function_in(module: ModuleType, name: str) -> Function:
+    function = getattr(module, name, None)
+    if function is None:
+        raise LoadError(f"it has no function {name}, expected def {name}(message)")
+    return check_function(function, name)
+
+
+def made(
+    kind: str, target: PackageSink | PackageSource, parts: Sequence[str], wrap: Callable[[Any, list[str]], object]
+) -> Callable[[], object]:
+    """What the factory of a package makes of its options, with a guard around it. No message repeats an option."""
+
+    hidden = list(texts_of(target.options))
+
+    def load() -> object:
+        factory = brought(kind, target.use)
+        if not callable(factory):
+            raise LoadError(f"the package brings {class_of(factory)}, expected a function that takes the options")
+        found = guarded(lambda: factory(deepcopy(target.options)), hidden)
+        missing = [part for part in parts if not hasattr(found, part)]
+        if missing:
+            raise LoadError(f"the package made {class_of(found)}, which is no {kind}: it lacks {missing[0]}")
+        return wrap(found, hidden)
+
+    return load
+
+
+def load_file(path: Path) -> ModuleType:
+    """A file as a module of its own. No bytecode is written beside it: the folder is the configuration's."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise LoadError(f"cannot be read: {(error.strerror or type(error).__name__).lower()}") from None
+    name = free_name(path)
+    module = module_from_spec(ModuleSpec(name, None, origin=str(path)))
+    module.__file__ = str(path)
+
+    def execute() -> None:
+        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
+
+    sys.modules[name] = module  # dataclasses and the like look themselves up there
+    try:
+        guarded(execute)
+    except LoadError:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def free_name(path: Path) -> str:
+    """Neither a module's name that others may import, nor that of another file."""
+    name = f"capture_agent_hook_{path.stem}"
+    while name in sys.modules and sys.modules[name].__file__ != str(path):
+        name += "_"
+    return name
+
+
+def load_module(name: str) -> ModuleType:
+    if _MODULE.fullmatch(name) is None:
+        raise LoadError("expected FILE.py or package.module")
+    module: ModuleType = guarded(lambda: importlib.import_module(name))
+    return module
+
+
+def brought(kind: str, name: str) -> Any:
+    """What a package has registered under this name."""
+    from importlib.metadata import entry_points  # only who names one pays for it
+
+    group = GROUPS.get(kind, f"capture_agent.{kind}s")
+    known = entry_points(group=group)
+    found = list({entry.value: entry for entry in known.select(name=name)}.values())
+    if not found:
+        names = sorted({entry.name for entry in known})
+        there = f"there are: {', '.join(names)}" if names else "no package brings any"
+        raise LoadError(f"no installed package brings this {kind}{nearest(name, names)} ({there})")
+    if len(found) > 1:
+        raise LoadError(f"several packages bring this {kind}: {', '.join(entry.value for entry in found)}")
+    return guarded(found[0].load)
+
+
+def guarded(load: Callable[[], Any], hidden: Sequence[str] = ()) -> Any:
+    """Run user code. Raises LoadError for whatever it raises, without `hidden`; Ctrl-C remains Ctrl-C."""
+    before = forks()
+    try:
+        loaded = load()
+    except BaseException as error:
+        end_child(before, error)
+        if isinstance(error, LoadError) or is_ctrl_c(error):
+            raise
+        raise LoadError(in_a_line(error, hidden)) from None
+    end_child(before)
+    return loaded
+
+
+def in_a_line(error: BaseException, hidden: Sequence[str] = ()) -> str:
+    """`KeyError: 'topic' (kafka.py:7)`; `trunk.py:3: invalid syntax`"""
+    if type(error) is SyntaxError:
+        place = f"{Path(error.filename).name}:{error.lineno}: " if isinstance(error.filename, str) else ""
+        return f"{place}{error.msg}"
+    says = " ".join(said_by(error).split())
+    if repeats(says, hidden):
+        says = MASK
+    return f"{kind_of(error)}: {says}{raised_at(error)}"
+
+
+def class_of(found: object) -> str:
+    """What a message says of it: its representation may be user code, too."""
+    return type(found).__name__
+
+
+def check_function(function: Any, name: str) -> Function:
+    if not callable(function):
+        raise LoadError(f"{name} is of the type {class_of(function)}, expected a function")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise LoadError(f"{name} is a coroutine or a generator, expected a plain function")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return function  # type: ignore[no-any-return]  # of a C function, maybe: then the first call tells
+    try:
+        signature.bind(None)
+    except TypeError:
+        raise LoadError(f"{name}{signature} cannot be called with one message") from None
+    return function  # type: ignore[no-any-return]

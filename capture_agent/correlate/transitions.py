@@ -1,0 +1,123 @@
+"""Which message changes the state of what, as tables: a pair that is not listed leaves the state alone.
+
+We miss packets, and see some from both sides: an observer forgives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import TypeVar
+
+from capture_agent.records.dialog import DialogState, TransactionState
+
+State = TypeVar("State", bound=IntEnum)
+Event = TypeVar("Event", bound=IntEnum)
+
+STATES = 8  # room in the flat tables; more than any of them has
+
+
+class Seen(IntEnum):
+    """Of a transaction. Only what is new: retransmissions change nothing."""
+
+    REQUEST = 0  # on another branch
+    PROVISIONAL = 1
+    SUCCESS = 2
+    FAILURE = 3  # the last branch that was open has failed
+    ACK = 4
+
+
+class DialogSeen(IntEnum):
+    """Of a dialog."""
+
+    INITIAL = 0  # a request that makes one; again after a challenge, for instance
+    ACCEPTED = 1  # 2xx to an INVITE
+    REFUSED = 2  # 3xx to 6xx on all branches
+    ACK = 3  # for a 2xx
+    NOTIFIED = 4  # or 2xx to a SUBSCRIBE or REFER
+    END = 5  # 2xx to the last BYE, or to what ends a subscription
+
+
+_T, _D = TransactionState, DialogState
+
+TRANSACTION = {
+    (_T.CALLING, Seen.PROVISIONAL): _T.PROCEEDING,
+    (_T.CALLING, Seen.SUCCESS): _T.ACCEPTED,
+    (_T.CALLING, Seen.FAILURE): _T.COMPLETED,
+    (_T.CALLING, Seen.ACK): _T.CONFIRMED,  # the response was missed
+    (_T.PROCEEDING, Seen.SUCCESS): _T.ACCEPTED,
+    (_T.PROCEEDING, Seen.FAILURE): _T.COMPLETED,
+    (_T.COMPLETED, Seen.ACK): _T.CONFIRMED,
+    (_T.COMPLETED, Seen.SUCCESS): _T.ACCEPTED,  # of a fork whose request was missed
+    (_T.CONFIRMED, Seen.SUCCESS): _T.ACCEPTED,
+    (_T.COMPLETED, Seen.REQUEST): _T.CALLING,  # a proxy tries the next target
+    (_T.CONFIRMED, Seen.REQUEST): _T.CALLING,
+    (_T.TRYING, Seen.SUCCESS): _T.ANSWERED,
+    (_T.TRYING, Seen.FAILURE): _T.ANSWERED,
+    (_T.ANSWERED, Seen.REQUEST): _T.TRYING,
+}
+DIALOG = {
+    (_D.EARLY, DialogSeen.ACCEPTED): _D.CONFIRMED,
+    (_D.EARLY, DialogSeen.ACK): _D.CONFIRMED,
+    (_D.EARLY, DialogSeen.NOTIFIED): _D.CONFIRMED,  # RFC 6665 4.1.3: it may come before the response
+    (_D.EARLY, DialogSeen.REFUSED): _D.ENDED,
+    (_D.ENDED, DialogSeen.ACCEPTED): _D.CONFIRMED,  # of a fork whose request was missed; or nothing had ended
+    (_D.CONFIRMED, DialogSeen.END): _D.ENDED,
+    (_D.ENDED, DialogSeen.INITIAL): _D.EARLY,  # with an answer to the challenge
+}
+
+
+def flat(table: Mapping[tuple[State, Event], State]) -> bytes:
+    """The next state at [what was seen * STATES + state]: one lookup for compiled code."""
+    events = 1 + max(seen for _, seen in table)
+    return bytes(
+        next((new for (old, seen), new in table.items() if (old, seen) == (state, event)), state)
+        for event in range(events)
+        for state in range(STATES)
+    )
+
+
+class Method(IntEnum):
+    """The methods that have a name here; of the others the text counts."""
+
+    OTHER = 0
+    INVITE = 1
+    ACK = 2
+    CANCEL = 3
+    BYE = 4
+    SUBSCRIBE = 5
+    NOTIFY = 6
+    REFER = 7
+    REGISTER = 8
+    OPTIONS = 9
+    MESSAGE = 10
+    INFO = 11
+    UPDATE = 12
+    PRACK = 13
+    PUBLISH = 14
+
+
+NAMES = tuple(b"" if method is Method.OTHER else method.name.encode() for method in Method)
+
+# What each method has to do with dialogs.
+FORMS = 1  # without a To tag it makes one (RFC 3261 12.1, RFC 6665, RFC 3515)
+WITHIN = 2  # always inside of one; RFC 2543 peers may leave the tags out
+JOINS = 4  # with a To tag it shows one whose beginning was missed
+EARLY = 8  # which then may be an early one
+DIALOGS = {
+    Method.OTHER: JOINS,
+    Method.INVITE: FORMS | JOINS,
+    Method.ACK: WITHIN | JOINS | EARLY,  # of a failure, perhaps
+    Method.CANCEL: 0,
+    Method.BYE: WITHIN | JOINS,
+    Method.SUBSCRIBE: FORMS | JOINS,
+    Method.NOTIFY: WITHIN | JOINS,
+    Method.REFER: FORMS | JOINS,
+    Method.REGISTER: 0,
+    Method.OPTIONS: JOINS,
+    Method.MESSAGE: JOINS,
+    Method.INFO: WITHIN | JOINS,
+    Method.UPDATE: WITHIN | JOINS | EARLY,
+    Method.PRACK: WITHIN | JOINS | EARLY,
+    Method.PUBLISH: 0,
+}

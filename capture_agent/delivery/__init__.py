@@ -1,0 +1,7 @@
+"""Between the pipeline and the sinks.
+
+outbox.py    live: a bounded queue and a thread for each sink, and its accounts
+direct.py    replay: no queue, the source waits for the sink
+weight.py    (hot) what waiting messages keep in memory
+parallel.py  opens and closes several sinks at once
+"""

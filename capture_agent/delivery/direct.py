@@ -1,0 +1,76 @@
+"""A sink fed by the thread that reads: for replays, where nothing may be lost and the source can wait.
+
+A queue would only cost: the reader would have to wait for it anyway, and the messages would grow cold in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from capture_agent.books import Ledger
+from capture_agent.net.errors import SinkError
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sink import Figures, Sink, handled, kind
+
+
+class Direct:
+    """What an Outbox is to the agent, without its queue. The first failure is the last: what follows is lost."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.failure: SinkError | None = None
+        self._given = 0
+        self._held: list[TracedMessage] = []
+        self._lost: Counter[str] = Counter()
+        self._last: Figures | None = None  # once it is closed
+
+    def put(self, batch: Sequence[TracedMessage]) -> None:
+        self._given += len(batch)
+        if self.failure is not None:
+            self._lost["unreachable"] += len(batch)
+            return
+        self._held.extend(batch)
+        if len(self._held) >= self.sink.together:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is held, and do not wait for more of it."""
+        batch, self._held = self._held, []
+        before = handled(self.sink)
+        try:
+            if batch:
+                self.sink.send(batch)
+        except SinkError as error:
+            self.failure = error
+            self._lost["unreachable"] += len(batch) - (handled(self.sink) - before)
+        except Exception as error:  # a bug in one sink must not stop the others
+            self.failure = SinkError(f"{self.sink.name}: internal error: {kind(error)}")
+            self._lost["internal_error"] += len(batch) - (handled(self.sink) - before)
+
+    def stop(self) -> None:
+        """Nothing goes on by itself."""
+
+    def down(self) -> None:
+        """It is not tried again: the first failure is the last."""
+
+    def close(self, timeout: float | None = None) -> None:
+        self.flush()
+        try:
+            if self.failure is None:
+                self.sink.flush()
+        except SinkError as error:
+            self.failure = error
+        figures = Figures.of(self.sink)
+        self.sink.close()
+        self._last = figures.at_the_end(self.sink)
+
+    def ledger(self) -> Ledger:
+        figures = self._last or Figures.of(self.sink)
+        return Ledger(
+            self.sink.name,
+            seen=self._given,
+            outcomes={"sent": figures.sent, "waiting": len(self._held) + figures.unconfirmed},
+            rejected=figures.rejected,
+            lost=self._lost + figures.lost,
+        )

@@ -1,0 +1,286 @@
+"""Between capture and a sink: a bounded queue and the thread that empties it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from capture_agent.books import Ledger
+from capture_agent.delivery.weight import NO_LIMIT, fit
+from capture_agent.net.errors import SinkError
+from capture_agent.net.own_sockets import SOCKETS
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sink import Figures, Sink, handled, kind
+
+# What waits together goes out together: one write, one transaction.
+MOST_AT_ONCE = 4096
+
+FIRST_DELAY = 0.5  # seconds between two attempts to reach a sink that is down
+LONGEST_DELAY = 30.0
+SETTLE_AFTER = 1.0  # seconds without a batch, until a sink with unconfirmed messages is asked about them
+LIMIT_BYTES = 128 << 20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """An outage so far."""
+
+    seconds: float
+    waiting: int
+    limit: int
+    lost: int
+
+
+class Outbox:
+    """One sink's queue. Its books balance at every moment: seen = sent + waiting + rejected + lost.
+
+    A slow sink never slows who calls `put`: what finds no room is lost, and a sink that is down is tried again and
+    again; its thread opens it, too. `limit` messages may wait, and keep `limit_bytes` of memory: their buffers, and
+    what we know of each. direct.py is for replays, which can wait.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        limit: int = 100_000,
+        limit_bytes: int = LIMIT_BYTES,
+        first_delay: float = FIRST_DELAY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.sink = sink
+        self.failure: SinkError | None = None
+        self._limit = limit
+        self._limit_bytes = limit_bytes
+        self._first_delay = first_delay
+        self._clock = clock
+        self._changed = threading.Condition()  # guards all that follows; taken once per batch
+        self._queue: deque[tuple[Sequence[TracedMessage], int]] = deque()
+        self._queued = 0  # messages in the queue
+        self._in_hand = 0  # messages that the thread has taken and not yet done
+        self._held = 0  # bytes of both
+        self._given = 0
+        self._down_since: float | None = None
+        self._lost_before = 0  # when it went down
+        self._closing = False
+        self._given_up = False  # nobody waits for its thread
+        self._figures = Figures.of(sink)  # after its last batch
+        self._lost: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._work, name=f"outbox {sink.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def name(self) -> str:
+        return self.sink.name
+
+    def put(self, batch: Sequence[TracedMessage]) -> None:
+        """Hand over a batch, which must not change afterwards."""
+        if not batch:
+            return
+        _, weight = fit(batch, NO_LIMIT)
+        with self._changed:
+            self._given += len(batch)
+            if (room := self._room(batch, weight)) < len(batch):
+                self._lost[self._where()] += len(batch) - room
+                batch = batch[:room]
+                _, weight = fit(batch, NO_LIMIT)
+            if batch:
+                self._queue.append((batch, weight))
+                self._queued += len(batch)
+                self._held += weight
+                self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Nothing is held back: the thread takes what is there."""
+
+    def stop(self) -> None:
+        """Take no more, and let the thread end when the queue is empty."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Send what waits, for so many seconds at most, and close the sink. What remains is counted as lost,
+        until the thread, which goes on while the process lives, knows better.
+        """
+        self.stop()
+        self._thread.join(timeout)
+        if not self._thread.is_alive():
+            return
+        with self._changed:
+            self._lose_queue("shutdown")
+            self._given_up = True
+            lost = self._lost["shutdown"] + self._undecided()
+        _log.warning("%s: gave up when the time to stop was over; messages lost: %d", self.name, lost)
+
+    def ledger(self) -> Ledger:
+        with self._changed:
+            waiting = self._queued + self._undecided()
+            lost = self._lost + self._figures.lost
+            if self._given_up:
+                lost["shutdown"] += waiting
+                waiting = 0
+            return Ledger(
+                self.name,
+                seen=self._given,
+                outcomes={"sent": self._figures.sent, "waiting": waiting},
+                rejected=Counter(self._figures.rejected),
+                lost=+lost,
+            )
+
+    def _undecided(self) -> int:
+        """Messages that the thread has taken, and of which nobody knows yet whether they have arrived."""
+        return self._in_hand + self._figures.unconfirmed
+
+    def down(self) -> Down | None:
+        """Since when it is down, and what that has cost so far; None: it is not."""
+        with self._changed:
+            if self._down_since is None:
+                return None
+            seconds = self._clock() - self._down_since
+            return Down(seconds, self._queued + self._in_hand, self._limit, self._lost_in_all() - self._lost_before)
+
+    def _lost_in_all(self) -> int:
+        return self._lost.total() + self._figures.lost.total()
+
+    def _room(self, batch: Sequence[TracedMessage], weight: int) -> int:
+        """How many messages of a batch can wait. When nothing does one fits, however long its buffer is."""
+        if self._closing:
+            return 0
+        room = max(0, self._limit - self._queued - self._in_hand)
+        if self._held + weight > self._limit_bytes:
+            count, _ = fit(batch, self._limit_bytes - self._held)
+            room = min(room, max(count, 0 if self._held else 1))
+        return room
+
+    def _where(self) -> str:
+        if self._down_since is not None:
+            return "unreachable"
+        return "shutdown" if self._closing else "queue_full"
+
+    def _lose_queue(self, where: str) -> None:
+        self._lost[where] += self._queued
+        self._held -= sum(weight for _, weight in self._queue)
+        self._queue.clear()
+        self._queued = 0
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        self._open()
+        while taken := self._take():
+            batch, weight = taken
+            self._deliver(batch)
+            with self._changed:
+                self._held -= weight
+                self._changed.notify_all()
+        try:
+            if self._down_since is None:
+                self.sink.flush()
+        except SinkError as error:
+            self.failure = error
+            _log.warning("%s", error)
+        self._settle(0)
+        self.sink.close()
+        last = self._figures.at_the_end(self.sink)
+        with self._changed:
+            self._figures = last
+
+    def _open(self) -> None:
+        try:
+            self.sink.open()
+            SOCKETS.look()  # a package's may have opened some
+        except SinkError as error:
+            self._went_down(error)
+        except Exception as error:  # `send` will say so for good
+            _log.error("%s: internal error: %s", self.name, kind(error))
+
+    def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
+        """What waits, up to MOST_AT_ONCE messages or one batch; None at the end.
+
+        An empty batch when nothing has come for a while, and the sink has unconfirmed messages to be asked about.
+        """
+        with self._changed:
+            seconds = SETTLE_AFTER if self._figures.unconfirmed else None
+            self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
+            if not self._queue:
+                return None if self._closing else ([], 0)
+            batch, weight = self._queue.popleft()
+            if self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
+                batch = list(batch)
+                while self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
+                    more, more_weight = self._queue.popleft()
+                    batch += more
+                    weight += more_weight
+            self._queued -= len(batch)
+            self._in_hand = len(batch)
+            return batch, weight
+
+    def _deliver(self, batch: Sequence[TracedMessage]) -> None:
+        delay = self._first_delay
+        while True:
+            before = handled(self.sink)
+            try:
+                self.sink.send(batch)
+            except SinkError as error:
+                done = handled(self.sink) - before
+                batch = batch[done:]
+                self._settle(done)
+                if not self._retry(error, delay):
+                    self._give_up(len(batch), "unreachable")
+                    return
+                delay = self._first_delay if done else min(2 * delay, LONGEST_DELAY)
+            except Exception as error:  # a bug in one sink must neither stop the others nor hang capture
+                done = handled(self.sink) - before
+                self._settle(done)
+                self.failure = SinkError(f"{self.name}: internal error: {kind(error)}")
+                _log.error("%s: internal error: %s", self.name, kind(error))
+                self._give_up(len(batch) - done, "internal_error")
+                return
+            else:
+                self._settle(len(batch))
+                self._recovered()
+                return
+
+    def _settle(self, done: int) -> None:
+        with self._changed:
+            self._in_hand -= done
+            self._figures = Figures.of(self.sink)
+
+    def _give_up(self, count: int, where: str) -> None:
+        with self._changed:
+            self._in_hand -= count
+            self._lost[where] += count
+
+    def _retry(self, error: SinkError, delay: float) -> bool:
+        """Wait and say True when the batch in hand is to be tried again."""
+        self._went_down(error)
+        with self._changed:
+            if self._closing:
+                self._lose_queue("unreachable")
+                return False
+            self._changed.wait_for(lambda: self._closing, timeout=delay)
+            return True
+
+    # A line is written without the lock that `put` needs: whatever takes it may be slow.
+
+    def _went_down(self, error: SinkError) -> None:
+        with self._changed:
+            if self._down_since is not None:
+                return
+            self._down_since = self._clock()
+            self._lost_before = self._lost_in_all()
+        _log.warning("%s; trying again", error)
+
+    def _recovered(self) -> None:
+        with self._changed:
+            if self._down_since is None:
+                return
+            seconds = self._clock() - self._down_since
+            lost = self._lost_in_all() - self._lost_before
+            self._down_since = None
+        _log.info("%s: up again after %.0f s; messages lost meanwhile: %s", self.name, seconds, f"{lost:,}")

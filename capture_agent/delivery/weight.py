@@ -1,0 +1,54 @@
+"""What messages keep in memory while they wait. Hot: compiled with weight.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cython
+
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sip.message import SipMessage
+
+# Of one message, without its bytes: TracedMessage, CapturedMessage, SipMessage and Datagram, and the numbers in them,
+# which are objects in the plain build. tests/limits measures it.
+RECORDS = 640 if cython.compiled else 1088
+HEADER = 184  # of a header that somebody has asked for: a tuple, its name, its value
+NO_LIMIT = 1 << 62
+
+_RECORDS = cython.declare(cython.longlong, RECORDS)
+_HEADER = cython.declare(cython.longlong, HEADER)
+
+
+def fit(batch: Sequence[TracedMessage], room: cython.longlong) -> tuple[int, int]:
+    """How many messages, from the first one on, take no more than `room` bytes; and what these take.
+
+    Many messages share the buffer that their source has read: it counts once for a batch.
+    """
+    count: cython.longlong = 0
+    total: cython.longlong = 0
+    weight: cython.longlong
+    buffers: set[int] = set()
+    last: bytes = b""
+    traced: TracedMessage
+    message: CapturedMessage
+    sip: SipMessage
+    for traced in batch:
+        message = traced.message
+        sip = message.sip
+        weight = _RECORDS
+        if message.datagram.data is not last:
+            last = message.datagram.data
+            if id(last) not in buffers:
+                buffers.add(id(last))
+                weight += len(last)
+        if sip.data is not last and id(sip.data) not in buffers:  # rewritten
+            buffers.add(id(sip.data))
+            weight += len(sip.data)
+        if sip._headers is not None:
+            weight += len(sip._headers) * _HEADER + (sip.body_start - sip.headers_start)
+        if total + weight > room:
+            break
+        total += weight
+        count += 1
+    return count, total

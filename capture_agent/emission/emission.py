@@ -1,0 +1,109 @@
+"""What is changed in everything that is emitted, whatever traced it: masks, and addresses shown as others.
+
+Rules and directions look at what was on the wire; this comes behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from capture_agent.config.advertised import Advertised
+from capture_agent.config.masks import joined
+from capture_agent.config.sections import Config, Privacy
+from capture_agent.emission.privacy import masker
+from capture_agent.emission.rewriting import rewritten
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.traced import LOG_PAYLOAD, TracedMessage
+
+Emission = Callable[[list[TracedMessage]], list[TracedMessage]]
+Change = Callable[[CapturedMessage, Direction], CapturedMessage]
+Shown = tuple[bytes, int | None]
+Masks = tuple[str, ...]
+
+
+def emission(config: Config) -> Emission | None:
+    """None when nothing is to be changed: then it costs nothing."""
+    if not (config.privacy.mask or config.trace.advertise or any(rule.mask for rule in config.rule)):
+        return None
+    addresses = AddressMap(config.trace.advertise).shown if config.trace.advertise else None
+    return Changes(config.privacy, addresses)
+
+
+class Changes:
+    """What is changed, by the masks of the trace; once for a message that several traces have with the same masks."""
+
+    def __init__(self, privacy: Privacy, addresses: Change | None = None) -> None:
+        self._privacy = privacy
+        self._addresses = addresses
+        self._known: dict[Masks, tuple[Change, ...]] = {}  # as many as there are sets of masks at most
+
+    def _for(self, masks: Masks) -> tuple[Change, ...]:
+        if masks not in self._known:
+            self._known[masks] = tuple(self._made(joined(self._privacy.mask, masks)))
+        return self._known[masks]
+
+    def _made(self, masks: Masks) -> Iterator[Change]:
+        if masks:
+            mask = masker(masks, self._privacy.hash_key.encode())
+            yield lambda message, direction: mask(message)
+        if self._addresses is not None:
+            yield self._addresses
+
+    def __call__(self, traced: list[TracedMessage]) -> list[TracedMessage]:
+        changed = []
+        last: CapturedMessage | None = None
+        done: dict[Masks, CapturedMessage] = {}
+        for one in traced:
+            if one.trace.payload_type == LOG_PAYLOAD:
+                changed.append(one)  # no message, and of no address
+                continue
+            masks = one.trace.masks
+            if one.message is not last:
+                last, done = one.message, {}
+            if masks not in done:
+                done[masks] = one.message
+                for change in self._for(masks):
+                    done[masks] = change(done[masks], one.direction)
+            new = done[masks]
+            changed.append(one if new is last else TracedMessage(new, one.direction, one.trace, one.sinks))
+        return changed
+
+
+class AddressMap:
+    """siptrace's trace_local_ip and data_mode, for a server seen from outside.
+
+    An address that is listed is shown so on either side; `*` is the server's side, which the direction tells.
+    """
+
+    def __init__(self, advertised: Iterable[Advertised]) -> None:
+        self._shown: dict[tuple[str, bytes, int | None], Shown] = {}
+        for one in advertised:
+            # `*` stands for any address of the family: its key has the length alone.
+            real = bytes(len(one.shown.packed) + 1) if one.real is None else one.real.packed
+            self._shown[one.transport, real, one.real_port] = (one.shown.packed, one.shown_port)
+
+    def shown(self, message: CapturedMessage, direction: Direction) -> CapturedMessage:
+        datagram = message.datagram
+        transport = datagram.transport
+        source = self._find(transport, datagram.source, datagram.source_port, direction is Direction.OUT)
+        destination = self._find(transport, datagram.destination, datagram.destination_port, direction is Direction.IN)
+        if source is None and destination is None:
+            return message
+        return rewritten(
+            message,
+            source=source and source[0],
+            source_port=source and source[1],
+            destination=destination and destination[0],
+            destination_port=destination and destination[1],
+        )
+
+    def _find(self, transport: str, address: bytes, port: int, is_local: bool) -> Shown | None:
+        """What it is shown as; the most exact entry counts."""
+        anyone = bytes(len(address) + 1)
+        for real in (address, anyone) if is_local else (address,):
+            for real_port in (port, None):
+                for over in (transport, ""):
+                    found = self._shown.get((over, real, real_port))
+                    if found is not None:
+                        return found
+        return None

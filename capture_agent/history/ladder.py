@@ -1,0 +1,152 @@
+"""A call as a ladder: hosts side by side, an arrow for each message, time downwards. Pure: steps in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from capture_agent.history.text import padded, printable, shortened, width
+
+NARROWEST = 6  # columns between two hosts: an arrow without words
+MOST_HOSTS = 20  # side by side; the messages of more are a list
+LONGEST_HOST = 48
+LONGEST_LABEL = 60  # and at most half of the terminal
+SHORTEST_LABEL = 24  # however small the terminal is
+TIME_WIDTH = 10
+MARGIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One message of the ladder."""
+
+    seconds: float  # since the first one
+    source: str  # host, or host:port
+    destination: str
+    label: str  # "INVITE", "200 OK"
+    has_sdp: bool = False
+    repeated: bool = False  # the very same bytes went the same way before
+
+    def words(self, most: int) -> str:
+        marks = (" (SDP)" if self.has_sdp else "") + (" again" if self.repeated else "")
+        return shortened(printable(self.label), most, ending=0) + marks
+
+
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """What lines are drawn with."""
+
+    down: str
+    along: str
+    left: str
+    right: str
+
+
+ASCII = Strokes("|", "-", "<", ">")
+BOX = Strokes("\N{BOX DRAWINGS LIGHT VERTICAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}", "\u25c0", "\u25b6")
+
+
+def draw(steps: Sequence[Step], columns: int = 80, strokes: Strokes = ASCII) -> Iterator[str]:
+    """The ladder's lines. Words that find no room between the hosts stand to the right of them."""
+    hosts = list(dict.fromkeys(host for step in steps for host in (step.source, step.destination)))
+    if not hosts:
+        return
+    if len(hosts) > MOST_HOSTS:
+        yield f"{len(hosts)} hosts, more than the {MOST_HOSTS} that a ladder shows side by side: a list of the messages"
+        for step in steps:
+            yield listed(step, columns)
+        return
+    ladder = Ladder(hosts, steps, columns, strokes)
+    yield from ladder.head()
+    for step in steps:
+        yield ladder.line(step)
+
+
+def listed(step: Step, columns: int) -> str:
+    source, destination = host_name(step.source), host_name(step.destination)
+    return f"{step.seconds:{TIME_WIDTH}.3f}  {source} -> {destination}  {step.words(longest_label(columns))}"
+
+
+def host_name(host: str) -> str:
+    return shortened(printable(host), LONGEST_HOST)
+
+
+def longest_label(columns: int) -> int:
+    return max(SHORTEST_LABEL, min(LONGEST_LABEL, columns // 2))
+
+
+class Ladder:
+    def __init__(self, hosts: Sequence[str], steps: Sequence[Step], columns: int, strokes: Strokes) -> None:
+        self._hosts = [host_name(host) for host in hosts]
+        self._at = {host: n for n, host in enumerate(hosts)}
+        self._strokes = strokes
+        self._most = longest_label(columns)
+        longest = max(width(step.words(self._most)) for step in steps)
+        first_half = width(self._hosts[0]) // 2
+        self._start = TIME_WIDTH + MARGIN + max(0, first_half - MARGIN)
+        gaps = max(1, len(hosts) - 1)
+        needed = max(self._room_for(step) for step in steps)
+        wanted = max(needed, *(width(host) + 2 for host in self._hosts))
+        room = columns - self._start - 1 - width(self._hosts[-1]) // 2
+        gap = min(wanted, room // gaps)
+        self._beside = gap < needed or len(hosts) == 1
+        if self._beside:
+            gap = max(NARROWEST, min(gap, (room - longest - MARGIN) // gaps))
+        self._gap = gap
+        self._numbered = any(width(host) > gap - 1 for host in self._hosts) and len(hosts) > 1
+
+    def head(self) -> Iterator[str]:
+        """The hosts above their lines; as numbers where the names find no room."""
+        if self._numbered:
+            for n, host in enumerate(self._hosts, start=1):
+                yield f"{f'({n})':>{TIME_WIDTH}}  {host}"
+            yield ""
+        names = [f"({n})" for n in range(1, len(self._hosts) + 1)] if self._numbered else self._hosts
+        line = ""
+        for n, name in enumerate(names):
+            at = max(self._column(n) - width(name) // 2, width(line) + bool(line))
+            line = padded(line, at) + name
+        yield line
+
+    def line(self, step: Step) -> str:
+        cells = list(" " * (self._column(len(self._hosts) - 1) + 1))
+        for n in range(len(self._hosts)):
+            cells[self._column(n)] = self._strokes.down
+        self._arrow(cells, step)
+        text = f"{step.seconds:{TIME_WIDTH}.3f}" + "".join(cells[TIME_WIDTH:])
+        words = step.words(self._most)
+        source, destination = self._at[step.source], self._at[step.destination]
+        if source == destination:
+            return f"{text} {self._strokes.left}{self._strokes.along} {words} (to itself)"
+        return f"{text}  {words}" if self._beside else text
+
+    def _room_for(self, step: Step) -> int:
+        """How far apart hosts must be for the words to stand in the arrow."""
+        passed = abs(self._at[step.source] - self._at[step.destination])
+        return -(-(width(step.words(self._most)) + 6) // max(1, passed))
+
+    def _arrow(self, cells: list[str], step: Step) -> None:
+        source, destination = self._at[step.source], self._at[step.destination]
+        if source == destination:
+            return
+        left, right = sorted((self._column(source), self._column(destination)))
+        # Hosts in between are passed over, as a packet passes them.
+        cells[left + 1 : right] = self._strokes.along * (right - left - 1)
+        if source < destination:
+            cells[right - 1] = self._strokes.right
+        else:
+            cells[left + 1] = self._strokes.left
+        if not self._beside:
+            words = f" {step.words(self._most)} "
+            wide = width(words)
+            spare = right - left - 1 - wide
+            start = left + 1 + (spare // 2 if source < destination else spare - spare // 2)
+            cells[start : start + wide] = [words] + [""] * (wide - 1)
+
+    def _column(self, host: int) -> int:
+        return self._start + host * self._gap
+
+
+def shared_host(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Is there a message from a host to itself? Then ports tell the ends apart."""
+    return any(source == destination for source, destination in pairs)

@@ -1,0 +1,146 @@
+"""The rows of a sip_trace table, all as they were at one moment, by the queries that `calls` and `flow` need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Row, Table, and_, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from capture_agent.config.targets import SqlTarget
+from capture_agent.history.stored_text import STORED_TEXT, as_blob, as_bytes
+from capture_agent.history.stored_times import Repeated, Stamp, first_step_back, moments
+from capture_agent.sinks.sql.database import check_table, connect, explained, parse_url
+from capture_agent.sinks.sql.sip_trace_table import sip_trace_table
+from capture_agent.sinks.sql.trace_rows import message_bytes
+
+AT_ONCE = 500  # ids of one query
+PAGE = 2000  # rows, when it is not known how many are needed
+
+# What `calls` needs of every row.
+BRIEF = ("id", "callid", "time_stamp", "time_us", "method", "status", "fromip", "toip", "direction")
+NOT_TEXT = ("id", "time_stamp", "time_us", "msg")
+UNUSUAL = re.compile(r"[^ -\[\]-~]")  # shown, or stored, as something else
+
+
+class StoredRows:
+    """Text columns come as they are stored: bytes, or str where the driver has decoded UTF-8."""
+
+    def __init__(self, connection: Connection, table: Table, zone: str) -> None:
+        self.text = STORED_TEXT[connection.dialect.name](connection, table)
+        self._connection = connection
+        self._table = table
+        self._zone = zone
+        self._second_rounds: dict[Repeated, int | None] = {}
+        self._shared: dict[bytes | str | None, str] = {}
+
+    def shared(self, value: bytes | str | None) -> str:
+        """The text; one object for all rows that have it."""
+        found = self._shared.get(value)
+        if found is None:
+            found = self._shared[value] = self.text.decoded(value)
+        return found
+
+    def last_id(self) -> int:
+        return self._connection.scalar(select(func.max(self._table.c.id))) or 0
+
+    def names_since(self, row_id: int) -> list[bytes]:
+        """The Call-IDs, as they are stored, of the rows after this one."""
+        name = self.text.raw(self._table.c.callid)
+        query = select(name).where(self._table.c.id > row_id).distinct()
+        return [as_bytes(found) for (found,) in self._connection.execute(query)]
+
+    def latest_names(self, limit: int) -> list[bytes]:
+        """The Call-IDs, as they are stored, of the latest rows: `limit` of them, and the others of the same second."""
+        stamp, row_id = self._table.c.time_stamp, self._table.c.id
+        query = select(stamp, row_id, self.text.raw(self._table.c.callid).label("callid"))
+        query = query.order_by(stamp.desc(), row_id.desc())
+        names: dict[bytes, Stamp] = {}  # with the stamp of each one's latest row
+        size = PAGE
+        page = self._connection.execute(query.limit(size)).all()
+        while page:
+            for row in page:
+                names.setdefault(as_bytes(row.callid), row.time_stamp)
+            last = page[-1]
+            # The last second is read to its end: a call that comes later in it may have the later microsecond.
+            if len(page) < size or (len(names) >= limit and list(names.values())[limit - 1] != last.time_stamp):
+                break
+            size *= 2
+            older = and_(stamp <= last.time_stamp, or_(stamp < last.time_stamp, row_id < last.id))
+            page = self._connection.execute(query.where(older).limit(size)).all()
+        second = list(names.values())[:limit][-1:]
+        return [name for at, (name, own) in enumerate(names.items()) if at < limit or own == second[0]]
+
+    def names_like(self, call_id: str) -> list[bytes]:
+        """The Call-IDs, as they are stored, that are not plain text and begin as this one does."""
+        beginning = UNUSUAL.split(call_id[: self.text.longest])[0]
+        column = self._table.c.callid
+        query = select(self.text.raw(column)).where(column.startswith(beginning, autoescape=True)).distinct()
+        found = (as_bytes(name) for (name,) in self._connection.execute(query))
+        return [name for name in found if not self.text.is_whole(name)]
+
+    def without_message(self, names: Sequence[bytes]) -> Iterable[Row[Any]]:
+        query = select(*(self._read(self._table.c[name]) for name in BRIEF)).where(self.text.one_of(names))
+        return self._connection.execute(query)
+
+    def whole(self, names: Sequence[bytes]) -> Iterable[Row[Any]]:
+        query = select(*map(self._read, self._table.c)).where(self.text.one_of(names))
+        return self._connection.execute(query)
+
+    def messages(self, ids: Iterable[int]) -> dict[int, bytes]:
+        """By id. What a table without snapshots has lost meanwhile is missing."""
+        wanted = sorted(ids)
+        found: dict[int, bytes] = {}
+        for at in range(0, len(wanted), AT_ONCE):
+            part = self._table.c.id.in_(wanted[at : at + AT_ONCE])
+            query = select(self._table.c.id, self._read(self._table.c.msg)).where(part)
+            found |= {row_id: message_bytes(message) for row_id, message in self._connection.execute(query)}
+        return found
+
+    def _read(self, column: Column[Any]) -> Any:
+        if column.name == "msg" and self.text.message_as_bytes:
+            return as_blob(column).label("msg")
+        if column.name == "msg" or column.name not in NOT_TEXT:
+            return self.text.raw(column).label(column.name)
+        return column
+
+    def times(self, rows: Sequence[tuple[int, Stamp]]) -> list[datetime]:
+        """The times of one call's rows, in UTC."""
+        return moments(rows, self._zone, self._second_round)
+
+    def _second_round(self, repeated: Repeated) -> int | None:
+        """Where, in the order of ids, the whole table's time goes back by more than half of what is repeated."""
+        if repeated not in self._second_rounds:
+            self._second_rounds[repeated] = first_step_back(self._stamps(repeated), repeated.length / 2)
+        return self._second_rounds[repeated]
+
+    def _stamps(self, repeated: Repeated) -> Iterator[tuple[int, datetime]]:
+        row_id, stamp = self._table.c.id, self._table.c.time_stamp
+        query = select(row_id, stamp).where(stamp >= repeated.start, stamp < repeated.end).order_by(row_id).limit(PAGE)
+        page = self._connection.execute(query).all()
+        while page:
+            yield from ((row.id, row.time_stamp) for row in page)
+            page = self._connection.execute(query.where(row_id > page[-1].id)).all()
+
+
+@contextmanager
+def reading(target: SqlTarget) -> Iterator[StoredRows]:
+    """The table as it is now, whatever is stored and deleted meanwhile. Raises SinkError."""
+    url = parse_url(target.url)
+    table = sip_trace_table(target.table)
+    connection = connect(url)
+    try:
+        if connection.dialect.name != "sqlite":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        check_table(connection, url, target.table)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")  # Python's driver begins none for a SELECT
+        yield StoredRows(connection, table, target.time)
+    except SQLAlchemyError as error:
+        raise explained(url, error) from error
+    finally:
+        connection.close()

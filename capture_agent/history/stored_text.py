@@ -1,0 +1,131 @@
+"""Text columns of a sip_trace table, read and compared byte for byte whatever collation and encoding they have."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Table, Text, and_, cast, collate, func, literal, text
+from sqlalchemy import literal_column as word
+
+from capture_agent.sinks.sql.sip_trace_table import INSERTED
+from capture_agent.sip.headers import text as header_text
+
+# Python's names for the encodings of databases that are not ASCII plus something UTF-8 would refuse.
+ENCODINGS = {"utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "latin1": "latin-1", "ascii": "ascii"}
+NAME = re.compile(r"\w+", re.ASCII)  # of a character set or a collation
+
+LONGEST = INSERTED["callid"] or 0
+PLAIN = re.compile(rb"[ -\[\]-~]*")  # printable ASCII without the backslash, which opens what is escaped
+
+Expression = ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """How one table's text is read as bytes, and its Call-ID compared as bytes. Indexes are still used."""
+
+    raw: Callable[[Expression], Expression]  # a column's bytes
+    one_of: Callable[[Sequence[bytes]], ColumnElement[bool]]  # is the Call-ID one of these?
+    encoding: str = "utf-8"  # of what is not UTF-8
+    longest: int = LONGEST  # characters that the Call-ID column has room for
+    message_as_bytes: bool = True
+
+    def decoded(self, value: bytes | str | None) -> str:
+        """Text of people: UTF-8, else in the column's encoding; what is neither is escaped."""
+        if value is None or isinstance(value, str):
+            return value or ""
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return header_text(value) if self.encoding == "utf-8" else value.decode(self.encoding, "backslashreplace")
+
+    def forms(self, call_id: str) -> list[bytes]:
+        """As what this Call-ID may be stored: by Kamailio or by the agent, in this encoding or escaped, and cut."""
+        escaped = call_id.replace("\0", "\\x00")
+        forms = [escaped[: self.longest].encode("utf-8", "surrogateescape")]
+        forms.append(call_id.encode("utf-8", "surrogateescape")[: self.longest])
+        forms.append(escaped.encode("ascii", "backslashreplace")[: self.longest])
+        forms += [escaped[: self.longest].encode(self.encoding)] if encodable(escaped, self.encoding) else []
+        return [form for form in dict.fromkeys(forms) if self.is_valid(form)]
+
+    def is_valid(self, form: bytes) -> bool:
+        return self.encoding != "utf-8" or encodable(form.decode("utf-8", "surrogateescape"), "utf-8")
+
+    def is_whole(self, stored: bytes) -> bool:
+        """Is this exactly the message's Call-ID, neither cut nor escaped nor in another encoding?"""
+        return len(stored) < self.longest and PLAIN.fullmatch(stored) is not None
+
+
+def encodable(value: str, encoding: str) -> bool:
+    try:
+        value.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def as_bytes(value: bytes | str | None) -> bytes:
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value or b"")
+
+
+def sqlite_text(connection: Connection, table: Table) -> StoredText:
+    def one_of(values: Iterable[bytes]) -> ColumnElement[bool]:
+        return table.c.callid.in_([cast(literal(value, LargeBinary), Text) for value in values])
+
+    return StoredText(as_blob, one_of, longest=sys.maxsize)  # it cuts nothing
+
+
+def postgresql_text(connection: Connection, table: Table) -> StoredText:
+    """Equality is that of bytes here. SQL_ASCII takes any, LATIN1 and the like have an encoding of their own."""
+    encoding = str(connection.scalar(text("SELECT getdatabaseencoding()")))
+    utf8 = encoding == "UTF8"
+
+    def raw(column: Expression) -> Expression:
+        return column if utf8 else func.convert_to(column, encoding)
+
+    def one_of(values: Iterable[bytes]) -> ColumnElement[bool]:
+        usable = [value for value in values if b"\0" not in value]
+        return table.c.callid.in_([func.convert_from(literal(value, LargeBinary), encoding) for value in usable])
+
+    # SQL_ASCII has any bytes; "latin-1" as the encoding also says that no form is refused.
+    return StoredText(raw, one_of, encoding="utf-8" if utf8 else "latin-1", message_as_bytes=not utf8)
+
+
+def mysql_text(connection: Connection, table: Table) -> StoredText:
+    """A comparison by collation, which the index serves, and one by bytes: collations ignore case, accents, blanks."""
+    found = connection.execute(
+        text(
+            "SELECT character_set_name, collation_name, character_maximum_length FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name = :table AND column_name = 'callid'"
+        ),
+        {"table": table.name},
+    ).one()
+    charset, collation, length = found
+    named = charset is not None and NAME.fullmatch(charset) and NAME.fullmatch(collation)
+
+    def as_stored(value: bytes) -> Expression:
+        converted: Expression = func.convert(literal(value, LargeBinary).op("USING")(word(charset)))
+        return collate(converted, collation)
+
+    def one_of(values: Sequence[bytes]) -> ColumnElement[bool]:
+        same = as_blob(table.c.callid).in_(values)
+        return and_(table.c.callid.in_(list(map(as_stored, values))), same) if named else same
+
+    longest = min(LONGEST, int(length or LONGEST))
+    return StoredText(as_blob, one_of, ENCODINGS.get(charset, "latin-1"), longest)
+
+
+def as_blob(column: Expression) -> Expression:
+    return cast(column, LargeBinary)
+
+
+STORED_TEXT: dict[str, Callable[[Connection, Table], StoredText]] = {
+    "sqlite": sqlite_text,
+    "postgresql": postgresql_text,
+    "mysql": mysql_text,
+    "mariadb": mysql_text,
+}

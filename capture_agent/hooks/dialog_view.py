@@ -1,0 +1,99 @@
+"""The transaction and the dialog of a message, as hooks see them: read only, text as str.
+
+They can be kept, compared, and used as keys: the same dialog is equal to itself at its next message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capture_agent.records import dialog
+from capture_agent.records.dialog import DialogState, TransactionState
+from capture_agent.sip.headers import text
+
+
+@dataclass(frozen=True, slots=True)
+class Dialog:
+    """The dialogs that one request of a caller has made. RFC 3261 12, RFC 6665."""
+
+    _dialog: dialog.Dialog
+
+    @property
+    def method(self) -> str:
+        """INVITE, SUBSCRIBE or REFER."""
+        return text(self._dialog.method)
+
+    @property
+    def call_id(self) -> str:
+        return text(self._dialog.call_id)
+
+    @property
+    def caller_tag(self) -> str:
+        """The From tag of the request that made it."""
+        return text(self._dialog.caller_tag)
+
+    @property
+    def callee_tags(self) -> tuple[str, ...]:
+        """The To tags that answers had, in their order: with forks several, at most eight."""
+        return tuple(map(text, self._dialog.callee_tags))
+
+    @property
+    def state(self) -> str:
+        """early, confirmed or ended: now, so a dialog that is kept tells its latest."""
+        return DialogState(self._dialog.state).name.lower()
+
+    @property
+    def joined(self) -> bool:
+        """Its beginning was not seen, so `caller_tag` is that of whoever was seen to speak first."""
+        return self._dialog.joined
+
+    @property
+    def traced(self) -> bool:
+        """Is all that belongs to it traced?"""
+        return bool(self._dialog.traces or self._dialog.hooked)
+
+    def __repr__(self) -> str:
+        return f"Dialog(method={self.method!r}, call_id={self.call_id!r}, caller_tag={self.caller_tag!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A request from hop to hop, its responses, CANCEL, and the ACK for a failure. RFC 3261 17."""
+
+    _transaction: dialog.Transaction
+
+    @property
+    def method(self) -> str:
+        """Of the request that made it: INVITE also in the CANCEL and the ACK for a failure."""
+        return text(self._transaction.method)
+
+    @property
+    def cseq(self) -> int:
+        return self._transaction.cseq
+
+    @property
+    def from_tag(self) -> str:
+        return text(self._transaction.from_tag)
+
+    @property
+    def state(self) -> str:
+        """calling, proceeding, accepted, completed or confirmed; other than INVITE: trying or answered."""
+        return TransactionState(self._transaction.state).name.lower()
+
+    @property
+    def branches(self) -> int:
+        """RFC 3261's transactions that were seen of it: one for each hop of the request, and for each fork."""
+        return self._transaction.branches
+
+    @property
+    def spiral(self) -> bool:
+        """The request came through the same host twice."""
+        return self._transaction.spiral
+
+    @property
+    def traced(self) -> bool:
+        """Is all that belongs to it traced?"""
+        return bool(self._transaction.traces or self._transaction.hooked)
+
+    def __repr__(self) -> str:
+        return f"Transaction(method={self.method!r}, cseq={self.cseq}, from_tag={self.from_tag!r})"

@@ -1,0 +1,51 @@
+"""From payloads to SIP messages. Hot: compiled with payloads.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+
+import cython
+
+from capture_agent.records.captured import CapturedMessage, captured
+from capture_agent.records.datagram import Datagram
+from capture_agent.sip.message import SipMessage
+from capture_agent.sip.problems import Problem, Stranger
+from capture_agent.sip.scan import scan
+from capture_agent.sip.stranger import stranger
+
+TRUNCATED = cython.declare(cython.int, Problem.TRUNCATED)
+
+
+@cython.final
+@cython.cclass
+class Intake:
+    """Counts what it has seen: seen = accepted + the sum of rejected. A message may have several problems."""
+
+    __slots__ = ("_rejected", "accepted", "problems", "rejected", "seen")
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.accepted = 0
+        self.rejected = array("Q", bytes(8 * (max(Stranger) + 1)))  # by Stranger
+        self.problems: Counter[int] = Counter()  # by combination of Problem
+        self._rejected = self.rejected
+
+    def accept(self, datagrams: list[Datagram]) -> list[CapturedMessage]:
+        """The SIP messages among these payloads, in their order."""
+        messages: list[CapturedMessage] = []
+        datagram: Datagram
+        sip: SipMessage | None
+        for datagram in datagrams:
+            sip = scan(datagram.data, datagram.start, datagram.end)
+            if sip is None:
+                self._rejected[stranger(datagram.data, datagram.start, datagram.end)] += 1
+                continue
+            if datagram.missing:
+                sip.problems |= TRUNCATED
+            if sip.problems:
+                self.problems[sip.problems] += 1
+            messages.append(captured(datagram, sip))
+        self.seen += len(datagrams)
+        self.accepted += len(messages)
+        return messages

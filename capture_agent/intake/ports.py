@@ -1,0 +1,26 @@
+"""Only what one of these ports takes part in goes on: where a list of ports is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from capture_agent.config.ports import PortRange
+from capture_agent.records.datagram import Datagram
+
+
+class PortFilter:
+    """Looks at the innermost packet, whatever carried it."""
+
+    def __init__(self, ports: Iterable[PortRange]) -> None:
+        wanted = bytearray(65536)
+        for each in ports:
+            wanted[each.first : each.last + 1] = b"\1" * (each.last + 1 - each.first)
+        self._wanted = bytes(wanted)
+        self.left_out = 0
+
+    def chosen(self, datagrams: list[Datagram]) -> list[Datagram]:
+        """Those with one of the ports at either end, in their order."""
+        wanted = self._wanted
+        chosen = [one for one in datagrams if wanted[one.source_port] or wanted[one.destination_port]]
+        self.left_out += len(datagrams) - len(chosen)
+        return chosen

@@ -1,0 +1,72 @@
+"""Duplicates become what they were: siptrace's xheaders_read, for everything that is captured.
+
+The lines that it added are taken out; source, destination, transport, time and direction are those that they tell.
+"""
+
+from __future__ import annotations
+
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.sip.scan import scan
+from capture_agent.sip.x_headers import XHeaders, find_x_headers
+
+PROTOCOLS = {"tcp": 6, "tls": 6, "ws": 6, "wss": 6, "sctp": 132}
+
+
+class Restorer:
+    """Counts what it was given: seen = restored + without + malformed."""
+
+    def __init__(self) -> None:
+        self.restored = 0
+        self.without = 0  # no such headers: no duplicate of siptrace's, so not for us
+        self.malformed = 0  # not all of them, or not in order, or without sense
+
+    def restore(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
+        """The originals of those that carry the headers, in their order; all others are left out."""
+        return [original for message in messages if (original := self._original(message)) is not None]
+
+    def rejected(self) -> dict[str, int]:
+        return {"no_x_headers": self.without, "malformed_x_headers": self.malformed}
+
+    def _original(self, message: CapturedMessage) -> CapturedMessage | None:
+        sip = message.sip
+        try:
+            # The line end before the first header belongs to the block.
+            found = find_x_headers(sip.data, max(sip.start, sip.headers_start - 2), sip.body_start)
+        except ValueError:
+            self.malformed += 1
+            return None
+        if found is None:
+            self.without += 1
+            return None
+        datagram = made(message, found)
+        original = scan(datagram.data, datagram.start, datagram.end)
+        if original is None:  # without the block it is no SIP
+            self.malformed += 1
+            return None
+        original.problems |= message.sip.problems
+        self.restored += 1
+        return CapturedMessage(datagram, original, Direction(found.direction), message.seen_ns)
+
+
+def made(message: CapturedMessage, found: XHeaders) -> Datagram:
+    """The datagram that the original went in, over a buffer of its own: the addresses, then the message."""
+    sip, carrier = message.sip, message.datagram
+    addresses = found.source + found.destination
+    data = addresses + sip.data[sip.start : found.start] + sip.data[found.end : sip.end]
+    return Datagram(
+        data,
+        len(addresses),
+        len(data),
+        0,
+        len(found.source),
+        found.source_port,
+        found.destination_port,
+        time_ns=found.time_ns,
+        frame=carrier.frame,
+        protocol=PROTOCOLS.get(found.transport, 17),
+        transport=found.transport,
+        vlan=carrier.vlan,
+        interface=carrier.interface,
+        missing=carrier.missing,
+    )

@@ -1,0 +1,182 @@
+"""Sockets to one place, from the address that the configuration names or the system chooses."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import socket
+import struct
+import threading
+import time
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
+
+from capture_agent.config.sending import split_source
+from capture_agent.net.own_sockets import SOCKETS
+
+Endpoint = tuple[bytes, int]  # a packed address and a port
+
+FAMILIES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
+SIOCGIFADDR = 0x8915  # linux/sockios.h
+IPV6_ADDRESSES = Path("/proc/net/if_inet6")
+NO_ANSWER = "the look-up of the host name has no answer"
+
+_REFUSALS = {
+    errno.EADDRNOTAVAIL: "not an address of this host",
+    errno.EADDRINUSE: "the port is in use",
+    errno.EACCES: "the port is for root alone",
+}
+
+
+class Lookup:
+    """A place's addresses, looked up in a thread of its own: the system's resolver takes as long as it likes.
+
+    One at a time, whoever asks: a name server that is silent costs one thread.
+    """
+
+    def __init__(self, host: str, port: int, kind: socket.SocketKind) -> None:
+        self.host = host
+        self.by_name = not is_address(host)
+        self.kind = kind
+        self._port = port
+        self._under_way: threading.Thread | None = None
+        self._found: list[Any] = []
+        self._problem: OSError | None = None
+
+    def answer(self, seconds: float) -> list[Any]:
+        """What getaddrinfo() says, looked up anew: collectors move. Raises OSError.
+
+        When that takes longer than `seconds`, the next call takes what has been found by then.
+        """
+        if not self.by_name:
+            return socket.getaddrinfo(self.host, self._port, type=self.kind)
+        if self._under_way is None:
+            self._under_way = threading.Thread(target=self._look, name=f"look-up of {self.host}", daemon=True)
+            self._under_way.start()
+        self._under_way.join(max(0.0, seconds))
+        if self._under_way.is_alive():
+            raise OSError(errno.EHOSTUNREACH, NO_ANSWER)
+        self._under_way = None
+        if self._problem is not None:
+            raise self._problem
+        return self._found
+
+    def _look(self) -> None:
+        self._problem = None
+        try:
+            self._found = socket.getaddrinfo(self.host, self._port, type=self.kind)
+        except OSError as error:
+            self._problem = error
+        except UnicodeError:  # a label that no name can have
+            self._problem = socket.gaierror(socket.EAI_NONAME, "the host name is not known")
+
+
+def is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def connected(lookup: Lookup, source: str, deadline: float) -> socket.socket:
+    """Connected by this time (monotonic), over the name's look-up and all addresses.
+
+    Each address has its share of the time that is left. Raises OSError, whose strerror is for a user to read.
+    """
+    places = candidates(lookup.host, lookup.answer(deadline - time.monotonic()), source)
+    return first_connected(places, source, deadline)
+
+
+def first_connected(places: list[Any], source: str, deadline: float) -> socket.socket:
+    """Raises OSError: that of the last one."""
+    problem = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
+    for n, (family, kind, protocol, _, address) in enumerate(places):
+        left = deadline - time.monotonic()
+        if n and left <= 0:
+            break
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(max(0.001, left / (len(places) - n)))
+            if source:
+                bind(connection, source)
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            problem = error
+        else:
+            SOCKETS.look()
+            return connection
+    raise problem
+
+
+def candidates(host: str, found: list[Any], source: str) -> list[Any]:
+    """The addresses of the place that can be reached from the source."""
+    try:
+        version = ip_address(split_source(source)[0]).version if source else None
+    except ValueError:  # an interface may have both
+        version = None
+    if version is None:
+        return found
+    wanted = socket.AF_INET6 if version == 6 else socket.AF_INET
+    if not any(family == wanted for family, *_ in found):
+        raise OSError(errno.EAFNOSUPPORT, f"source {source}: {host} has no {FAMILIES[wanted]} address")
+    return [one for one in found if one[0] == wanted]
+
+
+def bind(connection: socket.socket, source: str) -> None:
+    """Raises OSError."""
+    host, port = split_source(source)
+    try:
+        ip_address(host)
+    except ValueError:
+        host = address_of(host, connection.family)
+    if port and connection.type == socket.SOCK_STREAM:
+        # The last connection from this port may still be in TIME_WAIT.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        here = socket.getaddrinfo(host, port, connection.family, connection.type, flags=socket.AI_NUMERICHOST)
+        connection.bind(here[0][4])
+    except OSError as error:
+        why = _REFUSALS.get(error.errno or 0, (error.strerror or "cannot be used").lower())
+        raise OSError(error.errno, f"source {source}: {why}") from error
+
+
+def address_of(interface: str, family: int) -> str:
+    """The first address of this family that the interface has, one that is valid everywhere before others."""
+    try:
+        socket.if_nametoindex(interface)
+        return ipv4_of(interface) if family == socket.AF_INET else ipv6_of(interface)
+    except OSError as error:
+        known = any(interface == name for _, name in socket.if_nameindex())
+        why = f"it has no {FAMILIES[socket.AddressFamily(family)]} address" if known else "no such interface"
+        raise OSError(error.errno or errno.ENODEV, f"source {interface}: {why}") from error
+
+
+def ipv4_of(interface: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        answer = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", interface.encode()))
+    return socket.inet_ntoa(answer[20:24])
+
+
+def ipv6_of(interface: str) -> str:
+    found = []
+    for line in IPV6_ADDRESSES.read_text().splitlines():
+        digits, index, _, scope, _, name = line.split()
+        if name == interface:
+            address = str(IPv6Address(bytes.fromhex(digits)))
+            local = int(scope, 16) == 0x20  # net/ipv6.h: IPV6_ADDR_LINKLOCAL
+            found.append((int(scope, 16), f"{address}%{int(index, 16)}" if local else address))
+    if not found:
+        raise OSError(errno.EADDRNOTAVAIL, "no address")
+    return min(found)[1]
+
+
+def endpoints(connection: socket.socket) -> tuple[Endpoint, Endpoint]:
+    """Ours and the other side's."""
+    return endpoint(connection.getsockname()), endpoint(connection.getpeername())
+
+
+def endpoint(address: Any) -> Endpoint:
+    return ip_address(address[0].partition("%")[0]).packed, address[1]

@@ -1,0 +1,237 @@
+"""One TCP or TLS connection to a receiver: what was pushed, how much of it has arrived, and how it ended."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import math
+import os
+import select
+import socket
+import ssl
+import struct
+import termios
+import time
+from contextlib import suppress
+
+from capture_agent.net.connecting import endpoints
+
+STALLED_SECONDS = 10.0  # without taking a byte, or acknowledging one
+HOLD_SECONDS = 1.0  # a connection that ends earlier has shown nothing
+MOST_HOLD_SECONDS = 5.0
+# No kernel keeps more unread by default (tcp_rmem): a receiver that has acknowledged so many bytes reads.
+PROOF = 8 << 20
+SLOWEST = 64 << 10  # bytes a second that a goodbye waits for
+KEEPALIVE = {
+    socket.TCP_USER_TIMEOUT: int(STALLED_SECONDS * 1000),
+    socket.TCP_KEEPIDLE: 4,
+    socket.TCP_KEEPINTVL: 2,
+    socket.TCP_KEEPCNT: 3,
+}
+
+TLS_RECORD = 16_384  # bytes of plaintext at most, RFC 8446 5.1: a record of which a part arrived has not
+MOST_READ = 16  # reads of what the other side says, at one look
+LISTENING_MS = 20
+PAUSE = 0.005  # seconds between two looks at what is acknowledged
+MOMENT = 0.05  # in which whoever was given too much has closed
+SAID = 4096
+
+_INT = struct.Struct("i")
+_ABORT = struct.pack("ii", 1, 0)  # struct linger, socket(7)
+_GONE = select.POLLHUP | select.POLLERR
+
+
+class Stream:
+    """`written` bytes were pushed so far. `held`: the other side has shown that it keeps the connection and reads.
+
+    Held is one that had all acknowledged, or acknowledged more, a second after it was opened (`hold_seconds`, when that
+    is more); or more than a kernel keeps for a program that does not read. Before that, acknowledged means little: the
+    other side's kernel acknowledges what comes before its program has accepted the connection.
+    """
+
+    def __init__(self, connection: socket.socket, hold_seconds: float = 0.0) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in KEEPALIVE.items():
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+        connection.settimeout(STALLED_SECONDS)
+        self.endpoints = endpoints(connection)
+        self.written = 0
+        self.held = False
+        self._socket = connection
+        self._slack = TLS_RECORD if isinstance(connection, ssl.SSLSocket) else 0
+        self._opened_at = time.monotonic()
+        self._holds_at = self._opened_at + max(HOLD_SECONDS, hold_seconds)
+        self._proven_at = math.inf
+        self._mark = -1  # what was acknowledged at the first look after that
+        self._finished = False
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN | select.POLLRDHUP)
+
+    def push(self, view: memoryview) -> tuple[int, OSError | None]:
+        """How many bytes of it the kernel has taken, and the error that stopped it."""
+        at = 0
+        try:
+            while at < len(view):
+                at += self._socket.send(view[at:])
+        except OSError as error:
+            return at, in_words(error.with_traceback(None))  # the traceback would keep the view alive
+        finally:
+            self.written += at
+        return at, None
+
+    def acknowledged(self) -> int:
+        """Bytes, of those written, that have reached the other side's kernel; over TLS at least so many.
+
+        SIOCOUTQ (tcp(7)) counts what was written and is not acknowledged, our FIN as one byte. It stays as it was
+        when a reset ends the connection.
+        """
+        pending = _INT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)))[0] - self._finished
+        return self.written if pending <= 0 else max(0, self.written - pending - self._slack)
+
+    def look(self) -> OSError | None:
+        """What has ended the connection, if anything. What the other side says is read and forgotten."""
+        events = self._poll.poll(0)
+        if events:
+            if events[0][1] & _GONE:
+                return self._error()
+            if events[0][1] & select.POLLRDHUP:
+                return closed()
+            if problem := self._listen():
+                return problem
+        if not self.held:
+            self._see_whether_it_holds()
+        return None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether its end is of its own, and not one more in a row."""
+        return self.held and time.monotonic() >= self._proven_at
+
+    @property
+    def hold_seconds_of_the_next(self) -> float:
+        """One that ended in a reset as old as this one would show no more than this one did."""
+        return min(MOST_HOLD_SECONDS, 2 * (time.monotonic() - self._opened_at))
+
+    def begin(self) -> None:
+        """It has been given what other connections have left."""
+        self._proven_at = time.monotonic() + HOLD_SECONDS
+
+    def _see_whether_it_holds(self) -> None:
+        acknowledged = self.acknowledged()
+        if acknowledged >= PROOF:
+            self.held = True
+        elif time.monotonic() >= self._holds_at:
+            self.held = acknowledged == self.written or 0 <= self._mark < acknowledged
+            self._mark = acknowledged
+
+    def hold(self) -> OSError | None:
+        """Wait until it has held and all has been acknowledged for a moment; or what has ended it before."""
+        deadline = time.monotonic() + STALLED_SECONDS
+        arrived = False
+        while (problem := self.look()) is None:
+            if arrived and self.held:
+                return None
+            if time.monotonic() >= deadline:
+                return stalled()
+            arrived = self.acknowledged() == self.written
+            time.sleep(MOMENT if arrived else PAUSE)
+        return problem
+
+    def _error(self) -> OSError:
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
+        return in_words(OSError(number, os.strerror(number)))
+
+    def _listen(self) -> OSError | None:
+        """Read what the other side says: the end of it, or None."""
+        self._socket.setblocking(False)
+        try:
+            for _ in range(MOST_READ):
+                if not self._socket.recv(SAID):
+                    return closed()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except OSError as error:
+            return in_words(error)
+        finally:
+            self._socket.settimeout(STALLED_SECONDS)
+        return None
+
+    def finish(self, seconds: float) -> OSError | None:
+        """Write no more, and wait until all has arrived and the other side has closed. None, or what came instead.
+
+        What the other side says is read: a socket that is closed with bytes unread, such as TLS 1.3 session tickets,
+        resets the connection, and the other side may lose what it has not read yet.
+        """
+        try:
+            self._socket.setblocking(False)
+            if isinstance(self._socket, ssl.SSLSocket):
+                with suppress(OSError, ValueError):
+                    self._socket.unwrap()
+            self._socket.shutdown(socket.SHUT_WR)
+            self._finished = True
+            return self._wait_for_the_end(seconds)
+        except OSError as error:
+            return in_words(error)
+
+    def _wait_for_the_end(self, seconds: float) -> OSError | None:
+        """`seconds` from the last acknowledgement on, and as many in all as what is under way takes when it crawls.
+
+        Who has acknowledged everything, and neither closes nor resets the connection for a while, has held it.
+        """
+        arrived = self.acknowledged()
+        now = time.monotonic()
+        deadline, last = now + seconds, now + seconds + (self.written - arrived) / SLOWEST
+        silent = False
+        complete_at = now if arrived == self.written else math.inf
+        while (now := time.monotonic()) < min(deadline, last):
+            if (more := self.acknowledged()) > arrived:
+                arrived, deadline = more, now + seconds
+                complete_at = now if arrived == self.written else math.inf
+            if now - complete_at >= 2 * HOLD_SECONDS:
+                return None
+            if not silent:
+                self._poll.poll(LISTENING_MS)
+                silent = self._is_silent()
+            elif arrived < self.written:
+                time.sleep(PAUSE)  # poll would not wait: there is the end of what it says
+            else:
+                return None
+        return stalled() if arrived < self.written else None
+
+    def _is_silent(self) -> bool:
+        """Whether the other side has said its last. Raises OSError: the connection was reset."""
+        if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise OSError(number, os.strerror(number))
+        try:
+            return not socket.socket.recv(self._socket, SAID)  # of TLS the ciphertext: nobody wants it
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        """The kernel goes on to deliver what has not arrived."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Nothing more is delivered: it goes out on another connection."""
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        self._socket.close()
+
+
+def closed() -> OSError:
+    """The other side's FIN came first: what it has acknowledged it has read, or it would have sent a reset."""
+    return OSError(errno.EPIPE, "the other side has closed the connection")
+
+
+def stalled() -> OSError:
+    return OSError(errno.ETIMEDOUT, "it takes no more data")
+
+
+def in_words(error: OSError) -> OSError:
+    """EPIPE of a socket that we have not shut down is a reset after the other side's FIN; ENOTCONN one seen late."""
+    if error.errno == errno.EPIPE:
+        return closed()
+    if error.errno == errno.ENOTCONN:
+        return OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    return stalled() if isinstance(error, TimeoutError) else error

@@ -1,0 +1,25 @@
+"""The one error that a sink raises, and what the operating system says, in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+
+
+class SinkError(Exception):
+    """The other side is down, or refuses what a user has configured. One clear line, without secrets or SIP."""
+
+
+def reason(error: OSError) -> str:
+    """An operating system's error as a person reads it: `connection refused`."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or 'failed'}"
+    if isinstance(error, socket.gaierror):
+        return "the host name is not known"
+    if isinstance(error, TimeoutError) and error.strerror in (None, os.strerror(errno.ETIMEDOUT)):
+        return "no answer in time"
+    return (error.strerror or type(error).__name__).lower()

@@ -1,0 +1,236 @@
+"""Packets back to back on one TCP or TLS connection, which is made anew when it breaks."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from capture_agent.net.connecting import Endpoint, Lookup, connected
+from capture_agent.net.connection import PAUSE, STALLED_SECONDS, Stream, in_words, stalled
+from capture_agent.net.errors import SinkError, reason
+from capture_agent.net.repeated import Repeated
+from capture_agent.net.sender import Tally
+from capture_agent.net.unconfirmed import ROOM, Unconfirmed
+
+CONNECT_SECONDS = 5.0  # for all: name, addresses, TLS
+MOST_BREAKS = 1  # connections in a row that break at once, and the next one is made without a pause
+MOST_FINISHES = 3
+LAST_ACKS_SECONDS = 1.0
+GOODBYE_SECONDS = 5.0  # without an acknowledgement, or the end of the other side
+
+UNCONFIRMED = "unconfirmed"  # where packets are lost that the other side has not acknowledged
+
+
+class TcpSender:
+    """Sent is what the other side's kernel has acknowledged on a connection that has held (stream.py); until then a
+    packet is unconfirmed, and a connection that breaks leaves it to the next one, from its first byte on.
+
+    After a connection that broke at once, the next one is tried out: it gets one packet alone, and twice as many each
+    time that it holds. If a packet is why the other side closes, it is soon the only one; and a place without a server
+    costs nothing but the attempt. It holds only when it grows twice as old as the one that broke: who reads nothing and
+    closes after a while resets each of them at the same age.
+    """
+
+    def __init__(
+        self, name: str, host: str, port: int, tally: Tally, tls: ssl.SSLContext | None = None, source: str = ""
+    ) -> None:
+        self.name = name
+        self._host = host
+        self._lookup = Lookup(host, port, socket.SOCK_STREAM)
+        self._tally = tally
+        self._tls = tls
+        self._source = source
+        self._stream: Stream | None = None
+        self._unconfirmed = Unconfirmed()
+        self._repeated = Repeated(name)
+        self._breaks = 0  # connections in a row that broke at once
+        self._hold_seconds = 0.0  # how old the next one must be, to hold
+
+    def open(self) -> None:
+        self._ready()
+
+    def settle(self) -> None:
+        if self._unconfirmed.packets:
+            self._ready()
+
+    def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
+        taken = 0
+        with memoryview(buffer) as view:
+            while taken < len(ends):
+                stream = self._ready()
+                start = ends[taken - 1] if taken else 0
+                base = stream.written - start  # position of the buffer's first byte
+                pushed, problem = stream.push(view[start : ends[-1]])
+                before, taken = taken, bisect_right(ends, start + pushed)
+                self._keep(stream, view, ends, before, taken, base)
+                if problem is not None:
+                    self._broken(problem)
+
+    def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
+        """Packets first to last, without that one, have been pushed: those that have not arrived are unconfirmed."""
+        arrived = first
+        if self._believes(stream):
+            acknowledged = stream.acknowledged()
+            self._confirm(acknowledged)
+            arrived = max(first, min(last, bisect_right(ends, acknowledged - base)))
+            self._tally.sent += arrived - first
+        if arrived < last:
+            at = ends[arrived - 1] if arrived else 0
+            data = bytes(view[at : ends[last - 1]])
+            self._unconfirmed.add(data, ends[arrived:last], base + at, at)
+            self._tally.unconfirmed = self._unconfirmed.packets
+
+    def _believes(self, stream: Stream) -> bool:
+        """Whether what is acknowledged is sent. After breaks not before it has kept what comes after the trial, too."""
+        return stream.held and (not self._breaks or stream.is_proven)
+
+    def _confirm(self, position: int) -> None:
+        if self._unconfirmed.packets:
+            sent = self._unconfirmed.confirm(position)
+            self._tally.sent += sent
+            self._tally.unconfirmed = self._unconfirmed.packets
+            self._repeated.sent(sent)
+
+    def _ready(self) -> Stream:
+        """A connection that stands, has all that is unconfirmed, and with room for more. Raises SinkError."""
+        while True:
+            stream = self._stream
+            problem = None
+            if stream is None:
+                stream, problem = self._connect()
+                self._stream = stream
+                if stream is not None:
+                    problem = self._catch_up(stream)
+            if stream is not None and problem is None:
+                problem = self._look(stream)
+                if problem is None:
+                    self._repeated.say_at_times()
+                    return stream
+            if problem is not None:
+                self._broken(problem)
+
+    def _connect(self) -> tuple[Stream | None, OSError | None]:
+        """A new connection; or what has ended it before it could be used. Raises SinkError: nobody listens."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        connection = None
+        try:
+            connection = connected(self._lookup, self._source, deadline)
+            if self._tls is not None:
+                connection.settimeout(max(0.001, deadline - time.monotonic()))
+                connection = self._tls.wrap_socket(connection, server_hostname=self._host)
+            return Stream(connection, self._hold_seconds), None
+        except OSError as error:
+            if connection is not None:
+                connection.close()
+            problem = in_words(error)
+            if problem.errno != errno.ECONNRESET:  # which comes after somebody has listened
+                raise SinkError(f"{self.name}: {reason(error)}") from error
+            self._breaks += 1
+            return None, problem
+
+    def _catch_up(self, stream: Stream) -> OSError | None:
+        """Give it what is unconfirmed. What has ended it meanwhile, or None."""
+        self._unconfirmed.rewind()
+        if self._breaks:
+            return self._try_out(stream)
+        for view in self._unconfirmed.beyond(stream.written):
+            _, problem = stream.push(view)
+            if problem:
+                return problem
+        stream.begin()
+        return None
+
+    def _try_out(self, stream: Stream) -> OSError | None:
+        """One packet first, and twice as many each time that it holds."""
+        most = 1
+        while True:
+            _, problem = stream.push(self._unconfirmed.some(stream.written, most))
+            if problem := problem or stream.hold():
+                return problem
+            self._confirm(stream.written)
+            if not self._unconfirmed.packets:
+                stream.begin()
+                return None
+            most *= 2
+
+    def _look(self, stream: Stream) -> OSError | None:
+        """What has ended the connection. Waits for room; learns what has arrived."""
+        last, deadline = -1, 0.0
+        while (problem := stream.look()) is None:
+            if self._breaks and stream.is_proven:
+                self._breaks = 0
+            if self._believes(stream) and self._unconfirmed.packets:
+                self._confirm(stream.acknowledged())
+            if self._unconfirmed.held < ROOM:
+                return None
+            acknowledged = stream.acknowledged()
+            if acknowledged > last:
+                last, deadline = acknowledged, time.monotonic() + STALLED_SECONDS
+            elif time.monotonic() >= deadline:
+                return stalled()
+            time.sleep(PAUSE)
+        return problem
+
+    def _broken(self, problem: OSError) -> None:
+        """The connection is of no more use. Raises SinkError unless another may be tried at once."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            # What is under way is acknowledged, or refused by a reset: then not all was read.
+            in_order = problem.errno == errno.EPIPE and stream.finish(LAST_ACKS_SECONDS) is None
+            if in_order or (self._believes(stream) and not isinstance(problem, TimeoutError)):
+                self._confirm(stream.acknowledged())
+            self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
+            stream.abort()
+            self._count(stream, problem)
+        if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS:
+            raise SinkError(f"{self.name}: {reason(problem)}")
+
+    def _count(self, stream: Stream, problem: OSError | None) -> None:
+        """How many connections in a row have ended before they were proven, or hung."""
+        good = problem is None or (stream.is_proven and not isinstance(problem, TimeoutError))
+        self._breaks = 0 if good else self._breaks + 1
+        if good:
+            self._hold_seconds = 0.0
+        elif not stream.held:  # one that held has ended for another reason
+            self._hold_seconds = stream.hold_seconds_of_the_next
+
+    @property
+    def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
+        stream = self._stream
+        return None if stream is None else stream.endpoints
+
+    def endpoints(self) -> tuple[Endpoint, Endpoint]:
+        return self._ready().endpoints
+
+    def flush(self) -> None:
+        """End the connection in order: only its end shows that all has arrived. Raises SinkError when it did not."""
+        left = MOST_FINISHES
+        while self._stream is not None or self._unconfirmed.packets:
+            problem = self._finish(self._ready())
+            if problem is None or not self._unconfirmed.packets:
+                return
+            left -= 1
+            if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS or not left:
+                raise SinkError(f"{self.name}: {reason(problem)}")
+
+    def _finish(self, stream: Stream) -> OSError | None:
+        problem = stream.finish(GOODBYE_SECONDS)
+        if problem is None or self._believes(stream) or problem.errno == errno.EPIPE:
+            self._confirm(stream.acknowledged())
+        self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
+        self._stream = None
+        stream.close()
+        self._count(stream, problem)
+        return problem
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._finish(self._stream)
+        if self._unconfirmed.packets:
+            self._tally.lost[UNCONFIRMED] += self._unconfirmed.clear()
+            self._tally.unconfirmed = 0
+        self._repeated.say()

@@ -1,0 +1,177 @@
+"""Packets as datagrams to one place."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Sequence
+from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOMEM, ENOPROTOOPT
+from ipaddress import ip_address
+from typing import Any
+
+from capture_agent.net.connecting import Endpoint, Lookup, candidates, endpoints, first_connected
+from capture_agent.net.errors import SinkError, reason
+from capture_agent.net.sender import Tally
+from capture_agent.net.udp_batch import send_datagrams, send_plain
+
+# ENOBUFS says nothing about when there is room again, and poll() says "now".
+FULL_QUEUE_MS = 2
+PATIENCE_MS = 10_000
+
+LOOKUP_SECONDS = 5.0  # for the first look-up of the name
+LOOK_AGAIN_SECONDS = 60.0
+LOOK_AGAIN_AFTER_TROUBLE = 2.0
+GLANCE_SECONDS = 0.1  # that sending waits for a later look-up; it goes on meanwhile
+LAST_REFUSAL_MS = 100  # after the last datagram: so long its refusal may be under way
+
+REFUSED = "refused"  # where datagrams are lost that nobody listens for
+
+_NO_ROOM = {EAGAIN, ENOBUFS, ENOMEM}
+# What ICMP says of a datagram that has gone before (ip(7)), and so often at most in a row. What the kernel itself says
+# of the one that is being sent, it says again.
+_OF_ONE_BEFORE = {ECONNREFUSED: 64, EHOSTUNREACH: 1, ENETUNREACH: 1, ENOPROTOOPT: 1}
+
+
+class UdpSender:
+    """What it is told about lost datagrams it counts; most losses it is not told about.
+
+    A name is looked up again every minute, and after refusals and errors; the old address stays until there is an
+    answer without it.
+    """
+
+    def __init__(self, name: str, host: str, port: int, tally: Tally, source: str = "") -> None:
+        self.name = name
+        self._lookup = Lookup(host, port, socket.SOCK_DGRAM)
+        self._tally = tally
+        self._source = source
+        self._socket: socket.socket | None = None
+        self._places: list[Any] = []  # the last answer of the look-up
+        self._endpoints: tuple[Endpoint, Endpoint] | None = None
+        self._look_at = 0.0  # when to look up again
+        self._looked_at = 0.0
+        self._sent_at = 0.0
+        self._one_by_one = False  # sendmmsg() would hide every other refusal
+
+    def open(self) -> None:
+        self._opened()
+
+    def _opened(self) -> socket.socket:
+        self._look_up()
+        if self._socket is None:
+            self._socket = self._connect()
+        return self._socket
+
+    def _look_up(self) -> None:
+        """Raises SinkError when there is no address yet."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._looked_at, self._look_at = now, now + LOOK_AGAIN_SECONDS
+        try:
+            found = self._lookup.answer(GLANCE_SECONDS if self._places else LOOKUP_SECONDS)
+            self._places = candidates(self._lookup.host, found, self._source)
+        except OSError as error:
+            self._look_at = now + LOOK_AGAIN_AFTER_TROUBLE
+            if not self._places:
+                self._look_at = 0.0
+                raise SinkError(f"{self.name}: {reason(error)}") from error
+        if self._socket is not None and not self._is_listed(self._socket):
+            self.close()
+
+    def _is_listed(self, connection: socket.socket) -> bool:
+        there = ip_address(connection.getpeername()[0].partition("%")[0])
+        return any(ip_address(address[0].partition("%")[0]) == there for *_, address in self._places)
+
+    def _trouble(self) -> None:
+        """Look the name up again, soon."""
+        if self._lookup.by_name:
+            self._look_at = min(self._look_at, self._looked_at + LOOK_AGAIN_AFTER_TROUBLE)
+
+    def _connect(self) -> socket.socket:
+        try:
+            connection = first_connected(self._places, self._source, time.monotonic() + LOOKUP_SECONDS)
+        except OSError as error:
+            self._trouble()
+            raise SinkError(f"{self.name}: {reason(error)}") from error
+        connection.setblocking(False)
+        self._endpoints = endpoints(connection)
+        return connection
+
+    def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
+        connection = self._opened()
+        at = waited = told = 0
+        before = self._tally.lost[REFUSED]
+        while at < len(ends):
+            if self._one_by_one:
+                went, problem = send_plain(connection, memoryview(buffer), ends, at)
+            else:
+                went, problem = send_datagrams(connection, buffer, ends, at)
+            self._tally.sent += went - at
+            if went > at:
+                self._refused(told)
+                waited = told = 0
+            at = went
+            if problem in _NO_ROOM and waited < PATIENCE_MS:
+                waited += wait_for_room(connection, problem)
+            elif problem == EMSGSIZE:
+                self._tally.rejected["oversize"] += 1
+                at += 1
+            elif told < _OF_ONE_BEFORE.get(problem, 0):
+                told += 1
+            elif problem:
+                self._trouble()
+                self.close()
+                raise SinkError(f"{self.name}: {reason(OSError(problem, os.strerror(problem)))}")
+        self._sent_at = time.monotonic()
+        self._one_by_one = self._tally.lost[REFUSED] > before
+
+    def _refused(self, count: int) -> None:
+        """ICMP has said so, of datagrams that have gone before; the kernel takes the next ones."""
+        if count:
+            self._trouble()
+            count = min(count, self._tally.sent)
+            self._tally.sent -= count
+            self._tally.lost[REFUSED] += count
+            self._one_by_one = True
+
+    @property
+    def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
+        return self._endpoints
+
+    def endpoints(self) -> tuple[Endpoint, Endpoint]:
+        return endpoints(self._opened())
+
+    def settle(self) -> None:
+        if self._socket is not None and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._refused(1)
+
+    def flush(self) -> None:
+        """Nothing is held back, but the last datagram may have been refused."""
+        if self._socket is not None:
+            left = LAST_REFUSAL_MS - (time.monotonic() - self._sent_at) * 1000
+            if left > 0 and not is_loopback(self._socket):  # where the refusal comes at once
+                poll = select.poll()
+                poll.register(self._socket, 0)  # POLLERR alone
+                poll.poll(left)
+            self.settle()
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = self._endpoints = None
+
+
+def is_loopback(connection: socket.socket) -> bool:
+    return ip_address(connection.getpeername()[0].partition("%")[0]).is_loopback
+
+
+def wait_for_room(connection: socket.socket, problem: int) -> int:
+    """Milliseconds that were waited, about."""
+    poll = select.poll()
+    if problem != EAGAIN:
+        poll.poll(FULL_QUEUE_MS)
+        return FULL_QUEUE_MS
+    poll.register(connection, select.POLLOUT)
+    return 0 if poll.poll(100) else 100

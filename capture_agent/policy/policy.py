@@ -1,0 +1,274 @@
+"""Which messages are traced. Hot: compiled with policy.pxd, or plain Python.
+
+Without rules every message that is SIP, while tracing is on (siptrace's trace_on). Hooks come behind the rules, and
+before a message is held back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import cython
+
+from capture_agent.books import Ledger
+from capture_agent.config.local import LocalAddress
+from capture_agent.policy.compiling import compile_rules
+from capture_agent.policy.direction import LocalSide
+from capture_agent.policy.hooks import Decided, Hooks
+from capture_agent.policy.legs import Legs
+from capture_agent.policy.lookback import Lookback
+from capture_agent.policy.rules import Rules, Traces
+from capture_agent.policy.settings import Settings
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.traced import Trace, TracedMessage, traced
+
+Messages = list[CapturedMessage]
+Traced = list[TracedMessage]
+
+
+@cython.final
+@cython.cclass
+class Policy:
+    """Counts what it has decided: traced + not_traced + crowded_out + waiting is what it was given.
+
+    `on` may be switched from any thread: it holds from the next batch on.
+    """
+
+    __slots__ = (
+        "_hosts",
+        "_in",
+        "_last_bytes",
+        "_legs",
+        "_lookback",
+        "_not_traced",
+        "_out",
+        "_rules",
+        "_side",
+        "_simple",
+        "_trace",
+        "hooks",
+        "on",
+        "settings",
+        "traced",
+    )
+
+    def __init__(
+        self,
+        local: Iterable[LocalAddress] = (),
+        settings: Settings | None = None,
+        hooks: Hooks | None = None,
+    ) -> None:
+        settings = replace(settings or Settings(), hooked=hooks is not None)
+        self.settings = settings
+        self.hooks = hooks
+        self.on = settings.trace.on
+        self._trace = Trace(settings.sinks)
+        self.traced = 0
+        self._not_traced = 0
+        self._rules: Rules | None = None if settings.trivial else compile_rules(settings)
+        self._lookback: Lookback | None = None
+        if self._rules is not None and self._rules.looks_back:
+            trace = settings.trace
+            self._lookback = Lookback(self._rules.rules, trace.lookback_messages, trace.lookback_mib << 20)
+        self._legs = Legs(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
+        self._side = LocalSide(local)
+        self._hosts = self._side.hosts
+        self._simple = self._side.simple
+        # Most strangers are told by their last byte: no lookup.
+        lasts = {host[len(host) - 1] for host in self._hosts}
+        self._last_bytes = bytes(last in lasts for last in range(256))
+        self._in = Direction.IN
+        self._out = Direction.OUT
+
+    @property
+    def not_traced(self) -> int:
+        return self._not_traced + (self._lookback.given_up if self._lookback is not None else 0)
+
+    @property
+    def waiting(self) -> int:
+        """Messages held back until a rule decides."""
+        return self._lookback.waiting if self._lookback is not None else 0
+
+    @property
+    def crowded_out(self) -> int:
+        """Messages that were held back and gave way to younger ones."""
+        return self._lookback.crowded_out if self._lookback is not None else 0
+
+    @property
+    def legs_remembered(self) -> int:
+        return self._legs.remembered if self._legs is not None else 0
+
+    @property
+    def legs_forgotten(self) -> int:
+        """Legs of calls that gave way to younger ones, or were still for very long."""
+        return self._legs.forgotten if self._legs is not None else 0
+
+    @property
+    def looks_back(self) -> bool:
+        return self._lookback is not None
+
+    def ledgers(self) -> Iterator[Ledger]:
+        """Of the code of others: conditions of rules, and hooks."""
+        for guard in self.settings.conditions.values():
+            yield guard.ledger("condition")
+        if self.hooks is not None:
+            yield from self.hooks.ledgers()
+
+    def decide(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
+        """The messages to trace, in their order."""
+        chosen: list[TracedMessage] = []
+        message: CapturedMessage
+        if self._rules is not None:
+            return self._decide_by_rules(self._rules, messages)
+        if not self.on:
+            self._not_traced += len(messages)
+            return chosen
+        for message in messages:
+            direction = self._direction(message.datagram) if message.direction is None else message.direction
+            chosen.append(traced(message, direction, self._trace, self._trace.sinks))
+        self.traced += len(chosen)
+        return chosen
+
+    def close(self) -> None:
+        """The capture has ended: what is held back is not traced."""
+        if self._lookback is not None:
+            self._lookback.close()
+
+    def _decide_by_rules(self, rules: Rules, messages: Messages) -> list[TracedMessage]:
+        chosen: list[TracedMessage] = []
+        message: CapturedMessage
+        on: cython.bint = self.on
+        if not on and not rules.has_users:
+            self._not_traced += len(messages)
+            return chosen
+        for message in messages:
+            direction = self._direction(message.datagram) if message.direction is None else message.direction
+            traces: tuple[Trace, ...] = rules.judge(message, direction, on)
+            if self._lookback is not None and rules.started:
+                self._release(rules, self._lookback, chosen, message)
+            if self.hooks is not None and on:
+                self._ask_hooks(self.hooks, rules, chosen, message, direction, traces)
+            elif traces:
+                self._emit(chosen, message, direction, traces, 0)
+                self.traced += 1
+                if rules.undecided and on:
+                    self._held(rules, message, direction, sinks_of(traces))
+            elif not (on and self._held(rules, message, direction, None)):
+                self._not_traced += 1
+        if self._lookback is not None and messages:
+            self._lookback.pass_time(messages[len(messages) - 1].seen_ns)
+        if self._legs is not None:
+            self._legs.let_go()
+        if self.hooks is not None:
+            chosen += self.hooks.take_events()
+        return chosen
+
+    def _ask_hooks(
+        self,
+        hooks: Hooks,
+        rules: Rules,
+        chosen: Traced,
+        message: CapturedMessage,
+        direction: Direction,
+        traces: Traces,
+    ) -> cython.bint:
+        """Hooks see what the rules have decided. What they drop is not held back either, what they trace may be."""
+        by_rules: list[TracedMessage] = []
+        given: cython.ulonglong = 0
+        one: TracedMessage
+        self._emit(by_rules, message, direction, traces, 0)
+        decided: Decided = hooks.apply(message, direction, tuple(by_rules), not rules.left_out)
+        for one in decided:
+            given |= one.sinks
+            chosen.append(one if hooks.bare else self._with_leg(one))
+        held = not hooks.dropped and self._held(rules, message, direction, given if decided else None)
+        if decided:
+            self.traced += 1
+        elif not held:
+            self._not_traced += 1
+        return True
+
+    def _with_leg(self, one: TracedMessage) -> TracedMessage:
+        """What hooks trace gets the correlation id of its call, as the rest."""
+        if self._legs is None:
+            return one
+        with_id = self._legs.with_id(one.message, one.trace)
+        return one if with_id is one.trace else traced(one.message, one.direction, with_id, one.sinks)
+
+    def _held(self, rules: Rules, message: CapturedMessage, direction: Direction, given: object) -> cython.bint:
+        """Held back, as a rule may yet trace it. `given`: the sinks that have it already, None if it is not traced."""
+        asked: cython.ulonglong = rules.asked
+        if self._lookback is None or not rules.undecided:
+            return False
+        if given is not None and asked:
+            asked &= ~cython.cast(cython.ulonglong, given)
+            if not asked:
+                return False
+        return self._lookback.hold(message, direction, given, asked)  # type: ignore[arg-type]
+
+    def _emit(
+        self,
+        chosen: Traced,
+        message: CapturedMessage,
+        direction: Direction,
+        traces: Traces,
+        given: cython.ulonglong,
+    ) -> cython.bint:
+        """The message once for each trace, less the sinks that have it by then: at first those in `given`."""
+        sinks: cython.ulonglong
+        trace: Trace
+        for trace in traces:
+            sinks = trace.sinks & ~given
+            if not sinks and trace.sinks:  # without any sink it is traced all the same
+                continue
+            given |= sinks
+            with_id = trace if self._legs is None else self._legs.with_id(message, trace)
+            chosen.append(traced(message, direction, with_id, sinks))
+        return True
+
+    def _release(self, rules: Rules, lookback: Lookback, chosen: Traced, message: CapturedMessage) -> cython.bint:
+        """What was held back, before the message that decides."""
+        for rule, trace in rules.started:
+            for held, given in lookback.release(message, rule, trace.sinks):
+                self._emit(chosen, held.message, held.direction, (trace,), given or 0)
+                self.traced += given is None
+        return True
+
+    def _direction(self, datagram: Datagram) -> Direction:
+        """IN towards a local address, OUT from one. Between two strangers (a mirror port): IN, as it reached us.
+
+        Between two local ones (loopback, a spiral) it is IN too: one packet is one message.
+        """
+        at: cython.Py_ssize_t = datagram.address_at
+        size: cython.Py_ssize_t = datagram.address_size
+        if not self._simple:
+            return self._with_ports(datagram)
+        if not cython.compiled:
+            if datagram.data[at + size : at + 2 * size] in self._hosts:
+                return self._in
+            return self._out if datagram.data[at : at + size] in self._hosts else self._in
+        if self._is_host(datagram, at + size, size):
+            return self._in
+        return self._out if self._is_host(datagram, at, size) else self._in
+
+    def _is_host(self, datagram: Datagram, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+        last: cython.Py_ssize_t = at + size - 1
+        if not 0 <= last < len(datagram.data) or not self._last_bytes[datagram.data[last]]:
+            return False
+        return datagram.cut(at, at + size) in self._hosts
+
+    def _with_ports(self, datagram: Datagram) -> Direction:
+        if self._side.holds(datagram.destination, datagram.destination_port):
+            return self._in
+        return self._out if self._side.holds(datagram.source, datagram.source_port) else self._in
+
+
+def sinks_of(traces: Traces) -> int:
+    """Those that get a message under these traces."""
+    trace: Trace
+    sinks: cython.ulonglong = 0
+    for trace in traces:
+        sinks |= trace.sinks
+    return sinks

@@ -1,0 +1,15 @@
+"""One noun per stage.
+
+sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intake ─CapturedMessage─▶ correlate ─▶ policy
+    ─TracedMessage─▶ emission ─▶ delivery ─▶ sinks
+
+frames.py          (hot) Frames: a batch of captured frames, and the Interface where they were captured
+datagram.py        (hot) Datagram: the payload of one packet; after `streams`, one complete candidate for a message
+captured.py        (hot) CapturedMessage: a SIP message, its datagram, and what it belongs to
+dialog.py          (hot) Transaction and Dialog
+traced.py          (hot) Trace: how something is traced; TracedMessage: a message under a trace
+frame_building.py  frames for what a socket has received
+
+Bytes are not copied on the way: each record points into the buffer that its source has read (`data`, `start`, `end`),
+and a sink copies the message once, into what it sends.
+"""

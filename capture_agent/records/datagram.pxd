@@ -1,0 +1,25 @@
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+
+cdef class Datagram:
+    cdef readonly bytes data
+    cdef readonly Py_ssize_t start
+    cdef readonly Py_ssize_t end
+    cdef readonly Py_ssize_t address_at
+    cdef readonly Py_ssize_t address_size
+    cdef readonly int source_port
+    cdef readonly int destination_port
+    cdef readonly long long time_ns
+    cdef readonly unsigned long long frame
+    cdef readonly int protocol
+    cdef readonly str transport
+    cdef readonly int vlan
+    cdef readonly object interface
+    cdef readonly Py_ssize_t missing
+    cdef readonly unsigned int sequence
+    cdef readonly int flags
+    cdef readonly Py_ssize_t frame_at
+
+    cdef bytes _address(self, int number)
+    cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
+
+cpdef Datagram new_datagram()

@@ -1,0 +1,74 @@
+"""Traced messages into an encoder's buffer. Hot: compiled with hep_batch.pxd, or plain Python."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import cython
+
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.traced import SIP_PAYLOAD, Trace, TracedMessage
+from capture_agent.sip.message import SipMessage
+from hep.batch import Encoder
+
+# Chunk 0x0002 by transport. siptrace has 22 for all that is encrypted or a WebSocket (SPEC 3.1).
+UDP = sys.intern("udp")
+PROTOCOLS = {UDP: 17, "tcp": 6, "sctp": 132, "tls": 22, "ws": 22, "wss": 22}
+
+SIP = cython.declare(cython.int, SIP_PAYLOAD)
+
+
+def no_packet(traced: TracedMessage) -> bytes:
+    raise ValueError(f"payload type {traced.trace.payload_type}, expected {SIP_PAYLOAD}: SIP")
+
+
+def fill(
+    encoder: Encoder,
+    batch: list[TracedMessage],
+    first: cython.Py_ssize_t,
+    enough: cython.Py_ssize_t,
+    log_packet: Callable[[TracedMessage], bytes] = no_packet,
+) -> tuple[int, bool]:
+    """Add the packets of batch[first:] until the buffer has `enough` bytes or a message is too long for HEP.
+
+    Returns the number of the first message that is not in it, and whether that one is too long. What is no SIP,
+    `log_packet` makes a packet of: an empty one is too long.
+    """
+    protocols: dict[str, int] = PROTOCOLS
+    at: cython.Py_ssize_t = first
+    count: cython.Py_ssize_t = len(batch)
+    traced: TracedMessage
+    datagram: Datagram
+    sip: SipMessage
+    protocol: cython.int
+    trace: Trace
+    while at < count and encoder.used < enough:
+        traced = batch[at]
+        trace = traced.trace
+        if trace.payload_type != SIP:
+            packet = log_packet(traced)
+            if not packet or not encoder.append(packet):
+                return at, True
+            at += 1
+            continue
+        datagram = traced.message.datagram
+        sip = traced.message.sip
+        if encoder.with_vlan:
+            encoder.set_vlan(datagram.vlan)
+        protocol = 17 if datagram.transport is UDP else protocols.get(datagram.transport, 17)  # no lookup for most
+        if not encoder.add(
+            datagram.data,
+            datagram.address_at,
+            datagram.address_size,
+            datagram.source_port,
+            datagram.destination_port,
+            protocol,
+            datagram.time_ns,
+            sip.start,
+            sip.end,
+            trace.correlation_id,
+        ):
+            return at, True
+        at += 1
+    return at, False

@@ -1,0 +1,58 @@
+"""Every traced message once more to another SIP server (siptrace's duplicate_uri)."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+from capture_agent.config.targets import SipTarget
+from capture_agent.net.make_sender import make_sender
+from capture_agent.net.sender import Tally
+from capture_agent.records.traced import SIP_PAYLOAD, TracedMessage
+from capture_agent.sinks.packet_sink import Packed, PacketSink
+from capture_agent.sinks.sip.exact_message import framed
+from capture_agent.sinks.sip.x_headers_added import with_x_headers
+
+AT_ONCE = 256  # messages in one buffer
+ENOUGH = 1 << 18  # bytes in it
+
+
+class SipDuplicateSink(PacketSink):
+    """One datagram per message, byte for byte; or one after the other on a connection, with the right Content-Length.
+
+    Both with X-Siptrace headers where they are wanted.
+
+    rejected   oversize: longer than a datagram can be, it is never cut; not_sip: a log event; no_header_end: no place
+               for X-Siptrace headers or, on a connection, no end that a receiver could find; framing: on a connection,
+               its headers have no form in which every receiver finds the same end of the message (framing.py)
+    lost       refused: the server's host said that nobody listens there; unconfirmed: not acknowledged (tcp.py)
+    """
+
+    def __init__(self, target: SipTarget) -> None:
+        tally = Tally()
+        self._x_headers = target.x_headers
+        self._framed = target.transport != "udp"
+        super().__init__(str(target), self._packed, make_sender(target, tally), tally)
+
+    def _packed(self, batch: list[TracedMessage], first: int) -> Packed:
+        messages: list[bytes] = []
+        size = 0
+        refused = ""
+        for traced in batch[first : first + AT_ONCE]:
+            copy = self._copy(traced)
+            if isinstance(copy, str):
+                refused = copy
+                break
+            messages.append(copy)
+            size += len(copy)
+            if size >= ENOUGH:
+                break
+        return Packed(b"".join(messages), list(accumulate(map(len, messages))), first + len(messages), refused)
+
+    def _copy(self, traced: TracedMessage) -> bytes | str:
+        """What is sent, or why nothing is."""
+        if traced.trace.payload_type != SIP_PAYLOAD:
+            return "not_sip"
+        copy = with_x_headers(traced) if self._x_headers else traced.message.sip.raw
+        if copy is None:
+            return "no_header_end"
+        return framed(copy) if self._framed else copy

@@ -1,0 +1,9 @@
+"""The sip_trace table of a SQLite, PostgreSQL, MySQL or MariaDB database.
+
+sql_sink.py         the sink                                trace_rows.py    a message as a row
+sip_trace_table.py  the definition of the table             schema.py        `db create`
+database.py         connections, and errors in one line     deadlines.py     their timeouts
+destinations.py     inserts, and looking up lost commits    sqlite_file.py   a SQLite file's mode and rotation
+verdicts.py         error numbers: a refusal or an outage   dividing.py      finds the refused row in a batch
+refusals.py         log lines about refused rows
+"""

@@ -1,0 +1,179 @@
+"""How rows come into one table, and how to learn later whether a commit that nobody answered has stored them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sql.sip_trace_table import INSERTED
+from capture_agent.sinks.sql.trace_rows import Row, RowMaker
+
+CALL_ID, TIME_US = (list(INSERTED).index(name) for name in ("callid", "time_us"))
+
+# A statement of PyMySQL: several rows up to so many bytes.
+LONGEST_STATEMENT = 1_024_000
+ROOM = 64  # bytes of a packet beside the statement
+
+# Given a new connection: True, stored; False, not; None, no telling. Raises StillOpen.
+Receipt = Callable[[Connection], bool | None]
+
+
+class StillOpen(Exception):
+    """The database has not yet ended the transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """A part of a batch whose commit had no answer."""
+
+    part: Sequence[TracedMessage]
+    rejected: list[str]
+    receipt: Receipt
+
+
+@dataclass(slots=True)
+class Destination:
+    """A table. `insert` returns the id of a row that it has stored last, 0 where the database does not say."""
+
+    name: str  # quoted
+    rows: RowMaker
+    insert: Callable[[Connection, Destination, list[Row]], int]
+    statement: str
+    transactional: bool = True
+    last_id: int = 0  # of a table without transactions: the highest before the next message
+
+
+def insert_rows(connection: Connection, destination: Destination, rows: list[Row]) -> int:
+    result = connection.exec_driver_sql(destination.statement, rows)
+    return int(result.lastrowid or 0) if connection.dialect.name in ("mysql", "mariadb") else 0
+
+
+def insert_one_by_one(connection: Connection, destination: Destination, rows: list[Row]) -> int:
+    """For a table that keeps what it has although a later row fails: all rows of a message or none."""
+    stored: list[int] = []
+    try:
+        for row in rows:
+            stored.append(int(connection.exec_driver_sql(destination.statement, row).lastrowid or 0))
+    except DBAPIError as error:
+        if stored and not error.connection_invalidated:
+            ids = ", ".join(map(str, stored))
+            connection.exec_driver_sql(f"DELETE FROM {destination.name} WHERE id IN ({ids})")
+        raise
+    destination.last_id = max(destination.last_id, *stored)
+    return stored[-1]
+
+
+def copy_rows(connection: Connection, destination: Destination, rows: list[Row]) -> int:
+    """PostgreSQL's COPY takes twice as many rows a second as INSERT does."""
+    if not connection.in_transaction():
+        connection.begin()  # SQLAlchemy does not see what is done with the cursor, and would not commit it
+    cursor: Any = connection.connection.cursor()
+    into = destination.statement
+    try:
+        with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(into, None, error, connection.dialect.loaded_dbapi.Error) from error
+    finally:
+        cursor.close()
+    return 0
+
+
+def receipt(connection: Connection, destination: Destination, row_id: int, rows: list[Row]) -> Receipt:
+    """Of rows that are inserted and not yet committed. Asks PostgreSQL for the transaction's number."""
+    if connection.dialect.name == "postgresql":
+        return transaction_receipt(connection)
+    return row_receipt(destination, row_id, rows)
+
+
+def transaction_receipt(connection: Connection) -> Receipt:
+    """txid_status() is there since PostgreSQL 10."""
+    if (connection.dialect.server_version_info or (0,)) < (10,):
+        return lambda _: None
+    number = connection.exec_driver_sql("SELECT txid_current()").scalar()
+
+    def stored(again: Connection) -> bool | None:
+        status = again.scalar(text("SELECT txid_status(:number)"), {"number": number})
+        if status == "in progress":
+            raise StillOpen
+        return None if status is None else status == "committed"
+
+    return stored
+
+
+def row_receipt(destination: Destination, row_id: int, rows: list[Row]) -> Receipt:
+    """The row with that id, if it is one of ours: a restarted server may give the id again.
+
+    The lock waits for the end of a transaction that is still open.
+    """
+    ours = {(row[CALL_ID], row[TIME_US]) for row in rows}
+    query = text(f"SELECT callid, time_us FROM {destination.name} WHERE id = :id LOCK IN SHARE MODE")
+
+    def stored(again: Connection) -> bool | None:
+        if not row_id:
+            return None
+        return any((call_id, time_us) in ours for call_id, time_us in again.execute(query, {"id": row_id}))
+
+    return stored
+
+
+def value_receipt(destination: Destination, row: Row) -> Receipt:
+    """For a table without transactions, whose INSERT had no answer: a row with these values, newer than all before."""
+    names = [name for name in INSERTED if name not in ("msg", "traced_user")]
+    same = " AND ".join(f"{name} = :{name}" for name in names)
+    query = text(f"SELECT 1 FROM {destination.name} WHERE id > :last_id AND {same} LIMIT 1")
+    values = dict(zip(INSERTED, row, strict=True))
+    given = {name: values[name] for name in names} | {"last_id": destination.last_id}
+
+    def stored(again: Connection) -> bool | None:
+        return again.scalar(query, given) is not None
+
+    return stored
+
+
+def prepare_mysql(connection: Connection, destination: Destination, table: str) -> None:
+    bound_statements(connection)
+    if not is_transactional(connection, table):
+        destination.transactional, destination.insert = False, insert_one_by_one
+        newest = connection.exec_driver_sql(f"SELECT MAX(id) FROM {destination.name}").scalar()
+        destination.last_id = int(newest or 0)
+
+
+def is_transactional(connection: Connection, table: str) -> bool:
+    """Of MySQL and MariaDB: MyISAM, Aria, MEMORY are not. A view, whose engine is unknown, counts as one that is."""
+    query = text(
+        "SELECT engines.transactions FROM information_schema.tables JOIN information_schema.engines"
+        " ON engines.engine = tables.engine WHERE table_schema = DATABASE() AND table_name = :table"
+    )
+    return bool(connection.scalar(query, {"table": table}) != "NO")
+
+
+def bound_statements(connection: Connection) -> None:
+    """MySQL ends the connection of who sends more than max_allowed_packet: such a statement is refused here."""
+    driver: Any = connection.connection.dbapi_connection
+    if not type(driver).__module__.startswith("pymysql") or driver.cursorclass.__name__ == "Bounded":
+        return
+    from pymysql import err  # type: ignore[import-untyped]
+
+    most = int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar() or LONGEST_STATEMENT)
+
+    class Bounded(driver.cursorclass):  # type: ignore[misc]
+        max_stmt_length = max(1024, min(LONGEST_STATEMENT, most - ROOM))
+
+        def execute(self, query: Any, args: Any = None) -> Any:
+            """Raises DataError."""
+            if args is not None:
+                query = self.mogrify(query, args)
+            if 4 * len(query) >= most:
+                size = len(query.encode("utf-8", "surrogateescape") if isinstance(query, str) else query)
+                if size + 1 > most:
+                    raise err.DataError(1153, f"{size} bytes, max_allowed_packet is {most}")
+            return super().execute(query)
+
+    driver.cursorclass = Bounded

@@ -1,0 +1,41 @@
+"""Making the sip_trace table: what `capture-agent db create` does."""
+
+from __future__ import annotations
+
+from sqlalchemy import URL, Connection, inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from capture_agent.net.errors import SinkError
+from capture_agent.sinks.sql.database import check_columns, explained, open_connection, parse_url, shown, stored_version
+from capture_agent.sinks.sql.sip_trace_table import TABLE_VERSION, checked_name, sip_trace_table, version_table
+
+
+def create_tables(url: str, table: str = "sip_trace") -> bool:
+    """Make the table, its indexes and its row in `version`. False: all was there. Raises SinkError."""
+    parsed = parse_url(url)
+    checked_name(table)
+    try:
+        with open_connection(parsed) as connection, connection.begin():
+            return create_in(connection, parsed, table)
+    except SQLAlchemyError as error:
+        raise explained(parsed, error) from error
+
+
+def create_in(connection: Connection, url: URL, table: str) -> bool:
+    versions = version_table()
+    made = False
+    if not inspect(connection).has_table("version"):
+        versions.create(connection)
+        connection.execute(versions.insert().values(table_name="version", table_version=1))
+    version = stored_version(connection, table)
+    if version not in (None, TABLE_VERSION):
+        raise SinkError(f"{shown(url)}: table {table} has version {version}, expected {TABLE_VERSION}")
+    if not inspect(connection).has_table(table):
+        sip_trace_table(table).create(connection)
+        made = True
+    else:
+        check_columns(connection, url, table)
+    if version is None:
+        connection.execute(versions.insert().values(table_name=table, table_version=TABLE_VERSION))
+        made = True
+    return made

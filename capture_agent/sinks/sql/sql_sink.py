@@ -1,0 +1,334 @@
+"""Into the sip_trace table of a SQLite, PostgreSQL, MySQL or MariaDB database."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from capture_agent.config.targets import SqlTarget
+from capture_agent.net.errors import SinkError
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sql.database import (
+    check_table,
+    connect,
+    disconnect,
+    explained,
+    parse_url,
+    prepare_for_writing,
+    shown,
+)
+from capture_agent.sinks.sql.deadlines import WRITE_SECONDS
+from capture_agent.sinks.sql.destinations import (
+    Destination,
+    Receipt,
+    StillOpen,
+    Unsure,
+    copy_rows,
+    insert_rows,
+    prepare_mysql,
+    receipt,
+    value_receipt,
+)
+from capture_agent.sinks.sql.dividing import Divider, Failure
+from capture_agent.sinks.sql.refusals import Failed, Refusals
+from capture_agent.sinks.sql.schema import create_tables
+from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
+from capture_agent.sinks.sql.sqlite_file import WatchedFile, path_of
+from capture_agent.sinks.sql.trace_rows import (
+    TIMES,
+    Row,
+    RowMaker,
+    as_hex,
+    as_it_is,
+    as_text_or_hex,
+    julian_day,
+    text_in_ascii,
+    text_without_nul,
+)
+from capture_agent.sinks.sql.verdicts import FileGone, Verdict, verdict_of
+from capture_agent.sip.headers import text as header_text
+
+AT_ONCE = 2000  # messages of one transaction
+MOST_TABLES = 1000  # names that are remembered, of tables that are there and of such that are not
+
+_log = logging.getLogger(__name__)
+
+TimeOf = Callable[[int], str]
+
+
+class SqlSink:
+    """One row per message, and one for each traced user. `tables`: those that rules name, besides the target's own.
+
+    rejected   headers: From, To, Call-ID or CSeq are not what siptrace could store; start_line: a response without
+               a status; refused: the database did not take its rows; table: its trace names one that is not there;
+               not_sip: a log event; no_user: its trace has neither a row of nobody nor a user
+    cut        values that were longer than their column, by column: PostgreSQL and MySQL have no room for them
+    """
+
+    together = AT_ONCE  # a commit costs as much as many rows
+
+    def __init__(self, target: SqlTarget, tables: Iterable[str] = ()) -> None:
+        self._url = parse_url(target.url)
+        self._table = checked_name(target.table)
+        self._tables = tuple(tables)
+        self._time = TIMES[target.time]
+        self.name = shown(self._url)
+        self.sent = 0
+        self.rejected: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        self.cut: Counter[str] = Counter()
+        self._connection: Connection | None = None
+        self._file = WatchedFile(path_of(self._url))
+        self._left: tuple[str, ...] = ()  # the tables of a file that was moved away
+        self._unsure: Unsure | None = None
+        self._divider = Divider(self)
+        self._refusals = Refusals(self.name)
+        self._destinations: dict[str, Destination | None] = {}  # None: there is no such table
+
+    def open(self) -> None:
+        self._opened()
+
+    def _opened(self) -> Connection:
+        """The connection; a new one where SQLite's file was moved away. Raises SinkError."""
+        if self._connection is not None:
+            if not self._file.moved:
+                return self._connection
+            self.close()
+        if self._left and self._file.missing:
+            self._make_file()
+        with suppress(OSError):  # connect() says what is wrong
+            self._file.watch()
+        connection = connect(self._url, WRITE_SECONDS)
+        try:
+            self._prepare(connection)
+        except SQLAlchemyError as error:
+            disconnect(connection)
+            raise explained(self._url, error) from error
+        except Exception:
+            disconnect(connection)
+            raise
+        if self._left:
+            _log.warning("%s: the file was moved or deleted; rows now go into the one at its place", self.name)
+            self._left = ()
+        self._connection = connection
+        return connection
+
+    def _prepare(self, connection: Connection) -> None:
+        check_table(connection, self._url, self._table)
+        prepare_for_writing(connection)
+        own = self._prepared(connection, self._table)
+        self._destinations = {"": own, self._table: own}
+        for name in self._tables:
+            self._destination(connection, name)
+        connection.rollback()
+
+    def _make_file(self) -> None:
+        """With the tables that were in the one that left."""
+        self._file.remove_logs()
+        for name in self._left:
+            create_tables(self._url.render_as_string(hide_password=False), name)
+
+    def _destination(self, connection: Connection, name: str) -> Destination | None:
+        """That of a table which is not the target's own; None if there is none. Looked for once per connection."""
+        if name in self._destinations:
+            return self._destinations[name]
+        if len(self._destinations) >= MOST_TABLES:
+            return None
+        found = None
+        try:
+            checked_name(name)
+            check_table(connection, self._url, name)
+            found = self._prepared(connection, name)
+        except SinkError as error:
+            if isinstance(error.__cause__, SQLAlchemyError):
+                raise  # it is the database that failed
+            _log.warning("%s; what is traced into it is not stored", error)
+        self._destinations[name] = found
+        return found
+
+    def _prepared(self, connection: Connection, table: str) -> Destination:
+        dialect = connection.dialect
+        rows = ROW_MAKERS[dialect.name](connection, table, self._time)
+        rows.cut = self.cut
+        quote = dialect.identifier_preparer.quote
+        columns = ", ".join(map(quote, INSERTED))
+        # Values are always bound; the names come from our own table and from checked_name.
+        mark = "?" if dialect.paramstyle == "qmark" else "%s"
+        marks = ", ".join([mark] * len(INSERTED))
+        into = f"{quote(table)} ({columns})"
+        destination = Destination(quote(table), rows, insert_rows, f"INSERT INTO {into} VALUES ({marks})")
+        if dialect.name == "postgresql":
+            destination.insert, destination.statement = copy_rows, into
+        elif dialect.name in MYSQL:
+            prepare_mysql(connection, destination, table)
+        return destination
+
+    def send(self, batch: Sequence[TracedMessage]) -> None:
+        self._opened()
+        transactional = all(found is None or found.transactional for found in self._destinations.values())
+        self._divider.send(batch, AT_ONCE if transactional else 1)
+
+    def store(self, part: Sequence[TracedMessage]) -> Failed | None:
+        """One transaction. Raises SinkError: the database cannot be reached."""
+        connection = self._opened()
+        rejected: list[str] = []
+        proof: Receipt | None = None
+        try:
+            rows, rejected = self._made(connection, part)
+            if len(part) > 1 and not all(destination.transactional for destination, _ in rows.values()):
+                return Failed(Verdict.REFUSED, self._url, ValueError("one message at a time"), part)
+            for destination, of_table in rows.values():
+                if not destination.transactional:
+                    proof = value_receipt(destination, of_table[-1])
+                row_id = destination.insert(connection, destination, of_table)
+                proof = None
+            if connection.in_transaction():
+                if rows and not self._file.path:
+                    proof = receipt(connection, destination, row_id, of_table)
+                connection.commit()
+            if self._file.deleted:
+                raise FileGone("the file was deleted")
+        except (SinkError, SQLAlchemyError, ValueError, OverflowError, FileGone) as error:
+            return self._failed(connection, error, part, Unsure(part, rejected, proof) if proof else None)
+        self._count(part, rejected)
+        return None
+
+    def _count(self, part: Sequence[TracedMessage], rejected: list[str]) -> None:
+        self.sent += len(part) - len(rejected)
+        self.rejected.update(rejected)
+
+    def _failed(
+        self, connection: Connection, error: Exception, part: Sequence[TracedMessage], unsure: Unsure | None
+    ) -> Failed:
+        """The connection is used again only where the row is at fault. Raises SinkError that is not the database's."""
+        cause = error.__cause__ if isinstance(error, SinkError) else error
+        if not isinstance(cause, Exception):
+            self.close()
+            raise error
+        verdict = verdict_of(cause)
+        if verdict in (Verdict.LOST, Verdict.TIMEOUT, Verdict.OUTAGE):
+            self._unsure = unsure
+        try:
+            reusable = verdict in (Verdict.REFUSED, Verdict.UNKNOWN) and not connection.invalidated
+            if reusable:
+                connection.rollback()
+        except SQLAlchemyError:
+            reusable = False
+        if not reusable:
+            self.close()
+        return Failed(verdict, self._url, cause, part)
+
+    def confirmed(self, part: Sequence[TracedMessage]) -> int:
+        """How many of the first messages the commit that had no answer has stored. Raises SinkError."""
+        unsure = self._unsure
+        if unsure is None:
+            return 0
+        connection = self._opened()
+        stored: bool | None = False
+        if part and part[0] is unsure.part[0]:
+            try:
+                stored = unsure.receipt(connection)
+                connection.rollback()
+            except StillOpen:
+                self.close()
+                raise SinkError(f"{self.name}: the last transaction has not ended") from None
+            except SQLAlchemyError as error:
+                self.close()
+                if verdict_of(error) is not Verdict.UNKNOWN:
+                    raise explained(self._url, error) from error
+                stored = None
+        self._unsure = None
+        if stored is None:
+            _log.warning(
+                "%s: a commit had no answer: up to %d messages may be stored twice", self.name, len(unsure.part)
+            )
+        if not stored:
+            return 0
+        self._count(unsure.part, unsure.rejected)
+        return len(unsure.part)
+
+    def refuse(self, message: TracedMessage, failure: Failure) -> None:
+        self.rejected["refused"] += 1
+        self._refusals.add(failure.words())
+
+    def _made(
+        self, connection: Connection, batch: Sequence[TracedMessage]
+    ) -> tuple[dict[str, tuple[Destination, list[Row]]], list[str]]:
+        """The rows of each table, in the order of the messages; and why messages have none, once for each of them."""
+        rows: dict[str, tuple[Destination, list[Row]]] = {}  # by the statement
+        rejected = []
+        for traced in batch:
+            destination = self._destination(connection, traced.trace.table)
+            if destination is None:
+                rejected.append("table")
+                continue
+            made = destination.rows.rows(traced)
+            if isinstance(made, str):
+                rejected.append(made)
+                continue
+            if destination.statement not in rows:
+                rows[destination.statement] = (destination, [])
+            rows[destination.statement][1].extend(made)
+        return rows, rejected
+
+    def flush(self) -> None:
+        """Every batch has been committed."""
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._file.moved:
+            self._left = tuple({self._table, *(name for name, found in self._destinations.items() if name and found)})
+            self._leave_file(connection)
+        disconnect(connection)
+        self._file.close()
+
+    def _leave_file(self, connection: Connection) -> None:
+        with suppress(SQLAlchemyError):
+            if not self._file.leave(connection):
+                _log.warning("%s: rows of the file that was moved are still in its -wal file: keep it", self.name)
+
+
+def sqlite_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
+    return RowMaker(as_it_is, julian_day, header_text, limited=False)
+
+
+def postgresql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
+    # SQL_ASCII takes every byte, but its columns are so many bytes long, not characters.
+    utf8 = connection.scalar(text("SELECT getdatabaseencoding()")) == "UTF8"
+    return RowMaker(as_hex, time, text_without_nul if utf8 else text_in_ascii, limited=True)
+
+
+def mysql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
+    """Our own table takes every byte; one that was made otherwise may have another character set in each column."""
+    found = connection.execute(
+        text(
+            "SELECT column_name, character_set_name FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name = :table AND character_set_name IS NOT NULL"
+        ),
+        {"table": table},
+    )
+    charsets: dict[str, str] = {name: charset for name, charset in found}  # noqa: C416 - a Row is no pair to mypy
+    message = charsets.pop("msg", None)
+    every_byte = message in (None, "latin1", "binary")
+    every_text = all(charsets.get(name, "utf8mb4") == "utf8mb4" for name in INSERTED)
+    return RowMaker(
+        as_it_is if every_byte else as_text_or_hex(str(message)),
+        time,
+        text_without_nul if every_text else text_in_ascii,
+        limited=True,
+    )
+
+
+ROW_MAKERS: dict[str, Callable[[Connection, str, TimeOf], RowMaker]] = {
+    "sqlite": sqlite_rows,
+    "postgresql": postgresql_rows,
+    "mysql": mysql_rows,
+    "mariadb": mysql_rows,
+}

@@ -1,3 +1,0 @@
-cimport cython
-from capture_agent.records cimport CapturedMessage, TracedMessage
-from capture_agent.sip.message cimport SipMessage

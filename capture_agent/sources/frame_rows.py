@@ -1,0 +1,59 @@
+"""Rows of Frames.index put together. Hot: compiled with frame_rows.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from array import array
+
+import cython
+
+from capture_agent.records.frames import (
+    FRAME_INTERFACE,
+    FRAME_LENGTH,
+    FRAME_ROW,
+    FRAME_START,
+    FRAME_TIME_NS,
+    FRAME_WIRE_LENGTH,
+)
+
+ROW = cython.declare(cython.int, FRAME_ROW)
+START = cython.declare(cython.int, FRAME_START)
+LENGTH = cython.declare(cython.int, FRAME_LENGTH)
+WIRE_LENGTH = cython.declare(cython.int, FRAME_WIRE_LENGTH)
+TIME_NS = cython.declare(cython.int, FRAME_TIME_NS)
+INTERFACE = cython.declare(cython.int, FRAME_INTERFACE)
+PIECE = cython.declare(cython.int, 4)  # numbers in a row of `pieces`
+
+
+def merge_rows(index: array[int], pieces: array[int], into: array[int]) -> cython.Py_ssize_t:
+    """The rows of several pieces of an index in the order of their times; with one time, in the order of the pieces.
+
+    `pieces` has a row for each: its first row in the index and the one behind its last, and what is added to
+    FRAME_START and FRAME_INTERFACE of its rows. The first of these are counted up.
+    """
+    rows = index  # typed in the .pxd
+    heads = pieces
+    merged = into
+    piece: cython.Py_ssize_t
+    best: cython.Py_ssize_t
+    at: cython.Py_ssize_t = 0
+    row: cython.Py_ssize_t
+    time_ns: cython.longlong
+    earliest: cython.longlong = 0
+    while True:
+        best = -1
+        for piece in range(0, len(pieces), PIECE):
+            if heads[piece] < heads[piece + 1]:
+                time_ns = rows[heads[piece] * ROW + TIME_NS]
+                if best < 0 or time_ns < earliest:
+                    best = piece
+                    earliest = time_ns
+        if best < 0:
+            return at // ROW
+        row = heads[best] * ROW
+        heads[best] += 1
+        merged[at + START] = rows[row + START] + heads[best + 2]
+        merged[at + LENGTH] = rows[row + LENGTH]
+        merged[at + WIRE_LENGTH] = rows[row + WIRE_LENGTH]
+        merged[at + TIME_NS] = earliest
+        merged[at + INTERFACE] = rows[row + INTERFACE] + heads[best + 3]
+        at += ROW
