@@ -197,10 +197,13 @@ class SctpRun:
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         self._now += draw.choice((0, 1, 10**9, 10**11, -(10**11)))
         cut = draw.choice((0, 0, 0, draw.randrange(len(data) + 1)))
-        packet = test_sctp.packet(data, tag=draw.randrange(8), time_ns=self._now, cut=cut, back=draw.random() < 0.2)
+        back = draw.random() < 0.2
+        packet = test_sctp.packet(data, tag=draw.randrange(8), time_ns=self._now, cut=cut, back=back, frame=int(back))
         for message in self._sctp.feed(packet):
             assert message.payload
-            assert (message.source, message.destination) == (packet.source, packet.destination)
+            # A packet may also let go what an association of the other direction has held: the frame says which.
+            way = (test_sctp.HERE, test_sctp.THERE)
+            assert (message.source, message.destination) == (way[::-1] if message.frame else way)
         test_sctp.balanced(self._sctp)
 
 
