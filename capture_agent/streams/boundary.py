@@ -42,17 +42,12 @@ def find_boundary(data: bytes, at: int, end: int) -> int:
     version = data.find(VERSION, at, min(end, stop))
     while version >= 0:
         start = begun_before(data, at, version, end)
-        if start >= 0 and (found < 0 or start < found or line_of(data, found, start)):
+        if start >= 0 and (found < 0 or start < found):
             return start
         if 0 <= found <= version:
             return found
         version = data.find(VERSION, version + len(VERSION), end)
     return found if found >= 0 else begun_at_end(data, at, end)
-
-
-def line_of(data: bytes, start: int, at: int) -> bool:
-    """Whether `at` is in the line that starts there."""
-    return data.find(b"\n", start, at) < 0
 
 
 def begun_before(data: bytes, at: int, version: int, end: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cython
 
 from capture_agent.streams import limits
-from capture_agent.streams.boundary import begun_in, find_boundary, method_at
+from capture_agent.streams.boundary import begun_in, find_boundary, has_header, method_at
 from capture_agent.streams.framing import (
     behind_blank,
     find,
@@ -107,7 +107,8 @@ class SipStream:
             elif size >= 0:
                 self.pending = bytearray(data[at:end])
                 self.size = size
-                self.verified = find(data, LF, at, end) >= 0
+                size = find(data, LF, at, end) + 1
+                self.verified = size > 0 and (not self.doubtful or find(data, LF, size, end) >= 0)
                 self.trail = trail_of(data, at, end, 0)
                 return end
             else:
@@ -146,6 +147,7 @@ class SipStream:
                 return self._foreign(data, at, end)
             if find(data, LF, at, min(end, at + MAX_LINE)) < 0 and end - at < MAX_LINE:
                 self.pending = bytearray()
+                self.doubtful = True
                 self.trail = 0
                 return self._keep(data, at, end)
             if self._begun_before():
@@ -233,8 +235,11 @@ class SipStream:
             return self._keep(data, at, end)  # a long line is looked at when it ends
         line = bytes(pending) + data[at:stop]
         verdict = start_line(line, 0, len(line))
-        if verdict == YES and self.doubtful and line_end >= 0 and is_torn(line, 0):
-            verdict = NO
+        if verdict == YES and self.doubtful and line_end >= 0:
+            if find(line, LF, 0, len(line)) == len(line) - 1:
+                return self._keep(data, at, stop)  # the next line says whether this one is a start line
+            if is_torn(line, 0) or not has_header(line, 0, len(line)):
+                verdict = NO
         if verdict == YES and line_end >= 0:
             self.verified = True
             return at
@@ -245,10 +250,11 @@ class SipStream:
         if not self.proven and opens_http(line):
             self.mode = HTTP
             return at
-        found: cython.Py_ssize_t = find_boundary(line, 1, len(line))
+        found: cython.Py_ssize_t = find_boundary(line, 0, len(line))
         if 0 < found < len(pending):  # a start line begins within
             self.outlet.counts.skipped_bytes += found
             del pending[:found]
+            self.doubtful = True
             return at
         if found > 0:
             stop = at + found - len(pending)
