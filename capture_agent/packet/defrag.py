@@ -204,9 +204,10 @@ class Defragmenter:
     def _begin(self, key: bytes, time_ns: int) -> _Partial:
         if len(self._partials) >= self.limit_datagrams:
             self._evict_oldest()
+        now_ns = self._clock.now_ns
         if not self._partials:
-            self._due_ns = 0
-        partial = self._partials[key] = _Partial(time_ns, max(time_ns, self._clock.now_ns))
+            self._note_due(time_ns, now_ns, now_ns + self.timeout_ns)
+        partial = self._partials[key] = _Partial(time_ns, time_ns if time_ns > now_ns else now_ns)
         self.held_bytes += partial.size
         return partial
 
@@ -236,7 +237,7 @@ class Defragmenter:
         if len(self._done) >= self.limit_datagrams:
             self._forget(next(iter(self._done)))
         if not self._done:
-            self._due_ns = 0
+            self._note_due(time_ns, self._clock.now_ns, time_ns + 2 * self.remember_ns)
         self._done[key] = (time_ns, whole)
         self.held_bytes += len(whole) + DATAGRAM_COST
         self._make_room()
@@ -260,9 +261,16 @@ class Defragmenter:
             key, (done_ns, _) = next(iter(self._done.items()))
             age_ns = now_ns - done_ns
             if age_ns < self.remember_ns and not (age_ns < 0 and self._clock.is_ahead(done_ns, self.remember_ns)):
-                self._due_ns = min(self._due_ns, now_ns if age_ns < 0 else done_ns + self.remember_ns)
+                self._note_due(done_ns, now_ns, done_ns + 2 * self.remember_ns)  # many at a time; none is used longer
                 break
             self._forget(key)
+
+    def _note_due(self, time_ns: int, now_ns: int, due_ns: int) -> None:
+        """When to look at what came at this time, the first of its table. What is ahead of the clock: at once."""
+        if time_ns > now_ns:
+            due_ns = now_ns
+        if due_ns < self._due_ns:
+            self._due_ns = due_ns
 
     def forget(self) -> None:
         """Another capture comes, perhaps the same one again: what waits has timed out, and nothing is a late copy."""
