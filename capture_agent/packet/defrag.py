@@ -269,8 +269,7 @@ class Defragmenter:
         """When to look at what came at this time, the first of its table. What is ahead of the clock: at once."""
         if time_ns > now_ns:
             due_ns = now_ns
-        if due_ns < self._due_ns:
-            self._due_ns = due_ns
+        self._due_ns = min(self._due_ns, due_ns)
 
     def forget(self) -> None:
         """Another capture comes, perhaps the same one again: what waits has timed out, and nothing is a late copy."""
