@@ -33,6 +33,13 @@ class Sender(Protocol):
     def endpoints(self) -> tuple[Endpoint, Endpoint]:
         """Ours and the other side's. Opens what is not open."""
 
+    @property
+    def needed(self) -> memoryview | None:
+        """A part of the oldest buffer, of those it was given, that it may have to send again; None: of none.
+
+        That one and all after it must stay as they are.
+        """
+
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
 
     def settle(self) -> None:
@@ -53,6 +60,8 @@ class Packed:
 
 
 class Packer(Protocol):
+    """Packs into a buffer of its own, which is not one that the sender still needs."""
+
     def __call__(self, batch: list[TracedMessage], first: int) -> Packed: ...
 
 

@@ -57,18 +57,22 @@ class TcpSender:
         if self._unconfirmed.packets:
             self._ready()
 
+    @property
+    def needed(self) -> memoryview | None:
+        return self._unconfirmed.oldest
+
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
+        view = memoryview(buffer)
         taken = 0
-        with memoryview(buffer) as view:
-            while taken < len(ends):
-                stream = self._ready()
-                start = ends[taken - 1] if taken else 0
-                base = stream.written - start  # position of the buffer's first byte
-                pushed, problem = stream.push(view[start : ends[-1]])
-                before, taken = taken, bisect_right(ends, start + pushed)
-                self._keep(stream, view, ends, before, taken, base)
-                if problem is not None:
-                    self._broken(problem)
+        while taken < len(ends):
+            stream = self._ready()
+            start = ends[taken - 1] if taken else 0
+            base = stream.written - start  # position of the buffer's first byte
+            pushed, problem = stream.push(view[start : ends[-1]])
+            before, taken = taken, bisect_right(ends, start + pushed)
+            self._keep(stream, view, ends, before, taken, base)
+            if problem is not None:
+                self._broken(problem)
 
     def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
         """Packets first to last, without that one, have been pushed: those that have not arrived are unconfirmed."""
@@ -80,8 +84,7 @@ class TcpSender:
             self._tally.sent += arrived - first
         if arrived < last:
             at = ends[arrived - 1] if arrived else 0
-            data = bytes(view[at : ends[last - 1]])
-            self._unconfirmed.add(data, ends[arrived:last], base + at, at)
+            self._unconfirmed.add(view[at : ends[last - 1]], ends[arrived:last], base + at, at)
             self._tally.unconfirmed = self._unconfirmed.packets
 
     def _believes(self, stream: Stream) -> bool:

@@ -59,7 +59,7 @@ class Reassembly:
 
     def buffered(self) -> int:
         """Bytes that are kept, here and by the content."""
-        size: cython.Py_ssize_t = self.held.cost + self.content.buffered()
+        size: cython.Py_ssize_t = self.held.cost() + self.content.buffered()
         if self.joining is not None:
             size += self.joining.size
         return size
