@@ -101,7 +101,7 @@ class Stream:
                 return closed()
             if problem := self._listen():
                 return problem
-        if not self.held:
+        if not self.held and (self.written >= PROOF or time.monotonic() >= self._holds_at):
             self._see_whether_it_holds()
         return None
 

@@ -18,18 +18,14 @@ class Piece:
     Packet n ends in the data at ends[n] - shift: the ends are those of the batch that it was a part of.
     """
 
-    __slots__ = ("data", "ends", "first", "shift")
+    __slots__ = ("data", "ends", "first", "held", "shift")
 
     def __init__(self, data: memoryview, ends: array[int], shift: int) -> None:
         self.data = data
         self.ends = ends
         self.shift = shift
         self.first = 0
-
-    @property
-    def held(self) -> int:
-        """Bytes of memory, without the buffer."""
-        return 8 * len(self.ends) + OVERHEAD
+        self.held = 8 * len(ends) + OVERHEAD  # bytes of memory, without the buffer
 
 
 class Unconfirmed:
@@ -52,12 +48,13 @@ class Unconfirmed:
 
     def add(self, data: memoryview, ends: Sequence[int], position: int, shift: int = 0) -> None:
         """Packets that lie at this position of the stream; ends[n] - shift is where packet n ends in the data."""
-        if not self._pieces:
+        pieces = self._pieces
+        if not pieces:
             self._start = position
-        if not self._pieces or self._pieces[-1].data.obj is not data.obj:
+        if not pieces or pieces[-1].data.obj is not data.obj:
             self.held += whole(data)
-        piece = Piece(data, array("q", ends), shift)
-        self._pieces.append(piece)
+        piece = Piece(data, ends if isinstance(ends, array) else array("q", ends), shift)
+        pieces.append(piece)
         self.packets += len(ends)
         self.held += piece.held
 
