@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from sqlalchemy import URL, Connection, inspect, text
+from sqlalchemy import URL, Connection, inspect, quoted_name, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.sinks.database import check_columns, explained, open_connection, parse_url, shown, stored_version
@@ -35,7 +35,7 @@ def create_in(connection: Connection, url: URL, table: str) -> bool:
     if not inspect(connection).has_table(table):
         made_table = sip_trace_table(table)
         for index in made_table.indexes:
-            index.name = free_name(connection, str(index.name))
+            index.name = quoted_name(free_name(connection, str(index.name)), None)
         made_table.create(connection)
         made = True
     else:
