@@ -19,10 +19,15 @@ TOKENS = rb"[\w.!%*+`'~-]"
 METHOD_AT_END = re.compile(TOKENS + rb"++\Z", re.ASCII)
 CSEQ = re.compile(rb"\n(?i:cseq)[ \t]*+:[ \t]*+\d++[ \t]++(" + TOKENS + rb"++)", re.ASCII)
 HEADER = re.compile(TOKENS + rb"++[ \t]*+:", re.ASCII)
+HEADER_OR_CUT = re.compile(TOKENS + rb"++[ \t]*+(?::|\Z)", re.ASCII)
 RESPONSE = re.compile(rb"SIP/2\.0[ \t]++\d{3}[ \t\r\n]")
 REQUEST_END = re.compile(rb"SIP/2\.0[ \t]*+\r?\n")
 URI = re.compile(rb"[ \t](?:sips?|tel):", re.IGNORECASE)
 KNOWN = tuple(method.strip() for method in METHODS)
+# How a request may begin at the end of a segment, where nothing but the method says so: three letters are no accident.
+BEGINNINGS = frozenset(
+    (method + scheme)[:size] for method in METHODS for scheme in (b"sip:", b"sips:", b"tel:") for size in range(3, 15)
+)
 # The beginning of a message: a method that is known, or written like one; one and a URI, and more to somewhere in the
 # first headers; a response's version, and more.
 BEGUN_HEADERS = rb"(?:\r?\n(?:[\w.-]+[ \t]*:.*\n)*(?:[\w.-]+(?:[ \t]*:.*)?)?)?"
@@ -63,7 +68,10 @@ def begun_before(data: bytes, at: int, version: int, end: int) -> int:
 
 def has_header(data: bytes, at: int, end: int) -> bool:
     following = data.find(b"\n", at, end) + 1
-    return following in (0, end) or HEADER.match(data, following, min(end, following + MAX_METHOD)) is not None
+    if following in (0, end):
+        return True
+    pattern = HEADER if end - following > MAX_METHOD else HEADER_OR_CUT
+    return pattern.match(data, following, min(end, following + MAX_METHOD)) is not None
 
 
 def method_before(data: bytes, line: int, version: int) -> tuple[int, int] | None:
@@ -125,7 +133,9 @@ def begun_at_end(data: bytes, at: int, end: int) -> int:
         known = [len(each) for each in KNOWN if method is not None and method[0].endswith(each)]
         return uri.start() - max(known) if known else -1
     last = data[line:end]
-    return line if last and line > at and any(each.startswith(last) for each in COMMON) else -1
+    if last and line > at and any(each.startswith(last) for each in COMMON):
+        return line
+    return next((end - size for size in range(min(14, len(last)), 2, -1) if last[-size:] in BEGINNINGS), -1)
 
 
 def begun_in(tail: bytes) -> int:

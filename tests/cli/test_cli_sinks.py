@@ -47,6 +47,14 @@ def test_there_and_back(folder: Path) -> None:
     ]
 
 
+def test_several_databases(folder: Path) -> None:
+    urls = [DB, "sqlite:///other.db"]
+    for url in urls:
+        capture_agent("db", "create", "--db", url, folder=folder)
+    ended = capture_agent("replay", "calls.pcap", "--db", urls[0], "--db", urls[1], folder=folder)
+    assert ended.err.splitlines()[-2:] == [f"{url}: 12 seen, 12 sent, 0 waiting" for url in urls]
+
+
 def test_what_became_of_calls(folder: Path) -> None:
     flood = [
         Packet(n / 100, "10.0.0.1", "10.0.0.2", sip("OPTIONS sip:b SIP/2.0", f"c{n}", "1 OPTIONS")) for n in range(150)

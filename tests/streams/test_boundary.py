@@ -42,6 +42,12 @@ def test_bytes_before_the_first_message(foreign: bytes, first: bytes) -> None:
     assert sent(foreign + first + TWO, len(foreign) + len(first) - 3) == [first, TWO]
 
 
+@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("cut", range(3, 45))
+def test_foreign_bytes_and_part_of_the_request_line(foreign: bytes, cut: int) -> None:
+    assert sent(foreign + ONE + TWO, len(foreign) + cut) == [ONE, TWO]
+
+
 @pytest.mark.parametrize("cut", range(1, 45))
 def test_a_proxy_header_and_part_of_the_request_line(cut: int) -> None:
     assert sent(V1 + ONE + TWO, len(V1) + cut) == [ONE, TWO]
