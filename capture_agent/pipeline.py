@@ -65,6 +65,8 @@ class Pipeline:
             traced = self._one_by_one(messages)
         else:
             traced = self.policy.decide(self.correlated(messages))
+        if self.correlator is not None:
+            self.correlator.note_growth(self.policy.take_grown())
         return self.emission(traced) if self.emission is not None else traced
 
     def _one_by_one(self, messages: list[CapturedMessage]) -> list[TracedMessage]:

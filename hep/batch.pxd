@@ -1,5 +1,5 @@
 cimport cython
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.string cimport memcpy
 
@@ -7,8 +7,11 @@ cdef class Encoder:
     cdef readonly int version
     cdef readonly object capture_id
     cdef readonly Py_ssize_t count
+    cdef readonly Py_ssize_t start
     cdef readonly Py_ssize_t used
     cdef bytearray _room
+    cdef object _full
+    cdef list _spare
     cdef object _ends
     cdef long long[::1] _end_at
     cdef bytes _template4
@@ -45,5 +48,7 @@ cdef class Encoder:
         long long time_ns,
         Py_ssize_t size,
     ) except -2
+    cdef object _free(self, object needed)
+    cdef object _grow(self, Py_ssize_t size)
     cdef Py_ssize_t _reserve(self, Py_ssize_t size) except -1
     cdef void _close(self, Py_ssize_t end) except *

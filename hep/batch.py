@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections import deque
 
 import cython
 
 MAX_PACKET = cython.declare(cython.Py_ssize_t, 65535)  # the length field has 16 bits
-FIRST_ROOM = 1 << 18
+ROOM = 1 << 18  # bytes
+LAST_START = 160 << 10  # in a room, of a buffer; of one that begins later too little would find room
+MOST_SPARE = 16  # rooms that are kept to be filled again
 FIRST_ENDS = 1024
 
 AF_INET, AF_INET6 = 2, 10  # as on Linux, on every platform
@@ -66,6 +69,14 @@ _PLAIN_3 = {
     )
     for size, template in ((4, _template(AF_INET, 4, 0)), (16, _template(AF_INET6, 16, 0)))
 }
+
+
+@cython.cfunc
+def new_room() -> bytearray:
+    """ROOM bytes, in the compiled build with whatever the memory held before: each is written before it is read."""
+    if cython.compiled:
+        return PyByteArray_FromStringAndSize(cython.NULL, ROOM)  # type: ignore[name-defined,no-any-return]  # noqa: F821
+    return bytearray(ROOM)
 
 
 @cython.cfunc
@@ -175,6 +186,9 @@ def pack_header(
 class Encoder:
     """Appends packets to one buffer until `clear`.
 
+    A buffer lies in a room, alone or after others that are still needed. `used` bytes of the room are full, those of
+    this buffer from `start` on.
+
     version      1, 2 or 3; capture_id goes into HEP2 (its low 16 bits, as siptrace does) and HEP3
     auth_key     chunk 0x000e, node_name chunk 0x0013: HEP3 only
     with_vlan    whether chunk 0x0012 is wanted (HEP3 only): then `set_vlan` is to be called before `add`
@@ -183,8 +197,10 @@ class Encoder:
     __slots__ = (
         "_end_at",
         "_ends",
+        "_full",
         "_name_at",
         "_room",
+        "_spare",
         "_tail",
         "_template4",
         "_template6",
@@ -192,6 +208,7 @@ class Encoder:
         "_vlan_tails",
         "capture_id",
         "count",
+        "start",
         "used",
         "version",
         "with_vlan",
@@ -218,7 +235,11 @@ class Encoder:
         self._name_at = len(key)
         self._vlan = NO_VLAN
         self._vlan_tails = {NO_VLAN: self._tail}
-        self._room = bytearray(FIRST_ROOM)
+        self._full: deque[bytearray] = deque()  # rooms before this one, in their order, with buffers that are needed
+        self._spare: list[bytearray] = []
+        self._room = new_room()
+        self.start = 0
+        self.used = 0
         self._ends = self._end_at = array("q", bytes(8 * FIRST_ENDS))
         self.clear()
 
@@ -235,17 +256,34 @@ class Encoder:
             self._vlan_tails[vlan] = tail
         self._vlan, self._tail = vlan, tail
 
-    def clear(self) -> None:
-        """Start anew, in the same room: what `buffer` has given is no longer valid."""
-        if len(self._room) > FIRST_ROOM:  # it has grown for a batch of very long messages
-            self._room = bytearray(FIRST_ROOM)
-        self.used = 0
+    def clear(self, needed: memoryview | None = None) -> None:
+        """Start anew. What `buffer` gave before is valid no longer, but for `needed` and all that came after it.
+
+        Raises ValueError when `needed` is not a part of one of those, or of one that was not needed the last time.
+        """
+        self._free(None if needed is None else needed.obj)
+        self.start = 0 if needed is None else self.used
+        if self.start > LAST_START or len(self._room) > ROOM:  # it has grown for a very long message
+            if needed is not None:
+                self._full.append(self._room)
+            self._room = self._spare.pop() if self._spare else new_room()
+            self.start = 0
+        self.used = self.start
         self.count = 0
+
+    def _free(self, needed: object) -> None:
+        """The rooms before this one are spare; if one is needed, those before that."""
+        if needed is not None and needed is not self._room and not any(room is needed for room in self._full):
+            raise ValueError("what is needed is not a buffer of this encoder")
+        while self._full and self._full[0] is not needed:
+            room = self._full.popleft()
+            if len(room) == ROOM and len(self._spare) < MOST_SPARE:
+                self._spare.append(room)
 
     @property
     def buffer(self) -> memoryview:
-        """The packets back to back. Let go of it before the next `add`: the buffer could not grow."""
-        return memoryview(self._room)[: self.used]
+        """The packets back to back."""
+        return memoryview(self._room)[self.start : self.used]
 
     @property
     def ends(self) -> array[int]:
@@ -361,16 +399,25 @@ class Encoder:
         return at
 
     def _reserve(self, size: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Make room for so many bytes more; where they go. Raises BufferError while a view is alive."""
+        """Make room for so many bytes more; where they go."""
         need: cython.Py_ssize_t = self.used + size
         if need > len(self._room):
-            self._room.extend(bytes(max(need, 2 * len(self._room)) - len(self._room)))
+            self._grow(size)
         return self.used
+
+    def _grow(self, size: cython.Py_ssize_t) -> None:
+        """Go on in a room that has so many bytes more: a buffer that somebody still has must not move."""
+        begun = self._room[self.start : self.used]
+        if self.start:
+            self._full.append(self._room)
+        self._room = bytearray(max(ROOM, 2 * len(begun), len(begun) + size))
+        self._room[: len(begun)] = begun
+        self.start, self.used = 0, len(begun)
 
     def _close(self, end: cython.Py_ssize_t) -> cython.void:
         """The packet that is complete now ends there."""
         if self.count == len(self._ends):
             self._ends = self._end_at = self._ends * 2
-        self._end_at[self.count] = end
+        self._end_at[self.count] = end - self.start
         self.used = end
         self.count += 1

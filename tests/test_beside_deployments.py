@@ -57,7 +57,7 @@ CASES = {
     "everything": Case(says=("$var(heartbeat)==1: not known", "1 condition was not understood")),
     "core-and-script": Case(),
     "two-collectors": Case(),
-    "dialogs": Case({"ACK caller>proxy", "ACK proxy>callee"}),
+    "dialogs": Case({"ACK caller>proxy", "ACK proxy>callee"}, says=("the ACKs that confirm a dialog, in and out",)),
 }
 
 

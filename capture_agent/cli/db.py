@@ -30,7 +30,7 @@ def create(
     from capture_agent.sinks.sql.schema import create_tables
 
     target = options.database(config, db, table)
-    settings = options.configuration(config, options.overrides(db=db))
+    settings = options.configuration(config, options.overrides(db=options.listed(db)))
     zone = zone_of(target)
     times = f", times are local ({zone})" if target.time == "local" and zone else f", times are {zone}" if zone else ""
     named = () if table is not None else settings.tables_at(len(settings.hep) + len(settings.sip))

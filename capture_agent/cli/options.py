@@ -54,6 +54,15 @@ Database = Annotated[
         help="The database with the sip_trace table: sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://...",
     ),
 ]
+Databases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help="The database with the sip_trace table: sqlite:///FILE, postgresql://USER@HOST/NAME, mysql://..."
+        " May be repeated.",
+    ),
+]
 TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table. [default: sip_trace]")]
 Trace = Annotated[
     str | None,
@@ -101,7 +110,7 @@ ControlSocket = Annotated[
 def overrides(
     hep: list[str] | None = None,
     sip: list[str] | None = None,
-    db: str | None = None,
+    db: list[str] | None = None,
     table: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -111,8 +120,8 @@ def overrides(
         said["hep"] = [{"uri": uri} for uri in hep]
     if sip:
         said["sip"] = [{"uri": uri} for uri in sip]
-    if db is not None:
-        said["sql"] = [{"url": db} | ({} if table is None else {"table": table})]
+    if db:
+        said["sql"] = [{"url": url} | ({} if table is None else {"table": table}) for url in db]
     for key, value in options.items():
         section, _, name = key.partition("_")
         if value is not None and value != [] and value is not False:
@@ -159,11 +168,15 @@ def one_file(file: Path | None, config: Path | None) -> Path | None:
     return config if file is None else file
 
 
+def listed(db: str | None) -> list[str] | None:
+    return None if db is None else [db]
+
+
 def database(file: Path | None, db: str | None, table: str | None = None) -> SqlTarget:
     """The table to read: --db, else the first of the configuration."""
     from dataclasses import replace
 
-    config = configuration(file, overrides(db=db, table=table))
+    config = configuration(file, overrides(db=listed(db), table=table))
     if not config.sql:
         raise WrongUsage("no database: give --db URL, or --config FILE with a [[sql]] section")
     target = config.sql[0]

@@ -23,7 +23,7 @@ def replay(
     config: options.ConfigFile = None,
     hep: options.Hep = None,
     sip: options.Sip = None,
-    db: options.Database = None,
+    db: options.Databases = None,
     trace: options.Trace = None,
     local: options.Local = None,
     port: options.Ports = None,

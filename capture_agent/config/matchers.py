@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from capture_agent.config.local import AUTO, LocalAddress, Parsed, parse_local
 
 ANY: Final = "*"
+LARGEST_REGEX: Final = 8 << 20  # bytes of memory: its program, and the states that it remembers
 NO_LIBRARY: Final = "regular expressions need google-re2: pip install 'capture-agent[regex]'"
 
 _TOKEN = re.compile(r"[-.!%*_+`'~0-9A-Za-z]+")  # RFC 3261 25.1
@@ -129,6 +130,7 @@ def compiled(regex: str) -> Any:
         raise ValueError(NO_LIBRARY) from None
     options = re2.Options()
     options.log_errors = False  # to standard error
+    options.max_mem = LARGEST_REGEX
     try:
         return re2.compile(regex.encode(), options)
     except re2.error as error:

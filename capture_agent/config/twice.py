@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from os.path import realpath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.packages import PackageSink, PackageSource
@@ -16,6 +16,8 @@ from capture_agent.config.sections import SINK_SECTIONS, Config
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 
 SAME_DATABASE = {"postgres": "postgresql", "mariadb": "mysql"}
+LOOPBACK = "127.0.0.1"
+ELSEWHERE = ("options", "service", "unix_socket")  # a schema, a server
 PORTS = {"postgresql": 5432, "mysql": 3306}
 
 
@@ -60,10 +62,17 @@ def identity(one: Any) -> Hashable | None:
 
 
 def place(host: str, port: int, transport: str) -> Hashable:
+    return (same_host(host), port, transport)
+
+
+def same_host(host: str) -> Hashable:
+    """The address, also of `localhost` and of an IPv4 address written in IPv6; else the name."""
+    name = host.lower().removesuffix(".")
     try:
-        return (ip_address(host), port, transport)
-    except ValueError:  # a name
-        return (host.lower().removesuffix("."), port, transport)
+        address = ip_address(LOOPBACK if name == "localhost" else host)
+    except ValueError:
+        return name
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def table(target: SqlTarget) -> Hashable | None:
@@ -73,6 +82,10 @@ def table(target: SqlTarget) -> Hashable | None:
         kind = SAME_DATABASE.get(kind, kind)
         if kind == "sqlite":
             return (kind, realpath(url.path[1:]) if url.path[1:] else target.url, target.table)
-        return (kind, url.hostname, url.port or PORTS.get(kind), url.path, url.query, target.table)
+        said = dict(parse_qsl(url.query))  # drivers take the place from there, too; the rest changes no row
+        host = url.hostname or said.get("host", "")
+        port = url.port or said.get("port") or PORTS.get(kind)
+        name = url.path[1:] or said.get("dbname")
+        return (kind, same_host(host), str(port), name, *map(said.get, ELSEWHERE), target.table)
     except ValueError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -69,7 +70,9 @@ def listen(path: Path) -> socket.socket:
         with alone_in(path.parent):
             try:
                 server.bind(str(path))
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
                 remove_stale(path)
                 server.bind(str(path))
             # Nobody can connect before listen(): there is no moment at which others could.

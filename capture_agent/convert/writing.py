@@ -139,6 +139,20 @@ def traces_acks(rule: Rule) -> bool:
     return rule.trace in ("transaction", "dialog") or (rule.trace == "message" and rule.covers(ack))
 
 
+def missing_in_kamailio(rules: list[Rule], parameters: Parameters) -> Iterator[Note]:
+    """What belongs to a transaction or dialog, and siptrace does not see (docs/siptrace.md)."""
+    modes = {rule.trace for rule in rules} & {"transaction", "dialog"}
+    if not modes:
+        return
+    also = ["what the server sends again or without state", "the second pass of a spiral"]
+    if "dialog" in modes:
+        also.insert(0, "BYEs of the server's own")
+        if parameters.number("trace_dialog_ack"):
+            also.insert(0, "the ACKs that confirm a dialog, in and out")
+    traced = " and ".join(f'trace = "{mode}"' for mode in sorted(modes))
+    yield Note(None, f"{traced}: more than siptrace sees of it: {', '.join(also)}")
+
+
 def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Iterator[Note]:
     """Parameters that have no equivalent, where they would do something."""
     if not traces(parameters, rules, maker):
@@ -148,6 +162,8 @@ def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Itera
             yield Note(None, f"{module} changes what goes over the wire, which is what is traced here")
     if maker.is_doubled:
         yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
+    if not maker.core:
+        yield from missing_in_kamailio(rules, parameters)
     if rules and not maker.core and parameters.number("trace_sl_acks") and not any(map(traces_acks, rules)):
         yield parameters.note("trace_sl_acks", "ACKs that sl absorbs are traced as the rules say, not always")
     if parameters.number("xheaders_read") and not parameters.reads_x_headers:

@@ -28,6 +28,7 @@ cdef class CallsTable:
     cdef Call _make(self, unsigned long long key, long long now_ns)
     cdef bint add_transaction(self, Call call, Transaction transaction, long long now_ns) except -1
     cdef bint add_dialog(self, Call call, Dialog dialog, long long now_ns) except -1
+    cpdef bint note_growth(self, SipMessage sip, object belongs_to, int units) except -1
     cdef bint holds_transaction(self, Transaction transaction, long long now_ns) except -1
     cdef bint holds_dialog(self, Dialog dialog, long long now_ns) except -1
     cpdef clean(self, long long now_ns, Py_ssize_t most)

@@ -156,6 +156,19 @@ class CallsTable:
             self._settling.units += units
         return True
 
+    def note_growth(self, sip: SipMessage, belongs_to: object, units: cython.int) -> cython.bint:
+        """The same, of a transaction or dialog with the Call-ID of this message, if it is still here."""
+        call: Call | None = self._index.find(call_key(sip))
+        if call is None:
+            return False
+        transaction: Transaction | None = call.transactions
+        while transaction is not None and transaction is not belongs_to:
+            transaction = transaction._next
+        dialog: Dialog | None = call.dialogs
+        while dialog is not None and dialog is not belongs_to:
+            dialog = dialog._next
+        return (transaction is not None or dialog is not None) and self.grown(call, units)
+
     def holds_transaction(self, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
         """Is it live at this time?"""
         silent: cython.longlong = now_ns - transaction._last_ns

@@ -123,6 +123,11 @@ class Correlator:
         self.seen += count
         self.table.clean(self.clock.now_ns, LEAST_LOOKS + LOOKS_PER_MESSAGE * count)
 
+    def note_growth(self, grown: list[tuple[CapturedMessage, Dialog | Transaction, int]]) -> None:
+        """These take so many units of memory more: what policy keeps in them."""
+        for message, belongs_to, units in grown:
+            self.table.note_growth(message.sip, belongs_to, units)
+
     def close(self) -> None:
         """The capture has ended: forget everything."""
         self.table.close()

@@ -12,6 +12,7 @@ import ssl
 import struct
 import termios
 import time
+from array import array
 from contextlib import suppress
 
 from capture_agent.net.connecting import endpoints
@@ -36,7 +37,6 @@ PAUSE = 0.005  # seconds between two looks at what is acknowledged
 MOMENT = 0.05  # in which whoever was given too much has closed
 SAID = 4096
 
-_INT = struct.Struct("i")
 _ABORT = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _GONE = select.POLLHUP | select.POLLERR
 
@@ -65,6 +65,7 @@ class Stream:
         self._proven_at = math.inf
         self._mark = -1  # what was acknowledged at the first look after that
         self._finished = False
+        self._pending = array("i", [0])  # what the kernel writes into: for bytes, ioctl makes an exception each time
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN | select.POLLRDHUP)
 
@@ -86,7 +87,8 @@ class Stream:
         SIOCOUTQ (tcp(7)) counts what was written and is not acknowledged, our FIN as one byte. It stays as it was
         when a reset ends the connection.
         """
-        pending = _INT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)))[0] - self._finished
+        fcntl.ioctl(self._socket, termios.TIOCOUTQ, self._pending)
+        pending = self._pending[0] - self._finished
         return self.written if pending <= 0 else max(0, self.written - pending - self._slack)
 
     def look(self) -> OSError | None:
@@ -99,7 +101,7 @@ class Stream:
                 return closed()
             if problem := self._listen():
                 return problem
-        if not self.held:
+        if not self.held and (self.written >= PROOF or time.monotonic() >= self._holds_at):
             self._see_whether_it_holds()
         return None
 

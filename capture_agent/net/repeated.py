@@ -19,7 +19,7 @@ class Repeated:
         self._name = name
         self._clock = clock
         self._unsure = 0  # how many may have arrived of those to be sent again, which go first
-        self._count = 0  # of which no line has spoken
+        self.waiting = 0  # of which no line has spoken
         self._said_at = -math.inf
 
     def unsure(self, count: int) -> None:
@@ -30,14 +30,14 @@ class Repeated:
         """So many messages have now arrived for certain."""
         again = min(count, self._unsure)
         self._unsure -= again
-        self._count += again
+        self.waiting += again
 
     def say_at_times(self) -> None:
-        if self._count and self._clock() >= self._said_at + REPEAT:
+        if self.waiting and self._clock() >= self._said_at + REPEAT:
             self.say()
 
     def say(self) -> None:
-        if self._count:
+        if self.waiting:
             what = "messages sent again after a connection broke, and perhaps there twice"
-            _log.warning("%s: %s: about %s", self._name, what, f"{self._count:,}")
-            self._count, self._said_at = 0, self._clock()
+            _log.warning("%s: %s: about %s", self._name, what, f"{self.waiting:,}")
+            self.waiting, self._said_at = 0, self._clock()

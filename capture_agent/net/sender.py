@@ -32,6 +32,13 @@ class Sender(Protocol):
     def endpoints(self) -> tuple[Endpoint, Endpoint]:
         """Ours and the other side's. Opens what is not open."""
 
+    @property
+    def needed(self) -> memoryview | None:
+        """A part of the oldest buffer, of those it was given, that it may have to send again; None: of none.
+
+        That one and all after it must stay as they are.
+        """
+
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
 
     def settle(self) -> None:

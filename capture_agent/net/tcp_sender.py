@@ -57,31 +57,35 @@ class TcpSender:
         if self._unconfirmed.packets:
             self._ready()
 
+    @property
+    def needed(self) -> memoryview | None:
+        return self._unconfirmed.oldest
+
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
+        view = memoryview(buffer)
         taken = 0
-        with memoryview(buffer) as view:
-            while taken < len(ends):
-                stream = self._ready()
-                start = ends[taken - 1] if taken else 0
-                base = stream.written - start  # position of the buffer's first byte
-                pushed, problem = stream.push(view[start : ends[-1]])
-                before, taken = taken, bisect_right(ends, start + pushed)
-                self._keep(stream, view, ends, before, taken, base)
-                if problem is not None:
-                    self._broken(problem)
+        while taken < len(ends):
+            stream = self._ready()
+            start = ends[taken - 1] if taken else 0
+            base = stream.written - start  # position of the buffer's first byte
+            pushed, problem = stream.push(view[start : ends[-1]])
+            before, taken = taken, bisect_right(ends, start + pushed)
+            self._keep(stream, view, ends, before, taken, base)
+            if problem is not None:
+                self._broken(problem)
 
     def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
         """Packets first to last, without that one, have been pushed: those that have not arrived are unconfirmed."""
         arrived = first
-        if self._believes(stream):
+        if stream.held and self._believes(stream):
             acknowledged = stream.acknowledged()
             self._confirm(acknowledged)
             arrived = max(first, min(last, bisect_right(ends, acknowledged - base)))
             self._tally.sent += arrived - first
         if arrived < last:
             at = ends[arrived - 1] if arrived else 0
-            data = bytes(view[at : ends[last - 1]])
-            self._unconfirmed.add(data, ends[arrived:last], base + at, at)
+            rest = ends if last - arrived == len(ends) else ends[arrived:last]
+            self._unconfirmed.add(view[at : ends[last - 1]], rest, base + at, at)
             self._tally.unconfirmed = self._unconfirmed.packets
 
     def _believes(self, stream: Stream) -> bool:
@@ -98,8 +102,7 @@ class TcpSender:
     def _ready(self) -> Stream:
         """A connection that stands, has all that is unconfirmed, and with room for more. Raises SinkError."""
         while True:
-            stream = self._stream
-            problem = None
+            stream, problem = self._stream, None
             if stream is None:
                 stream, problem = self._connect()
                 self._stream = stream
@@ -108,7 +111,8 @@ class TcpSender:
             if stream is not None and problem is None:
                 problem = self._look(stream)
                 if problem is None:
-                    self._repeated.say_at_times()
+                    if self._repeated.waiting:
+                        self._repeated.say_at_times()
                     return stream
             if problem is not None:
                 self._broken(problem)
@@ -163,7 +167,7 @@ class TcpSender:
         while (problem := stream.look()) is None:
             if self._breaks and stream.is_proven:
                 self._breaks = 0
-            if self._believes(stream) and self._unconfirmed.packets:
+            if stream.held and self._unconfirmed.packets and self._believes(stream):
                 self._confirm(stream.acknowledged())
             if self._unconfirmed.held < ROOM:
                 return None

@@ -54,6 +54,10 @@ class UdpSender:
         self._sent_at = 0.0
         self._one_by_one = False  # sendmmsg() would hide every other refusal
 
+    @property
+    def needed(self) -> None:
+        """None: what the kernel has taken is not sent again."""
+
     def open(self) -> None:
         self._opened()
 

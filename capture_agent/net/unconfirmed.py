@@ -9,31 +9,29 @@ from collections.abc import Iterator, Sequence
 
 # What is kept at most. More than stream.PROOF: a receiver must be able to acknowledge that much before it is full.
 ROOM = 16 << 20  # bytes
-OVERHEAD = 320  # bytes of memory that a piece takes beside its packets
+OVERHEAD = 576  # bytes of memory that a piece takes beside its packets
 
 
 class Piece:
-    """Packets that were pushed together. Those before `first` have been confirmed.
+    """Packets that were pushed together, in the buffer they were pushed from. Those before `first` have been confirmed.
 
     Packet n ends in the data at ends[n] - shift: the ends are those of the batch that it was a part of.
     """
 
-    __slots__ = ("data", "ends", "first", "shift")
+    __slots__ = ("data", "ends", "first", "held", "shift")
 
-    def __init__(self, data: bytes, ends: array[int], shift: int) -> None:
+    def __init__(self, data: memoryview, ends: array[int], shift: int) -> None:
         self.data = data
         self.ends = ends
         self.shift = shift
         self.first = 0
-
-    @property
-    def held(self) -> int:
-        return len(self.data) + 8 * len(self.ends) + OVERHEAD
+        self.held = 8 * len(ends) + OVERHEAD  # bytes of memory, without the buffer
 
 
 class Unconfirmed:
     """In the order of the stream, back to back. `packets` counts them, `held` is the memory they take, in bytes.
 
+    They stay where they were packed: a buffer counts as a whole, once for all the pieces in it that follow each other.
     A position is a number of bytes since the connection was opened.
     """
 
@@ -43,12 +41,20 @@ class Unconfirmed:
         self._pieces: deque[Piece] = deque()
         self._start = 0  # position of the first piece
 
-    def add(self, data: bytes, ends: Sequence[int], position: int, shift: int = 0) -> None:
+    @property
+    def oldest(self) -> memoryview | None:
+        """Of the buffers that must not change, the first one's part."""
+        return self._pieces[0].data if self._pieces else None
+
+    def add(self, data: memoryview, ends: Sequence[int], position: int, shift: int = 0) -> None:
         """Packets that lie at this position of the stream; ends[n] - shift is where packet n ends in the data."""
-        if not self._pieces:
+        pieces = self._pieces
+        if not pieces:
             self._start = position
-        piece = Piece(data, array("q", ends), shift)
-        self._pieces.append(piece)
+        if not pieces or pieces[-1].data.obj is not data.obj:
+            self.held += whole(data)
+        piece = Piece(data, ends if isinstance(ends, array) else array("q", ends), shift)
+        pieces.append(piece)
         self.packets += len(ends)
         self.held += piece.held
 
@@ -66,6 +72,8 @@ class Unconfirmed:
             self._start += len(piece.data)
             self.held -= piece.held
             self._pieces.popleft()
+            if not self._pieces or self._pieces[0].data.obj is not piece.data.obj:
+                self.held -= whole(piece.data)
         return before - self.packets
 
     def arrived(self, position: int) -> int:
@@ -98,12 +106,17 @@ class Unconfirmed:
             return memoryview(b"")
         piece = self._pieces[0]
         last = min(piece.first + most, len(piece.ends))
-        return memoryview(piece.data)[position - self._start : piece.ends[last - 1] - piece.shift]
+        return piece.data[position - self._start : piece.ends[last - 1] - piece.shift]
 
     def beyond(self, position: int) -> Iterator[memoryview]:
         """All bytes from this position on, after `rewind`."""
         at = self._start
         for piece in self._pieces:
             if position < at + len(piece.data):
-                yield memoryview(piece.data)[max(0, position - at) :]
+                yield piece.data[max(0, position - at) :]
             at += len(piece.data)
+
+
+def whole(part: memoryview) -> int:
+    """Bytes of the buffer that this is a part of."""
+    return memoryview(part.obj).nbytes

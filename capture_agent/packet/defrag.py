@@ -31,6 +31,8 @@ REMEMBER_NS = 250 * 10**6
 DATAGRAM_COST = 1024
 FRAGMENT_COST = 192
 
+NEVER_NS = 1 << 63  # no packet has this time
+
 
 class Refusal(StrEnum):
     """Why a fragment joins nothing."""
@@ -128,6 +130,9 @@ class Defragmenter:
         # What was completed a moment ago, so that a copy of its fragments starts nothing that never completes.
         self._done: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
         self._clock = Clock()
+        # Nothing expires while the clock is between these.
+        self._looked_ns = 0
+        self._due_ns = 0
 
     @property
     def incomplete(self) -> int:
@@ -151,8 +156,8 @@ class Defragmenter:
         """
         self.seen += 1
         time_ns = self._clock.tick(time_ns)
-        if self._partials or self._done:
-            self._expire()
+        if not self._looked_ns <= (now_ns := self._clock.now_ns) < self._due_ns:
+            self._expire(now_ns)
         partial = self._partials.get(key)
         if partial is not None and not -self.timeout_ns < time_ns - partial.time_ns < self.timeout_ns:
             self._drop_timed_out(key)
@@ -199,7 +204,10 @@ class Defragmenter:
     def _begin(self, key: bytes, time_ns: int) -> _Partial:
         if len(self._partials) >= self.limit_datagrams:
             self._evict_oldest()
-        partial = self._partials[key] = _Partial(time_ns, max(time_ns, self._clock.now_ns))
+        now_ns = self._clock.now_ns
+        if not self._partials:
+            self._note_due(time_ns, now_ns, now_ns + self.timeout_ns)
+        partial = self._partials[key] = _Partial(time_ns, time_ns if time_ns > now_ns else now_ns)
         self.held_bytes += partial.size
         return partial
 
@@ -228,14 +236,16 @@ class Defragmenter:
             self._forget(key)
         if len(self._done) >= self.limit_datagrams:
             self._forget(next(iter(self._done)))
+        if not self._done:
+            self._note_due(time_ns, self._clock.now_ns, time_ns + 2 * self.remember_ns)
         self._done[key] = (time_ns, whole)
         self.held_bytes += len(whole) + DATAGRAM_COST
         self._make_room()
         return whole
 
-    def _expire(self) -> None:
+    def _expire(self, now_ns: int) -> None:
         """Let go what has waited, or was remembered, for too long."""
-        now_ns = self._clock.now_ns
+        self._looked_ns, self._due_ns = now_ns, NEVER_NS
         while self._partials:
             key, partial = next(iter(self._partials.items()))
             age_ns = now_ns - partial.since_ns
@@ -245,13 +255,21 @@ class Defragmenter:
                 partial.since_ns = now_ns
                 self._partials.move_to_end(key)
             else:
+                self._due_ns = now_ns if age_ns < 0 else partial.since_ns + self.timeout_ns
                 break
         while self._done:
             key, (done_ns, _) = next(iter(self._done.items()))
             age_ns = now_ns - done_ns
             if age_ns < self.remember_ns and not (age_ns < 0 and self._clock.is_ahead(done_ns, self.remember_ns)):
+                self._note_due(done_ns, now_ns, done_ns + 2 * self.remember_ns)  # many at a time; none is used longer
                 break
             self._forget(key)
+
+    def _note_due(self, time_ns: int, now_ns: int, due_ns: int) -> None:
+        """When to look at what came at this time, the first of its table. What is ahead of the clock: at once."""
+        if time_ns > now_ns:
+            due_ns = now_ns
+        self._due_ns = min(self._due_ns, due_ns)
 
     def forget(self) -> None:
         """Another capture comes, perhaps the same one again: what waits has timed out, and nothing is a late copy."""
@@ -260,6 +278,7 @@ class Defragmenter:
         for key in list(self._done):
             self._forget(key)
         self._clock.reset()
+        self._due_ns = 0
 
     def _make_room(self) -> None:
         while self.held_bytes > self.limit_bytes and self._done:  # nothing is lost with these

@@ -11,6 +11,7 @@ cdef class Hooks:
     cdef readonly tuple guards
     cdef readonly bint dropped
     cdef readonly bint bare
+    cdef public list grown
     cdef list _events
     cdef object _sinks
     cdef bint _dialog_acks

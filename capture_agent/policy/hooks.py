@@ -11,7 +11,8 @@ from capture_agent.books import Ledger
 from capture_agent.hooks.guard import FAILED, Guard
 from capture_agent.hooks.hook_message import Message, laid_over
 from capture_agent.hooks.verb_values import SinkNames
-from capture_agent.policy.rules import is_confirming_ack
+from capture_agent.policy.rules import Grown, is_confirming_ack
+from capture_agent.policy.weights import traces_units
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.records.traced import ALL_SINKS, Trace, TracedMessage
@@ -27,12 +28,13 @@ class Hooks:
     Of the last message: `dropped`, and `bare` where a hook wants no correlation id on it.
     """
 
-    __slots__ = ("_dialog_acks", "_events", "_sinks", "bare", "dropped", "guards")
+    __slots__ = ("_dialog_acks", "_events", "_sinks", "bare", "dropped", "grown", "guards")
 
     def __init__(self, guards: Iterable[Guard], sinks: SinkNames, dialog_acks: bool = True) -> None:
         self.guards = tuple(guards)
         self._events: list[TracedMessage] = []
         self._sinks = sinks
+        self.grown: list[Grown] = []
         self._dialog_acks = dialog_acks
         self.dropped = False
         self.bare = False
@@ -61,7 +63,7 @@ class Hooks:
                 break
         handed._decided = True
         if handed._started:
-            start(message, handed._started)
+            self.grown += start(message, handed._started)
         if handed._events:
             self._events += handed._events
         self.dropped = handed._dropped
@@ -97,11 +99,13 @@ def laid_over_by(
     return traced
 
 
-def start(message: CapturedMessage, started: tuple[tuple[str, Trace], ...]) -> None:
+def start(message: CapturedMessage, started: tuple[tuple[str, Trace], ...]) -> Iterator[Grown]:
     """Write down what is traced from now on."""
     for mode, trace in started:
         belongs_to = getattr(message, mode)
+        before = traces_units(belongs_to.hooked)
         belongs_to.hooked = instead(trace, belongs_to.hooked)
+        yield message, belongs_to, belongs_to.hold(traces_units(belongs_to.hooked) - before)
 
 
 def instead(trace: Trace, traces: tuple[object, ...]) -> tuple[object, ...]:

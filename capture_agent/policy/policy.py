@@ -18,7 +18,7 @@ from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.hooks import Decided, Hooks
 from capture_agent.policy.legs import Legs
 from capture_agent.policy.lookback import Lookback
-from capture_agent.policy.rules import Rules, Traces
+from capture_agent.policy.rules import Grown, Rules, Traces
 from capture_agent.policy.settings import Settings
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
@@ -130,6 +130,16 @@ class Policy:
             chosen.append(traced(message, direction, self._trace, self._trace.sinks))
         self.traced += len(chosen)
         return chosen
+
+    def take_grown(self) -> list[Grown]:
+        """Which transactions and dialogs take more memory since it was asked last: what of them is traced."""
+        grown: list[Grown] = []
+        if self._rules is not None:
+            grown, self._rules.grown = self._rules.grown, []
+        if self.hooks is not None:
+            grown += self.hooks.grown
+            self.hooks.grown = []
+        return grown
 
     def close(self) -> None:
         """The capture has ended: what is held back is not traced."""

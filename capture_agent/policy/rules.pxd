@@ -27,6 +27,7 @@ cdef class Rule:
 
 cdef class Rules:
     cdef readonly list started
+    cdef public list grown
     cdef readonly bint undecided
     cdef readonly unsigned long long asked
     cdef readonly bint left_out
@@ -44,6 +45,7 @@ cdef class Rules:
     cpdef tuple judge(self, CapturedMessage message, object direction, bint on)
     cdef list _candidates(self, SipMessage sip)
     cdef tuple _existing(self, CapturedMessage message)
+    cdef bint _note_growth(self, Rule rule, CapturedMessage message, Trace trace) except -1
     cdef bint _ask_for_more(self, object traces) except -1
     cdef tuple _asked(self, CapturedMessage message, object direction, object traces, bint on)
 

@@ -12,6 +12,7 @@ import cython
 
 from capture_agent.policy.conditions import Condition
 from capture_agent.policy.facts import Facts
+from capture_agent.policy.weights import SECOND, trace_units
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.records.traced import ALL_SINKS, Trace
@@ -33,6 +34,7 @@ LAST_STATUS = cython.declare(cython.int, 699)
 
 Make = Callable[[Facts], Trace]
 Traces = tuple[Trace, ...]
+Grown = tuple[CapturedMessage, Dialog | Transaction, int]  # by so many units, with this message
 
 
 @cython.final
@@ -135,7 +137,7 @@ class Rule:
 class Rules:
     """All rules in their order. `judge` leaves in `started` the rules that have started something with that message,
     in `undecided` whether a rule that looks back may yet trace it, in `asked` to which sinks one may after others have
-    traced it, and in `left_out` whether none was asked.
+    traced it, and in `left_out` whether none was asked. `grown` collects what takes more memory since.
     """
 
     __slots__ = (
@@ -149,6 +151,7 @@ class Rules:
         "_others",
         "_rules",
         "asked",
+        "grown",
         "has_users",
         "left_out",
         "started",
@@ -170,6 +173,7 @@ class Rules:
         self._dialog_acks = dialog_acks
         self.has_users = any(rule.has_users for rule in self._rules)
         self.started: list[tuple[Rule, Trace]] = []
+        self.grown: list[Grown] = []
         self.undecided = False
         self.asked = 0
         self.left_out = False
@@ -250,6 +254,8 @@ class Rules:
             if on or rule.has_users:
                 alone = rule.start(self._facts, message.transaction, message.dialog)
                 traces = (*traces, *alone) if traces else alone
+                if rule.mode != MESSAGE and (self._all or rule._make is not None):
+                    self._note_growth(rule, message, alone[0])
                 if rule.lookback_ns:
                     self.started.append((rule, alone[0]))
             if not self._all:
@@ -259,6 +265,20 @@ class Rules:
         elif self._looking_back and not stopped:
             self._ask_for_more(traces)
         return traces
+
+    def _note_growth(self, rule: Rule, message: CapturedMessage, trace: Trace) -> cython.bint:
+        """What this rule has started takes memory while its transaction or dialog is remembered."""
+        belongs_to: Dialog | Transaction | None = message.dialog if rule.mode == DIALOG else None
+        belongs_to = belongs_to or message.transaction
+        if belongs_to is None:
+            return False
+        units: cython.int = 0 if rule._make is None else trace_units(trace)
+        count: cython.int = len(belongs_to.traces)
+        if count > 1:
+            units += SECOND if count == 2 else count & 1
+        if units:
+            self.grown.append((message, belongs_to, belongs_to.hold(units)))
+        return True
 
     def _ask_for_more(self, traces: Traces) -> cython.bint:
         """Of all rules that match each has its own sinks: those that look back and have not started may yet want it."""

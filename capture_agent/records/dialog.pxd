@@ -25,14 +25,14 @@ cdef class Dialog:
     cdef bytes tag(self, unsigned long long key)
     cdef bint has(self, unsigned long long key) except -1
     cdef int callee(self, unsigned long long key) except -2
+    cpdef int hold(self, int units) except? -1
     cdef int add_callee(self, unsigned long long key, bytes tag) except -2
 
 cdef class Transaction:
     cdef Transaction _next
     cdef readonly unsigned char state
     cdef unsigned char _kind
-    cdef unsigned char _units
-    cdef unsigned char _marked
+    cdef unsigned short _units
     cdef int _open
     cdef long long _last_ns
     cdef public Dialog dialog
@@ -49,8 +49,10 @@ cdef class Transaction:
     cdef readonly bint spiral
     cdef unsigned char _ends
     cdef unsigned char _initial
+    cdef unsigned char _marked
     cdef unsigned long long _marks[8]  # FIRST_MARKS
 
+    cpdef int hold(self, int units) except? -1
     cdef int remember(self, unsigned long long mark) except -1
     cdef int _remember_more(self, unsigned long long mark) except -1
     cdef bint knows_hop(self, unsigned long long hop) except -1

@@ -20,6 +20,7 @@ SHIFT = cython.declare(cython.int, 4)
 BYTES_MORE = cython.declare(cython.int, 33 + 15)  # what an object of bytes takes more, and what rounds up
 ARRAY = cython.declare(cython.int, 9)  # units: an array, with what it keeps in hand; two items take one more
 MARK = 4  # plain only: a mark is an object
+MOST_UNITS = cython.declare(cython.int, 0xFFFF)  # of one transaction or dialog
 CALLEE = cython.declare(cython.int, 8)  # beside its tag: a tuple and a number, and a place in a tuple
 
 # What remember() says of a message.
@@ -84,7 +85,7 @@ class Dialog:
         self._caller = 0  # the tags as numbers, which are compared instead (reading.tag_key); 0: there is none
         self._callee = 0
         self._others: tuple[tuple[int, bytes], ...] | None = None  # further callees
-        self._units = 0  # that its texts take, once the table counts it
+        self._units = 0  # that its texts and traces take, once the table counts it
         self._answered = 0  # a bit for each callee that has sent 2xx and no BYE came for
 
     @property
@@ -120,6 +121,12 @@ class Dialog:
         if self._others is None:
             return -1
         return next((place for place, (other, _) in enumerate(self._others, start=1) if other == key), -1)
+
+    def hold(self, units: cython.int) -> cython.int:
+        """Its traces take so many units of memory more, or less; how many of them count."""
+        units = max(-self._units, min(units, MOST_UNITS - self._units))
+        self._units += units
+        return units
 
     def add_callee(self, key: cython.ulonglong, tag: bytes) -> cython.int:
         """One that is not among them yet, if there is room: its place, or -1."""
@@ -191,6 +198,12 @@ class Transaction:
     @property
     def branches(self) -> int:
         return (self._first_hop != 0) + (0 if self._hops is None else len(self._hops))
+
+    def hold(self, units: cython.int) -> cython.int:
+        """Its traces take so many units of memory more, or less; how many of them count."""
+        units = max(-self._units, min(units, MOST_UNITS - self._units))
+        self._units += units
+        return units
 
     def remember(self, mark: cython.ulonglong) -> cython.int:
         """Whether a message with this mark was seen before: KNOWN, NEW, or NEW_BUT_FORGOTTEN for want of room."""

@@ -21,6 +21,8 @@ class Packed:
 
 
 class Packer(Protocol):
+    """Packs into a buffer of its own, which is not one that the sender still needs."""
+
     def __call__(self, batch: list[TracedMessage], first: int) -> Packed: ...
 
 

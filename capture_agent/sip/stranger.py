@@ -29,9 +29,9 @@ def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
         return EMPTY
     c: cython.uchar = data[start]
     if c & 0xC0 == 0x80:
-        if size > NAME_HEADER and data[start + 4] == 0 and is_name_service(data, start, end):
-            return OTHER
         if size >= 12:  # RFC 3550: version 2
+            if data[start + 4] == 0 and is_name_service(data, start, end):
+                return OTHER
             return RTCP if 192 <= data[start + 1] <= 223 else RTP  # RFC 5761 4
         if size >= 8 and 192 <= data[start + 1] <= 223:
             return RTCP

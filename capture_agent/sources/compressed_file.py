@@ -165,6 +165,7 @@ FORMATS = (
     Format(b"BZh", bzip2),
     Format(b"\xfd7zXZ\0", xz),
     Format(b"\x28\xb5\x2f\xfd", zstandard, "zstandard"),
+    Format(b"\x50\x2a\x4d\x18", zstandard, "zstandard"),  # a skippable frame, with which files of pzstd begin
     Format(b"\x04\x22\x4d\x18", lz4, "lz4"),
 )
 LONGEST_MAGIC = max(len(each.magic) for each in FORMATS)

@@ -134,7 +134,8 @@ def ticks_to_ns(
     return time_ns if time_ns < LATEST else LATEST
 
 
-def starts_file(data: bytes, at: int) -> bool:
+@cython.cfunc
+def starts_file(data: bytes, at: cython.Py_ssize_t) -> cython.bint:
     """Is a record without bytes rather the header of another pcap file: magic, version, zone 0, accuracy 0?"""
     magic, version = FILE_WORDS.unpack_from(data, at)
     return magic in FILE_MAGICS and version in FILE_VERSIONS
@@ -197,12 +198,13 @@ class PcapWalker:
                 seconds, fraction, captured, wire = unpack(data, at)
             if self._lengths_swapped or (self._lengths_mixed and captured > wire):
                 captured, wire = wire, captured
-            if captured > LONGEST_FRAME:
-                return self._stop(Stop.CAPTURED, at, captured, count)
+            if not 0 < captured <= LONGEST_FRAME:  # one comparison for both, which few records need
+                if captured:
+                    return self._stop(Stop.CAPTURED, at, captured, count)
+                if not wire and starts_file(data, at):
+                    return self._stop(Stop.FILE_HEADER, at, 0, count)
             if captured > end - at - header_size:
                 return self._stop(Stop.MORE, at, header_size + captured, count)
-            if not captured and not wire and starts_file(data, at):
-                return self._stop(Stop.FILE_HEADER, at, 0, count)
             row = count * ROW
             time_ns = seconds * 1_000_000_000 + fraction * self._unit
             time_ns = time_ns if time_ns < LATEST else LATEST

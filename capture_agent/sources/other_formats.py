@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CONVERT = "convert it with `editcap FILE new.pcapng` first"
 UNPACK = "unpack it first"
+TWICE = "it is compressed twice: unpack it once"  # what is compressed once never gets here
 
 # First bytes · what it is · what to do
 OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
@@ -18,6 +19,13 @@ OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
     (b"Rar!", "a RAR archive", UNPACK),
     (b"\x1f\x9d", "a file of compress(1)", UNPACK),
+    (b"\x1f\x8b", "gzip data", TWICE),
+    (b"BZh", "bzip2 data", TWICE),
+    (b"\xfd7zXZ\0", "xz data", TWICE),
+    (b"\x28\xb5\x2f\xfd", "Zstandard data", TWICE),
+    (b"\x04\x22\x4d\x18", "LZ4 data", TWICE),
+    (b"\x02\x21\x4c\x18", "LZ4 data in the legacy format", UNPACK),
+    (b"\x5d\0\0", "data of lzma(1)", UNPACK),
     (b"SQLite format 3\0", "a SQLite database", "list its calls with `capture-agent calls --db sqlite:///FILE`"),
 )
 TEXT_HINT = "a text file; `text2pcap` makes a capture of a hex dump"

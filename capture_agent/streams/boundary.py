@@ -1,11 +1,17 @@
-"""Where SIP begins behind bytes that are none, or that have no line end: PROXY headers, bodies with a wrong length."""
+"""Where SIP begins after bytes that are none, or that have no line end: PROXY headers, bodies with a wrong length.
+
+A Content-Length that is too small leaves the end of a body in front of the next method; one that is too large takes the
+beginning of the next message. That message comes out complete either way, if as much as MAX_METHOD bytes of it were
+taken. The message before it has the body that its Content-Length says: it came out with its last byte, before anyone
+could know what follows, and what comes out does not depend on how the stream is cut into segments.
+"""
 
 from __future__ import annotations
 
 import re
 
-from capture_agent.streams.framing import COMMON, METHODS, find_start, is_torn, start_line
-from capture_agent.streams.limits import MAX_LINE, MAX_METHOD, YES
+from capture_agent.streams.framing import COMMON, METHODS, find_start, is_torn
+from capture_agent.streams.limits import MAX_LINE, MAX_METHOD
 
 VERSION = b"SIP/2.0"
 LOOK = 8_192  # bytes of a header section in which CSeq is looked for
@@ -13,10 +19,25 @@ TOKENS = rb"[\w.!%*+`'~-]"
 METHOD_AT_END = re.compile(TOKENS + rb"++\Z", re.ASCII)
 CSEQ = re.compile(rb"\n(?i:cseq)[ \t]*+:[ \t]*+\d++[ \t]++(" + TOKENS + rb"++)", re.ASCII)
 HEADER = re.compile(TOKENS + rb"++[ \t]*+:", re.ASCII)
+HEADER_OR_CUT = re.compile(TOKENS + rb"++[ \t]*+(?::|\Z)", re.ASCII)
 RESPONSE = re.compile(rb"SIP/2\.0[ \t]++\d{3}[ \t\r\n]")
 REQUEST_END = re.compile(rb"SIP/2\.0[ \t]*+\r?\n")
 URI = re.compile(rb"[ \t](?:sips?|tel):", re.IGNORECASE)
 KNOWN = tuple(method.strip() for method in METHODS)
+# How a request may begin at the end of a segment, where nothing but the method says so: three letters are no accident.
+BEGINNINGS = frozenset(
+    (method + scheme)[:size] for method in METHODS for scheme in (b"sip:", b"sips:", b"tel:") for size in range(3, 15)
+)
+# The beginning of a message: a method that is known, or written like one; one and a URI, and more to somewhere in the
+# first headers; a response's version, and more.
+BEGUN_HEADERS = rb"(?:\r?\n(?:[\w.-]+[ \t]*:.*\n)*(?:[\w.-]+(?:[ \t]*:.*)?)?)?"
+BEGUN_URI = rb"(?i:s|sip?|te?|ur?|(?:sips?|tel|urn)(?::[^\s]*(?:[ \t]+[SIP/2.0]*" + BEGUN_HEADERS + rb")?)?)"
+BEGUN_STATUS = rb"\d{0,2}|\d{3}(?:[ \t].*)?" + BEGUN_HEADERS
+BEGUN = re.compile(
+    rb"(?:(?:" + b"|".join(KNOWN) + rb"|[A-Z][A-Z_-]{2,}+)[ \t]*+|" + TOKENS + rb"++[ \t]+" + BEGUN_URI +
+    rb"|S(?:I(?:P(?:/(?:2(?:\.(?:0(?:[ \t]+(?:" + BEGUN_STATUS + rb"))?)?)?)?)?)?)?)\Z",
+    re.ASCII,
+)  # fmt: skip
 
 
 def find_boundary(data: bytes, at: int, end: int) -> int:
@@ -24,9 +45,9 @@ def find_boundary(data: bytes, at: int, end: int) -> int:
     found = find_start(data, at, end)
     stop = end if found < 0 else found + MAX_LINE
     version = data.find(VERSION, at, min(end, stop))
-    while version >= 0 and (found < 0 or version > at):
+    while version >= 0:
         start = begun_before(data, at, version, end)
-        if start >= 0 and (found < 0 or start < found or line_of(data, found, start)):
+        if start >= 0 and (found < 0 or start < found):
             return start
         if 0 <= found <= version:
             return found
@@ -34,26 +55,23 @@ def find_boundary(data: bytes, at: int, end: int) -> int:
     return found if found >= 0 else begun_at_end(data, at, end)
 
 
-def line_of(data: bytes, start: int, at: int) -> bool:
-    """Whether `at` is in the line that starts there."""
-    return data.find(b"\n", start, at) < 0
-
-
 def begun_before(data: bytes, at: int, version: int, end: int) -> int:
-    """Where the start line begins that has this SIP/2.0, or -1."""
+    """Where the start line begins that has this SIP/2.0, or -1; what is glued to its method is found by method_at()."""
     if RESPONSE.match(data, version, end) and has_header(data, version, end):
         return version
     if not REQUEST_END.match(data, version, end) or not has_header(data, version, end):
         return -1
     line = max(at, data.rfind(b"\n", max(at, version - MAX_LINE), version) + 1)
     method = method_before(data, line, version)
-    start = real_method(data, *method, end) if method is not None else -1
-    return -1 if start >= 0 and is_torn(data, start) else start
+    return -1 if method is None or is_torn(data, method[0]) else method[0]
 
 
 def has_header(data: bytes, at: int, end: int) -> bool:
     following = data.find(b"\n", at, end) + 1
-    return following in (0, end) or HEADER.match(data, following, min(end, following + MAX_METHOD)) is not None
+    if following in (0, end):
+        return True
+    pattern = HEADER if end - following > MAX_METHOD else HEADER_OR_CUT
+    return pattern.match(data, following, min(end, following + MAX_METHOD)) is not None
 
 
 def method_before(data: bytes, line: int, version: int) -> tuple[int, int] | None:
@@ -68,24 +86,42 @@ def method_before(data: bytes, line: int, version: int) -> tuple[int, int] | Non
 def real_method(data: bytes, start: int, stop: int, end: int) -> int:
     """Where the method begins whose token ends at stop: it is what CSeq says, or else a known one."""
     token = data[start:stop]
-    look = min(end, stop + LOOK)
-    blanks = [blank + 1 for blank in (data.find(b"\n\n", stop, look), data.find(b"\n\r\n", stop, look)) if blank >= 0]
-    cseq = CSEQ.search(data, stop, min(blanks, default=look))
-    if cseq is not None:
-        return stop - len(cseq[1]) if token.endswith(cseq[1]) else start
-    return max([stop - len(known) for known in KNOWN if token.endswith(known)], default=start)
+    named = cseq_method(data, stop, end)
+    if named is not None:
+        return stop - len(named) if token.endswith(named) else start
+    return min([stop - len(known) for known in KNOWN if token.endswith(known)], default=start)
 
 
-def glued(data: bytes, at: int, end: int) -> int:
-    """How many bytes of the request line at data[at] are none of it, but the tail of a body."""
-    if start_line(data, at, end) != YES:
-        return 0
+def cseq_method(data: bytes, at: int, end: int) -> bytes | None:
+    look = min(end, at + LOOK)
+    blanks = [blank + 1 for blank in (data.find(b"\n\n", at, look), data.find(b"\n\r\n", at, look)) if blank >= 0]
+    cseq = CSEQ.search(data, at, min(blanks, default=look))
+    return cseq[1] if cseq is not None else None
+
+
+def method_at(tail: bytes | None, data: bytes, at: int, end: int) -> int:
+    """Where the request really begins whose line and headers are at data[at]: so many bytes after that.
+
+    Less than zero: so many of its first bytes are the last ones of the tail, which is what came before data[at].
+    """
     stop = data.find(b"\n", at, end)
     version = data.rfind(VERSION, at, stop) if stop >= 0 else -1
-    if version <= at:
+    method = method_before(data, at, version) if version > at else None
+    if method is None:
         return 0
-    method = method_before(data, at, version)
-    return real_method(data, *method, end) - at if method is not None else 0
+    start, stop = method
+    taken = taken_of_method(tail, data[at:stop], cseq_method(data, stop, end)) if tail else 0
+    return -taken if taken else real_method(data, start, stop, end) - at
+
+
+def taken_of_method(tail: bytes, rest: bytes, named: bytes | None) -> int:
+    """How many bytes of a method that ends with `rest` the tail ends with. `named`: what CSeq says."""
+    taken = [0]
+    for method in KNOWN if named is None else (named,):
+        size = len(method) - len(rest)
+        if size > 0 and method.endswith(rest) and tail.endswith(method[:size]):
+            taken.append(size)
+    return max(taken)
 
 
 def begun_at_end(data: bytes, at: int, end: int) -> int:
@@ -97,13 +133,12 @@ def begun_at_end(data: bytes, at: int, end: int) -> int:
         known = [len(each) for each in KNOWN if method is not None and method[0].endswith(each)]
         return uri.start() - max(known) if known else -1
     last = data[line:end]
-    return line if last and line > at and any(each.startswith(last) for each in COMMON) else -1
+    if last and line > at and any(each.startswith(last) for each in COMMON):
+        return line
+    return next((end - size for size in range(min(14, len(last)), 2, -1) if last[-size:] in BEGINNINGS), -1)
 
 
-def torn_method(tail: bytes, data: bytes, at: int) -> int:
-    """How many bytes at the end of this tail belong to the method that goes on at data[at]; 0: none."""
-    for size in range(min(len(tail), MAX_METHOD), 0, -1):
-        line = tail[-size:] + data[at : at + MAX_METHOD]
-        if line.startswith(METHODS) and line.index(b" ") >= size:
-            return size
-    return 0
+def begun_in(tail: bytes) -> int:
+    """How many bytes at the end of this tail may begin a message that goes on where it ends; 0: none."""
+    begun = BEGUN.search(tail)
+    return len(tail) - begun.start() if begun is not None else 0

@@ -1,8 +1,5 @@
 cimport cython
-from libc.string cimport memchr
-
-cdef extern from "<string.h>" nogil:
-    int strncmp(const char *one, const char *other, size_t size)
+from libc.string cimport memchr, memcmp
 
 cdef extern from "<strings.h>" nogil:
     int strncasecmp(const char *one, const char *other, size_t size)

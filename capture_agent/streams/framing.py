@@ -253,6 +253,7 @@ METHODS = (
     b"PUBLISH ", b"INFO ", b"REFER ", b"MESSAGE ", b"UPDATE ",
 )  # fmt: skip
 COMMON = (*METHODS, b"SIP/2.0 ")
+LONGEST_KNOWN = cython.declare(cython.int, 10)  # of those that is_known() compares itself
 TORN = tuple({method[n:] for method in METHODS for n in range(1, len(method) - 1)} - set(METHODS))
 
 
@@ -260,23 +261,23 @@ def is_known(data: bytes, at: cython.Py_ssize_t) -> cython.bint:
     """Does a start line with a method that everybody knows begin here? is_common() for every message."""
     if not cython.compiled:
         return data.startswith(COMMON, at)
-    if not 0 <= at < len(data):
-        return False
-    # A bytes object ends with a NUL, so that a comparison goes no further.
+    if not 0 <= at <= len(data) - LONGEST_KNOWN:
+        return is_common(data, at)
+    # Bytes of known size: the compiler compares words instead of calling a function.
     text: cython.p_char = cython.cast(cython.p_char, data) + at
     c: cython.uchar = data[at]
     if c == 0x53:  # S
-        return strncmp(text, b"SIP/2.0 ", 8) == 0 or strncmp(text, b"SUBSCRIBE ", 10) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
+        return memcmp(text, b"SIP/2.0 ", 8) == 0 or memcmp(text, b"SUBSCRIBE ", 10) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
     if c == 0x49:  # I
-        return strncmp(text, b"INVITE ", 7) == 0 or strncmp(text, b"INFO ", 5) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
+        return memcmp(text, b"INVITE ", 7) == 0 or memcmp(text, b"INFO ", 5) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
     if c == 0x41:  # A
-        return strncmp(text, b"ACK ", 4) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
+        return memcmp(text, b"ACK ", 4) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
     if c == 0x42:  # B
-        return strncmp(text, b"BYE ", 4) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
+        return memcmp(text, b"BYE ", 4) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
     if c == 0x4F:  # O
-        return strncmp(text, b"OPTIONS ", 8) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
+        return memcmp(text, b"OPTIONS ", 8) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
     if c == 0x52:  # R
-        return strncmp(text, b"REGISTER ", 9) == 0 or strncmp(text, b"REFER ", 6) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
+        return memcmp(text, b"REGISTER ", 9) == 0 or memcmp(text, b"REFER ", 6) == 0  # type: ignore[name-defined, no-any-return]  # noqa: F821
     return is_common(data, at)
 
 

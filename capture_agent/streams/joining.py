@@ -26,7 +26,7 @@ class Joining:
 
     @property
     def size(self) -> int:
-        return self._pieces.cost
+        return self._pieces.cost()
 
     def add(self, segment: Datagram, start: int, end: int, offset: int) -> bool:
         """Keep these bytes, which lie before the origin or end there. False: nothing new, or no more room."""

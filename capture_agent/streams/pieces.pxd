@@ -21,6 +21,7 @@ cdef class Pieces:
     cpdef Py_ssize_t insert(
         self, Datagram segment, Py_ssize_t start, Py_ssize_t end, long long offset, bint counted
     ) except -1
+    cpdef Py_ssize_t cost(self) except -1
     cpdef bint is_doubtful(self, Py_ssize_t i) except -1
     cpdef Piece take(self, Py_ssize_t i)
     cpdef bint ends_at(self, long long offset) except -1

@@ -44,7 +44,6 @@ class Pieces:
         self.turn = 0
         self.far = False
 
-    @property
     def cost(self) -> int:
         """Bytes of memory, about."""
         return self.size + PIECE_COST * len(self.parts)

@@ -29,6 +29,7 @@ cdef class Reassembly:
     cdef long long _jump(self, Datagram segment, long long ahead) except *
     cdef bint _place_early(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint _next_in_order(self, Datagram segment, Py_ssize_t start) except -1
+    cdef Py_ssize_t _cut_off(self, Datagram segment, long long offset, Py_ssize_t i) except -1
     cdef bint _discard_doubtful(self) except -1
     cdef bint _discard(self, Py_ssize_t i) except -1
     cdef bint _covers(self, Py_ssize_t size) except -1

@@ -59,7 +59,7 @@ class Reassembly:
 
     def buffered(self) -> int:
         """Bytes that are kept, here and by the content."""
-        size: cython.Py_ssize_t = self.held.cost + self.content.buffered()
+        size: cython.Py_ssize_t = self.held.cost() + self.content.buffered()
         if self.joining is not None:
             size += self.joining.size
         return size
@@ -76,10 +76,7 @@ class Reassembly:
     ) -> cython.bint:
         """The bytes at `position`."""
         length: cython.Py_ssize_t = end - start
-        if not 0 <= start <= end <= len(data):  # a piece that does not lie in its segment is no more than a gap
-            length = max(0, length)
-            self.content.lose(length, False)
-        elif self.joining is not None:
+        if self.joining is not None:
             self._advance_joining(data, start, end)
         else:
             self.content.deliver(data, start, end)
@@ -208,20 +205,33 @@ class Reassembly:
         room: cython.longlong
         new: cython.longlong
         self.turn += 1
-        while self.held.is_doubtful(0) and self._covers(end - start + segment.missing):
+        while self.held.is_doubtful(0) and self._covers(end - start):
             self._discard(0)
-        if self.held.parts:
+        if self.held.parts and self._covers(end - start):
             piece = self.held.parts[0]
             room = piece.offset - self.position
-            if end - start + segment.missing > room:
-                if end - start > room:
-                    new = self.held.insert(segment, start + room, end, piece.offset, False)
-                    self.outlet.counts.overlap_bytes += end - start - room - new
-                    end = start + room
-                self._advance(segment.data, start, end, 0)
-                return self._drain(True)
-        self._advance(segment.data, start, end, segment.missing)
+            new = self.held.insert(segment, start + room, end, piece.offset, False)
+            self.outlet.counts.overlap_bytes += end - start - room - new
+            self._advance(segment.data, start, start + room, 0)
+        else:
+            self._advance(segment.data, start, end, self._cut_off(segment, self.position + end - start, 0))
         return self._drain(True)
+
+    def _cut_off(self, segment: Datagram, offset: cython.longlong, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """How many bytes the snap length has cut off after the segment's last byte at `offset`; piece i comes next.
+
+        What is missing ends where a piece has the bytes: the stream never passes a piece that waits.
+        """
+        missing: cython.Py_ssize_t = segment.missing
+        piece: Piece
+        while missing and i < len(self.held.parts):
+            piece = self.held.parts[i]
+            if piece.offset >= offset + missing:
+                break
+            if not self.held.is_doubtful(i):
+                return piece.offset - offset
+            self._discard(i)
+        return missing
 
     def _covers(self, size: cython.Py_ssize_t) -> cython.bint:
         """Whether so many bytes from the awaited one on are also the first piece's."""
@@ -232,18 +242,17 @@ class Reassembly:
         """What follows without a gap goes on. `filled`: the segment that is here has completed it."""
         piece: Piece
         done: cython.Py_ssize_t = 0
-        start: cython.Py_ssize_t
+        segment: Datagram
         while done < len(self.held.parts):
             piece = self.held.parts[done]
             if piece.offset > self.position or self.held.is_doubtful(done):
                 break
             done += 1
             self.held.size -= piece.end - piece.offset
-            start = piece.segment.start + min(self.position - piece.offset, piece.end - piece.offset)
+            segment = piece.segment
             if not filled:
-                self.outlet.carrier = piece.segment
-            if start < piece.segment.end:
-                self._advance(piece.segment.data, start, piece.segment.end, piece.segment.missing)
+                self.outlet.carrier = segment
+            self._advance(segment.data, segment.start, segment.end, self._cut_off(segment, piece.end, done))
             self.outlet.counts.waiting -= piece.unit
             self._count(piece.unit)
         if done:

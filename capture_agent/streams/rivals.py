@@ -65,7 +65,7 @@ class Parked:
 
     @property
     def buffered(self) -> int:
-        size = PARKED_COST + self.held.cost + self.content.buffered()
+        size = PARKED_COST + self.held.cost() + self.content.buffered()
         return size + (self.joining.size if self.joining is not None else 0)
 
 

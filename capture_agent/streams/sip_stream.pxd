@@ -20,12 +20,15 @@ cdef class SipStream:
     cdef public long long last_ns
 
     cdef Py_ssize_t _messages(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
-    cdef Py_ssize_t _mend(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _begin_at(self, Py_ssize_t at, Py_ssize_t cut) except -1
+    cdef bint _take_back(self, Py_ssize_t size) except -1
+    cdef Py_ssize_t _last_line(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef Py_ssize_t _keep(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
+    cdef bint _begun_before(self) except -1
     cdef Py_ssize_t _refuse(self, bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t why) except -1
     cdef Py_ssize_t _go_on(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef bint _headers_ended(self) except -1
     cdef Py_ssize_t _verify(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
-    cdef bint _is_new_start(self, bytes line, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _seek(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -1
     cdef Py_ssize_t _boundary(self, bytes data, Py_ssize_t at, Py_ssize_t end) except -2
     cdef bint _start_seeking(self) except -1

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
-from capture_agent.streams.boundary import find_boundary, glued, torn_method
+from capture_agent.streams.boundary import begun_in, find_boundary, has_header, method_at
 from capture_agent.streams.framing import (
     behind_blank,
     find,
-    is_common,
     is_known,
     is_torn,
     measure,
@@ -38,7 +36,7 @@ MAX_HEADERS = cython.declare(cython.int, limits.MAX_HEADERS)
 SEEK_LIMIT = cython.declare(cython.int, limits.SEEK_LIMIT)
 LF = cython.declare(cython.uchar, 0x0A)
 CR = cython.declare(cython.uchar, 0x0D)
-TAIL = cython.declare(cython.int, 12)  # bytes: more than a known method has
+TAIL = cython.declare(cython.int, limits.MAX_METHOD)  # bytes of a body in which a message may begin
 # Behind this many bytes without a line end, what may be a start line has shown a method, or is none.
 TELLING = cython.declare(cython.int, limits.MAX_METHOD + 2)
 
@@ -77,59 +75,67 @@ class SipStream:
         self.proven = False  # a message came out
         self.sought = 0  # bytes since a start line is looked for
         self.passed = 0  # bytes that went by without a start line, in all
-        self.tail: bytes | None = None  # of the message before, if it ended without a line end
+        self.tail: bytes | None = None  # the last bytes since the message before, if it ended without a line end
         self.last_ns = -(1 << 62)
 
     def _messages(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         size: cython.Py_ssize_t
+        cut: cython.Py_ssize_t
         c: cython.uchar
+        known: cython.bint
         while at < end and self.mode == SIP and self.skip == 0:
             if self.pending is not None:
                 at = self._go_on(data, at, end)
                 continue
             c = data[at]
             if c in (CR, LF, 0):
+                if self.tail is not None:
+                    self.tail = (self.tail + data[at : at + 1])[-TAIL:]
                 at += 1
                 self.outlet.counts.keepalive_bytes += 1
                 continue
-            if not is_known(data, at):
-                at = self._mend(data, at, end)
-                if self.pending is not None:
-                    continue
+            known = self.tail is None and is_known(data, at)
             size = measure(data, at, end)
+            if not known and (size > 0 or size <= REFUSED):
+                cut = method_at(self.tail, data, at, end)
+                if cut:
+                    at = self._begin_at(at, cut)
+                    continue
             if size > 0 and at + size <= end:
                 self._emit(data, at, at + size)
                 at += size
             elif size >= 0:
                 self.pending = bytearray(data[at:end])
                 self.size = size
-                self.verified = find(data, LF, at, end) >= 0
+                size = find(data, LF, at, end) + 1
+                self.verified = size > 0 and (not self.doubtful or find(data, LF, size, end) >= 0)
                 self.trail = trail_of(data, at, end, 0)
                 return end
             else:
                 at = self._refuse(data, at, end, size)
         return at
 
-    def _mend(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Where the message with an unknown method begins: a wrong Content-Length may have cut it, or glued it."""
-        cut: cython.Py_ssize_t
-        last: Datagram
+    def _begin_at(self, at: cython.Py_ssize_t, cut: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """A message begins so many bytes after data[at], or before: its first ones were taken for a body's."""
+        if cut > 0:
+            self.outlet.counts.skipped_bytes += cut
+            return at + cut
+        self._take_back(-cut)
+        return at
+
+    def _take_back(self, size: cython.Py_ssize_t) -> cython.bint:
+        """So many bytes at the end of the tail are the first ones of what is pending. Their message keeps them."""
         tail: bytes | None = self.tail
-        if tail is not None:
-            cut = torn_method(tail, data, at)
-            if cut:
-                if self.outlet.out:  # the message before it, if it has not gone on
-                    last = self.outlet.out[-1]
-                    if last.time_ns == self.last_ns and last.payload.endswith(tail[-cut:]):
-                        last.end -= cut
-                self.tail = None
-                self.verified = self.doubtful = False
-                self.trail = 0
-                self.pending = bytearray(tail[-cut:])
-                return at
-        cut = glued(data, at, end)
-        self.outlet.counts.skipped_bytes += cut
-        return at + cut
+        begun: bytes
+        assert tail is not None
+        begun = tail[-size:]
+        self.tail = None
+        self.verified = self.doubtful = False
+        if self.pending is None:
+            self.pending = bytearray()
+            self.trail = trail_of(begun, 0, len(begun), 0)
+        self.pending[:0] = begun
+        return True
 
     def _refuse(
         self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, why: cython.Py_ssize_t
@@ -139,8 +145,15 @@ class SipStream:
         if why == NOT_SIP:
             if not self.proven:
                 return self._foreign(data, at, end)
+            if find(data, LF, at, min(end, at + MAX_LINE)) < 0 and end - at < MAX_LINE:
+                self.pending = bytearray()
+                self.doubtful = True
+                self.trail = 0
+                return self._keep(data, at, end)
+            if self._begun_before():
+                return at
             self._start_seeking()
-            if find_boundary(data, at, end) != at:
+            if find_boundary(data, at, self._last_line(data, at, end)) != at:
                 return at
             # It looks like a beginning, and is none: without this line the search would come back here for ever.
             stop = find(data, LF, at, end)
@@ -193,11 +206,12 @@ class SipStream:
         assert self.pending is not None
         headers: bytes = bytes(self.pending)
         size: cython.Py_ssize_t
-        cut: cython.Py_ssize_t = 0 if is_known(headers, 0) else glued(headers, 0, len(headers))
+        cut: cython.Py_ssize_t = 0
+        if self.tail is not None or not is_known(headers, 0):
+            cut = method_at(self.tail, headers, 0, len(headers))
         if cut:
-            self.outlet.counts.skipped_bytes += cut
-            headers = headers[cut:]
-            self.pending = bytearray(headers)
+            del self.pending[: self._begin_at(0, cut)]
+            headers = bytes(self.pending)
         size = measure(headers, 0, len(headers))
         if size == len(headers):
             self._emit_pending(0)
@@ -218,53 +232,73 @@ class SipStream:
         line: bytes
         assert pending is not None
         if line_end < 0 and len(pending) > TELLING and len(pending) + end - at < MAX_LINE:
-            pending += data[at:end]  # a long line is looked at when it ends
-            return end
+            return self._keep(data, at, end)  # a long line is looked at when it ends
         line = bytes(pending) + data[at:stop]
         verdict = start_line(line, 0, len(line))
         if verdict == YES and self.doubtful and line_end >= 0:
-            if is_torn(line, 0):
+            if find(line, LF, 0, len(line)) == len(line) - 1:
+                return self._keep(data, at, stop)  # the next line says whether this one is a start line
+            if is_torn(line, 0) or not has_header(line, 0, len(line)):
                 verdict = NO
-            elif self._is_new_start(line, data, at, end):
-                verdict = NO
-                stop = at
         if verdict == YES and line_end >= 0:
             self.verified = True
             return at
-        if verdict != NO:
-            pending += data[at:end]
-            return end
+        if verdict != NO or (self.proven and line_end < 0 and len(line) < MAX_LINE):
+            return self._keep(data, at, end)
+        if self._begun_before():
+            return at
         if not self.proven and opens_http(line):
             self.mode = HTTP
             return at
-        found: cython.Py_ssize_t = find_boundary(line, 1, len(line)) if stop != at else -1
+        found: cython.Py_ssize_t = find_boundary(line, 0, len(line))
         if 0 < found < len(pending):  # a start line begins within
             self.outlet.counts.skipped_bytes += found
             del pending[:found]
+            self.doubtful = True
             return at
         if found > 0:
             stop = at + found - len(pending)
         self._drop_pending()
-        if stop != at:
-            self._pass_by(stop - at)
+        self._pass_by(stop - at)
         return stop
 
-    def _is_new_start(self, line: bytes, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-        """While seeking: do these bytes start a message of their own, behind the end of a body without line end?"""
-        return start_line(data, at, end) == YES and is_common(data, at) and not is_common(line, 0)
+    def _keep(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Whether pending begins a message is known when its line ends."""
+        assert self.pending is not None
+        self.trail = trail_of(data, at, end, self.trail)
+        self.pending += data[at:end]
+        return end
+
+    def _begun_before(self) -> cython.bint:
+        """Whether what is no start line is the rest of one that a body with a wrong Content-Length has begun."""
+        size: cython.Py_ssize_t = begun_in(self.tail) if self.tail is not None else 0
+        if size:
+            self._take_back(size)
+        self.tail = None
+        return size > 0
 
     def _seek(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         found: cython.Py_ssize_t
         if not self.proven and self.sought == 0 and not is_text(data, at, end):
             return self._foreign(data, at, end)
-        found = self._boundary(data, at, end)
+        last: cython.Py_ssize_t = self._last_line(data, at, end)
+        found = self._boundary(data, at, last)
         if found < 0 and self._open_websocket(data, at, end):
             return at
+        if found < 0 and last < end:
+            found = last
         if found >= 0 and self.mode == SEEK:
             self.mode = SIP
             self.doubtful = True
         self._pass_by((end if found < 0 else found) - at)
         return end if found < 0 else found
+
+    def _last_line(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where the line begins whose end has not come: what it is must not depend on where a segment ends."""
+        last: cython.Py_ssize_t = data.rfind(b"\n", at, end) + 1
+        if not self.proven or end - max(last, at) >= MAX_LINE:
+            return end
+        return max(last, at)
 
     def _boundary(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         return find_boundary(data, at, end)
@@ -272,6 +306,7 @@ class SipStream:
     def _start_seeking(self) -> cython.bint:
         self.mode = SEEK
         self.sought = 0
+        self.tail = None
         return True
 
     def _drop_pending(self) -> cython.bint:
@@ -298,6 +333,7 @@ class SipStream:
 
     def _emit(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         self.last_ns = self.outlet.put(data, start, end, self.last_ns, 0)
+        self.doubtful = False
         self.tail = None if data[end - 1] == LF else data[max(start, end - TAIL) : end]
         self.proven = True
         self.sought = 0
@@ -315,9 +351,13 @@ class SipStream:
 
     def _break(self) -> cython.bint:
         """The message that has begun will not become whole."""
+        begun: bytes
         if self.pending is not None and self.mode == SIP:
-            self.outlet.counts.broken += 1
-            self.outlet.counts.skipped_bytes += len(self.pending)
+            begun = bytes(self.pending)
+            if start_line(begun, 0, len(begun)) != NO:
+                self.outlet.counts.broken += 1
+            self.outlet.counts.skipped_bytes += len(begun)
+        self.tail = None
         return self._forget()
 
     def _lose_in_message(self, size: cython.Py_ssize_t, cut: cython.bint) -> cython.bint:

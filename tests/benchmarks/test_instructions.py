@@ -31,8 +31,8 @@ def test_what_counts_as_worse(measured: float, version: str, holds: bool) -> Non
 
 def test_a_message_costs_what_more_rounds_cost() -> None:
     total = {f"{row} once": 5000 for row in instructions.ROWS}
-    more = instructions.LOOPS - 1
-    total |= {f"{row} again": 5000 + 10 * more * instructions.SIP[of] for row, (of, _) in instructions.ROWS.items()}
+    more = instructions.TIMES - 1
+    total |= {f"{row} longer": 5000 + 10 * more * instructions.SIP[of] for row, (of, _) in instructions.ROWS.items()}
     assert set(instructions.per_message(total).values()) == {10.0}
 
 

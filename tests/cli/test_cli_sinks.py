@@ -47,6 +47,14 @@ def test_there_and_back(folder: Path) -> None:
     ]
 
 
+def test_several_databases(folder: Path) -> None:
+    urls = [DB, "sqlite:///other.db"]
+    for url in urls:
+        capture_agent("db", "create", "--db", url, folder=folder)
+    ended = capture_agent("replay", "calls.pcap", "--db", urls[0], "--db", urls[1], folder=folder)
+    assert ended.err.splitlines()[-2:] == [f"{url}: 12 seen, 12 sent, 0 waiting" for url in urls]
+
+
 def test_what_became_of_calls(folder: Path) -> None:
     flood = [
         Packet(n / 100, "10.0.0.1", "10.0.0.2", sip("OPTIONS sip:b SIP/2.0", f"c{n}", "1 OPTIONS")) for n in range(150)
@@ -298,3 +306,33 @@ def test_follow_prints_new_calls(folder: Path) -> None:
         calls.send_signal(signal.SIGINT)
         _, err = calls.communicate(timeout=20)
     assert (calls.returncode, err) == (130, "")
+
+
+def test_follow_prints_a_refresh_that_fails_and_one_that_works_again(folder: Path) -> None:
+    """Of one Call-ID: the last transaction counts, whatever came before it."""
+    statuses = ["200 OK", "403 Forbidden", "403 Forbidden", "200 OK"]
+    create_tables(f"sqlite:///{folder}/trace.db")
+    command = [sys.executable, "-m", "capture_agent", "calls", "--db", DB, "--follow"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as calls:
+        assert calls.stdout is not None
+        assert calls.stdout.readline().startswith("first seen")
+        shown = []
+        for cseq, status in enumerate(statuses, start=1):
+            refresh = [
+                Packet(60 * cseq, "10.0.0.1", "10.0.0.2", sip("REGISTER sip:b SIP/2.0", "r@b", f"{cseq} REGISTER")),
+                Packet(60 * cseq + 1, "10.0.0.2", "10.0.0.1", sip(f"SIP/2.0 {status}", "r@b", f"{cseq} REGISTER")),
+            ]
+            (folder / "refresh.pcap").write_bytes(pcap(refresh))
+            capture_agent("replay", "refresh.pcap", "--db", DB, folder=folder)
+            if cseq > 1 and statuses[cseq - 2] == status:
+                time.sleep(2.5)  # two looks, at which nothing is new
+                continue
+            shown.append(calls.stdout.readline().split()[4:8])
+        calls.send_signal(signal.SIGINT)
+        rest, err = calls.communicate(timeout=20)
+    assert shown == [
+        ["REGISTER", "done", "200", "2"],
+        ["REGISTER", "failed", "403", "4"],
+        ["REGISTER", "done", "200", "8"],
+    ]
+    assert (rest, err) == ("", "")

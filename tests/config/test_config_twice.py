@@ -27,6 +27,18 @@ pytestmark = pytest.mark.once
             3,
             "a database table is given twice",
         ),
+        ('[[hep]]\nuri = "hep:localhost"\n[[hep]]\nuri = "hep:127.0.0.1"', 3, "is given twice"),
+        ('[[sip]]\nuri = "sip:[::ffff:192.0.2.1]"\n[[sip]]\nuri = "sip:192.0.2.1"', 3, "is given twice"),
+        (
+            '[[sql]]\nurl = "postgresql://u@h/n"\n[[sql]]\nurl = "postgresql:///n?host=h&user=u&password=pw"',
+            3,
+            "a database table is given twice",
+        ),
+        (
+            '[[sql]]\nurl = "mysql://u@localhost/n"\n[[sql]]\nurl = "mysql+pymysql://u@127.0.0.1/n?charset=utf8mb4"',
+            3,
+            "a database table is given twice",
+        ),
         ('[[sink]]\nuse = "kafka"\n[[sink]]\nuse = "kafka"\nname = "b"', 3, "b is given twice"),
         ('[[source]]\nuse = "x"\noptions = {a = 1}\n[[source]]\nuse = "x"\noptions = {a = 1}', 4, "x is given twice"),
     ],
@@ -51,6 +63,8 @@ def test_refused(tmp_path: Path, text: str, line: int, said: str) -> None:
         '[[hep]]\nhost = "h"\ncapture_id = 1\n[[hep]]\nhost = "h"\ncapture_id = 2',
         '[[sip]]\nuri = "sip:h"\n[[sip]]\nhost = "h"\nx_headers = true',
         '[[sql]]\nurl = "sqlite:///a.db"\n[[sql]]\nurl = "sqlite:///a.db"\ntable = "other"',
+        '[[sql]]\nurl = "postgresql://h/n?options=-csearch_path%3Da"\n[[sql]]\nurl = "postgresql://h/n"',
+        '[[hep]]\nuri = "hep:localhost"\n[[hep]]\nuri = "hep:[::1]"',
         '[[sink]]\nuse = "kafka"\noptions = {topic = "a"}\n[[sink]]\nuse = "kafka"\noptions = {topic = "b"}',
     ],
 )

@@ -90,6 +90,7 @@ def test_an_example(tmp_path: Path) -> None:
 # Not the same here, or not known:
 # * kamailio.cfg:19: evcb_msg: write the function as a hook of this agent
 # * kamailio.cfg:24: hlog(): not of a message, so no rule: `capture-agent hlog` sends one
+# * trace = "transaction": more than siptrace sees of it: what the server sends again or without state, the second pass of a spiral
 
 [capture]
 interfaces = ["any"]  # or those that carry SIP
@@ -129,7 +130,7 @@ modparam("siptrace", "trace_mode", 1)
 modparam("siptrace", "hep_version", 3)
 modparam("siptrace", "duplicate_uri", "sip:h:9")
 """
-CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9")\n'
+CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9060")\nmodparam("siptrace", "duplicate_uri", "sip:h:9")\n'
 
 
 @pytest.mark.parametrize(
@@ -178,6 +179,24 @@ def test_addresses(text: str, local: list[str], advertise: list[str], tmp_path: 
 def test_notes_on_parameters(parameter: str, note: str, tmp_path: Path) -> None:
     toml, _ = converted(f'\nmodparam("siptrace", {parameter})\n', tmp_path)
     assert f"# * {tmp_path}/kamailio.cfg:2: {note}\n" in toml
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ('request_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees of it: the ACKs that confirm a dialog, in and out, BYEs of the server\'s own, what'),
+        ('modparam("siptrace", "trace_dialog_ack", 0)\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees of it: BYEs of the server\'s own, what'),
+        ('request_route { sip_trace("sip:h:9060", "$ci", "t"); }', 'trace = "transaction": more than siptrace sees of it: what'),
+        ('request_route { sip_trace("sip:h:9060", "$ci", "m"); }', None),
+        ('modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9060")\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', None),
+    ],
+    ids=["dialogs", "dialogs without ACKs", "transactions", "messages", "everything"],
+)  # fmt: skip
+def test_what_the_module_misses_is_announced(script: str, words: str | None, tmp_path: Path) -> None:
+    modules = 'modparam("siptrace", "trace_on", 1)\nmodparam("siptrace", "hep_mode_on", 1)\n'
+    toml, _ = converted(modules + script, tmp_path)
+    assert ("more than siptrace sees" in toml) == (words is not None)
+    assert (words or "") in toml
 
 
 @pytest.mark.parametrize("module", ["topoh", "topos"])

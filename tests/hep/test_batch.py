@@ -102,6 +102,56 @@ def test_the_buffer_grows_and_clears() -> None:
     assert (encoder.used, encoder.count, len(encoder.buffer), len(encoder.ends)) == (0, 0, 0, 0)
 
 
+@given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 3)), max_size=20), st.sampled_from([1, 2, 3]))
+def test_what_is_needed_stays_as_it_is(batches: list[tuple[int, int]], version: int) -> None:
+    """Whatever the sizes, and whenever the oldest buffers are needed no longer."""
+    encoder = Encoder(version)
+    needed: list[tuple[memoryview, bytes]] = []
+    for n, (size, done) in enumerate(batches):
+        encoder.clear(needed[0][0] if needed else None)
+        payload = bytes([n + 1]) * min(size, 65_000)
+        for _ in range(size // 65_000 + 1):
+            assert encoder.add(bytes(8) + payload, 0, 4, n, 5060, 17, 0, 8, 8 + len(payload))
+        buffer = encoder.buffer
+        assert len(buffer) == encoder.ends[-1]
+        assert bytes(buffer).endswith(payload)
+        needed.append((buffer, bytes(buffer)))
+        assert [bytes(view) for view, _ in needed] == [copy for _, copy in needed]
+        needed = needed[done:]
+
+
+def test_rooms_are_filled_again() -> None:
+    """As many as are needed at once, and no more."""
+    encoder = Encoder()
+    needed: list[memoryview] = []
+    rooms: dict[int, object] = {}
+    for _ in range(200):
+        encoder.clear(needed[0] if needed else None)
+        for _ in range(3):
+            encoder.add(bytes(60_000), 0, 4, 1, 2, 17, 0, 8, 60_000)
+        needed.append(encoder.buffer)
+        rooms[id(encoder.buffer.obj)] = encoder.buffer.obj
+        needed = needed[-5:]
+    assert len(rooms) == 6
+
+
+def test_small_buffers_share_a_room() -> None:
+    encoder = Encoder()
+    needed = []
+    for _ in range(100):
+        encoder.clear(needed[0] if needed else None)
+        encoder.add(bytes(600), 0, 4, 1, 2, 17, 0, 8, 600)
+        needed.append(encoder.buffer)
+    assert len({id(buffer.obj) for buffer in needed}) == 1
+
+
+def test_what_is_needed_is_a_buffer_of_this_encoder() -> None:
+    encoder, other = Encoder(), Encoder()
+    other.add(bytes(600), 0, 4, 1, 2, 17, 0, 8, 600)
+    with pytest.raises(ValueError, match="not a buffer of this encoder"):
+        encoder.clear(other.buffer)
+
+
 @pytest.mark.parametrize(
     ("bounds", "match"),
     [

@@ -15,18 +15,26 @@ from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from shutil import which
+from tempfile import TemporaryDirectory
 
 import pytest
 from carriages import ip_packet, udp
+from faults import servers
 from faults.interfaces import Namespace, wires
+from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy.exc import OperationalError
 from wrappings import V4, frame
 
 from capture_agent.config import Capture
+from capture_agent.config.targets import SqlTarget
+from capture_agent.history.stored_calls import stored_calls
 from capture_agent.intake.own_traffic import OwnTraffic
 from capture_agent.net.own_sockets import Known, OwnSockets
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames
+from capture_agent.sinks.sql.database import parse_url
+from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.own_filter import attached
 
@@ -285,3 +293,67 @@ def test_nobody_looks_where_nothing_is_captured() -> None:
     with socket.create_server(("127.0.0.1", 0)):
         sockets.look()
     assert not sockets.known.places
+
+
+def answers(engine: Engine) -> bool:
+    """PostgreSQL listens before it has started."""
+    with suppress(OperationalError), engine.connect():
+        return True
+    return False
+
+
+@contextmanager
+def database(inside: Namespace, kind: str, folder: Path) -> Iterator[str]:
+    """A server that listens on the namespace's loopback, with an empty table: the URL."""
+    install = {"postgresql": servers.install_postgresql, "mariadb": servers.install_mariadb}[kind]
+    folder.chmod(0o755)
+    installed = install(folder, 5999)
+    process = subprocess.Popen(
+        inside.command(*map(str, installed.command)),
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def prepare() -> None:
+        servers.wait_for(installed.port, process, folder / "log")
+        engine = create_engine(parse_url(f"{installed.url}/{'postgres' * (kind == 'postgresql')}"), poolclass=NullPool)
+        until(lambda: answers(engine))
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("CREATE DATABASE own")
+        create_tables(f"{installed.url}/own")
+
+    try:
+        inside.run(prepare)
+        yield f"{installed.url}/own"
+    finally:
+        servers.end(installed, process)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=live) for kind in ("postgresql", "mariadb")])
+@pytest.mark.parametrize("bpf", ["", pytest.param("not vlan 7 or udp or tcp", id="moved offsets")])
+def test_rows_on_their_way_to_a_database_are_our_own(kind: str, bpf: str) -> None:
+    """They hold SIP, which is not to be traced again."""
+    with ExitStack() as stack:
+        here = stack.enter_context(host())
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix=f"capture-agent-{kind}-")))
+        url = stack.enter_context(database(here, kind, folder))
+        words = ["-i", "lo", "--db", url, "--control", str(folder / "c"), "--filter", bpf]
+        process = subprocess.Popen(
+            here.command(sys.executable, "-m", "capture_agent", "run", *words), stderr=subprocess.PIPE, text=True
+        )
+        stack.callback(end, process)
+        assert process.stderr is not None
+        assert "capturing" in process.stderr.readline()
+        sender, phone = (stack.enter_context(here.udp()) for _ in range(2))
+        for n in range(40):
+            sender.sendto(options(n), phone.getsockname())
+            time.sleep(0.1)  # most in a transaction of their own, of six packets or more
+        process.send_signal(signal.SIGTERM)
+        _, text = process.communicate(timeout=PATIENCE)
+        found = here.run(lambda: [call.call_id for call in stored_calls(SqlTarget(url))])
+    assert sorted(found) == sorted(f"<{n}>" for n in range(40))
+    assert "messages: 40 seen, 40 traced" in text and "does not balance" not in text
+    frames = re.search(r"frames: (\d+) seen, (\d+) carried(?:, (\d+) own)?", text)
+    assert frames is not None
+    seen, carried, own = (int(number or 0) for number in frames.groups())
+    assert seen == carried + own
+    assert carried < 40 + 60  # those of the login may have come before its connection was known

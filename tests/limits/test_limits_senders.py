@@ -6,24 +6,43 @@ import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent.net.unconfirmed import ROOM, Unconfirmed
+from hep.batch import Encoder
 
-BATCH = 1 << 18  # bytes, and one more packet: what a sink packs together
+BATCH = 196_609  # bytes, and one more packet: what a sink packs together
 MOST = 65_535
 
 
-def unconfirmed() -> object:
+def small() -> object:
     """One small packet at a time costs most per byte; then the biggest batch that comes when there is just room."""
     kept = Unconfirmed()
     position = 0
     while kept.held < ROOM:
-        kept.add(bytes([position & 255]) * 7, [7], position)
+        kept.add(memoryview(bytes([position & 255]) * 7), [7], position)
         position += 7
-    kept.add(b"x" * (BATCH + MOST), [*range(8, BATCH + MOST, 8), BATCH + MOST], position)
+    buffer = memoryview(b"x" * (BATCH + MOST))
+    kept.add(buffer, [*range(8, BATCH + MOST, 8), BATCH + MOST], position)
     return kept
 
 
+def rooms() -> object:
+    """All that are needed, then those that the encoder keeps to fill again, and small buffers in as many as may be."""
+    kept, encoder = Unconfirmed(), Encoder()
+    position = 0
+    for size in (BATCH, 1):
+        kept.confirm(position)
+        while kept.held < ROOM:
+            encoder.clear(kept.oldest)
+            start = encoder.used
+            while encoder.used < start + size:
+                encoder.add(bytes(8) + b"x" * min(size, MOST - 200), 0, 4, 1, 2, 17, 0, 8, 8 + min(size, MOST - 200))
+            kept.add(encoder.buffer, encoder.ends, position)
+            position += len(encoder.buffer)
+    return kept, encoder
+
+
 CASES = {
-    "what a TCP sink keeps until it is acknowledged": unconfirmed,
+    "what a SIP sink keeps until it is acknowledged": small,
+    "what a HEP sink keeps until it is acknowledged": rooms,
 }
 
 

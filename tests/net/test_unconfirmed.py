@@ -18,7 +18,7 @@ def filled(pieces: list[list[bytes]]) -> Unconfirmed:
     position = 100
     for packets in pieces:
         ends = [sum(map(len, packets[: n + 1])) for n in range(len(packets))]
-        kept.add(b"".join(packets), ends, position)
+        kept.add(memoryview(b"".join(packets)), ends, position)
         position += ends[-1]
     return kept
 
@@ -65,4 +65,21 @@ def test_what_it_takes_is_counted() -> None:
     kept.confirm(102)
     assert kept.held == 3 + 2 * 8 + 1 + 8 + 2 * OVERHEAD  # of a piece that is not done yet all is kept
     kept.rewind()
-    assert kept.held == 1 + 8 + 1 + 8 + 2 * OVERHEAD
+    assert kept.held == 3 + 8 + 1 + 8 + 2 * OVERHEAD  # and of a buffer always
+
+
+def test_a_buffer_counts_once_and_as_a_whole() -> None:
+    kept = Unconfirmed()
+    room, other = bytearray(1000), bytearray(500)
+    for n, view in enumerate((memoryview(room)[:10], memoryview(room)[10:20], memoryview(other)[100:110])):
+        kept.add(view, [10], 10 * n)
+    assert kept.held == 1500 + 3 * (8 + OVERHEAD)
+    assert kept.oldest is not None
+    assert kept.oldest.obj is room
+    kept.confirm(10)
+    assert kept.held == 1500 + 2 * (8 + OVERHEAD)
+    kept.confirm(20)
+    assert kept.held == 500 + 8 + OVERHEAD
+    assert kept.oldest.obj is other
+    kept.confirm(30)
+    assert (kept.held, kept.oldest) == (0, None)

@@ -132,6 +132,18 @@ def test_another_table_beside_it(database: str) -> None:
     assert query(database, "SELECT count(*) FROM version") == [(3,)]
 
 
+def test_where_the_table_was_renamed(database: str) -> None:
+    """As people rotate; its indexes keep their names."""
+    engine = create_engine(parse_url(database))
+    for n in range(2):
+        assert create_tables(database)
+        with engine.begin() as connection:
+            connection.execute(text(f"ALTER TABLE sip_trace RENAME TO old{n}"))
+    engine.dispose()
+    assert create_tables(database)
+    assert query(database, "SELECT count(*) FROM sip_trace") == [(0,)]
+
+
 def test_a_table_without_its_version_gets_one(database: str) -> None:
     create_tables(database)
     engine = create_engine(parse_url(database))

@@ -18,11 +18,10 @@ from capture_agent.delivery.outbox import Outbox
 from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sink import handled
-from capture_agent.sinks.sql import dividing
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sinks.sql.deadlines import connect_arguments
 from capture_agent.sinks.sql.schema import create_tables
-from capture_agent.sinks.sql.sql_sink import SqlSink
+from capture_agent.sinks.sql.sql_sink import SqlSink, dividing
 
 pytestmark = pytest.mark.once
 
@@ -232,25 +231,118 @@ def test_a_refused_row_costs_no_other(faulty: Database, how: str, caplog: pytest
     assert "call-7" not in line
 
 
-@on_postgresql
-@pytest.mark.parametrize("state", ["40001", "57014", "53100", "55P03", "08006", "25006"])
-def test_a_trigger_that_calls_its_refusal_an_outage_costs_no_other(faulty: Database, state: str) -> None:
+def raising(database: Database, number: str, words: str = "no") -> str:
+    if database.kind == "postgresql":
+        return f"RAISE EXCEPTION '{words}' USING ERRCODE = '{number}';"
+    return f"SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = '{words}';"
+
+
+SAID_TO_BE_NO_REFUSAL = {
+    "postgresql": ["40001", "57014", "53100", "55P03", "08006", "25006", "57P01", "XX001"],
+    "mariadb": ["1205", "1213", "1290", "1317", "1021", "1114", "1047", "1158", "1927", "1969", "2006", "2013"],
+}
+on_each_number = pytest.mark.parametrize(
+    ("faulty", "number"),
+    [(kind, number) for kind, numbers in SAID_TO_BE_NO_REFUSAL.items() for number in numbers],
+    indirect=["faulty"],
+)
+
+
+@on_each_number
+def test_a_trigger_that_calls_its_refusal_an_outage_costs_no_other(faulty: Database, number: str) -> None:
+    """One `send`, as in a replay."""
+    bad = [0, 1, 7, *range(12, 24), 39]
+    callids = ", ".join(f"'call-{n}'" for n in bad)
     with sink_to(faulty) as sink:
-        faulty.trigger(f"IF NEW.callid = 'call-7' THEN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END IF;")
+        faulty.trigger(f"IF NEW.callid IN ({callids}) THEN {raising(faulty, number)} END IF;")
+        sink.send(batch_of(40))
+        assert (sink.sent, sink.rejected) == (40 - len(bad), {"refused": len(bad)})
+        assert faulty.rows() == refused_at(batch_of(40), *bad)
+
+
+@on_servers
+def test_a_lone_row_of_which_a_trigger_says_an_outage_does_not_block(faulty: Database) -> None:
+    with sink_to(faulty) as sink:
+        sink.send(batch_of(3))
+        number = SAID_TO_BE_NO_REFUSAL[faulty.kind][0]
+        faulty.trigger(f"IF NEW.callid = 'call-7' THEN {raising(faulty, number)} END IF;")
+        sink.send(batch_of(1, first=7))
+        assert (sink.sent, sink.rejected, faulty.rows()) == (3, {"refused": 1}, names(0, 1, 2))
+
+
+@on_mariadb
+@pytest.mark.parametrize("number", ["1205", "1213", "1317"])
+def test_a_trigger_that_says_an_outage_on_a_table_without_transactions(faulty: Database, number: str) -> None:
+    with sink_to(faulty) as sink:
+        faulty.execute("ALTER TABLE sip_trace ENGINE=MyISAM")
+        faulty.trigger(f"IF NEW.callid = 'call-7' THEN {raising(faulty, number)} END IF;")
+        sink.close()
         sink.send(batch_of(40))
         assert (sink.sent, sink.rejected, faulty.rows()) == (39, {"refused": 1}, refused_at(batch_of(40), 7))
 
 
-@on_postgresql
-def test_a_trigger_that_calls_an_outage_for_every_row_is_waited_for(faulty: Database) -> None:
+@on_servers
+@pytest.mark.parametrize("rows", [0, 5])
+def test_a_trigger_that_says_an_outage_for_every_row_is_waited_for(faulty: Database, rows: int) -> None:
+    number = {"postgresql": "25006", "mariadb": "1290"}[faulty.kind]
     with sink_to(faulty) as sink:
-        faulty.trigger("RAISE EXCEPTION 'closed for maintenance' USING ERRCODE = '25006';")
-        with pytest.raises(SinkError, match="closed for maintenance"):
-            sink.send(batch_of(40))
-        assert (sink.sent, sink.rejected) == (0, {})
-        faulty.execute("DROP TRIGGER refuse ON sip_trace")
+        sink.send(batch_of(rows))
+        faulty.trigger(raising(faulty, number, "closed for maintenance"))
+        for _ in range(dividing.TRIES + 2):
+            with pytest.raises(SinkError, match="closed for maintenance"):
+                sink.send(batch_of(40, first=rows))
+        assert (sink.sent, sink.rejected) == (rows, {})
+        faulty.execute("DROP TRIGGER refuse" + (" ON sip_trace" if faulty.kind == "postgresql" else ""))
+        sink.send(batch_of(40, first=rows))
+        assert (sink.sent, sink.rejected, faulty.rows()) == (rows + 40, {}, names(*range(rows + 40)))
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ["ABORT", "FAIL", "ROLLBACK"])
+def test_each_way_to_refuse_a_row_in_sqlite_costs_no_other(faulty: Database, how: str) -> None:
+    with sink_to(faulty) as sink:
+        faulty.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON sip_trace WHEN NEW.callid IN ('call-7', 'call-39')"
+            f" BEGIN SELECT RAISE({how}, 'database is locked'); END"
+        )
         sink.send(batch_of(40))
-        assert (sink.sent, sink.rejected, len(faulty.rows())) == (40, {}, 40)
+        assert (sink.sent, sink.rejected, faulty.rows()) == (38, {"refused": 2}, refused_at(batch_of(40), 7, 39))
+
+
+SKIPPING = {
+    "postgresql": "IF NEW.callid = 'call-7' THEN RETURN NULL; END IF;",
+    "sqlite": "CREATE TRIGGER skip BEFORE INSERT ON sip_trace WHEN NEW.callid = 'call-7' BEGIN SELECT RAISE(IGNORE); END",
+}
+
+
+@pytest.mark.parametrize("faulty", SKIPPING, indirect=True)
+def test_a_row_that_a_trigger_leaves_out_counts_as_sent(faulty: Database) -> None:
+    """Whether such a trigger has stored it elsewhere, no database says: docs/databases.md."""
+    with sink_to(faulty) as sink:
+        (faulty.execute if faulty.kind == "sqlite" else faulty.trigger)(SKIPPING[faulty.kind])
+        sink.send(batch_of(40))
+        assert (sink.sent, sink.rejected, faulty.rows()) == (40, {}, refused_at(batch_of(40), 7))
+
+
+@on_postgresql
+def test_rows_that_a_trigger_stores_in_partitions_count_as_sent(faulty: Database) -> None:
+    with sink_to(faulty) as sink:
+        faulty.execute("CREATE TABLE part (LIKE sip_trace)")
+        faulty.trigger("INSERT INTO part VALUES (NEW.*); RETURN NULL;")
+        sink.send(batch_of(5))
+        assert (sink.sent, faulty.rows(), faulty.rows(table="part")) == (5, [], names(*range(5)))
+
+
+@on_all
+def test_whether_another_row_can_be_stored_is_asked_without_a_trace(faulty: Database) -> None:
+    [long] = batch_of(1, size=20_000)
+    with sink_to(faulty) as sink:
+        assert not sink.takes_another(long), "there is none"
+        sink.send(batch_of(2))
+        assert sink.takes_another(long)
+        assert faulty.rows() == names(0, 1)
+        sink.send(batch_of(2, first=2))
+        assert faulty.rows() == names(0, 1, 2, 3)
 
 
 @on_servers

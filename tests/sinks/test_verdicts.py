@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 
 from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import Trace, TracedMessage
-from capture_agent.sinks.sql.dividing import TRIES, Divider
+from capture_agent.sinks.sql.dividing import MOST_HELD, TRIES, Divider
 from capture_agent.sinks.sql.refusals import EVERY, Refusals, without_content
 from capture_agent.sinks.sql.verdicts import FileGone, Verdict, verdict_of
 
@@ -95,6 +95,7 @@ class Table:
         self.refused: list[TracedMessage] = []
         self.stored = 0
         self.attempts = 0
+        self.readable = True
 
     def confirmed(self, part: Sequence[TracedMessage]) -> int:
         return 0
@@ -108,6 +109,10 @@ class Table:
         self.stored += len(part)
         return None
 
+    def takes_another(self, message: TracedMessage) -> bool:
+        self.attempts += 1
+        return self.readable and self.stored > 0
+
     def refuse(self, message: TracedMessage, failure: object) -> None:
         self.done.append(message)
         self.refused.append(message)
@@ -115,17 +120,22 @@ class Table:
     def close(self) -> None: ...
 
 
-ROW_VERDICTS = st.sampled_from([Verdict.REFUSED, Verdict.LOST, Verdict.UNKNOWN, Verdict.TIMEOUT])
+ROW_VERDICTS = st.sampled_from([Verdict.REFUSED, Verdict.LOST, Verdict.UNKNOWN, Verdict.TIMEOUT, Verdict.DOUBTED])
 
 
-@given(st.integers(1, 70), st.dictionaries(st.integers(0, 69), ROW_VERDICTS), st.integers(1, 50))
+@given(st.integers(1, 70), st.dictionaries(st.integers(0, 69), ROW_VERDICTS), st.integers(1, 50), st.booleans())
 def test_each_bad_row_alone_is_refused_once_the_others_are_stored(
-    count: int, bad: dict[int, Verdict], at_once: int
+    count: int, bad: dict[int, Verdict], at_once: int, readable: bool
 ) -> None:
     """However often `send` is called again, as an outbox does: nothing twice, nothing left out."""
     batch = batch_of(count + 1)
     bad = {n: verdict for n, verdict in bad.items() if n < count}
     table = Table(bad, batch)
+    table.readable = readable
+    # So many in a row that the store always refuses at once are an outage: `send` never comes to the one after them.
+    for run in range(count):
+        if all(bad.get(n) is Verdict.DOUBTED for n in range(run, run + MOST_HELD)):
+            bad[run] = Verdict.REFUSED
     divider = Divider(table)
     rest = batch
     for _ in range(200 * TRIES):
@@ -151,7 +161,46 @@ def test_an_outage_is_never_a_refusal(verdict: Verdict) -> None:
     assert table.done == []
 
 
-@pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.LOST, Verdict.UNKNOWN])
+class Recovers(Table):
+    """Takes each message when it has been asked so often."""
+
+    def __init__(self, asked: int, batch: list[TracedMessage]) -> None:
+        super().__init__(dict.fromkeys(range(len(batch)), Verdict.DOUBTED), batch)
+        self.asked = asked
+
+    def store(self, part: Sequence[TracedMessage]) -> Fails | None:
+        if self.attempts >= self.asked:
+            self.bad = {}
+        return super().store(part)
+
+
+@pytest.mark.parametrize("asked", range(1, 20))
+def test_an_outage_that_is_said_at_once_and_ends_costs_no_row(asked: int) -> None:
+    batch = batch_of(20)
+    table = Recovers(asked, batch)
+    divider = Divider(table)
+    rest = batch
+    for _ in range(5):
+        try:
+            divider.send(rest, 2000)
+            break
+        except SinkError:
+            rest = batch[len(table.done) :]
+    assert table.refused == []
+    assert sorted(map(id, table.done)) == sorted(map(id, batch))
+
+
+def test_an_outage_that_is_said_at_once_is_never_a_refusal_of_all() -> None:
+    batch = batch_of(20)
+    table = Table(dict.fromkeys(range(20), Verdict.DOUBTED), batch)
+    divider = Divider(table)
+    for _ in range(50):
+        with pytest.raises(SinkError, match="doubted"):
+            divider.send(batch, 2000)
+    assert table.done == []
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.LOST, Verdict.UNKNOWN, Verdict.DOUBTED])
 @pytest.mark.parametrize("count", [1, 2, 100, 2000])
 def test_what_a_bad_row_costs(verdict: Verdict, count: int) -> None:
     batch = batch_of(count) + batch_of(1)

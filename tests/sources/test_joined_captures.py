@@ -53,6 +53,15 @@ def test_joined(tmp_path: Path, one: str, other: str) -> None:
     assert seen(found) == seen(wanted)
 
 
+def test_skippable_frames_as_pzstd_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    frame = b"\x50\x2a\x4d\x18" + b"\4\0\0\0size" + zstandard.compress(pcap(PACKETS))
+    path.write_bytes(frame + frame)
+    found, error = read(path)
+    assert error is None
+    assert seen(found) == seen([*PACKETS, *PACKETS])
+
+
 @pytest.mark.parametrize("size", range(1, 24))
 def test_joined_and_cut_inside_the_second_header(tmp_path: Path, size: int) -> None:
     path = tmp_path / "joined"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 from source_samples import read
 
+from capture_agent.sources.compressed_file import unpacker_for
 from capture_agent.sources.other_formats import OTHER_FORMATS
 
 INPUTS = Path(__file__).parents[1] / "faults" / "inputs"
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.once
 )
 def test_named(tmp_path: Path, head: bytes, words: str) -> None:
     path = tmp_path / "file"
-    path.write_bytes(head)
+    path.write_bytes(gzip.compress(head) if unpacker_for(head) is not None else head)
     found, error = read(path)
     assert not found
     assert error is not None and error.usage

@@ -10,6 +10,7 @@ from stream_samples import numbered, parts, payloads, request, response, run, sy
 from capture_agent.pipeline import Pipeline
 from capture_agent.sources.capture_file import CaptureFile
 from capture_agent.streams.boundary import find_boundary
+from capture_agent.streams.streams import Streams
 
 INPUTS = Path(__file__).parents[1] / "faults" / "inputs"
 ONE, TWO = request(1, b"v=0\r\n"), request(2)
@@ -39,6 +40,12 @@ def test_bytes_before_the_first_message(foreign: bytes, first: bytes) -> None:
     assert sent(foreign + first + TWO) == [first, TWO]
     assert sent(foreign + first + TWO, len(foreign)) == [first, TWO]
     assert sent(foreign + first + TWO, len(foreign) + len(first) - 3) == [first, TWO]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("cut", range(3, 45))
+def test_foreign_bytes_and_part_of_the_request_line(foreign: bytes, cut: int) -> None:
+    assert sent(foreign + ONE + TWO, len(foreign) + cut) == [ONE, TWO]
 
 
 @pytest.mark.parametrize("cut", range(1, 45))
@@ -73,12 +80,68 @@ def test_the_request_line_is_where_a_method_begins(length: bytes, body: bytes, m
         assert sent(stream, *cuts)[-2:] == [following, ONE]
 
 
-@pytest.mark.parametrize("more", range(1, 7))
-def test_a_length_that_reaches_into_the_next_request(more: int) -> None:
-    first = message(b"%d" % (5 + more), b"hello")
-    assert sent(first + ONE + TWO) == [first, ONE, TWO]
-    out = sent(first + ONE + TWO, len(first) + more)
-    assert out[-2:] == [ONE, TWO]
+FOLLOWING = [
+    pytest.param(message(b"0", b"", b"OPTIONS"), id="request"),
+    pytest.param(request(7, method=b"PRACK"), id="without CSeq"),
+    pytest.param(message(b"3", b"abc", b"NEWMETHOD"), id="of a method of its own"),
+    pytest.param(message(b"0", b"", b"MYINFO"), id="its method ends like another"),
+    pytest.param(b"SIP/2.0 200 OK\r\nCSeq: 1 MESSAGE\r\nVia: SIP/2.0/TCP a\r\nl: 2\r\n\r\nab", id="response"),
+]
+TEXTS = [
+    pytest.param(b"hello", id="letters"),
+    pytest.param(b'{"a": "SIP/2.0 OPTIONS"}', id="like a line"),
+    pytest.param(b"one\r\ntwo", id="lines"),
+    pytest.param(b"see INVITE", id="a method"),
+]
+
+
+@pytest.mark.parametrize("following", FOLLOWING)
+@pytest.mark.parametrize("body", TEXTS)
+@pytest.mark.parametrize("between", [b"", b"\r\n\r\n"], ids=["glued", "keep-alives"])
+@pytest.mark.parametrize("batch", [1, 9], ids=["batches", "one batch"])
+def test_a_wrong_length_costs_no_other_message(following: bytes, body: bytes, between: bytes, batch: int) -> None:
+    """However the stream is cut, each message comes with its last byte, and the first has as much as it says."""
+    for length in range(len(body) + 1):
+        first = message(b"%d" % length, body)
+        want = [first[: len(first) - len(body) + length], following, ONE]
+        for cut in range(len(first) - len(body) + 1, len(first) + len(between) + 45, 5):
+            segments = [syn(), *numbered(parts(first + between + following + ONE, [cut]))]
+            assert [each.payload for each in run(segments, batch=batch)[0]] == want, (length, cut)
+
+
+@pytest.mark.parametrize("following", FOLLOWING)
+@pytest.mark.parametrize("body", TEXTS)
+@pytest.mark.parametrize("batch", [1, 9], ids=["batches", "one batch"])
+def test_a_length_that_reaches_into_the_next_message(following: bytes, body: bytes, batch: int) -> None:
+    """What it takes is in both: the first message came out before anyone could know that its length is wrong.
+
+    So it would be in batches of their own, and what comes out does not depend on batches. As long as the length ends
+    within a line, and not behind the next headers.
+    """
+    for more in range(1, min(41, following.index(b"\r\n\r\n"))):
+        if following[more - 1 : more] == b"\n":
+            continue
+        first = message(b"%d" % (len(body) + more), body)
+        want = [first + following[:more], following, ONE]
+        for cut in (0, *range(len(first) + more - 3, len(first) + more + 45, 6)):
+            segments = [syn(), *numbered(parts(first + following + ONE, [cut]))]
+            assert [each.payload for each in run(segments, batch=batch)[0]] == want, (more, cut)
+
+
+def test_a_message_does_not_wait_for_what_follows_it() -> None:
+    streams = Streams()
+    first = message(b"8", b"hello")
+    [one] = streams.messages([syn(), *numbered(parts(first + TWO[:3], []))])
+    [two] = streams.messages(numbered([(1001 + len(first) + 3, TWO[3:])], 2))
+    assert (one.payload, two.payload) == (first + TWO[:3], TWO)
+
+
+def test_after_a_gap_nothing_is_taken_from_the_body_before() -> None:
+    """A body that ends like the beginning of a method, and what may be the rest of that method."""
+    first, rest = message(b"7", b"hello N"), message(b"0", b"", b"NEWMETHOD")[1:]
+    out, streams = run([syn(), *numbered([(1001, first), (1001 + len(first) + 99, rest + ONE)])])
+    assert [each.payload for each in out] == [first, rest, ONE]
+    assert streams.counts.lost_bytes == 99
 
 
 def test_a_method_of_its_own_is_left_alone() -> None:

@@ -56,7 +56,13 @@ def cookie(kind: int = 10) -> bytes:
 
 
 def packet(
-    *chunks: bytes, tag: int = 7, time_ns: int = SECOND, cut: int = 0, back: bool = False, host: bytes = HERE
+    *chunks: bytes,
+    tag: int = 7,
+    time_ns: int = SECOND,
+    cut: int = 0,
+    back: bool = False,
+    host: bytes = HERE,
+    frame: int = 42,
 ) -> Datagram:
     """As the decoder gives it, with strange bytes in front and behind."""
     ports = (5060, 5070) if back else (5070, 5060)
@@ -66,7 +72,19 @@ def packet(
     buffer = b"\x03" * 9 + addresses + header + content + b"\x03" * 40
     start = 9 + 8 + 12
     return Datagram(
-        buffer, start, start + len(content) - cut, 9, 4, *ports, time_ns, 42, 132, "sctp", 5, Interface("eth0", 1), cut
+        buffer,
+        start,
+        start + len(content) - cut,
+        9,
+        4,
+        *ports,
+        time_ns,
+        frame,
+        132,
+        "sctp",
+        5,
+        Interface("eth0", 1),
+        cut,
     )
 
 
@@ -273,6 +291,20 @@ def test_one_that_was_forged_first_hides_nothing() -> None:
     assert balanced(sctp) == {"delivered": 2}
     lie = [packet(init_ack(66, 1), tag=8, back=True)]
     assert fed([*lie, first, second])[0] == [INVITE, INVITE]
+
+
+def test_what_was_held_goes_out_with_its_own_addresses() -> None:
+    """Also when a packet of another direction lets it go: its association has expired, or another takes its place."""
+    for later in (
+        packet(data(1, INVITE), back=True, time_ns=400 * SECOND, frame=43),
+        packet(data(1, INVITE), host=host(9), frame=43),
+    ):
+        sctp = SctpAssociations(limit_associations=1)
+        assert fed([packet(data(1, INVITE)), packet(data(9_000_000, BYE), tag=8)], sctp)[0] == [INVITE]
+        held, message = sctp.feed(later)
+        assert (held.payload, held.source, held.destination, held.source_port) == (BYE, HERE, THERE, 5070)
+        assert (held.frame, held.time_ns) == (42, SECOND)
+        assert (message.payload, message.source, message.frame) == (INVITE, later.source, 43)
 
 
 def test_a_restart_that_was_missed_loses_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ from stream_samples import (
 )  # fmt: skip
 
 from capture_agent.records.datagram import Datagram
-from capture_agent.streams.limits import MAX_BYTES, MAX_HELD, PIECE_COST
+from capture_agent.streams.limits import MAX_BYTES, MAX_HELD, PIECE_COST, SegmentReject
 from capture_agent.streams.streams import Streams
 
 ONE, TWO, THREE = request(1, b"v=0\r\n"), response(2, b"x" * 48 + b"\r\n"), request(3, method=b"NEWMETHOD")
@@ -152,6 +153,48 @@ def test_patience_ends_by_packet_time() -> None:
     other = segment(b"", ports=(1, 2), time_ns=START + 11 * SECOND)
     [message] = streams.messages([other])
     assert (message.payload, message.time_ns, message.source_port) == (TWO, START + MILLISECOND, 40000)
+
+
+LONG = [request(1, b"a" * 69_500), *(request(n) for n in range(2, 60))]
+
+
+def of_long(start: int, end: int, cut: int = 0) -> Datagram:
+    """These bytes of LONG; the snap length has cut off the last `cut` of them."""
+    return at(start, b"".join(LONG)[start : end - cut], missing=cut)
+
+
+# One packet far ahead, and two far ahead that adjoin each other. The stream comes up to them, and then there is a
+# segment of which the snap length has left five bytes.
+FAR = [of_long(70_000, 70_010), of_long(70_020, 70_030), of_long(70_030, 70_040)]
+UP_TO = [syn(), of_long(0, 60_000), of_long(60_000, 69_990)]
+WAITING = [of_long(69_994, 70_999, cut=1_000), of_long(69_990, 69_994)]
+
+
+@pytest.mark.parametrize(
+    ("far", "cut", "lost"),
+    [
+        pytest.param(FAR, [*WAITING, of_long(70_999, 71_100)], [(69_999, 70_020), (70_040, 70_999)], id="it waited"),
+        pytest.param(FAR, [of_long(69_990, 70_995, cut=1_000)], [(69_995, 70_020), (70_040, 70_995)], id="in order"),
+        pytest.param(FAR, [of_long(69_990, 70_015, cut=20), of_long(70_015, 70_020)], [(69_995, 70_015)], id="before"),
+        pytest.param(FAR, [of_long(69_990, 70_025, cut=30)], [(69_995, 70_020)], id="within"),
+        pytest.param(FAR[:1], WAITING, [(69_999, 70_999)], id="one alone"),
+    ],
+)
+def test_what_is_cut_off_ends_where_other_segments_have_the_bytes(
+    far: list[Datagram], cut: list[Datagram], lost: list[tuple[int, int]]
+) -> None:
+    """The stream passes nothing that waits: it never goes back, nor takes bytes from before a segment."""
+    end = max(one.sequence - 1001 + one.end - one.start + one.missing for one in [*far, *cut])
+    rest = [of_long(end, end + 20), of_long(end + 20, 75_000)]
+    out, streams = run([*UP_TO[:1], *far, *UP_TO[1:], *cut, *rest])
+    assert streams.counts.lost_bytes == sum(stop - start for start, stop in lost)
+    assert streams.counts.rejected[SegmentReject.OUTSIDE] == 1
+    edges = list(accumulate(map(len, LONG), initial=0))
+    assert [message.payload for message in out if not message.missing] == [
+        message
+        for message, start, stop in zip(LONG, edges, edges[1:], strict=False)
+        if stop <= 75_000 and not any(first < stop and start < last for first, last in lost)
+    ]
 
 
 def test_what_the_snap_length_cut_goes_out_as_far_as_it_is_known() -> None:

@@ -34,6 +34,6 @@ class HepSink(PacketSink):
         super().__init__(str(target), self._packed, sender, tally)
 
     def _packed(self, batch: list[TracedMessage], first: int) -> Packed:
-        self._encoder.clear()
+        self._encoder.clear(self._sender.needed)
         stop, too_long = fill(self._encoder, batch, first, ENOUGH, self._log_packet)
         return Packed(self._encoder.buffer, self._encoder.ends, stop, "oversize" if too_long else "")

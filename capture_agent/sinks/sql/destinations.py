@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
@@ -44,6 +44,7 @@ class Destination:
     rows: RowMaker
     insert: Callable[[Connection, Destination, list[Row]], int]
     statement: str
+    another: str = ""  # the statement that stores the newest row again, with another message
     transactional: bool = True
     last_id: int = 0  # of a table without transactions: the highest before the next message
 
@@ -83,6 +84,32 @@ def copy_rows(connection: Connection, destination: Destination, rows: list[Row])
     finally:
         cursor.close()
     return 0
+
+
+def takes_another(connection: Connection, destination: Destination, length: int) -> bool:
+    """Whether the newest row could be stored again with a message of this length, which a full disk has no room for.
+
+    Stores nothing. False where that cannot be tried: no row, no permission to read, a table without transactions.
+    """
+    if not destination.transactional:
+        return False
+    filler = destination.rows.message(b"." * length)
+    try:
+        took = connection.exec_driver_sql(destination.another, (filler,)).rowcount == 1
+    except (SQLAlchemyError, ValueError, OverflowError):
+        took = False
+    return rolled_back(connection) and took
+
+
+def rolled_back(connection: Connection) -> bool:
+    """Whether the connection still works. Never raises."""
+    try:
+        if connection.invalidated:
+            return False
+        connection.rollback()
+    except SQLAlchemyError:
+        return False
+    return True
 
 
 def receipt(connection: Connection, destination: Destination, row_id: int, rows: list[Row]) -> Receipt:

@@ -12,6 +12,7 @@ from capture_agent.sinks.sql.verdicts import Verdict
 TRIES = (
     3  # of `send`, with a connection that works each time, before what is not surely an outage counts as one no more
 )
+PERHAPS_OF_ITS_ROW = (Verdict.DOUBTED, Verdict.LOST, Verdict.UNKNOWN)
 MOST_HELD = 8  # messages of one batch that fail alone while none is stored: then it is not they
 
 
@@ -33,6 +34,12 @@ class Store(Protocol):
     def store(self, part: Sequence[TracedMessage]) -> Failure | None:
         """All, in one transaction, and counted; or none, and why."""
 
+    def takes_another(self, message: TracedMessage) -> bool:
+        """Whether another message of this length can be stored now, where this one goes. Stores nothing.
+
+        Never raises.
+        """
+
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
         """Count it."""
 
@@ -48,11 +55,12 @@ class Divider:
     OUTAGE             raised
     CONFLICT           tried again at once, then raised
     TIMEOUT            raised; the TRIES-th time divided
-    LOST, UNKNOWN      tried again at once on a new connection, then divided. Alone: held, and refused when a later
-                       message is stored, or when `send` has failed like this TRIES times with nothing stored between;
-                       raised otherwise
+    LOST, UNKNOWN      tried again at once on a new connection, then divided. Alone: held, and when the store takes
+                       another message, or a later one is stored, tried once more and refused; refused also when `send`
+                       has failed like this TRIES times with nothing stored between; raised otherwise
+    DOUBTED            the same, but on the same connection, and raised however often
 
-    n messages take at most 4 n + 1 transactions, whatever is wrong with them; one bad one takes 2 log2(n) + 3.
+    n messages take at most 5 n + 1 transactions, whatever is wrong with them; one bad one takes 2 log2(n) + 5.
     """
 
     def __init__(self, store: Store) -> None:
@@ -77,9 +85,10 @@ class Divider:
             failure = self._store.store(part)
             if failure is None:
                 self._stored(held)
-            elif tried is not part and again(failure.verdict, len(part), divided):
+            elif tried is not part and again(failure.verdict, divided):
                 tried = part
-                self._store.close()
+                if failure.verdict is not Verdict.DOUBTED:
+                    self._store.close()
                 parts.append(part)
             elif self._is_outage(failure.verdict):
                 raise failure.explained()
@@ -91,10 +100,13 @@ class Divider:
                 held.append((part[0], failure))
                 if self._settled(held):
                     self._refuse(held)
+                elif failure.verdict in PERHAPS_OF_ITS_ROW and self._store.takes_another(part[0]):
+                    self._stored(held)
                 elif sum(failed.verdict is not Verdict.REFUSED for _, failed in held) >= MOST_HELD:
                     break
         if held:
             self._failed += 1
+            self._store.close()
             raise next(failed for _, failed in held if failed.verdict is not Verdict.REFUSED).explained()
 
     def _is_outage(self, verdict: Verdict) -> bool:
@@ -106,13 +118,21 @@ class Divider:
     def _settled(self, held: list[tuple[TracedMessage, Failure]]) -> bool:
         verdicts = {failure.verdict for _, failure in held}
         if self._failed >= TRIES:
-            return Verdict.TIMEOUT not in verdicts
+            return verdicts.isdisjoint((Verdict.TIMEOUT, Verdict.DOUBTED))
         return verdicts == {Verdict.REFUSED}
 
     def _stored(self, held: list[tuple[TracedMessage, Failure]]) -> None:
-        """The database takes rows: it was those that are held."""
+        """The database takes rows: it was those that are held. An outage may have ended meanwhile."""
         self._failed = self._timed_out = 0
-        self._refuse(held)
+        self._refuse([one for one in held if one[1].verdict not in PERHAPS_OF_ITS_ROW or not self._stores(one[0])])
+        held.clear()
+
+    def _stores(self, message: TracedMessage) -> bool:
+        """A later message has been stored: nothing can be left for another `send`."""
+        try:
+            return self._store.store([message]) is None or self._store.confirmed([message]) == 1
+        except SinkError:
+            return False
 
     def _refuse(self, held: list[tuple[TracedMessage, Failure]]) -> None:
         for message, failure in held:
@@ -120,8 +140,8 @@ class Divider:
         held.clear()
 
 
-def again(verdict: Verdict, count: int, divided: bool) -> bool:
-    """Whether a part is tried a second time at once: one that is divided after it only if it is a single message."""
+def again(verdict: Verdict, divided: bool) -> bool:
+    """Whether a part is tried a second time at once."""
     if verdict in (Verdict.REFUSED, Verdict.OUTAGE, Verdict.TIMEOUT):
         return False
-    return not divided or (count == 1 and verdict is Verdict.LOST) or verdict is Verdict.CONFLICT
+    return not divided or verdict is Verdict.CONFLICT

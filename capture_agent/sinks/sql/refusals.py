@@ -14,7 +14,7 @@ from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.database import explain, shown
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
-from capture_agent.sinks.sql.verdicts import Verdict, raised_by_trigger
+from capture_agent.sinks.sql.verdicts import Verdict
 
 EVERY = 60.0  # seconds between two lines
 LONGEST = 300  # characters of the database's words
@@ -40,7 +40,7 @@ class Failed:
     def words(self) -> str:
         """The database's own, without what a message holds."""
         words = explain(self.error)
-        quotes = self.verdict in (Verdict.REFUSED, Verdict.UNKNOWN) or raised_by_trigger(self.error)
+        quotes = self.verdict in (Verdict.REFUSED, Verdict.DOUBTED, Verdict.UNKNOWN)
         return without_content(words, self.part) if quotes else words
 
     def explained(self) -> SinkError:

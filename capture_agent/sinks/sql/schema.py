@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import URL, Connection, inspect
+from itertools import count
+
+from sqlalchemy import URL, Connection, inspect, quoted_name, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.net.errors import SinkError
@@ -31,7 +33,10 @@ def create_in(connection: Connection, url: URL, table: str) -> bool:
     if version not in (None, TABLE_VERSION):
         raise SinkError(f"{shown(url)}: table {table} has version {version}, expected {TABLE_VERSION}")
     if not inspect(connection).has_table(table):
-        sip_trace_table(table).create(connection)
+        made_table = sip_trace_table(table)
+        for index in made_table.indexes:
+            index.name = quoted_name(free_name(connection, str(index.name)), None)
+        made_table.create(connection)
         made = True
     else:
         check_columns(connection, url, table)
@@ -39,3 +44,19 @@ def create_in(connection: Connection, url: URL, table: str) -> bool:
         connection.execute(versions.insert().values(table_name=table, table_version=TABLE_VERSION))
         made = True
     return made
+
+
+# The indexes of a table that was renamed keep their names, which belong to the whole schema.
+NAMES = {
+    "sqlite": "SELECT count(*) FROM sqlite_master WHERE name = :name",
+    "postgresql": (
+        "SELECT count(*) FROM pg_class WHERE relname = :name AND relnamespace = current_schema()::regnamespace"
+    ),
+}
+
+
+def free_name(connection: Connection, name: str) -> str:
+    """The name, or one with a number at its end where another table's index has it."""
+    query = NAMES.get(connection.dialect.name)
+    tried = (name if n == 1 else f"{name}_{n}" for n in count(1))
+    return next(each for each in tried if query is None or not connection.scalar(text(query), {"name": each}))

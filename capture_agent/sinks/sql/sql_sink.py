@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -32,6 +33,8 @@ from capture_agent.sinks.sql.destinations import (
     insert_rows,
     prepare_mysql,
     receipt,
+    rolled_back,
+    takes_another,
     value_receipt,
 )
 from capture_agent.sinks.sql.dividing import Divider, Failure
@@ -50,7 +53,7 @@ from capture_agent.sinks.sql.trace_rows import (
     text_in_ascii,
     text_without_nul,
 )
-from capture_agent.sinks.sql.verdicts import FileGone, Verdict, verdict_of
+from capture_agent.sinks.sql.verdicts import FileGone, Verdict, is_doubtful, verdict_of
 from capture_agent.sip.headers import text as header_text
 
 AT_ONCE = 2000  # messages of one transaction
@@ -162,6 +165,8 @@ class SqlSink:
         marks = ", ".join([mark] * len(INSERTED))
         into = f"{quote(table)} ({columns})"
         destination = Destination(quote(table), rows, insert_rows, f"INSERT INTO {into} VALUES ({marks})")
+        newest = ", ".join(mark if name == "msg" else quote(name) for name in INSERTED)
+        destination.another = f"INSERT INTO {into} SELECT {newest} FROM {quote(table)} ORDER BY id DESC LIMIT 1"
         if dialect.name == "postgresql":
             destination.insert, destination.statement = copy_rows, into
         elif dialect.name in MYSQL:
@@ -178,6 +183,7 @@ class SqlSink:
         connection = self._opened()
         rejected: list[str] = []
         proof: Receipt | None = None
+        begun = time.monotonic()
         try:
             rows, rejected = self._made(connection, part)
             if len(part) > 1 and not all(destination.transactional for destination, _ in rows.values()):
@@ -194,7 +200,8 @@ class SqlSink:
             if self._file.deleted:
                 raise FileGone("the file was deleted")
         except (SinkError, SQLAlchemyError, ValueError, OverflowError, FileGone) as error:
-            return self._failed(connection, error, part, Unsure(part, rejected, proof) if proof else None)
+            unsure = Unsure(part, rejected, proof) if proof else None
+            return self._failed(connection, error, part, unsure, time.monotonic() - begun)
         self._count(part, rejected)
         return None
 
@@ -203,7 +210,12 @@ class SqlSink:
         self.rejected.update(rejected)
 
     def _failed(
-        self, connection: Connection, error: Exception, part: Sequence[TracedMessage], unsure: Unsure | None
+        self,
+        connection: Connection,
+        error: Exception,
+        part: Sequence[TracedMessage],
+        unsure: Unsure | None,
+        seconds: float,
     ) -> Failed:
         """The connection is used again only where the row is at fault. Raises SinkError that is not the database's."""
         cause = error.__cause__ if isinstance(error, SinkError) else error
@@ -211,16 +223,15 @@ class SqlSink:
             self.close()
             raise error
         verdict = verdict_of(cause)
+        of_row = verdict in (Verdict.REFUSED, Verdict.UNKNOWN)
+        doubtful = is_doubtful(verdict, cause, seconds, len(part)) and not (verdict is Verdict.LOST and unsure)
+        works = (of_row or doubtful) and rolled_back(connection)
+        if not works:
+            self.close()
+        elif doubtful:
+            verdict = Verdict.DOUBTED
         if verdict in (Verdict.LOST, Verdict.TIMEOUT, Verdict.OUTAGE):
             self._unsure = unsure
-        try:
-            reusable = verdict in (Verdict.REFUSED, Verdict.UNKNOWN) and not connection.invalidated
-            if reusable:
-                connection.rollback()
-        except SQLAlchemyError:
-            reusable = False
-        if not reusable:
-            self.close()
         return Failed(verdict, self._url, cause, part)
 
     def confirmed(self, part: Sequence[TracedMessage]) -> int:
@@ -251,6 +262,15 @@ class SqlSink:
             return 0
         self._count(unsure.part, unsure.rejected)
         return len(unsure.part)
+
+    def takes_another(self, message: TracedMessage) -> bool:
+        """Whether another message of this length can be stored now. Stores nothing."""
+        try:
+            connection = self._opened()
+        except SinkError:
+            return False
+        destination = self._destinations.get(message.trace.table)
+        return destination is not None and takes_another(connection, destination, len(message.message.sip.raw))
 
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
         self.rejected["refused"] += 1

@@ -16,10 +16,16 @@ class Verdict(Enum):
     CONFLICT = "conflict"  # with another transaction, which is over when the same one is tried again
     TIMEOUT = "timeout"  # it says nothing, or took too long
     LOST = "lost"  # the connection ended: an outage, or the answer to a row (max_allowed_packet)
+    DOUBTED = "doubted"  # OUTAGE, CONFLICT, TIMEOUT or LOST, said at once and on a connection that still works
     UNKNOWN = "unknown"  # a missing table or permission, an internal error: rows are tried one by one
 
 
+# By number. A trigger may give its refusal the number of any of them (SIGNAL, RAISE ... USING ERRCODE).
 NOT_ITS_ROW = (Verdict.OUTAGE, Verdict.CONFLICT, Verdict.TIMEOUT, Verdict.LOST)
+
+# Seconds until an answer, for a transaction and for each message of it. A later one has waited: for a lock, a disk.
+AT_ONCE = 0.5
+AT_ONCE_EACH = 0.002
 
 
 class FileGone(Exception):
@@ -130,8 +136,7 @@ def verdict_of(error: Exception) -> Verdict:
         return Verdict.TIMEOUT
     found = by_number(cause)
     if found is not None:
-        # A trigger may name any condition, for one row or for all.
-        return Verdict.UNKNOWN if found in NOT_ITS_ROW and raised_by_trigger(error) else found
+        return found
     if isinstance(error, DataError | IntegrityError):
         return Verdict.REFUSED
     if isinstance(error, InterfaceError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
@@ -158,7 +163,12 @@ def by_number(cause: object) -> Verdict | None:
     return next((SQLSTATES[state[:n]] for n in (5, 2) if state[:n] in SQLSTATES), None)
 
 
-def raised_by_trigger(error: Exception) -> bool:
-    """PL/pgSQL's RAISE: it may choose any SQLSTATE, and its words may quote the row."""
-    diagnosis = getattr(error.orig, "diag", None) if isinstance(error, DBAPIError) else None
-    return getattr(diagnosis, "source_function", None) == "exec_stmt_raise"
+def is_doubtful(verdict: Verdict, error: Exception, seconds: float, count: int) -> bool:
+    """Whether the error of a transaction of `count` messages may be about one of them, if its connection still works.
+
+    Not in SQLite: there RAISE() has a code of its own.
+    """
+    if hasattr(getattr(error, "orig", None), "sqlite_errorcode"):
+        return False
+    at_once = seconds < AT_ONCE + AT_ONCE_EACH * count
+    return verdict in NOT_ITS_ROW and at_once and isinstance(error, DBAPIError) and not error.connection_invalidated

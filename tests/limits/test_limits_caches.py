@@ -1,0 +1,127 @@
+"""What is remembered only to be faster: texts of addresses, users that are hidden, states of regular expressions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from random import Random
+from struct import pack
+from unittest.mock import patch
+
+import pytest
+from measuring import documented, held_mib, main
+
+from capture_agent.cli import calls
+from capture_agent.config.local import LocalAddress
+from capture_agent.config.matchers import compiled
+from capture_agent.emission import users
+from capture_agent.history.stored_calls import StoredCall
+from capture_agent.hooks import seen
+from capture_agent.net import own_sockets
+from capture_agent.net.own_sockets import MOST, OwnSockets
+from capture_agent.policy import direction
+from capture_agent.policy.direction import LocalSide
+from capture_agent.sinks.sql import trace_rows as rows
+from capture_agent.sources import pcapng
+from capture_agent.sources.pcapng import PcapngFormat
+
+
+def ipv6(n: int) -> bytes:
+    """Of the longest text."""
+    return b"\xfd\xff" * 6 + (0xFFFF_FFFF - n).to_bytes(4, "big")
+
+
+def places() -> object:
+    size = rows.place.cache_info().maxsize
+    assert size is not None
+    for n in range(size + 1000):
+        rows.place("sctp", ipv6(n), 65_535 - n % 1000)
+    assert rows.place.cache_info().currsize == size
+    return rows.place
+
+
+def addresses() -> object:
+    size = seen.address_text.cache_info().maxsize
+    assert size is not None
+    for n in range(size + 1000):
+        seen.address_text(ipv6(n))
+    assert seen.address_text.cache_info().currsize == size
+    return seen.address_text
+
+
+def local_side() -> object:
+    side = LocalSide([LocalAddress(ip_network("10.0.0.0/8"), None)])
+    for n in range(direction.MEMORY):
+        side.holds(ipv6(n), 1000 + n % 60_000)
+    assert len(side._known) == direction.MEMORY
+    return side
+
+
+def hidden_users() -> object:
+    hide = users.hashed(b"key")
+    for n in range(users.REMEMBERED + 1000):
+        hide(b"%0*d" % (users.LONGEST_REMEMBERED, n))
+        hide(b"%05000d" % n)
+    return hide
+
+
+def expressions() -> object:
+    """One whose states are without end, and texts that lead to ever new ones."""
+    expression = compiled("[ab]*a[ab]{300}c|(x*y?z+)*w[a-m]{200}[^q]{99}$")
+    random = Random(1)
+    for _ in range(2000):
+        expression.search(bytes(random.choices(b"abwxyz", k=4000)))
+        expression.fullmatch(bytes(random.choices(b"abwxyz", k=4000)))
+    return expression
+
+
+def follow() -> object:
+    news = calls.News()
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    for n in range(calls.REMEMBERED + 1000):
+        news.of([StoredCall(f"{n:060000}", now, now, "INVITE", "200", "up", "a", "b", 1, n)])
+    return news
+
+
+def own_connections() -> object:
+    sockets = OwnSockets()
+    sockets.wanted = True
+    flows = {(6, ipv6(n), 1024 + n, ipv6(n + MOST), 5060) for n in range(MOST + 100)}
+    with patch.object(own_sockets, "sockets_of_this_process", lambda: (flows, set())):
+        sockets.look()
+    assert len(sockets._seen) == MOST
+    return sockets
+
+
+def capture_interfaces() -> object:
+    """As many as one pcapng file may describe, with names of the longest letters, and drops of each."""
+    found = PcapngFormat()
+    for n in range(pcapng.MAX_INTERFACES):
+        name = f"{n:05}".encode() + "\N{TELEPHONE RECEIVER}".encode() * 62
+        option = pack("<HH", 2, len(name)) + name + bytes(-len(name) % 4)
+        assert not found.read_block(pack("<IIHHI", 1, 0, 1, 0, 0) + option + bytes(4))
+        drops = pack("<HHQ", 5, 8, 1 << 60) + pack("<HHQ", 7, 8, 1 << 60)
+        assert not found.read_block(pack("<IIIII", 5, 0, n, 0, 0) + drops + bytes(4))
+    assert len(found.interfaces) == len(found._drops) == pcapng.MAX_INTERFACES
+    return found
+
+
+CASES = {
+    "addresses in rows": places,
+    "addresses for hooks": addresses,
+    "endpoints on the server's side": local_side,
+    "hidden users": hidden_users,
+    "a regular expression": expressions,
+    "`calls --follow`": follow,
+    "own connections": own_connections,
+    "interfaces of a pcapng file": capture_interfaces,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_worst_input_holds_no_more_than_is_documented(case: str) -> None:
+    assert held_mib(__file__, case) <= documented()[case]
+
+
+if __name__ == "__main__":
+    main(CASES)
