@@ -1,4 +1,4 @@
-"""The whole way of the data, between a source and the sinks' outboxes."""
+"""The complete data path between a source and the sinks' outboxes: each stage takes a list and gives a list."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class Pipeline:
         self.emission = emission
 
     def process(self, frames: Frames) -> list[TracedMessage]:
+        """What of these frames is traced. The flow is the next three methods, in the order of the stages."""
         return self.trace(self.messages(frames))
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
@@ -124,9 +125,11 @@ class Pipeline:
 
     def ledgers(self) -> list[Ledger]:
         """The accounts so far, each stage's in its turn."""
-        first = (self.packets, self.own, self.ports, self.streams, self.intake)
-        then = (self.duplicates, self.restorer, self.correlator, self.policy)
-        return joined(ledger for stage in (*first, *then) if stage is not None for ledger in stage.ledgers())
+        stages = (
+            self.packets, self.own, self.ports, self.streams, self.intake, self.duplicates, self.restorer,
+            self.correlator, self.policy,
+        )  # fmt: skip
+        return joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())
 
     def notes(self) -> list[str]:
         """Lines about what the name of a counter cannot say."""
