@@ -4,21 +4,72 @@ frames    seen = carried + own + other_ports + joined + waiting + rejected(reaso
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
 websocket seen = delivered + rejected(reason): messages of WebSockets
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)
-payloads  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)
+messages  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)
           (waiting and crowded_out: held back by a rule with a lookback)
 correlation   seen = new + retransmitted + unmarked + rejected(reason)
 calls, transactions, dialogs   seen = over + held + lost(crowded_out: within a Call-ID; evicted: the table was full)
-sink      given = sent + rejected(reason) + lost(where) + waiting
+condition     seen = true + false + rejected(what it raised)
+hook      seen = passed + dropped + rejected(what it raised)
+sink      seen = sent + waiting + rejected(reason) + lost(where)
+
+docs/books.md says what each name means.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 # Reasons whose short names, which are labels too, do not say enough.
 IN_WORDS = {"not_ip": "ARP and the like", "protocol": "neither UDP, TCP nor SCTP"}
+
+
+class OfFrames(StrEnum):
+    """What became of frames, in the order in which it is printed. Several stages count in this ledger."""
+
+    CARRIED = "carried"
+    OWN = "own"
+    OTHER_PORTS = "other_ports"
+    JOINED = "joined"
+    WAITING = "waiting"
+
+
+class OfMessages(StrEnum):
+    """What became of messages, as OfFrames."""
+
+    TRACED = "traced"
+    NOT_TRACED = "not_traced"
+    DUPLICATE = "duplicate"
+    WAITING = "waiting"
+    CROWDED_OUT = "crowded_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Every name under which one stage counts in the ledger of this name. docs/books.md explains them (a test asks)."""
+
+    name: str
+    outcomes: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def ledger(
+        self,
+        seen: int = 0,
+        outcomes: Mapping[str, int] | None = None,
+        rejected: Mapping[str, int] | None = None,
+        lost: Mapping[str, int] | None = None,
+    ) -> Ledger:
+        """A name that is not in the account is left out, so that the ledger does not balance."""
+        return Ledger(
+            self.name,
+            seen,
+            {name: outcomes[name] for name in self.outcomes if name in outcomes} if outcomes else {},
+            {reason: rejected[reason] for reason in self.rejected if reason in rejected} if rejected else {},
+            {place: lost[place] for place in self.lost if place in lost} if lost else {},
+        )
 
 
 @dataclass(slots=True)
@@ -48,6 +99,36 @@ class Ledger:
                 reasons = ", ".join(f"{reason} {count}" for reason, count in some.items())
                 parts.append(f"{sum(some.values())} {name} ({reasons})")
         return f"{self.name}: " + ", ".join(parts)
+
+
+# Ledgers that several stages count in, with their outcomes in the order in which they are printed.
+SHARED: dict[str, type[StrEnum]] = {"frames": OfFrames, "messages": OfMessages}
+
+
+def joined(parts: Iterable[Ledger]) -> list[Ledger]:
+    """The ledgers of a list of stages: parts of a shared one become one, in the place of the first."""
+    ledgers: list[Ledger] = []
+    shared: dict[str, Ledger] = {}
+    for part in parts:
+        if part.name not in SHARED:
+            ledgers.append(part)
+            continue
+        if part.name not in shared:
+            shared[part.name] = Ledger(part.name)
+            ledgers.append(shared[part.name])
+        whole = shared[part.name]
+        counts = summed(whole.outcomes, part.outcomes)
+        whole.seen += part.seen
+        whole.outcomes = {name: counts[name] for name in SHARED[part.name] if name in counts}
+        whole.rejected = summed(whole.rejected, part.rejected)
+        whole.lost = summed(whole.lost, part.lost)
+    return ledgers
+
+
+def summed(one: Mapping[str, int], other: Mapping[str, int]) -> Counter[str]:
+    total = Counter(one)
+    total.update(other)
+    return total
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ import gc
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,7 +15,7 @@ from socket import if_nametoindex
 
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.watcher import Watched, Watcher
-from capture_agent.books import Books
+from capture_agent.books import Books, joined
 from capture_agent.config import Capture, Config
 from capture_agent.config.local import AUTO, LocalAddress
 from capture_agent.delivery.direct import Direct
@@ -28,7 +27,7 @@ from capture_agent.hooks.verb_values import SinkNames
 from capture_agent.intake.own_traffic import OwnTraffic
 from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
-from capture_agent.net.udp_sender import REFUSED
+from capture_agent.net.sender import REFUSED
 from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.hooks import Hooks
@@ -44,7 +43,7 @@ from capture_agent.sources.merge import merged
 from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.packaged_source import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
-from capture_agent.sources.source import Source, SourceError
+from capture_agent.sources.source import Source, SourceError, lost_frames
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
 # its default of 700 it takes a twelfth of the time.
@@ -254,10 +253,8 @@ class Agent:
             yield Watched(ledger.name, "entries", ledger.lost)
 
     def books(self) -> Books:
-        dropped: Counter[str] = Counter()
-        for source in self._sources:
-            dropped.update(source.dropped())
-        ledgers = self.pipeline.ledgers(dropped) + [outbox.ledger() for outbox in self._outboxes]
+        ledgers = joined([lost_frames(self._sources), *self.pipeline.ledgers()])
+        ledgers += [outbox.ledger() for outbox in self._outboxes]
         return Books(ledgers, self.pipeline.problems(), self.pipeline.notes())
 
 

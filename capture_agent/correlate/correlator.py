@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import cython
 
-from capture_agent.books import Ledger
+from capture_agent.books import Account, Ledger
 from capture_agent.clock import Clock
 from capture_agent.config import Correlate
 from capture_agent.correlate import timers as limits
@@ -15,6 +13,7 @@ from capture_agent.correlate.calls_table import CallsTable
 from capture_agent.correlate.marks import cut, hop_of, kind_of, mark_of
 from capture_agent.correlate.queues import Call
 from capture_agent.correlate.tags import Tags
+from capture_agent.correlate.tally import OF_CALLS, OF_DIALOGS, OF_TRANSACTIONS
 from capture_agent.correlate.transitions import Method
 from capture_agent.correlate.updating import note_request, note_response
 from capture_agent.records.captured import CapturedMessage
@@ -46,6 +45,8 @@ EARLY = cython.declare(cython.int, changes.EARLY)
 DIALOGS = cython.declare(bytes, bytes(changes.DIALOGS[method] for method in Method))
 
 DEFAULTS = Correlate()
+
+ACCOUNT = Account("correlation", ("new", "retransmitted", "unmarked"), ("no_call_id", "no_cseq"))
 
 # calls.NEW_BUT_FORGOTTEN
 UNMARKED = cython.declare(cython.int, 2)
@@ -99,12 +100,12 @@ class Correlator:
         outcomes = {"new": first, "retransmitted": self.retransmissions}
         if self.unmarked:
             outcomes["unmarked"] = self.unmarked
-        rejected = Counter(no_call_id=self.no_call_id, no_cseq=self.no_cseq)
+        rejected = {"no_call_id": self.no_call_id, "no_cseq": self.no_cseq}
         return [
-            Ledger("correlation", self.seen, outcomes, rejected),
-            self.table.calls.ledger("calls"),
-            self.table.transactions.ledger("transactions"),
-            self.table.dialogs.ledger("dialogs"),
+            ACCOUNT.ledger(self.seen, outcomes, rejected),
+            self.table.calls.ledger(OF_CALLS),
+            self.table.transactions.ledger(OF_TRANSACTIONS),
+            self.table.dialogs.ledger(OF_DIALOGS),
         ]
 
     def observe(self, messages: list[CapturedMessage]) -> None:

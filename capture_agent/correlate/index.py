@@ -124,3 +124,33 @@ class Index:
         while slots[2 * at + 1] and slots[2 * at] != key:
             at = (at + 1) & self._mask
         return cython.cast(cython.p_void, slots[2 * at + 1])
+
+    # For callers that are not compiled, which tests are: the methods above do not exist for them.
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def slots(self) -> int:
+        """How many there are; 0 in the plain build."""
+        return self._mask + 1 if cython.compiled else 0
+
+    def look_up(self, key: int) -> Call | None:
+        """The call with this key."""
+        return self.find(key)
+
+    def insert(self, call: Call) -> None:
+        """The caller keeps the call alive while it is in here. Raises ValueError: its key is taken."""
+        if self.find(call.key) is not None:
+            raise ValueError(f"key {call.key} is taken")
+        self.add(call)
+
+    def delete(self, call: Call) -> None:
+        """Raises KeyError: it is not in here."""
+        if self.find(call.key) is not call:
+            raise KeyError(call.key)
+        self.remove(call)
+
+    def empty(self) -> None:
+        """Without any call, and as small as a new one."""
+        self.clear()

@@ -19,7 +19,7 @@ cdef extern from *:
     void fetch_item(list items, Py_ssize_t place) noexcept
 
 cdef class Call:
-    cdef unsigned long long key
+    cdef readonly unsigned long long key
     cdef Transaction transactions
     cdef Dialog dialogs
     cdef unsigned int place

@@ -26,8 +26,8 @@ class Call:
 
     __slots__ = ("dialogs", "key", "place", "resting", "transactions", "units")
 
-    def __init__(self) -> None:
-        self.key = 0  # reading.call_key of its messages
+    def __init__(self, key: int = 0) -> None:
+        self.key = key  # reading.call_key of its messages
         self.transactions: Transaction | None = None
         self.dialogs: Dialog | None = None
         self.place = 0  # in its ring
@@ -128,3 +128,20 @@ class Queue:
         self._head = 0
         self._used = count
         return True
+
+    # For callers that are not compiled, which tests are: the methods above do not exist for them.
+
+    def put(self, call: Call, now_ns: int) -> None:
+        """A call that is in no queue."""
+        self.append(call, now_ns)
+
+    def take(self, call: Call) -> None:
+        """Raises KeyError: it is not in here."""
+        if not any(call is one for one, _ in self.waiting()):
+            raise KeyError(call.key)
+        self.remove(call)
+
+    def waiting(self) -> list[tuple[Call, int]]:
+        """The calls in their order, and since when each is here."""
+        places = [(self._head + n) & (len(self._ring) - 1) for n in range(self._used)]
+        return [(call, self._since[place]) for place in places if (call := self._ring[place]) is not None]

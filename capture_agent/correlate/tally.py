@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import cython
 
-from capture_agent.books import Ledger
+from capture_agent.books import Account, Ledger
+
+OF_CALLS, OF_TRANSACTIONS, OF_DIALOGS = (
+    Account(name, ("over", "held"), lost=("crowded_out", "evicted")) for name in ("calls", "transactions", "dialogs")
+)
 
 
 @cython.final
@@ -28,6 +30,6 @@ class Tally:
         self.crowded_out = 0
         self.evicted = 0
 
-    def ledger(self, name: str) -> Ledger:
-        lost = Counter(crowded_out=self.crowded_out, evicted=self.evicted)
-        return Ledger(name, self.begun, {"over": self.over, "held": self.held}, lost=lost)
+    def ledger(self, account: Account) -> Ledger:
+        lost = {"crowded_out": self.crowded_out, "evicted": self.evicted}
+        return account.ledger(self.begun, {"over": self.over, "held": self.held}, lost=lost)

@@ -1,7 +1,8 @@
 """Between the pipeline and the sinks.
 
-outbox.py    live: a bounded queue and a thread for each sink, and its accounts
-direct.py    replay: no queue, the source waits for the sink
-weight.py    (hot) what waiting messages keep in memory
-parallel.py  opens and closes several sinks at once
+outbox.py        live: a bounded queue and a thread for each sink, and its ledger
+direct.py        replay: no queue, the source waits for the sink
+sink_account.py  what becomes of messages there, as names in the ledger of a sink
+weight.py        (hot) what waiting messages keep in memory
+parallel.py      opens and closes several sinks at once
 """

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from capture_agent.books import Ledger
+from capture_agent.delivery.sink_account import INTERNAL_ERROR, SENT, UNREACHABLE, WAITING
 from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, handled, kind
@@ -28,7 +29,7 @@ class Direct:
     def put(self, batch: Sequence[TracedMessage]) -> None:
         self._given += len(batch)
         if self.failure is not None:
-            self._lost["unreachable"] += len(batch)
+            self._lost[UNREACHABLE] += len(batch)
             return
         self._held.extend(batch)
         if len(self._held) >= self.sink.together:
@@ -43,10 +44,10 @@ class Direct:
                 self.sink.send(batch)
         except SinkError as error:
             self.failure = error
-            self._lost["unreachable"] += len(batch) - (handled(self.sink) - before)
+            self._lost[UNREACHABLE] += len(batch) - (handled(self.sink) - before)
         except Exception as error:  # a bug in one sink must not stop the others
             self.failure = SinkError(f"{self.sink.name}: internal error: {kind(error)}")
-            self._lost["internal_error"] += len(batch) - (handled(self.sink) - before)
+            self._lost[INTERNAL_ERROR] += len(batch) - (handled(self.sink) - before)
 
     def stop(self) -> None:
         """Nothing goes on by itself."""
@@ -70,7 +71,7 @@ class Direct:
         return Ledger(
             self.sink.name,
             seen=self._given,
-            outcomes={"sent": figures.sent, "waiting": len(self._held) + figures.unconfirmed},
+            outcomes={SENT: figures.sent, WAITING: len(self._held) + figures.unconfirmed},
             rejected=figures.rejected,
             lost=self._lost + figures.lost,
         )

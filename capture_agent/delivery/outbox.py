@@ -10,6 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from capture_agent.books import Ledger
+from capture_agent.delivery.sink_account import (
+    INTERNAL_ERROR,
+    QUEUE_FULL,
+    SENT,
+    SHUTDOWN,
+    UNREACHABLE,
+    WAITING,
+)
 from capture_agent.delivery.weight import NO_LIMIT, fit
 from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
@@ -113,9 +121,9 @@ class Outbox:
         if not self._thread.is_alive():
             return
         with self._changed:
-            self._lose_queue("shutdown")
+            self._lose_queue(SHUTDOWN)
             self._given_up = True
-            lost = self._lost["shutdown"] + self._undecided()
+            lost = self._lost[SHUTDOWN] + self._undecided()
         _log.warning("%s: gave up when the time to stop was over; messages lost: %d", self.name, lost)
 
     def ledger(self) -> Ledger:
@@ -123,12 +131,12 @@ class Outbox:
             waiting = self._queued + self._undecided()
             lost = self._lost + self._figures.lost
             if self._given_up:
-                lost["shutdown"] += waiting
+                lost[SHUTDOWN] += waiting
                 waiting = 0
             return Ledger(
                 self.name,
                 seen=self._given,
-                outcomes={"sent": self._figures.sent, "waiting": waiting},
+                outcomes={SENT: self._figures.sent, WAITING: waiting},
                 rejected=Counter(self._figures.rejected),
                 lost=+lost,
             )
@@ -160,8 +168,8 @@ class Outbox:
 
     def _where(self) -> str:
         if self._down_since is not None:
-            return "unreachable"
-        return "shutdown" if self._closing else "queue_full"
+            return UNREACHABLE
+        return SHUTDOWN if self._closing else QUEUE_FULL
 
     def _lose_queue(self, where: str) -> None:
         self._lost[where] += self._queued
@@ -231,7 +239,7 @@ class Outbox:
                 batch = batch[done:]
                 self._settle(done)
                 if not self._retry(error, delay):
-                    self._give_up(len(batch), "unreachable")
+                    self._give_up(len(batch), UNREACHABLE)
                     return
                 delay = self._first_delay if done else min(2 * delay, LONGEST_DELAY)
             except Exception as error:  # a bug in one sink must neither stop the others nor hang capture
@@ -239,7 +247,7 @@ class Outbox:
                 self._settle(done)
                 self.failure = SinkError(f"{self.name}: internal error: {kind(error)}")
                 _log.error("%s: internal error: %s", self.name, kind(error))
-                self._give_up(len(batch) - done, "internal_error")
+                self._give_up(len(batch) - done, INTERNAL_ERROR)
                 return
             else:
                 self._settle(len(batch))
@@ -261,7 +269,7 @@ class Outbox:
         self._went_down(error)
         with self._changed:
             if self._closing:
-                self._lose_queue("unreachable")
+                self._lose_queue(UNREACHABLE)
                 return False
             self._changed.wait_for(lambda: self._closing, timeout=delay)
             return True

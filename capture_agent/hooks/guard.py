@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import cython
 
-from capture_agent.books import Ledger
+from capture_agent.books import Account, Ledger
 
 SLOW: Final = "slow"
 OTHER: Final = "other"
@@ -23,6 +23,10 @@ MOST_KINDS = 32  # counted and reported apart: a class of exceptions is made in 
 LONGEST_REASON = 200  # characters of what an exception says
 
 FAILED: Final = object()
+
+# By the kind of function; and their failures, by the class of what was raised.
+HOOK = Account("hook", ("passed", "dropped"), (SLOW, OTHER))
+CONDITION = Account("condition", ("true", "false"), (SLOW, OTHER))
 
 
 class Interrupted(KeyboardInterrupt):
@@ -156,11 +160,11 @@ class Guard:
         self.passed -= 1
         self.dropped += 1
 
-    def ledger(self, kind: str) -> Ledger:
+    def ledger(self) -> Ledger:
         """`hook trunk.py: 9 seen, 7 passed, 1 dropped, 1 rejected (KeyError 1)`"""
-        names = ("true", "false") if self.answers else ("passed", "dropped")
-        outcomes = dict(zip(names, (self.passed, self.dropped), strict=True))
-        return Ledger(f"{kind} {self.name}", self.seen, outcomes, Counter(self.failed))
+        account = CONDITION if self.answers else HOOK
+        outcomes = dict(zip(account.outcomes, (self.passed, self.dropped), strict=True))
+        return Ledger(f"{account.name} {self.name}", self.seen, outcomes, Counter(self.failed))
 
     def _fail(self, kind: str, reason: str) -> None:
         if kind not in self.failed and len(self.failed) >= MOST_KINDS:

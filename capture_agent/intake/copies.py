@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
+from capture_agent.books import Account, Ledger, OfMessages
 from capture_agent.clock import Clock
 from capture_agent.hashing import digest
 from capture_agent.records.captured import CapturedMessage
@@ -20,6 +21,8 @@ LIMIT_WAYS = 64  # of one message: a tunnel's outer addresses are whatever a sen
 WAYS_PER_MESSAGE = 2  # of all messages together, for each of LIMIT
 # Batches of several interfaces come one behind the other, not in the order of time.
 RETAIN_NS = 1_000_000_000
+
+ACCOUNT = Account("messages", (OfMessages.DUPLICATE,))
 
 
 class _Seen:
@@ -66,6 +69,9 @@ class DuplicateFilter:
     def most_ways(self) -> int:
         """That one message has come by."""
         return max((len(seen.ways) for seen in self._table.values()), default=0)
+
+    def ledgers(self) -> list[Ledger]:
+        return [ACCOUNT.ledger(outcomes={OfMessages.DUPLICATE: self.dropped})]
 
     def kept(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
         """The messages without the copies, in their order."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
+from capture_agent.books import Account, Ledger, OfFrames
 from capture_agent.records.datagram import Datagram
+
+ACCOUNT = Account("frames", (OfFrames.CARRIED, OfFrames.OWN))
 
 
 class Known(Protocol):
@@ -29,6 +32,11 @@ class OwnTraffic:
         self._sockets = sockets
         self._listeners = frozenset(listeners)  # sources of ours whose packets are taken as they are
         self.left_out = 0
+
+    def ledgers(self) -> list[Ledger]:
+        """Of the frames that have been carried, those that went no further."""
+        count = self.left_out
+        return [ACCOUNT.ledger(outcomes={OfFrames.CARRIED: -count, OfFrames.OWN: count})] if count else []
 
     def others(self, datagrams: list[Datagram]) -> list[Datagram]:
         """What is not ours, in its order."""

@@ -7,6 +7,7 @@ from collections import Counter
 
 import cython
 
+from capture_agent.books import Account, Ledger, OfMessages
 from capture_agent.records.captured import CapturedMessage, captured
 from capture_agent.records.datagram import Datagram
 from capture_agent.sip.message import SipMessage
@@ -15,6 +16,10 @@ from capture_agent.sip.scan import scan
 from capture_agent.sip.stranger import stranger
 
 TRUNCATED = cython.declare(cython.int, Problem.TRUNCATED)
+
+STRANGERS = {stranger: stranger.name.lower() for stranger in Stranger if stranger}
+PROBLEMS = {problem: str(problem.name).lower() for problem in Problem}
+ACCOUNT = Account("messages", (OfMessages.DUPLICATE,), rejected=tuple(STRANGERS.values()))
 
 
 @cython.final
@@ -49,3 +54,16 @@ class Intake:
         self.seen += len(datagrams)
         self.accepted += len(messages)
         return messages
+
+    def ledgers(self) -> list[Ledger]:
+        """`duplicate` is there whether copies are looked for or not."""
+        rejected = {name: self.rejected[stranger] for stranger, name in STRANGERS.items()}
+        return [ACCOUNT.ledger(self.seen, {OfMessages.DUPLICATE: 0}, rejected)]
+
+    def malformed(self) -> Counter[str]:
+        """What was wrong with messages that were traced all the same, by name of Problem."""
+        counts: Counter[str] = Counter()
+        for combination, count in list(self.problems.items()):  # asked for while others count
+            for problem in Problem(combination):
+                counts[PROBLEMS[problem]] += count
+        return counts

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from capture_agent.books import Account, Ledger, OfFrames
 from capture_agent.config.ports import PortRange
 from capture_agent.records.datagram import Datagram
+
+ACCOUNT = Account("frames", (OfFrames.CARRIED, OfFrames.OTHER_PORTS))
 
 
 class PortFilter:
@@ -17,6 +20,11 @@ class PortFilter:
             wanted[each.first : each.last + 1] = b"\1" * (each.last + 1 - each.first)
         self._wanted = bytes(wanted)
         self.left_out = 0
+
+    def ledgers(self) -> list[Ledger]:
+        """Of the frames that have been carried, those that went no further."""
+        count = self.left_out
+        return [ACCOUNT.ledger(outcomes={OfFrames.CARRIED: -count, OfFrames.OTHER_PORTS: count})] if count else []
 
     def chosen(self, datagrams: list[Datagram]) -> list[Datagram]:
         """Those with one of the ports at either end, in their order."""

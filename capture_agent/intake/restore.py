@@ -5,12 +5,16 @@ The lines that it added are taken out; source, destination, transport, time and 
 
 from __future__ import annotations
 
+from capture_agent.books import Account, Ledger
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.sip.scan import scan
 from capture_agent.sip.x_headers import XHeaders, find_x_headers
 
 PROTOCOLS = {"tcp": 6, "tls": 6, "ws": 6, "wss": 6, "sctp": 132}
+
+NO_X_HEADERS, MALFORMED_X_HEADERS = "no_x_headers", "malformed_x_headers"
+ACCOUNT = Account("messages", rejected=(NO_X_HEADERS, MALFORMED_X_HEADERS))
 
 
 class Restorer:
@@ -25,8 +29,8 @@ class Restorer:
         """The originals of those that carry the headers, in their order; all others are left out."""
         return [original for message in messages if (original := self._original(message)) is not None]
 
-    def rejected(self) -> dict[str, int]:
-        return {"no_x_headers": self.without, "malformed_x_headers": self.malformed}
+    def ledgers(self) -> list[Ledger]:
+        return [ACCOUNT.ledger(rejected={NO_X_HEADERS: self.without, MALFORMED_X_HEADERS: self.malformed})]
 
     def _original(self, message: CapturedMessage) -> CapturedMessage | None:
         sip = message.sip

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from capture_agent.books import Account
 from capture_agent.net.connecting import Endpoint
+
+OVERSIZE = "oversize"  # rejected: longer than a packet can be
+REFUSED = "refused"  # lost: datagrams that nobody listens for
+UNCONFIRMED = "unconfirmed"  # lost: packets that the other side has not acknowledged
+ACCOUNT = Account("sink", rejected=(OVERSIZE,), lost=(REFUSED, UNCONFIRMED))
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from capture_agent.net.connecting import Endpoint, Lookup, connected
 from capture_agent.net.connection import PAUSE, STALLED_SECONDS, Stream, in_words, stalled
 from capture_agent.net.errors import SinkError, reason
 from capture_agent.net.repeated import Repeated
-from capture_agent.net.sender import Tally
+from capture_agent.net.sender import UNCONFIRMED, Tally
 from capture_agent.net.unconfirmed import ROOM, Unconfirmed
 
 CONNECT_SECONDS = 5.0  # for all: name, addresses, TLS
@@ -21,8 +21,6 @@ MOST_BREAKS = 1  # connections in a row that break at once, and the next one is 
 MOST_FINISHES = 3
 LAST_ACKS_SECONDS = 1.0
 GOODBYE_SECONDS = 5.0  # without an acknowledgement, or the end of the other side
-
-UNCONFIRMED = "unconfirmed"  # where packets are lost that the other side has not acknowledged
 
 
 class TcpSender:

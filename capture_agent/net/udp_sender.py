@@ -13,7 +13,7 @@ from typing import Any
 
 from capture_agent.net.connecting import Endpoint, Lookup, candidates, endpoints, first_connected
 from capture_agent.net.errors import SinkError, reason
-from capture_agent.net.sender import Tally
+from capture_agent.net.sender import OVERSIZE, REFUSED, Tally
 from capture_agent.net.udp_batch import send_datagrams, send_plain
 
 # ENOBUFS says nothing about when there is room again, and poll() says "now".
@@ -25,8 +25,6 @@ LOOK_AGAIN_SECONDS = 60.0
 LOOK_AGAIN_AFTER_TROUBLE = 2.0
 GLANCE_SECONDS = 0.1  # that sending waits for a later look-up; it goes on meanwhile
 LAST_REFUSAL_MS = 100  # after the last datagram: so long its refusal may be under way
-
-REFUSED = "refused"  # where datagrams are lost that nobody listens for
 
 _NO_ROOM = {EAGAIN, ENOBUFS, ENOMEM}
 # What ICMP says of a datagram that has gone before (ip(7)), and so often at most in a row. What the kernel itself says
@@ -120,7 +118,7 @@ class UdpSender:
             if problem in _NO_ROOM and waited < PATIENCE_MS:
                 waited += wait_for_room(connection, problem)
             elif problem == EMSGSIZE:
-                self._tally.rejected["oversize"] += 1
+                self._tally.rejected[OVERSIZE] += 1
                 at += 1
             elif told < _OF_ONE_BEFORE.get(problem, 0):
                 told += 1

@@ -12,13 +12,15 @@ from array import array
 
 import cython
 
+from capture_agent.books import Ledger, OfFrames
 from capture_agent.packet import plain_udp as plain
 from capture_agent.packet import tunnels
 from capture_agent.packet.defrag import Defragmenter
 from capture_agent.packet.exported import ETHERNET_NAMES, IP_NAMES, TRANSPORT_NAMES, exported_pdu
 from capture_agent.packet.exported import LINK_TYPE as EXPORTED_LINK_TYPE
 from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
-from capture_agent.packet.rejects import Reject
+from capture_agent.packet.link_type_names import named
+from capture_agent.packet.rejects import ACCOUNT, REASONS, WITHIN_A_DATAGRAM, Reject
 from capture_agent.records.datagram import NO_FRAME, NO_VLAN, Datagram, new_datagram
 from capture_agent.records.frames import (
     FRAME_INTERFACE,
@@ -99,6 +101,19 @@ class PacketDecoder:
         for port in self._ports:
             marks[port] = 1
         self._tunnel_ports = bytes(marks)
+
+    def ledgers(self) -> list[Ledger]:
+        parts = dict(self.fragments.accounts())
+        outcomes: dict[str, int] = {OfFrames.CARRIED: self.carried}
+        outcomes |= {name: parts[name] for name in WITHIN_A_DATAGRAM if parts[name]}
+        rejected = {name: self.rejected[reason] for reason, name in REASONS.items()}
+        rejected |= {f"fragment_{name}": count for name, count in parts.items()}
+        return [ACCOUNT.ledger(self.seen, outcomes, rejected)]
+
+    def notes(self) -> list[str]:
+        """A line for each link type that could not be read."""
+        unread = sorted(self.unread.items())  # asked for while others count
+        return [f"{named(number)} is not supported: {count} frames rejected" for number, count in unread]
 
     def decode(self, frames: Frames) -> list[Datagram]:
         """The datagrams in these frames, in their order."""

@@ -1,6 +1,9 @@
-"""Why a frame gives no datagram. Each name is a metric label."""
+"""Why a frame gives no datagram. Each name is a metric label (docs/books.md)."""
 
 from enum import IntEnum
+
+from capture_agent.books import Account, OfFrames
+from capture_agent.packet.defrag import Refusal
 
 
 class Reject(IntEnum):
@@ -11,3 +14,15 @@ class Reject(IntEnum):
     PROTOCOL = 5  # ICMP, IGMP, encrypted ESP: neither a transport of SIP nor a tunnel that we can read
     TRANSPORT_HEADER = 6  # a length that UDP, TCP or SCTP cannot have
     DEPTH = 7  # too many tunnels in each other
+
+
+REASONS = {reason: reason.name.lower() for reason in Reject}
+# Fragments of datagrams that another one completes, or may yet complete. One that completes a datagram is carried, or
+# rejected for what was in the datagram.
+WITHIN_A_DATAGRAM = (OfFrames.JOINED, OfFrames.WAITING)
+OF_FRAGMENTS = ("duplicate", *(f"refused_{refusal}" for refusal in Refusal), "timed_out", "evicted")
+ACCOUNT = Account(
+    "frames",
+    (OfFrames.CARRIED, *WITHIN_A_DATAGRAM),
+    (*REASONS.values(), *(f"fragment_{reason}" for reason in OF_FRAGMENTS)),
+)

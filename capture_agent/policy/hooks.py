@@ -87,7 +87,7 @@ class Hooks:
 
     def ledgers(self) -> Iterator[Ledger]:
         for guard in self.guards:
-            yield guard.ledger("hook")
+            yield guard.ledger()
 
 
 def laid_over_by(

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import cython
 
-from capture_agent.books import Ledger
+from capture_agent.books import Account, Ledger, OfMessages
 from capture_agent.config.local import LocalAddress
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
@@ -26,6 +26,8 @@ from capture_agent.records.traced import Trace, TracedMessage, traced
 
 Messages = list[CapturedMessage]
 Traced = list[TracedMessage]
+
+ACCOUNT = Account("messages", (OfMessages.TRACED, OfMessages.NOT_TRACED, OfMessages.WAITING, OfMessages.CROWDED_OUT))
 
 
 @cython.final
@@ -105,14 +107,14 @@ class Policy:
         """Legs of calls that gave way to younger ones, or were still for very long."""
         return self._legs.forgotten if self._legs is not None else 0
 
-    @property
-    def looks_back(self) -> bool:
-        return self._lookback is not None
-
     def ledgers(self) -> Iterator[Ledger]:
-        """Of the code of others: conditions of rules, and hooks."""
+        """Of messages; then of user code: conditions of rules, and hooks."""
+        outcomes: dict[str, int] = {OfMessages.TRACED: self.traced, OfMessages.NOT_TRACED: self.not_traced}
+        if self._lookback is not None:
+            outcomes |= {OfMessages.WAITING: self.waiting, OfMessages.CROWDED_OUT: self.crowded_out}
+        yield ACCOUNT.ledger(outcomes=outcomes)
         for guard in self.settings.conditions.values():
-            yield guard.ledger("condition")
+            yield guard.ledger()
         if self.hooks is not None:
             yield from self.hooks.ledgers()
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from capture_agent.books import Account
 from capture_agent.config.secrets import MASK, repeats
 from capture_agent.hooks.guard import LONGEST_REASON, end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
 from capture_agent.net.errors import SinkError
@@ -21,6 +22,9 @@ from capture_agent.sinks.sink import InternalError, Sink, handled
 
 MOST_REASONS = 64  # of what it rejects or loses
 MOST_TOGETHER = 1_000_000
+
+UNCOUNTED = "uncounted"  # lost: what none of its counters has
+ACCOUNT = Account("sink", lost=(UNCOUNTED,))
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +114,7 @@ class PackagedSink:
     def _count(self) -> None:
         self.sent, self.rejected, lost = self._figures
         uncounted = self._done - self.sent - self.rejected.total() - lost.total()
-        self.lost = lost + Counter(uncounted=max(0, uncounted))
+        self.lost = lost + Counter({UNCOUNTED: max(0, uncounted)})
 
 
 def counted(counter: Mapping[str, int]) -> Counter[str]:

@@ -22,7 +22,7 @@ from capture_agent.sources.containers import index_live_batch
 from capture_agent.sources.interfaces import list_interfaces
 from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.own_filter import attached, leave_out
-from capture_agent.sources.source import MAXIMUM_SNAPSHOT, SourceError, link_type
+from capture_agent.sources.source import INTERFACE, KERNEL, MAXIMUM_SNAPSHOT, SourceError, link_type
 
 BATCH = 512  # frames at most: at 64 KiB each, as segmentation offload makes them, 32 MiB
 WAIT_MS = 200  # for the first frame of a batch
@@ -57,7 +57,7 @@ class LiveInterface:
         self._left_out: Known | None = None
         self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
         self._error: SourceError | None = None
-        self._counters = {"kernel": Growing(), "interface": Growing()}
+        self._counters = {KERNEL: Growing(), INTERFACE: Growing()}
         self._handle = _activate(name, snapshot_length, promiscuous, buffer_mib)
         try:
             self._handle.setnonblock(1)
@@ -114,8 +114,8 @@ class LiveInterface:
             return
         with suppress(pcapy.PcapError):
             _, kernel, interface = self._handle.stats()
-            self._counters["kernel"].feed(kernel)
-            self._counters["interface"].feed(interface)
+            self._counters[KERNEL].feed(kernel)
+            self._counters[INTERFACE].feed(interface)
 
     def close(self) -> None:
         """Ends `batches` too, within its waiting time."""

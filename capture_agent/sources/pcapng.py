@@ -6,7 +6,7 @@ from struct import unpack_from
 
 from capture_agent.records.frames import Interface
 from capture_agent.sources.containers import CLOCK_ROW, PcapngWalker
-from capture_agent.sources.source import link_type
+from capture_agent.sources.source import INTERFACE, KERNEL, link_type
 
 SECTION_HEADER = b"\n\r\r\n"
 BYTE_ORDER_MAGICS = (bytes.fromhex("1a2b3c4d"), bytes.fromhex("4d3c2b1a"))
@@ -18,7 +18,7 @@ SIZES = {  # of what has a fixed size
     INTERFACE_DESCRIPTION: {IF_TSRESOL: 1, IF_TSOFFSET: 8},
     INTERFACE_STATISTICS: {ISB_IFDROP: 8, ISB_OSDROP: 8},
 }
-PLACES = {ISB_IFDROP: "interface", ISB_OSDROP: "kernel"}
+PLACES = {ISB_IFDROP: INTERFACE, ISB_OSDROP: KERNEL}
 
 MICROSECONDS = 6
 BINARY = 0x80

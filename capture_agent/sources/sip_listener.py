@@ -18,12 +18,13 @@ from struct import unpack
 from threading import Lock
 from typing import Any
 
+from capture_agent.books import Account
 from capture_agent.config.listen import ListenAddress
 from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
 from capture_agent.records.frames import Frames
 from capture_agent.sources.file_bytes import reason
 from capture_agent.sources.kernel_counters import Growing
-from capture_agent.sources.source import SourceError
+from capture_agent.sources.source import KERNEL, SourceError
 
 BATCH = 512  # datagrams or segments at most
 WAIT_MS = 200  # for the first one of a batch
@@ -42,6 +43,10 @@ SO_MEMINFO = 55
 SO_RCVBUFFORCE = 33
 MEMINFO_DROPS = 8  # linux/sock_diag.h SK_MEMINFO_DROPS: which of its 32-bit words counts drops
 
+
+# Connections that were refused or closed, for their number.
+PEER_LIMIT, CONNECTION_LIMIT = "peer_limit", "connection_limit"
+LOST = Account("frames", lost=(KERNEL, PEER_LIMIT, CONNECTION_LIMIT))
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +159,7 @@ class UdpListener(SipListener):
         with suppress(OSError):  # a kernel before 4.12
             words = self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 4 * (MEMINFO_DROPS + 1))
             if len(words) == 4 * (MEMINFO_DROPS + 1) and (lost := self._kernel.feed(unpack("=9I", words)[-1])):
-                self._lost["kernel"] = lost
+                self._lost[KERNEL] = lost
 
     def _noted(self, notes: list[tuple[int, int, bytes]]) -> bytes | None:
         """The address of ours that a datagram was sent to."""
@@ -216,7 +221,7 @@ class TcpListener(SipListener):
             return  # or it has gone away again
         source = packed(peer[0])
         if self._held[source] >= MOST_OF_PEER:
-            self._lose("peer_limit")
+            self._lose(PEER_LIMIT)
             client.close()
             return
         client.setblocking(False)
@@ -226,7 +231,7 @@ class TcpListener(SipListener):
         self._poll.register(client, select.POLLIN)
         self._add(connection, SYN)
         if len(self._connections) > MOST_CONNECTIONS:
-            self._lose("connection_limit")
+            self._lose(CONNECTION_LIMIT)
             self._end(self._newest_of_biggest())
 
     def _newest_of_biggest(self) -> int:

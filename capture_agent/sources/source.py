@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
+from capture_agent.books import Account, Ledger
 from capture_agent.records.frames import Frames
 
 # libpcap's DLT_ values differ from the LINKTYPE_ values of files for these (https://www.tcpdump.org/linktypes.html).
@@ -17,6 +19,12 @@ LINK_TYPES_OF_DLT = {
 
 # The largest captured length that libpcap takes (MAXIMUM_SNAPLEN in pcap-int.h): the longest frame on `lo`.
 MAXIMUM_SNAPSHOT = 262_144
+
+
+# Where packets are lost before us.
+KERNEL = "kernel"  # its buffer was full
+INTERFACE = "interface"
+LOST = Account("frames", lost=(KERNEL, INTERFACE))
 
 
 class SourceError(Exception):
@@ -44,7 +52,7 @@ class Source(Protocol):
         ...
 
     def dropped(self) -> Mapping[str, int]:
-        """Frames that were lost before us, by place: `kernel` (its buffer was full), `interface`."""
+        """Frames that were lost before us, by place: KERNEL, INTERFACE, or any other."""
         ...
 
     def close(self) -> None: ...
@@ -53,3 +61,11 @@ class Source(Protocol):
 def link_type(value: int) -> int:
     """The LINKTYPE_ value of what libpcap or a file has given."""
     return LINK_TYPES_OF_DLT.get(value, value)
+
+
+def lost_frames(sources: Iterable[Source]) -> Ledger:
+    """What they have lost, in the ledger of frames. Packages may name places of their own."""
+    lost: Counter[str] = Counter()
+    for source in sources:
+        lost.update(source.dropped())
+    return Ledger("frames", lost.total(), lost=lost)

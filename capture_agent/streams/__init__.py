@@ -1,5 +1,75 @@
 """From TCP segments and SCTP packets to the SIP messages that they carry; UDP datagrams pass.
 
+**What an observer can know.** A receiver knows where its peer's stream starts, asks again for what is missing, and
+delivers nothing twice. We see what passes one point: a segment that we missed never comes again if the receiver has it,
+a segment that we have may never have been accepted, and a connection may be older than the capture. What we can know
+is which bytes were seen at which sequence number, what the receiver would have done with them, and where a message of
+SIP starts and ends. Each direction of a connection is a `Stream` of its own; nothing here waits for the other one,
+but that the response to a WebSocket upgrade says how both are compressed.
+
+    segments, as captured                                        messages, each with the time of the
+          |                                                      segment that completed it
+          v                                                                  ^
+    +-- tcp.py ----------+    +-- reassembly.py -----+    +-- content.py ----+---------+
+    | which connection?  |--->| any order to order   |--->| what is it? SIP, WebSocket |--> outlet.py
+    | rivals, parked     |    | held, gaps, joining  |    | or foreign; where it ends  |
+    +--------------------+    +----------------------+    +----------------------------+
+
+    What the bytes of a direction are (content.py)
+
+           SYN                                               no SYN was seen
+            |          a start line, where one may be               |
+            v  <--------------------------------------------------  v
+           SIP                                                    SEEK -------------------+
+            |  -------------------------------------------------->  |                     |
+            |     a gap, a length that is refused, not a message    |                     |
+            |                                                       | binary from the     |
+            | HTTP, before any SIP                                  | start, or 64 KiB    |
+            v                                                       v without SIP         |
+          HTTP ------- no upgrade, too long, or a gap -------> FOREIGN ---> SIP, HTTP or  |
+            |                                                       ^       WEBSOCKET,    |
+            | upgrade                                               |       where one     |
+            v                                                       |       starts        |
+        WEBSOCKET ---- not frames, or a gap after which ------------+                     |
+            ^          the next frame cannot be found                                     |
+            +---------------- frames whose upgrade was not captured ----------------------+
+
+**What is forgiven.**
+
+* Lost. Bytes after a gap wait for those before them, for `PATIENCE_NS` of packet time, up to `MAX_HELD_BYTES` and
+  `MAX_HELD` pieces. Then the gap is skipped. A message with a gap in it is `broken`; if its length is known and the gap
+  ends within it, the next one is found by that, else by the next start line.
+* Captured twice, sent again, overlapping. Of bytes that come twice the first stay. A segment with nothing new is
+  `retransmitted`.
+* Reordered. Bytes go on in order, whatever the order of the segments. This holds where a stream was joined in the
+  middle, too: what was passed by before the first boundary is kept for a while, as its message may start in a segment
+  that comes late (joining.py).
+* Joined in the middle. A stream without a SYN starts at its first payload, in SEEK. What looks like a start line within
+  a body should not be taken for one, so a line is only believed where a message may begin (boundary.py).
+* Ignored by real ends (RFC 5961). An RST counts at the next byte that is awaited, or right after bytes that wait. A SYN
+  on an open connection, and a segment too far from where the stream is, are a `Rival`: it has the ports once a second
+  segment follows the first, or once it has waited for `PATIENCE_NS`. The connection before it is `Parked`, and is
+  exchanged back if it goes on (rivals.py).
+* Cut by the snap length. A message goes out as far as it was captured, and the stream goes on after it.
+* Wrong times. Waiting and idleness are counted by one clock for all packets (clock.py), so that one packet with a wrong
+  time ends nothing. On a stream the time of messages grows, if no clock was put back by ten seconds or more.
+
+SCTP keeps the boundaries of messages, so there is nothing to seek: chunks are joined by their numbers. The verification
+tag shows which association is real; another one on the same addresses and ports is a rival until it convinces
+(sctp_direction.py).
+
+**What always holds.**
+
+* Content gets each byte once at most, and in order. `deliver` and `lose` together leave no hole, but where the stream
+  is FOREIGN and nothing is put in order any more.
+* Each segment, and each chunk, is in exactly one account at every moment: `waiting` is one of them (counts.py).
+* SIP goes out as it was captured, never written anew. A message that lies in one segment shares its buffer.
+* What is kept is bounded for one direction and for all of them, in entries and in bytes, with what CPython takes on top
+  (limits.py). The least recently used direction is evicted: what is complete in it comes out, the rest is counted.
+* No I/O, no clock: time is the packet's.
+
+Modules:
+
 streams.py         (hot) `Streams`: the connections of one source, bounded; what pipeline.py has
 tcp.py             (hot) one direction of a connection: how it starts and ends
 rivals.py          other connections on the same ports, until it is known which one is real
@@ -18,6 +88,4 @@ sctp.py            user messages from DATA and I-DATA chunks: one that came in a
 sctp_direction.py  which tag and which numbers its receiver accepts; others compete until enough of them have come
 sctp_packet.py     verification tag, addresses and ports of a packet
 sctp_fragments.py  those that came in several: joined in whatever order they come
-
-No I/O, no clock: time is the packet's. Every table is bounded and counts what gives way.
 """

@@ -6,6 +6,7 @@ from array import array
 
 import cython
 
+from capture_agent.books import Account
 from capture_agent.streams.limits import SegmentReject
 
 NAMES = (
@@ -37,6 +38,17 @@ NAMES = (
     "websocket_other",
     "websocket_refused",
 )
+
+REASONS = {reason: reason.name.lower() for reason in SegmentReject}
+SEGMENTS = Account("segments", ("delivered", "empty", "retransmitted", "waiting"), tuple(REASONS.values()))
+# Why a WebSocket message is not delivered, by the count that has it.
+OTHERS_OF_WEBSOCKETS = {
+    "websocket_other": "not_sip",
+    "websocket_refused": "refused",
+    "undecoded": "undecoded",
+    "undeflated": "undeflated",
+}
+WEBSOCKET = Account("websocket", ("delivered",), tuple(OTHERS_OF_WEBSOCKETS.values()))
 
 
 @cython.final

@@ -46,7 +46,8 @@ class Outlet:
         carrier: Datagram | None = self.carrier
         assert carrier is not None
         time_ns: cython.longlong = carrier.time_ns
-        if 0 <= last_ns + STEP_NS - time_ns < BACK_NS:
+        # A time has 63 bits (packet/decode.py): the difference of two and a constant might not fit into 64.
+        if time_ns - STEP_NS <= last_ns < time_ns + (BACK_NS - STEP_NS):
             time_ns = last_ns + STEP_NS
         message: Datagram
         if (

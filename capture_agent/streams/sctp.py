@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from enum import StrEnum
 
+from capture_agent.books import Account, Ledger
 from capture_agent.clock import Clock
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.sctp_direction import CONVINCING, Association, Direction, Rival
@@ -32,6 +33,13 @@ class ChunkRejection(StrEnum):
     EMPTY = "empty"  # RFC 9260 3.3.1: no user data is a protocol violation
     OUTSIDE = "outside"  # its tag or its TSN is none that the receiver accepts
     CONFLICT = "conflict"  # another TSN has brought this part of the message
+
+
+CHUNKS = Account(
+    "chunks",
+    ("delivered", "joined", "duplicate", "control", "waiting"),
+    (*(str(reason) for reason in ChunkRejection), "timed_out", "evicted"),
+)
 
 
 class SctpAssociations:
@@ -84,9 +92,14 @@ class SctpAssociations:
             yield name, getattr(self, name)
         yield "waiting", self.fragments.waiting + self.held
         for reason in ChunkRejection:
-            yield f"rejected_{reason}", self.rejected[reason]
+            yield reason, self.rejected[reason]
         for name in ("timed_out", "evicted"):
             yield name, getattr(self.fragments, name)
+
+    def ledgers(self) -> list[Ledger]:
+        """None where there was no chunk."""
+        counts = dict(self.accounts())
+        return [CHUNKS.ledger(self.seen, counts, counts)] if any(counts.values()) else []
 
     def feed(self, datagram: Datagram) -> list[Datagram]:
         """The messages that this packet completes; its payload starts behind the common header of 12 bytes."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import cython
 
+from capture_agent.books import Ledger
 from capture_agent.clock import Clock
 from capture_agent.records.datagram import WHOLE_MESSAGE, Datagram
 from capture_agent.streams import limits
-from capture_agent.streams.counts import NAMES, Counts
-from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS, SegmentReject
+from capture_agent.streams.counts import NAMES, OTHERS_OF_WEBSOCKETS, REASONS, SEGMENTS, WEBSOCKET, Counts
+from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS
 from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.sctp import SctpAssociations
 from capture_agent.streams.tcp import Stream
@@ -137,29 +138,27 @@ class Streams:
         self._let_go()
         return out
 
+    def ledgers(self) -> Iterator[Ledger]:
+        """Only what there was: most hosts have SIP over UDP alone."""
+        if self.counts.seen:
+            yield SEGMENTS.ledger(self.counts.seen, self.outcomes(), self.rejected())
+        others = self.websocket_rejected()
+        delivered = self.counts.websocket_messages
+        if delivered or any(others.values()):
+            yield WEBSOCKET.ledger(delivered + sum(others.values()), {"delivered": delivered}, others)
+        yield from self.sctp.ledgers()
+
     def outcomes(self) -> Mapping[str, int]:
-        """Of segments, for a Ledger with `counts.seen` and `rejected()`."""
-        counts = self.counts
-        return {
-            "delivered": counts.delivered,
-            "empty": counts.empty,
-            "retransmitted": counts.retransmitted,
-            "waiting": counts.waiting,
-        }
+        """Of segments."""
+        return {name: getattr(self.counts, name) for name in SEGMENTS.outcomes}
 
     def rejected(self) -> Mapping[str, int]:
         """Segments by reason."""
-        return {reason.name.lower(): self.counts.rejected[reason] for reason in SegmentReject}
+        return {name: self.counts.rejected[reason] for reason, name in REASONS.items()}
 
     def websocket_rejected(self) -> Mapping[str, int]:
         """WebSocket messages that did not become SIP, by reason."""
-        counts = self.counts
-        return {
-            "not_sip": counts.websocket_other,
-            "refused": counts.websocket_refused,
-            "undecoded": counts.undecoded,
-            "undeflated": counts.undeflated,
-        }
+        return {reason: getattr(self.counts, name) for name, reason in OTHERS_OF_WEBSOCKETS.items()}
 
     def notes(self) -> Mapping[str, int]:
         """What did not become a message, and why: all other numbers of Counts, by name."""

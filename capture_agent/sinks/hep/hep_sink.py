@@ -6,7 +6,7 @@ from functools import partial
 
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.make_sender import make_sender
-from capture_agent.net.sender import Tally
+from capture_agent.net.sender import OVERSIZE, Tally
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.hep.hep_batch import fill
 from capture_agent.sinks.hep.hep_log import log_packet
@@ -36,4 +36,4 @@ class HepSink(PacketSink):
     def _packed(self, batch: list[TracedMessage], first: int) -> Packed:
         self._encoder.clear(self._sender.needed)
         stop, too_long = fill(self._encoder, batch, first, ENOUGH, self._log_packet)
-        return Packed(self._encoder.buffer, self._encoder.ends, stop, "oversize" if too_long else "")
+        return Packed(self._encoder.buffer, self._encoder.ends, stop, OVERSIZE if too_long else "")

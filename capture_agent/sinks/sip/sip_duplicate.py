@@ -9,7 +9,7 @@ from capture_agent.net.make_sender import make_sender
 from capture_agent.net.sender import Tally
 from capture_agent.records.traced import SIP_PAYLOAD, TracedMessage
 from capture_agent.sinks.packet_sink import Packed, PacketSink
-from capture_agent.sinks.sip.exact_message import framed
+from capture_agent.sinks.sip.exact_message import NO_HEADER_END, NOT_SIP, framed
 from capture_agent.sinks.sip.x_headers_added import with_x_headers
 
 AT_ONCE = 256  # messages in one buffer
@@ -51,8 +51,8 @@ class SipDuplicateSink(PacketSink):
     def _copy(self, traced: TracedMessage) -> bytes | str:
         """What is sent, or why nothing is."""
         if traced.trace.payload_type != SIP_PAYLOAD:
-            return "not_sip"
+            return NOT_SIP
         copy = with_x_headers(traced) if self._x_headers else traced.message.sip.raw
         if copy is None:
-            return "no_header_end"
+            return NO_HEADER_END
         return framed(copy) if self._framed else copy

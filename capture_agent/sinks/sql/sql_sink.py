@@ -43,6 +43,8 @@ from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
 from capture_agent.sinks.sql.sqlite_file import WatchedFile, path_of
 from capture_agent.sinks.sql.trace_rows import (
+    NO_TABLE,
+    ROWS_REFUSED,
     TIMES,
     Row,
     RowMaker,
@@ -273,7 +275,7 @@ class SqlSink:
         return destination is not None and takes_another(connection, destination, len(message.message.sip.raw))
 
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
-        self.rejected["refused"] += 1
+        self.rejected[ROWS_REFUSED] += 1
         self._refusals.add(failure.words())
 
     def _made(
@@ -285,7 +287,7 @@ class SqlSink:
         for traced in batch:
             destination = self._destination(connection, traced.trace.table)
             if destination is None:
-                rejected.append("table")
+                rejected.append(NO_TABLE)
                 continue
             made = destination.rows.rows(traced)
             if isinstance(made, str):

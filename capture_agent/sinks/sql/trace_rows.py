@@ -9,11 +9,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 
+from capture_agent.books import Account
 from capture_agent.records.captured import Direction
 from capture_agent.records.traced import SIP_PAYLOAD, TracedMessage
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
 from capture_agent.sip.headers import text
 from capture_agent.sip.problems import Problem
+
+# Why a message has no rows.
+HEADERS, START_LINE, NOT_SIP, NO_USER = "headers", "start_line", "not_sip", "no_user"
+NO_TABLE, ROWS_REFUSED = "table", "refused"
+ACCOUNT = Account("sink", rejected=(HEADERS, START_LINE, NOT_SIP, NO_USER, NO_TABLE, ROWS_REFUSED))
 
 Row = tuple[bytes | str | float | int, ...]
 
@@ -126,7 +132,7 @@ class RowMaker:
         rows = [row] if trace.plain_row else []
         for user in trace.users:
             rows.append((*row[:TRACED_USER], self._user(user), *row[TRACED_USER + 1 :]))
-        return rows or "no_user"
+        return rows or NO_USER
 
     def _user(self, user: str) -> str:
         value = self.text(user.encode("utf-8", "surrogateescape"))
@@ -140,11 +146,11 @@ class RowMaker:
         message = traced.message
         datagram, sip = message.datagram, message.sip
         if traced.trace.payload_type != SIP_PAYLOAD:
-            return "not_sip"
+            return NOT_SIP
         if sip.problems & UNPARSED:
-            return "headers"
+            return HEADERS
         if not sip.is_request and not sip.status:
-            return "start_line"
+            return START_LINE
         second, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
         if second != self._second:
             self._second, self._time = second, self.time(second)
