@@ -19,6 +19,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| `(.*?)` \|$", re.M)
 
 
 def rows(section: str) -> dict[str, tuple[str, ...]]:
+    assert section in SECTIONS, f"docs/configuration.md: add a section for [{section}], with a row for each option"
     return {name: tuple(cells) for name, *cells in ROW.findall(SECTIONS[section])}
 
 
@@ -34,6 +35,7 @@ def as_written(option: Option) -> str:
 
 @pytest.mark.parametrize("option", options().values(), ids=lambda option: option.key)
 def test_options(option: Option) -> None:
+    assert option.name in rows(option.section), f"docs/configuration.md: add a row for {option.key}"
     value, default, _, environment = rows(option.section)[option.name]
     assert value == option.expected
     assert default == as_written(option)
@@ -42,27 +44,33 @@ def test_options(option: Option) -> None:
 
 @pytest.mark.parametrize("option", options().values(), ids=lambda option: option.key)
 def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Path) -> None:
-    items = re.split(r"^\* ", SECTIONS[option.section], flags=re.M)
-    item = next(item for item in items if item.startswith(f"`{option.name}`:"))
-    example = re.search(r"Example: `(.+?)`\.", " ".join(item.split()))
-    assert example is not None
+    example = example_of(option)
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
-    needs = {
-        "hep": 'host = "h"',
-        "sip": 'host = "h"',
-        "sql": 'url = "sqlite:///x.db"',
-        "sink": 'use = "x"',
-        "source": 'use = "x"',
-    }.get(option.section, "")
+    needs = "".join(f"{one.name} = {example_of(one)}\n" for one in must_be_given(option))
     if option.name == "lookback":
         needs = 'trace = "dialog"'
-    if option.name in ("host", "uri", "url") or option.key in ("sink.use", "source.use"):
-        needs = ""
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
-    file.write_text(f"{heading}\n{needs}\n{option.name} = {example[1]}\n")
+    file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n")
     load(file)
+
+
+def example_of(option: Option) -> str:
+    items = re.split(r"^\* ", SECTIONS[option.section], flags=re.M)
+    item = next((item for item in items if item.startswith(f"`{option.name}`:")), None)
+    assert item is not None, f"docs/configuration.md: add an item that explains {option.key}"
+    example = re.search(r"Example: `(.+?)`\.", " ".join(item.split()))
+    assert example is not None, f"docs/configuration.md: add `Example: ...` to {option.key}"
+    return example[1]
+
+
+def must_be_given(option: Option) -> list[Option]:
+    """The other options of its section that have no default; none if this one can take their place."""
+    of_section = [one for one in options().values() if one.section == option.section and one.default is None]
+    if option in of_section:
+        return []
+    return [one for one in of_section if one.name != "uri" and not one.name.endswith("_file")]
 
 
 def test_nothing_else_is_documented() -> None:

@@ -1,13 +1,12 @@
-"""What the `sinks` of a rule name: a configured target by its name, or any target by its URI."""
+"""URLs of databases, as SQLAlchemy and Kamailio write them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
+from os.path import realpath
 from typing import Any
-from urllib.parse import quote
-
-from capture_agent.config.targets import HEP_PORT, SIP_PORT, Target
-from capture_agent.config.uris import HEP_TRANSPORTS, hep_fields, sip_fields
+from urllib.parse import quote, urlsplit
 
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 DATABASE_URL = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
@@ -19,7 +18,8 @@ _SERVER = re.compile(
     re.DOTALL,
 )
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
-SECTIONS = {"HepTarget": "hep", "SipTarget": "sip", "SqlTarget": "sql", "PackageSink": "sink"}
+SAME_DATABASE = {"postgres": "postgresql", "mariadb": "mysql"}
+PORTS = {"postgresql": 5432, "mysql": 3306}
 
 
 def server_url(text: str) -> str | None:
@@ -46,24 +46,30 @@ def escaped(text: str) -> str:
     )
 
 
-def taken_apart(text: str) -> tuple[str, dict[str, Any]] | None:
-    """The section that a URI belongs to, and the options that it stands for; None for a name. Raises ValueError."""
-    scheme = text.partition(":")[0].lower()
-    if ":" in text and scheme in HEP_TRANSPORTS:
-        return "hep", {"port": HEP_PORT, **hep_fields(text)}
-    if ":" in text and scheme in ("sip", "sips"):
-        return "sip", {"port": SIP_PORT, "transport": "udp", **sip_fields(text)}
-    if DATABASE_URL.match(text):
-        return "sql", {"url": text}
-    return None
+def expected_url(url: str) -> str:
+    """What a wrong database URL should be; empty for one that may be right."""
+    kind = DATABASE_URL.match(url)
+    if kind is None:
+        return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
+    if kind[1] != "sqlite":
+        return "" if server_url(url) is not None else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
+    # In memory it would be another database for each command, and gone with it.
+    return "sqlite:///FILE" if url[kind.end() :].partition("?")[0] in ("", "/", "/:memory:") else ""
 
 
-def is_named(target: Target, text: str) -> bool:
-    """Does this text stand for the target? A URI does where all that it says holds."""
-    found = taken_apart(text)
-    if found is None:
-        return target.name == text
-    section, fields = found
-    return SECTIONS[type(target).__name__] == section and all(
-        getattr(target, name) == value for name, value in fields.items()
-    )
+def database_reference(text: str) -> dict[str, Any] | None:
+    """The options that the URL of a database means; None: the text is not one."""
+    return {"url": text} if DATABASE_URL.match(text) else None
+
+
+def same_database(text: str) -> Hashable | None:
+    """Equal for two spellings of one database, whoever logs in. None: that cannot be known."""
+    try:
+        url = urlsplit(text)
+        kind = url.scheme.partition("+")[0]
+        kind = SAME_DATABASE.get(kind, kind)
+        if kind == "sqlite":
+            return (kind, realpath(url.path[1:]) if url.path[1:] else text)
+        return (kind, url.hostname, url.port or PORTS.get(kind), url.path, url.query)
+    except ValueError:
+        return None
