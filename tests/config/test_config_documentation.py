@@ -5,22 +5,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from documented_options import SECTIONS, TEXT, example_of, rows
 
 from capture_agent.config import load
 from capture_agent.config.options import ENVIRONMENT, Option, options
 from capture_agent.config.templates import Template
 
 pytestmark = pytest.mark.once
-
-TEXT = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
-PARTS = re.split(r"^## \[+(\w+)\]+.*$", TEXT, flags=re.M)[1:]
-SECTIONS = dict(zip(PARTS[::2], PARTS[1::2], strict=True))
-ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| `(.*?)` \|$", re.M)
-
-
-def rows(section: str) -> dict[str, tuple[str, ...]]:
-    assert section in SECTIONS, f"docs/configuration.md: add a section for [{section}], with a row for each option"
-    return {name: tuple(cells) for name, *cells in ROW.findall(SECTIONS[section])}
 
 
 def as_written(option: Option) -> str:
@@ -44,25 +35,16 @@ def test_options(option: Option) -> None:
 
 @pytest.mark.parametrize("option", options().values(), ids=lambda option: option.key)
 def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Path) -> None:
-    example = example_of(option)
+    example = example_of(option.section, option.name)
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
-    needs = "".join(f"{one.name} = {example_of(one)}\n" for one in must_be_given(option))
+    needs = "".join(f"{one.name} = {example_of(one.section, one.name)}\n" for one in must_be_given(option))
     if option.name == "lookback":
         needs = 'trace = "dialog"'
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
     file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n")
     load(file)
-
-
-def example_of(option: Option) -> str:
-    items = re.split(r"^\* ", SECTIONS[option.section], flags=re.M)
-    item = next((item for item in items if item.startswith(f"`{option.name}`:")), None)
-    assert item is not None, f"docs/configuration.md: add an item that explains {option.key}"
-    example = re.search(r"Example: `(.+?)`\.", " ".join(item.split()))
-    assert example is not None, f"docs/configuration.md: add `Example: ...` to {option.key}"
-    return example[1]
 
 
 def must_be_given(option: Option) -> list[Option]:
