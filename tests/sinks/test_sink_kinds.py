@@ -11,17 +11,20 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import get_args, get_type_hints
 
 import pytest
 from sink_samples import Receiver
 
+from capture_agent import sinks
 from capture_agent.app.agent import Agent, replay
 from capture_agent.config import Config, load
 from capture_agent.config.sections import KINDS
 from capture_agent.config.targets import Target
 from capture_agent.pipeline import Pipeline
 from capture_agent.sinks import imported
+from capture_agent.sinks.sink import Sink
 from capture_agent.sources.capture_file import CaptureFile
 
 PACKAGED = "capture_agent.sinks.packaged_sink:PackagedSink"
@@ -100,6 +103,19 @@ def test_a_rule_names_it(
     assert {name: receiver.received() for name, receiver in receivers.items()} == {
         name: messages if name == section else [] for name in KINDS
     }
+
+
+def test_no_sink_is_missing_in_the_table() -> None:
+    """A class with the methods of Sink that no line names would never be given a message."""
+    named = {kind.sink or PACKAGED for kind in KINDS.values()} | {"capture_agent.sinks.packet_sink:PacketSink"}
+    found = {
+        f"{module.__name__}:{name}"
+        for module in (importlib.import_module(one.name) for one in walk_packages(sinks.__path__, f"{sinks.__name__}."))
+        for name, one in vars(module).items()
+        if isinstance(one, type) and one.__module__ == module.__name__ and one is not Sink
+        if all(hasattr(one, method) for method in ("open", "send", "flush", "close"))
+    }
+    assert found - named == set(), "add a line to the table of kinds, in capture_agent/config/sections.py"
 
 
 @pytest.mark.parametrize("section", KINDS)
