@@ -129,37 +129,43 @@ class Config:
     legs: Legs = field(default_factory=Legs)
     # The table of the kinds of sinks: sink_kinds.py says what stands in a line.
     hep: tuple[HepTarget, ...] = sinks(
-        "capture_agent.sinks.hep.hep_sink:HepSink",
-        log_events=True,
-        uri=hep_fields,
-        reference=hep_reference,
-        check=check_host_of,
-        unusable="capture_agent.sinks.checks:certificates",
-        secrets=("auth_key",),
-        files=("tls_ca",),
-        command_line={"uri": "--hep"},
+        SinkKind(
+            "capture_agent.sinks.hep.hep_sink:HepSink",
+            log_events=True,
+            uri=hep_fields,
+            reference=hep_reference,
+            check=check_host_of,
+            unusable="capture_agent.sinks.checks:certificates",
+            secrets=("auth_key",),
+            files=("tls_ca",),
+            command_line={"uri": "--hep"},
+        )
     )
     sip: tuple[SipTarget, ...] = sinks(
-        "capture_agent.sinks.sip.sip_duplicate:SipDuplicateSink",
-        uri=sip_fields,
-        reference=sip_reference,
-        check=check_host_of,
-        unusable="capture_agent.sinks.checks:certificates",
-        files=("tls_ca",),
-        command_line={"uri": "--sip"},
+        SinkKind(
+            "capture_agent.sinks.sip.sip_duplicate:SipDuplicateSink",
+            uri=sip_fields,
+            reference=sip_reference,
+            check=check_host_of,
+            unusable="capture_agent.sinks.checks:certificates",
+            files=("tls_ca",),
+            command_line={"uri": "--sip"},
+        )
     )
     sql: tuple[SqlTarget, ...] = sinks(
-        "capture_agent.sinks.sql.sql_sink:SqlSink",
-        tables=True,
-        reference=database_reference,
-        check=check_database,
-        unusable="capture_agent.sinks.checks:driver",
-        not_ready="capture_agent.sinks.checks:database_file",
-        secrets=("url",),
-        command_line={"url": "--db", "table": "--table"},
-        noun="a database table",
+        SinkKind(
+            "capture_agent.sinks.sql.sql_sink:SqlSink",
+            tables=True,
+            reference=database_reference,
+            check=check_database,
+            unusable="capture_agent.sinks.checks:driver",
+            not_ready="capture_agent.sinks.checks:database_file",
+            secrets=("url",),
+            command_line={"url": "--db", "table": "--table"},
+            noun="a database table",
+        )
     )
-    sink: tuple[PackageSink, ...] = sinks(hidden=("options",))
+    sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))
     source: tuple[PackageSource, ...] = ()
     hooks: Hooks = field(default_factory=Hooks)
     privacy: Privacy = field(default_factory=Privacy)

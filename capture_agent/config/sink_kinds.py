@@ -26,7 +26,7 @@ class SinkKind:
     unusable      of a target: (option, problem) for what can never work as it is configured
     not_ready     the same for files that cannot be used now, by this user
     secrets       options that nothing may show; they can be read from the file that <name>_file names
-    hidden        options whose value may hold a secret only if it is wrong
+    hidden        options whose values no message quotes, for they may hold secrets
     files         options that name files
     command_line  by option, the option of the command line; the first one is the one to name where there is no sink
     noun          what messages call a target whose address they do not show
@@ -47,6 +47,6 @@ class SinkKind:
     noun: str = ""
 
 
-def sinks(sink: str = "", **more: Any) -> Any:
+def sinks(kind: SinkKind) -> Any:
     """A line of the table: the field of Config that holds the targets of one kind, none by default."""
-    return field(default=(), metadata={KIND: SinkKind(sink, **more)})
+    return field(default=(), metadata={KIND: kind})

@@ -124,7 +124,10 @@ def test_a_line_of_the_table_is_whole(section: str) -> None:
     options = [field.name for field in fields(target)]
     assert issubclass(target, Target), f"{target.__name__}: expected a class of targets.Target"
     assert options[-2:] == ["name", "default"], f"{target.__name__}: its last options are to be name and default"
+    assert target.__str__ is not object.__str__, f"{target.__name__}: add __str__(), which shows it without secrets"
     assert {*kind.secrets, *kind.hidden, *kind.files} <= {*options}
+    secrets = [field for field in fields(target) if field.name in (*kind.secrets, *kind.hidden)]
+    assert [field.name for field in secrets if field.repr] == [], "add field(repr=False)"
     assert {*kind.command_line} <= {*options, *(["uri"] if kind.uri else [])}
     for path in (kind.sink, kind.unusable, kind.not_ready):
         assert not path or callable(imported(path)), f"{section}: {path}"
