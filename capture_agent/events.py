@@ -55,7 +55,7 @@ def split_place(text: str) -> tuple[str, str]:
 
 
 def log_event(text: bytes, time_ns: int, correlation_id: bytes = b"", sinks: int = 0) -> TracedMessage:
-    """A text for the log of HEP collectors (HEP3, type 100). `sinks`: Config.hep_sinks().
+    """A text for the log of HEP collectors (HEP3, type 100). `sinks`: ConfiguredSinks.log_events.
 
     It has no addresses: each sink gives it those of its own connection, as siptrace does.
     """

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
@@ -100,6 +101,19 @@ def eventually(true: Callable[[], object], seconds: float = 10) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
+
+
+@dataclass
+class Receiver:
+    """Where one sink sends to. Each kind of sink has one in its test module: test_sink_kinds.py asks for it.
+
+    `toml`: the options of the sink that sends there; `uri`: how a rule names it, empty where the kind has no URIs;
+    `received`: the messages that have come, as they were captured.
+    """
+
+    toml: str
+    uri: str
+    received: Callable[[], list[bytes]]
 
 
 class UdpReceiver:

@@ -56,7 +56,9 @@ def captured(raw: bytes, source: bytes = bytes(4), seconds: int = 100) -> Captur
 
 
 def hooks(function: Hook) -> Hooks:
-    return Hooks([Guard("example", function, Limits(), "")], SinkNames(["homer", "carrier"], 0b01, 0b01))
+    return Hooks(
+        [Guard("example", function, Limits(), "")], SinkNames(dict(enumerate(["homer", "carrier"])), 0b01, 0b01)
+    )
 
 
 def test_the_opening_example(folder: Path, pcaps: Path) -> None:

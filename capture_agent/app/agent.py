@@ -17,6 +17,7 @@ from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.watcher import Watched, Watcher
 from capture_agent.books import Books, joined
 from capture_agent.config import Capture, Config
+from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
 from capture_agent.config.local import AUTO, LocalAddress
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
@@ -67,14 +68,14 @@ def local_sides(config: Config) -> Iterator[LocalAddress]:
             yield local
 
 
-def hooks_of(config: Config, extensions: Extensions) -> Hooks | None:
+def hooks_of(config: Config, extensions: Extensions, sinks: ConfiguredSinks) -> Hooks | None:
     """The hooks, each behind a guard."""
     if not extensions.hooks:
         return None
     limits = limits_of(config)
     guards = [Guard(hook.name, hook.function, limits, HOOK_FAILED) for hook in extensions.hooks]
-    sinks = SinkNames(config.sink_names(), config.default_sinks(), config.hep_sinks())
-    return Hooks(guards, sinks, config.trace.dialog_acks)
+    names = SinkNames(sinks.names, sinks.defaults, sinks.log_events)
+    return Hooks(guards, names, config.trace.dialog_acks)
 
 
 def conditions_of(config: Config, extensions: Extensions) -> dict[str, Guard]:
@@ -96,6 +97,7 @@ class Agent:
     """One pipeline and an outbox for each sink. `lossless`: slow sinks slow the source; else they lose.
 
     `extensions` as load_extensions has them, else the configuration's are loaded here. Raises ConfigError then.
+    `sink_ids`: of an agent of this process whose dialogs this one goes on with. Raises TooManySinks.
     """
 
     def __init__(
@@ -104,13 +106,16 @@ class Agent:
         lossless: bool,
         stop: threading.Event | None = None,
         extensions: Extensions | None = None,
+        sink_ids: SinkIds | None = None,
     ) -> None:
         gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
         self.extensions = load_extensions(config) if extensions is None else extensions
-        settings = Settings.of(config, conditions_of(config, self.extensions))
-        policy = Policy(local_sides(config), settings, hooks_of(config, self.extensions))
+        self.sink_ids = SinkIds() if sink_ids is None else sink_ids
+        sinks = ConfiguredSinks(config, self.sink_ids)
+        settings = Settings.of(config, conditions_of(config, self.extensions), sinks)
+        policy = Policy(local_sides(config), settings, hooks_of(config, self.extensions, sinks))
         own = None
         if not lossless:
             SOCKETS.wanted, SOCKETS.addresses = True, local_addresses
@@ -122,14 +127,15 @@ class Agent:
         self._last_read: float | None = None
         self._sources: list[Source] = []
         self.gone: list[SourceError] = []  # of sources that broke while others went on
-        sinks = [*make_sinks(config), *self.extensions.sinks]
-        self._outboxes: list[Direct | Outbox]
+        made = make_sinks(sinks, self.extensions.sinks)
+        self._routes: dict[int, Direct | Outbox]  # by the id of the sink
         if lossless:
-            at_once([sink.open for sink in sinks])
-            self._outboxes = [Direct(sink) for sink in sinks]
+            at_once([sink.open for sink in made.values()])
+            self._routes = {id_: Direct(sink) for id_, sink in made.items()}
         else:
             queue = config.queue
-            self._outboxes = [Outbox(sink, queue.messages, queue.mib << 20) for sink in sinks]
+            self._routes = {id_: Outbox(sink, queue.messages, queue.mib << 20) for id_, sink in made.items()}
+        self._outboxes = list(self._routes.values())
         self._watcher = Watcher(self._watched)
         if not lossless:
             self._watcher.start()
@@ -201,8 +207,8 @@ class Agent:
         return now >= self._last_read
 
     def _put(self, traced: list[TracedMessage]) -> None:
-        for bit, outbox in enumerate(self._outboxes):
-            outbox.put(traced if self._alike else [message for message in traced if message.sinks >> bit & 1])
+        for id_, outbox in self._routes.items():
+            outbox.put(traced if self._alike else [message for message in traced if message.sinks >> id_ & 1])
 
     def _put_in_time(self, traced: list[TracedMessage], pace: Pace) -> None:
         due: list[TracedMessage] = []

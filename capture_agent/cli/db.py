@@ -25,6 +25,7 @@ def create(
 
     Without --table also those that rules of the configuration name.
     """
+    from capture_agent.config.configured_sinks import ConfiguredSinks
     from capture_agent.config.secrets import mask
     from capture_agent.history.stored_times import zone_of
     from capture_agent.sinks.sql.schema import create_tables
@@ -33,7 +34,9 @@ def create(
     settings = options.configuration(config, options.overrides(db=options.listed(db)))
     zone = zone_of(target)
     times = f", times are local ({zone})" if target.time == "local" and zone else f", times are {zone}" if zone else ""
-    named = () if table is not None else settings.tables_at(len(settings.hep) + len(settings.sip))
+    sinks = ConfiguredSinks(settings)
+    first = next(sink for sink in sinks if sink.section == "sql")
+    named = () if table is not None else sinks.tables_of(first)
     for name in dict.fromkeys([target.table, *named]):
         state = "made" if create_tables(target.url, name) else "is there already"
         note(f"{mask(target.url)}: table {name} {state}{times}")

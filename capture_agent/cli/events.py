@@ -45,7 +45,7 @@ def hlog(
 
     from capture_agent.events import log_event
 
-    deliver(log_event(encoded(message), time.time_ns(), encoded(correlation_id), settings.hep_sinks()), settings)
+    deliver(log_event(encoded(message), time.time_ns(), encoded(correlation_id)), settings)
     if not correlation_id:
         note("no --correlation-id: Homer drops a log line without one")
 
@@ -69,9 +69,7 @@ def trace_msg(
     from capture_agent.events import message_event
 
     try:
-        event = message_event(
-            message, seen_from, seen_to, time.time_ns(), encoded(correlation_id), settings.hep_sinks()
-        )
+        event = message_event(message, seen_from, seen_to, time.time_ns(), encoded(correlation_id))
     except ValueError as error:
         raise WrongUsage(f"--from and --to: {error}") from None
     deliver(event, settings)

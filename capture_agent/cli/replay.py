@@ -53,10 +53,9 @@ def replay(
     longest_gap = options.positive("--max-gap", max_gap)
     options.check_files(files, rounds)
     if not settings.targets():
-        raise WrongUsage(
-            "no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration;"
-            " `decode` shows what is in a file"
-        )
+        from capture_agent.config.options import ways_to_give_a_sink
+
+        raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}; `decode` shows what is in a file")
 
     from capture_agent.app import agent as agents
     from capture_agent.sources.pacing import Pace, Shift

@@ -11,7 +11,7 @@ import typer
 from capture_agent.build import flavour
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
-from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, sinks_named, stopping
+from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, stopping
 
 
 def run(
@@ -66,9 +66,9 @@ def run(
             "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
         )
     if not settings.targets():
-        raise WrongUsage(
-            "no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration"
-        )
+        from capture_agent.config.options import ways_to_give_a_sink
+
+        raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}")
 
     from capture_agent.app import agent as agents
 
@@ -77,7 +77,7 @@ def run(
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     agent = agents.Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
-    ready = f"capturing on {', '.join(places)}, sending to {sinks_named(settings)}"
+    ready = f"capturing on {', '.join(places)}, sending to {', '.join(map(str, settings.targets()))}"
     with stopping(agent.stop, on_hangup=False), keeping_books(agent), answering(agent):
         agents.run(agent, lambda: note(f"{ready} ({flavour()} build)"))
     if agent.gone:

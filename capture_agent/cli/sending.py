@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from capture_agent.cli import terminal
 from capture_agent.cli.failures import PROGRAM, WrongUsage, note
-from capture_agent.config.secrets import mask, quotable_words
+from capture_agent.config.secrets import quotable_words
 from capture_agent.history.text import printable
 from capture_agent.hooks.guard import Interrupted, kind_of, raised_at
 
@@ -179,10 +179,3 @@ def open_door(agent: Agent) -> Door | None:
             raise WrongUsage(quotable_words(str(error))) from None
         _log.warning("%s; `capture-agent status` will not reach this agent", error)
         return None
-
-
-def sinks_named(config: Config) -> str:
-    """The sinks for people to read, without secrets."""
-    names = [str(target) for target in (*config.hep, *config.sip)]
-    tables = [f"{mask(target.url)} ({target.table})" for target in config.sql]
-    return ", ".join([*names, *tables, *map(str, config.sink)])

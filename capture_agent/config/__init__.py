@@ -1,7 +1,9 @@
 """Configuration: TOML, environment and command line become frozen dataclasses, or a list of every problem.
 
-sections.py  what can be configured: one dataclass for each section of the file
+sections.py  what can be configured: one dataclass for each section of the file, and the table of the kinds of sinks
+sink_kinds.py  what stands in a line of that table; sink_checks.py: what is wrong in an entry of a sink
 targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
+configured_sinks.py  all sinks of a configuration with their ids, and which one a rule means
 advertised.py  addresses that are shown as others
 sending.py   what a sink sends from
 packages.py  the sinks and sources of installed packages
@@ -11,13 +13,12 @@ listen.py    where SIP duplicates are listened for
 ports.py     the ports that SIP is looked for on
 rule_options.py  [[rule]] and [legs]; matchers.py and templates.py: the texts in them
 single_or_list.py  a list that may be written as its only element
-sink_references.py  which sink a rule means
 twice.py     what would double everything
-uris.py      hep: and sip: URIs
+uris.py      hep: and sip: URIs; database_urls.py: those of databases
 options.py   every option with its type, default and environment name, read off the dataclasses
 layers.py    TOML < environment < command line, and where each value came from
 lines.py     the line of an option in the TOML file
-entries.py   [[hep]], [[sip]], [[sql]]: URIs taken apart, secrets read from files
+entries.py   the sinks' entries: URIs taken apart, secrets read from files
 files.py     relative names of files
 problems.py  one line for each thing that is wrong
 secrets.py   what must not be shown

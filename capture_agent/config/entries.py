@@ -1,25 +1,21 @@
-"""[[hep]], [[sip]] and [[sql]]: URIs become options; those that rules name by a URI join them.
+"""The sinks' entries: URIs become options; those that rules name by a URI join them.
 
 Secrets of all sections are read from the files that hold them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from capture_agent.config.configured_sinks import taken_apart
 from capture_agent.config.files import directory, place_files
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.problems import nearest, refused, where, wrong
+from capture_agent.config.sections import KINDS
 from capture_agent.config.single_or_list import listed
-from capture_agent.config.sink_references import DATABASE_URL, DATABASES, SECTIONS, server_url, taken_apart
-from capture_agent.config.uris import check_host, hep_fields, sip_fields
-
-URIS: dict[str, Callable[[str], dict[str, Any]]] = {"hep": hep_fields, "sip": sip_fields}
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
 def expand(layers: Layers) -> Iterator[str]:
@@ -32,12 +28,11 @@ def expand(layers: Layers) -> Iterator[str]:
             if "use" not in entry:
                 yield f"{where(layers, (section, index))}: use is missing, expected the name that a package brings"
                 entry["use"] = "unknown"
-    for section in ("hep", "sip", "sql"):
+    for section in KINDS:
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)
-            if section in URIS:
-                yield from take_apart(layers, (section, index), entry)
-            yield from CHECKS[section](layers, (section, index), entry)
+            yield from take_apart(layers, (section, index), entry)
+            yield from check_entry(layers, section, index)
     place_files(layers)
     names: list[str] = []
     for index, rule in enumerate(layers.data.get("rule", [])):
@@ -68,7 +63,7 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
         elif not any(is_same(section, entry, found) for section, entry in targets(layers)):
             section, fields = found
             number = add_target(layers, path, section, fields)
-            yield from CHECKS[section](layers, (section, number), layers.data[section][number])
+            yield from check_entry(layers, section, number)
 
 
 def find_key(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
@@ -79,7 +74,7 @@ def find_key(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
 
 
 def targets(layers: Layers) -> Iterator[tuple[str, dict[str, Any]]]:
-    for section in SECTIONS.values():
+    for section in KINDS:
         for entry in layers.data.get(section, []):
             yield section, entry
 
@@ -116,6 +111,9 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
 
 def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
     """`uri` becomes host, port, transport and the rest."""
+    parse = KINDS[str(path[0])].uri
+    if parse is None:
+        return
     if "uri" not in entry:
         if "host" not in entry:
             yield f"{where(layers, path)}: neither uri nor host is given, expected one of them"
@@ -123,7 +121,7 @@ def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[st
         return
     uri = entry.pop("uri")
     try:
-        found = URIS[str(path[0])](uri) if isinstance(uri, str) else None
+        found = parse(uri) if isinstance(uri, str) else None
     except ValueError as error:
         yield refused(layers, (*path, "uri"), uri, error)
         entry["host"] = "unknown"
@@ -146,37 +144,14 @@ def merge(layers: Layers, path: Path, entry: dict[str, Any], found: dict[str, An
             layers.aliases[at] = source_at
 
 
-def check_target(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
-    host = entry.get("host")
-    if isinstance(host, str) and (*path, "host") not in layers.aliases and host != "":
-        try:
-            check_host(host, bracketed=":" in host)
-        except ValueError as error:
-            yield wrong(layers, (*path, "host"), host, "a host name or an IP address", error)
-
-
-def check_table(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
-    url, table = entry.get("url"), entry.get("table")
-    if url is None:
-        yield f"{where(layers, path)}: neither url nor url_file is given, expected one of them"
-        entry["url"] = ""
-    elif url != "" and isinstance(url, str) and (expected := expected_url(url)):
-        yield wrong(layers, (*path, "url"), url, expected)
-    elif url == "" and (*path, "url") not in layers.aliases:
-        yield wrong(layers, (*path, "url"), url, "the URL of a database")
-    if isinstance(table, str) and _TABLE.fullmatch(table) is None:
-        yield wrong(layers, (*path, "table"), table, "letters, digits and underscores, at most 32")
-
-
-def expected_url(url: str) -> str:
-    """What a wrong database URL should be; empty for one that may be right."""
-    kind = DATABASE_URL.match(url)
-    if kind is None:
-        return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
-    if kind[1] != "sqlite":
-        return "" if server_url(url) is not None else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
-    # In memory it would be another database for each command, and gone with it.
-    return "sqlite:///FILE" if url[kind.end() :].partition("?")[0] in ("", "/", "/:memory:") else ""
-
-
-CHECKS = {"hep": check_target, "sip": check_target, "sql": check_table}
+def check_entry(layers: Layers, section: str, index: int) -> Iterator[str]:
+    entry, kind = layers.data[section][index], KINDS[section]
+    for name in kind.secrets:
+        if name not in entry and options()[section, name].default is None:
+            yield f"{where(layers, (section, index))}: neither {name} nor {name}_file is given, expected one of them"
+            layers.aliases[section, index, name] = (section, index)
+            entry[name] = ""
+    for name, expected, reason in kind.check(entry):
+        at = (section, index, name)
+        if entry[name] != "" or at not in layers.aliases:  # what came empty out of a file was named there
+            yield wrong(layers, at, entry[name], expected, reason)

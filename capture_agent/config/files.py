@@ -9,6 +9,7 @@ from typing import Any
 
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.local import AUTO
+from capture_agent.config.sections import KINDS
 
 _CODE = re.compile(r"\.py(:[^:]*)?\Z")  # trunk.py, trunk.py:over_trunk
 
@@ -43,6 +44,7 @@ def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable
         table = layers.data.get(section)
         if isinstance(table, dict):
             yield (section, name), table, is_file
-    for section, name, is_file in (("rule", "when", _CODE.search), ("hep", "tls_ca", bool), ("sip", "tls_ca", bool)):
+    of_sinks = [(section, name) for section, kind in KINDS.items() for name in kind.files]
+    for section, name in (("rule", "when"), *of_sinks):
         for n, entry in enumerate(layers.data.get(section, [])):
-            yield (section, n, name), entry, is_file
+            yield (section, n, name), entry, _CODE.search if section == "rule" else bool

@@ -12,8 +12,8 @@ from capture_agent.config.layers import Layers, Path
 from capture_agent.config.options import ENVIRONMENT, options, sections
 from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where, wrong
 from capture_agent.config.secrets import quotable, quotable_name
-from capture_agent.config.sections import SINK_SECTIONS, Config
-from capture_agent.config.targets import MOST_TARGETS
+from capture_agent.config.sections import KINDS, Config
+from capture_agent.config.sink_kinds import MOST_SINKS
 from capture_agent.config.twice import twice
 
 UNFIT = re.compile(r"[\0\ud800-\udfff]")
@@ -141,12 +141,12 @@ def unfit_text(layers: Layers, value: object, path: Path) -> Iterator[str]:
 
 
 def too_many_sinks(layers: Layers, config: Config | None) -> Iterator[str]:
-    if config is not None and len(config.targets()) > MOST_TARGETS:
-        paths = [(section, index) for section in SINK_SECTIONS for index in range(len(getattr(config, section)))]
-        first_too_many = paths[MOST_TARGETS]
+    if config is not None and len(config.targets()) > MOST_SINKS:
+        paths = [(section, index) for section in KINDS for index in range(len(getattr(config, section)))]
+        first_too_many = paths[MOST_SINKS]
         # One that a rule has made by naming it stands where the rule does.
         first = where(layers, layers.aliases.get((*first_too_many, "default"), first_too_many))
-        yield f"{first}: {len(paths)} sinks are configured, expected at most {MOST_TARGETS}"
+        yield f"{first}: {len(paths)} sinks are configured, expected at most {MOST_SINKS}"
 
 
 def validate(layers: Layers) -> tuple[Config | None, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -114,3 +114,13 @@ def parse_interface(text: str) -> str:
 
 Interface = Annotated[str, Parsed(parse_interface, "an interface")]
 Local = Annotated[LocalAddress | Literal["auto"], Parsed(parse_local, EXPECTED)]
+
+
+def same_host(host: str) -> Hashable:
+    """Equal for two spellings of one host: the address, also of `localhost` and of IPv4 written as IPv6; else the name."""
+    name = host.lower().removesuffix(".")
+    try:
+        address = ip_address("127.0.0.1" if name == "localhost" else host)
+    except ValueError:
+        return name
+    return getattr(address, "ipv4_mapped", None) or address

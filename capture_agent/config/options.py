@@ -11,21 +11,20 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from annotated_types import Interval
 
 from capture_agent.config.local import Parsed
-from capture_agent.config.sections import Config
+from capture_agent.config.sections import KINDS, Config
 from capture_agent.config.single_or_list import Several
 
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
-SECRETS = {("hep", "auth_key"), ("sql", "url"), ("privacy", "hash_key")}
+SECRETS = {("privacy", "hash_key")} | {(section, name) for section, kind in KINDS.items() for name in kind.secrets}
 # What may hold a secret, if only in a value that is wrong: no message quotes it.
 HIDDEN = SECRETS | {
     *((section, f"{name}_file") for section, name in SECRETS),
-    ("hep", "uri"),
-    ("sip", "uri"),
+    *((section, "uri") for section, kind in KINDS.items() if kind.uri),
+    *((section, name) for section, kind in KINDS.items() for name in kind.hidden),
     ("capture", "listen"),
     ("rule", "sinks"),
-    ("sink", "options"),
     ("source", "options"),
 }
 
@@ -39,10 +38,7 @@ COMMAND_LINE = {
     "capture.listen": "--listen",
     "trace.mode": "--trace",
     "control.socket": "--control",
-    "hep.uri": "--hep",
-    "sip.uri": "--sip",
-    "sql.url": "--db",
-    "sql.table": "--table",
+    **{f"{section}.{name}": said for section, kind in KINDS.items() for name, said in kind.command_line.items()},
 }
 
 
@@ -94,7 +90,7 @@ def every_option() -> Iterator[Option]:
     for section, hint in get_type_hints(Config).items():
         repeated = sections()[section]
         kind = get_args(hint)[0] if repeated else hint
-        if section in ("hep", "sip"):
+        if section in KINDS and KINDS[section].uri:
             yield Option(section, "uri", str, repeated=True)
         hints = get_type_hints(kind, include_extras=True)
         for field in fields(kind):
@@ -145,3 +141,9 @@ def constrained(kind: Any, constraints: list[Any]) -> str:
 
 def alternatives(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def ways_to_give_a_sink() -> str:
+    """`--hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration`"""
+    said = [next(iter(kind.command_line.values())) for kind in KINDS.values() if kind.command_line]
+    return f"{alternatives(said)}, or {alternatives([f'[[{section}]]' for section in KINDS])} in the configuration"

@@ -1,15 +1,18 @@
 """What installed packages bring: sinks and sources, which the configuration calls by the name of an entry point."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from annotated_types import MinLen
 
+from capture_agent.config.targets import Target
+
 EntryPointName = Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True, slots=True)
-class PackageSink:
+class PackageSink(Target):
     """A sink of the entry point group `capture_agent.sinks`."""
 
     use: EntryPointName
@@ -19,6 +22,9 @@ class PackageSink:
 
     def __str__(self) -> str:
         return self.name or self.use
+
+    def identity(self) -> Hashable:
+        return same_package(self.use, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +36,10 @@ class PackageSource:
 
     def __str__(self) -> str:
         return self.use
+
+    def identity(self) -> Hashable:
+        return same_package(self.use, self.options)
+
+
+def same_package(use: str, options: dict[str, Any]) -> Hashable:
+    return (use, repr(sorted(options.items())))

@@ -92,7 +92,9 @@ def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str
         path: Path = tuple(error["loc"])
         names = [str(part) for part in path if isinstance(part, str)]
         option = options().get((names[0], names[-1]))
-        if option is None or error["type"] == "missing":
+        if option is not None and error["type"] == "missing":
+            found[f"{where(layers, path[:-1])}: {option.name} is missing, expected {option.expected}"] = None
+        elif option is None:
             # Said by a target as a whole: __post_init__ compares its options with one another.
             reason = error.get("ctx", {}).get("error", error["msg"])
             found[f"{where(layers, path)}: {reason}"] = None

@@ -1,21 +1,23 @@
 """What can be configured: a dataclass for each section of the file. docs/configuration.md explains it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
 from capture_agent.config.advertised import Advertise
+from capture_agent.config.database_urls import database_reference
 from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Interface, Local
 from capture_agent.config.masks import HASH, Mask, check_masks
 from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
 from capture_agent.config.ports import Ports
 from capture_agent.config.rule_options import Legs, Rule
-from capture_agent.config.sink_references import is_named
+from capture_agent.config.sink_checks import check_database, check_host_of
+from capture_agent.config.sink_kinds import KIND, SinkKind, sinks
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
-
-SINK_SECTIONS = ("hep", "sip", "sql", "sink")  # in the order of targets()
+from capture_agent.config.uris import hep_fields, hep_reference, sip_fields, sip_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,45 @@ class Config:
     correlate: Correlate = field(default_factory=Correlate)
     rule: tuple[Rule, ...] = ()
     legs: Legs = field(default_factory=Legs)
-    hep: tuple[HepTarget, ...] = ()
-    sip: tuple[SipTarget, ...] = ()
-    sql: tuple[SqlTarget, ...] = ()
-    sink: tuple[PackageSink, ...] = ()
+    # The table of the kinds of sinks: sink_kinds.py says what stands in a line.
+    hep: tuple[HepTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.hep.hep_sink:HepSink",
+            log_events=True,
+            uri=hep_fields,
+            reference=hep_reference,
+            check=check_host_of,
+            unusable="capture_agent.sinks.checks:certificates",
+            secrets=("auth_key",),
+            files=("tls_ca",),
+            command_line={"uri": "--hep"},
+        )
+    )
+    sip: tuple[SipTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.sip.sip_duplicate:SipDuplicateSink",
+            uri=sip_fields,
+            reference=sip_reference,
+            check=check_host_of,
+            unusable="capture_agent.sinks.checks:certificates",
+            files=("tls_ca",),
+            command_line={"uri": "--sip"},
+        )
+    )
+    sql: tuple[SqlTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.sql.sql_sink:SqlSink",
+            tables=True,
+            reference=database_reference,
+            check=check_database,
+            unusable="capture_agent.sinks.checks:driver",
+            not_ready="capture_agent.sinks.checks:database_file",
+            secrets=("url",),
+            command_line={"url": "--db", "table": "--table"},
+            noun="a database table",
+        )
+    )
+    sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))
     source: tuple[PackageSource, ...] = ()
     hooks: Hooks = field(default_factory=Hooks)
     privacy: Privacy = field(default_factory=Privacy)
@@ -137,34 +174,8 @@ class Config:
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:
-        """Every sink's, in the order that the bits of Trace.sinks have."""
-        return [*self.hep, *self.sip, *self.sql, *self.sink]
+        """Every sink's, kind by kind in the order of the table."""
+        return [target for section in KINDS for target in getattr(self, section)]
 
-    def sink_names(self) -> list[str]:
-        """What rules and hooks call them, in the same order: `name`, else as the environment does, `hep.1`."""
-        return [
-            target.name or f"{section}.{number}"
-            for section in SINK_SECTIONS
-            for number, target in enumerate(getattr(self, section), start=1)
-        ]
 
-    def hep_sinks(self) -> int:
-        """The bits of the HEP collectors that get what no rule sends elsewhere: log events go there."""
-        return sum(1 << bit for bit, target in enumerate(self.hep) if target.default)
-
-    def default_sinks(self) -> int:
-        """The bits of the sinks that get what no rule sends elsewhere."""
-        return sum(1 << bit for bit, target in enumerate(self.targets()) if target.default)
-
-    def sinks_of(self, rule: Rule) -> int:
-        """The bits of the sinks that this rule sends to."""
-        if not rule.sinks:
-            return self.default_sinks()
-        return sum(
-            1 << bit for bit, target in enumerate(self.targets()) if any(is_named(target, text) for text in rule.sinks)
-        )
-
-    def tables_at(self, bit: int) -> tuple[str, ...]:
-        """The tables that rules name for the sink with this bit, besides its own."""
-        named = (rule.table for rule in self.rule if rule.table and self.sinks_of(rule) >> bit & 1)
-        return tuple(dict.fromkeys(named))
+KINDS: Mapping[str, SinkKind] = {one.name: one.metadata[KIND] for one in fields(Config) if KIND in one.metadata}

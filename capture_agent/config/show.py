@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from capture_agent.config.configured_sinks import taken_apart
 from capture_agent.config.layers import Layer, Layers, Path
 from capture_agent.config.options import options, sections
 from capture_agent.config.secrets import MASK, mask, mask_table
 from capture_agent.config.sections import Config
-from capture_agent.config.sink_references import taken_apart
 
 SHORT = ("rule",)  # sections of which nobody gives but a few options
 

@@ -1,11 +1,14 @@
 """Where traced messages go: one frozen record per kind of sink, as the configuration or a URI names it."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from collections.abc import Hashable
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
-from capture_agent.config.packages import PackageSink
+from capture_agent.config.database_urls import same_database
+from capture_agent.config.local import same_host
+from capture_agent.config.secrets import mask
 from capture_agent.config.sending import Source
 
 HepTransport = Literal["udp", "tcp", "tls"]
@@ -21,8 +24,34 @@ LONGEST_TEXT = 1024  # bytes of a key or a name, which stand in every packet
 SIPS_PORT = 5061  # RFC 3261 19.1.2
 
 
+class Target:
+    """One configured sink. A kind of sink is a frozen dataclass of this class and a line of the table in sections.py.
+
+    Its fields are the options of the section; the last are `name: str = ""`, which rules name it by, and
+    `default: bool = True`: whether it gets what no rule sends elsewhere. `str()` shows it, without secrets.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def name(self) -> str: ...
+
+        @property
+        def default(self) -> bool: ...
+
+    def identity(self) -> Hashable | None:
+        """Equal for two that would send the same to the same place. None: that cannot be known."""
+        names = (field.name for field in fields(self))  # type: ignore[arg-type]  # each kind is a dataclass
+        return tuple(repr(getattr(self, name)) for name in names if name not in ROLE)
+
+
+ROLE = ("name", "default")  # what a target is to rules, and not where it sends
+
+
 @dataclass(frozen=True, slots=True)
-class HepTarget:
+class HepTarget(Target):
     """A HEP collector (Homer, heplify-server, Kamailio's sipcapture)."""
 
     host: Host  # a name or an address; an IPv6 address without brackets
@@ -50,9 +79,13 @@ class HepTarget:
     def __str__(self) -> str:
         return f"{scheme('hep', self.transport)}:{endpoint(self.host, self.port)}"
 
+    def identity(self) -> Hashable:
+        plain = replace(self, host="", port=1, source="", name="", default=True, tls_ca="", tls_verify=True, vlan=False)
+        return (same_place(self.host, self.port, self.transport), plain)
+
 
 @dataclass(frozen=True, slots=True)
-class SipTarget:
+class SipTarget(Target):
     """A server that gets every traced message once more."""
 
     host: Host
@@ -68,20 +101,31 @@ class SipTarget:
     def __str__(self) -> str:
         return sip_place(self.host, self.port, self.transport)
 
+    def identity(self) -> Hashable:
+        return (same_place(self.host, self.port, self.transport), self.x_headers)
+
 
 @dataclass(frozen=True, slots=True)
-class SqlTarget:
+class SqlTarget(Target):
     """A table with the layout of Kamailio's sip_trace."""
 
-    url: str = field(repr=False)  # of SQLAlchemy; may hold a password: sinks.sql prints it without
+    url: str = field(repr=False)  # of SQLAlchemy; may hold a password
     table: str = "sip_trace"
     time: Literal["local", "utc"] = "local"  # of PostgreSQL, MariaDB and MySQL; SQLite has UTC, as siptrace writes it
     name: str = ""
     default: bool = True
 
+    def __str__(self) -> str:
+        return f"{mask(self.url)} ({self.table})"
 
-Target = HepTarget | SipTarget | SqlTarget | PackageSink
-MOST_TARGETS = 64  # a bit for each in records.Trace
+    def identity(self) -> Hashable | None:
+        database = same_database(self.url)
+        return None if database is None else (database, self.table)
+
+
+def same_place(host: str, port: int, transport: str) -> Hashable:
+    """Equal for two spellings of one place."""
+    return (same_host(host), port, transport)
 
 
 def scheme(kind: str, transport: str) -> str:

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import replace
-from ipaddress import ip_address
-from os.path import realpath
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from capture_agent.config.layers import Layers, Path
-from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import where
-from capture_agent.config.sections import SINK_SECTIONS, Config
-from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
-
-SAME_DATABASE = {"postgres": "postgresql", "mariadb": "mysql"}
-LOOPBACK = "127.0.0.1"
-ELSEWHERE = ("options", "service", "unix_socket")  # a schema, a server
-PORTS = {"postgresql": 5432, "mysql": 3306}
+from capture_agent.config.sections import KINDS, Config
+from capture_agent.config.targets import same_place
 
 
 def twice(layers: Layers, config: Config) -> Iterator[str]:
@@ -26,15 +16,15 @@ def twice(layers: Layers, config: Config) -> Iterator[str]:
     capture = config.capture
     yield from repeated(layers, ("capture", "interfaces"), capture.interfaces, str)
     yield from repeated(
-        layers, ("capture", "listen"), capture.listen, lambda one: place(one.host, one.port, one.transport)
+        layers, ("capture", "listen"), capture.listen, lambda one: same_place(one.host, one.port, one.transport)
     )
-    yield from repeated(layers, ("source",), config.source, identity)
-    for section in SINK_SECTIONS:
-        yield from repeated(layers, (section,), getattr(config, section), identity)
+    yield from repeated(layers, ("source",), config.source, lambda one: one.identity())
+    for section, kind in KINDS.items():
+        yield from repeated(layers, (section,), getattr(config, section), lambda one: one.identity(), kind.noun)
 
 
 def repeated(
-    layers: Layers, path: Path, values: Sequence[Any], identity: Callable[[Any], Hashable | None]
+    layers: Layers, path: Path, values: Sequence[Any], identity: Callable[[Any], Hashable | None], noun: str = ""
 ) -> Iterator[str]:
     first: dict[Hashable, int] = {}
     for n, value in enumerate(values):
@@ -43,49 +33,4 @@ def repeated(
             at = (*path, n)
             # A sink that a rule has made by naming it stands where the rule does.
             line = where(layers, layers.aliases.get((*at, "default"), at))
-            shown = "a database table" if isinstance(value, SqlTarget) else value
-            yield f"{line}: {shown} is given twice (number {first[same] + 1} and {n + 1})"
-
-
-def identity(one: Any) -> Hashable | None:
-    """Alike for two that would send, or bring, the same to or from the same place. None: it cannot be told."""
-    if isinstance(one, HepTarget):
-        plain = replace(one, host="", port=1, source="", name="", default=True, tls_ca="", tls_verify=True, vlan=False)
-        return (place(one.host, one.port, one.transport), plain)
-    if isinstance(one, SipTarget):
-        return (place(one.host, one.port, one.transport), one.x_headers)
-    if isinstance(one, SqlTarget):
-        return table(one)
-    if isinstance(one, PackageSink | PackageSource):
-        return (one.use, repr(sorted(one.options.items())))
-    return None
-
-
-def place(host: str, port: int, transport: str) -> Hashable:
-    return (same_host(host), port, transport)
-
-
-def same_host(host: str) -> Hashable:
-    """The address, also of `localhost` and of an IPv4 address written in IPv6; else the name."""
-    name = host.lower().removesuffix(".")
-    try:
-        address = ip_address(LOOPBACK if name == "localhost" else host)
-    except ValueError:
-        return name
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def table(target: SqlTarget) -> Hashable | None:
-    try:
-        url = urlsplit(target.url)
-        kind = url.scheme.partition("+")[0]
-        kind = SAME_DATABASE.get(kind, kind)
-        if kind == "sqlite":
-            return (kind, realpath(url.path[1:]) if url.path[1:] else target.url, target.table)
-        said = dict(parse_qsl(url.query))  # drivers take the place from there, too; the rest changes no row
-        host = url.hostname or said.get("host", "")
-        port = url.port or said.get("port") or PORTS.get(kind)
-        name = url.path[1:] or said.get("dbname")
-        return (kind, same_host(host), str(port), name, *map(said.get, ELSEWHERE), target.table)
-    except ValueError:
-        return None
+            yield f"{line}: {noun or value} is given twice (number {first[same] + 1} and {n + 1})"

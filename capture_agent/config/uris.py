@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from capture_agent.config.local import parse_port
-from capture_agent.config.targets import HEP_PORT, SIPS_PORT, HepTarget, SipTarget, endpoint, scheme
+from capture_agent.config.targets import HEP_PORT, SIP_PORT, SIPS_PORT, HepTarget, SipTarget, endpoint, scheme
 
 HEP_TRANSPORTS = {"hep": "udp", "hep+udp": "udp", "hep+tcp": "tcp", "hep+tls": "tls"}
 SIP_TRANSPORTS = ("udp", "tcp", "tls")
@@ -99,6 +99,20 @@ def sip_fields(text: str) -> dict[str, Any]:
     if port is not None or fields.get("transport") == "tls":
         fields["port"] = SIPS_PORT if port is None else port
     return fields
+
+
+def hep_reference(text: str) -> dict[str, Any] | None:
+    """The options that a HEP URI means where a rule names a collector by it; None: the text is not a HEP URI."""
+    return {"port": HEP_PORT, **hep_fields(text)} if scheme_of(text) in HEP_TRANSPORTS else None
+
+
+def sip_reference(text: str) -> dict[str, Any] | None:
+    return {"port": SIP_PORT, "transport": "udp", **sip_fields(text)} if scheme_of(text) in ("sip", "sips") else None
+
+
+def scheme_of(text: str) -> str:
+    scheme, colon, _ = text.partition(":")
+    return scheme.lower() if colon else ""
 
 
 def parse_place(text: str, kind: str) -> tuple[str, int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -43,14 +43,17 @@ class Decision:
 
 
 class SinkNames:
-    """The sinks by name, as bits of Trace.sinks. Several of one name are all meant by it."""
+    """The sinks by name, as bits of Trace.sinks. Several of one name are all meant by it.
 
-    def __init__(self, names: Sequence[str] = (), defaults: int = 0, collectors: int = 0) -> None:
-        self.names = tuple(names)  # in the order of the bits
+    `names`: by the sinks' ids.
+    """
+
+    def __init__(self, names: Mapping[int, str] | None = None, defaults: int = 0, collectors: int = 0) -> None:
+        self.names = dict(names or {})
         self.defaults = defaults  # those that get what nobody sends elsewhere
         self.collectors = collectors  # those of them that take what nobody has captured
         self._bits: dict[str, int] = {}
-        for bit, name in enumerate(self.names):
+        for bit, name in self.names.items():
             self._bits[name] = self._bits.get(name, 0) | 1 << bit
 
     def bits(self, names: Iterable[str]) -> int:
@@ -64,7 +67,7 @@ class SinkNames:
         return found or self.defaults
 
     def named(self, bits: int) -> tuple[str, ...]:
-        return tuple(name for bit, name in enumerate(self.names) if bits >> bit & 1)
+        return tuple(name for bit, name in self.names.items() if bits >> bit & 1)
 
 
 def mode_of(mode: str) -> str:

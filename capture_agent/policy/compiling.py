@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from capture_agent import config
 from capture_agent.config.local import LocalAddress
@@ -36,30 +38,28 @@ WHAT = {
     "in-dialog": {IN_DIALOG},
     "response": set(range(RESPONSE, KINDS)),
 }
-# RFC 3261 19.1.4: letters' case counts in the user part alone.
-TEXTS = {
-    "request_user": False, "from_user": False, "to_user": False, "pai_user": False,
-    "request_uri": True, "from_uri": True, "to_uri": True, "pai_uri": True,
-    "request_host": True, "from_host": True, "to_host": True, "pai_host": True,
-}  # fmt: skip
-ADDRESSES = {"source": (True, False), "destination": (False, True), "address": (True, True)}
-PORTS = ("source_port", "destination_port", "port")
 
 
 def compile_rules(settings: Settings) -> Rules:
     facts = Facts()
-    whens = {name: When(guard) for name, guard in settings.conditions.items()}
+    shared = Shared(facts, {name: When(guard) for name, guard in settings.conditions.items()})
     rules = [
-        compile_rule(name, rule, sinks, number, facts, whens)
+        compile_rule(name, rule, sinks, number, shared)
         for number, (name, rule, sinks) in enumerate(named(settings.in_force))
     ]
     trace = settings.trace
     return Rules(rules, facts, trace.match == "all", trace.local_failure_acks, trace.dialog_acks)
 
 
-def compile_rule(
-    name: str, rule: config.Rule, sinks: int, number: int, facts: Facts, whens: Mapping[str, When]
-) -> Rule:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the conditions of all rules have in common: each thing is looked up, and each `when` asked, only once."""
+
+    facts: Facts
+    whens: Mapping[str, When]
+
+
+def compile_rule(name: str, rule: config.Rule, sinks: int, number: int, shared: Shared) -> Rule:
     methods = [method.encode() for method in rule.method]
     return Rule(
         name,
@@ -67,8 +67,8 @@ def compile_rule(
         methods,
         kinds(rule),
         statuses(rule.status),
-        conditions(rule, facts, whens),
-        trace_maker(name, rule, sinks, facts),
+        conditions(rule, shared),
+        trace_maker(name, rule, sinks, shared.facts),
         bool(rule.users),
         round(rule.lookback * 1e9),
         number,
@@ -93,31 +93,55 @@ def statuses(ranges: Iterable[Numbers]) -> bytes:
     return bytes(any(each.low <= status <= each.high for each in ranges) for status in range(LAST_STATUS + 1))
 
 
-def conditions(rule: config.Rule, facts: Facts, whens: Mapping[str, When]) -> Iterator[Condition]:
+def conditions(rule: config.Rule, shared: Shared) -> Iterator[Condition]:
     """What costs least comes first."""
-    if rule.direction:
-        directions = [DirectionIs(Direction(direction)) for direction in rule.direction]
-        yield directions[0] if len(directions) == 1 else AnyOf(directions)
-    if rule.vlan:
-        yield NumberIn("vlan", [(each.low, each.high) for each in rule.vlan])
-    for field in PORTS:
-        if getattr(rule, field):
-            yield NumberIn(field, [(each.first, each.last) for each in getattr(rule, field)])
-    for field in ("transport", "interface"):
-        if getattr(rule, field):
-            yield OneOf(field, getattr(rule, field))
-    for field, (source, destination) in ADDRESSES.items():
-        if getattr(rule, field):
-            yield address_condition(source, destination, getattr(rule, field))
-    if rule.sample < 1:
-        yield Sampled(rule.sample)
-    for field, fold in TEXTS.items():
-        if getattr(rule, field):
-            yield text_condition(field, getattr(rule, field), fold, facts)
-    yield from header_conditions(rule.header, facts)
-    if rule.when:
-        asked = [whens[name] for name in rule.when]
-        yield asked[0] if len(asked) == 1 else AnyOf(asked)
+    for field, compiler in CONDITIONS.items():
+        if (value := getattr(rule, field)) != DEFAULTS[field]:
+            yield from compiler(value, shared)
+
+
+Compiler = Callable[[Any, Shared], Iterable[Condition]]  # of the field's value
+
+
+def directions(values: Iterable[str], shared: Shared) -> Iterator[Condition]:
+    yield any_of([DirectionIs(Direction(value)) for value in values])
+
+
+def vlans(values: Iterable[Numbers], shared: Shared) -> Iterator[Condition]:
+    yield NumberIn("vlan", [(value.low, value.high) for value in values])
+
+
+def ports(field: str) -> Compiler:
+    return lambda values, shared: [NumberIn(field, [(value.first, value.last) for value in values])]
+
+
+def one_of(field: str) -> Compiler:
+    return lambda values, shared: [OneOf(field, values)]
+
+
+def addresses(source: bool, destination: bool) -> Compiler:
+    return lambda values, shared: [address_condition(source, destination, values)]
+
+
+def sampled(part: float, shared: Shared) -> Iterator[Condition]:
+    yield Sampled(part)
+
+
+def text(field: str, fold: bool) -> Compiler:
+    """Of what Facts.slot_of() calls so: a part of a URI, or a header. `fold`: letters' case means nothing."""
+    return lambda values, shared: [text_condition(field, values, fold, shared.facts)]
+
+
+def headers(values: Iterable[HeaderPattern], shared: Shared) -> Iterator[Condition]:
+    return header_conditions(values, shared.facts)
+
+
+def when(names: Iterable[str], shared: Shared) -> Iterator[Condition]:
+    yield any_of([shared.whens[name] for name in names])
+
+
+def any_of(found: list[Condition]) -> Condition:
+    return found[0] if len(found) == 1 else AnyOf(found)
 
 
 def address_condition(source: bool, destination: bool, places: Iterable[LocalAddress | TextPattern]) -> Condition:
@@ -127,7 +151,7 @@ def address_condition(source: bool, destination: bool, places: Iterable[LocalAdd
     found: list[Condition] = [AddressIn(source, destination, known)] if known else []
     if regexes:
         found.append(AddressLike(source, destination, regexes))
-    return found[0] if len(found) == 1 else AnyOf(found)
+    return any_of(found)
 
 
 def text_condition(field: str, patterns: Iterable[TextPattern], fold: bool, facts: Facts) -> Condition:
@@ -168,3 +192,41 @@ def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make 
     if correlation_id.constant is None or any(user.constant is None for user in users):
         return make
     return make(facts)  # shared by all that it starts
+
+
+# By the field of a rule: its matchers, what costs least first.
+CONDITIONS: dict[str, Compiler] = {
+    "direction": directions,
+    "vlan": vlans,
+    "source_port": ports("source_port"),
+    "destination_port": ports("destination_port"),
+    "port": ports("port"),
+    "transport": one_of("transport"),
+    "interface": one_of("interface"),
+    "source": addresses(True, False),
+    "destination": addresses(False, True),
+    "address": addresses(True, True),
+    "sample": sampled,
+    # RFC 3261 19.1.4: letters' case means something in the user part alone.
+    "request_user": text("request_user", fold=False),
+    "from_user": text("from_user", fold=False),
+    "to_user": text("to_user", fold=False),
+    "pai_user": text("pai_user", fold=False),
+    "request_uri": text("request_uri", fold=True),
+    "from_uri": text("from_uri", fold=True),
+    "to_uri": text("to_uri", fold=True),
+    "pai_uri": text("pai_uri", fold=True),
+    "request_host": text("request_host", fold=True),
+    "from_host": text("from_host", fold=True),
+    "to_host": text("to_host", fold=True),
+    "pai_host": text("pai_host", fold=True),
+    "header": headers,
+    "when": when,
+}
+INDEXED = {"method", "kind", "status"}  # matchers that compile_rule() gives to the index
+OUTCOMES = {"name", "trace", "sinks", "correlation_id", "users", "table", "mask", "lookback"}  # of a match
+DEFAULTS = {field.name: field.default for field in fields(config.Rule)}
+
+if unknown := DEFAULTS.keys() - CONDITIONS.keys() - INDEXED - OUTCOMES:
+    # A rule with a matcher that is not compiled would match everything.
+    raise TypeError(f"{', '.join(unknown)}: a rule has this field, and policy/compiling.py has no line for it")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from capture_agent.config import Config, Legs, Rule, Trace
+from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.hooks.guard import Guard
 from capture_agent.records.traced import ALL_SINKS
 
@@ -24,9 +25,13 @@ class Settings:
     conditions: Mapping[str, Guard] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: Config, conditions: Mapping[str, Guard] | None = None) -> Settings:
-        rules = tuple((rule, config.sinks_of(rule)) for rule in config.rule)
-        return cls(config.trace, rules, config.legs, config.default_sinks(), conditions=conditions or {})
+    def of(
+        cls, config: Config, conditions: Mapping[str, Guard] | None = None, sinks: ConfiguredSinks | None = None
+    ) -> Settings:
+        """`sinks`: the configuration's, with the ids that they have in this process."""
+        sinks = sinks or ConfiguredSinks(config)
+        rules = tuple((rule, sinks.of_rule(rule)) for rule in config.rule)
+        return cls(config.trace, rules, config.legs, sinks.defaults, conditions=conditions or {})
 
     @property
     def in_force(self) -> tuple[tuple[Rule, int], ...]:

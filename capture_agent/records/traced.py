@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import cython
 
+from capture_agent.config.sink_kinds import MOST_SINKS
 from capture_agent.records.captured import CapturedMessage, Direction
 
 SIP_PAYLOAD = 1  # HEP3 chunk 0x000b
 LOG_PAYLOAD = 100
-MOST_SINKS = 64
 ALL_SINKS = (1 << MOST_SINKS) - 1
 
 
@@ -18,7 +18,7 @@ ALL_SINKS = (1 << MOST_SINKS) - 1
 class Trace:
     """How something is traced. Made once for what is traced - a dialog, say - and shared by its messages.
 
-    sinks           a bit for each sink, the lowest for the first of Config.targets()
+    sinks           a bit for each sink: 1 << its id, which it keeps when the configuration changes
     correlation_id  HEP3 chunk 0x0011; empty: not sent
     users           siptrace's traced users: a row of the table for each, beside that of nobody
     table           instead of the one that the sink is configured with; empty: that one

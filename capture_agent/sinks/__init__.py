@@ -8,50 +8,37 @@ sql/              rows of a sip_trace table
 packaged_sink.py  a sink from a package, with a guard around it
 checks.py         problems of sinks that can be found before anything is sent
 
-A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.
+A new sink is a class with the methods of Sink, a configuration record and a line in the table of kinds
+(capture_agent/config/sections.py): docs/development.md has the steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
-from capture_agent.config import Config
-from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.sinks.sink import Sink
 
 
-# Each imports what it needs when it is used: SQLAlchemy alone takes longer to load than all the rest.
-def hep(target: HepTarget) -> Sink:
-    from capture_agent.sinks.hep.hep_sink import HepSink
-
-    return HepSink(target)
-
-
-def sip(target: SipTarget) -> Sink:
-    from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
-
-    return SipDuplicateSink(target)
-
-
-def sql(target: SqlTarget, tables: Iterable[str] = ()) -> Sink:
-    from capture_agent.sinks.sql.sql_sink import SqlSink
-
-    return SqlSink(target, tables)
-
-
-# By the section of the configuration.
-SINKS: dict[str, Callable[..., Sink]] = {"hep": hep, "sip": sip, "sql": sql}
-
-
-def make_sinks(config: Config) -> list[Sink]:
-    """One for each target that is not a package's, in the order of SINKS.
+def make_sinks(sinks: ConfiguredSinks, packaged: Iterable[Sink] = ()) -> dict[int, Sink]:
+    """By id, one for each target. `packaged`: those that packages brought, in the order of their targets.
 
     Raises SinkError: a certificate file or database URL is wrong.
     """
-    sinks: list[Sink] = []
-    for section, make in SINKS.items():
-        for target in getattr(config, section):
-            # Tables that rules name must be there when it opens.
-            tables = (config.tables_at(len(sinks)),) if section == "sql" else ()
-            sinks.append(make(target, *tables))
-    return sinks
+    brought = iter(packaged)
+    made: dict[int, Sink] = {}
+    for one in sinks:
+        if not one.kind.sink:
+            made[one.id] = next(brought)
+            continue
+        tables = (sinks.tables_of(one),) if one.kind.tables else ()  # they must be there when it opens
+        made[one.id] = imported(one.kind.sink)(one.target, *tables)
+    return made
+
+
+def imported(path: str) -> Any:
+    """`module:name` of the table of kinds. Not before it is needed: SQLAlchemy alone takes longer than all the rest."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)

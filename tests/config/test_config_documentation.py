@@ -5,21 +5,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from documented_options import SECTIONS, TEXT, example_of, rows
 
 from capture_agent.config import load
 from capture_agent.config.options import ENVIRONMENT, Option, options
 from capture_agent.config.templates import Template
 
 pytestmark = pytest.mark.once
-
-TEXT = (Path(__file__).parents[2] / "docs/configuration.md").read_text()
-PARTS = re.split(r"^## \[+(\w+)\]+.*$", TEXT, flags=re.M)[1:]
-SECTIONS = dict(zip(PARTS[::2], PARTS[1::2], strict=True))
-ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| `(.*?)` \|$", re.M)
-
-
-def rows(section: str) -> dict[str, tuple[str, ...]]:
-    return {name: tuple(cells) for name, *cells in ROW.findall(SECTIONS[section])}
 
 
 def as_written(option: Option) -> str:
@@ -34,6 +26,7 @@ def as_written(option: Option) -> str:
 
 @pytest.mark.parametrize("option", options().values(), ids=lambda option: option.key)
 def test_options(option: Option) -> None:
+    assert option.name in rows(option.section), f"docs/configuration.md: add a row for {option.key}"
     value, default, _, environment = rows(option.section)[option.name]
     assert value == option.expected
     assert default == as_written(option)
@@ -42,27 +35,24 @@ def test_options(option: Option) -> None:
 
 @pytest.mark.parametrize("option", options().values(), ids=lambda option: option.key)
 def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Path) -> None:
-    items = re.split(r"^\* ", SECTIONS[option.section], flags=re.M)
-    item = next(item for item in items if item.startswith(f"`{option.name}`:"))
-    example = re.search(r"Example: `(.+?)`\.", " ".join(item.split()))
-    assert example is not None
+    example = example_of(option.section, option.name)
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
-    needs = {
-        "hep": 'host = "h"',
-        "sip": 'host = "h"',
-        "sql": 'url = "sqlite:///x.db"',
-        "sink": 'use = "x"',
-        "source": 'use = "x"',
-    }.get(option.section, "")
+    needs = "".join(f"{one.name} = {example_of(one.section, one.name)}\n" for one in must_be_given(option))
     if option.name == "lookback":
         needs = 'trace = "dialog"'
-    if option.name in ("host", "uri", "url") or option.key in ("sink.use", "source.use"):
-        needs = ""
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
-    file.write_text(f"{heading}\n{needs}\n{option.name} = {example[1]}\n")
+    file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n")
     load(file)
+
+
+def must_be_given(option: Option) -> list[Option]:
+    """The other options of its section that have no default; none if this one can take their place."""
+    of_section = [one for one in options().values() if one.section == option.section and one.default is None]
+    if option in of_section:
+        return []
+    return [one for one in of_section if one.name != "uri" and not one.name.endswith("_file")]
 
 
 def test_nothing_else_is_documented() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from capture_agent.config import ConfigError, PackageSink, load
+from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.load import load_layers
 from capture_agent.config.show import show
 
@@ -41,7 +42,7 @@ def test_files_of_conditions_do_too(tmp_path: Path) -> None:
 def test_rules_name_sinks_of_packages(tmp_path: Path) -> None:
     toml = '[[rule]]\nsinks = "archive"\n[[hep]]\nuri = "hep:h"\n[[sink]]\nuse = "kafka"\nname = "archive"\n'
     config = load(written(tmp_path, toml))
-    assert config.sinks_of(config.rule[0]) == 0b10
+    assert ConfiguredSinks(config).of_rule(config.rule[0]) == 0b10
     with pytest.raises(ConfigError, match="rule.sinks: expected .*, did you mean 'archive'"):
         load(written(tmp_path, toml.replace('"archive"', '"archiv"', 1)))
 
@@ -83,10 +84,11 @@ def test_sinks_have_names_and_bits_in_the_order_of_the_kinds(tmp_path: Path) -> 
             '[[hep]]\nuri = "hep:h"\n[[hep]]\nuri = "hep:i"\nname = "homer"\n[[sip]]\nuri = "sip:j"\n',
         )
     )
-    assert config.sink_names() == ["hep.1", "homer", "sip.1", "calls", "sink.1"]
+    sinks = ConfiguredSinks(config)
+    assert sinks.names == {0: "hep.1", 1: "homer", 2: "sip.1", 3: "calls", 4: "sink.1"}
     assert config.targets()[-1] == PackageSink("kafka", default=False)
-    assert config.default_sinks() == 0b01111
-    assert len(config.sink_names()) == len(config.targets())
+    assert (sinks.defaults, sinks.log_events) == (0b01111, 0b00011)
+    assert [sink.target for sink in sinks] == config.targets()
 
 
 def test_options_are_what_toml_says_and_show_no_secrets(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from capture_agent.config import Config, ConfigError, load
+from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.load import load_layers
 from capture_agent.config.matchers import compiled
 from capture_agent.config.show import show
@@ -112,7 +113,7 @@ def test_all_at_once(file: Path) -> None:
 
 
 def bits(config: Config) -> list[int]:
-    return [config.sinks_of(rule) for rule in config.rule]
+    return [ConfiguredSinks(config).of_rule(rule) for rule in config.rule]
 
 
 def test_sinks_by_name_or_uri(file: Path) -> None:
@@ -126,7 +127,8 @@ def test_sinks_by_name_or_uri(file: Path) -> None:
     assert names == ["hep+tcp:homer:9060", "hep:homer:9060", "sip:10.0.0.1:5060", "sqlite:///a.db", "sqlite:///b.db"]
     assert [target.default for target in config.targets()] == [True, False, False, True, False]
     assert bits(config) == [0b01001, 0b00001, 0b10101, 0b01100, 0b00010]
-    assert [config.tables_at(bit) for bit in range(5)] == [(), (), ("other",), ("other",), ()]
+    sinks = ConfiguredSinks(config)
+    assert [sinks.tables_of(sink) for sink in sinks] == [(), (), ("other",), ("other",), ()]
 
 
 def test_there_are_not_too_many(file: Path) -> None:

@@ -26,7 +26,7 @@ def run_hooks(sample: int, data: bytes, draw: Random) -> None:
     size = draw.choice((4, 16))
     datagram = Datagram(buffer, 0, len(data), len(data), size, 5060, 5061, draw.getrandbits(60))
     captured = CapturedMessage(datagram, sip)
-    hooks = Hooks([Guard("hook", read_and_say, Limits(), "")] * 2, SinkNames(["a", "b"], 0b11))
+    hooks = Hooks([Guard("hook", read_and_say, Limits(), "")] * 2, SinkNames(dict(enumerate(["a", "b"])), 0b11))
     decided = hooks.apply(captured, Direction.IN, (TracedMessage(captured, Direction.IN, Trace(0b11)),))
     assert hooks.guards[0].failed == {}
     assert {traced.sinks for traced in decided} == {0b10, 0b01}

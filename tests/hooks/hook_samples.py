@@ -35,7 +35,7 @@ REPLY = (
 )
 BARE = b"OPTIONS sip:a SIP/2.0\r\n\r\n"
 
-SINKS = SinkNames(["homer", "spare", "calls"], defaults=0b101)
+SINKS = SinkNames(dict(enumerate(["homer", "spare", "calls"])), defaults=0b101)
 DEFAULTS = Trace(0b101, rule="everything")
 
 

@@ -21,7 +21,7 @@ from capture_agent.records.traced import LOG_PAYLOAD, SIP_PAYLOAD, Trace, Traced
 from capture_agent.sip.scan import scan
 
 SIP = b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: c\r\n\r\n"
-SINKS = SinkNames(["a", "b", "c"], defaults=0b011)
+SINKS = SinkNames(dict(enumerate(["a", "b", "c"])), defaults=0b011)
 RULE = Trace(0b011, b"", ("rule",), rule="rule")
 
 Hook = Callable[[Message], object]
@@ -230,7 +230,7 @@ def says(message: Message) -> None:
 
 def test_what_nobody_has_captured_goes_out_also_of_a_dropped_message_and_are_not_counted_as_one() -> None:
     guards = [Guard(str(n), hook, Limits(), "") for n, hook in enumerate((drops_and_raises, says))]
-    policy = Policy(hooks=Hooks(guards, SinkNames(["a", "b", "c"], defaults=0b011, collectors=0b001)))
+    policy = Policy(hooks=Hooks(guards, SinkNames(dict(enumerate(["a", "b", "c"])), defaults=0b011, collectors=0b001)))
     traced = policy.decide([captured(), captured()])
     assert [(one.sinks, one.trace.correlation_id, one.message.raw, one.trace.payload_type) for one in traced] == 2 * [
         (0b001, b"c", b"by call", LOG_PAYLOAD), (0b001, b"id", b"by id", LOG_PAYLOAD),

@@ -19,7 +19,7 @@ from capture_agent.records.traced import LOG_PAYLOAD, TracedMessage
 
 Hook = Callable[[Message], object]
 
-SINKS = SinkNames(["homer", "carrier", "table"], defaults=0b001, collectors=0b001)
+SINKS = SinkNames(dict(enumerate(["homer", "carrier", "table"])), defaults=0b001, collectors=0b001)
 WAYS = {"in": (CLIENT, SERVER), "out": (SERVER, CLIENT)}
 CALL = [
     ("INVITE", "1 INVITE", "", "in"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from encapsulations import build
-from sink_samples import TIME_NS, TcpReceiver, UdpReceiver, batch_of, eventually, free_port, numbered, traced
+from sink_samples import TIME_NS, Receiver, TcpReceiver, UdpReceiver, batch_of, eventually, free_port, numbered, traced
 
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.errors import SinkError
@@ -17,6 +19,13 @@ from capture_agent.records.traced import Trace
 from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sink import handled
 from hep import StreamDecoder, decode
+
+
+@contextmanager
+def receiver(folder: Path) -> Iterator[Receiver]:
+    with closing(UdpReceiver()) as udp:
+        uri = f"hep:127.0.0.1:{udp.port}"
+        yield Receiver(f'uri = "{uri}"', uri, lambda: [decode(datagram).payload for datagram in udp.received()])
 
 
 def payloads(stream: bytes) -> list[bytes]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from sink_samples import TcpReceiver, UdpReceiver, batch_of, eventually, numbered, traced
+from sink_samples import Receiver, TcpReceiver, UdpReceiver, batch_of, eventually, numbered, traced
 
 from capture_agent.config.targets import SipTarget
 from capture_agent.net.errors import SinkError
@@ -14,6 +16,13 @@ from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
 from capture_agent.sinks.sip.x_headers_added import with_x_headers
 
 ODD = b"\r\nOPTIONS sip:x SIP/2.0\nf: a\n\n\0\xff\n"
+
+
+@contextmanager
+def receiver(folder: Path) -> Iterator[Receiver]:
+    with closing(UdpReceiver()) as udp:
+        uri = f"sip:127.0.0.1:{udp.port}"
+        yield Receiver(f'uri = "{uri}"', uri, udp.received)
 
 
 def test_one_datagram_each_over_udp(udp: UdpReceiver) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sink_samples import INVITE, RINGING, TIME_NS, batch_of, traced
+from sink_samples import INVITE, RINGING, TIME_NS, Receiver, batch_of, traced
 from sqlalchemy import create_engine, text
 
 from capture_agent.config.targets import SqlTarget
@@ -21,6 +23,13 @@ from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sql_sink import SqlSink
 
 BINARY = INVITE + bytes(range(256))
+
+
+@contextmanager
+def receiver(folder: Path) -> Iterator[Receiver]:
+    url = f"sqlite:///{folder}/trace.db"
+    create_tables(url)
+    yield Receiver(f'url = "{url}"', url, lambda: [bytes(msg) for (msg,) in rows(url, "msg")])  # type: ignore[call-overload]
 
 
 def store(url: str, batch: list[TracedMessage], table: str = "sip_trace") -> SqlSink:

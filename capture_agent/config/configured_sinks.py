@@ -1,0 +1,148 @@
+"""The sinks of a configuration: what rules call them, which a text means, and the id that each keeps.
+
+An id is a bit of Trace.sinks. Traces live in dialogs, so they outlive the configuration that they were made under:
+an id belongs to a target for as long as the process runs, whatever happens to the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from capture_agent.config.rule_options import Rule
+from capture_agent.config.sections import KINDS, Config
+from capture_agent.config.sink_kinds import MOST_SINKS, SinkKind
+from capture_agent.config.targets import Target
+
+
+class TooManySinks(ValueError):
+    """More sinks than there are ids, with those that are no longer configured."""
+
+
+def taken_apart(text: str) -> tuple[str, dict[str, Any]] | None:
+    """The section that a URI belongs to, and the options that it means; None for a name. Raises ValueError."""
+    for section, kind in KINDS.items():
+        if (fields := kind.reference(text)) is not None:
+            return section, fields
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSink:
+    """`called`: what rules and hooks call it, its `name`, else as the environment does, `hep.1`."""
+
+    section: str
+    number: int  # from 0, in its section
+    target: Target
+    id: int
+    called: str
+
+    @property
+    def kind(self) -> SinkKind:
+        return KINDS[self.section]
+
+    @property
+    def bit(self) -> int:
+        return 1 << self.id
+
+    def is_named(self, text: str) -> bool:
+        """Does this text of a rule mean the sink? A URI does where all that it says is so."""
+        found = taken_apart(text)
+        if found is None:
+            return self.target.name == text
+        section, fields = found
+        return self.section == section and all(getattr(self.target, name) == value for name, value in fields.items())
+
+
+class SinkIds:
+    """Gives out ids, and remembers for how long the process runs which target has which.
+
+    A target is found again by what it sends and where (`Target.identity`); if nothing is the same by that, by its
+    name; else by its place as messages show it. So it keeps its id when its line moves, when it gets another name,
+    when it moves to another host under its name, and when it comes back after it was left out. No id is given to
+    another target: a trace of a call may still hold it, and the call would go to whoever has it then.
+    """
+
+    def __init__(self) -> None:
+        self._known: list[tuple[Hashable, ...]] = []  # by id, the keys of its target: those of SinkIds.keys
+
+    def of(self, config: Config) -> list[int]:
+        """One for each of config.targets(), in their order. Raises TooManySinks."""
+        wanted = [keys(section, target) for section in KINDS for target in getattr(config, section)]
+        found: dict[int, int] = {}  # number of the target: id
+        for level in range(LEVELS):
+            free: dict[Hashable, list[int]] = {}
+            for id_, known in enumerate(self._known):
+                if id_ not in found.values():
+                    free.setdefault(known[level], []).append(id_)
+            for number, one in enumerate(wanted):
+                if number not in found and one[level] is not None and free.get(one[level]):
+                    found[number] = free[one[level]].pop(0)
+        new = [number for number in range(len(wanted)) if number not in found]
+        if len(self._known) + len(new) > MOST_SINKS:
+            raise TooManySinks(
+                f"{len(self._known) + len(new)} sinks have been configured since the agent was started,"
+                f" expected at most {MOST_SINKS}: a restart forgets those that are gone"
+            )
+        for number in new:
+            found[number] = len(self._known)
+            self._known.append(wanted[number])
+        for number, id_ in found.items():
+            self._known[id_] = wanted[number]
+        return [found[number] for number in range(len(wanted))]
+
+
+LEVELS = 3
+
+
+def keys(section: str, target: Target) -> tuple[Hashable, ...]:
+    """What identifies it, the strongest first; None: it has nothing of this kind."""
+    identity = target.identity()
+    name = (section, "name", target.name) if target.name else None
+    return None if identity is None else (section, identity), name, (section, "place", str(target))
+
+
+class ConfiguredSinks:
+    """In the order of config.targets(). `ids`: the allocator of this process; a new one numbers them in their order.
+
+    Raises TooManySinks.
+    """
+
+    def __init__(self, config: Config, ids: SinkIds | None = None) -> None:
+        given = iter((SinkIds() if ids is None else ids).of(config))
+        self._rules = config.rule
+        self._sinks = [
+            ConfiguredSink(section, number, target, next(given), target.name or f"{section}.{number + 1}")
+            for section in KINDS
+            for number, target in enumerate(getattr(config, section))
+        ]
+
+    def __iter__(self) -> Iterator[ConfiguredSink]:
+        return iter(self._sinks)
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """By id, what rules and hooks call them."""
+        return {sink.id: sink.called for sink in self._sinks}
+
+    @property
+    def defaults(self) -> int:
+        """The bits of those that get what no rule sends elsewhere."""
+        return sum(sink.bit for sink in self._sinks if sink.target.default)
+
+    @property
+    def log_events(self) -> int:
+        """The bits of those of them that take log lines."""
+        return sum(sink.bit for sink in self._sinks if sink.target.default and sink.kind.log_events)
+
+    def of_rule(self, rule: Rule) -> int:
+        """The bits of those that this rule sends to."""
+        if not rule.sinks:
+            return self.defaults
+        return sum(sink.bit for sink in self._sinks if any(map(sink.is_named, rule.sinks)))
+
+    def tables_of(self, sink: ConfiguredSink) -> tuple[str, ...]:
+        """The tables that rules name for it, in addition to its own."""
+        named = (rule.table for rule in self._rules if rule.table and self.of_rule(rule) & sink.bit)
+        return tuple(dict.fromkeys(named))
