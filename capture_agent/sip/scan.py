@@ -197,7 +197,7 @@ def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMe
 
 
 def unscanned(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage:
-    """A record of data[start:end] that is no SIP, such as a text for the collector: it lacks every part."""
+    """A record of data[start:end] that is no SIP and is sent as such: it lacks every part."""
     if not 0 <= start <= end <= len(data):
         raise ValueError(f"{start}:{end} lies outside of {len(data)} bytes")
     message: SipMessage = SipMessage.__new__(SipMessage)

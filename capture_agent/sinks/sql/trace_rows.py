@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 
-from capture_agent.records.captured import Direction
-from capture_agent.records.traced import SIP_PAYLOAD, TracedMessage
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sink import NOT_SIP
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
 from capture_agent.sip.headers import text
 from capture_agent.sip.problems import Problem
@@ -138,9 +139,9 @@ class RowMaker:
     def row(self, traced: TracedMessage) -> Row | str:
         """The row of nobody, in the order of INSERTED; or the reason why there is none."""
         message = traced.message
+        if not isinstance(message, CapturedMessage):
+            return NOT_SIP
         datagram, sip = message.datagram, message.sip
-        if traced.trace.payload_type != SIP_PAYLOAD:
-            return "not_sip"
         if sip.problems & UNPARSED:
             return "headers"
         if not sip.is_request and not sip.status:
