@@ -7,14 +7,15 @@ from ipaddress import ip_address
 
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.traced import LOG_PAYLOAD, Trace, TracedMessage
+from capture_agent.records.kinds import LogEvent
+from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan, unscanned
 
 # By the text before fromip and toip in the table; `any` is siptrace's for an unknown one, and UDP in HEP.
 PROTOCOLS = {"udp": 17, "tcp": 6, "tls": 6, "ws": 6, "wss": 6, "sctp": 132, "any": 17}
 PLACE = "PROTO:IP:PORT"
 
-NOWHERE = bytes(4)
+NO_ADDRESSES = (0, 0, 0, 0)  # where they are, their size, and the ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,8 @@ def log_event(text: bytes, time_ns: int, correlation_id: bytes = b"", sinks: int
 
     It has no addresses: each sink gives it those of its own connection, as siptrace does.
     """
-    trace = Trace(sinks, correlation_id, plain_row=False, payload_type=LOG_PAYLOAD)
-    nowhere = Place("any", NOWHERE, 0)
-    return TracedMessage(made(text, nowhere, nowhere, time_ns, sip=False), Direction.OUT, trace)
+    datagram = Datagram(text, 0, len(text), *NO_ADDRESSES, time_ns=time_ns)
+    return TracedMessage(LogEvent(datagram), Direction.OUT, Trace(sinks, correlation_id, plain_row=False))
 
 
 def message_event(
@@ -76,7 +76,7 @@ def message_event(
     return TracedMessage(made(message, source, destination, time_ns), Direction.OUT, Trace(sinks, correlation_id))
 
 
-def made(payload: bytes, source: Place, destination: Place, time_ns: int, sip: bool = True) -> CapturedMessage:
+def made(payload: bytes, source: Place, destination: Place, time_ns: int) -> CapturedMessage:
     size = len(source.address)
     data = source.address + destination.address + payload
     start, end = 2 * size, len(data)
@@ -92,5 +92,4 @@ def made(payload: bytes, source: Place, destination: Place, time_ns: int, sip: b
         protocol=PROTOCOLS[destination.transport],
         transport=destination.transport,
     )
-    found = scan(data, start, end) if sip else None
-    return CapturedMessage(datagram, found or unscanned(data, start, end))
+    return CapturedMessage(datagram, scan(data, start, end) or unscanned(data, start, end))

@@ -15,8 +15,9 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from capture_agent.pipeline import Pipeline
-from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.kinds import ForeignPayload, LogEvent, RtcpReport
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sip.scan import scan
@@ -64,6 +65,25 @@ def traced(
     sip = scan(data, at, len(data))
     assert sip is not None
     return TracedMessage(CapturedMessage(datagram, sip), direction, trace or Trace())
+
+
+FOREIGN = 0x35  # DNS as JSON
+
+
+def not_sip(
+    kind: type[RtcpReport | LogEvent | ForeignPayload],
+    payload: bytes,
+    origin: Origin | None = None,
+    addresses: tuple[str, str] = ("192.0.2.1", "192.0.2.2"),
+    trace: Trace | None = None,
+    **more: int,
+) -> TracedMessage:
+    """A payload of one of the other kinds, from port 4001 to 4003."""
+    ends = b"".join(ip_address(address).packed for address in addresses)
+    data = ends + payload
+    datagram = Datagram(data, len(ends), len(data), 0, len(ends) // 2, 4001, 4003, time_ns=TIME_NS, **more)
+    message = ForeignPayload(FOREIGN, datagram, origin) if kind is ForeignPayload else kind(datagram, origin)  # type: ignore[call-arg, arg-type]
+    return TracedMessage(message, Direction.OUT, trace or Trace())
 
 
 def captured(file: Path) -> list[TracedMessage]:

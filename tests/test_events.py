@@ -7,7 +7,8 @@ from ipaddress import ip_address
 import pytest
 
 from capture_agent.events import Place, log_event, message_event, parse_place
-from capture_agent.records.traced import LOG_PAYLOAD, SIP_PAYLOAD
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.kinds import LogEvent
 
 ONE, TWO, SIX = (ip_address(text).packed for text in ("192.0.2.1", "192.0.2.2", "2001:db8::1"))
 
@@ -49,21 +50,21 @@ def test_no_places(text: str, problem: str) -> None:
 
 def test_a_log_event() -> None:
     event = log_event(b"INVITE sip:x SIP/2.0\r\n\r\n", 7, b"c-1", sinks=2)
-    assert (event.sinks, event.trace.correlation_id, event.trace.payload_type) == (2, b"c-1", LOG_PAYLOAD)
+    assert (event.sinks, event.trace.correlation_id, type(event.message)) == (2, b"c-1", LogEvent)
     assert (event.message.raw, event.message.time_ns) == (b"INVITE sip:x SIP/2.0\r\n\r\n", 7)
-    assert event.message.sip.method is None  # it is a text, whatever it looks like
-    assert not any(event.message.datagram.source + event.message.datagram.destination)
+    assert event.message.datagram.source == event.message.datagram.destination == b""
 
 
 @pytest.mark.parametrize("payload", [b"BYE sip:x SIP/2.0\r\nCall-ID: a\r\n\r\n", b"no SIP", b""])
 def test_a_message(payload: bytes) -> None:
     event = message_event(payload, Place("udp", ONE, 1), Place("tcp", TWO, 2), 7, sinks=1)
+    assert isinstance(event.message, CapturedMessage)
     datagram = event.message.datagram
     assert (event.message.raw, datagram.time_ns) == (payload, 7)
     assert (datagram.source, datagram.source_port, datagram.destination, datagram.destination_port) == (ONE, 1, TWO, 2)
     assert (datagram.transport, datagram.protocol) == ("tcp", 6)
     assert event.message.sip.call_id == (b"a" if payload.startswith(b"BYE") else None)
-    assert (event.trace.payload_type, event.trace.correlation_id) == (SIP_PAYLOAD, b"")
+    assert event.trace.correlation_id == b""
 
 
 def test_a_message_between_two_families() -> None:

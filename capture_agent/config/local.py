@@ -117,7 +117,7 @@ Local = Annotated[LocalAddress | Literal["auto"], Parsed(parse_local, EXPECTED)]
 
 
 def same_host(host: str) -> Hashable:
-    """Equal for two spellings of one host: the address, also of `localhost` and of IPv4 written as IPv6; else the name."""
+    """Equal for two spellings of one host: its address, also for `localhost` and IPv4-mapped IPv6, or its name."""
     name = host.lower().removesuffix(".")
     try:
         address = ip_address("127.0.0.1" if name == "localhost" else host)

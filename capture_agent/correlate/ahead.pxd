@@ -1,16 +1,19 @@
 cimport cython
 
-from capture_agent.records.dialog cimport Dialog, Transaction
+from capture_agent.records.dialog cimport DIALOG_ENDED, Dialog, Transaction
 from capture_agent.correlate.index cimport Index
 from capture_agent.correlate.queues cimport Call, Queue
 from capture_agent.correlate.marks cimport call_key, fetch
 from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.sip.message cimport SipMessage
 
+cpdef enum:
+    AT_ONCE = 128
+
 cdef class Ahead:
-    cdef unsigned long long _keys[128]  # AT_ONCE
-    cdef unsigned long long _different[128]
-    cdef void *_calls[128]
+    cdef unsigned long long _keys[AT_ONCE]
+    cdef unsigned long long _different[AT_ONCE]
+    cdef void *_calls[AT_ONCE]
 
     cdef unsigned long long key(self, int number) noexcept
     cdef bint group(

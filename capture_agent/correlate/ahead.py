@@ -13,22 +13,16 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.correlate import timers as limits
 from capture_agent.correlate.index import Index
 from capture_agent.correlate.marks import call_key
 from capture_agent.correlate.queues import Call, Queue
 from capture_agent.records.captured import CapturedMessage
-from capture_agent.records.dialog import Dialog, DialogState
+from capture_agent.records.dialog import Dialog, Transaction
 
-DIALOG_ENDED = cython.declare(cython.int, DialogState.ENDED)
-AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
-# Bytes that are looked at; calls.pxd has them in this order.
-CALL = cython.declare(cython.int, 48)
-TRANSACTION = cython.declare(cython.int, 208)
-ENDED = cython.declare(cython.int, 120)  # of a transaction that goes
-DIALOG = cython.declare(cython.int, 80)
-ENDED_DIALOG = cython.declare(cython.int, 128)
-TEXT = cython.declare(cython.int, 96)
+if not cython.compiled:
+    AT_ONCE = 128  # messages, or calls whose time is over, that memory is asked for together
+
+TEXT = cython.declare(cython.int, 96)  # bytes that are looked at of a text
 POOL = cython.declare(cython.size_t, 1 << 14)  # Objects/obmalloc.c; were it another size, it would only be of no use
 POOL_HEADER = cython.declare(cython.int, 48)
 
@@ -39,6 +33,34 @@ POOL_HEADER = cython.declare(cython.int, 48)
 def pool_of(thing: cython.p_void) -> cython.p_void:
     """Compiled only: where Python's allocator notes that this has become free."""
     return cython.cast(cython.p_void, cython.cast(cython.size_t, thing) & ~(POOL - 1))
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def distance(start: cython.p_void, end: cython.p_void) -> cython.int:
+    return cython.cast(cython.size_t, end) - cython.cast(cython.size_t, start)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def ended_size(one: Transaction) -> cython.int:
+    """Compiled only."""
+    return distance(cython.cast(cython.p_void, one), cython.address(one.cseq))
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def needed_size(one: Dialog) -> cython.int:
+    """Compiled only."""
+    return distance(cython.cast(cython.p_void, one), cython.address(one.confirming_cseq))
+
+
+# Bytes that are looked at of a transaction that goes, and of a dialog for each message: dialog.pxd has them first.
+ENDED = cython.declare(cython.int, ended_size(Transaction.__new__(Transaction)) if cython.compiled else 0)
+NEEDED = cython.declare(cython.int, needed_size(Dialog.__new__(Dialog)) if cython.compiled else 0)
 
 
 @cython.final
@@ -69,11 +91,11 @@ class Ahead:
             index.fetch_slot(self._different[n])
         for n in range(different):
             self._calls[n] = index.peek(self._different[n])
-            fetch(self._calls[n], CALL)
+            fetch(self._calls[n], cython.sizeof(Call))
         for n in range(different):
             if self._calls[n] != cython.NULL and cython.cast(Call, self._calls[n]).resting:
                 resting.fetch_place(cython.cast(Call, self._calls[n]).place)
-        return self._parts(different, TRANSACTION)
+        return self._parts(different, cython.sizeof(Transaction))
 
     def queue(self, index: Index, queue: Queue, period_ns: cython.longlong, now_ns: cython.longlong) -> cython.bint:
         """What the first of a queue will need whose time is over: at most AT_ONCE."""
@@ -82,7 +104,7 @@ class Ahead:
         dialog: Dialog | None
         while count < AT_ONCE and queue.is_due(count, period_ns, now_ns):
             self._calls[count] = queue.peek(count)
-            fetch(self._calls[count], CALL)
+            fetch(self._calls[count], cython.sizeof(Call))
             count += 1
         self._parts(count, ENDED)
         for n in range(count):
@@ -92,7 +114,7 @@ class Ahead:
                     continue
                 index.fetch_slot(cython.cast(Call, self._calls[n]).key)
                 if dialog is not None:
-                    fetch(cython.cast(cython.p_void, dialog), ENDED_DIALOG)
+                    fetch(cython.cast(cython.p_void, dialog), cython.sizeof(Dialog))
                     fetch(cython.cast(cython.p_void, dialog._text), TEXT)
                     fetch(pool_of(cython.cast(cython.p_void, dialog._text)), POOL_HEADER)
         return True
@@ -104,7 +126,7 @@ class Ahead:
             if self._calls[n] != cython.NULL:
                 call = cython.cast(Call, self._calls[n])
                 fetch(cython.cast(cython.p_void, call.transactions), transaction)
-                fetch(cython.cast(cython.p_void, call.dialogs), DIALOG)
+                fetch(cython.cast(cython.p_void, call.dialogs), NEEDED)
         for n in range(count):
             if self._calls[n] != cython.NULL:
                 call = cython.cast(Call, self._calls[n])

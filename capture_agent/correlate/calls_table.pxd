@@ -1,7 +1,10 @@
 cimport cython
 
-from capture_agent.records.dialog cimport Dialog, Transaction
-from capture_agent.correlate.ahead cimport Ahead
+from capture_agent.records.dialog cimport (
+    BYTES_MORE, DIALOG_CONFIRMED, DIALOG_EARLY, SHIFT, TRANSACTION_CALLING, TRANSACTION_PROCEEDING, UNIT,
+    Dialog, Transaction,
+)
+from capture_agent.correlate.ahead cimport AT_ONCE, Ahead
 from capture_agent.correlate.index cimport Index
 from capture_agent.correlate.queues cimport Call, Queue
 from capture_agent.correlate.marks cimport call_key

@@ -18,8 +18,20 @@ from capture_agent.correlate.marks import call_key
 from capture_agent.correlate.queues import Call, Queue
 from capture_agent.correlate.tally import Tally
 from capture_agent.records.captured import CapturedMessage
-from capture_agent.records.dialog import UNIT, Dialog, Transaction
+from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.message import SipMessage
+
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.correlate.ahead import AT_ONCE
+    from capture_agent.records.dialog import (
+        BYTES_MORE,
+        DIALOG_CONFIRMED,
+        DIALOG_EARLY,
+        SHIFT,
+        TRANSACTION_CALLING,
+        TRANSACTION_PROCEEDING,
+        UNIT,
+    )
 
 SETTLED_NS = cython.declare(cython.longlong, limits.SETTLED_NS)
 CALLING_NS = cython.declare(cython.longlong, limits.CALLING_NS)
@@ -27,21 +39,14 @@ RINGING_NS = cython.declare(cython.longlong, limits.RINGING_NS)
 SETTLING_NS = cython.declare(cython.longlong, limits.SETTLING_NS)
 RESTING_NS = cython.declare(cython.longlong, limits.RESTING_NS)
 ODD_NS = cython.declare(cython.longlong, clock.ODD_NS)
-AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
 MOST_TRANSACTIONS = cython.declare(cython.int, limits.MOST_TRANSACTIONS)
 MOST_DIALOGS = cython.declare(cython.int, limits.MOST_DIALOGS)
-SHIFT = cython.declare(cython.int, 4)
-BYTES_MORE = cython.declare(cython.int, 33 + 15)  # as in calls.py
 UNITS = limits.COMPILED_UNITS if cython.compiled else limits.PLAIN_UNITS
 CALL_UNITS = cython.declare(cython.int, UNITS[0])
 TRANSACTION_UNITS = cython.declare(cython.int, UNITS[1])
 DIALOG_UNITS = cython.declare(cython.int, UNITS[2])
 
 # calls.TransactionState and calls.DialogState as C integers; tests/correlate keeps them equal.
-CALLING = cython.declare(cython.int, 0)
-PROCEEDING = cython.declare(cython.int, 1)
-EARLY = cython.declare(cython.int, 0)
-CONFIRMED = cython.declare(cython.int, 1)
 
 
 @cython.final
@@ -172,17 +177,17 @@ class CallsTable:
     def holds_transaction(self, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
         """Is it live at this time?"""
         silent: cython.longlong = now_ns - transaction._last_ns
-        if transaction.state == CALLING:
+        if transaction.state == TRANSACTION_CALLING:
             return -ODD_NS < silent < CALLING_NS
-        if transaction.state == PROCEEDING:
+        if transaction.state == TRANSACTION_PROCEEDING:
             return -ODD_NS < silent < RINGING_NS
         return -ODD_NS < silent < SETTLED_NS
 
     def holds_dialog(self, dialog: Dialog, now_ns: cython.longlong) -> cython.bint:
         silent: cython.longlong = now_ns - dialog._last_ns
-        if dialog.state == EARLY:
+        if dialog.state == DIALOG_EARLY:
             return -ODD_NS < silent < RINGING_NS
-        if dialog.state == CONFIRMED:
+        if dialog.state == DIALOG_CONFIRMED:
             return -ODD_NS < silent < self._idle_ns and now_ns - dialog._born_ns < self._age_ns
         return -ODD_NS < silent < SETTLED_NS
 

@@ -1,6 +1,10 @@
 cimport cython
 
-from capture_agent.records.dialog cimport Dialog, Transaction
+from capture_agent.records.dialog cimport (
+    BYTES_MORE, DIALOG_CONFIRMED, DIALOG_EARLY, NEW_BUT_FORGOTTEN, SHIFT, TRANSACTION_CALLING, TRANSACTION_COMPLETED,
+    TRANSACTION_CONFIRMED, TRANSACTION_TRYING, Dialog, Transaction,
+)
+from capture_agent.correlate.ahead cimport AT_ONCE
 from capture_agent.clock cimport Clock
 from capture_agent.correlate.calls_table cimport CallsTable
 from capture_agent.correlate.updating cimport note_request, note_response

@@ -17,8 +17,22 @@ from capture_agent.correlate.tally import OF_CALLS, OF_DIALOGS, OF_TRANSACTIONS
 from capture_agent.correlate.transitions import Method
 from capture_agent.correlate.updating import note_request, note_response
 from capture_agent.records.captured import CapturedMessage
-from capture_agent.records.dialog import Dialog, DialogState, Transaction, TransactionState
+from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.message import SipMessage
+
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.correlate.ahead import AT_ONCE
+    from capture_agent.records.dialog import (
+        BYTES_MORE,
+        DIALOG_CONFIRMED,
+        DIALOG_EARLY,
+        NEW_BUT_FORGOTTEN,
+        SHIFT,
+        TRANSACTION_CALLING,
+        TRANSACTION_COMPLETED,
+        TRANSACTION_CONFIRMED,
+        TRANSACTION_TRYING,
+    )
 
 MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)
 MOST_OF_METHOD = cython.declare(cython.int, limits.MOST_OF_METHOD)
@@ -28,15 +42,7 @@ CANCEL = cython.declare(cython.int, Method.CANCEL)
 SUBSCRIBE = cython.declare(cython.int, Method.SUBSCRIBE)
 NOTIFY = cython.declare(cython.int, Method.NOTIFY)
 OTHER = cython.declare(cython.int, Method.OTHER)
-CALLING = cython.declare(cython.int, TransactionState.CALLING)
-COMPLETED = cython.declare(cython.int, TransactionState.COMPLETED)
-CONFIRMED = cython.declare(cython.int, TransactionState.CONFIRMED)
-TRYING = cython.declare(cython.int, TransactionState.TRYING)
-DIALOG_EARLY = cython.declare(cython.int, DialogState.EARLY)
-DIALOG_CONFIRMED = cython.declare(cython.int, DialogState.CONFIRMED)
-SHIFT = cython.declare(cython.int, 4)
-BYTES_MORE = cython.declare(cython.int, 33 + 15)  # as in calls.py
-METHOD_UNITS = cython.declare(cython.int, (limits.MOST_OF_METHOD + 33 + 15) // 16)  # at most
+METHOD_UNITS = cython.declare(cython.int, (limits.MOST_OF_METHOD + BYTES_MORE) >> SHIFT)  # at most
 NAMES = cython.declare(tuple, changes.NAMES)
 FORMS = cython.declare(cython.int, changes.FORMS)
 WITHIN = cython.declare(cython.int, changes.WITHIN)
@@ -47,11 +53,6 @@ DIALOGS = cython.declare(bytes, bytes(changes.DIALOGS[method] for method in Meth
 DEFAULTS = Correlate()
 
 ACCOUNT = Account("correlation", ("new", "retransmitted", "unmarked"), ("no_call_id", "no_cseq"))
-
-# calls.NEW_BUT_FORGOTTEN
-UNMARKED = cython.declare(cython.int, 2)
-
-AT_ONCE = cython.declare(cython.Py_ssize_t, limits.AT_ONCE)
 
 # A batch looks at so many calls whose time may be over: more than it can make, and not all at once.
 LEAST_LOOKS = cython.declare(cython.int, 1000)
@@ -187,7 +188,10 @@ class Correlator:
             return self._find(call, kind, sip, now_ns)
         invite = self._find(call, INVITE, sip, now_ns)
         if invite is not None and (
-            kind == CANCEL or invite.state == COMPLETED or invite.state == CONFIRMED or invite.knows_hop(hop)
+            kind == CANCEL
+            or invite.state == TRANSACTION_COMPLETED
+            or invite.state == TRANSACTION_CONFIRMED
+            or invite.knows_hop(hop)
         ):
             return invite
         return self._find(call, kind, sip, now_ns)
@@ -217,7 +221,7 @@ class Correlator:
         one.method = NAMES[kind] if kind else self._other_method(sip)
         one.cseq = sip.cseq
         one.traces = one.hooked = ()
-        one.state = CALLING if kind == INVITE else TRYING
+        one.state = TRANSACTION_CALLING if kind == INVITE else TRANSACTION_TRYING
         one.spiral = False
         one._kind = kind
         one._initial = False
@@ -307,7 +311,7 @@ class Correlator:
             message.retransmission = True
             self.retransmissions += 1
             return True
-        self.unmarked += known == UNMARKED
+        self.unmarked += known == NEW_BUT_FORGOTTEN
         if message.sip.is_request:
             return note_request(transaction, kind, message, hop, self._tags)
         return note_response(transaction, kind, message.sip, self._tags)

@@ -27,8 +27,5 @@ MOST_OF_CALL_ID = 255
 MOST_OF_TAG = 128
 MOST_OF_METHOD = 32
 
-# Messages, or calls whose time is over, that memory is asked for together; ahead.pxd has arrays of this length.
-AT_ONCE = 128
-
 # Vias of a request that are looked at. Max-Forwards begins at 70 (RFC 3261 8.1.1.6).
 MOST_VIAS = 70

@@ -13,7 +13,7 @@ from capture_agent.config.sections import Config, Privacy
 from capture_agent.emission.privacy import masker
 from capture_agent.emission.rewriting import rewritten
 from capture_agent.records.captured import CapturedMessage, Direction
-from capture_agent.records.traced import LOG_PAYLOAD, TracedMessage
+from capture_agent.records.traced import TracedMessage
 
 Emission = Callable[[list[TracedMessage]], list[TracedMessage]]
 Change = Callable[[CapturedMessage, Direction], CapturedMessage]
@@ -54,14 +54,15 @@ class Changes:
         last: CapturedMessage | None = None
         done: dict[Masks, CapturedMessage] = {}
         for one in traced:
-            if one.trace.payload_type == LOG_PAYLOAD:
-                changed.append(one)  # no message, and of no address
+            message = one.message
+            if not isinstance(message, CapturedMessage):
+                changed.append(one)  # masks and addresses are those of SIP
                 continue
             masks = one.trace.masks
-            if one.message is not last:
-                last, done = one.message, {}
+            if message is not last:
+                last, done = message, {}
             if masks not in done:
-                done[masks] = one.message
+                done[masks] = message
                 for change in self._for(masks):
                     done[masks] = change(done[masks], one.direction)
             new = done[masks]

@@ -53,7 +53,7 @@ def rewritten(
         sequence=old.sequence,
         flags=old.flags,
     )
-    copy = CapturedMessage(datagram, scanned(datagram), message.direction, message.seen_ns)
+    copy = CapturedMessage(datagram, scanned(datagram), message.origin, message.seen_ns)
     copy.transaction = message.transaction
     copy.dialog = message.dialog
     copy.retransmission = message.retransmission

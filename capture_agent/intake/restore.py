@@ -6,12 +6,13 @@ The lines that it added are taken out; source, destination, transport, time and 
 from __future__ import annotations
 
 from capture_agent.books import Account, Ledger
-from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.sip.scan import scan
 from capture_agent.sip.x_headers import XHeaders, find_x_headers
 
 PROTOCOLS = {"tcp": 6, "tls": 6, "ws": 6, "wss": 6, "sctp": 132}
+ORIGINS = {str(direction): Origin(direction) for direction in Direction}
 
 NO_X_HEADERS, MALFORMED_X_HEADERS = "no_x_headers", "malformed_x_headers"
 ACCOUNT = Account("messages", rejected=(NO_X_HEADERS, MALFORMED_X_HEADERS))
@@ -50,7 +51,7 @@ class Restorer:
             return None
         original.problems |= message.sip.problems
         self.restored += 1
-        return CapturedMessage(datagram, original, Direction(found.direction), message.seen_ns)
+        return CapturedMessage(datagram, original, ORIGINS[found.direction], message.seen_ns)
 
 
 def made(message: CapturedMessage, found: XHeaders) -> Datagram:

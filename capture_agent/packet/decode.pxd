@@ -1,8 +1,11 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from capture_agent.records.datagram cimport Datagram, new_datagram
-from capture_agent.records.frames cimport Frames
+from capture_agent.records.datagram cimport NO_FRAME, NO_VLAN, Datagram, new_datagram
+from capture_agent.records.frames cimport (
+    FRAME_INTERFACE, FRAME_LENGTH, FRAME_ROW, FRAME_START, FRAME_TIME_NS, FRAME_WIRE_LENGTH,
+    Frames,
+)
 
 cdef class PacketDecoder:
     cdef readonly unsigned long long seen

@@ -21,24 +21,19 @@ from capture_agent.packet.exported import LINK_TYPE as EXPORTED_LINK_TYPE
 from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.link_type_names import named
 from capture_agent.packet.rejects import ACCOUNT, REASONS, WITHIN_A_DATAGRAM, Reject
-from capture_agent.records.datagram import NO_FRAME, NO_VLAN, Datagram, new_datagram
-from capture_agent.records.frames import (
-    FRAME_INTERFACE,
-    FRAME_LENGTH,
-    FRAME_ROW,
-    FRAME_START,
-    FRAME_TIME_NS,
-    FRAME_WIRE_LENGTH,
-    Frames,
-    Interface,
-)
+from capture_agent.records.datagram import Datagram, new_datagram
+from capture_agent.records.frames import Frames, Interface
 
-ROW = cython.declare(cython.int, FRAME_ROW)
-START = cython.declare(cython.int, FRAME_START)
-LENGTH = cython.declare(cython.int, FRAME_LENGTH)
-WIRE_LENGTH = cython.declare(cython.int, FRAME_WIRE_LENGTH)
-TIME_NS = cython.declare(cython.int, FRAME_TIME_NS)
-INTERFACE = cython.declare(cython.int, FRAME_INTERFACE)
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.records.datagram import NO_FRAME, NO_VLAN
+    from capture_agent.records.frames import (
+        FRAME_INTERFACE,
+        FRAME_LENGTH,
+        FRAME_ROW,
+        FRAME_START,
+        FRAME_TIME_NS,
+        FRAME_WIRE_LENGTH,
+    )
 
 LINK_TYPE = cython.declare(cython.int, Reject.LINK_TYPE)
 NOT_IP = cython.declare(cython.int, Reject.NOT_IP)
@@ -49,10 +44,8 @@ TRANSPORT_HEADER = cython.declare(cython.int, Reject.TRANSPORT_HEADER)
 DEPTH = cython.declare(cython.int, Reject.DEPTH)
 EXPORTED = cython.declare(cython.int, EXPORTED_LINK_TYPE)
 READ_ALREADY = cython.declare(cython.int, 0x200)  # added to the protocol where no transport header follows
-WITHIN_NO_FRAME = cython.declare(cython.int, NO_FRAME)
 HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which stands in the defragmenter's account
 
-NONE = cython.declare(cython.int, NO_VLAN)
 BY_LENGTH = cython.declare(cython.int, 0)  # a length, where an ethertype might stand (IEEE 802.3)
 UDP = "udp"
 TRANSPORTS = {6: "tcp", 132: "sctp"}
@@ -135,10 +128,10 @@ class PacketDecoder:
             if not cython.compiled and (usual := plain.usual_datagram(frames, n, self._tunnel_ports)):
                 datagrams.append(usual)
                 continue
-            row = n * ROW
-            start = rows[row + START]
-            length = rows[row + LENGTH]
-            interface = rows[row + INTERFACE]
+            row = n * FRAME_ROW
+            start = rows[row + FRAME_START]
+            length = rows[row + FRAME_LENGTH]
+            interface = rows[row + FRAME_INTERFACE]
             # Written so that no sum can overflow, whatever the index says.
             if start < 0 or not 0 <= length <= len(data) - start or not 0 <= interface < len(link_types):
                 raise ValueError(f"frame {n} lies outside of its batch")
@@ -148,11 +141,11 @@ class PacketDecoder:
             self._data = data
             self._frame_at = start
             self._end = start + length
-            wire = rows[row + WIRE_LENGTH]
+            wire = rows[row + FRAME_WIRE_LENGTH]
             self._missing = wire - length if wire > length else 0
-            time_ns = rows[row + TIME_NS]
+            time_ns = rows[row + FRAME_TIME_NS]
             self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
-            self._vlan = NONE
+            self._vlan = NO_VLAN
             self._depth = 0
             at = self._network(data, start, link_type)
             if at >= 0:
@@ -231,7 +224,7 @@ class PacketDecoder:
             return -PROTOCOL
         self._data = pdu.endpoints + data[at : self._end]
         self._end = len(self._data)
-        self._frame_at = WITHIN_NO_FRAME
+        self._frame_at = NO_FRAME
         self._address_at = 0
         self._address_size = len(pdu.source)
         at = 2 * self._address_size

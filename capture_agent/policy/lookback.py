@@ -209,7 +209,7 @@ def copied(message: CapturedMessage) -> CapturedMessage:
             datagram.flags,
         ),
         sip,
-        message.direction,
+        message.origin,
         message.seen_ns,
     )
     copy.transaction, copy.dialog, copy.retransmission = message.transaction, message.dialog, message.retransmission

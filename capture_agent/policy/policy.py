@@ -20,7 +20,7 @@ from capture_agent.policy.legs import Legs
 from capture_agent.policy.lookback import Lookback
 from capture_agent.policy.rules import Grown, Rules, Traces
 from capture_agent.policy.settings import Settings
-from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.traced import Trace, TracedMessage, traced
 
@@ -128,7 +128,7 @@ class Policy:
             self._not_traced += len(messages)
             return chosen
         for message in messages:
-            direction = self._direction(message.datagram) if message.direction is None else message.direction
+            direction = self._direction(message.datagram) if message.origin is None else self._said(message)
             chosen.append(traced(message, direction, self._trace, self._trace.sinks))
         self.traced += len(chosen)
         return chosen
@@ -143,6 +143,11 @@ class Policy:
             self.hooks.grown = []
         return grown
 
+    def _said(self, message: CapturedMessage) -> Direction:
+        """The direction that the message's origin names, else that of its addresses."""
+        origin: Origin | None = message.origin
+        return (origin and origin.direction) or self._direction(message.datagram)
+
     def close(self) -> None:
         """The capture has ended: what is held back is not traced."""
         if self._lookback is not None:
@@ -156,7 +161,7 @@ class Policy:
             self._not_traced += len(messages)
             return chosen
         for message in messages:
-            direction = self._direction(message.datagram) if message.direction is None else message.direction
+            direction = self._direction(message.datagram) if message.origin is None else self._said(message)
             traces: tuple[Trace, ...] = rules.judge(message, direction, on)
             if self._lookback is not None and rules.started:
                 self._release(rules, self._lookback, chosen, message)
@@ -206,7 +211,7 @@ class Policy:
         """What hooks trace gets the correlation id of its call, as the rest."""
         if self._legs is None:
             return one
-        with_id = self._legs.with_id(one.message, one.trace)
+        with_id = self._legs.with_id(cython.cast(CapturedMessage, one.message), one.trace)
         return one if with_id is one.trace else traced(one.message, one.direction, with_id, one.sinks)
 
     def _held(self, rules: Rules, message: CapturedMessage, direction: Direction, given: object) -> cython.bint:

@@ -5,7 +5,7 @@ from capture_agent.sip.message cimport SipMessage
 cdef class CapturedMessage:
     cdef readonly Datagram datagram
     cdef readonly SipMessage sip
-    cdef public object direction
+    cdef readonly object origin
     cdef public Transaction transaction
     cdef public Dialog dialog
     cdef public bint retransmission

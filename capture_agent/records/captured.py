@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import cython
@@ -9,6 +10,7 @@ import cython
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.message import SipMessage
+from hep import ProtocolType
 
 
 class Direction(StrEnum):
@@ -16,6 +18,26 @@ class Direction(StrEnum):
 
     IN = "in"
     OUT = "out"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the agent that has sent us a message says of it; None or empty: it does not say.
+
+    direction       as that agent sees it
+    correlation_id  HEP3 chunk 0x0011
+    node            HEP3 chunk 0x0013, the agent's name
+    capture_id      HEP3 chunk 0x000c, the agent's number
+    """
+
+    direction: Direction | None = None
+    correlation_id: bytes = b""
+    node: bytes = b""
+    capture_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.capture_id is not None and not 0 <= self.capture_id <= 0xFFFFFFFF:
+            raise ValueError(f"capture id {self.capture_id}, expected 0 to 4294967295")
 
 
 @cython.final
@@ -28,19 +50,24 @@ class CapturedMessage:
     `correlate` fills in the rest: what the message belongs to, and whether it is one of before, sent again.
     """
 
-    __slots__ = ("datagram", "dialog", "direction", "retransmission", "seen_ns", "sip", "transaction")
+    __slots__ = ("datagram", "dialog", "origin", "retransmission", "seen_ns", "sip", "transaction")
 
     def __init__(
-        self, datagram: Datagram, sip: SipMessage, direction: Direction | None = None, seen_ns: int | None = None
+        self, datagram: Datagram, sip: SipMessage, origin: Origin | None = None, seen_ns: int | None = None
     ) -> None:
         self.datagram = datagram
         self.sip = sip
-        self.direction = direction  # as whoever sent us the message has said; None: the addresses tell
-        # When its packet was seen; `time_ns` may be what whoever sent us the message has said.
+        self.origin = origin  # None: we have captured it ourselves
+        # When its packet was seen; `time_ns` may be what the origin has said.
         self.seen_ns = datagram.time_ns if seen_ns is None else seen_ns
         self.transaction: Transaction | None = None
         self.dialog: Dialog | None = None
         self.retransmission = False
+
+    @property
+    def kind(self) -> int:
+        """HEP3 chunk 0x000b."""
+        return int(ProtocolType.SIP)
 
     @property
     def raw(self) -> bytes:
@@ -59,7 +86,7 @@ def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:
     message: CapturedMessage = CapturedMessage.__new__(CapturedMessage)
     message.datagram = datagram
     message.sip = sip
-    message.direction = None
+    message.origin = None
     message.seen_ns = datagram.time_ns
     message.transaction = None
     message.dialog = None

@@ -1,5 +1,10 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+cpdef enum:
+    NO_VLAN = -1
+    NO_FRAME = -1
+    WHOLE_MESSAGE = 0x100
+
 cdef class Datagram:
     cdef readonly bytes data
     cdef readonly Py_ssize_t start

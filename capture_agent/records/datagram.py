@@ -9,9 +9,10 @@ import cython
 
 from capture_agent.records.frames import Interface
 
-NO_VLAN = -1
-NO_FRAME = -1  # a message out of several packets has a buffer without their headers
-WHOLE_MESSAGE = 0x100  # in Datagram.flags, above those of TCP: the capture has one message, not a piece of a stream
+if not cython.compiled:
+    NO_VLAN = -1
+    NO_FRAME = -1  # a message out of several packets has a buffer without their headers
+    WHOLE_MESSAGE = 0x100  # in Datagram.flags, above those of TCP: the capture has one message, not a piece of a stream
 
 
 @cython.final

@@ -1,5 +1,24 @@
 cimport cython
 
+cpdef enum:
+    FIRST_MARKS = 8
+    UNIT = 16
+    SHIFT = 4
+    BYTES_MORE = 48
+    KNOWN = 0
+    NEW = 1
+    NEW_BUT_FORGOTTEN = 2
+    TRANSACTION_CALLING = 0
+    TRANSACTION_PROCEEDING = 1
+    TRANSACTION_ACCEPTED = 2
+    TRANSACTION_COMPLETED = 3
+    TRANSACTION_CONFIRMED = 4
+    TRANSACTION_TRYING = 5
+    TRANSACTION_ANSWERED = 6
+    DIALOG_EARLY = 0
+    DIALOG_CONFIRMED = 1
+    DIALOG_ENDED = 2
+
 # The order is that of need: with a million of them each 64 bytes are another step to memory.
 
 cdef class Dialog:
@@ -12,13 +31,13 @@ cdef class Dialog:
     cdef public tuple traces
     cdef Dialog _next
     # Here ends what each message needs: 80 bytes are two of memory's lines, where Python's allocator puts objects of 128.
+    cdef public unsigned int confirming_cseq
+    cdef unsigned short _caller_at
+    cdef unsigned short _callee_at
     cdef public tuple hooked
     cdef bytes _text
     cdef tuple _others
     cdef readonly bytes method
-    cdef public unsigned int confirming_cseq
-    cdef unsigned short _caller_at
-    cdef unsigned short _callee_at
     cdef unsigned short _units
     cdef readonly bint joined
 
@@ -50,7 +69,7 @@ cdef class Transaction:
     cdef unsigned char _ends
     cdef unsigned char _initial
     cdef unsigned char _marked
-    cdef unsigned long long _marks[8]  # FIRST_MARKS
+    cdef unsigned long long _marks[FIRST_MARKS]
 
     cpdef int hold(self, int units) except? -1
     cdef int remember(self, unsigned long long mark) except -1

@@ -10,43 +10,58 @@ from enum import IntEnum
 
 import cython
 
-FIRST_MARKS = cython.declare(cython.int, 8)  # messages of a transaction that are remembered within it
-MOST_MARKS = cython.declare(cython.int, 64)  # and in all
+if not cython.compiled:
+    FIRST_MARKS = 8  # messages of a transaction that are remembered within it
+
+    # Memory is counted in these: Python's allocator gives multiples of 16 bytes.
+    UNIT = 16
+    SHIFT = 4
+    BYTES_MORE = 48  # what an object of bytes takes more, 33 bytes, and what rounds up
+
+    # What remember() says of a message.
+    KNOWN = 0
+    NEW = 1
+    NEW_BUT_FORGOTTEN = 2
+
+    # TransactionState and DialogState, which say what they mean.
+    TRANSACTION_CALLING = 0
+    TRANSACTION_PROCEEDING = 1
+    TRANSACTION_ACCEPTED = 2
+    TRANSACTION_COMPLETED = 3
+    TRANSACTION_CONFIRMED = 4
+    TRANSACTION_TRYING = 5
+    TRANSACTION_ANSWERED = 6
+    DIALOG_EARLY = 0
+    DIALOG_CONFIRMED = 1
+    DIALOG_ENDED = 2
+
+MOST_MARKS = cython.declare(cython.int, 64)  # messages of a transaction that are remembered
 MOST_TAGS = cython.declare(cython.int, 8)
 
-# Memory is counted in these: Python's allocator gives multiples of 16 bytes.
-UNIT = 16
-SHIFT = cython.declare(cython.int, 4)
-BYTES_MORE = cython.declare(cython.int, 33 + 15)  # what an object of bytes takes more, and what rounds up
 ARRAY = cython.declare(cython.int, 9)  # units: an array, with what it keeps in hand; two items take one more
 MARK = 4  # plain only: a mark is an object
 MOST_UNITS = cython.declare(cython.int, 0xFFFF)  # of one transaction or dialog
 CALLEE = cython.declare(cython.int, 8)  # beside its tag: a tuple and a number, and a place in a tuple
 
-# What remember() says of a message.
-KNOWN = cython.declare(cython.int, 0)
-NEW = cython.declare(cython.int, 1)
-NEW_BUT_FORGOTTEN = cython.declare(cython.int, 2)
-
 
 class TransactionState(IntEnum):
     """RFC 3261 17.1 and RFC 6026, as far as they show from outside. The first five are those of an INVITE."""
 
-    CALLING = 0
-    PROCEEDING = 1  # a provisional response was seen
-    ACCEPTED = 2  # 2xx
-    COMPLETED = 3  # every branch has its final response, and none is 2xx
-    CONFIRMED = 4  # and there was an ACK for it
-    TRYING = 5
-    ANSWERED = 6  # RFC 3261 17.1.2: Completed
+    CALLING = TRANSACTION_CALLING
+    PROCEEDING = TRANSACTION_PROCEEDING  # a provisional response was seen
+    ACCEPTED = TRANSACTION_ACCEPTED  # 2xx
+    COMPLETED = TRANSACTION_COMPLETED  # every branch has its final response, and none is 2xx
+    CONFIRMED = TRANSACTION_CONFIRMED  # and there was an ACK for it
+    TRYING = TRANSACTION_TRYING
+    ANSWERED = TRANSACTION_ANSWERED  # RFC 3261 17.1.2: Completed
 
 
 class DialogState(IntEnum):
     """RFC 3261 12. One that forks have made is confirmed with the first 2xx, and ends with the 2xx to the last BYE."""
 
-    EARLY = 0
-    CONFIRMED = 1
-    ENDED = 2
+    EARLY = DIALOG_EARLY
+    CONFIRMED = DIALOG_CONFIRMED
+    ENDED = DIALOG_ENDED
 
 
 @cython.final

@@ -1,3 +1,11 @@
+cpdef enum:
+    FRAME_START = 0
+    FRAME_LENGTH = 1
+    FRAME_WIRE_LENGTH = 2
+    FRAME_TIME_NS = 3
+    FRAME_INTERFACE = 4
+    FRAME_ROW = 5
+
 cdef class Frames:
     cdef readonly bytes data
     cdef readonly object index

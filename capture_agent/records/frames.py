@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import cython
 
 # A row of Frames.index: where the frame lies in the buffer, its length on the wire, when and where it was seen.
-FRAME_START = 0
-FRAME_LENGTH = 1
-FRAME_WIRE_LENGTH = 2
-FRAME_TIME_NS = 3
-FRAME_INTERFACE = 4
-FRAME_ROW = 5
+if not cython.compiled:
+    FRAME_START = 0
+    FRAME_LENGTH = 1
+    FRAME_WIRE_LENGTH = 2
+    FRAME_TIME_NS = 3
+    FRAME_INTERFACE = 4
+    FRAME_ROW = 5
 
 
 @dataclass(frozen=True, slots=True)

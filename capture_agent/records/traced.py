@@ -5,10 +5,9 @@ from __future__ import annotations
 import cython
 
 from capture_agent.config.sink_kinds import MOST_SINKS
-from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.captured import Direction
+from capture_agent.records.kinds import Captured
 
-SIP_PAYLOAD = 1  # HEP3 chunk 0x000b
-LOG_PAYLOAD = 100
 ALL_SINKS = (1 << MOST_SINKS) - 1
 
 
@@ -23,12 +22,11 @@ class Trace:
     users           siptrace's traced users: a row of the table for each, beside that of nobody
     table           instead of the one that the sink is configured with; empty: that one
     plain_row       whether there is a row of nobody (siptrace: trace_on)
-    payload_type    SIP_PAYLOAD, or LOG_PAYLOAD: a text that is no SIP, for HEP sinks only
     rule            the name of the rule that made it
     masks           what is hidden in what it sends, by the names that the configuration has for it
     """
 
-    __slots__ = ("correlation_id", "masks", "payload_type", "plain_row", "rule", "sinks", "table", "users")
+    __slots__ = ("correlation_id", "masks", "plain_row", "rule", "sinks", "table", "users")
 
     def __init__(
         self,
@@ -37,7 +35,6 @@ class Trace:
         users: tuple[str, ...] = (),
         table: str = "",
         plain_row: bool = True,
-        payload_type: int = SIP_PAYLOAD,
         rule: str = "",
         masks: tuple[str, ...] = (),
     ) -> None:
@@ -46,7 +43,6 @@ class Trace:
         self.users = users
         self.table = table
         self.plain_row = plain_row
-        self.payload_type = payload_type
         self.rule = rule
         self.masks = masks
 
@@ -64,7 +60,6 @@ class Trace:
             self.users if users is None else users,
             self.table if table is None else table,
             self.plain_row if plain_row is None else plain_row,
-            self.payload_type,
             self.rule,
             self.masks,
         )
@@ -77,12 +72,13 @@ class Trace:
 class TracedMessage:
     """A message that policy has decided to trace. One message under several traces is several of these.
 
-    `sinks` are those of the trace, less those that get the message under another trace already.
+    message  of any kind: hot code asks for its type, which is a comparison, before it casts
+    sinks    those of the trace, less those that get the message under another trace already
     """
 
     __slots__ = ("direction", "message", "sinks", "trace")
 
-    def __init__(self, message: CapturedMessage, direction: Direction, trace: Trace, sinks: int | None = None) -> None:
+    def __init__(self, message: Captured, direction: Direction, trace: Trace, sinks: int | None = None) -> None:
         self.message = message
         self.direction = direction
         self.trace = trace
@@ -92,7 +88,7 @@ class TracedMessage:
 # To make records here, beside their free lists, costs a third of what it costs elsewhere.
 
 
-def traced(message: CapturedMessage, direction: Direction, trace: Trace, sinks: cython.ulonglong) -> TracedMessage:
+def traced(message: Captured, direction: Direction, trace: Trace, sinks: cython.ulonglong) -> TracedMessage:
     one: TracedMessage = TracedMessage.__new__(TracedMessage)
     one.message = message
     one.direction = direction

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 from capture_agent.books import Account
@@ -18,13 +19,13 @@ from capture_agent.config.secrets import MASK, repeats
 from capture_agent.hooks.guard import LONGEST_REASON, end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
 from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.sink import InternalError, Sink, handled
+from capture_agent.sinks.sink import NOT_SIP, InternalError, Sink, handled, kinds_of
 
 MOST_REASONS = 64  # of what it rejects or loses
 MOST_TOGETHER = 1_000_000
 
 UNCOUNTED = "uncounted"  # lost: what none of its counters has
-ACCOUNT = Account("sink", lost=(UNCOUNTED,))
+ACCOUNT = Account("sink", rejected=(NOT_SIP,), lost=(UNCOUNTED,))
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +36,14 @@ class PackagedSink:
     def __init__(self, sink: Sink, hidden: Sequence[str] = ()) -> None:
         self.name = str.__str__(str(sink.name))[:LONGEST_REASON]
         self.together = min(max(int(sink.together), 1), MOST_TOGETHER)
+        self.kinds = tuple(kinds_of(sink))
         self.sent = 0
         self.rejected: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self._sink: Any = sink
         self._hidden = [*hidden]
-        self._done = 0  # messages, as far as we know
+        self._done = 0  # messages that it was given, as far as we know
+        self._not_taken = 0  # messages of kinds that it does not take
         self._figures: tuple[int, Counter[str], Counter[str]] = (0, Counter(), Counter())
         self._read()
 
@@ -53,13 +56,25 @@ class PackagedSink:
             raise SinkError(f"{self.name}: internal error: {error.kind}") from None
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
-        """Raises SinkError, InternalError."""
-        before = handled(self)
+        """What is of a kind that it does not take is rejected, in its turn. Raises SinkError, InternalError."""
+        if all(type(one.message) in self.kinds for one in batch):
+            self._send(batch)
+            return
+        for taken, run in groupby(batch, lambda one: type(one.message) in self.kinds):
+            part = list(run)
+            if taken:
+                self._send(part)
+            else:
+                self._not_taken += len(part)
+                self._count()
+
+    def _send(self, batch: Sequence[TracedMessage]) -> None:
+        before = handled(self) - self._not_taken
         try:
             with self._guarded():
                 self._sink.send(batch)
         except Exception:
-            self._done = max(self._done, handled(self))
+            self._done = max(self._done, handled(self) - self._not_taken)
             raise
         self._done = max(self._done, before + len(batch))
         self._count()
@@ -112,9 +127,10 @@ class PackagedSink:
         self._count()
 
     def _count(self) -> None:
-        self.sent, self.rejected, lost = self._figures
-        uncounted = self._done - self.sent - self.rejected.total() - lost.total()
+        self.sent, rejected, lost = self._figures
+        uncounted = self._done - self.sent - rejected.total() - lost.total()
         self.lost = lost + Counter({UNCOUNTED: max(0, uncounted)})
+        self.rejected = rejected + Counter({NOT_SIP: self._not_taken})
 
 
 def counted(counter: Mapping[str, int]) -> Counter[str]:

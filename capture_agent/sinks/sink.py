@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from capture_agent.net.errors import SinkError as SinkError  # noqa: PLC0414 - sinks of packages import it from here
+from capture_agent.records.kinds import SIP_ONLY, Kinds
 from capture_agent.records.traced import TracedMessage
+
+NOT_SIP = "not_sip"  # why a sink that takes SIP alone rejects a message of another kind
 
 
 class InternalError(Exception):
@@ -29,6 +32,8 @@ class Sink(Protocol):
     it does not know. They are done, for `send`; the sink sends them again itself, when it must, and counts each as
     sent, or as lost at the latest when it is closed. While there are some, `send` is called with an empty batch every
     so often: it counts what is known by then, and raises SinkError when the other side is down.
+
+    A sink that takes other kinds of messages than SIP says so in `kinds`; it rejects all others (not_sip).
     """
 
     name: str  # "hep:10.0.0.1:9060"; no secret in it
@@ -66,6 +71,12 @@ def handled(sink: Sink) -> int:
 def unconfirmed(sink: Sink) -> int:
     """How many of them may still be lost; 0 where the sink knows at once."""
     return getattr(sink, "unconfirmed", 0)
+
+
+def kinds_of(sink: Sink) -> Kinds:
+    """The kinds of messages that it takes."""
+    taken: Kinds = getattr(sink, "kinds", SIP_ONLY)
+    return taken
 
 
 def kind(error: Exception) -> str:

@@ -12,24 +12,25 @@ import cython
 from capture_agent.sip import patterns
 from capture_agent.sip import plain_scan as plain
 from capture_agent.sip.message import SipMessage, new_message
+from capture_agent.sip.problems import Problem
 
 # Bytes stand here as numbers, and so do sets of them, as the bits of one: a name would be a variable to the compiler.
 
-# problems.Problem as C integers; tests/sip/test_scan.py keeps them equal.
-BAD_START_LINE = cython.declare(cython.int, 1 << 1)
-NO_HEADER_END = cython.declare(cython.int, 1 << 2)
-BAD_HEADER = cython.declare(cython.int, 1 << 3)
-NO_VIA = cython.declare(cython.int, 1 << 4)
-NO_FROM = cython.declare(cython.int, 1 << 5)
-NO_TO = cython.declare(cython.int, 1 << 6)
-NO_CALL_ID = cython.declare(cython.int, 1 << 7)
-NO_CSEQ = cython.declare(cython.int, 1 << 8)
-BAD_CSEQ = cython.declare(cython.int, 1 << 9)
-CSEQ_METHOD = cython.declare(cython.int, 1 << 10)
-BAD_CONTENT_LENGTH = cython.declare(cython.int, 1 << 11)
-BODY_SHORT = cython.declare(cython.int, 1 << 12)
-BODY_LONG = cython.declare(cython.int, 1 << 13)
-REPEATED_HEADER = cython.declare(cython.int, 1 << 14)
+# As C integers.
+BAD_START_LINE = cython.declare(cython.int, Problem.BAD_START_LINE)
+NO_HEADER_END = cython.declare(cython.int, Problem.NO_HEADER_END)
+BAD_HEADER = cython.declare(cython.int, Problem.BAD_HEADER)
+NO_VIA = cython.declare(cython.int, Problem.NO_VIA)
+NO_FROM = cython.declare(cython.int, Problem.NO_FROM)
+NO_TO = cython.declare(cython.int, Problem.NO_TO)
+NO_CALL_ID = cython.declare(cython.int, Problem.NO_CALL_ID)
+NO_CSEQ = cython.declare(cython.int, Problem.NO_CSEQ)
+BAD_CSEQ = cython.declare(cython.int, Problem.BAD_CSEQ)
+CSEQ_METHOD = cython.declare(cython.int, Problem.CSEQ_METHOD)
+BAD_CONTENT_LENGTH = cython.declare(cython.int, Problem.BAD_CONTENT_LENGTH)
+BODY_SHORT = cython.declare(cython.int, Problem.BODY_SHORT)
+BODY_LONG = cython.declare(cython.int, Problem.BODY_LONG)
+REPEATED_HEADER = cython.declare(cython.int, Problem.REPEATED_HEADER)
 
 # The shortest first line that Kamailio takes for SIP.
 SHORTEST = cython.declare(cython.int, 10)
@@ -197,7 +198,7 @@ def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMe
 
 
 def unscanned(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage:
-    """A record of data[start:end] that is no SIP, such as a text for the collector: it lacks every part."""
+    """A record of data[start:end] that is no SIP and is sent as such: it lacks every part."""
     if not 0 <= start <= end <= len(data):
         raise ValueError(f"{start}:{end} lies outside of {len(data)} bytes")
     message: SipMessage = SipMessage.__new__(SipMessage)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import cython
 
+from capture_agent.sip.problems import Stranger
+
 BLANK = b" \t\r\n\0"
 
-# problems.Stranger as C integers; tests/sip/test_scan.py keeps them equal.
-EMPTY = cython.declare(cython.int, 1)
-KEEPALIVE = cython.declare(cython.int, 2)
-STUN = cython.declare(cython.int, 3)
-RTP = cython.declare(cython.int, 4)
-RTCP = cython.declare(cython.int, 5)
-HTTP = cython.declare(cython.int, 6)
-SIP_VERSION = cython.declare(cython.int, 7)
-OTHER = cython.declare(cython.int, 8)
-START_LINE = cython.declare(cython.int, 9)
-HEP = cython.declare(cython.int, 10)
+# As C integers.
+EMPTY = cython.declare(cython.int, Stranger.EMPTY)
+KEEPALIVE = cython.declare(cython.int, Stranger.KEEPALIVE)
+STUN = cython.declare(cython.int, Stranger.STUN)
+RTP = cython.declare(cython.int, Stranger.RTP)
+RTCP = cython.declare(cython.int, Stranger.RTCP)
+HTTP = cython.declare(cython.int, Stranger.HTTP)
+SIP_VERSION = cython.declare(cython.int, Stranger.SIP_VERSION)
+OTHER = cython.declare(cython.int, Stranger.OTHER)
+START_LINE = cython.declare(cython.int, Stranger.START_LINE)
+HEP = cython.declare(cython.int, Stranger.HEP)
 
 NAME_HEADER = cython.declare(cython.int, 12)  # RFC 1035 4.1.1
 LONGEST_NAME = cython.declare(cython.int, 255)

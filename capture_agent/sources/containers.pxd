@@ -1,6 +1,10 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 
+from capture_agent.records.frames cimport (
+    FRAME_INTERFACE, FRAME_LENGTH, FRAME_ROW, FRAME_START, FRAME_TIME_NS, FRAME_WIRE_LENGTH
+)
+
 cdef int INTERFACE_NUMBER, SNAPSHOT, SHIFT, MULTIPLY, DIVIDE, OFFSET
 
 cdef class PcapWalker:

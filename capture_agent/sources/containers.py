@@ -14,22 +14,17 @@ from struct import Struct
 
 import cython
 
-from capture_agent.records.frames import (
-    FRAME_INTERFACE,
-    FRAME_LENGTH,
-    FRAME_ROW,
-    FRAME_START,
-    FRAME_TIME_NS,
-    FRAME_WIRE_LENGTH,
-)
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT
 
-ROW = cython.declare(cython.int, FRAME_ROW)
-START = cython.declare(cython.int, FRAME_START)
-LENGTH = cython.declare(cython.int, FRAME_LENGTH)
-WIRE_LENGTH = cython.declare(cython.int, FRAME_WIRE_LENGTH)
-TIME_NS = cython.declare(cython.int, FRAME_TIME_NS)
-INTERFACE = cython.declare(cython.int, FRAME_INTERFACE)
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.records.frames import (
+        FRAME_INTERFACE,
+        FRAME_LENGTH,
+        FRAME_ROW,
+        FRAME_START,
+        FRAME_TIME_NS,
+        FRAME_WIRE_LENGTH,
+    )
 
 # The first words of a pcap file, in either byte order: 2.4 is the version since 1998.
 FILE_MAGICS = frozenset((0xA1B2C3D4, 0xD4C3B2A1, 0xA1B23C4D, 0x4D3CB2A1, 0xA1B2CD34, 0x34CDB2A1))
@@ -205,15 +200,15 @@ class PcapWalker:
                     return self._stop(Stop.FILE_HEADER, at, 0, count)
             if captured > end - at - header_size:
                 return self._stop(Stop.MORE, at, header_size + captured, count)
-            row = count * ROW
+            row = count * FRAME_ROW
             time_ns = seconds * 1_000_000_000 + fraction * self._unit
             time_ns = time_ns if time_ns < LATEST else LATEST
             if cython.compiled:
-                rows[row + START] = at + header_size
-                rows[row + LENGTH] = captured
-                rows[row + WIRE_LENGTH] = wire
-                rows[row + TIME_NS] = time_ns
-                rows[row + INTERFACE] = 0
+                rows[row + FRAME_START] = at + header_size
+                rows[row + FRAME_LENGTH] = captured
+                rows[row + FRAME_WIRE_LENGTH] = wire
+                rows[row + FRAME_TIME_NS] = time_ns
+                rows[row + FRAME_INTERFACE] = 0
             else:
                 ROW_OF.pack_into(rows, count * ROW_OF.size, at + header_size, captured, wire, time_ns, 0)
             at += header_size + captured
@@ -283,12 +278,12 @@ class PcapngWalker:
                 clock = self._enter_packet(data, self.at, clocks)
                 if clock < 0:
                     return count
-                row = count * ROW
-                rows[row + START] = self.at + self._header_size
-                rows[row + LENGTH] = self._captured
-                rows[row + WIRE_LENGTH] = self._wire
-                rows[row + TIME_NS] = self._time_ns
-                rows[row + INTERFACE] = clocks[clock + INTERFACE_NUMBER]
+                row = count * FRAME_ROW
+                rows[row + FRAME_START] = self.at + self._header_size
+                rows[row + FRAME_LENGTH] = self._captured
+                rows[row + FRAME_WIRE_LENGTH] = self._wire
+                rows[row + FRAME_TIME_NS] = self._time_ns
+                rows[row + FRAME_INTERFACE] = clocks[clock + INTERFACE_NUMBER]
                 count += 1
             self.at += self._length
         self.stopped = Stop.FULL
@@ -413,10 +408,10 @@ def index_live_batch(meta: bytes, data_size: cython.Py_ssize_t, index: array[int
             seconds, fraction, start, length = LIVE_RECORD.unpack_from(meta, n * LIVE_RECORD_SIZE)
         if start + length > data_size:
             raise ValueError(f"frame {n} lies outside of its batch")
-        row = n * ROW
-        rows[row + START] = start
-        rows[row + LENGTH] = length
-        rows[row + WIRE_LENGTH] = length
-        rows[row + TIME_NS] = seconds * 1_000_000_000 + fraction * 1000
-        rows[row + INTERFACE] = 0
+        row = n * FRAME_ROW
+        rows[row + FRAME_START] = start
+        rows[row + FRAME_LENGTH] = length
+        rows[row + FRAME_WIRE_LENGTH] = length
+        rows[row + FRAME_TIME_NS] = seconds * 1_000_000_000 + fraction * 1000
+        rows[row + FRAME_INTERFACE] = 0
     return count

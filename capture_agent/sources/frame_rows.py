@@ -6,21 +6,15 @@ from array import array
 
 import cython
 
-from capture_agent.records.frames import (
-    FRAME_INTERFACE,
-    FRAME_LENGTH,
-    FRAME_ROW,
-    FRAME_START,
-    FRAME_TIME_NS,
-    FRAME_WIRE_LENGTH,
-)
-
-ROW = cython.declare(cython.int, FRAME_ROW)
-START = cython.declare(cython.int, FRAME_START)
-LENGTH = cython.declare(cython.int, FRAME_LENGTH)
-WIRE_LENGTH = cython.declare(cython.int, FRAME_WIRE_LENGTH)
-TIME_NS = cython.declare(cython.int, FRAME_TIME_NS)
-INTERFACE = cython.declare(cython.int, FRAME_INTERFACE)
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.records.frames import (
+        FRAME_INTERFACE,
+        FRAME_LENGTH,
+        FRAME_ROW,
+        FRAME_START,
+        FRAME_TIME_NS,
+        FRAME_WIRE_LENGTH,
+    )
 PIECE = cython.declare(cython.int, 4)  # numbers in a row of `pieces`
 
 
@@ -43,17 +37,17 @@ def merge_rows(index: array[int], pieces: array[int], into: array[int]) -> cytho
         best = -1
         for piece in range(0, len(pieces), PIECE):
             if heads[piece] < heads[piece + 1]:
-                time_ns = rows[heads[piece] * ROW + TIME_NS]
+                time_ns = rows[heads[piece] * FRAME_ROW + FRAME_TIME_NS]
                 if best < 0 or time_ns < earliest:
                     best = piece
                     earliest = time_ns
         if best < 0:
-            return at // ROW
-        row = heads[best] * ROW
+            return at // FRAME_ROW
+        row = heads[best] * FRAME_ROW
         heads[best] += 1
-        merged[at + START] = rows[row + START] + heads[best + 2]
-        merged[at + LENGTH] = rows[row + LENGTH]
-        merged[at + WIRE_LENGTH] = rows[row + WIRE_LENGTH]
-        merged[at + TIME_NS] = earliest
-        merged[at + INTERFACE] = rows[row + INTERFACE] + heads[best + 3]
-        at += ROW
+        merged[at + FRAME_START] = rows[row + FRAME_START] + heads[best + 2]
+        merged[at + FRAME_LENGTH] = rows[row + FRAME_LENGTH]
+        merged[at + FRAME_WIRE_LENGTH] = rows[row + FRAME_WIRE_LENGTH]
+        merged[at + FRAME_TIME_NS] = earliest
+        merged[at + FRAME_INTERFACE] = rows[row + FRAME_INTERFACE] + heads[best + 3]
+        at += FRAME_ROW

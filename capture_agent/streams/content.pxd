@@ -2,7 +2,7 @@ cimport cython
 from capture_agent.records.datagram cimport Datagram
 from capture_agent.streams.framing cimport behind_blank, start_line, trail_of
 from capture_agent.streams.outlet cimport Outlet
-from capture_agent.streams.sip_stream cimport SipStream
+from capture_agent.streams.sip_stream cimport FOREIGN, HTTP, SEEK, SIP, WEBSOCKET, SipStream
 
 cdef class Content(SipStream):
     cdef public object websocket

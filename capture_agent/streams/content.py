@@ -19,11 +19,9 @@ from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.sip_stream import SipStream
 from capture_agent.streams.websocket import LINE_ENDS, WebSocket, frame_before, opens_http, recognise, upgrade
 
-SIP = cython.declare(cython.int, 0)
-SEEK = cython.declare(cython.int, 1)
-HTTP = cython.declare(cython.int, 2)
-WEBSOCKET = cython.declare(cython.int, 3)
-FOREIGN = cython.declare(cython.int, 4)
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.streams.sip_stream import FOREIGN, HTTP, SEEK, SIP, WEBSOCKET
+
 YES = cython.declare(cython.int, limits.YES)
 FOREIGN_SEARCH = cython.declare(cython.int, limits.FOREIGN_SEARCH)
 MAX_UPGRADE = cython.declare(cython.int, limits.MAX_UPGRADE)

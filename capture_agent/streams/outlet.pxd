@@ -1,5 +1,5 @@
 cimport cython
-from capture_agent.records.datagram cimport Datagram
+from capture_agent.records.datagram cimport NO_FRAME, Datagram
 from capture_agent.streams.counts cimport Counts
 
 cdef class Outlet:

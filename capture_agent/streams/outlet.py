@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.records import datagram as datagrams
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.counts import Counts
 
-NO_FRAME = cython.declare(cython.Py_ssize_t, datagrams.NO_FRAME)
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.records.datagram import NO_FRAME
+
 # Sinks carry microseconds: HEP does, and so does the table.
 STEP_NS = cython.declare(cython.longlong, 1000)
 # What a clock is put back by, at most, while a connection's messages keep their order.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.records import datagram as datagrams
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 
-NO_FRAME = cython.declare(cython.Py_ssize_t, datagrams.NO_FRAME)
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.records.datagram import NO_FRAME
+
 PIECE_COST = cython.declare(cython.int, limits.PIECE_COST)
 
 

@@ -4,6 +4,7 @@ from capture_agent.streams.content cimport Content
 from capture_agent.streams.counts cimport Counts
 from capture_agent.streams.outlet cimport Outlet
 from capture_agent.streams.pieces cimport Piece, Pieces
+from capture_agent.streams.sip_stream cimport FOREIGN
 
 cdef class Reassembly:
     cdef public Outlet outlet

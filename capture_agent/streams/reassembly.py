@@ -14,6 +14,9 @@ from capture_agent.streams.joining import Joining
 from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.pieces import Piece, Pieces
 
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.streams.sip_stream import FOREIGN
+
 MAX_HELD = cython.declare(cython.int, limits.MAX_HELD)
 MAX_HELD_BYTES = cython.declare(cython.int, limits.MAX_HELD_BYTES)
 FOREIGN_SEARCH = cython.declare(cython.Py_ssize_t, limits.FOREIGN_SEARCH)
@@ -21,7 +24,6 @@ PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 LIKELY = cython.declare(cython.longlong, limits.LIKELY)
 NOT_SIP = cython.declare(cython.int, limits.SegmentReject.NOT_SIP)
 OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
-FOREIGN = cython.declare(cython.int, 4)  # content.FOREIGN
 OPEN_END = cython.declare(cython.longlong, -1)
 ALL = cython.declare(cython.longlong, 0xFFFFFFFF)  # sequence numbers; a literal of this size would be Python's own
 

@@ -3,6 +3,13 @@ from capture_agent.records.datagram cimport Datagram
 from capture_agent.streams.framing cimport behind_blank, find, is_known, measure, start_line, trail_of
 from capture_agent.streams.outlet cimport Outlet
 
+cpdef enum:
+    SIP = 0
+    SEEK = 1
+    HTTP = 2
+    WEBSOCKET = 3
+    FOREIGN = 4
+
 cdef class SipStream:
     cdef public bytes addresses
     cdef public Outlet outlet

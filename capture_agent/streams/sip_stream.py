@@ -22,9 +22,13 @@ from capture_agent.streams.framing import (
 from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.websocket import opens_http
 
-SIP = cython.declare(cython.int, 0)
-SEEK = cython.declare(cython.int, 1)
-HTTP = cython.declare(cython.int, 2)
+if not cython.compiled:
+    # What a stream carries, in `mode`: SIP, something before it, HTTP that may open a WebSocket, one, none of them.
+    SIP = 0
+    SEEK = 1
+    HTTP = 2
+    WEBSOCKET = 3
+    FOREIGN = 4
 
 NO = cython.declare(cython.int, limits.NO)
 YES = cython.declare(cython.int, limits.YES)

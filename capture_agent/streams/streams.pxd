@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
 from capture_agent.clock cimport Clock
-from capture_agent.records.datagram cimport Datagram
+from capture_agent.records.datagram cimport WHOLE_MESSAGE, Datagram
 from capture_agent.streams.counts cimport Counts
 from capture_agent.streams.outlet cimport Outlet
 from capture_agent.streams.tcp cimport Stream

@@ -9,7 +9,7 @@ import cython
 
 from capture_agent.books import Ledger
 from capture_agent.clock import Clock
-from capture_agent.records.datagram import WHOLE_MESSAGE, Datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.counts import NAMES, OTHERS_OF_WEBSOCKETS, REASONS, SEGMENTS, WEBSOCKET, Counts
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS
@@ -17,9 +17,11 @@ from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.sctp import SctpAssociations
 from capture_agent.streams.tcp import Stream
 
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.records.datagram import WHOLE_MESSAGE
+
 UDP = cython.declare(cython.int, 17)
 TCP = cython.declare(cython.int, 6)
-WHOLE = cython.declare(cython.int, WHOLE_MESSAGE)
 FIN_SYN_RST = cython.declare(cython.int, 0x07)
 SYN = cython.declare(cython.int, 0x02)
 EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
@@ -109,7 +111,7 @@ class Streams:
             return datagrams
         out = self._outlet.out = []
         for datagram in datagrams:
-            if datagram.protocol == UDP or datagram.flags & WHOLE:
+            if datagram.protocol == UDP or datagram.flags & WHOLE_MESSAGE:
                 out.append(datagram)
             elif datagram.protocol == TCP:
                 seen_ns = self._clock.tick(datagram.time_ns)

@@ -6,6 +6,7 @@ from capture_agent.streams.framing cimport start_line
 from capture_agent.streams.outlet cimport Outlet
 from capture_agent.streams.pieces cimport Piece, Pieces
 from capture_agent.streams.reassembly cimport Reassembly
+from capture_agent.streams.sip_stream cimport FOREIGN
 
 cdef class Stream(Reassembly):
     cdef public bint started

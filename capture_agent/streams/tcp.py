@@ -14,6 +14,9 @@ from capture_agent.streams.pieces import Piece, Pieces
 from capture_agent.streams.reassembly import Reassembly
 from capture_agent.streams.rivals import Parked, Rival, exchange
 
+if not cython.compiled:  # the .pxd cimports them
+    from capture_agent.streams.sip_stream import FOREIGN
+
 FIN = cython.declare(cython.int, 0x01)
 SYN = cython.declare(cython.int, 0x02)
 RST = cython.declare(cython.int, 0x04)
@@ -23,7 +26,6 @@ WINDOW = cython.declare(cython.longlong, limits.WINDOW)
 LIKELY = cython.declare(cython.longlong, limits.LIKELY)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 MAX_RIVALS = cython.declare(cython.int, limits.MAX_RIVALS)
-FOREIGN = cython.declare(cython.int, 4)  # content.FOREIGN
 OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
 OPEN_END = cython.declare(cython.longlong, -1)

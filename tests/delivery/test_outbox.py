@@ -6,13 +6,14 @@ import logging
 import threading
 
 import pytest
-from sink_samples import INVITE, ListSink, batch_of, eventually, numbered, traced
+from sink_samples import INVITE, ListSink, batch_of, eventually, not_sip, numbered, traced
 
 from capture_agent.delivery.outbox import Outbox
-from capture_agent.delivery.weight import NO_LIMIT, RECORDS, fit
+from capture_agent.delivery.weight import NO_LIMIT, ORIGIN, RECORDS, fit
 from capture_agent.net.errors import SinkError
-from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.kinds import LogEvent, RtcpReport
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan
 
@@ -135,6 +136,8 @@ def rewritten(message: TracedMessage, text: bytes) -> TracedMessage:
 
 
 one, other = sharing(SHARED, 0), traced(numbered(2, 900))
+report = not_sip(RtcpReport, b"{}", Origin(correlation_id=b"c-1", node=b"edge"))
+line = not_sip(LogEvent, b"x" * 1000)
 OTHER = len(other.message.datagram.data)
 
 
@@ -147,6 +150,8 @@ OTHER = len(other.message.datagram.data)
         pytest.param([one, other, one], len(SHARED) + OTHER, id="both ends alike"),
         pytest.param([one, other, one, other], len(SHARED) + OTHER, id="by turns"),
         pytest.param([other, rewritten(one, numbered(3))], OTHER + len(SHARED) + len(numbered(3)), id="rewritten"),
+        pytest.param([report], 8 + 2 + ORIGIN + 7, id="an RTCP report of another agent"),
+        pytest.param([line, one, line], 8 + 1000 + len(SHARED), id="log events"),
     ],
 )
 def test_weight_counts_each_buffer_once(batch: list[TracedMessage], buffers: int) -> None:

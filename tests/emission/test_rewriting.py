@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from capture_agent.emission.rewriting import rewritten
-from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.records.frames import Interface
@@ -26,7 +26,7 @@ def captured(missing: int = 0) -> CapturedMessage:
     )  # fmt: skip
     sip = scan(data, start, end)
     assert sip is not None
-    message = CapturedMessage(datagram, sip, Direction.OUT)
+    message = CapturedMessage(datagram, sip, Origin(Direction.OUT))
     message.dialog = Dialog(b"one", b"tag", b"INVITE")
     message.transaction = Transaction(b"OPTIONS", 1, b"tag", message.dialog)
     message.retransmission = True
@@ -65,7 +65,7 @@ def test_what_is_given_changes_and_all_else_stays(change: dict[str, object]) -> 
     call_id = b"another" if raw is OTHER else b"one"
     assert seen(copy) == before | change | {"raw": raw, "payload": raw, "call_id": call_id}
     assert (copy.transaction, copy.dialog) == (message.transaction, message.dialog)
-    assert (copy.direction, copy.retransmission) == (Direction.OUT, True)
+    assert (copy.origin, copy.retransmission) == (Origin(Direction.OUT), True)
     assert seen(message) == before
     assert len(copy.datagram.data) == len(copy.raw) + 2 * len(copy.datagram.source)
 

@@ -22,7 +22,7 @@ from capture_agent.config.sections import Capture
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.pipeline import Pipeline
-from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.frame_building import RAW_IP, Ends, udp
 from capture_agent.records.frames import FRAME_WIRE_LENGTH, Frames
 from capture_agent.sinks.sql.schema import create_tables
@@ -60,7 +60,7 @@ BAD = [duplicate(b"four"), duplicate(b"five", b"udp:10.0.0.1", b"udp:[::1]"), b"
 def seen(message: CapturedMessage) -> tuple[object, ...]:
     at = message.datagram
     ends = f"{at.transport} {at.source_text} {at.source_port} {at.destination_text} {at.destination_port}"
-    return message.sip.call_id, ends, at.protocol, at.time_ns, message.direction, at.frame
+    return message.sip.call_id, ends, at.protocol, at.time_ns, message.origin, at.frame
 
 
 def test_what_they_were() -> None:
@@ -68,9 +68,9 @@ def test_what_they_were() -> None:
     messages = pipeline.messages(frames([GOOD[0], *BAD, *GOOD[1:]]))
     ns = 1500000000_123456000
     assert [seen(message) for message in messages] == [
-        (b"one", "udp 10.0.0.1 5060 10.0.0.2 5070", 17, ns, Direction.IN, 1),
-        (b"two", "tcp 10.0.0.2 5060 10.0.0.1 5070", 6, ns, Direction.OUT, 5),
-        (b"three", "tls 2001:db8::1 5060 2001:db8::2 5070", 6, ns, Direction.IN, 6),
+        (b"one", "udp 10.0.0.1 5060 10.0.0.2 5070", 17, ns, Origin(Direction.IN), 1),
+        (b"two", "tcp 10.0.0.2 5060 10.0.0.1 5070", 6, ns, Origin(Direction.OUT), 5),
+        (b"three", "tls 2001:db8::1 5060 2001:db8::2 5070", 6, ns, Origin(Direction.IN), 6),
     ]
     assert [message.raw for message in messages] == [duplicate(name) for name in (b"one", b"two", b"three")]
     assert not any(message.sip.problems for message in messages)
@@ -91,7 +91,7 @@ def test_the_books() -> None:
 def test_off_they_are_headers_like_others() -> None:
     messages = Pipeline().messages(frames([*GOOD, *BAD]))
     assert [message.raw for message in messages] == [*GOOD, *BAD[:2]]
-    assert {message.direction for message in messages} == {None}
+    assert {message.origin for message in messages} == {None}
     assert not any("x_headers" in reason for ledger in Pipeline().ledgers() for reason in ledger.rejected)
 
 

@@ -17,7 +17,8 @@ from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
-from capture_agent.records.traced import LOG_PAYLOAD, SIP_PAYLOAD, Trace, TracedMessage
+from capture_agent.records.kinds import LogEvent
+from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan
 
 SIP = b"OPTIONS sip:a@b SIP/2.0\r\nCall-ID: c\r\n\r\n"
@@ -232,9 +233,9 @@ def test_what_nobody_has_captured_goes_out_also_of_a_dropped_message_and_are_not
     guards = [Guard(str(n), hook, Limits(), "") for n, hook in enumerate((drops_and_raises, says))]
     policy = Policy(hooks=Hooks(guards, SinkNames(dict(enumerate(["a", "b", "c"])), defaults=0b011, collectors=0b001)))
     traced = policy.decide([captured(), captured()])
-    assert [(one.sinks, one.trace.correlation_id, one.message.raw, one.trace.payload_type) for one in traced] == 2 * [
-        (0b001, b"c", b"by call", LOG_PAYLOAD), (0b001, b"id", b"by id", LOG_PAYLOAD),
-        (0b001, b"", b"by none", LOG_PAYLOAD), (0b001, b"made", SIP, SIP_PAYLOAD),
+    assert [(one.sinks, one.trace.correlation_id, one.message.raw, type(one.message)) for one in traced] == 2 * [
+        (0b001, b"c", b"by call", LogEvent), (0b001, b"id", b"by id", LogEvent),
+        (0b001, b"", b"by none", LogEvent), (0b001, b"made", SIP, CapturedMessage),
     ]  # fmt: skip
     made = traced[-1].message.datagram
     assert (made.source_text, made.source_port, made.transport) == ("192.0.2.1", 5060, "tcp")

@@ -15,7 +15,8 @@ from capture_agent.hooks.verb_values import SinkNames
 from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
-from capture_agent.records.traced import LOG_PAYLOAD, TracedMessage
+from capture_agent.records.kinds import LogEvent
+from capture_agent.records.traced import TracedMessage
 
 Hook = Callable[[Message], object]
 
@@ -191,7 +192,7 @@ def test_a_hook_that_wanted_no_id_and_then_failed_has_not_been_there() -> None:
 def test_log_lines_come_behind_the_messages_of_their_batch() -> None:
     one = policy("", lambda m: m.hlog(f"saw {m.method}"), on(180, drop))
     traced = one.decide(call())
-    assert [(t.trace.payload_type == LOG_PAYLOAD, t.message.raw[:8], t.sinks) for t in traced[3:]] == 3 * [
+    assert [(isinstance(t.message, LogEvent), t.message.raw[:8], t.sinks) for t in traced[3:]] == 3 * [
         (True, b"saw INVI", 1)
     ] + [(True, b"saw ACK", 1)]
     assert {t.trace.correlation_id for t in traced[3:]} == {b"c1"}

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sink_samples import TcpReceiver, numbered, traced
+from sink_samples import TcpReceiver, traced
 
 from capture_agent.config.targets import SipTarget
-from capture_agent.records.traced import LOG_PAYLOAD, Trace
 from capture_agent.sinks.sip.exact_message import framed
 from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
 
@@ -177,11 +176,3 @@ def test_nothing_is_smuggled(tcp: TcpReceiver, name: str, refused: dict[str, int
     assert (sink.sent, sink.rejected) == (len(messages) - sum(refused.values()), refused)
     for receiver in RECEIVERS:
         assert len(receiver(bytes(tcp.streams[0]))) == sink.sent
-
-
-def test_an_event_that_is_no_message(tcp: TcpReceiver) -> None:
-    sink = SipDuplicateSink(SipTarget("127.0.0.1", tcp.port, "tcp"))
-    log = traced(numbered(2), trace=Trace(payload_type=LOG_PAYLOAD))
-    sink.send([traced(numbered(0)), log, traced(numbered(1))])
-    sink.close()
-    assert (strict(bytes(tcp.streams[0])), sink.rejected) == ([numbered(0), numbered(1)], {"not_sip": 1})

@@ -70,7 +70,9 @@ def test_x_headers(udp: UdpReceiver) -> None:
     endless = traced(b"OPTIONS sip:x SIP/2.0\r\nf: a")
     batch = [traced(numbered(0)), endless, *batch_of(600, 1)]
     sink.send(batch)
-    assert udp.received() == [with_x_headers(message) for message in batch if message is not endless]
+    assert udp.received() == [
+        with_x_headers(message.message, message.direction) for message in batch if message is not endless
+    ]
     assert (sink.sent, sink.rejected) == (601, {"no_header_end": 1})
     assert batch[0].message.raw == numbered(0)  # the other sinks' message is as it was
     sink.close()

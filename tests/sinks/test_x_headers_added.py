@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sink_samples import INVITE, RINGING, TIME_NS, traced
 
-from capture_agent.records.captured import Direction
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sip.x_headers_added import with_x_headers
 from capture_agent.sip.scan import scan
 
@@ -27,21 +28,26 @@ READER = re.compile(
 )
 
 
+def with_lines(one: TracedMessage) -> bytes | None:
+    assert isinstance(one.message, CapturedMessage)
+    return with_x_headers(one.message, one.direction)
+
+
 def test_behind_the_last_header() -> None:
-    assert with_x_headers(traced(INVITE)) == INVITE[:-2] + INVITE_LINES + b"\r\n"
+    assert with_lines(traced(INVITE)) == INVITE[:-2] + INVITE_LINES + b"\r\n"
 
 
 def test_the_body_stays() -> None:
     with_body = INVITE.replace(b"Length: 0", b"Length: 8") + b"a\r\n\r\nb\r\n"
     head, _, body = with_body.partition(b"\r\n\r\n")
-    assert with_x_headers(traced(with_body)) == head + b"\r\n" + INVITE_LINES + b"\r\n" + body
+    assert with_lines(traced(with_body)) == head + b"\r\n" + INVITE_LINES + b"\r\n" + body
 
 
 def test_a_response_has_the_method_of_its_cseq() -> None:
     sent = traced(
         RINGING, "2001:db8::2", "2001:db8::1", time_ns=TIME_NS - 255_621_000, transport="tcp", direction=Direction.OUT
     )
-    assert with_x_headers(sent) == RINGING[:-2] + (
+    assert with_lines(sent) == RINGING[:-2] + (
         b"X-Siptrace-Fromip: tcp:[2001:db8::2]:5060\r\n"
         b"X-Siptrace-Toip: tcp:[2001:db8::1]:5070\r\n"
         b"X-Siptrace-Time: 1795386683 0\r\n"
@@ -62,7 +68,7 @@ def test_a_response_has_the_method_of_its_cseq() -> None:
     ],
 )
 def test_odd_messages(message: bytes, before: bytes, method: bytes) -> None:
-    sent = with_x_headers(traced(message))
+    sent = with_lines(traced(message))
     assert sent is not None
     found = READER.search(sent)
     assert found is not None
@@ -72,7 +78,7 @@ def test_odd_messages(message: bytes, before: bytes, method: bytes) -> None:
 
 @pytest.mark.parametrize("message", [b"OPTIONS sip:x SIP/2.0\r\nf: a\r\n", b"OPTIONS sip:x SIP/2.0"])
 def test_no_place_for_them(message: bytes) -> None:
-    assert with_x_headers(traced(message)) is None
+    assert with_lines(traced(message)) is None
 
 
 LINE_ENDS = st.sampled_from([b"\r\n", b"\n", b"\r\n\r\n", b"\n\n"])
@@ -86,7 +92,7 @@ def test_what_the_lines_are_taken_out_of_is_the_message(
     message = first + end + b"".join(pieces) + body
     sip = scan(message, 0, len(message))
     assert sip is not None
-    sent = with_x_headers(traced(message))
+    sent = with_lines(traced(message))
     if sent is None:
         assert sip.body_start == len(message)
         return

@@ -1,4 +1,5 @@
 cimport cython
+from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.records.datagram cimport Datagram
 from capture_agent.records.traced cimport Trace, TracedMessage
 from capture_agent.sip.message cimport SipMessage

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import cython
 
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.traced import SIP_PAYLOAD, Trace, TracedMessage
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.message import SipMessage
 from hep.batch import Encoder
 
@@ -16,11 +17,9 @@ from hep.batch import Encoder
 UDP = sys.intern("udp")
 PROTOCOLS = {UDP: 17, "tcp": 6, "sctp": 132, "tls": 22, "ws": 22, "wss": 22}
 
-SIP = cython.declare(cython.int, SIP_PAYLOAD)
-
 
 def no_packet(traced: TracedMessage) -> bytes:
-    raise ValueError(f"payload type {traced.trace.payload_type}, expected {SIP_PAYLOAD}: SIP")
+    raise ValueError(f"a message of kind {traced.message.kind}, expected SIP")
 
 
 def fill(
@@ -28,12 +27,12 @@ def fill(
     batch: list[TracedMessage],
     first: cython.Py_ssize_t,
     enough: cython.Py_ssize_t,
-    log_packet: Callable[[TracedMessage], bytes] = no_packet,
+    packet_of: Callable[[TracedMessage], bytes] = no_packet,
 ) -> tuple[int, bool]:
     """Add the packets of batch[first:] until the buffer has `enough` bytes or a message is too long for HEP.
 
-    Returns the number of the first message that is not in it, and whether that one is too long. What is no SIP,
-    `log_packet` makes a packet of: an empty one is too long.
+    Returns the number of the first message that is not in it, and whether that one is too long. `packet_of`
+    gives the packet of what is not SIP; an empty one: it is too long.
     """
     protocols: dict[str, int] = PROTOCOLS
     at: cython.Py_ssize_t = first
@@ -42,18 +41,18 @@ def fill(
     datagram: Datagram
     sip: SipMessage
     protocol: cython.int
-    trace: Trace
+    message: CapturedMessage
     while at < count and encoder.used < enough:
         traced = batch[at]
-        trace = traced.trace
-        if trace.payload_type != SIP:
-            packet = log_packet(traced)
+        if type(traced.message) is not CapturedMessage:
+            packet = packet_of(traced)
             if not packet or not encoder.append(packet):
                 return at, True
             at += 1
             continue
-        datagram = traced.message.datagram
-        sip = traced.message.sip
+        message = cython.cast(CapturedMessage, traced.message)
+        datagram = message.datagram
+        sip = message.sip
         if encoder.with_vlan:
             encoder.set_vlan(datagram.vlan)
         protocol = 17 if datagram.transport is UDP else protocols.get(datagram.transport, 17)  # no lookup for most
@@ -67,7 +66,7 @@ def fill(
             datagram.time_ns,
             sip.start,
             sip.end,
-            trace.correlation_id,
+            traced.trace.correlation_id,
         ):
             return at, True
         at += 1

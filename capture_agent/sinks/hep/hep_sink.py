@@ -7,9 +7,10 @@ from functools import partial
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.make_sender import make_sender
 from capture_agent.net.sender import OVERSIZE, Tally
+from capture_agent.records.kinds import ALL_KINDS
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.hep.hep_batch import fill
-from capture_agent.sinks.hep.hep_log import log_packet
+from capture_agent.sinks.hep.hep_other import other_packet
 from capture_agent.sinks.packet_sink import Packed, PacketSink
 from hep.batch import Encoder
 
@@ -18,11 +19,13 @@ ENOUGH = (1 << 18) - 65_535
 
 
 class HepSink(PacketSink):
-    """One HEP packet per message, and per log event.
+    """One HEP packet per message of any kind.
 
     rejected   oversize: longer than 65,535 bytes as HEP, or than a datagram; it is never cut
     lost       refused: the collector's host said that nobody listens there
     """
+
+    kinds = ALL_KINDS
 
     def __init__(self, target: HepTarget) -> None:
         tally = Tally()
@@ -30,10 +33,10 @@ class HepSink(PacketSink):
             target.version, target.capture_id, target.auth_key.encode(), target.node_name.encode(), target.vlan
         )
         sender = make_sender(target, tally)
-        self._log_packet = partial(log_packet, target=target, sender=sender)
+        self._other_packet = partial(other_packet, target=target, sender=sender)
         super().__init__(str(target), self._packed, sender, tally)
 
     def _packed(self, batch: list[TracedMessage], first: int) -> Packed:
         self._encoder.clear(self._sender.needed)
-        stop, too_long = fill(self._encoder, batch, first, ENOUGH, self._log_packet)
+        stop, too_long = fill(self._encoder, batch, first, ENOUGH, self._other_packet)
         return Packed(self._encoder.buffer, self._encoder.ends, stop, OVERSIZE if too_long else "")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 
 from capture_agent.books import Account
+from capture_agent.sinks.sink import NOT_SIP
 
 HEADERS_END = b"\r\n\r\n"
 BEFORE = b" \t\r\n"  # what may come before a start line: it is not of the message
 
 # Why a message is not sent.
-NO_HEADER_END, FRAMING, NOT_SIP = "no_header_end", "framing", "not_sip"
+NO_HEADER_END, FRAMING = "no_header_end", "framing"
 ACCOUNT = Account("sink", rejected=(NO_HEADER_END, FRAMING, NOT_SIP))
 
 # All patterns are for lower-case headers, and none takes more than linear time.

@@ -7,9 +7,11 @@ from itertools import accumulate
 from capture_agent.config.targets import SipTarget
 from capture_agent.net.make_sender import make_sender
 from capture_agent.net.sender import Tally
-from capture_agent.records.traced import SIP_PAYLOAD, TracedMessage
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.packet_sink import Packed, PacketSink
-from capture_agent.sinks.sip.exact_message import NO_HEADER_END, NOT_SIP, framed
+from capture_agent.sinks.sink import NOT_SIP
+from capture_agent.sinks.sip.exact_message import NO_HEADER_END, framed
 from capture_agent.sinks.sip.x_headers_added import with_x_headers
 
 AT_ONCE = 256  # messages in one buffer
@@ -21,9 +23,10 @@ class SipDuplicateSink(PacketSink):
 
     Both with X-Siptrace headers where they are wanted.
 
-    rejected   oversize: longer than a datagram can be, it is never cut; not_sip: a log event; no_header_end: no place
-               for X-Siptrace headers or, on a connection, no end that a receiver could find; framing: on a connection,
-               its headers have no form in which every receiver finds the same end of the message (framing.py)
+    rejected   oversize: longer than a datagram can be, it is never cut; not_sip: another kind of message;
+               no_header_end: no place for X-Siptrace headers or, on a connection, no end that a receiver could find;
+               framing: on a connection, its headers have no form in which every receiver finds the same end of the
+               message (framing.py)
     lost       refused: the server's host said that nobody listens there; unconfirmed: not acknowledged (tcp.py)
     """
 
@@ -50,9 +53,10 @@ class SipDuplicateSink(PacketSink):
 
     def _copy(self, traced: TracedMessage) -> bytes | str:
         """What is sent, or why nothing is."""
-        if traced.trace.payload_type != SIP_PAYLOAD:
+        message = traced.message
+        if not isinstance(message, CapturedMessage):
             return NOT_SIP
-        copy = with_x_headers(traced) if self._x_headers else traced.message.sip.raw
+        copy = with_x_headers(message, traced.direction) if self._x_headers else message.sip.raw
         if copy is None:
             return NO_HEADER_END
         return framed(copy) if self._framed else copy

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from capture_agent.records.captured import Direction
-from capture_agent.records.traced import TracedMessage
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.sinks.sql.trace_rows import place
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.problems import Problem
@@ -17,31 +16,30 @@ NO_HEADER_END = int(Problem.NO_HEADER_END)
 _TOKEN = re.compile(rb"[-.!%*_+`'~0-9A-Za-z]{1,50}")  # RFC 3261 25.1: nothing that would end the line
 
 
-def with_x_headers(traced: TracedMessage) -> bytes | None:
+def with_x_headers(message: CapturedMessage, direction: Direction) -> bytes | None:
     """The message with the lines behind its last header; None when no empty line ends its headers.
 
     Body and Content-Length stay. The lines end in CRLF also where the message's own have LF alone.
     """
-    sip = traced.message.sip
+    sip = message.sip
     if sip.problems & NO_HEADER_END:
         return None
     raw = sip.raw
     at = sip.body_start - sip.start
     at -= 2 if raw[at - 2 : at] == b"\r\n" else 1
-    return raw[:at] + x_headers(traced) + raw[at:]
+    return raw[:at] + x_headers(message, direction) + raw[at:]
 
 
-def x_headers(traced: TracedMessage) -> bytes:
-    datagram = traced.message.datagram
+def x_headers(message: CapturedMessage, direction: Direction) -> bytes:
+    datagram = message.datagram
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
     source = place(datagram.transport, datagram.source, datagram.source_port)
     destination = place(datagram.transport, datagram.destination, datagram.destination_port)
-    direction = "in" if traced.direction is Direction.IN else "out"
     lines = (
         f"X-Siptrace-Fromip: {source}\r\nX-Siptrace-Toip: {destination}\r\n"
         f"X-Siptrace-Time: {seconds} {nanoseconds // 1000}\r\nX-Siptrace-Method: "
     )
-    return lines.encode() + method(traced.message.sip) + f"\r\nX-Siptrace-Dir: {direction}\r\n".encode()
+    return lines.encode() + method(message.sip) + f"\r\nX-Siptrace-Dir: {direction}\r\n".encode()
 
 
 def method(sip: SipMessage) -> bytes:

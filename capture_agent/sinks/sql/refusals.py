@@ -68,7 +68,7 @@ class Refusals:
 
 def without_content(words: str, messages: Sequence[TracedMessage]) -> str:
     """The words, without those that also occur in one of the messages: constraints and triggers quote values."""
-    texts = [traced.message.sip.raw.decode("utf-8", "replace") for traced in messages]
+    texts = [traced.message.raw.decode("utf-8", "replace") for traced in messages]
     texts += [user for traced in messages for user in traced.trace.users]
     content = "\n".join(texts).casefold()
     there = set(WORD.findall(content))

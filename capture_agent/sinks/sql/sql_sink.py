@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.net.errors import SinkError
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.database import (
     check_table,
@@ -71,7 +72,7 @@ class SqlSink:
 
     rejected   headers: From, To, Call-ID or CSeq are not what siptrace could store; start_line: a response without
                a status; refused: the database did not take its rows; table: its trace names one that is not there;
-               not_sip: a log event; no_user: its trace has neither a row of nobody nor a user
+               not_sip: another kind of message; no_user: its trace has neither a row of nobody nor a user
     cut        values that were longer than their column, by column: PostgreSQL and MySQL have no room for them
     """
 
@@ -271,8 +272,10 @@ class SqlSink:
             connection = self._opened()
         except SinkError:
             return False
-        destination = self._destinations.get(message.trace.table)
-        return destination is not None and takes_another(connection, destination, len(message.message.sip.raw))
+        destination, stored = self._destinations.get(message.trace.table), message.message
+        if destination is None or not isinstance(stored, CapturedMessage):
+            return False
+        return takes_another(connection, destination, len(stored.sip.raw))
 
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
         self.rejected[ROWS_REFUSED] += 1

@@ -10,14 +10,15 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from capture_agent.books import Account
-from capture_agent.records.captured import Direction
-from capture_agent.records.traced import SIP_PAYLOAD, TracedMessage
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sink import NOT_SIP
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
 from capture_agent.sip.headers import text
 from capture_agent.sip.problems import Problem
 
 # Why a message has no rows.
-HEADERS, START_LINE, NOT_SIP, NO_USER = "headers", "start_line", "not_sip", "no_user"
+HEADERS, START_LINE, NO_USER = "headers", "start_line", "no_user"
 NO_TABLE, ROWS_REFUSED = "table", "refused"
 ACCOUNT = Account("sink", rejected=(HEADERS, START_LINE, NOT_SIP, NO_USER, NO_TABLE, ROWS_REFUSED))
 
@@ -144,9 +145,9 @@ class RowMaker:
     def row(self, traced: TracedMessage) -> Row | str:
         """The row of nobody, in the order of INSERTED; or the reason why there is none."""
         message = traced.message
-        datagram, sip = message.datagram, message.sip
-        if traced.trace.payload_type != SIP_PAYLOAD:
+        if not isinstance(message, CapturedMessage):
             return NOT_SIP
+        datagram, sip = message.datagram, message.sip
         if sip.problems & UNPARSED:
             return HEADERS
         if not sip.is_request and not sip.status:

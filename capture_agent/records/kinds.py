@@ -1,0 +1,75 @@
+"""The kinds of what can be traced: SIP messages, and what is not SIP.
+
+All kinds have `kind` (HEP3 chunk 0x000b), `datagram`, `origin`, `seen_ns`, `time_ns` and `raw`. They are a union and
+not classes under one base because Cython keeps a free list only for a class without a base, and without one each SIP
+message would cost hundreds of instructions more. Stages before `policy` handle SIP messages only.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, get_args
+
+from capture_agent.records.captured import CapturedMessage, Origin
+from capture_agent.records.datagram import Datagram
+from hep import ProtocolType
+
+MOST_KINDS = 256  # the chunk has one byte
+
+
+class NotSip:
+    """The payload of a datagram that is not read. An address size of 0 in the datagram: it has no addresses."""
+
+    __slots__ = ("datagram", "origin", "seen_ns")
+
+    kind: int
+
+    def __init__(self, datagram: Datagram, origin: Origin | None = None, seen_ns: int | None = None) -> None:
+        self.datagram = datagram
+        self.origin = origin  # None: it was made or captured here
+        self.seen_ns = datagram.time_ns if seen_ns is None else seen_ns
+
+    @property
+    def raw(self) -> bytes:
+        return self.datagram.payload
+
+    @property
+    def time_ns(self) -> int:
+        return self.datagram.time_ns
+
+
+class RtcpReport(NotSip):
+    """RTCP reports of one packet (RFC 3550 6.4) as JSON."""
+
+    __slots__ = ()
+    kind = int(ProtocolType.RTCP_JSON)
+
+
+class LogEvent(NotSip):
+    """A line of text for the log of HEP collectors (siptrace's hlog)."""
+
+    __slots__ = ()
+    kind = int(ProtocolType.LOG)
+
+
+class ForeignPayload(NotSip):
+    """What another agent has sent as HEP, of a kind that has no class here: it is passed on unchanged.
+
+    Raises ValueError for a kind that has a class of its own, or does not fit the chunk.
+    """
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: int, datagram: Datagram, origin: Origin | None = None, seen_ns: int | None = None) -> None:
+        if kind in OWN_KINDS or not 0 <= kind < MOST_KINDS:
+            raise ValueError(f"kind {kind}, expected 0 to {MOST_KINDS - 1} without {', '.join(map(str, OWN_KINDS))}")
+        super().__init__(datagram, origin, seen_ns)
+        self.kind = kind
+
+
+OWN_KINDS = (int(ProtocolType.SIP), RtcpReport.kind, LogEvent.kind)
+
+Captured: TypeAlias = CapturedMessage | RtcpReport | LogEvent | ForeignPayload
+Kinds: TypeAlias = tuple[type[Captured], ...]
+
+ALL_KINDS: Kinds = get_args(Captured)
+SIP_ONLY: Kinds = (CapturedMessage,)

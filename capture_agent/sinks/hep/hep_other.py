@@ -1,0 +1,59 @@
+"""The HEP packet of what is not SIP: RTCP reports, log events, payloads of other agents."""
+
+from __future__ import annotations
+
+from capture_agent.config.targets import HepTarget
+from capture_agent.net.connecting import Endpoint
+from capture_agent.net.sender import Sender
+from capture_agent.records.captured import Origin
+from capture_agent.records.datagram import NO_VLAN, Datagram
+from capture_agent.records.traced import TracedMessage
+from hep import HLOG_ORDER, HepError, Packet, encode
+
+OURS = Origin()
+
+
+def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> bytes:
+    """HEP3 whatever the target's version; empty when it would be too long. Raises SinkError.
+
+    What the agent that has sent it says of itself is kept, and its correlation id unless the trace has one. The order
+    of chunks is that of siptrace's hlog(), which writes an empty correlation id too.
+    """
+    message, datagram = traced.message, traced.message.datagram
+    origin = message.origin or OURS
+    source, destination, protocol = ends(datagram, target, sender)
+    seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
+    correlation_id = traced.trace.correlation_id or origin.correlation_id
+    packet = Packet(
+        source=source[0],
+        destination=destination[0],
+        source_port=source[1],
+        destination_port=destination[1],
+        protocol=protocol,
+        seconds=seconds & 0xFFFFFFFF,
+        microseconds=nanoseconds // 1000,
+        protocol_type=message.kind,
+        capture_id=target.capture_id if origin.capture_id is None else origin.capture_id,
+        correlation_id=correlation_id if correlation_id or message.origin is None else None,
+        auth_key=target.auth_key.encode() or None,
+        vlan=datagram.vlan if target.vlan and datagram.vlan != NO_VLAN else None,
+        agent_name=origin.node or target.node_name.encode() or None,
+        payload=message.raw,
+    )
+    try:
+        return encode(packet, order=HLOG_ORDER)
+    except HepError:
+        return b""
+
+
+def ends(datagram: Datagram, target: HepTarget, sender: Sender) -> tuple[Endpoint, Endpoint, int]:
+    """From where, to where and by which protocol it went.
+
+    What has no addresses gets those of our connection to the collector, and its protocol: siptrace says UDP over TCP
+    as well (SPEC 9.18).
+    """
+    if datagram.address_size:
+        source = (datagram.source, datagram.source_port)
+        destination = (datagram.destination, datagram.destination_port)
+        return source, destination, datagram.protocol
+    return *sender.endpoints(), 17 if target.transport == "udp" else 6

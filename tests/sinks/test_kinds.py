@@ -1,0 +1,197 @@
+"""Every kind of message through every kind of sink: it comes out, or is rejected with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sink_samples import FOREIGN, TIME_NS, ListSink, UdpReceiver, not_sip, numbered, traced
+from sqlalchemy import create_engine, text
+
+from capture_agent.config.advertised import parse_advertised
+from capture_agent.config.sections import Config, Privacy
+from capture_agent.config.sections import Trace as TraceSection
+from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+from capture_agent.delivery.direct import Direct
+from capture_agent.emission.emission import emission
+from capture_agent.records.captured import CapturedMessage, Origin
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.kinds import ALL_KINDS, SIP_ONLY, ForeignPayload, Kinds, LogEvent, RtcpReport
+from capture_agent.records.traced import Trace, TracedMessage
+from capture_agent.sinks import SINKS
+from capture_agent.sinks.packaged_sink import PackagedSink
+from capture_agent.sinks.sink import Sink, handled, kinds_of
+from capture_agent.sinks.sql.schema import create_tables
+from hep import ProtocolType, decode
+
+TEXT = b"neither SIP nor JSON"
+# By kind: a kind that is added needs a sample.
+SAMPLES: dict[type, TracedMessage] = {
+    CapturedMessage: traced(numbered(2)),
+    RtcpReport: not_sip(RtcpReport, TEXT),
+    LogEvent: not_sip(LogEvent, TEXT),
+    ForeignPayload: not_sip(ForeignPayload, TEXT),
+}
+Out = Callable[[], list[bytes]]
+
+
+class ListSinkOfAll(ListSink):
+    kinds = ALL_KINDS
+
+
+def hep(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
+    sink = SINKS["hep"](HepTarget("127.0.0.1", udp.port))
+    return sink, lambda: [decode(packet).payload or b"" for packet in udp.received()]
+
+
+def sip(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
+    return SINKS["sip"](SipTarget("127.0.0.1", udp.port)), udp.received
+
+
+def sql(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
+    def stored() -> list[bytes]:
+        with create_engine(url).connect() as connection:
+            return list(connection.execute(text("SELECT msg FROM sip_trace ORDER BY id")).scalars())
+
+    create_tables(url)
+    return SINKS["sql"](SqlTarget(url)), stored
+
+
+def package(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
+    inner = ListSink()
+    return PackagedSink(inner), lambda: [one.message.raw for one in inner.messages]
+
+
+def package_of_all(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
+    inner = ListSinkOfAll()
+    return PackagedSink(inner), lambda: [one.message.raw for one in inner.messages]
+
+
+# By kind of sink: one that is added needs to be made here, and what it takes is said once more.
+MAKERS: dict[str, tuple[Callable[[UdpReceiver, str], tuple[Sink, Out]], Kinds]] = {
+    "hep": (hep, ALL_KINDS),
+    "sip": (sip, SIP_ONLY),
+    "sql": (sql, SIP_ONLY),
+    "package": (package, SIP_ONLY),
+    "package of all": (package_of_all, ALL_KINDS),
+}
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("name", [*SINKS, "package", "package of all"])
+def test_it_comes_out_or_is_rejected(udp: UdpReceiver, sqlite_url: str, name: str, kind: type[CapturedMessage]) -> None:
+    make, takes = MAKERS[name]
+    sink, out = make(udp, sqlite_url)
+    sample, direct = SAMPLES[kind], Direct(sink)
+    direct.put([traced(numbered(1)), sample, sample, traced(numbered(3))])
+    direct.close()
+    taken = [sample.message.raw] * 2 if kind in takes else []
+    assert out() == [numbered(1), *taken, numbered(3)]
+    assert kinds_of(sink) == takes
+    ledger = direct.ledger()
+    assert (ledger.outcomes["sent"], +ledger.rejected) == (
+        2 + len(taken), {} if taken else {"not_sip": 2},
+    )  # fmt: skip
+    assert (ledger.difference, handled(sink)) == (0, 4)
+
+
+class Failing(ListSink):
+    """Takes one batch, and is down then."""
+
+    def send(self, batch: object) -> None:
+        if self.batches:
+            raise OSError
+        super().send(batch)  # type: ignore[arg-type]
+
+
+def test_a_package_s_sink_that_fails_has_done_what_came_before() -> None:
+    """`handled` counts from the first of the batch on: what is rejected must not be counted before its turn."""
+    sink = PackagedSink(Failing())
+    direct = Direct(sink)
+    log = SAMPLES[LogEvent]
+    direct.put([traced(numbered(1)), log, traced(numbered(2)), log])
+    direct.close()
+    assert (sink.sent, sink.rejected, direct.ledger().lost) == (1, {"not_sip": 1}, {"internal_error": 2})
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("kind", "number"), [(RtcpReport, ProtocolType.RTCP_JSON), (LogEvent, ProtocolType.LOG), (ForeignPayload, FOREIGN)]
+)
+@pytest.mark.parametrize(
+    ("addresses", "protocol"), [(("192.0.2.1", "192.0.2.2"), 17), (("2001:db8::1", "2001:db8::2"), 132)]
+)
+def test_what_another_agent_says_is_kept(
+    udp: UdpReceiver,
+    kind: type[RtcpReport],
+    number: int,
+    addresses: tuple[str, str],
+    protocol: int,
+    version: int,
+) -> None:
+    target = HepTarget("127.0.0.1", udp.port, version=version, capture_id=7, auth_key="k", node_name="core", vlan=True)  # type: ignore[arg-type]
+    origin = Origin(correlation_id=b"c-1", node=b"edge", capture_id=4_294_967_295)
+    payload = bytes(range(256))
+    sink = SINKS["hep"](target)
+    sink.send([not_sip(kind, payload, origin, addresses, protocol=protocol, vlan=12)])
+    sink.close()
+    packet = decode(udp.received()[0])
+    assert (packet.protocol_type, packet.payload, packet.protocol, packet.vlan) == (number, payload, protocol, 12)
+    assert (str(packet.source_address), str(packet.destination_address)) == addresses
+    assert (packet.source_port, packet.destination_port) == (4001, 4003)
+    assert (packet.seconds, packet.microseconds) == divmod(TIME_NS // 1000, 1_000_000)
+    assert (packet.correlation_id, packet.agent_name, packet.capture_id) == (b"c-1", b"edge", 4_294_967_295)
+    assert packet.auth_key == b"k"  # of this hop
+
+
+@pytest.mark.parametrize(
+    ("origin", "trace", "want"),
+    [
+        pytest.param(None, Trace(), (b"", b"core", 7), id="our own"),
+        pytest.param(None, Trace(correlation_id=b"t"), (b"t", b"core", 7), id="the trace's"),
+        pytest.param(Origin(), Trace(), (None, b"core", 7), id="of an agent that says nothing"),
+        pytest.param(Origin(capture_id=0), Trace(), (None, b"core", 0), id="capture id 0"),
+        pytest.param(
+            Origin(correlation_id=b"o", node=b"edge"), Trace(correlation_id=b"t"), (b"t", b"edge", 7), id="both"
+        ),
+    ],
+)
+def test_whose_names_it_gets(udp: UdpReceiver, origin: Origin | None, trace: Trace, want: tuple[object, ...]) -> None:
+    sink = SINKS["hep"](HepTarget("127.0.0.1", udp.port, capture_id=7, node_name="core"))
+    sink.send([not_sip(ForeignPayload, b"x", origin, trace=trace)])
+    sink.close()
+    packet = decode(udp.received()[0])
+    assert (packet.correlation_id, packet.agent_name, packet.capture_id) == want
+
+
+def test_unspecified_addresses_are_addresses(udp: UdpReceiver) -> None:
+    sink = SINKS["hep"](HepTarget("127.0.0.1", udp.port))
+    sink.send([not_sip(ForeignPayload, b"x", addresses=("0.0.0.0", "0.0.0.0"))])
+    sink.close()
+    packet = decode(udp.received()[0])
+    assert (packet.source, packet.destination, packet.source_port) == (bytes(4), bytes(4), 4001)
+
+
+@pytest.mark.parametrize("kind", [-1, 256, ProtocolType.SIP, ProtocolType.RTCP_JSON, ProtocolType.LOG])
+def test_no_kind_of_a_foreign_payload(kind: int) -> None:
+    with pytest.raises(ValueError, match=f"kind {int(kind)}, expected 0 to 255 without 1, 5, 100"):
+        ForeignPayload(kind, Datagram(b"", 0, 0, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("capture_id", [-1, 1 << 32])
+def test_no_capture_id(capture_id: int) -> None:
+    with pytest.raises(ValueError, match="expected 0 to 4294967295"):
+        Origin(capture_id=capture_id)
+
+
+def test_masks_and_shown_addresses_are_for_sip() -> None:
+    change = emission(
+        Config(
+            trace=TraceSection(advertise=(parse_advertised("192.0.2.1=203.0.113.5"),)),
+            privacy=Privacy(mask=("users:truncate",)),
+        )
+    )
+    assert change is not None
+    batch = [SAMPLES[kind] for kind in ALL_KINDS]
+    after = change(batch)
+    assert [one is before for one, before in zip(after, batch, strict=True)] == [False, True, True, True]
