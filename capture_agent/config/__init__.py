@@ -1,28 +1,28 @@
 """Configuration: TOML, environment and command line become frozen dataclasses, or a list of every problem.
 
 sections.py  what can be configured: one dataclass for each section of the file
-targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
-advertised.py  addresses that are shown as others
-sending.py   what a sink sends from
+targets.py   the same for sinks: HepTarget, SipTarget, SqlTarget
+advertised.py  address rewriting
+sending.py   the address and port that a sink sends from
 packages.py  the sinks and sources of installed packages
-masks.py     what may be hidden in a traced message
+masks.py     what a mask can hide in a traced message
 local.py     which addresses are the traced server's own
-listen.py    where SIP duplicates are listened for
-ports.py     the ports that SIP is looked for on
+listen.py    sockets that receive SIP duplicates
+ports.py     the ports where the agent looks for SIP
 rule_options.py  [[rule]] and [legs]; matchers.py and templates.py: the texts in them
 single_or_list.py  a list that may be written as its only element
 sink_references.py  which sink a rule means
-twice.py     what would double everything
+twice.py     interfaces and destinations that are configured twice
 uris.py      hep: and sip: URIs
-options.py   every option with its type, default and environment name, read off the dataclasses
-layers.py    TOML < environment < command line, and where each value came from
+options.py   every option with its type, default and environment name, derived from the dataclasses
+layers.py    TOML < environment < command line, and the origin of each value
 lines.py     the line of an option in the TOML file
 entries.py   [[hep]], [[sip]], [[sql]]: URIs taken apart, secrets read from files
-files.py     relative names of files
-problems.py  one line for each thing that is wrong
-secrets.py   what must not be shown
-load.py      all of it, in order
-show.py      the configuration in force, as TOML
+files.py     relative file names
+problems.py  one line for each problem
+secrets.py   values that must not be shown
+load.py      runs these steps in order
+show.py      the effective configuration, as TOML
 """
 
 from capture_agent.config.load import load

@@ -2,6 +2,6 @@
 
 outbox.py    live: a bounded queue and a thread for each sink, and its accounts
 direct.py    replay: no queue, the source waits for the sink
-weight.py    (hot) what waiting messages keep in memory
+weight.py    (hot) the memory that waiting messages hold
 parallel.py  opens and closes several sinks at once
 """

@@ -1,11 +1,11 @@
-"""Where traced messages go.
+"""Destinations of traced messages.
 
-sink.py           Sink, what every sink is
+sink.py           Sink, the interface of every sink
 packet_sink.py    sinks that send each message as one packet: pack, then send (HEP, SIP duplicates)
 hep/              HEP 1, 2, 3 to a collector
-sip/              each message once more, to another SIP server
+sip/              SIP duplicates to another SIP server
 sql/              rows of a sip_trace table
-packaged_sink.py  a sink from a package, with a guard around it
+packaged_sink.py  a guarded sink from a package
 checks.py         problems of sinks that can be found before anything is sent
 
 A new sink is a class with the methods of Sink, a section of the configuration and a line in SINKS.
@@ -20,7 +20,7 @@ from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.sinks.sink import Sink
 
 
-# Each imports what it needs when it is used: SQLAlchemy alone takes longer to load than all the rest.
+# Each imports what it needs when it is called: SQLAlchemy takes longer to load than all the rest together.
 def hep(target: HepTarget) -> Sink:
     from capture_agent.sinks.hep.hep_sink import HepSink
 
@@ -39,19 +39,19 @@ def sql(target: SqlTarget, tables: Iterable[str] = ()) -> Sink:
     return SqlSink(target, tables)
 
 
-# By the section of the configuration.
+# Keys are sections of the configuration.
 SINKS: dict[str, Callable[..., Sink]] = {"hep": hep, "sip": sip, "sql": sql}
 
 
 def make_sinks(config: Config) -> list[Sink]:
-    """One for each target that is not a package's, in the order of SINKS.
+    """One sink for each target except those of packages, in the order of SINKS.
 
     Raises SinkError: a certificate file or database URL is wrong.
     """
     sinks: list[Sink] = []
     for section, make in SINKS.items():
         for target in getattr(config, section):
-            # Tables that rules name must be there when it opens.
+            # Tables that rules name must exist when the sink opens.
             tables = (config.tables_at(len(sinks)),) if section == "sql" else ()
             sinks.append(make(target, *tables))
     return sinks
