@@ -1,4 +1,4 @@
-"""Rows of sip_trace on real databases: SPEC 2.2 to 2.4, and what a database refuses."""
+"""Rows of sip_trace on real databases: siptrace's values, and what a database refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log event as HEP3, in the order of chunks that siptrace's hlog() has (SPEC 3.4)."""
+"""A log event as HEP3, with its chunks in the order of siptrace's hlog()."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hep import HLOG_ORDER, HepError, Packet, encode
 def log_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> bytes:
     """HEP3 whatever the target's version; empty when it would be too long. Raises SinkError.
 
-    An event without addresses gets those of our connection to the collector, and its protocol: siptrace says UDP
-    over TCP as well (SPEC 9.18).
+    An event without addresses gets the addresses and protocol of our connection to the collector. siptrace says UDP
+    even over TCP.
     """
     source, destination, protocol = ends(traced, target, sender)
     datagram, trace = traced.message.datagram, traced.trace
