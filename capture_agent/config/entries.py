@@ -1,6 +1,6 @@
-"""[[hep]], [[sip]] and [[sql]]: URIs become options; those that rules name by a URI join them.
+"""[[hep]], [[sip]] and [[sql]]: turns URIs into options, and adds the sinks that rules name by a URI.
 
-Secrets of all sections are read from the files that hold them.
+Reads the secrets of all sections from their files.
 """
 
 from __future__ import annotations

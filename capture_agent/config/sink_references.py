@@ -1,4 +1,4 @@
-"""What the `sinks` of a rule name: a configured target by its name, or any target by its URI."""
+"""Resolves the `sinks` of a rule: a configured target by its name, or any target by its URI."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The transaction and the dialog of a message, as hooks see them: read only, text as str.
 
-They can be kept, compared, and used as keys: the same dialog is equal to itself at its next message.
+They can be stored, compared, and used as keys: a dialog compares equal to itself at its next message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A message as hooks see it, and the verbs they decide with. Hot: compiled with hook_message.pxd, or plain Python."""
+"""A message as hooks see it, with the verbs of hooks. Hot: compiled with hook_message.pxd, or plain Python."""
 
 from __future__ import annotations
 

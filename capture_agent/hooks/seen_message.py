@@ -1,6 +1,6 @@
 """A message as hooks and conditions of rules see it. Hot: compiled with seen_message.pxd, or plain Python.
 
-It reads from the records when it is asked, so what nobody looks at costs nothing.
+It reads from the records on request, so values that nobody reads cost nothing.
 """
 
 from __future__ import annotations

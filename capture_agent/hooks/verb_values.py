@@ -1,4 +1,4 @@
-"""What verbs take, and what they do not: every value of a hook is checked here, before it goes anywhere."""
+"""Checks every value that a hook passes to a verb, before it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets back to back on one TCP or TLS connection, which is made anew when it breaks."""
+"""Sends packets back to back on one TCP or TLS connection, and reconnects when it breaks."""
 
 from __future__ import annotations
 

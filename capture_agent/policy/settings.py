@@ -1,4 +1,4 @@
-"""What policy is told: the part of the configuration that is about which messages are traced, and how."""
+"""The part of the configuration that policy needs: which messages are traced, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be found out about sinks before anything is sent: without a network, and without changing a file."""
+"""Problems of sinks that can be found before anything is sent: without a network, and without changing a file."""
 
 from __future__ import annotations
 

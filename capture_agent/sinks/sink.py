@@ -1,4 +1,4 @@
-"""What a sink is to the rest of the agent."""
+"""The interface of sinks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traced messages into an encoder's buffer. Hot: compiled with hep_batch.pxd, or plain Python."""
+"""Encodes traced messages into an encoder's buffer. Hot: compiled with hep_batch.pxd, or plain Python."""
 
 from __future__ import annotations
 
