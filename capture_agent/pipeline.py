@@ -1,4 +1,4 @@
-"""The whole way of the data, between a source and the sinks' outboxes."""
+"""The complete data path between a source and the sinks' outboxes."""
 
 from __future__ import annotations
 

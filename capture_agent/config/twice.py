@@ -1,4 +1,4 @@
-"""Finds interfaces, listeners and destinations that are configured twice, in any spelling: they would double everything."""
+"""Finds interfaces, listeners and destinations that are configured twice, which would double everything."""
 
 from __future__ import annotations
 

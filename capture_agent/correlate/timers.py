@@ -1,4 +1,4 @@
-"""Timers, and what bounds every table here."""
+"""Timers, and the limits of every table here."""
 
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS

@@ -5,7 +5,7 @@ every length. No mask changes the length of a body, so Content-Length stays corr
 nothing more.
 
 The masks search the whole message for lines, not only the parts that its headers name. So they find lines in nested
-multiparts, without boundaries, in any content type, and where a text within a text has its line ends as \r\n. They
+multiparts, without boundaries, in any content type, and where a text within a text has its line ends as \\r\\n. They
 cannot look into a body that is compressed or encoded: they hide it as a whole.
 """
 

@@ -1,4 +1,4 @@
-"""Why a frame gives no datagram. Each name is a metric label."""
+"""Why a frame yields no datagram. Each name is a metric label."""
 
 from enum import IntEnum
 

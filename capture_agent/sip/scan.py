@@ -1,8 +1,7 @@
 """One pass over the bytes of a message. Hot: compiled with scan.pxd, or plain Python.
 
-Finds where the parts lie that every later stage needs - start line, Call-ID, CSeq, From, To, the topmost Via,
-Content-Length - and no more. Lenient as an observer must be (RFC 3261 7.3.1, RFC 4475): what is wrong is noted in
-`problems`.
+Finds the parts that every later stage needs - start line, Call-ID, CSeq, From, To, the topmost Via, Content-Length -
+and no more. Lenient as an observer must be (RFC 3261 7.3.1, RFC 4475): it notes problems in `problems`.
 """
 
 from __future__ import annotations

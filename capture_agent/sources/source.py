@@ -1,4 +1,4 @@
-"""What every source is: batches of frames, and what was lost before them."""
+"""The interface of sources: batches of frames, and what was lost before them."""
 
 from __future__ import annotations
 

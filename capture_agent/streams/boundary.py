@@ -1,4 +1,4 @@
-"""Where SIP begins behind bytes that are none, or that have no line end: PROXY headers, bodies with a wrong length."""
+"""Where SIP begins after bytes that are not SIP or have no line end: PROXY headers, bodies with a wrong length."""
 
 from __future__ import annotations
 

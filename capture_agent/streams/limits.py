@@ -1,4 +1,4 @@
-"""What bounds every table here, and why a segment is left out."""
+"""All limits of the tables here, and the reasons why a segment is left out."""
 
 from enum import IntEnum
 

@@ -1,4 +1,4 @@
-"""TCP segments and SCTP packets to messages, of all connections. Hot: compiled with streams.pxd, or plain Python."""
+"""Extracts messages from TCP segments and SCTP packets of all connections. Hot: compiled with streams.pxd, or plain."""
 
 from __future__ import annotations
 
