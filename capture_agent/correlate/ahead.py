@@ -22,7 +22,7 @@ from capture_agent.records.dialog import Dialog, DialogState
 
 DIALOG_ENDED = cython.declare(cython.int, DialogState.ENDED)
 AT_ONCE = cython.declare(cython.int, limits.AT_ONCE)
-# Bytes that are looked at; calls.pxd has them in this order.
+# Bytes that are read; records/dialog.pxd and queues.pxd have them in this order.
 CALL = cython.declare(cython.int, 48)
 TRANSACTION = cython.declare(cython.int, 208)
 ENDED = cython.declare(cython.int, 120)  # of a transaction that goes
@@ -48,7 +48,7 @@ class Ahead:
 
     @cython.exceptval(check=False)
     def key(self, number: cython.int) -> cython.ulonglong:
-        """reading.call_key of a message of the group."""
+        """marks.call_key of a message of the group."""
         return self._keys[number]
 
     def group(

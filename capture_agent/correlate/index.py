@@ -1,6 +1,6 @@
 """Calls by their Call-ID. Hot: compiled with index.pxd, or plain Python.
 
-The keys are the hashes of reading.call_key: 64 bits with random keys, as for marks (hashing.py). In the plain build the
+The keys are the hashes of marks.call_key: 64 bits with random keys, as for marks (hashing.py). In the plain build the
 index is a dict. In the compiled build it is a table of its own, which can do what a dict cannot: prefetch a slot
 (ahead.py), look up without creating an object, and shrink.
 """

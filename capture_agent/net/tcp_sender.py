@@ -26,7 +26,7 @@ UNCONFIRMED = "unconfirmed"  # where packets are lost that the other side has no
 
 
 class TcpSender:
-    """Sent is what the other side's kernel has acknowledged on a connection that has held (stream.py); until then a
+    """Sent is what the other side's kernel has acknowledged on a connection that has held (connection.py); until then a
     packet is unconfirmed, and a connection that breaks leaves it to the next one, from its first byte on.
 
     After a connection that broke at once, the next one is tried out: it gets one packet alone, and twice as many each
