@@ -9,9 +9,9 @@ from itertools import islice
 
 from capture_agent.events import PLACE, Place, parse_place
 
-MOST_USERS = 32  # each is a row more of the table
+MOST_USERS = 32  # each adds a row to the table
 LONGEST_USER = 255  # as the column traced_user
-LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, nobody has use for it
+LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, which nobody needs
 LONGEST_EVENT = 16384  # bytes
 LONGEST_MESSAGE = 60_000  # bytes: with its chunks it fits into a datagram
 MODES = ("message", "transaction", "dialog")
@@ -21,18 +21,18 @@ _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 
 class HookError(ValueError):
-    """A verb was given what it cannot use. Where the hook lets it pass, this is a failure of the hook."""
+    """A verb got an invalid value. If the hook does not catch this, it is a failure of the hook."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How a message is going to be traced: one of these for each trace that it is under.
+    """How a message will be traced: one Decision for each of its traces.
 
-    sinks           the names of those that get it under this trace
-    users           the traced users: a row of the table for each, beside that of nobody
-    table           empty: the one that the sink is configured with
+    sinks           the names of the sinks that get it
+    users           the traced users: one row of the table for each, in addition to the row without a user
+    table           empty: the sink's configured table
     correlation_id  empty: none is sent
-    rule            the name of the rule or hook that decided; empty: `trace.mode` did
+    rule            the name of the rule or hook that decided; empty: `trace.mode`
     """
 
     sinks: tuple[str, ...]
@@ -43,12 +43,12 @@ class Decision:
 
 
 class SinkNames:
-    """The sinks by name, as bits of Trace.sinks. Several of one name are all meant by it."""
+    """The sinks by name, as bits of Trace.sinks. A name means all sinks of that name."""
 
     def __init__(self, names: Sequence[str] = (), defaults: int = 0, collectors: int = 0) -> None:
         self.names = tuple(names)  # in the order of the bits
-        self.defaults = defaults  # those that get what nobody sends elsewhere
-        self.collectors = collectors  # those of them that take what nobody has captured
+        self.defaults = defaults  # those that get what no rule sends elsewhere
+        self.collectors = collectors  # those that accept messages that were never captured
         self._bits: dict[str, int] = {}
         for bit, name in enumerate(self.names):
             self._bits[name] = self._bits.get(name, 0) | 1 << bit
