@@ -132,7 +132,7 @@ class Guard:
                 began = self._clock()
             result = self.function(message)
             if self.answers:
-                result = bool(result)  # which is code of others, too
+                result = bool(result)  # which is user code, too
         except BaseException as error:  # sys.exit() too: no hook ends a capture
             if _forks != before:
                 end_child(before, error)

@@ -19,7 +19,7 @@ from capture_agent.sip.message import SipMessage
 
 @cython.no_gc  # nothing in it can refer back
 @cython.freelist(8)
-@cython.annotation_typing(False)  # code of others may call with anything
+@cython.annotation_typing(False)  # user code may call with anything
 @cython.cclass
 class SeenMessage:
     """A message, its transaction and its dialog.

@@ -122,7 +122,7 @@ def is_placeholder(found: bytes) -> bool:
 
 @dataclass
 class Legs:
-    """Correlation ids by Call-ID, and by the ids that legs share. Bounded: what was not seen for longest gives way."""
+    """Correlation ids by Call-ID, and by the ids that legs share. Bounded: the least recently seen is evicted."""
 
     settings: config.Legs
     forgotten: int = 0

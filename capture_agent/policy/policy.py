@@ -110,7 +110,7 @@ class Policy:
         return self._lookback is not None
 
     def ledgers(self) -> Iterator[Ledger]:
-        """Of the code of others: conditions of rules, and hooks."""
+        """Those of user code: conditions of rules, and hooks."""
         for guard in self.settings.conditions.values():
             yield guard.ledger("condition")
         if self.hooks is not None:

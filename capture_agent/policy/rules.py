@@ -303,5 +303,5 @@ def is_confirming_ack(message: CapturedMessage) -> cython.bint:
 
 
 def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
-    """What is left of them while tracing is off: siptrace's traced users, each with a row, and none of nobody."""
+    """The traces that remain while tracing is off: siptrace's traced users, with no row without a user."""
     return tuple(trace.changed(plain_row=False) for trace in traces if trace.users)

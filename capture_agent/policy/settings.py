@@ -41,7 +41,7 @@ class Settings:
 
     @property
     def asks_others(self) -> bool:
-        """Is there code of others, hooks or conditions?"""
+        """Whether there is user code: hooks or conditions."""
         return self.hooked or bool(self.conditions)
 
     @property

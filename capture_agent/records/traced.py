@@ -20,9 +20,9 @@ class Trace:
 
     sinks           a bit for each sink, the lowest for the first of Config.targets()
     correlation_id  HEP3 chunk 0x0011; empty: not sent
-    users           siptrace's traced users: a row of the table for each, beside that of nobody
+    users           siptrace's traced users: a row of the table for each, in addition to the row without a user
     table           instead of the one that the sink is configured with; empty: that one
-    plain_row       whether there is a row of nobody (siptrace: trace_on)
+    plain_row       whether there is a row without a user (siptrace: trace_on)
     payload_type    SIP_PAYLOAD, or LOG_PAYLOAD: a text that is no SIP, for HEP sinks only
     rule            the name of the rule that made it
     masks           what is hidden in what it sends, by the names that the configuration has for it

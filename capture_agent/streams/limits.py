@@ -46,7 +46,7 @@ RIVAL_COST = 384
 PARKED_COST = 1_024
 WEBSOCKET_COST = 1_024
 
-# Of all of them. The least recently used one gives way.
+# Of all of them. The least recently used one is evicted.
 MAX_STREAMS = 100_000
 MAX_BYTES = 67_108_864
 

@@ -247,7 +247,7 @@ class SctpAssociations:
         return []
 
     def _direction(self, key: bytes, association: Association) -> tuple[Direction, list[Datagram]]:
-        """A new one. What gives way to it may have held messages."""
+        """A new one. The one evicted for it may have held messages."""
         messages: list[Datagram] = []
         if len(self._directions) >= self.limit_associations:
             messages = self._settle(self._directions.popitem(last=False)[1])

@@ -221,7 +221,7 @@ USER_ROWS = "traced_user, status, callid"
     [
         pytest.param(Trace(), [""], id="nobody"),
         pytest.param(Trace(users=("alice", "bob")), ["", "alice", "bob"], id="in their order"),
-        pytest.param(Trace(users=("alice", "bob"), plain_row=False), ["alice", "bob"], id="without the row of nobody"),
+        pytest.param(Trace(users=("alice", "bob"), plain_row=False), ["alice", "bob"], id="users only"),
         pytest.param(Trace(users=("caf\u00e9 '\"\\", "")), ["", "caf\u00e9 '\"\\", ""], id="odd names"),
     ],
 )

@@ -66,7 +66,7 @@ class SqlSink:
 
     rejected   headers: From, To, Call-ID or CSeq are not what siptrace could store; start_line: a response without
                a status; refused: the database did not take its rows; table: its trace names one that is not there;
-               not_sip: a log event; no_user: its trace has neither a row of nobody nor a user
+               not_sip: a log event; no_user: its trace has neither a row without a user nor a user
     cut        values that were longer than their column, by column: PostgreSQL and MySQL have no room for them
     """
 

@@ -136,7 +136,7 @@ class RowMaker:
         return value
 
     def row(self, traced: TracedMessage) -> Row | str:
-        """The row of nobody, in the order of INSERTED; or the reason why there is none."""
+        """The row without a user, in the order of INSERTED; or the reason why there is none."""
         message = traced.message
         datagram, sip = message.datagram, message.sip
         if traced.trace.payload_type != SIP_PAYLOAD:
