@@ -1,12 +1,12 @@
 # docker build -t capture-agent .
 # docker run --rm --network host --cap-drop ALL --cap-add NET_RAW --cap-add NET_ADMIN capture-agent run -i eth0 --hep hep:127.0.0.1:9060
 #
-# The user is not root. File capabilities on the interpreter give it packet capture, and both --cap-add are needed:
-# the kernel refuses to start a file whose capabilities lie outside the container's bounding set.
+# The user is not root. File capabilities on the interpreter allow it to capture packets. Both --cap-add are needed: the
+# kernel refuses to start a file whose capabilities are outside the container's bounding set.
 FROM python:3.12-slim-bookworm AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libcap2-bin \
     && rm -rf /var/lib/apt/lists/*
-# --copies: the capabilities go to this environment's own interpreter, not to the system's.
+# --copies: the capabilities are set on this environment's own interpreter, not on the system's.
 RUN python -m venv --copies /opt/capture-agent
 WORKDIR /src
 COPY pyproject.toml setup.py README.md ./

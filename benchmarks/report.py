@@ -93,7 +93,7 @@ def growth_row(figures: Sequence[Figure]) -> list[Row]:
     target = f"≤ {GROWTH:g}"
     return [
         Row(
-            "dearest / cheapest size",
+            "most / least expensive size",
             NAMES[COMPILED],
             f"{ratio:.2f}",
             target=target,

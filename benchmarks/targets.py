@@ -22,7 +22,7 @@ from benchmarks.figures import Figure
 
 MEMORY_MB = 60.0  # the first row
 START_UP_SECONDS = 0.4
-GROWTH = 1.2  # the dearest message to the cheapest, over all sizes of a capture
+GROWTH = 1.2  # most to least expensive message, over all sizes of a capture
 
 
 @dataclass(frozen=True, slots=True)

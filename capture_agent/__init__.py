@@ -1,4 +1,4 @@
-"""A passive SIP capture agent. ARCHITECTURE.md is the map; pipeline.py is the way of the data."""
+"""A passive SIP capture agent. ARCHITECTURE.md is the map; pipeline.py is the data path."""
 
 from capture_agent import build
 

@@ -1,4 +1,4 @@
-"""The books: what came in equals what became of it, at every stage and for every sink.
+"""The books: at every stage and for every sink, what came in equals what happened to it.
 
 frames    seen = carried + own + other_ports + joined + waiting + rejected(reason) + lost(what the kernel dropped)
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)

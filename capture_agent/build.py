@@ -1,4 +1,4 @@
-"""Which build of the hot modules runs: the compiled one where it is there, else the same files as plain Python."""
+"""Selects the build of the hot modules: compiled if it is available, otherwise the same files as plain Python."""
 
 import os
 import sys

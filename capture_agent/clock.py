@@ -1,7 +1,7 @@
-"""The time of packets, kept from running away. Hot: compiled with clock.pxd, or plain Python.
+"""Packet time, protected against outliers. Hot: compiled with clock.pxd, or plain Python.
 
-What expires by the time of packets asks a clock, and not the packet: one packet with a wrong time must not end the
-state of all others.
+State that expires by packet time uses a clock instead of the packet itself: one packet with a wrong time must not
+expire the state of all others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is sent although nobody has captured it: siptrace's hlog() and sip_trace_msg(), for commands and hooks."""
+"""Messages we send that were never captured: siptrace's hlog() and sip_trace_msg(), for commands and hooks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Texts that peers choose, as numbers of 64 bits: nobody can choose two that are one. Hot: compiled, or plain Python.
+"""64-bit hashes of texts that peers choose: nobody can construct a collision. Hot: compiled, or plain Python.
 
-The keys are random for each process and not Python's, which an environment may fix (PYTHONHASHSEED). Equal texts have
-equal numbers; for any two others chosen without the keys, the chance of one number is at most one in 2**58, plain as
-compiled. docs/decisions/hashes.md has the proof, and where peers' texts are hashed otherwise.
+The keys are random for each process. They are not Python's, which an environment may fix (PYTHONHASHSEED). Equal texts
+have equal hashes; for any two others chosen without the keys, the chance of a collision is at most one in 2**58, in
+both builds. docs/decisions/hashes.md has the proof, and lists where peers' texts are hashed otherwise.
 """
 
 # What is compiled only has names of the .pxd.

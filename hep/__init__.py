@@ -1,14 +1,14 @@
 """HEP (Homer Encapsulation Protocol) versions 1, 2 and 3: packets to bytes and back.
 
-Standard library only, no I/O, no clock, and nothing of `capture_agent`: usable on its own.
+Standard library only, no I/O, no clock, no imports from `capture_agent`: usable on its own.
 
     tables.py       protocol facts: chunk types, protocol types, vendors, limits
-    packet.py       Packet, what one HEP message says; Chunk, what we have no field for
-    codec.py        encode, decode, version_of: picks the version
+    packet.py       Packet: one HEP message; Chunk: a chunk for which Packet has no field
+    codec.py        encode, decode, version_of: selects the version
     version12.py    the fixed headers of HEP 1 and 2 (as Kamailio's siptrace sends them)
-    version3.py     the chunks of HEP 3 (rev. 37): reading
-    order.py        the chunks of HEP 3: writing, in the order a table gives
-    compression.py  the compressed payload, inflated within bounds
+    version3.py     reads the chunks of HEP 3 (rev. 37)
+    order.py        writes the chunks of HEP 3, in the order of a table
+    compression.py  inflates a compressed payload, up to a limit
     stream.py       StreamDecoder: HEP 3 over TCP, in any segmentation
     batch.py        hot: many captured SIP messages into one buffer (needs the cython module; not imported here)
     errors.py       HepError, the only exception that bytes can cause

@@ -1,7 +1,7 @@
-"""Many captured SIP messages as HEP packets in one buffer. Hot: compiled with batch.pxd, or plain Python.
+"""Encodes many captured SIP messages as HEP packets into one buffer. Hot: compiled with batch.pxd, or plain Python.
 
-The layout is that of siptrace, byte for byte, and what `encode` gives for the same packet (tests/hep/test_batch.py).
-What differs from message to message is written into a copy of a template.
+The layout is siptrace's, byte for byte, and equals what `encode` gives for the same packet (tests/hep/test_batch.py).
+Fields that differ from message to message are written into a copy of a template.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Encode and decode, whatever the version."""
+"""Encodes and decodes all versions."""
 
 from hep.errors import HepError, Reason
 from hep.order import SIP_ORDER, Order, encode3

@@ -1,7 +1,7 @@
 """The compressed payload, chunk 0x0010.
 
-Rev. 37 says "gzip/inflate" and no more. We write gzip (RFC 1952), which it names first and which no reader
-can mistake for another; we read gzip and zlib (RFC 1950), which differ in their first byte.
+Rev. 37 says only "gzip/inflate". We write gzip (RFC 1952), which it names first and which no reader can mistake for
+another format. We read gzip and zlib (RFC 1950), which differ in their first byte.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""The one exception of this package, and the reasons it can carry."""
+"""The only exception of this package, and the reasons it can carry."""
 
 from enum import StrEnum
 

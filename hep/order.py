@@ -1,9 +1,8 @@
-"""Writing HEP3: each field's writer, and the order in which a packet's chunks go out.
+"""Writes HEP3: each field's writer, and the order of a packet's chunks.
 
-Receivers take chunks in any order, but who is compared with another sender byte for byte needs that
-sender's, so the order is a table: `Order` names the fields that come first. Fields it does not name follow
-by chunk number, which is where heplify puts them (VLAN, node name, TCP flags, TOS, MOS), then
-`Packet.extra`; the payload is last.
+Receivers accept chunks in any order. But to match another sender byte for byte, a packet needs that sender's order, so
+the order is a table: `Order` names the fields that come first. Fields it does not name follow by chunk number, which is
+where heplify puts them (VLAN, node name, TCP flags, TOS, MOS), then `Packet.extra`; the payload is last.
 """
 
 import struct

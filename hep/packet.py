@@ -1,4 +1,4 @@
-"""What one HEP message says."""
+"""The content of one HEP message."""
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address

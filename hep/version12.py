@@ -6,7 +6,7 @@
 
 As Kamailio's siptrace sends it: hp_l counts the first two lines (16 or 40), in HEP2 too; the capture id keeps
 its lower 16 bits; the padding is 00 00. There is no room for anything else of a `Packet`: correlation id, key
-and the rest stay behind.
+and the rest are left out.
 """
 
 import struct

@@ -1,10 +1,9 @@
-"""Reading HEP3: `HEP3`, total length u16; then chunks of vendor u16, type u16, length u16 (all 6 counted).
+"""Reads HEP3: `HEP3`, total length u16; then chunks of vendor u16, type u16, length u16 (all 6 counted).
 
-What is strict and what is not: every length must be right, as behind a wrong one all is read wrongly. No
-chunk is required, and a family that does not fit the addresses is kept as it came: what to do with a packet
-that lacks something is for its receiver to say. Of a chunk that comes twice the last one counts (an IPv6
-address after an IPv4 one included): so it is in Kamailio, sngrep and hep-js, and we show what Homer
-would. A compressed payload counts before a plain one.
+Every length must be right, because after a wrong one everything is misread. No chunk is required, and a family that
+does not fit the addresses is kept as it came: the receiver of an incomplete packet decides what to do with it. If a
+chunk comes twice, the last one counts (also an IPv6 address after an IPv4 one): Kamailio, sngrep and hep-js do the
+same, and we show what Homer would. A compressed payload takes precedence over a plain one.
 """
 
 import struct

@@ -144,7 +144,7 @@ class Emitted:
         assert Counter(sent for sent, _ in self.agent) == wanted
 
     def check_ids(self) -> None:
-        """All of ours have one; the real one's script has put it on what it has seen alone (SPEC 9.2)."""
+        """All of ours have one; the real module sets it only on messages that its script has seen."""
         for sent, correlation_id in self.agent:
             assert correlation_id == b"corr-" + (sent.sip.call_id or b"")
         assert {correlation_id is None for _, correlation_id in self.kamailio} == {True, False}
@@ -218,7 +218,7 @@ LOOPED = {
 def test_every_message(tmp_path: Path) -> None:
     calls = ["register", "call-caller", "cancel-caller", "busy-caller", "slow-caller", "spiral-caller"]
     found = trace(tmp_path, configuration(siptrace(trace_mode=1)), ["-i", "any", "--drop-copies", *HEP], calls)
-    # SPEC 13: Kamailio sees what it sends to itself twice, out and in. On the wire it is one packet.
+    # Kamailio sees what it sends to itself twice, out and in. On the wire it is one packet.
     assert set(map(str, found.only_kamailio())) == LOOPED
     assert found.only_agent() == Counter()
     found.check_agent()
@@ -244,11 +244,11 @@ def accidents(found: Emitted) -> set[str]:
         if numbers[sent] <= both[sent]:
             continue
         if sent.sip.method == b"ACK" and sent.source == PROXY:
-            names.add("relayed ACK")  # SPEC 7
+            names.add("relayed ACK")
         elif numbers[sent] > 1:
-            names.add("sent again")  # 9.20
+            names.add("sent again")
         elif sent.sip.method == b"ACK":
-            names.add("confirming ACK")  # SPEC 5, trace_dialog_ack
+            names.add("confirming ACK")  # trace_dialog_ack
         elif sent.sip.call_id in spirals and sent.sip.cseq_method == b"BYE":
             names.add("second pass")  # 9.13
         else:

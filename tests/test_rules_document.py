@@ -26,11 +26,11 @@ EXAMPLES = dict(
 CARRIER, FAILED, SAMPLED, OBSERVED, HIDDEN, LEGS, TO_TWO = (
     "One carrier to another Homer",
     "Only calls that fail, from their beginning",
-    "Five percent of what there is most of",
+    "Five percent of the most frequent messages",
     "A user under observation, into a table of their own",
-    "Something hidden",
+    "Hiding content",
     "Legs of a B2BUA",
-    "A sample to one Homer, every failed call whole to two",
+    "A sample to one Homer, every failed call complete to two",
 )
 DEMO = ROOT / "pcaps/demo.pcap"
 MESSAGES = 59

@@ -67,7 +67,7 @@ def without_time_and_method(packets: Counter[bytes]) -> tuple[Counter[bytes], se
 
 
 def test_x_headers_beside_a_route(shared: Path, tmp_path: Path) -> None:
-    """SPEC 4.1: with a route, trace_mode=4 writes them, but with the time 0 0 and no method. Ours are true, always."""
+    """With a route, trace_mode=4 writes them with the time 0 0 and no method. Ours are always correct."""
     case = shared / "siptrace" / "vectors" / "5.6.3" / "14-mode4-dup-xhw-evrt"
     settings = WithHeaders.read(case / "kamailio.cfg")
     module, zeros = without_time_and_method(emitted_by_the_module(case, settings).packets)

@@ -2,8 +2,8 @@
 
 Each case is a recording of the real module (shared/siptrace/vectors, and our own in pcaps/siptrace): its wire.pcap is
 replayed with the settings of its kamailio.cfg, to real sockets and a real SQLite table. HEP packets, duplicates and
-rows must be the module's own, byte for byte, apart from the clock - and apart from what SPEC section 9 says the module
-does wrong: those cases say by name what differs.
+rows must be the module's own, byte for byte, except for the clock, and except for the module's faults
+(docs/siptrace.md): those cases name what differs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SL_ACK = "ACK sip:slrej@127.0.0.1:5060 SIP/2.0"
 SL_ACK_TCP = "ACK sip:slrej@127.0.0.1:5060;transport=tcp SIP/2.0"
 SL_ACK_V6 = "ACK sip:slrej@[::1]:5060 SIP/2.0"
 
-# What the module emits beyond ours, by start line. 9.1: an ACK that sl absorbs goes out a second time.
+# What the module emits beyond ours, by start line: it emits an ACK that sl absorbs a second time.
 MODULE_HAS_MORE = {
     "01-mode1-hep3-udp": {SL_ACK: 1},
     "04-mode1-hep3-tcp": {SL_ACK_TCP: 1},
@@ -46,7 +46,7 @@ MODULE_HAS_MORE = {
     "05-mode1-hep3-ipv6": {SL_ACK_V6: 1},
     "12-mode4-dup": {SL_ACK: 1},
     "a1-mode1-hepmodeoff": {SL_ACK: 1},
-    # Every message once for the core and once for the script (SPEC 1): documented, and not wanted of us.
+    # Every message once for the core and once for the script: documented, and not wanted here.
     "96-mode1-plus-script": {"OPTIONS sip:opt@127.0.0.1:5060 SIP/2.0": 2, "SIP/2.0 200 OK": 2},
 }
 MODULE_HAS_MORE_ROWS = {
@@ -62,7 +62,7 @@ OURS_HAS_MORE_ROWS = {
     # Its script calls sip_trace() on received requests only.
     "49-table-param": {"SIP/2.0 200 OK": 2},
 }
-# 9.4: on SQLite a row without a From or To tag is lost; ours has ''. (One of 49 is the sent request, as above.)
+# On SQLite a row without a From or To tag is lost; ours has ''. (One of 49 is the sent request, as above.)
 ROWS_WITHOUT_A_TAG = {
     "08-mode2-db-stockschema": 39,
     "08-mode2-db-udp": 39,
@@ -70,7 +70,7 @@ ROWS_WITHOUT_A_TAG = {
     "85-compact-db": 4,
 }
 
-# 9.15: over TCP the module makes ports up. What it sends comes from the port it listens on, whichever the connection
+# Over TCP the module makes ports up. What it sends comes from the port it listens on, whichever the connection
 # has; what it answers goes to the port in the Via. By case: how many of its messages have a port that no packet had.
 PORTS_OF_NO_PACKET = {"04-mode1-hep3-tcp": 48, "11-mode2-db-tcp": 20, "80-ephemeral-tcp": 12}
 
@@ -175,7 +175,7 @@ def rows_of_the_module(case: Path, table: str) -> list[tuple[object, ...]]:
     rows = json.loads((case / "rows.json").read_text())
     if isinstance(rows, dict):
         rows = rows[table]
-    # "read NULL as ''" (SPEC 2.3)
+    # siptrace's NULL is read as ''.
     return [
         tuple((row[name] or "") if name != "msg" else row[name].encode("latin-1") for name in COLUMNS) for row in rows
     ]

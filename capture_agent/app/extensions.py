@@ -1,13 +1,13 @@
-"""Code of others that the configuration names: hooks from files and modules, and what installed packages bring.
+"""User code that the configuration names: hooks from files and modules, and what installed packages provide.
 
-A package registers it by entry points, and nothing of it is used before the configuration names it:
+A package registers it by entry points. The agent uses an entry point only if the configuration names it:
 
-    capture_agent.hooks     a function, as on_message is         [hooks] use = ["NAME"]
+    capture_agent.hooks     a function like on_message           [hooks] use = ["NAME"]
     capture_agent.rules     a function: message -> bool          [[rule]] when = "NAME"
     capture_agent.sinks     a factory: options -> Sink           [[sink]] use = "NAME"
     capture_agent.sources   a factory: options -> Source         [[source]] use = "NAME"
 
-Whatever is wrong with it is a problem of the configuration. docs/hooks.md explains it to those who write such code.
+Anything wrong with it is a problem of the configuration. docs/hooks.md explains how to write such code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Says in the log what is being lost while an agent runs: at once when it begins, then once a minute while it lasts."""
+"""Logs losses while an agent runs: at once when one begins, then once a minute while it lasts."""
 
 from __future__ import annotations
 

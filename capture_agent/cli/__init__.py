@@ -1,14 +1,14 @@
-"""The command line: `capture-agent COMMAND`. Each command has its module, and imports what it needs when it runs.
+"""The command line: `capture-agent COMMAND`. Each command has a module, and imports what it needs when it runs.
 
-program.py     the commands' list, and how every error becomes one line and a status
-failures.py    WrongUsage (2), Failed (1), and what is said on standard error
-options.py     options that several commands share; from them to a Config
+program.py     the list of commands; turns every error into one line and an exit status
+failures.py    WrongUsage (2), Failed (1), and lines on standard error
+options.py     options that several commands share, and the Config made from them
 title.py       the arguments that `ps` shows, without secrets
 tables.py      a table on standard output: rich on a terminal, plain elsewhere
-run.py replay.py sending.py   live and from files to the sinks; progress.py: how far
-decode.py      what SIP is in capture files
+run.py replay.py sending.py   from interfaces and files to the sinks; progress.py: the progress bar
+decode.py      lists the SIP messages in capture files
 calls.py       calls in the sip_trace table
-status.py      tracing of a running agent, switched
+status.py      switches or checks a running agent's tracing
 events.py      log lines and messages that were not captured, to HEP collectors
 flow.py       one call as a ladder
 db.py config.py interfaces.py   the table, the configuration, the host

@@ -1,4 +1,4 @@
-"""capture-agent config: the configuration checked, shown, and made from a kamailio.cfg."""
+"""capture-agent config: checks, shows or converts the configuration."""
 
 from __future__ import annotations
 

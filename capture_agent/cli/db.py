@@ -1,4 +1,4 @@
-"""capture-agent db: the sip_trace table itself."""
+"""capture-agent db: manages the sip_trace table."""
 
 from __future__ import annotations
 

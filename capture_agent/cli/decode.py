@@ -1,4 +1,4 @@
-"""capture-agent decode: what SIP is in capture files."""
+"""capture-agent decode: lists the SIP messages in capture files."""
 
 from __future__ import annotations
 

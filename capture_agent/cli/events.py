@@ -1,4 +1,4 @@
-"""capture-agent hlog and trace-msg: what nobody has captured, to HEP collectors."""
+"""capture-agent hlog and trace-msg: send messages that were never captured to HEP collectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends a command: two exceptions with a line for the user and a status."""
+"""The two exceptions that end a command, each with a line for the user and a status."""
 
 from capture_agent.cli import terminal
 from capture_agent.history.text import printable

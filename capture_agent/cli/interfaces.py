@@ -1,4 +1,4 @@
-"""capture-agent interfaces: what can be captured on."""
+"""capture-agent interfaces: lists the interfaces that can be captured on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the way from them to a Config."""
+"""Options that several commands share, and the Config made from them."""
 
 from __future__ import annotations
 

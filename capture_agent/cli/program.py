@@ -1,4 +1,4 @@
-"""The commands' list, and how every error becomes one line and a status."""
+"""The list of commands; turns every error into one line and an exit status."""
 
 from __future__ import annotations
 

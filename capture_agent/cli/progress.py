@@ -1,4 +1,4 @@
-"""A progress bar on standard error for replays that take long."""
+"""A progress bar on standard error for long replays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""capture-agent replay: capture files to the sinks."""
+"""capture-agent replay: sends capture files to the sinks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""capture-agent run: live, from interfaces to the sinks."""
+"""capture-agent run: captures live, from interfaces to the sinks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What run and replay share: a stop signal, the log on standard error, the books at the end."""
+"""What run and replay share: stop signals, the log on standard error, the books on exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""capture-agent status: tracing of a running agent on, off, or which it is."""
+"""capture-agent status: switches or checks a running agent's tracing."""
 
 from __future__ import annotations
 

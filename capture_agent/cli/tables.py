@@ -1,4 +1,4 @@
-"""A table on standard output. On a terminal its last column, which is what people copy, is never broken."""
+"""A table on standard output. On a terminal its last column, which people copy, is never wrapped."""
 
 from __future__ import annotations
 

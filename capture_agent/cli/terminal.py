@@ -1,4 +1,4 @@
-"""Standard error, written by a thread: a terminal that is stopped or a pipe that nobody reads blocks nobody else."""
+"""Writes standard error in a thread: a stopped terminal, or a pipe that nobody reads, blocks nothing else."""
 
 from __future__ import annotations
 

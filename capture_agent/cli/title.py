@@ -1,4 +1,4 @@
-"""What `ps` shows of this process to every user of the host: its arguments, without secrets."""
+"""The arguments that `ps` shows of this process to every user of the host, without secrets."""
 
 from __future__ import annotations
 

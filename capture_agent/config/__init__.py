@@ -7,10 +7,10 @@ configured_sinks.py  all sinks of a configuration with their ids, and which one 
 advertised.py  addresses that are shown as others
 sending.py   what a sink sends from
 packages.py  the sinks and sources of installed packages
-masks.py     what may be hidden in a traced message
+masks.py     what a mask can hide in a traced message
 local.py     which addresses are the traced server's own
-listen.py    where SIP duplicates are listened for
-ports.py     the ports that SIP is looked for on
+listen.py    sockets that receive SIP duplicates
+ports.py     the ports where the agent looks for SIP
 rule_options.py  [[rule]] and [legs]; matchers.py and templates.py: the texts in them
 single_or_list.py  a list that may be written as its only element
 twice.py     what would double everything

@@ -1,4 +1,4 @@
-"""Addresses of the traced server that are shown as others: `10.0.0.5:5060=203.0.113.5:5099`."""
+"""Address rewriting: which address is emitted for one of the traced server's: `10.0.0.5:5060=203.0.113.5:5099`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The sinks' entries: URIs become options; those that rules name by a URI join them.
 
-Secrets of all sections are read from the files that hold them.
+Reads the secrets of all sections from their files.
 """
 
 from __future__ import annotations

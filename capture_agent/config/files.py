@@ -1,4 +1,4 @@
-"""Names of files in the configuration: relative ones start at its folder, others where the agent was started."""
+"""File names in the configuration: relative ones start at its folder, otherwise at the working directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defaults < TOML < environment < command line: one tree of plain values, and where each came from."""
+"""Defaults < TOML < environment < command line: one tree of plain values, and the origin of each value."""
 
 from __future__ import annotations
 

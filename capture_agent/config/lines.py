@@ -1,4 +1,4 @@
-"""On which line of a TOML file an option stands: tomllib does not say. Asked only when something is wrong."""
+"""Finds the line of an option in a TOML file, which tomllib does not report. Called only if there is a problem."""
 
 from __future__ import annotations
 

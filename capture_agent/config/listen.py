@@ -1,4 +1,4 @@
-"""Where SIP duplicates are listened for: sip:IP:PORT, as the other side writes it in its duplicate_uri."""
+"""Sockets that receive SIP duplicates: sip:IP:PORT, as the sender writes it in its duplicate_uri."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From TOML, environment and command line to a Config, or to every problem at once."""
+"""From TOML, environment and command line to a Config, or to a list of every problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses belong to the server whose SIP is traced: they make a message come in or go out."""
+"""The addresses of the traced server: they decide whether a message comes in or goes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be hidden in a traced message, for all of them ([privacy]) or for those of a rule."""
+"""What a mask can hide in a traced message: for all messages ([privacy]) or for those of a rule."""
 
 from __future__ import annotations
 

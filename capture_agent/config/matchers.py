@@ -1,4 +1,4 @@
-"""What the matchers of a rule may say: each text becomes a record, or a ValueError with what is wrong."""
+"""Parses the matchers of a rule: each text becomes a record, or a ValueError that says what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every option, read off the dataclasses of sections.py: its type in words, default and environment name."""
+"""Every option, derived from the dataclasses of sections.py: its type in words, default and environment name."""
 
 from __future__ import annotations
 

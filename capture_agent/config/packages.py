@@ -1,4 +1,4 @@
-"""What installed packages bring: sinks and sources, which the configuration calls by the name of an entry point."""
+"""Sinks and sources of installed packages, which the configuration names by their entry points."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The ports that SIP is looked for on, where not on all of them."""
+"""The ports where the agent looks for SIP, if it does not look on all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line for each thing that is wrong with the configuration: where, which option, what was expected."""
+"""One line for each problem of the configuration: where, which option, what was expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""[[rule]]: which messages, and how they are traced. [legs]: what ties the legs of a call together."""
+"""[[rule]]: which messages, and how they are traced. [legs]: what links the legs of a call."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

@@ -1,8 +1,8 @@
-"""What must not be shown: passwords in database URLs, keys in HEP URIs, authentication keys, options of packages.
+"""Values that must not be shown: passwords in database URLs, keys in HEP URIs, authentication keys, package options.
 
-A value of an option that may hold a secret is never quoted: a message names its place and what was expected. A mistyped
-URL has its password anywhere, so no search for the secret part finds all of them. `mask` is for a value that is right:
-it keeps what it knows to be harmless, and hides the rest.
+A value of an option that may hold a secret is never quoted: an error names its place and what was expected. In a
+mistyped URL the password can be anywhere, so no search for the secret part finds all of them. `mask` is for valid
+values: it keeps what it knows to be harmless, and hides the rest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be configured: a dataclass for each section of the file. docs/configuration.md explains it."""
+"""All options: one dataclass for each section of the file. docs/configuration.md explains them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

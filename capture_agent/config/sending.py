@@ -1,4 +1,4 @@
-"""Where a sink sends from: an address of this host, or an interface that has one (siptrace's send_sock_addr)."""
+"""The address that a sink sends from: of this host, or of one of its interfaces (siptrace's send_sock_addr)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration in force as TOML that loads again, with secrets masked."""
+"""The effective configuration as TOML that loads again, with secrets masked."""
 
 from __future__ import annotations
 

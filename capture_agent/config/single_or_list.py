@@ -1,4 +1,4 @@
-"""A list that may be written as its only element: `method = "INVITE"`."""
+"""A list of one element can be written as that element: `method = "INVITE"`."""
 
 from __future__ import annotations
 

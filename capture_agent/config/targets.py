@@ -1,4 +1,4 @@
-"""Where traced messages go: one frozen record per kind of sink, as the configuration or a URI names it."""
+"""Destinations of traced messages: one frozen record per kind of sink, from the configuration or a URI."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field, fields, replace

@@ -1,4 +1,4 @@
-"""Texts with parts of a message in them: `{call_id}-abc`."""
+"""Texts that contain parts of a message: `{call_id}-abc`."""
 
 from __future__ import annotations
 

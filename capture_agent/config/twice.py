@@ -1,4 +1,4 @@
-"""What is configured twice would double everything: an interface, a listener, a destination in two spellings."""
+"""Finds interfaces, listeners and destinations that are configured twice, which would double everything."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""hep: and sip: URIs, as the command line and the configuration write them.
+"""hep: and sip: URIs, as on the command line and in the configuration.
 
 hep:HOST[:PORT]  hep+tcp:...  hep+tls:...   ?version=1|2|3  &id=CAPTURE_ID  &key=AUTH_KEY  &node=NODE_NAME  &vlan=yes|no
-sip:HOST[:PORT][;transport=udp|tcp|tls]     as siptrace's duplicate_uri; sips:HOST[:PORT] is over TLS
+sip:HOST[:PORT][;transport=udp|tcp|tls]     as in siptrace's duplicate_uri; sips:HOST[:PORT] is TLS
 """
 
 import re

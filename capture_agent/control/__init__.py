@@ -1,8 +1,8 @@
-"""How a running agent is spoken to: commands defined once, and the doors that lead to them.
+"""Control of a running agent: the commands, and the socket that accepts them.
 
-commands.py  what can be asked: siptrace.status, stats
+commands.py  the commands: siptrace.status, stats
 jsonrpc.py   JSON-RPC 2.0: a document in, a document out
-place.py     where the unix socket lies, and how it is taken from an agent that has died
-server.py    the door of `run`: a thread that answers on the unix socket
-client.py    the other side: what `capture-agent status` does
+place.py     the path of the unix socket, and taking it over from a dead agent
+server.py    the thread of `run` that answers on the unix socket
+client.py    the client, for `capture-agent status`
 """

@@ -1,4 +1,4 @@
-"""The other side of the control socket: one question, one answer."""
+"""The client of the control socket: one question, one answer."""
 
 from __future__ import annotations
 

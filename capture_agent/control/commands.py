@@ -1,4 +1,4 @@
-"""What a running agent can be asked. Each command once; doors and clients find it here."""
+"""The commands of a running agent, each defined once for servers and clients."""
 
 from __future__ import annotations
 

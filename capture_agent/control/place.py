@@ -1,4 +1,4 @@
-"""Where the control socket lies, and how it is opened there: for its owner alone, and never under a running agent."""
+"""The path of the control socket, and opening it: for its owner only, and never in place of a running agent's."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The control door of a running agent: one thread that answers JSON-RPC on a unix socket.
+"""The control server of a running agent: one thread that answers JSON-RPC on a unix socket.
 
-A request is one line, or what comes before the client's end of sending; each answer is one line. Nothing a client
-does can hold up the agent or another client: requests have a length and a time, connections a number, and who does not
-read its answers is not read from.
+A request is one line, or everything before the client shuts down its side; each answer is one line. No client can hold
+up the agent or another client: requests are limited in length and time, connections in number, and the server reads
+nothing more from a client that does not read its answers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls of sip_trace() and sip_trace_mode() as what a rule does."""
+"""Turns calls of sip_trace() and sip_trace_mode() into the action of a rule."""
 
 from __future__ import annotations
 

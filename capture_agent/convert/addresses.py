@@ -1,4 +1,4 @@
-"""The server's own addresses: which they are, and which are shown instead of them."""
+"""The server's own addresses, and those that are shown instead of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What #!ifexp asks, as far as the file itself tells it: numbers, texts, defined names and what compares them."""
+"""Evaluates #!ifexp as far as the file allows: numbers, texts, defined names and comparisons."""
 
 from __future__ import annotations
 

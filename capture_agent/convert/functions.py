@@ -1,6 +1,6 @@
-"""Functions in conditions that ask for something in the message: each with what it comes to in a rule.
+"""Functions in conditions that examine the message, each with its equivalent in a rule.
 
-A text is a regular expression for the status that a transaction has come to.
+A text is a regular expression for the status that a transaction has reached.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What becomes of which messages: lists of which the first that matches decides, and two such lists as one."""
+"""What happens to which messages: lists of which the first that matches decides, and two such lists combined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""siptrace's parameters, with its own defaults, and what of them has no equivalent here."""
+"""siptrace's parameters, with its own defaults, and those that have no equivalent here."""
 
 from __future__ import annotations
 

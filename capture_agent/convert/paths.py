@@ -1,4 +1,4 @@
-"""A walk through a route: every way that a message can take, with the calls of siptrace's functions on it."""
+"""Walks through a route: every path that a message can take, with the calls of siptrace's functions on it."""
 
 from __future__ import annotations
 

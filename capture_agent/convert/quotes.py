@@ -1,4 +1,4 @@
-"""Quoted strings of a script: what is in them."""
+"""The content of a script's quoted strings."""
 
 from __future__ import annotations
 

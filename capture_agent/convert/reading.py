@@ -1,6 +1,6 @@
-"""A configuration file as Kamailio's preprocessor leaves it: lines, each with its place.
+"""A configuration file as Kamailio's preprocessor leaves it: lines, each with its position.
 
-Comments are taken out, included files put in; #!define and #!substdef are done, and of #!ifdef one side is left.
+It removes comments, inserts included files, applies #!define and #!substdef, and keeps one branch of each #!ifdef.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Regular expressions of Kamailio (POSIX extended, letters' case ignored) as RE2's, which rules have.
+"""Converts Kamailio's regular expressions (POSIX extended, ignoring case) to RE2's, which rules use.
 
-GNU's regcomp is what Kamailio calls: a backslash means nothing between brackets, outside of them `\\w \\s \\b \\< \\>`
-are known, and one before any other character stands for that character.
+Kamailio calls GNU's regcomp: a backslash means nothing within brackets. Outside them `\\w \\s \\b \\< \\>` are
+known, and a backslash before any other character means that character.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What of a script has a say in what is traced: the variables and flags that a walk has to follow."""
+"""The variables and flags of a script that affect what is traced, and that a walk has to follow."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where each route comes in: what it traces, of which messages.
+"""When each route runs: what it traces, of which messages.
 
-request_route and reply_route are run for what comes in, onsend_route for requests that go out. onreply_route,
-branch_route and failure_route are run where t_on_reply() and its kin have named them, for the transactions of those
-requests: a branch_route goes on with the request, the others come with its responses.
+request_route and reply_route run for incoming messages, onsend_route for outgoing requests. onreply_route, branch_route
+and failure_route run if t_on_reply() and the like have named them, for the transactions of those requests: a
+branch_route continues with the request, the others run with its responses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Matchers of a rule, and what two of them come to that must both hold."""
+"""Matchers of a rule, and the conjunction of two."""
 
 from __future__ import annotations
 

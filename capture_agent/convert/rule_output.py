@@ -1,4 +1,4 @@
-"""What the routes do as [[rule]]s."""
+"""The outcomes of the routes as [[rule]]s."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a Kamailio script matters here: modparams, listen lines, modules, routes."""
+"""The relevant parts of a Kamailio script: modparams, listen lines, modules, routes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Conditions of the script as matchers of a rule, put together. What is not a fact of the message alone has none.
+"""The script's conditions as combined matchers of a rule. Conditions on anything but the message have none.
 
-Kamailio 5.6 decides what holds: `=~` ignores letters' case and `==` does not, but for the core's own keywords; a value
-that is not there is an empty text, and $null.
+They hold when they hold in Kamailio 5.6: `=~` ignores case and `==` does not, except for the core's own keywords; a
+missing value is an empty text, and $null.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules as few and as plain as they can be, with the same outcome for every message."""
+"""Reduces rules to as few and as simple ones as possible, with the same outcome for every message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of a route to statements and conditions: as much of the language as decides whether something is reached."""
+"""Tokens of a route to statements and conditions: the part of the language that decides what is reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""#!subst, #!substdef and #!substdefs: what is replaced in the strings of a file."""
+"""#!subst, #!substdef and #!substdefs: replacements in the strings of a file."""
 
 from __future__ import annotations
 

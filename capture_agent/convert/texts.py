@@ -1,4 +1,4 @@
-"""How a rule writes the texts that a script compares with: exact, with `*`, or as a regular expression."""
+"""A rule's syntax for the texts that a script compares with: exact, with `*`, or as a regular expression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a script puts together - strings, pseudo-variables, what it has assigned before - as templates of ours."""
+"""Strings that a script composes - of strings, pseudo-variables, earlier assignments - as templates."""
 
 from __future__ import annotations
 

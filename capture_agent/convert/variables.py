@@ -1,4 +1,4 @@
-"""Pseudo-variables and keywords of a script, and what a rule or a template calls them."""
+"""Pseudo-variables and keywords of a script, and their names in rules and templates."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The ways that a message can take through a script, and what is left of those of which only one can be taken.
+"""The paths that a message can take through a script, reduced where only one of them can be taken.
 
-Ways are in such an order that of two the first is the one on which a condition holds: rules in that order, of which the
-first that matches decides, need none that must not hold. Where it is not known whether a condition holds, a way goes
-on twice, and both meet again at the end: more is traced than Kamailio did, and never less.
+Paths are ordered: of two paths, the one on which a condition holds comes first. In rules in that order, of which the
+first that matches decides, no condition needs to be negated. If it is not known whether a condition holds, the path
+splits in two, and both meet again at the end: more is traced than Kamailio did, and never less.
 """
 
 from __future__ import annotations

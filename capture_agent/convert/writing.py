@@ -1,4 +1,4 @@
-"""What has been found out, as TOML: each thing that is not the same afterwards stands in a comment with its place."""
+"""Writes the TOML: a comment with its position names each difference."""
 
 from __future__ import annotations
 

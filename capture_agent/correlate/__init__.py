@@ -76,16 +76,16 @@ error.
 
 Modules:
 
-correlator.py   each message: what it belongs to, and whether it was sent before
-updating.py     what it changes there
-transitions.py  which message changes which state, as tables
-calls_table.py  every Call-ID with its transactions and dialogs: bounded, and what ends them
+correlator.py   the stage: transaction and dialog of each message; whether it is a retransmission
+updating.py     the changes that a message makes there
+transitions.py  tables: which message changes which state
+calls_table.py  every Call-ID with its transactions and dialogs; bounds and expiry
 index.py        calls by their Call-ID
-ahead.py        what comes next, asked of memory before its turn
-queues.py       the calls, and the order in which their time is over
-tally.py        how many there are, and what became of the others
+ahead.py        prefetches the memory that comes next
+queues.py       the calls in the order of their expiry
+tally.py        how many there are, and what happened to the others
 marks.py        methods and marks of messages, as numbers
-tags.py         tags, as bounds
-vias.py         the way of a request by its Via headers: spirals
+tags.py         tags, as offsets
+vias.py         the path of a request by its Via headers: spirals
 timers.py       timers and bounds
 """

@@ -1,8 +1,8 @@
-"""Asks memory for what is needed next. Hot: compiled with ahead.pxd; plain Python has no way to.
+"""Prefetches memory. Hot: compiled with ahead.pxd; plain Python cannot do this.
 
-With a million calls each step to another object is one to main memory, where a message waits longer than all its
-instructions take. Asked for many at once, they come at the same time: so a group of messages, and the calls whose time
-is over, are looked at in rounds before it is their turn: slot of the table, call, its parts.
+With a million calls, each step to another object goes to main memory, and a message waits there longer than all its
+instructions take. Many requests at once are served in parallel. So a group of messages, and of calls that expire, is
+looked up in rounds before its turn: slot of the table, call, its parts.
 """
 
 # What is compiled only has names of the .pxd.
@@ -70,7 +70,7 @@ class Ahead:
 
     @cython.exceptval(check=False)
     def key(self, number: cython.int) -> cython.ulonglong:
-        """reading.call_key of a message of the group."""
+        """marks.call_key of a message of the group."""
         return self._keys[number]
 
     def group(

@@ -1,9 +1,9 @@
 """Every Call-ID with its transactions and dialogs. Hot: compiled with calls_table.pxd, or plain Python.
 
-A call stands in one of two queues, and is looked at when its time there is over: in `settling` while it has live
-transactions, in `resting` when only dialogs are left of it. What is over by then goes; what is not stands in line
-again. So no message moves anything, and no entry goes stale. How long things live is counted from their own last
-message, and a lookup asks that: when a queue is looked through changes nothing but memory.
+A call is in one of two queues, and is checked when its time there has expired: in `settling` while it has live
+transactions, in `resting` when it has only dialogs left. What has expired by then is removed; the rest is queued
+again. So no message moves anything, and no entry goes stale. Lifetimes count from an entry's own last message, and
+every lookup checks them: when a queue is processed affects only memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each message belongs to. Hot: compiled with correlator.pxd, or plain Python."""
+"""Finds the transaction and dialog of each message. Hot: compiled with correlator.pxd, or plain Python."""
 
 from __future__ import annotations
 

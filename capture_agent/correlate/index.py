@@ -1,8 +1,8 @@
 """Calls by their Call-ID. Hot: compiled with index.pxd, or plain Python.
 
-By the numbers that reading.call_key makes of them: 64 bits with random keys, as marks are (hashing.py). Plain, it is a
-dict. Compiled, it is a table of its own, for what a dict has no way to do: a slot is asked of memory before it is
-looked at (ahead.py), a lookup makes no object, and the table shrinks again.
+The keys are the hashes of marks.call_key: 64 bits with random keys, as for marks (hashing.py). In the plain build the
+index is a dict. In the compiled build it is a table of its own, which can do what a dict cannot: prefetch a slot
+(ahead.py), look up without creating an object, and shrink.
 """
 
 # What is compiled only has names of the .pxd.

@@ -1,4 +1,4 @@
-"""Calls, and the queues in which they stand. Hot: compiled with queues.pxd, or plain Python."""
+"""Calls, and their queues. Hot: compiled with queues.pxd, or plain Python."""
 
 # What is compiled only has names of the .pxd.
 # mypy: disable-error-code="name-defined, attr-defined, no-any-return"

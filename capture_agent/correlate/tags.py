@@ -1,4 +1,4 @@
-"""The tags of a message, as bounds in its buffer. Hot: compiled with tags.pxd, or plain Python."""
+"""The tags of a message, as offsets in its buffer. Hot: compiled with tags.pxd, or plain Python."""
 
 from __future__ import annotations
 

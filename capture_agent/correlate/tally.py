@@ -1,4 +1,4 @@
-"""How many of a kind there are, and what became of the others. Hot: compiled with tally.pxd, or plain Python."""
+"""How many of a kind there are, and what happened to the others. Hot: compiled with tally.pxd, or plain Python."""
 
 from __future__ import annotations
 

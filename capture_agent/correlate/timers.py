@@ -1,4 +1,4 @@
-"""Timers, and what bounds every table here."""
+"""Timers, and the limits of every table here."""
 
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
@@ -14,7 +14,7 @@ RINGING_NS = 600 * SECOND_NS
 SETTLING_NS = 36 * SECOND_NS
 RESTING_NS = 300 * SECOND_NS
 
-# Of one Call-ID. The oldest gives way.
+# Of one Call-ID. The oldest is evicted.
 MOST_TRANSACTIONS = 32
 MOST_DIALOGS = 16
 # Memory, in units (calls.UNIT): of a call with its places in queue and index, and of a transaction and a dialog without

@@ -1,6 +1,6 @@
-"""Which message changes the state of what, as tables: a pair that is not listed leaves the state alone.
+"""Tables of which message changes which state: a pair that is not listed changes nothing.
 
-We miss packets, and see some from both sides: an observer forgives.
+The agent misses packets, and sees some from both sides: an observer must tolerate that.
 """
 
 from __future__ import annotations

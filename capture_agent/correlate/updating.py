@@ -1,4 +1,4 @@
-"""What a message that was not seen before changes. Hot: compiled with updating.pxd, or plain Python."""
+"""The changes that a new message makes. Hot: compiled with updating.pxd, or plain Python."""
 
 from __future__ import annotations
 

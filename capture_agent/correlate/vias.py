@@ -1,4 +1,4 @@
-"""The way of a request by its Via headers: has it come through the same host twice (RFC 3261 16.3, 16.8)?"""
+"""The path of a request by its Via headers: has it passed through the same host twice (RFC 3261 16.3, 16.8)?"""
 
 from __future__ import annotations
 

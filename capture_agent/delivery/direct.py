@@ -1,6 +1,7 @@
-"""A sink fed by the thread that reads: for replays, where nothing may be lost and the source can wait.
+"""Feeds a sink from the thread that reads: for replays, where nothing may be lost and the source can wait.
 
-A queue would only cost: the reader would have to wait for it anyway, and the messages would grow cold in it.
+A queue would only add cost: the reader would have to wait for it anyway, and the messages would fall out of the CPU
+cache.
 """
 
 from __future__ import annotations

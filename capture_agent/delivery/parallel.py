@@ -1,4 +1,4 @@
-"""Several things that may each take long, at once: to open or close all sinks."""
+"""Runs several actions in parallel that may each take long: opens or closes all sinks."""
 
 from __future__ import annotations
 

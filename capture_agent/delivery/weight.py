@@ -1,4 +1,4 @@
-"""What messages keep in memory while they wait. Hot: compiled with weight.pxd, or plain Python."""
+"""The memory that messages hold while they wait. Hot: compiled with weight.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is changed in everything that is emitted, whichever rule traced it.
+"""Changes to everything that is emitted, whichever rule traced it.
 
 emission.py   the stage: applies masks and address rewriting
 privacy.py    the masks of [privacy] and of rules

@@ -1,6 +1,6 @@
-"""What is changed in everything that is emitted, whatever traced it: masks, and addresses shown as others.
+"""Changes everything that is emitted, whatever traced it: masks and address rewriting.
 
-Rules and directions look at what was on the wire; this comes behind them.
+It runs after rules and directions, which use what was on the wire.
 """
 
 from __future__ import annotations

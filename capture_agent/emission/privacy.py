@@ -1,12 +1,12 @@
-"""Masks over what a message says of people and keys, before it leaves the agent.
+"""Masks over people's data and keys in a message, before it leaves the agent.
 
-A mask takes any bytes, never raises, and looks at each byte a bounded number of times. All but users:hash keep every
-length; none changes the length of a body, so Content-Length stays true. A message that is masked once more stays as
-it is.
+A mask accepts any bytes, never raises, and reads each byte a bounded number of times. All masks except users:hash keep
+every length. No mask changes the length of a body, so Content-Length stays correct. Masking a message twice changes
+nothing more.
 
-Lines are looked for in the whole message, not in the parts that its headers name: so they are found in multiparts in
-multiparts, without boundaries, in any content type, and where a text in a text has its line ends as \\r\\n. A body that
-is compressed or encoded cannot be looked into: it is hidden as a whole.
+The masks search the whole message for lines, not only the parts that its headers name. So they find lines in nested
+multiparts, without boundaries, in any content type, and where a text within a text has its line ends as \\r\\n. They
+cannot look into a body that is compressed or encoded: they hide it as a whole.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Messages with other bytes or other addresses than they had on the wire.
+"""Messages with other bytes or other addresses than on the wire.
 
-Sinks copy addresses and message out of the buffer that they point into, so what is changed gets a small buffer of
-its own, and sinks see nothing special.
+Sinks copy addresses and message out of the buffer that they point into. So a changed message gets a small buffer of
+its own, and sinks notice no difference.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The user parts of all URIs in a message's first line and headers, and the names people are shown by.
+"""The user parts of all URIs in a message's first line and headers, and display names.
 
-Whatever the header is: a list of those with addresses in them would not know the next one. Bodies stay.
+It looks into every header, because a list of headers with addresses would miss new ones. Bodies stay.
 """
 
 from __future__ import annotations

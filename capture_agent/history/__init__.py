@@ -1,6 +1,6 @@
-"""Stored and captured calls, made readable for people. Nothing here imports the command line.
+"""Stored and captured calls in readable form. Nothing here imports the command line.
 
-stored_calls.py  the calls in a sip_trace table        outcome.py      what became of a call or registration
+stored_calls.py  the calls in a sip_trace table        outcome.py      how a call or registration ended
 stored_rows.py   its rows, from one snapshot           stored_text.py  its text columns, compared byte for byte
 stored_times.py  its times, converted to UTC
 ladder.py        a call as a ladder of arrows          readable.py     a message as text, from a table or a file

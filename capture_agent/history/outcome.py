@@ -1,4 +1,4 @@
-"""What became of a call, a registration or another exchange. Pure: its messages in, status and state out."""
+"""How a call, a registration or another exchange ended. Pure: its messages in, status and state out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SIP message for people to read, wherever it comes from: a capture file or the sip_trace table."""
+"""A SIP message as readable text, whether it comes from a capture file or the sip_trace table."""
 
 from __future__ import annotations
 

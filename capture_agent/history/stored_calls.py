@@ -1,4 +1,4 @@
-"""Reading the sip_trace table: ours, or one that Kamailio's siptrace has written."""
+"""Reads the sip_trace table, written by this agent or by Kamailio's siptrace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of a sip_trace table, all as they were at one moment, by the queries that `calls` and `flow` need."""
+"""The rows of a sip_trace table from one snapshot, by the queries that `calls` and `flow` need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times of the sip_trace table: what its column holds, to UTC. SPEC 2.3: SQLite has UTC, the others local time."""
+"""Converts times of the sip_trace table to UTC. SQLite holds UTC; the others hold local time, as siptrace writes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text that came from the network, made fit for a terminal, and tables of it. Nothing is wider than its column."""
+"""Text from the network, made safe for a terminal, and tables of it. Nothing is wider than its column."""
 
 from __future__ import annotations
 

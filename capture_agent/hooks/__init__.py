@@ -1,4 +1,4 @@
-"""For those who write hooks: functions that see each message before it is traced. docs/hooks.md shows how.
+"""The API for hooks: functions that see each message before it is traced. docs/hooks.md shows how to write them.
 
     from capture_agent.hooks import Message
 
@@ -6,11 +6,11 @@
         if message.method == "OPTIONS":
             message.drop()
 
-seen_message.py  SeenMessage: what a hook, or the condition of a rule, reads (hot)
-hook_message.py  Message: the same, what has been decided about it, and the verbs that a hook has (hot)
+seen_message.py  SeenMessage: what a hook or a rule's condition can read (hot)
+hook_message.py  Message: the same, the decisions so far, and a hook's verbs (hot)
 dialog_view.py   the message's transaction and dialog
-verb_values.py   what verbs take; HookError for the rest
-guard.py         a hook that raises or is slow harms nobody (hot)
+verb_values.py   the arguments of verbs; HookError
+guard.py         contains hooks that raise or are slow (hot)
 """
 
 from capture_agent.hooks.dialog_view import Dialog, Transaction

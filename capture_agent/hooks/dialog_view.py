@@ -1,6 +1,6 @@
 """The transaction and the dialog of a message, as hooks see them: read only, text as str.
 
-They can be kept, compared, and used as keys: the same dialog is equal to itself at its next message.
+They can be stored, compared, and used as keys: a dialog compares equal to itself at its next message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from capture_agent.sip.headers import text
 
 @dataclass(frozen=True, slots=True)
 class Dialog:
-    """The dialogs that one request of a caller has made. RFC 3261 12, RFC 6665."""
+    """The dialogs that one request of a caller created. RFC 3261 12, RFC 6665."""
 
     _dialog: dialog.Dialog
 
@@ -29,27 +29,27 @@ class Dialog:
 
     @property
     def caller_tag(self) -> str:
-        """The From tag of the request that made it."""
+        """The From tag of the request that created it."""
         return text(self._dialog.caller_tag)
 
     @property
     def callee_tags(self) -> tuple[str, ...]:
-        """The To tags that answers had, in their order: with forks several, at most eight."""
+        """The To tags of the answers, in order: several if the request forked, at most eight."""
         return tuple(map(text, self._dialog.callee_tags))
 
     @property
     def state(self) -> str:
-        """early, confirmed or ended: now, so a dialog that is kept tells its latest."""
+        """early, confirmed or ended: the current state, also in a dialog that you keep."""
         return DialogState(self._dialog.state).name.lower()
 
     @property
     def joined(self) -> bool:
-        """Its beginning was not seen, so `caller_tag` is that of whoever was seen to speak first."""
+        """The beginning was not seen, so `caller_tag` belongs to the first sender that was seen."""
         return self._dialog.joined
 
     @property
     def traced(self) -> bool:
-        """Is all that belongs to it traced?"""
+        """Whether the whole dialog is traced."""
         return bool(self._dialog.traces or self._dialog.hooked)
 
     def __repr__(self) -> str:
@@ -58,13 +58,13 @@ class Dialog:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A request from hop to hop, its responses, CANCEL, and the ACK for a failure. RFC 3261 17."""
+    """A request on all its hops, its responses, CANCEL, and the ACK for a failure. RFC 3261 17."""
 
     _transaction: dialog.Transaction
 
     @property
     def method(self) -> str:
-        """Of the request that made it: INVITE also in the CANCEL and the ACK for a failure."""
+        """The method of the request that created it: INVITE also in the CANCEL and the ACK for a failure."""
         return text(self._transaction.method)
 
     @property
@@ -77,22 +77,22 @@ class Transaction:
 
     @property
     def state(self) -> str:
-        """calling, proceeding, accepted, completed or confirmed; other than INVITE: trying or answered."""
+        """INVITE: calling, proceeding, accepted, completed or confirmed; other methods: trying or answered."""
         return TransactionState(self._transaction.state).name.lower()
 
     @property
     def branches(self) -> int:
-        """RFC 3261's transactions that were seen of it: one for each hop of the request, and for each fork."""
+        """The number of RFC 3261 transactions seen: one for each hop of the request, and for each fork."""
         return self._transaction.branches
 
     @property
     def spiral(self) -> bool:
-        """The request came through the same host twice."""
+        """Whether the request passed through the same host twice."""
         return self._transaction.spiral
 
     @property
     def traced(self) -> bool:
-        """Is all that belongs to it traced?"""
+        """Whether the whole transaction is traced."""
         return bool(self._transaction.traces or self._transaction.hooked)
 
     def __repr__(self) -> str:

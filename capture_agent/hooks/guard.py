@@ -1,6 +1,6 @@
-"""Calls a function of somebody else's, and lets no failure of it out. Hot: compiled with guard.pxd, or plain Python.
+"""Calls a user's function, and contains all its failures. Hot: compiled with guard.pxd, or plain Python.
 
-Nor a second process: where the function has forked, the child ends when it returns. It would send everything twice.
+If the function has forked, the child process ends when it returns: otherwise it would send everything twice.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Guard:
                 began = self._clock()
             result = self.function(message)
             if self.answers:
-                result = bool(result)  # which is code of others, too
+                result = bool(result)  # which is user code, too
         except BaseException as error:  # sys.exit() too: no hook ends a capture
             if _forks != before:
                 end_child(before, error)

@@ -1,4 +1,4 @@
-"""A message as hooks see it, and the verbs they decide with. Hot: compiled with hook_message.pxd, or plain Python."""
+"""A message as hooks see it, with the verbs of hooks. Hot: compiled with hook_message.pxd, or plain Python."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ BELONGS_TO = {"message": (), "transaction": ("transaction",), "dialog": ("dialog
 @cython.annotation_typing(False)  # what hooks hand over may be of any type: values.py says what is wrong with it
 @cython.cclass
 class Message(SeenMessage):
-    """What was seen, what has been decided about it so far, and verbs that decide otherwise.
+    """A message, the decisions about it so far, and verbs that change them.
 
-    Verbs work until the hook returns. What they do counts when it has returned, and not at all if it raises.
+    Verbs work until the hook returns. They take effect when it has returned, and not at all if it raises.
     """
 
     __slots__ = ("_bare", "_by", "_decided", "_dropped", "_events", "_sinks", "_started", "_traced")
@@ -67,12 +67,12 @@ class Message(SeenMessage):
 
     @property
     def traced(self) -> bool:
-        """Would it be traced, as things stand now?"""
+        """Whether it would be traced as decided so far."""
         return bool(self._traced) and not self._dropped
 
     @property
     def decisions(self) -> tuple[Decision, ...]:
-        """How, by rules and by the verbs so far."""
+        """The decisions so far, by rules and verbs."""
         return tuple(
             Decision(
                 self._sinks.named(traced.sinks),
@@ -87,7 +87,7 @@ class Message(SeenMessage):
     # The verbs
 
     def drop(self) -> None:
-        """This message is not traced, whatever else is said about it. What it belongs to is."""
+        """This message is not traced, regardless of other decisions. Its transaction and dialog are not affected."""
         self._writable()
         self._dropped = True
 
@@ -99,11 +99,11 @@ class Message(SeenMessage):
         table: str = "",
         correlation_id: str = "",
     ) -> bool:
-        """Trace it to these sinks - to the default ones, if none is named - in this way instead of any other.
+        """For these sinks - the default ones, if none is named - replaces the rules' decision by this one.
 
-        Sinks that are not meant get it as before, and what rules hide in it stays hidden. `mode` "transaction" or
-        "dialog": everything that belongs to it is traced so from now on. False: it belongs to no dialog, so its
-        transaction is, or it belongs to none of either, so it is alone. Raises HookError.
+        Other sinks get the message as before, and what rules hide in it stays hidden. `mode` "transaction" or "dialog":
+        the whole transaction or dialog is traced like this from now on. Returns False if the message has no dialog, so
+        that its transaction is traced, or if it has neither, so that only the message is traced. Raises HookError.
         """
         self._writable()
         wanted = mode_of(mode)
@@ -123,34 +123,34 @@ class Message(SeenMessage):
         return wanted == "message"
 
     def set_users(self, users: str | Iterable[str]) -> None:
-        """The traced users of this message, under every trace that it is under. Raises HookError."""
+        """Sets the traced users of this message, in all its traces. Raises HookError."""
         self._writable()
         self._change(users_of(users), None, None)
 
     def set_table(self, table: str) -> None:
-        """The table that gets it instead of the configured one. Raises HookError."""
+        """Sets the table that stores it instead of the configured one. Raises HookError."""
         self._writable()
         self._change(None, table_of(table), None)
 
     def set_correlation_id(self, correlation_id: str) -> None:
-        """Sent in HEP3; '' sends none, also where [legs] would find one. Raises HookError."""
+        """Sets the HEP3 correlation id; '' sends none, even if [legs] would find one. Raises HookError."""
         self._writable()
         self._change(None, None, correlation_id_of(correlation_id))
         self._bare = not correlation_id
 
     def hlog(self, text: str, correlation_id: str | None = None) -> None:
-        """A line for the collectors (HEP3, payload type 100), also where the message is dropped.
+        """Sends a log line to the collectors (HEP3, payload type 100), even if the message is dropped.
 
-        Without a correlation id it gets the Call-ID. Raises HookError.
+        The default correlation id is the Call-ID. Raises HookError.
         """
         self._writable()
         identity = (self._sip.call_id or b"") if correlation_id is None else correlation_id_of(correlation_id)
         self._send(log_event(event_of(text), self._captured.time_ns, identity, self._sinks.collectors))
 
     def trace_msg(self, message: bytes | str, source: str, destination: str, correlation_id: str = "") -> None:
-        """Send these bytes to the collectors as if they had been captured now between these places.
+        """Sends these bytes to the collectors, as if captured now between these addresses.
 
-        As siptrace's sip_trace_msg(). Places are `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`. Raises HookError.
+        Like siptrace's sip_trace_msg(). Addresses are `udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`. Raises HookError.
         """
         self._writable()
         raw, identity = message_of(message), correlation_id_of(correlation_id)
@@ -170,7 +170,7 @@ class Message(SeenMessage):
             raise HookError("too late: what becomes of this message has been decided")
 
     def _change(self, users: tuple[str, ...] | None, table: str | None, correlation_id: bytes | None) -> None:
-        """The same traces with something else in them. They are shared, so this message gets copies."""
+        """Changes the traces. They are shared, so this message gets copies."""
         self._traced = tuple(
             again(traced, traced.trace.changed(correlation_id, users, table), traced.sinks) for traced in self._traced
         )

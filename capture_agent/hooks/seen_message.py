@@ -1,6 +1,6 @@
 """A message as hooks and conditions of rules see it. Hot: compiled with seen_message.pxd, or plain Python.
 
-It reads from the records when it is asked, so what nobody looks at costs nothing.
+It reads from the records on request, so values that nobody reads cost nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from capture_agent.sip.message import SipMessage
 
 @cython.no_gc  # nothing in it can refer back
 @cython.freelist(8)
-@cython.annotation_typing(False)  # code of others may call with anything
+@cython.annotation_typing(False)  # user code may call with anything
 @cython.cclass
 class SeenMessage:
-    """What was seen, and what it belongs to.
+    """A message, its transaction and its dialog.
 
-    Text is str: what is no UTF-8 in it stands there as escapes (`\\xff`). What a message lacks is '' or None.
-    It may be kept: it stays readable, and keeps the packets alive that were read together with it.
+    Text is str; bytes that are not valid UTF-8 appear as escapes (`\\xff`). A missing value is '' or None.
+    A message that you keep stays readable, but keeps the packets in memory that were read together with it.
     """
 
     __slots__ = ("_captured", "_datagram", "_direction", "_sip")
@@ -53,7 +53,7 @@ class SeenMessage:
 
     @property
     def method(self) -> str:
-        """Of a response: that of its CSeq. So what is said about REGISTER holds for its responses as well."""
+        """In a response, the method of its CSeq: REGISTER also matches responses to REGISTER."""
         return text(self._sip.method if self._sip.is_request else self._sip.cseq_method)
 
     @property
@@ -77,7 +77,7 @@ class SeenMessage:
 
     @property
     def cseq(self) -> int | None:
-        """The number in CSeq; None where there is none."""
+        """The number in CSeq; None if there is none."""
         return None if self._sip.cseq < 0 else self._sip.cseq
 
     @property
@@ -105,16 +105,16 @@ class SeenMessage:
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """All of them in their order: long name in lower case, value in one line."""
+        """All headers in order: long name in lower case, value unfolded."""
         return [(name, text(value)) for name, value in self._sip.headers]
 
     def header(self, name: str) -> str | None:
-        """The first value of a header: its name long or compact, in any case. None: it has none."""
+        """The first value of a header, by its long or compact name, in any case. None if the message has none."""
         value = self._sip.header(name)
         return None if value is None else text(value)
 
     def header_values(self, name: str) -> list[str]:
-        """Every line of a header, in their order."""
+        """Every line of a header, in order."""
         wanted = canonical(name)
         return [text(value) for header, value in self._sip.headers if header == wanted]
 
@@ -122,7 +122,7 @@ class SeenMessage:
 
     @property
     def time(self) -> float:
-        """When it was captured: seconds since the epoch."""
+        """Capture time: seconds since the epoch."""
         return self._datagram.time_ns / 1e9
 
     @property

@@ -1,4 +1,4 @@
-"""What verbs take, and what they do not: every value of a hook is checked here, before it goes anywhere."""
+"""Checks every value that a hook passes to a verb, before it is used."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import islice
 
 from capture_agent.events import PLACE, Place, parse_place
 
-MOST_USERS = 32  # each is a row more of the table
+MOST_USERS = 32  # each adds a row to the table
 LONGEST_USER = 255  # as the column traced_user
-LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, nobody has use for it
+LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, which nobody needs
 LONGEST_EVENT = 16384  # bytes
 LONGEST_MESSAGE = 60_000  # bytes: with its chunks it fits into a datagram
 MODES = ("message", "transaction", "dialog")
@@ -21,18 +21,18 @@ _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 
 class HookError(ValueError):
-    """A verb was given what it cannot use. Where the hook lets it pass, this is a failure of the hook."""
+    """A verb got an invalid value. If the hook does not catch this, it is a failure of the hook."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How a message is going to be traced: one of these for each trace that it is under.
+    """How a message will be traced: one Decision for each of its traces.
 
-    sinks           the names of those that get it under this trace
-    users           the traced users: a row of the table for each, beside that of nobody
-    table           empty: the one that the sink is configured with
+    sinks           the names of the sinks that get it
+    users           the traced users: one row of the table for each, in addition to the row without a user
+    table           empty: the sink's configured table
     correlation_id  empty: none is sent
-    rule            the name of the rule or hook that decided; empty: `trace.mode` did
+    rule            the name of the rule or hook that decided; empty: `trace.mode`
     """
 
     sinks: tuple[str, ...]

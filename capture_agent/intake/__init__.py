@@ -4,7 +4,7 @@ own_traffic.py  drops packets of our own sockets
 ports.py        optional: drops traffic on other ports than those configured
 payloads.py     (hot) payloads to SIP messages; what is not SIP is counted by kind
 copies.py       optional: one copy of a packet that was captured more than once
-restore.py      optional: duplicates with siptrace's x-headers become the messages they were
+restore.py      optional: restores the original messages of duplicates with siptrace's x-headers
 
 No I/O, no clock.
 """

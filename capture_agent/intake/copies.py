@@ -1,7 +1,7 @@
-"""One packet that was captured several times is one message: the others are dropped, where that is asked for.
+"""Optional de-duplication: a packet that was captured several times is one message, and the others are dropped.
 
-Interface `any`, mirror ports and several VLANs show a packet more than once. A sender that sends a message again shows
-much the same: docs/decisions/copies.md tells what tells them apart. In doubt both are kept.
+Interface `any`, mirror ports and several VLANs show a packet more than once. A retransmission looks much the same:
+docs/decisions/copies.md explains how to distinguish them. If in doubt, both are kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Leaves out what this process itself sends and is sent, where an interface shows it: else each copy made another."""
+"""Drops what this process sends and receives, if an interface captures it: otherwise each copy would make another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From payloads to SIP messages. Hot: compiled with payloads.pxd, or plain Python."""
+"""Turns payloads into SIP messages. Hot: compiled with payloads.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only what one of these ports takes part in goes on: where a list of ports is configured."""
+"""Optional: drops traffic on ports other than the configured ones."""
 
 from __future__ import annotations
 

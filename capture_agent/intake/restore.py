@@ -1,6 +1,6 @@
-"""Duplicates become what they were: siptrace's xheaders_read, for everything that is captured.
+"""Restores the original messages of duplicates: siptrace's xheaders_read, for everything that is captured.
 
-The lines that it added are taken out; source, destination, transport, time and direction are those that they tell.
+It removes the lines that siptrace added, and takes source, destination, transport, time and direction from them.
 """
 
 from __future__ import annotations

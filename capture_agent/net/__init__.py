@@ -1,6 +1,6 @@
-"""Sockets towards receivers.
+"""Sockets to receivers.
 
-sender.py       Sender, what every sender is, and the Tally it counts in
+sender.py       Sender, the interface of every sender, and the Tally it counts in
 make_sender.py  the sender for a configured target; TLS contexts
 udp_sender.py   datagrams                              udp_batch.py   (hot) the loop of system calls
 tcp_sender.py   one connection after another, until everything is acknowledged

@@ -1,4 +1,4 @@
-"""Sockets to one place, from the address that the configuration names or the system chooses."""
+"""Sockets to one receiver, from the configured address or one that the system chooses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one error that a sink raises, and what the operating system says, in words."""
+"""The only error that a sink raises, and operating system errors in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sender that a target asks for."""
+"""Makes the sender for a target."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which packets are this process's own: told by its sockets, whoever has opened them.
+"""Recognises this process's own packets by its sockets, whoever opened them.
 
-The kernel lists a process's descriptors in /proc/self/fd. So connections of database drivers and of packages are found,
-too, which show us no socket.
+The kernel lists a process's descriptors in /proc/self/fd. So this also finds the connections of database drivers and
+packages, which do not show us their sockets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages that a receiver may have twice: sent again, when it had acknowledged them on a connection that broke."""
+"""Messages that a receiver may have twice: sent again after it had acknowledged them on a connection that broke."""
 
 from __future__ import annotations
 

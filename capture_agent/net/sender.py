@@ -1,4 +1,4 @@
-"""What sends packets to one place, and what it counts."""
+"""The interface of senders, which send packets to one receiver, and their counters."""
 
 from __future__ import annotations
 

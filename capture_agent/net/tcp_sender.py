@@ -1,4 +1,4 @@
-"""Packets back to back on one TCP or TLS connection, which is made anew when it breaks."""
+"""Sends packets back to back on one TCP or TLS connection, and reconnects when it breaks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOODBYE_SECONDS = 5.0  # without an acknowledgement, or the end of the other sid
 
 
 class TcpSender:
-    """Sent is what the other side's kernel has acknowledged on a connection that has held (stream.py); until then a
+    """Sent is what the other side's kernel has acknowledged on a connection that has held (connection.py); until then a
     packet is unconfirmed, and a connection that breaks leaves it to the next one, from its first byte on.
 
     After a connection that broke at once, the next one is tried out: it gets one packet alone, and twice as many each

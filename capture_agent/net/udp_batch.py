@@ -1,4 +1,4 @@
-"""Many datagrams from one buffer. Hot: compiled with udp_batch.pxd, or plain Python."""
+"""Sends many datagrams from one buffer. Hot: compiled with udp_batch.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets as datagrams to one place."""
+"""Sends packets as datagrams to one receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets that a connection has been given and whose arrival is not certain: what a new connection begins with."""
+"""Packets that were written to a connection and whose arrival is not certain: a new connection sends them first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tunnels that an ethertype announces: MPLS, PPPoE and the PPP in it, and tags that hold another ethertype."""
+"""Tunnels announced by an ethertype: MPLS, PPPoE and the PPP in it, and tags that hold another ethertype."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tunnels that an IP protocol number announces: IP in IP, GRE with ERSPAN and PPP in it, AH, EtherIP."""
+"""Tunnels announced by an IP protocol number: IP in IP, GRE with ERSPAN and PPP in it, AH, EtherIP."""
 
 from __future__ import annotations
 

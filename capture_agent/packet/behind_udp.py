@@ -1,6 +1,6 @@
-"""Tunnels that a UDP port announces. SIP runs on any port, so each of them refuses what its format forbids.
+"""Tunnels announced by a UDP port. SIP runs on any port, so each decoder refuses what its format forbids.
 
-None of them takes a SIP message for its own: that begins with a token's characters, all of them above 0x20.
+None of them mistakes a SIP message for its own format: that begins with a token's characters, all of them above 0x20.
 """
 
 from __future__ import annotations

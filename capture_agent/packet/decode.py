@@ -1,9 +1,9 @@
 """Frames to UDP datagrams, TCP segments and SCTP packets. Hot: compiled with decode.pxd, or plain Python.
 
-Each step takes the offset where its header starts and returns the offset behind it, or minus a Reject.
-No step reads at or behind `_end`, the end of what was captured of this frame: another frame may follow there.
-What is rare - tunnels, odd link layers, fragments - is plain Python: tunnels.py and defrag.py. A tunnel is one more
-step over the same bytes; only a datagram out of fragments gets a buffer of its own.
+Each step takes the offset where its header starts and returns the offset after it, or minus a Reject.
+No step reads at or after `_end`, the end of what was captured of this frame: another frame may follow there.
+Rare cases - tunnels, odd link layers, fragments - are plain Python: tunnels.py and defrag.py. A tunnel is one more
+step over the same bytes; only a reassembled datagram gets its own buffer.
 """
 
 from __future__ import annotations

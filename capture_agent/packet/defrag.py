@@ -1,10 +1,11 @@
 """IP datagrams from their fragments: IPv4 (RFC 791, RFC 815) and IPv6 (RFC 8200 4.5).
 
-What of a datagram is there stands in two sorted lists, where each covered stretch starts and where it ends: a fragment
-costs a binary search and the stretches that it closes up, however many there are and in whatever order they come.
+Two sorted lists hold where each received stretch of a datagram starts and where it ends: a fragment costs a binary
+search and the stretches that it closes up, however many there are and in whatever order they arrive.
 
-Overlaps: the bytes that came first stay, for IPv6 too. RFC 5722 has a receiver drop an overlapping IPv6 datagram; we
-receive nothing, and to drop it would hide from the trace what a lenient receiver has seen. It is counted.
+Overlaps: the bytes that came first stay, also for IPv6. RFC 5722 requires a receiver to drop an overlapping IPv6
+datagram. The agent is not a receiver, and dropping it would hide from the trace what a lenient receiver has seen. It
+is counted.
 """
 
 from __future__ import annotations

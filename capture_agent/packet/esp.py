@@ -1,7 +1,7 @@
-"""ESP with NULL encryption (RFC 4303, 2410): used only when asked for, since nothing in the packet says that it is.
+"""ESP with NULL encryption (RFC 4303, 2410): used only on request, because nothing in the packet identifies it.
 
-How long the integrity check value is, is agreed out of sight. The trailer must be right: the padding counts 1, 2, 3,
-the next header is one that may lead to SIP, and what it announces has the length that is there.
+The length of the integrity check value is negotiated elsewhere. The trailer must be right: the padding counts 1, 2, 3,
+the next header may lead to SIP, and the length that the inner header announces is the length that is there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Wireshark's Export PDU (LINKTYPE_WIRESHARK_UPPER_PDU): tags that say what was around a payload, then the payload.
+"""Wireshark's Export PDU (LINKTYPE_WIRESHARK_UPPER_PDU): tags that describe the headers of a payload, then the payload.
 
-Tags: wiretap/wtap_exported_pdu.h and epan/exported_pdu.h of Wireshark. This is how SIP that Wireshark has decrypted or
-reassembled reaches a file: each PDU is one whole message, whatever transport carried it.
+Tags: wiretap/wtap_exported_pdu.h and epan/exported_pdu.h of Wireshark. In this form Wireshark writes SIP that it has
+decrypted or reassembled: each PDU is one complete message, whatever transport carried it.
 """
 
 from __future__ import annotations

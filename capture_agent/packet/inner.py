@@ -1,8 +1,8 @@
-"""What a tunnel decoder says: what lies inside, and where. The words that all of them share.
+"""The result of a tunnel decoder: what is inside, and where. Helpers that all decoders share.
 
-A decoder looks at the payload data[at:end] of a header that has been read, never outside of it: other frames may lie
-before and behind. It copies nothing. None means that this is not what its port or type announces, or has no packet
-inside: a UDP payload on a tunnel's port may well be SIP, so what a format fixes is checked.
+A decoder reads the payload data[at:end] of a header that has been read, and never outside of it: other frames may be
+before and after. It copies nothing. None means that the payload is not what its port or type announces, or has no
+packet inside. A UDP payload on a tunnel's port may well be SIP, so decoders check everything that a format fixes.
 """
 
 from __future__ import annotations

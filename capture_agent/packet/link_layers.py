@@ -1,4 +1,4 @@
-"""Link layers other than Ethernet, Linux cooked, loopback and raw IP, which the packet decoder knows by itself."""
+"""Link layers other than Ethernet, Linux cooked, loopback and raw IP, which the packet decoder handles itself."""
 
 from __future__ import annotations
 

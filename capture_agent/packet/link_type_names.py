@@ -1,4 +1,4 @@
-"""Names of link types that the decoder cannot read, for people. https://www.tcpdump.org/linktypes.html"""
+"""Readable names of link types that the decoder cannot read. https://www.tcpdump.org/linktypes.html"""
 
 NAMES = {
     3: "AX.25",

@@ -1,4 +1,4 @@
-"""The way that a packet came, read out of its frame once more: for who asks. The decoder keeps only the innermost."""
+"""The path of a packet, read from its frame again on request. The decoder keeps only the innermost headers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What nearly all frames are - UDP in IPv4 in Ethernet, whole, without options - for the plain build: read in one go.
+"""For the plain build, reads nearly all frames - complete UDP in IPv4 in Ethernet, without options - in one go.
 
-All others go the way of decode.py, and these would come to the same there: tests/builds compares both.
+decode.py reads all others, and would give the same result for these: tests/builds compares both.
 """
 
 from struct import Struct

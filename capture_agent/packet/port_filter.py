@@ -1,7 +1,7 @@
-"""A filter for libpcap that lets through what may carry SIP on certain ports, in tcpdump's language.
+"""A filter for libpcap that passes what may carry SIP on certain ports, in tcpdump's language.
 
-What it cannot look into it lets through: later fragments, tunnels, odd headers. `ports` looks at what is inside. Where
-it says no more than "all", it is empty.
+It passes what it cannot look into: later fragments, tunnels, unusual headers. `ports` checks what is inside. If it
+would pass everything, it is empty.
 """
 
 from __future__ import annotations

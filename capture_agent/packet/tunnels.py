@@ -1,6 +1,6 @@
-"""All encapsulations in tables: which number announces which decoder. `inner.py` says what a decoder gives.
+"""All encapsulations in tables: which number announces which decoder. `inner.py` defines a decoder's result.
 
-What the packet decoder reads by itself is not here: VLAN tags, Linux cooked, loopback, raw IP.
+The packet decoder itself reads VLAN tags, Linux cooked, loopback and raw IP.
 """
 
 from __future__ import annotations

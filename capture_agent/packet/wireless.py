@@ -1,4 +1,4 @@
-"""IEEE 802.11: data frames without encryption, and the headers that capture programs put in front of them."""
+"""IEEE 802.11: unencrypted data frames, and the headers that capture programs put in front of them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""What is traced, and how.
+"""Decides what to trace, and how.
 
-policy.py      the decision for each message (hot): everything that is SIP, or what rules say, while tracing is on
-rules.py       which rule decides, and what it starts (hot)   conditions.py  what a rule may ask (hot)
-when.py        what code of others says of a message (hot)
-facts.py       what of a message rules have asked for, once (hot)
-compiling.py   rules of the configuration made ready          settings.py    what policy needs of the configuration
-filling.py     templates filled in from a message
+policy.py      the decision for each message (hot): everything that is SIP, or what the rules say, while tracing is on
+rules.py       which rule decides, and what it starts (hot)   conditions.py  what a rule can match (hot)
+when.py        conditions in user code (hot)
+facts.py       caches what rules read of a message (hot)
+compiling.py   prepares the configured rules                  settings.py    the configuration that policy needs
+filling.py     fills templates from a message
 lookback.py    messages held back until a rule decides
 legs.py        one correlation id for all legs of a call
-hooks.py       functions of others, which have the last word (hot)
-direction.py   in or out, by which addresses are the server's
+hooks.py       user functions, which decide last (hot)
+direction.py   in or out, according to the server's addresses
 """

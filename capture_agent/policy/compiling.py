@@ -1,4 +1,4 @@
-"""Rules as the configuration has them become Rules that can be asked."""
+"""Compiles the configured rules into Rules that can be evaluated."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a rule may ask of a message. Hot: compiled with conditions.pxd, or plain Python.
+"""What a rule can match in a message. Hot: compiled with conditions.pxd, or plain Python.
 
-Nothing here can take long, whatever a peer sends: values are bounded by Facts, `*` goes forward only, and regular
-expressions are RE2's, whose time is linear.
+No condition can take long, whatever a peer sends: Facts bounds the values, `*` only goes forward, and regular
+expressions are RE2's, which take linear time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Towards the local server or from it: what siptrace calls `in` and `out`, told from outside."""
+"""To the local server or from it: siptrace's `in` and `out`, determined from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules ask of a message, each thing looked up once: when the first rule asks. Hot: compiled, or plain Python."""
+"""Values of a message that rules read, each looked up once, on first use. Hot: compiled, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates with the parts of a message put in: correlation ids and traced users."""
+"""Fills templates with parts of a message: correlation ids and traced users."""
 
 from __future__ import annotations
 

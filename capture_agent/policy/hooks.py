@@ -1,4 +1,4 @@
-"""Hooks have the last word on each message. Hot: compiled with hooks.pxd, or plain Python."""
+"""Hooks decide last about each message. Hot: compiled with hooks.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One correlation id for all legs of a call that goes through a back-to-back user agent.
+"""One correlation id for all legs of a call that passes through a back-to-back user agent.
 
-Each leg has its own Call-ID; what ties them is a header that the B2BUA writes: the other leg's Call-ID (X-CID), or an
-id that all legs share (P-Charging-Vector icid-value, RFC 7315 5.6; Session-ID, RFC 7989).
+Each leg has its own Call-ID. A header that the B2BUA writes links them: the other leg's Call-ID (X-CID), or an id that
+all legs share (P-Charging-Vector icid-value, RFC 7315 5.6; Session-ID, RFC 7989).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def is_placeholder(found: bytes) -> bool:
 
 @dataclass
 class Legs:
-    """Correlation ids by Call-ID, and by the ids that legs share. Bounded: what was not seen for longest gives way."""
+    """Correlation ids by Call-ID, and by the ids that legs share. Bounded: the least recently seen is evicted."""
 
     settings: config.Legs
     forgotten: int = 0

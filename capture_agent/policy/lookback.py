@@ -1,7 +1,7 @@
-"""Messages of which no rule has decided yet, held back until one does: what came before a call failed, say.
+"""Holds back messages that no rule has matched yet, until one does: for example what came before a call failed.
 
-Held is a copy, not the message: that would keep the whole batch in which it was read. Bounded in messages, bytes and
-packet time; the oldest gives way.
+It holds a copy, because the message itself would keep its whole batch in memory. Bounded in messages, bytes and packet
+time; the oldest is evicted.
 """
 
 from __future__ import annotations

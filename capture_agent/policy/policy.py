@@ -1,7 +1,7 @@
 """Which messages are traced. Hot: compiled with policy.pxd, or plain Python.
 
-Without rules every message that is SIP, while tracing is on (siptrace's trace_on). Hooks come behind the rules, and
-before a message is held back.
+Without rules every SIP message, while tracing is on (siptrace's trace_on). Hooks run after the rules, and before a
+message is held back.
 """
 
 from __future__ import annotations

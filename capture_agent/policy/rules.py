@@ -1,7 +1,7 @@
 """Which rule decides about a message, and what it starts. Hot: compiled with rules.pxd, or plain Python.
 
-A message in a transaction or dialog that is traced is traced by that. For the others rules are asked in their order:
-those that its method and its kind or status leave, which an index knows.
+A message in a traced transaction or dialog is traced by that one. For the others the rules are evaluated in order,
+except those that an index excludes by method and kind or status.
 """
 
 from __future__ import annotations
@@ -323,5 +323,5 @@ def is_confirming_ack(message: CapturedMessage) -> cython.bint:
 
 
 def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
-    """What is left of them while tracing is off: siptrace's traced users, each with a row, and none of nobody."""
+    """The traces that remain while tracing is off: siptrace's traced users, with no row without a user."""
     return tuple(trace.changed(plain_row=False) for trace in traces if trace.users)

@@ -1,4 +1,4 @@
-"""What policy is told: the part of the configuration that is about which messages are traced, and how."""
+"""The part of the configuration that policy needs: which messages are traced, and how."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Settings:
 
     @property
     def asks_others(self) -> bool:
-        """Is there code of others, hooks or conditions?"""
+        """Whether there is user code: hooks or conditions."""
         return self.hooked or bool(self.conditions)
 
     @property

@@ -1,4 +1,4 @@
-"""A condition that is code of others. Hot: compiled with when.pxd, or plain Python."""
+"""A condition in user code. Hot: compiled with when.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ captured.py        (hot) CapturedMessage: a SIP message, its datagram, and what 
 kinds.py           what else can be traced: RTCP reports, log events, payloads that other agents sent; all kinds
 dialog.py          (hot) Transaction and Dialog
 traced.py          (hot) Trace: how something is traced; TracedMessage: a message under a trace
-frame_building.py  frames for what a socket has received
+frame_building.py  wraps what a socket received in frames
 
-Bytes are not copied on the way: each record points into the buffer that its source has read (`data`, `start`, `end`),
-and a sink copies the message once, into what it sends.
+The stages copy no bytes: each record points into the buffer that its source read (`data`, `start`, `end`), and a sink
+copies the message once, into what it sends.
 """
 
 from capture_agent.records.captured import CapturedMessage, Direction

@@ -1,4 +1,4 @@
-"""The payload of one packet, as bounds in a buffer. Hot: compiled with datagram.pxd, or plain Python."""
+"""The payload of one packet, as offsets in a buffer. Hot: compiled with datagram.pxd, or plain Python."""
 
 from __future__ import annotations
 

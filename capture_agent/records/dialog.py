@@ -1,6 +1,6 @@
-"""What a message belongs to: its transaction and its dialog. Hot: compiled with dialog.pxd, or plain Python.
+"""The transaction and the dialog of a message. Hot: compiled with dialog.pxd, or plain Python.
 
-`correlate` makes and ends them, `policy` writes down what of them is traced, and hooks read them.
+`correlate` creates and ends them, `policy` stores what is traced of them, and hooks read them.
 """
 
 from __future__ import annotations

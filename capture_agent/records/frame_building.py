@@ -1,4 +1,4 @@
-"""Frames for what was received by a socket: IP packets made around it, so that all goes the one way of the data."""
+"""Wraps what a socket received in IP packets, so that everything takes the same data path."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Trace:
 
     sinks           a bit for each sink: 1 << its id, which it keeps when the configuration changes
     correlation_id  HEP3 chunk 0x0011; empty: not sent
-    users           siptrace's traced users: a row of the table for each, beside that of nobody
+    users           siptrace's traced users: a row of the table for each, in addition to the row without a user
     table           instead of the one that the sink is configured with; empty: that one
     plain_row       whether there is a row of nobody (siptrace: trace_on)
     rule            the name of the rule that made it

@@ -1,11 +1,11 @@
-"""Where traced messages go.
+"""Destinations of traced messages.
 
-sink.py           Sink, what every sink is
+sink.py           Sink, the interface of every sink
 packet_sink.py    sinks that send each message as one packet: pack, then send (HEP, SIP duplicates)
 hep/              HEP 1, 2, 3 to a collector
-sip/              each message once more, to another SIP server
+sip/              SIP duplicates to another SIP server
 sql/              rows of a sip_trace table
-packaged_sink.py  a sink from a package, with a guard around it
+packaged_sink.py  a guarded sink from a package
 checks.py         problems of sinks that can be found before anything is sent
 
 A new sink is a class with the methods of Sink, a configuration record and a line in the table of kinds

@@ -1,7 +1,7 @@
-"""A sink that a package brings: whatever goes wrong in it is a failure of this sink alone, and one line.
+"""A sink from a package: any failure in it is a failure of this sink only, and one log line.
 
-Its counters are read after each call. Messages that it has taken, and that none of them has counted since, are lost
-(uncounted): a counter that is forgotten, or raises, does not unbalance the books.
+Its counters are read after each call. Messages that it accepted, and that none of its counters has counted since, are
+lost (uncounted): a counter that is forgotten, or raises, does not unbalance the books.
 """
 
 from __future__ import annotations

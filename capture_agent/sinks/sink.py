@@ -1,4 +1,4 @@
-"""What a sink is to the rest of the agent."""
+"""The interface of sinks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_SIP = "not_sip"  # why a sink that takes SIP alone rejects a message of anot
 
 
 class InternalError(Exception):
-    """A package's sink has raised something else. `kind`: the name of its class, and where."""
+    """A package's sink raised another exception. `kind`: the name of its class, and where it was raised."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -23,10 +23,10 @@ class InternalError(Exception):
 
 
 class Sink(Protocol):
-    """Takes traced messages, in order. Used by one thread at a time; `open` may be called from another before.
+    """Accepts traced messages, in order. One thread at a time uses it; another may call `open` before.
 
-    Each message that was given stands in exactly one of the counters, or the SinkError that `send` raised says
-    that it is not done: the counters then grew by the number of messages, from the first of the batch on, that are.
+    Each message passed to `send` is counted in exactly one of the counters. If `send` raises SinkError, the counters
+    have grown by the number of messages, from the start of the batch, that are done; the others are not done.
 
     A sink that learns later what became of a message has one counter more, `unconfirmed`: how many it holds of which
     it does not know. They are done, for `send`; the sink sends them again itself, when it must, and counts each as
@@ -36,40 +36,40 @@ class Sink(Protocol):
     A sink that takes other kinds of messages than SIP says so in `kinds`; it rejects all others (not_sip).
     """
 
-    name: str  # "hep:10.0.0.1:9060"; no secret in it
-    together: int  # as many messages, where they can be had, make a batch that is worth its costs
+    name: str  # "hep:10.0.0.1:9060"; contains no secret
+    together: int  # preferred batch size, in messages
 
     @property
     def sent(self) -> int: ...
 
     @property
     def rejected(self) -> Counter[str]:
-        """Never to be sent, by reason: oversize, headers, ..."""
+        """Messages that will never be sent, by reason: oversize, headers, ..."""
 
     @property
     def lost(self) -> Counter[str]:
-        """Sent in vain, as far as we were told, by place."""
+        """Messages known to be lost, by place."""
 
     def open(self) -> None:
-        """Reach the other side. Does nothing when it is reached. `send` does it too. Raises SinkError."""
+        """Connects to the other side. Does nothing if connected. `send` also connects. Raises SinkError."""
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
-        """Blocks until the batch is out. Raises SinkError when the other side is down."""
+        """Blocks until the batch is sent. Raises SinkError if the other side is down."""
 
     def flush(self) -> None:
-        """The end of a run: let go of whatever is held back, and wait for what is unconfirmed. Raises SinkError."""
+        """Ends a run: sends whatever is held back, and waits for what is unconfirmed. Raises SinkError."""
 
     def close(self) -> None:
-        """Give back what is open. Never raises."""
+        """Releases everything that is open. Never raises."""
 
 
 def handled(sink: Sink) -> int:
-    """How many messages this sink has taken: whoever gave them has done with them."""
+    """How many messages this sink has accepted: its caller is done with them."""
     return sink.sent + unconfirmed(sink) + sum(sink.rejected.values()) + sum(sink.lost.values())
 
 
 def unconfirmed(sink: Sink) -> int:
-    """How many of them may still be lost; 0 where the sink knows at once."""
+    """How many of them may still be lost; 0 if the sink knows at once."""
     return getattr(sink, "unconfirmed", 0)
 
 
@@ -80,13 +80,13 @@ def kinds_of(sink: Sink) -> Kinds:
 
 
 def kind(error: Exception) -> str:
-    """What the log calls a bug in a sink: without its words, in which secrets or SIP may be."""
+    """The log's name for a bug in a sink: without its text, which may contain secrets or SIP."""
     return error.kind if isinstance(error, InternalError) else type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A sink's counters at one moment: they are asked for while it works, and after it is closed."""
+    """A sink's counters at one moment: they are read while it works, and after it is closed."""
 
     sent: int
     unconfirmed: int
@@ -102,7 +102,7 @@ class Figures:
         return self.sent + self.unconfirmed + self.rejected.total() + self.lost.total()
 
     def at_the_end(self, sink: Sink) -> Figures:
-        """Those of a sink that has been closed; these, where it has forgotten them."""
+        """Those of a sink that has been closed; these, if it has forgotten them."""
         try:
             last = Figures.of(sink)
         except Exception:

@@ -1,4 +1,4 @@
-"""Header names and values, for those who need more than the scan has found."""
+"""Header names and values beyond those that the scan finds."""
 
 import re
 

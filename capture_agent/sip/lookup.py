@@ -1,4 +1,4 @@
-"""Headers that few ask for, and the URIs in them, without a parse of them all. Hot: compiled with lookup.pxd, or plain.
+"""Rarely needed headers, and the URIs in them, without parsing all headers. Hot: compiled with lookup.pxd, or plain.
 
 Bounded, whatever a peer sends: the first MOST_VALUES lines of a header, and LONGEST bytes of each.
 """

@@ -1,4 +1,4 @@
-"""A SIP message as bounds in the buffer it was read into. Hot: compiled with message.pxd, or plain Python."""
+"""A SIP message as offsets in the buffer it was read into. Hot: compiled with message.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What scan.py does byte by byte, as patterns: for the plain build, where a loop takes several times as long.
+"""scan.py's loops over bytes as regular expressions: for the plain build, where a loop takes several times as long.
 
-Each function gives what the loop in scan.py finds; tests/builds compares both over damaged messages.
-None of the patterns backtracks, so none takes more than one look at each byte.
+Each function gives the same result as the loop in scan.py; tests/builds compares both over damaged messages.
+None of the patterns backtracks, so none reads a byte more than once.
 """
 
 import re

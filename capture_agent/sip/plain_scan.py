@@ -1,4 +1,4 @@
-"""The scan of the plain build: messages as nearly all are, by patterns in one go; all others go the way of scan.py.
+"""The scan of the plain build: scans ordinary messages with patterns in one go, and leaves all others to scan.py.
 
 tests/builds compares both over damaged messages.
 """

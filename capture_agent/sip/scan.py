@@ -1,8 +1,7 @@
 """One pass over the bytes of a message. Hot: compiled with scan.pxd, or plain Python.
 
-Finds where the parts lie that every later stage needs - start line, Call-ID, CSeq, From, To, the topmost Via,
-Content-Length - and no more. Lenient as an observer must be (RFC 3261 7.3.1, RFC 4475): what is wrong is noted in
-`problems`.
+Finds the parts that every later stage needs - start line, Call-ID, CSeq, From, To, the topmost Via, Content-Length -
+and no more. Lenient as an observer must be (RFC 3261 7.3.1, RFC 4475): it notes problems in `problems`.
 """
 
 from __future__ import annotations
@@ -166,10 +165,10 @@ def blank_after(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -
 
 
 def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage | None:
-    """The SIP message in data[start:end], or None when it is none: `stranger` says what it is then.
+    """The SIP message in data[start:end], or None if it is not SIP: `stranger` then says what it is.
 
-    What is SIP is decided as siptrace does, by the first line alone (SPEC section 1): behind leading white space,
-    `SIP/2.0 ` opens a response, and ` SIP/2.0` ends the first line of a request.
+    As in siptrace, only the first line decides what is SIP (docs/decisions/what-is-sip.md): after leading white space,
+    `SIP/2.0 ` starts a response, and ` SIP/2.0` ends the first line of a request.
     """
     first: cython.Py_ssize_t
     line_end: cython.Py_ssize_t

@@ -1,4 +1,4 @@
-"""What a payload is that is no SIP. Hot: compiled with stranger.pxd, or plain Python."""
+"""The kind of a payload that is not SIP. Hot: compiled with stranger.pxd, or plain Python."""
 
 from __future__ import annotations
 

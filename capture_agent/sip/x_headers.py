@@ -6,7 +6,7 @@
     X-Siptrace-Method: INVITE
     X-Siptrace-Dir: in
 
-They tell between whom the message went, when and in which direction; the duplicate itself went elsewhere.
+They say between which hosts the message went, when and in which direction; the duplicate itself went elsewhere.
 """
 
 from __future__ import annotations

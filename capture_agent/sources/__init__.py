@@ -1,21 +1,21 @@
-"""Where frames come from: each source yields batches of Frames, and says what was lost before it.
+"""Where frames come from: each source yields batches of Frames, and reports what was lost before them.
 
-source        what every source is (a Protocol), and the one error
+source        Source, the protocol of every source, and SourceError
 capture_file  CaptureFile: pcap and pcapng, by path or from standard input
   file_bytes  the bytes of a file or pipe
-  compressed_file  what unpacks them: gzip, bzip2, xz, zstd, lz4
+  compressed_file  decompresses them: gzip, bzip2, xz, zstd, lz4
   pcap        the file header of pcap
-  pcapng      the blocks of pcapng that are no packets
+  pcapng      the blocks of pcapng other than packets
   other_formats  files that are not captures, by name
-pacing        replays in the time of the capture, or moved to now
+pacing        replays at the capture's pace, or with times shifted to now
 containers    hot: walks over packet records and indexes them; also for live batches
 merge         several live sources as one
-  ordering    their frames in the order of times
-  frame_rows  hot: the rows of frames put together
+  ordering    sorts their frames by timestamp
+  frame_rows  hot: joins the rows of frames
 live          LiveInterface: an interface of this host, by libpcap
-  own_filter  the kernel leaves out our own packets
-  kernel_counters  counters of 32 bits
-sip_listener  UdpListener, TcpListener: SIP duplicates that are sent to us
-packaged_source  a source that a package brings
+  own_filter  makes the kernel leave out our own packets
+  kernel_counters  extends the kernel's 32-bit counters
+sip_listener  UdpListener, TcpListener: receive SIP duplicates
+packaged_source  a source from a package
 interfaces    which interfaces and addresses this host has
 """

@@ -1,7 +1,7 @@
 """Frames from a capture file: pcap or pcapng, plain or compressed, by path or from standard input.
 
-Several captures in one file, as `cat` joins them, are read one after the other. One reader of our own for all files.
-A damaged one gives every frame before the damage, then says where it is.
+Several captures in one file, as joined by `cat`, are read one after another. The same reader reads all files. A damaged
+file yields every frame before the damage, then reports where it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Walks over the records of a piece of a capture. Hot: compiled with containers.pxd, or plain Python.
 
-A walker is given a buffer and writes one row of Frames.index for each whole frame in it. It says in `stopped`
-why it stopped, in `at` at which record, in `value` how many bytes that record needs or which number is wrong.
+A walker gets a buffer and writes one row of Frames.index for each complete frame in it. When it stops, `stopped` is
+the reason, `at` the record, and `value` how many bytes that record needs or which number is wrong.
 pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng.
 """
 

@@ -1,4 +1,4 @@
-"""The bytes of a capture file, whatever carries them: a file, a pipe, or either one compressed."""
+"""The bytes of a capture file from a file or a pipe, compressed or not."""
 
 from __future__ import annotations
 

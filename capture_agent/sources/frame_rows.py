@@ -1,4 +1,4 @@
-"""Rows of Frames.index put together. Hot: compiled with frame_rows.pxd, or plain Python."""
+"""Joins rows of Frames.index. Hot: compiled with frame_rows.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters of the kernel and of libpcap: 32 bits that wrap, and that may start anew when an interface vanishes."""
+"""Counters of the kernel and of libpcap: 32 bits that wrap, and that may restart when an interface vanishes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Frames from an interface of this host, by libpcap.
 
-libpcap is asked without ever blocking in it, as its blocking read can hang on a quiet interface:
-we wait on its descriptor, and take what is there.
+libpcap is never called in a way that blocks, because its blocking read can hang on a quiet interface: the source waits
+on its descriptor, and takes what is there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several live sources as one stream of batches, in the order of their frames' times."""
+"""Merges several live sources into one stream of batches, ordered by the timestamps of their frames."""
 
 from __future__ import annotations
 

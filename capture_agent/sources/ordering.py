@@ -1,7 +1,7 @@
-"""Frames of several live sources in the order of their times.
+"""Sorts the frames of several live sources by timestamp.
 
-Each interface hands its frames over in blocks of its own, up to 50 ms late: what a server sends out on one may be here
-before what it had received on another. A call is followed, and a rule asked, in the order in which things have been.
+Each interface delivers its frames in its own blocks, up to 50 ms late: what a server sends on one may arrive here
+before what it received on another. Correlation and rules need the order in which things happened.
 """
 
 from __future__ import annotations

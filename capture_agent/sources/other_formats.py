@@ -1,4 +1,4 @@
-"""Files that people take for captures, by their first bytes, and what to do with them."""
+"""Files that people mistake for captures, by their first bytes, and what to do with them."""
 
 from __future__ import annotations
 

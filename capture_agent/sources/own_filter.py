@@ -1,10 +1,11 @@
-"""The kernel leaves out our own packets: instructions before those that libpcap has attached to a socket.
+"""Makes the kernel leave out our own packets, by instructions before those that libpcap has attached to a socket.
 
-Setting another filter through libpcap loses packets: it empties the socket first. The kernel itself exchanges one
-program for another at once. So libpcap's is read back, whatever the user's filter is, and ours is put before it: jumps
-of classic BPF are relative.
+Setting another filter through libpcap loses packets: it empties the socket first. The kernel itself replaces one
+program by another at once. So libpcap's program is read back, whatever the user's filter is, and ours is put before
+it: jumps of classic BPF are relative.
 
-What it cannot be sure of it passes: fragments, IPv4 options, IPv6 extension headers, tags within the frame, tunnels.
+The filter passes what it cannot be sure of: fragments, IPv4 options, IPv6 extension headers, tags within the frame,
+tunnels.
 """
 
 from __future__ import annotations

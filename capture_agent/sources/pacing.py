@@ -1,4 +1,4 @@
-"""The times of a capture, for replays: kept to, or moved to now, without the jumps of a clock that was wrong."""
+"""The times of a capture, for replays: kept, or shifted to the present, without jumps from a wrong clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A source that a package brings: whatever goes wrong in it ends as one line, and never as a traceback."""
+"""A source from a package: any failure in it ends as one line, and never as a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file header of pcap (draft-ietf-opsawg-pcap), and its older and modified kin."""
+"""The file header of pcap (draft-ietf-opsawg-pcap), and its older and modified variants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocks of pcapng that are no packets (draft-ietf-opsawg-pcapng): sections, interfaces, statistics."""
+"""The blocks of pcapng other than packets (draft-ietf-opsawg-pcapng): sections, interfaces, statistics."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""SIP that is sent to us: the duplicates of a siptrace or of another agent, over UDP or TCP.
+"""Receives SIP duplicates from a siptrace or another agent, over UDP or TCP.
 
-Each becomes the IP packet that it came in, from the peer's own address to ours. Nothing is ever sent back.
+Each duplicate becomes the IP packet that it came in, from the peer's own address to ours. Nothing is ever sent back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every source is: batches of frames, and what was lost before them."""
+"""The interface of sources: batches of frames, and what was lost before them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from capture_agent.books import Account, Ledger
 from capture_agent.records.frames import Frames
 
 # libpcap's DLT_ values differ from the LINKTYPE_ values of files for these (https://www.tcpdump.org/linktypes.html).
-# Some programs write them into files all the same; as LINKTYPE_ they mean nothing else.
+# Some programs write them into files anyway; as LINKTYPE_ they have no other meaning.
 LINK_TYPES_OF_DLT = {
     11: 100,  # RFC 1483 ATM
     12: 101,  # raw IP
     14: 101,  # raw IP, as OpenBSD numbers it
 }
 
-# The largest captured length that libpcap takes (MAXIMUM_SNAPLEN in pcap-int.h): the longest frame on `lo`.
+# The largest captured length that libpcap accepts (MAXIMUM_SNAPLEN in pcap-int.h): the longest frame on `lo`.
 MAXIMUM_SNAPSHOT = 262_144
 
 
@@ -30,8 +30,8 @@ LOST = Account("frames", lost=(KERNEL, INTERFACE))
 class SourceError(Exception):
     """One clear line for the user.
 
-    `usage`: what was asked for cannot be read at all: no such file or interface, no capture, a wrong filter.
-    Otherwise a source broke while it was read; every frame before that has been delivered.
+    `usage`: the source cannot be read at all: no such file or interface, not a capture, a wrong filter. Otherwise it
+    failed while it was read; every frame before that has been delivered.
     """
 
     def __init__(self, message: str, usage: bool = False) -> None:
@@ -40,14 +40,14 @@ class SourceError(Exception):
 
 
 class Source(Protocol):
-    """Where frames come from. Used by one thread; `dropped` and `close` may be called by others."""
+    """Where frames come from. One thread uses it; others may call `dropped` and `close`."""
 
     name: str  # path or interface
 
     def batches(self) -> Iterator[Frames]:
-        """Frames in the order of the source; a live source yields an empty batch where it has waited in vain.
+        """Frames in the order of the source; a live source yields an empty batch if none arrived while it waited.
 
-        Raises SourceError, behind the last good frame.
+        Raises SourceError, after the last good frame.
         """
         ...
 
@@ -59,7 +59,7 @@ class Source(Protocol):
 
 
 def link_type(value: int) -> int:
-    """The LINKTYPE_ value of what libpcap or a file has given."""
+    """The LINKTYPE_ value for a value from libpcap or a file."""
     return LINK_TYPES_OF_DLT.get(value, value)
 
 

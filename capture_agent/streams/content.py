@@ -1,10 +1,10 @@
-"""What one direction of a connection carries: its bytes, in order, to messages. Hot: compiled, or plain Python.
+"""What one direction of a connection carries: turns its bytes, in order, into messages. Hot: compiled, or plain Python.
 
-SIP        messages, one behind the other; `pending` holds one that has begun
-SEEK       SIP whose next boundary is not known: joined in the middle, behind a gap, behind a refused length
+SIP        consecutive messages; `pending` holds one that has begun
+SEEK       SIP whose next boundary is not known: joined in the middle, after a gap, after a refused length
 HTTP       the header section of a request or response that may open a WebSocket (RFC 6455 4.1)
 WEBSOCKET  frames
-FOREIGN    something else: only the first bytes of each segment are looked at
+FOREIGN    something else: only the first bytes of each segment are read
 """
 
 from __future__ import annotations

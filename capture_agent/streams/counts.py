@@ -1,4 +1,4 @@
-"""What became of TCP segments, bytes and streams. Hot: compiled with counts.pxd, or plain Python."""
+"""What happened to TCP segments, bytes and streams. Hot: compiled with counts.pxd, or plain Python."""
 
 from __future__ import annotations
 

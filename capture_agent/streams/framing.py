@@ -1,6 +1,6 @@
 """Where SIP messages start and end in a stream of bytes (RFC 3261 7.5, 18.3). Hot: compiled with framing.pxd, or plain.
 
-Every answer holds for any way of cutting the stream: what is no start line with these bytes is none with more of them.
+Every answer holds however the stream is cut: if these bytes are not a start line, neither are more of them.
 """
 
 from __future__ import annotations

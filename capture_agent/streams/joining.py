@@ -1,4 +1,4 @@
-"""What came in front of the first message boundary that was found in a stream joined in the middle."""
+"""The bytes before the first message boundary found in a stream that was joined in the middle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bounds every table here, and why a segment is left out."""
+"""All limits of the tables here, and the reasons why a segment is left out."""
 
 from enum import IntEnum
 
@@ -46,7 +46,7 @@ RIVAL_COST = 384
 PARKED_COST = 1_024
 WEBSOCKET_COST = 1_024
 
-# Of all of them. The least recently used one gives way.
+# Of all of them. The least recently used one is evicted.
 MAX_STREAMS = 100_000
 MAX_BYTES = 67_108_864
 

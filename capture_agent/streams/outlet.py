@@ -1,4 +1,4 @@
-"""Messages on their way out. Hot: compiled with outlet.pxd, or plain Python."""
+"""Emits messages. Hot: compiled with outlet.pxd, or plain Python."""
 
 from __future__ import annotations
 

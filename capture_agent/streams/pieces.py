@@ -1,4 +1,4 @@
-"""Parts of a stream that wait for what belongs before them. Hot: compiled with pieces.pxd, or plain Python."""
+"""Parts of a stream that wait for earlier ones. Hot: compiled with pieces.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes of a stream in any order to bytes in order (RFC 9293 3.4). Hot: compiled with reassembly.pxd, or plain Python.
+"""Puts the bytes of a stream in order (RFC 9293 3.4). Hot: compiled with reassembly.pxd, or plain Python.
 
 Offsets count the bytes of the stream from where it was first seen; sequence numbers wrap, offsets do not.
 """

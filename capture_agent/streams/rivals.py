@@ -1,4 +1,4 @@
-"""Connections that may have taken the ports of another, and the one that had them: nobody knows yet which is real."""
+"""Connections that may have taken over another one's ports, and that other one: it is not yet known which is real."""
 
 from __future__ import annotations
 

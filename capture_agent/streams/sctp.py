@@ -1,9 +1,9 @@
 """SIP messages from SCTP chunks (RFC 9260; RFC 8260 for I-DATA). RFC 4168: a user message is one SIP message.
 
 A sender gives each DATA chunk a number, the TSN. A message too long for a packet takes several chunks: the first has
-the B bit, the last the E bit. Their TSNs follow one another (DATA), or I-DATA numbers them apart (FSN), so that
-messages on other streams may come in between. Whether a message is delivered in order is the receiver's affair: each
-goes out with the packet that completes it.
+the B bit, the last the E bit. Their TSNs are consecutive (DATA), or I-DATA numbers them separately (FSN), so that
+messages on other streams may come in between. Ordered delivery of messages is the receiver's business: here each is
+emitted with the packet that completes it.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class SctpAssociations:
         return []
 
     def _direction(self, key: bytes, association: Association) -> tuple[Direction, list[Datagram]]:
-        """A new one. What gives way to it may have held messages."""
+        """A new one. The one evicted for it may have held messages."""
         messages: list[Datagram] = []
         if len(self._directions) >= self.limit_associations:
             messages = self._settle(self._directions.popitem(last=False)[1])

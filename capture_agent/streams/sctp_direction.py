@@ -1,8 +1,8 @@
 """One direction of an SCTP association: which verification tag and which TSNs its receiver accepts (RFC 9260 8.5, 6.2).
 
-A receiver knows the tag that it chose, and ignores all others; a passive agent knows it from the handshake, or from
-what most chunks have. What does not agree is a rival's, which is believed once enough of it has come and nothing of
-the one before.
+A receiver knows the tag that it chose, and ignores all others. A passive agent learns it from the handshake, or from
+most of the chunks. Chunks that do not agree belong to a rival, which is accepted once enough of its chunks have
+arrived and none of the previous one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Parts of messages that carry a number and say which is the first and which the last: SCTP's chunks.
+"""Numbered parts of messages, marked as first and last: SCTP's chunks.
 
-Neighbours are joined as they come, into runs: a fragment costs two lookups, in whatever order they arrive.
+Neighbours are joined into runs as they arrive: a fragment costs two lookups, in any order of arrival.
 """
 
 from __future__ import annotations

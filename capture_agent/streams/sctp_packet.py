@@ -1,4 +1,4 @@
-"""What an SCTP packet says to all its chunks, and a message made of it."""
+"""What the chunks of an SCTP packet have in common, and a message made from it."""
 
 from __future__ import annotations
 

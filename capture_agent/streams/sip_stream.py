@@ -1,7 +1,7 @@
-"""SIP in one direction of a connection: bytes in order to messages. Hot: compiled with sip_stream.pxd, or plain Python.
+"""SIP in one direction of a connection: ordered bytes to messages. Hot: compiled with sip_stream.pxd, or plain.
 
-SIP        messages, one behind the other; `pending` holds one that has begun
-SEEK       SIP whose next boundary is not known: joined in the middle, behind a gap, behind a refused length
+SIP        consecutive messages; `pending` holds one that has begun
+SEEK       SIP whose next boundary is not known: joined in the middle, after a gap, after a refused length
 """
 
 from __future__ import annotations

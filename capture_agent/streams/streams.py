@@ -1,4 +1,4 @@
-"""TCP segments and SCTP packets to messages, of all connections. Hot: compiled with streams.pxd, or plain Python."""
+"""Extracts messages from TCP segments and SCTP packets of all connections. Hot: compiled with streams.pxd, or plain."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ class Streams:
         return stream
 
     def _touch(self, key: bytes, stream: Stream, now_ns: cython.longlong) -> cython.bint:
-        """It is in use. As long as none gives way soon, its place need not be exact to the second."""
+        """Marks it as used. Unless one is about to be evicted, its place need not be exact to the second."""
         if not 0 <= now_ns - stream.touched_ns < EXACT_NS or 2 * len(self._known) > self._max_streams:
             self._table.move_to_end(key)
             stream.touched_ns = now_ns

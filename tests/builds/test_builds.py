@@ -247,7 +247,7 @@ def said(draw: st.DrawFn) -> tuple[bytes, int, int, int]:
 def test_talks(
     workers: tuple[Worker, Worker], messages: list[tuple[bytes, int, int, int]], calls: int, step: int, in_order: bool
 ) -> None:
-    """Transactions and dialogs, their states, what expires and what gives way."""
+    """Transactions and dialogs, their states, what expires and what is evicted."""
     if in_order:
         messages.sort(key=lambda one: one[3])
     found, told = same(workers, "talks", (messages, calls, step))

@@ -277,7 +277,7 @@ TO_X = 'request_route { sip_trace("sip:x:7"); }'
 @pytest.mark.parametrize(
     ("text", "parameters", "wanted"),
     [
-        # The script: trace_to_database, hep_mode_on and the address (SPEC 1).
+        # The script: trace_to_database, hep_mode_on and the address.
         (CALL, {}, ["sql mysql://kamailio:kamailiorw@localhost/kamailio"]),
         (CALL, {"db_url": "sqlite:///a.db"}, ["sql sqlite:///a.db"]),
         (CALL, {"trace_to_database": "0"}, []),
@@ -290,7 +290,7 @@ TO_X = 'request_route { sip_trace("sip:x:7"); }'
         (CALL, HEP | {"duplicate_uri": "sip:h"}, ["hep h:5060"]),
         ('request_route { sip_trace("$avp(x)"); }', HEP, ["hep h:9060"]),
         ('request_route { sip_trace("sip:x:7"); sip_trace("sip:y:7"); }', HEP, ["hep x:7", "hep y:7"]),
-        # The core: trace_mode alone (SPEC 1).
+        # The core: only trace_mode.
         ("", {"trace_mode": "1", "duplicate_uri": "sip:h:9060"}, ["hep h:9060"]),
         ("", {"trace_mode": "2", "db_url": "sqlite:///a.db"}, ["sql sqlite:///a.db"]),
         ("", {"trace_mode": "4", "duplicate_uri": "sip:h:5888"}, ["sip h:5888"]),

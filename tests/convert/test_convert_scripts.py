@@ -2,18 +2,17 @@
 
 Each case is a recording of the module (shared/siptrace/vectors). Its wire.pcap is replayed with the converted
 kamailio.cfg to real sockets and a real SQLite table. HEP packets, duplicates and rows must be the module's own, byte
-for byte but for the clock - and but for what SPEC section 9 says that the module does wrong, which each case names:
+for byte except for the clock, and except for the module's faults (docs/siptrace.md), which each case names:
 
-    misses      what the module has not traced, and we have
-    doubles     what the module has emitted once more than we have
-    without_id  9.2: so many of its HEP packets lack the correlation id that all of ours have
-    untagged    9.5: so many rows of messages that it made itself lack the To tag
-    unbracketed 9.14: so many of its rows have an IPv6 address without brackets
-    leaked      9.11: so many of its HEP packets have x-headers
-    spelt       9.9: what its rows have for an address, and what ours have
+    misses      what we trace and the module does not
+    doubles     what the module emits once more than we do
+    without_id  how many of its HEP packets lack the correlation id that all of ours have
+    untagged    how many rows of messages that it created itself lack the To tag
+    unbracketed how many of its rows have an IPv6 address without brackets
+    leaked      how many of its HEP packets have x-headers
+    spelt       an address in its rows, and the same in ours
 
-A message is told as `200 INVITE out`: a response to INVITE that went out of the server; `row` stands behind what is a
-row of the table, with its user.
+`200 INVITE out` is a response to INVITE that the server sent; `row` after it marks a row of the table, with its user.
 """
 
 from __future__ import annotations
@@ -63,24 +62,24 @@ def users(counts: Counts, *names: str) -> dict[str, int]:
     return total(*({f"{message} row {name}": count for message, count in counts.items()} for name in names))
 
 
-# SPEC 7, "ACK for 2xx out": it belongs to no transaction of tm.
+# The relayed ACK for a 2xx belongs to no transaction of tm.
 RELAYED_ACKS = {"ACK out": 5}
-# 9.20: retransmissions that go out. Timers of tm send them, and it answers with its last response by itself.
+# Outgoing retransmissions: tm's timers send them, and tm itself answers with its last response.
 SENT_AGAIN = {"100 INVITE out": 1, "INVITE out": 1, "200 INVITE out": 1}
 BYE_SENT_AGAIN = {"BYE out": 1, "200 BYE out": 1}
-# 9.20: those of the dialog that come in; tm takes them in before the dialog sees them.
+# Incoming retransmissions of the dialog: tm absorbs them before the dialog sees them.
 BYE_COMES_AGAIN = {"BYE in": 2}
-# SPEC 6.1: a script's function traces no message whose From it cannot parse.
+# A script's function traces no message whose From it cannot parse.
 WITHOUT_FROM = {"OPTIONS in": 1}
-# SPEC 5, trace_dialog_ack: before it, the ACK that confirms a dialog belonged to nothing.
+# Before trace_dialog_ack existed, the ACK that confirms a dialog belonged to nothing.
 CONFIRMING_ACKS = {"ACK in": 3}
-# SPEC 12: a development snapshot, whose tm loses the CANCELled branch of a traced fork and sends CANCEL again.
+# A development snapshot, whose tm loses the CANCELled branch of a traced fork and sends CANCEL again.
 LOSING_BRANCH = {"487 INVITE in": 1, "487 INVITE out": 1, "200 INVITE in": 1}
-# 9.5, of a call: it has made these messages itself.
+# The messages of a call that the server creates itself: their rows lack the To tag.
 MADE_HERE = {"200 CANCEL out": 1, "403 INVITE out": 1, "486 INVITE out": 1, "200 OPTIONS out": 1}
-# SPEC 7.3: it sees what it sends to itself go out and come in; on the wire that is one packet.
+# Kamailio sees what it sends to itself twice, out and in; on the wire it is one packet.
 LOOPED = {"INVITE looped": 1, "100 INVITE looped": 1, "180 INVITE looped": 1, "200 INVITE looped": 1}
-# SPEC 7.3, 9.13: in the dialog it traces one of the passes alone.
+# In the dialog it traces only one of the passes.
 SECOND_PASS = {"ACK looped": 1, "ACK out": 1, "BYE out": 1, "200 BYE in": 1}
 CALL = {
     "INVITE in": 2, "100 INVITE out": 2, "INVITE out": 2, "100 INVITE in": 1, "180 INVITE in": 1, "180 INVITE out": 1,
@@ -147,7 +146,7 @@ CASES = {
     "head/40-trace-d-hep3": Case(
         DIALOGS_OF_HEAD, DOUBLED_IN_DIALOGS, without_id=64, correlation_id="corr-{call_id}",
     ),
-    # 9.3: the received CANCEL goes to duplicate_uri, which is not there, instead of the address of sip_trace().
+    # The received CANCEL goes to duplicate_uri, which is not set, instead of the address of sip_trace().
     "5.6.3/41-trace-d-db": Case(
         total(DIALOGS, rows(DIALOGS), {"CANCEL in": 1}), untagged={"200 CANCEL out": 1, "ACK out": 3},
     ),
@@ -155,13 +154,13 @@ CASES = {
         total(DIALOGS_OF_HEAD, rows(DIALOGS_OF_HEAD), {"CANCEL in": 1}),
         total(DOUBLED_IN_DIALOGS, rows(DOUBLED_IN_DIALOGS)), untagged={"200 CANCEL out": 1, "ACK out": 2},
     ),
-    # 9.10: sip_trace_mode("d") is refused.
+    # This version refuses sip_trace_mode("d").
     "5.6.3/42-trace-mode-d-bug": Case(rows(CALL)),
-    # SPEC 6.1: without the dialog module the INVITE alone.
+    # Without the dialog module only the INVITE.
     "5.6.3/43-trace-d-nodialog": Case(
         total(CALL, {"INVITE in": -1}), correlation_id="corr-{call_id}",
     ),
-    # SPEC 2.4: for an ACK that sl absorbs there are no users.
+    # An ACK that sl absorbs has no users.
     "5.6.3/46-trace-t-users": Case(
         total(rows({"ACK out": 2}), users({"ACK out": 2, "ACK in": 1}, "sip:alice@kamref", "sip:bob@kamref")),
         untagged={"403 INVITE out": 3},
@@ -172,20 +171,20 @@ CASES = {
     "5.6.3/51-dup-sip-xhw": Case(total(TRANSACTIONS, WITHOUT_FROM)),
     "5.6.3/52-dup-db-noaddr": Case(),
     "5.6.3/54-xhw-hep": Case(leaked=1),
-    # 9.9: as documented, without a protocol, trace_local_ip loses every HEP packet.
+    # As documented, without a protocol, trace_local_ip loses every HEP packet.
     "5.6.3/58-localip-bad": Case(OPTIONS, spelt={"10.1.1.1:5064": "udp:10.1.1.1:5064"}),
     "5.6.3/69-trace-t-hep-default-dst": Case(total(TRANSACTIONS, WITHOUT_FROM)),
     "5.6.3/70-spiral-d": Case(
         total(SECOND_PASS, {"ACK in": 1}), LOOPED, without_id=17, correlation_id="corr-{call_id}",
     ),
     "head/70-spiral-d": Case(
-        # 9.13: with trace_dialog_spiral what it traces in the dialog it traces twice.
+        # With trace_dialog_spiral it traces twice what it traces in the dialog.
         SECOND_PASS, total(LOOPED, {"ACK in": 1, "BYE in": 1, "BYE looped": 1, "200 BYE looped": 1, "200 BYE out": 1}),
         without_id=20, correlation_id="corr-{call_id}",
     ),
     "head/79-spiral-0": Case(SECOND_PASS, LOOPED, without_id=17, correlation_id="corr-{call_id}"),
     "5.6.3/72-xheaders-read": Case(),
-    # 9.7: a part of the x-headers, the rest of them made up.
+    # It takes some of the x-headers, and makes up the rest.
     "5.6.3/81-xheaders-read-ok": Case(doubles=total({"OPTIONS in": 1}, rows({"OPTIONS in": 1}))),
     "head/81-xheaders-read-ok": Case(),
     "5.6.3/82-xheaders-read-hep": Case(doubles={"OPTIONS in": 1}),
@@ -193,16 +192,16 @@ CASES = {
     "5.6.3/87-dbmode2": Case(),
     "5.6.3/89-reply-route-m": Case(correlation_id="rc-{call_id}"),
     "5.6.3/90-onsend-m": Case(
-        # SPEC 6.1: onsend_route is not run for what the server makes itself.
+        # onsend_route does not run for messages that the server creates itself.
         {"100 INVITE out": 4, "CANCEL out": 1, "200 CANCEL out": 1, "ACK out": 2, "403 INVITE out": 1},
-        # SPEC 5, trace_sl_acks: an ACK that sl absorbs, though nothing of that call is to be traced.
+        # trace_sl_acks: an ACK that sl absorbs, although nothing of that call is to be traced.
         {"ACK in": 1}, without_id=1, correlation_id="os-{call_id}",
     ),
     "5.6.3/94-avp-three-users-hep": Case(),
-    # SPEC 1: once for trace_mode and once for the script.
+    # Once for trace_mode and once for the script.
     "5.6.3/96-mode1-plus-script": Case(doubles=OPTIONS),
     "5.6.3/a3-t-traceoff-db": Case(),
-    # SPEC 3.2: HEP 2 goes nowhere without a duplicate_uri.
+    # HEP 2 goes nowhere without a duplicate_uri.
     "5.6.3/a4-hep2-addr-nodup": Case({"OPTIONS in": 1}),
     "5.6.3/a7-hep3-addr-nodup": Case(),
     "5.6.3/b1-slack-evroute": Case(),

@@ -148,7 +148,7 @@ CORE = 'modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_u
         (CALL + 'modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
         (CALL + 'modparam("siptrace", "trace_local_ip", "10.1.1.1:5064")', ["auto"], ["*=10.1.1.1:5064"]),
         (CALL + 'modparam("siptrace", "trace_local_ip", "udp:h.example:5064")', ["auto"], []),
-        # Of what trace_mode traces it changes nothing (SPEC 5).
+        # It does not affect what trace_mode traces.
         (CORE + 'modparam("siptrace", "trace_local_ip", "udp:10.1.1.1:5064")', ["auto"], []),
     ],
 )  # fmt: skip

@@ -185,7 +185,7 @@ def chunks() -> list[bytes]:
 
 
 class SctpRun:
-    """One association table for many mutants, small, so that things give way."""
+    """One association table for many mutants, small, so that entries are evicted."""
 
     def __init__(self) -> None:
         self._sctp = SctpAssociations(limit_associations=5, limit_bytes=5000)

@@ -1,6 +1,6 @@
 """Duplicates with siptrace's x-headers become what they were, in everything that is emitted.
 
-The recordings (SPEC cases 72, 81, 82) are duplicates that were sent to a real siptrace with xheaders_read=1:
+The recordings (cases 72, 81, 82) are duplicates that were sent to a real siptrace with xheaders_read=1:
 xr0 and xr2 have the headers, xr1 has none, of xr3 one is missing.
 """
 
@@ -178,7 +178,7 @@ def without_x_headers(duplicate: bytes) -> bytes:
     return duplicate[: headers.start] + duplicate[headers.end :]
 
 
-XR3 = b"Call-ID: xr3@kamref"  # SPEC 9.7: version 5.6.3 takes a part of the headers, and makes up the rest
+XR3 = b"Call-ID: xr3@kamref"  # version 5.6.3 takes some of the headers, and makes up the rest
 
 
 @pytest.mark.parametrize("version", ["5.6.3", "head"])
@@ -201,7 +201,7 @@ def test_as_kamailio_stores_and_sends_on(shared: Path, tmp_path: Path, version: 
 
 @pytest.mark.parametrize("version", ["5.6.3", "head"])
 def test_as_kamailio_sends_hep(shared: Path, tmp_path: Path, version: str) -> None:
-    """Case 82: all but the time, which the module takes from its own clock (SPEC 9.22): ours is that of the headers."""
+    """Case 82: all but the time, which the module takes from its own clock. Ours is that of the headers."""
     case = shared / "siptrace" / "vectors" / version / "82-xheaders-read-hep"
     ours, _, _ = emitted(case, tmp_path)
     theirs = [hep.decode(packet) for packet in payloads(case / "hep.pcap")]

@@ -21,7 +21,7 @@ from capture_agent.net import own_sockets
 from capture_agent.net.own_sockets import MOST, OwnSockets
 from capture_agent.policy import direction
 from capture_agent.policy.direction import LocalSide
-from capture_agent.sinks.sql import trace_rows as rows
+from capture_agent.sinks.sql.sql_sink import trace_rows as rows
 from capture_agent.sources import pcapng
 from capture_agent.sources.pcapng import PcapngFormat
 

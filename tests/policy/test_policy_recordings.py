@@ -1,7 +1,7 @@
 """Recorded calls through the pipeline: what a rule starts holds for everything in it, and says the same of everything.
 
-Among it is what siptrace misses inside of a server (SPEC 9.2, 9.3, 9.20): relayed ACKs, what is sent again, BYEs that
-the server makes itself, and messages that it sends on without any state.
+This includes what siptrace inside a server misses (docs/siptrace.md): relayed ACKs, retransmissions, BYEs that the server
+creates itself, and messages that it forwards statelessly.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def told(message: CapturedMessage) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize(("toml", "acks"), [("", {b"1", b"2"}), ("[trace]\ndialog_acks = false\n", {b"2"})])
 def test_acks_of_a_dialog(toml: str, acks: set[bytes], pcaps: Path, tmp_path: Path) -> None:
-    """SPEC 7: without trace_dialog_ack the one that confirms the dialog is left out, and that of a re-INVITE is kept."""
+    """Without trace_dialog_ack the ACK that confirms the dialog is left out; that of a re-INVITE is kept."""
     rule = f'{toml}[[rule]]\nmethod = "INVITE"\nkind = "initial"\nto_user = "bob"\ntrace = "dialog"'
     found = Replayed(pcaps / "calls.pcap", rule, tmp_path)
     calls = {m.sip.call_id for m in found.messages if m.sip.method == b"INVITE" and m.sip.cseq == 2}

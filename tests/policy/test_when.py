@@ -1,4 +1,4 @@
-"""Conditions of rules that are code of others: asked last, once for each message, and absent when they fail."""
+"""Conditions in user code: evaluated last, once for each message, and ignored when they fail."""
 
 from __future__ import annotations
 

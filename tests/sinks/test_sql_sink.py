@@ -1,4 +1,4 @@
-"""Rows of sip_trace on real databases: SPEC 2.2 to 2.4, and what a database refuses."""
+"""Rows of sip_trace on real databases: siptrace's values, and what a database refuses."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ USER_ROWS = "traced_user, status, callid"
     [
         pytest.param(Trace(), [""], id="nobody"),
         pytest.param(Trace(users=("alice", "bob")), ["", "alice", "bob"], id="in their order"),
-        pytest.param(Trace(users=("alice", "bob"), plain_row=False), ["alice", "bob"], id="without the row of nobody"),
+        pytest.param(Trace(users=("alice", "bob"), plain_row=False), ["alice", "bob"], id="users only"),
         pytest.param(Trace(users=("caf\u00e9 '\"\\", "")), ["", "caf\u00e9 '\"\\", ""], id="odd names"),
     ],
 )

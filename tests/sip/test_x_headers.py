@@ -1,4 +1,4 @@
-"""siptrace's x-headers: read strictly, as its newer versions do (SPEC 4.2), and never by guessing."""
+"""siptrace's x-headers: read strictly, as its newer versions do, and never by guessing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ NS = 1500000000_123456000
         ([b"X-Siptrace-Fromip: any:10.9.9.1:5060", *changed(1, b"X-Siptrace-Toip: any:10.9.9.2:5070")[1:]], (f"{ENDS} udp", NS, "out")),
         ([b"X-Siptrace-Fromip: wss:[2001:db8::1]:443", *changed(1, b"X-Siptrace-Toip: wss:[2001:db8::2]:5061")[1:]],
          ("2001:db8::1 443 2001:db8::2 5061 wss", NS, "out")),
-        # SPEC 2.3: siptrace's script functions write IPv6 without brackets.
+        # siptrace's script functions write IPv6 without brackets.
         ([b"X-Siptrace-Fromip: udp:2001:db8::1:5060", *changed(1, b"X-Siptrace-Toip: udp:2001:db8::2:5062")[1:]],
          ("2001:db8::1 5060 2001:db8::2 5062 udp", NS, "out")),
         (changed(3, b"X-Siptrace-Method: X-Y.z"), (f"{ENDS} udp", NS, "out")),

@@ -1,4 +1,4 @@
-"""Traced messages into an encoder's buffer. Hot: compiled with hep_batch.pxd, or plain Python."""
+"""Encodes traced messages into an encoder's buffer. Hot: compiled with hep_batch.pxd, or plain Python."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.message import SipMessage
 from hep.batch import Encoder
 
-# Chunk 0x0002 by transport. siptrace has 22 for all that is encrypted or a WebSocket (SPEC 3.1).
+# Chunk 0x0002 by transport. Like siptrace, 22 for everything encrypted and for WebSocket.
 UDP = sys.intern("udp")
 PROTOCOLS = {UDP: 17, "tcp": 6, "sctp": 132, "tls": 22, "ws": 22, "wss": 22}
 

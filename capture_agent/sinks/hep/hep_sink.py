@@ -1,4 +1,4 @@
-"""To Homer and other HEP collectors."""
+"""Sends to Homer and other HEP collectors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A message as exactly one message on a stream, whoever reads it: RFC 3261 18.3, 7.5, 20.14.
+"""Makes a message exactly one message on a stream for every receiver: RFC 3261 18.3, 7.5, 20.14.
 
-A datagram ends where it ends, whatever its Content-Length says. On a stream the Content-Length decides where the next
-message begins: a wrong one swallows what follows, and makes a message of bytes that a stranger has put after a body.
+A datagram has its own end, whatever its Content-Length says. On a stream the Content-Length decides where the next
+message begins: a wrong one swallows what follows, and turns bytes that a stranger put after a body into a message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every traced message once more to another SIP server (siptrace's duplicate_uri)."""
+"""Sends every traced message to another SIP server (siptrace's duplicate_uri)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Siptrace's five header lines, which tell the receiver of a duplicate where the message was seen (SPEC 4.1)."""
+"""siptrace's five header lines, which show the receiver of a duplicate where the message was seen."""
 
 from __future__ import annotations
 

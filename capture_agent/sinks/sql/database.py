@@ -1,4 +1,4 @@
-"""Reaching a database by its URL, and saying in one line what went wrong."""
+"""Connects to a database by its URL, and describes errors in one line."""
 
 from __future__ import annotations
 

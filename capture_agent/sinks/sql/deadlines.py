@@ -1,4 +1,4 @@
-"""Time-outs of a connection to a database. What the user's URL says about them comes first."""
+"""Time-outs of a database connection. Those in the user's URL take precedence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How rows come into one table, and how to learn later whether a commit that nobody answered has stored them."""
+"""Inserts rows into one table, and finds out later whether an unanswered commit stored them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch of which the database refuses a row: divided until that row is alone, so that its neighbours are stored."""
+"""Divides a batch of which the database refuses a row until that row is alone, so that its neighbours are stored."""
 
 from __future__ import annotations
 

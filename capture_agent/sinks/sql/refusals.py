@@ -1,4 +1,4 @@
-"""What a database says about rows that it refuses, as log lines: few, and without what the row holds."""
+"""Log lines about rows that a database refuses: few, and without the row's content."""
 
 from __future__ import annotations
 

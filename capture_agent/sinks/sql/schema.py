@@ -1,4 +1,4 @@
-"""Making the sip_trace table: what `capture-agent db create` does."""
+"""Creates the sip_trace table, for `capture-agent db create`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of Kamailio's siptrace, schema version 4 (SPEC 2.1), and the `version` table that vouches for it."""
+"""The table of Kamailio's siptrace, schema version 4, and the `version` table with its version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 MYSQL = ("mysql", "mariadb")
 
-# The order in which siptrace inserts (SPEC 2.2), and how many characters the column has; None: any number.
+# In the order in which siptrace inserts; with the length of each column in characters, None: unlimited.
 INSERTED: dict[str, int | None] = {
     "msg": None,
     "callid": 255,
@@ -39,7 +39,7 @@ INDEXES = {"traced_user": "traced_user_idx", "time_stamp": "date_idx", "fromip":
 
 
 class Timestamp(UserDefinedType[Any]):
-    """Values pass as they are: SQLite holds a REAL here, the Julian day (SPEC 2.3)."""
+    """Passes values unchanged: SQLite holds a REAL here, the Julian day, as siptrace writes it."""
 
     cache_ok = True
 

@@ -1,4 +1,4 @@
-"""Into the sip_trace table of a SQLite, PostgreSQL, MySQL or MariaDB database."""
+"""Writes to the sip_trace table of a SQLite, PostgreSQL, MySQL or MariaDB database."""
 
 from __future__ import annotations
 

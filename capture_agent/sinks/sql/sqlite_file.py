@@ -1,4 +1,4 @@
-"""The file of a SQLite database: made for its owner alone, and watched for being moved away or deleted."""
+"""The file of a SQLite database: created for its owner only, and watched for being moved away or deleted."""
 
 from __future__ import annotations
 

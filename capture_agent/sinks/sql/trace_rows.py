@@ -1,4 +1,4 @@
-"""From traced messages to rows of sip_trace: the values of SPEC 2.3, and how each database takes them."""
+"""Turns traced messages into rows of sip_trace with siptrace's values, in the form that each database accepts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACCOUNT = Account("sink", rejected=(HEADERS, START_LINE, NOT_SIP, NO_USER, NO_TA
 
 Row = tuple[bytes | str | float | int, ...]
 
-# siptrace stores nothing that Kamailio's parser refuses (SPEC 1; 2.3).
+# siptrace stores nothing that Kamailio's parser refuses (docs/siptrace.md).
 UNPARSED = int(Problem.NO_FROM | Problem.NO_TO | Problem.NO_CALL_ID | Problem.NO_CSEQ | Problem.BAD_CSEQ)
 
 STATUS = [""] + [str(status) for status in range(1, 1000)]
@@ -105,7 +105,7 @@ TIMES = {"local": local_time, "utc": utc_time}
 
 @lru_cache(maxsize=65536)
 def place(transport: str, address: bytes, port: int) -> str:
-    """`proto:ip:port`; IPv6 always in brackets, which siptrace forgets at times (SPEC 9.14)."""
+    """`proto:ip:port`; IPv6 always in brackets, which siptrace omits in places."""
     ip = ip_address(address)
     return f"{transport}:[{ip}]:{port}" if ip.version == 6 else f"{transport}:{ip}:{port}"
 
@@ -123,7 +123,7 @@ class RowMaker:
     _time: float | str = ""
 
     def rows(self, traced: TracedMessage) -> list[Row] | str:
-        """One row of nobody unless the trace has none, then one for each user (SPEC 2.4); or why there is none."""
+        """A row without a user unless the trace omits it, then one for each user; or why there are none."""
         trace = traced.trace
         row = self.row(traced)
         if isinstance(row, str):
@@ -143,7 +143,7 @@ class RowMaker:
         return value
 
     def row(self, traced: TracedMessage) -> Row | str:
-        """The row of nobody, in the order of INSERTED; or the reason why there is none."""
+        """The row without a user, in the order of INSERTED; or the reason why there is none."""
         message = traced.message
         if not isinstance(message, CapturedMessage):
             return NOT_SIP

@@ -1,4 +1,4 @@
-"""Whether a database that fails refuses a row or is down: its error numbers, in tables.
+"""Decides by tables of error numbers whether a failing database refuses a row or is down.
 
 Sources: PostgreSQL's appendix A (SQLSTATE), MariaDB's and MySQL's error references, SQLite's result codes.
 """
