@@ -7,6 +7,7 @@ facts.py       caches what rules read of a message (hot)
 compiling.py   prepares the configured rules                  settings.py    the configuration that policy needs
 filling.py     fills templates from a message
 lookback.py    messages held back until a rule decides
+weights.py     the memory that what rules and hooks start takes
 legs.py        one correlation id for all legs of a call
 hooks.py       user functions, which decide last (hot)
 direction.py   in or out, according to the server's addresses
