@@ -9,14 +9,17 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-h
 # A hot module is one with a .pxd: whatever changes it, the compiled twin beside it is stale.
 PXD := $(shell find capture_agent hep -name '*.pxd')
 HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
-PYTEST := $(BIN)/python -m pytest
+# A worker for each processor; a module stays on one, with the servers that it has started.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # Mutants for each entry point of the compiled core.
 CASES ?= 20000
 SEED ?= 1
 
-.PHONY: help demo test lint format lock test-lowest bench bench-instructions sanitize golden pcaps clean
+.PHONY: help demo check test lint format lock test-lowest bench bench-instructions sanitize golden pcaps clean
 help:
 	@echo "make demo         install, replay a capture to a small collector, show the calls"
+	@echo "make check        lint, and the quick tests of the compiled build: while you work"
 	@echo "make test         install, then the whole suite, compiled and plain"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       let ruff format the code"
@@ -48,6 +51,9 @@ $(VENV)/.built: $(VENV)/.locked pyproject.toml setup.py $(HOT)
 
 demo: $(VENV)/.built
 	@$(BIN)/python tools/demo.py
+
+check: lint
+	$(PYTEST) -m "not slow" $(ARGS)
 
 # The second run leaves out what no hot module takes part in: the mark `once`.
 test: $(VENV)/.developed $(VENV)/.built

@@ -38,7 +38,7 @@ TOLERANCE = 0.30
 MESSAGES, MIXED, STORED, CARRIED = 1000, 200, 300, 500
 WARM_UP = 8  # runs, after which Python has specialised what it runs once in each
 TIMES = 3  # as long is the second capture
-PATIENCE = 300.0  # seconds: only to end what hangs
+PATIENCE = 900.0  # seconds: only to end what hangs
 
 Row = tuple[str, tuple[str, ...]]  # a capture, and the sink
 ROWS: dict[str, Row] = {

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 from hypothesis import settings
+from slow_modules import SLOW
 
 from capture_agent.build import flavour
 
@@ -32,7 +33,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell starts background jobs so, and our programs would inherit it: none could be ended as users do.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "slow: `make check` leaves it out; slow_modules.py says which modules")
     config.addinivalue_line("markers", "once: no hot module takes part, so `make test` runs it with one build only")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow modules come first: a worker that gets one at the end keeps the others waiting."""
+    places = {(ROOT / "tests" / module): number for number, module in enumerate(SLOW)}
+    for item in items:
+        if item.path in places:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from slow_modules import SLOW
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.once
@@ -99,3 +100,7 @@ def test_captures_are_small() -> None:
     sizes = {name(path): path.stat().st_size for path in tracked() if path.is_relative_to(ROOT / "pcaps")}
     assert max(sizes.values()) < 200_000
     assert sum(sizes.values()) < 2_000_000
+
+
+def test_slow_modules_exist() -> None:
+    assert [module for module in SLOW if not (ROOT / "tests" / module).is_file()] == []

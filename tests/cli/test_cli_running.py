@@ -102,6 +102,11 @@ def receiver() -> Iterator[socket.socket]:
         yield made
 
 
+def is_bound(port: int) -> bool:
+    """Whether a UDP socket of this host has the port: a datagram before that is lost."""
+    return f":{port:04X} " in Path("/proc/net/udp").read_text()
+
+
 def place(one: socket.socket) -> str:
     return f"127.0.0.1:{one.getsockname()[1]}"
 
@@ -116,6 +121,7 @@ def test_a_blocked_terminal_stops_nothing(tmp_path: Path, free_port: Callable[[]
         sink = stack.enter_context(receiver())
         words = ["--listen", f"sip:127.0.0.1:{port}", "--sip", f"sip:{place(sink)}", "--hep", "hep+tcp:127.0.0.1:1"]
         run = stack.enter_context(running(tmp_path, *words, kind=kind))
+        run.until(lambda: is_bound(port))
         sender = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         for n in range(300):
             sender.sendto(options(n), ("127.0.0.1", port))
