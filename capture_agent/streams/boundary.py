@@ -24,9 +24,9 @@ RESPONSE = re.compile(rb"SIP/2\.0[ \t]++\d{3}[ \t\r\n]")
 REQUEST_END = re.compile(rb"SIP/2\.0[ \t]*+\r?\n")
 URI = re.compile(rb"[ \t](?:sips?|tel):", re.IGNORECASE)
 KNOWN = tuple(method.strip() for method in METHODS)
-# How a request may begin at the end of a segment, where nothing but the method says so: three letters are no accident.
+# How a request may begin at the end of a segment, where nothing but the method says so. What follows decides.
 BEGINNINGS = frozenset(
-    (method + scheme)[:size] for method in METHODS for scheme in (b"sip:", b"sips:", b"tel:") for size in range(3, 15)
+    (method + scheme)[:size] for method in METHODS for scheme in (b"sip:", b"sips:", b"tel:") for size in range(1, 15)
 )
 # The beginning of a message: a method that is known, or written like one; one and a URI, and more to somewhere in the
 # first headers; a response's version, and more.
@@ -135,7 +135,7 @@ def begun_at_end(data: bytes, at: int, end: int) -> int:
     last = data[line:end]
     if last and line > at and any(each.startswith(last) for each in COMMON):
         return line
-    return next((end - size for size in range(min(14, len(last)), 2, -1) if last[-size:] in BEGINNINGS), -1)
+    return next((end - size for size in range(min(14, len(last)), 0, -1) if last[-size:] in BEGINNINGS), -1)
 
 
 def begun_in(tail: bytes) -> int:
