@@ -13,6 +13,7 @@ merge         several live sources as one
   ordering    their frames in the order of times
   rows        hot: the rows of frames put together
 live          LiveInterface: an interface of this host, by libpcap
+  bpf         a filter checked without a device
   own_filter  the kernel leaves out our own packets
   counting    counters of 32 bits
 sip_listener  UdpListener, TcpListener: SIP duplicates that are sent to us

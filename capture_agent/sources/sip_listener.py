@@ -34,6 +34,7 @@ MOST_OF_PEER = 64
 # Out of descriptors or memory, accept is let alone for a while: the kernel would say at once that it is ready again.
 OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE = 1.0  # seconds
+LAST_COUNT = 1.0  # seconds at most to count what nobody reads any more
 QUIET = 60.0  # seconds between two lines in the log
 
 # linux/in.h, linux/in6.h, asm-generic/socket.h: those that Python's socket module does not name
@@ -113,12 +114,29 @@ class SipListener:
         """Ask the kernel for what it counts."""
 
     def close(self) -> None:
-        """Ends `batches` too, within its waiting time."""
+        """Ends `batches` too, within its waiting time. What the kernel still has is counted as `unread`."""
         with self._lock:
             if not self._closed:
+                self._count_left()
                 self._count()
             self._closed = True
             self._close()
+
+    def _count_left(self) -> None:
+        deadline = time.monotonic() + LAST_COUNT
+        with suppress(OSError):
+            while time.monotonic() < deadline:
+                self._take(self._readable())
+                if not (left := self._batches.take().count):
+                    return
+                self._lose("unread", left)
+
+    def _readable(self) -> set[int]:
+        """The descriptors that data may wait on."""
+        return {self._socket.fileno()}
+
+    def _lose(self, place: str, count: int = 1) -> None:
+        self._lost[place] = self._lost.get(place, 0) + count
 
     def _close(self) -> None:
         self._socket.close()
@@ -198,6 +216,9 @@ class TcpListener(SipListener):
         super()._prepare(1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
+    def _readable(self) -> set[int]:
+        return {*self._connections}
+
     def _take(self, ready: set[int]) -> None:
         for descriptor in ready & self._connections.keys():
             self._read(descriptor)
@@ -246,9 +267,6 @@ class TcpListener(SipListener):
         if now - self._warned_at >= QUIET:
             self._warned_at = now
             _log.warning("%s: no connection can be accepted for now: %s", self.name, reason(error))
-
-    def _lose(self, place: str) -> None:
-        self._lost[place] = self._lost.get(place, 0) + 1
 
     def _read(self, descriptor: int) -> None:
         connection = self._connections[descriptor]

@@ -44,10 +44,15 @@ class Source(Protocol):
         ...
 
     def dropped(self) -> Mapping[str, int]:
-        """Frames that were lost before us, by place: `kernel` (its buffer was full), `interface`."""
+        """Frames that were lost before us, by place.
+
+        `kernel`: its buffer was full; `interface`; `unread`: they were in its buffer when the source was closed.
+        """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends `batches`, which may still raise what had broken the source before."""
+        ...
 
 
 def link_type(value: int) -> int:
