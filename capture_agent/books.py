@@ -1,6 +1,6 @@
 """The books: at every stage and for every sink, what came in equals what happened to it.
 
-frames    seen = carried + own + other_ports + joined + waiting + rejected(reason) + lost(what the kernel dropped)
+frames    seen = carried + own + other_ports + joined + waiting + rejected(reason) + lost(where)
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
 websocket seen = delivered + rejected(reason): messages of WebSockets
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)

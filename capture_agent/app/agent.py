@@ -6,8 +6,9 @@ import gc
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,7 +22,6 @@ from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
 from capture_agent.config.local import AUTO, LocalAddress
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
-from capture_agent.delivery.parallel import at_once
 from capture_agent.emission.emission import emission
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.verb_values import SinkNames
@@ -30,6 +30,7 @@ from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.net.sender import REFUSED
 from capture_agent.packet.port_filter import expression, moves_offsets
+from capture_agent.parallel import at_once
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.policy import Policy
@@ -44,12 +45,13 @@ from capture_agent.sources.merge import merged
 from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.packaged_source import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
-from capture_agent.sources.source import Source, SourceError, lost_frames
+from capture_agent.sources.source import UNREAD, Source, SourceError, lost_frames
 
 # The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
 # its default of 700 it takes a twelfth of the time.
 COLLECT_AFTER = 50_000  # objects
 LAST_READ = 1.0  # seconds that a stop takes at most to read what the kernel has buffered
+HANDED_OVER = 0.25  # seconds after which each source has been asked again: with nothing then, nothing is left
 
 HOOK_FAILED = "the message is traced as if this hook were not there"
 CONDITION_FAILED = "the rule does not match"
@@ -124,9 +126,10 @@ class Agent:
         # Every sink gets every message.
         self._alike = all(target.default for target in config.targets()) and not config.rule and policy.hooks is None
         self._lossless = lossless
-        self._last_read: float | None = None
+        self._stopped_at: float | None = None
         self._sources: list[Source] = []
-        self.gone: list[SourceError] = []  # of sources that broke while others went on
+        self.gone: list[SourceError] = []  # of sources that broke while others went on, or before a stop
+        self._unread: Counter[int] = Counter()  # frames on their way at a stop, by id of the source
         made = make_sinks(sinks, self.extensions.sinks)
         self._routes: dict[int, Direct | Outbox]  # by the id of the sink
         if lossless:
@@ -180,31 +183,45 @@ class Agent:
         """
         self._sources.extend(sources)
         foreign = any(isinstance(source, PackagedSource) for source in sources)  # a package's may wait for ever
-        for source, frames in merged(sources, self._is_gone, threads=foreign):
-            if shift is not None:
-                shift.move(frames)
-            traced = self.pipeline.process(frames)
-            if pace is None:
-                self._put(traced)
-            else:
-                self._put_in_time(traced, pace)
-            if on_batch is not None:
-                on_batch(source, frames)
-            if (self._lossless and self.failure) or (self.stop.is_set() and self._has_all(frames)):
-                return
+        gone = None if self._lossless else self._is_gone
+        with closing(merged(sources, gone, self._is_unread, foreign)) as batches:
+            for source, frames in batches:
+                if shift is not None:
+                    shift.move(frames)
+                traced = self.pipeline.process(frames)
+                if pace is None:
+                    self._put(traced)
+                else:
+                    self._put_in_time(traced, pace)
+                if on_batch is not None:
+                    on_batch(source, frames)
+                if (self._lossless and self.failure) or (self.stop.is_set() and self._has_all(frames)):
+                    return
 
     def _is_gone(self, source: Source, error: SourceError) -> None:
-        _log.error("%s; the other sources go on", error)
+        _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on")
         self.gone.append(error)
+
+    def _is_unread(self, source: Source, count: int) -> None:
+        self._unread[id(source)] += count
+
+    def _lost_of(self, source: Source) -> Counter[str]:
+        lost = Counter(source.dropped())
+        if unread := self._unread[id(source)]:
+            lost[UNREAD] += unread
+        return lost
 
     def _has_all(self, frames: Frames) -> bool:
         """After a stop: is what the kernel had buffered by then read? A file is left where it is."""
-        if self._lossless or not frames.count:
+        if self._lossless:
             return True
         now = time.monotonic()
-        if self._last_read is None:
-            self._last_read = now + LAST_READ
-        return now >= self._last_read
+        if self._stopped_at is None:
+            self._stopped_at = now
+            for source in self._sources:
+                if isinstance(source, LiveInterface):
+                    source.take_no_more()
+        return now - self._stopped_at >= (LAST_READ if frames.count else HANDED_OVER)
 
     def _put(self, traced: list[TracedMessage]) -> None:
         for id_, outbox in self._routes.items():
@@ -226,15 +243,21 @@ class Agent:
     def close(self) -> Books:
         """Send what waits (for as long as configured when live), close everything; the final books."""
         self._watcher.close()
-        closing = [source.close for source in self._sources]
+        closing_all = [source.close for source in self._sources]
         if self._lossless:
-            for close in closing:
+            for close in closing_all:
                 close()
         else:
-            at_once(closing, LAST_READ)
+            at_once(closing_all, LAST_READ)
+            self._say_unread()
         self._put(self.pipeline.close())
         self._close_sinks()
         return self.books()
+
+    def _say_unread(self) -> None:
+        for source in self._sources:
+            if unread := self._lost_of(source)[UNREAD]:
+                _log.warning("%s: %s packets lost (unread) at the stop", source.name, f"{unread:,}")
 
     def _close_sinks(self) -> None:
         """All at once; when live, within the time to drain for all of them together."""
@@ -251,7 +274,7 @@ class Agent:
     def _watched(self) -> Iterator[Watched]:
         SOCKETS.look()
         for source in self._sources:
-            yield Watched(source.name, "packets", source.dropped())
+            yield Watched(source.name, "packets", self._lost_of(source))
         for outbox in self._outboxes:
             ledger = outbox.ledger()
             yield Watched(ledger.name, "messages", ledger.lost, ledger.rejected, outbox.down())
@@ -259,7 +282,7 @@ class Agent:
             yield Watched(ledger.name, "entries", ledger.lost)
 
     def books(self) -> Books:
-        ledgers = joined([lost_frames(self._sources), *self.pipeline.ledgers()])
+        ledgers = joined([lost_frames(map(self._lost_of, self._sources)), *self.pipeline.ledgers()])
         ledgers += [outbox.ledger() for outbox in self._outboxes]
         return Books(ledgers, self.pipeline.problems(), self.pipeline.notes())
 

@@ -45,6 +45,7 @@ def check(
         raise WrongUsage("missing argument 'FILE'")
     try:
         settings, layers, _ = options.loaded(path, {})
+        options.check_filter(settings, layers)
         options.check_sinks(settings, layers, files=True)
     except ConfigError as error:
         for problem in error.problems:

@@ -161,6 +161,16 @@ def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
         raise ConfigError(in_order(problems))
 
 
+def check_filter(config: Config, layers: Layers) -> None:
+    """Raises ConfigError."""
+    from capture_agent.config.problems import ConfigError, wrong
+    from capture_agent.sources.bpf import filter_error
+
+    if error := filter_error(config.capture.filter):
+        path = ("capture", "filter")
+        raise ConfigError([wrong(layers, path, config.capture.filter, "a filter as tcpdump takes it", error)])
+
+
 def one_file(file: Path | None, config: Path | None) -> Path | None:
     """The configuration as an argument or as an option. Raises WrongUsage for two of them."""
     if file is not None and config is not None and file != config and CONFIG not in os.environ:

@@ -4,5 +4,4 @@ outbox.py        live: a bounded queue and a thread for each sink, and its ledge
 direct.py        replay: no queue, the source waits for the sink
 sink_account.py  what becomes of messages there, as names in the ledger of a sink
 weight.py        (hot) what waiting messages keep in memory
-parallel.py      opens and closes several sinks at once
 """

@@ -13,6 +13,7 @@ merge         several live sources as one
   ordering    sorts their frames by timestamp
   frame_rows  hot: joins the rows of frames
 live          LiveInterface: an interface of this host, by libpcap
+  bpf         checks a filter without a device
   own_filter  makes the kernel leave out our own packets
   kernel_counters  extends the kernel's 32-bit counters
 sip_listener  UdpListener, TcpListener: receive SIP duplicates

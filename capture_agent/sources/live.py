@@ -7,6 +7,7 @@ on its descriptor, and takes what is there.
 from __future__ import annotations
 
 import select
+import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,12 +22,13 @@ from capture_agent.records.frames import FRAME_ROW, Frames, Interface
 from capture_agent.sources.containers import index_live_batch
 from capture_agent.sources.interfaces import list_interfaces
 from capture_agent.sources.kernel_counters import Growing
-from capture_agent.sources.own_filter import attached, leave_out
-from capture_agent.sources.source import INTERFACE, KERNEL, MAXIMUM_SNAPSHOT, SourceError, link_type
+from capture_agent.sources.own_filter import attached, leave_out, take_nothing
+from capture_agent.sources.source import INTERFACE, KERNEL, MAXIMUM_SNAPSHOT, UNREAD, SourceError, link_type
 
 BATCH = 512  # frames at most: at 64 KiB each, as segmentation offload makes them, 32 MiB
 WAIT_MS = 200  # for the first frame of a batch
 HAND_OVER_MS = 50  # how long the kernel may keep a frame to fill a block of its ring
+LAST_COUNT = 2.0  # seconds at most to count what nobody reads any more; a full ring of 1 GiB takes half a second
 
 # PCAP_ERROR_ in pcap/pcap.h
 NO_SUCH_DEVICE, NO_PERMISSION, NOT_UP, NO_PERMISSION_FOR_PROMISCUOUS = -5, -8, -9, -11
@@ -57,6 +59,7 @@ class LiveInterface:
         self._left_out: Known | None = None
         self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
         self._error: SourceError | None = None
+        self._unread = 0
         self._counters = {KERNEL: Growing(), INTERFACE: Growing()}
         self._handle = _activate(name, snapshot_length, promiscuous, buffer_mib)
         try:
@@ -72,7 +75,10 @@ class LiveInterface:
         self._base = attached(self._handle.getfd()) if own is not None else []
 
     def batches(self) -> Iterator[Frames]:
-        """Until `close`; raises SourceError when the interface goes down, after what the kernel has buffered."""
+        """Until `close`; raises SourceError when the interface goes down, after what the kernel has buffered.
+
+        Closed, it raises that at once: what the kernel has buffered is counted then.
+        """
         number = 1
         nothing = Frames(b"", array("q"), 0, self._interfaces)
         poll = select.poll()
@@ -82,6 +88,8 @@ class LiveInterface:
             poll.poll(WAIT_MS)
             failed = self._error
             if (taken := self._take()) is None:
+                if self._error is not None:
+                    raise self._error
                 return
             data, meta = taken
             if not meta:
@@ -100,14 +108,15 @@ class LiveInterface:
             return
         with self._lock, suppress(OSError):  # a kernel that cannot leaves it to user space
             self._left_out = known
-            if self._handle is not None:
+            if self._handle is not None and self._base:
                 leave_out(self._handle.getfd(), self._interfaces[0].link_type, known, self._base)
 
     def dropped(self) -> Mapping[str, int]:
         """After `close`, or where libpcap cannot say any more: the last figures."""
         with self._lock:
             self._count()
-            return {place: counter.total for place, counter in self._counters.items()}
+            lost = {place: counter.total for place, counter in self._counters.items()}
+            return lost | {UNREAD: self._unread} if self._unread else lost
 
     def _count(self) -> None:
         if self._handle is None:
@@ -118,12 +127,39 @@ class LiveInterface:
             self._counters[INTERFACE].feed(interface)
 
     def close(self) -> None:
-        """Ends `batches` too, within its waiting time."""
+        """Ends `batches` too, within its waiting time. What the kernel still has is counted as `unread`."""
         with self._lock:
+            self._count_left()
             self._count()
             handle, self._handle = self._handle, None
             if handle is not None:
                 handle.close()
+
+    def take_no_more(self) -> None:
+        """What the kernel has by now is all that `batches` gives."""
+        with self._lock:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        self._base = []
+        with suppress(OSError):
+            if self._handle is not None:
+                take_nothing(self._handle.getfd())
+
+    def _count_left(self) -> None:
+        if self._handle is None:
+            return
+        deadline = time.monotonic() + LAST_COUNT
+        poll = select.poll()
+        poll.register(self._handle.getfd(), select.POLLIN)
+        self._cut_off()
+        while time.monotonic() < deadline:
+            failed = self._error
+            poll.poll(2 * HAND_OVER_MS)
+            _, meta = self._next()
+            self._unread += len(meta) // 16
+            if not meta and self._error is failed:
+                return
 
     def __enter__(self) -> LiveInterface:
         return self
@@ -136,15 +172,16 @@ class LiveInterface:
     def _take(self) -> tuple[bytes, bytes] | None:
         """What is there now, as next_batch gives it; None once closed."""
         with self._lock:
-            if self._handle is None:
-                return None
-            try:
-                taken: tuple[bytes, bytes] = self._handle.next_batch(BATCH)
-            except pcapy.PcapError as error:
-                # libpcap says it once, and before what the kernel still has in a block that is not full.
-                self._error = SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}")
-                return b"", b""
-            return taken
+            return None if self._handle is None else self._next()
+
+    def _next(self) -> tuple[bytes, bytes]:
+        try:
+            taken: tuple[bytes, bytes] = self._handle.next_batch(BATCH)
+        except pcapy.PcapError as error:
+            # libpcap says it once, and before what the kernel still has in a block that is not full.
+            self._error = SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}")
+            return b"", b""
+        return taken
 
 
 def _activate(name: str, snapshot_length: int, promiscuous: bool, buffer_mib: int) -> Any:

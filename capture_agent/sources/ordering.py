@@ -38,6 +38,7 @@ class Order:
         self._last_ns = [0] * count
         self._ended = [False] * count
         self._bytes = 0
+        self.given = [0] * count  # frames of each source that have gone on
 
     def __bool__(self) -> bool:
         return any(self._held)
@@ -80,9 +81,13 @@ class Order:
                 held.popleft()
                 self._bytes -= size(first.frames)
         if len({source for source, _ in found}) > 1:
+            for source, frames in found:
+                self.given[source] += frames.count
             yield found[0][0], joined([frames for _, frames in found])
         else:
-            yield from found
+            for source, frames in found:
+                self.given[source] += frames.count
+                yield source, frames
 
 
 def size(frames: Frames) -> int:

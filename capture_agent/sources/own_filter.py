@@ -46,6 +46,15 @@ def leave_out(descriptor: int, link_type: int, known: Known, base: list[Instruct
     program = [*own_program(link_type, known), *base]
     if len(program) > LONGEST:
         program = base
+    attach(descriptor, program)
+
+
+def take_nothing(descriptor: int) -> None:
+    """The kernel passes nothing more to this packet socket; what it has passed stays. Raises OSError."""
+    attach(descriptor, [(RETURN, 0, 0, 0)])
+
+
+def attach(descriptor: int, program: list[Instruction]) -> None:
     code = b"".join(pack("=HBBI", *each) for each in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     with socket.socket(fileno=os.dup(descriptor)) as one:

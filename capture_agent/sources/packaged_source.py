@@ -32,10 +32,18 @@ class PackagedSource:
     def batches(self) -> Iterator[Frames]:
         """Raises SourceError, whatever the package raises."""
         frames = self._guarded(lambda: iter(self._source.batches()))
-        while (batch := self._guarded(lambda: next(frames, None))) is not None:
+        while (batch := self._next(frames)) is not None:
             if type(batch) is not Frames:
                 raise SourceError(f"{self.name}: internal error: gave {type(batch).__name__}, not Frames")
             yield batch
+
+    def _next(self, frames: Iterator[Frames]) -> Frames | None:
+        try:
+            return self._guarded(lambda: next(frames, None))
+        except SourceError:
+            if self._closed:  # under its hands
+                return None
+            raise
 
     def dropped(self) -> Mapping[str, int]:
         """After `close`, or where it cannot say: the last figures."""
@@ -51,6 +59,8 @@ class PackagedSource:
         return {str.__str__(str(place))[:LONGEST_REASON]: int(count) for place, count in places}
 
     def close(self) -> None:
+        if self._closed:
+            return
         self.dropped()
         self._closed = True
         try:

@@ -24,7 +24,7 @@ from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN,
 from capture_agent.records.frames import Frames
 from capture_agent.sources.file_bytes import reason
 from capture_agent.sources.kernel_counters import Growing
-from capture_agent.sources.source import KERNEL, SourceError
+from capture_agent.sources.source import KERNEL, UNREAD, SourceError
 
 BATCH = 512  # datagrams or segments at most
 WAIT_MS = 200  # for the first one of a batch
@@ -35,6 +35,7 @@ MOST_OF_PEER = 64
 # Out of descriptors or memory, accept is let alone for a while: the kernel would say at once that it is ready again.
 OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE = 1.0  # seconds
+LAST_COUNT = 1.0  # seconds at most to count what nobody reads any more
 QUIET = 60.0  # seconds between two lines in the log
 
 # linux/in.h, linux/in6.h, asm-generic/socket.h: those that Python's socket module does not name
@@ -46,7 +47,7 @@ MEMINFO_DROPS = 8  # linux/sock_diag.h SK_MEMINFO_DROPS: which of its 32-bit wor
 
 # Connections that were refused or closed, for their number.
 PEER_LIMIT, CONNECTION_LIMIT = "peer_limit", "connection_limit"
-LOST = Account("frames", lost=(KERNEL, PEER_LIMIT, CONNECTION_LIMIT))
+LOST = Account("frames", lost=(KERNEL, UNREAD, PEER_LIMIT, CONNECTION_LIMIT))
 
 _log = logging.getLogger(__name__)
 
@@ -118,12 +119,29 @@ class SipListener:
         """Ask the kernel for what it counts."""
 
     def close(self) -> None:
-        """Ends `batches` too, within its waiting time."""
+        """Ends `batches` too, within its waiting time. What the kernel still has is counted as `unread`."""
         with self._lock:
             if not self._closed:
+                self._count_left()
                 self._count()
             self._closed = True
             self._close()
+
+    def _count_left(self) -> None:
+        deadline = time.monotonic() + LAST_COUNT
+        with suppress(OSError):
+            while time.monotonic() < deadline:
+                self._take(self._readable())
+                if not (left := self._batches.take().count):
+                    return
+                self._lose(UNREAD, left)
+
+    def _readable(self) -> set[int]:
+        """The descriptors that data may wait on."""
+        return {self._socket.fileno()}
+
+    def _lose(self, place: str, count: int = 1) -> None:
+        self._lost[place] = self._lost.get(place, 0) + count
 
     def _close(self) -> None:
         self._socket.close()
@@ -203,6 +221,9 @@ class TcpListener(SipListener):
         super()._prepare(1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
+    def _readable(self) -> set[int]:
+        return {*self._connections}
+
     def _take(self, ready: set[int]) -> None:
         for descriptor in ready & self._connections.keys():
             self._read(descriptor)
@@ -251,9 +272,6 @@ class TcpListener(SipListener):
         if now - self._warned_at >= QUIET:
             self._warned_at = now
             _log.warning("%s: no connection can be accepted for now: %s", self.name, reason(error))
-
-    def _lose(self, place: str) -> None:
-        self._lost[place] = self._lost.get(place, 0) + 1
 
     def _read(self, descriptor: int) -> None:
         connection = self._connections[descriptor]

@@ -24,7 +24,8 @@ MAXIMUM_SNAPSHOT = 262_144
 # Where packets are lost before us.
 KERNEL = "kernel"  # its buffer was full
 INTERFACE = "interface"
-LOST = Account("frames", lost=(KERNEL, INTERFACE))
+UNREAD = "unread"  # in its buffer, or between a source and the pipeline, when the agent stopped
+LOST = Account("frames", lost=(KERNEL, INTERFACE, UNREAD))
 
 
 class SourceError(Exception):
@@ -52,10 +53,12 @@ class Source(Protocol):
         ...
 
     def dropped(self) -> Mapping[str, int]:
-        """Frames that were lost before us, by place: KERNEL, INTERFACE, or any other."""
+        """Frames that were lost before us, by place: KERNEL, INTERFACE, UNREAD, or any other."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends `batches`, which may still raise what had broken the source before."""
+        ...
 
 
 def link_type(value: int) -> int:
@@ -63,9 +66,9 @@ def link_type(value: int) -> int:
     return LINK_TYPES_OF_DLT.get(value, value)
 
 
-def lost_frames(sources: Iterable[Source]) -> Ledger:
-    """What they have lost, in the ledger of frames. Packages may name places of their own."""
+def lost_frames(of_sources: Iterable[Mapping[str, int]]) -> Ledger:
+    """What sources have lost, in the ledger of frames. Packages may name places of their own."""
     lost: Counter[str] = Counter()
-    for source in sources:
-        lost.update(source.dropped())
+    for of_source in of_sources:
+        lost.update(of_source)
     return Ledger("frames", lost.total(), lost=lost)

@@ -37,6 +37,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             '[control]\nsocket = "/nix/a.sock"\n', "agent.toml:2: control.socket: no such folder: /nix", id="socket"
         ),
         pytest.param(
+            '[capture]\nfilter = "udp prot 5060"\n', "agent.toml:2: capture.filter: value 'udp prot 5060'", id="filter"
+        ),
+        pytest.param(
             '[[sql]]\nurl = "sqlite:///a"\ntable = "a b"\n', "agent.toml:3: sql.table: value 'a b'", id="table"
         ),
     ],
@@ -46,6 +49,12 @@ def test_check(folder: Path, capsys: pytest.CaptureFixture[str], toml: str, says
     (folder / "agent.toml").write_text(toml)
     assert main(["config", "check", *how, "agent.toml"]) == 2
     assert capsys.readouterr().err.startswith(says)
+
+
+@pytest.mark.parametrize("bpf", ["", "udp port 5060", "wlan type mgt", "vlan and udp", "udp port nobodys-port"])
+def test_a_filter_that_some_link_type_or_host_takes(folder: Path, bpf: str) -> None:
+    (folder / "agent.toml").write_text(f'[capture]\nfilter = "{bpf}"\n')
+    assert main(["config", "check", "agent.toml"]) == 0
 
 
 @pytest.mark.parametrize(

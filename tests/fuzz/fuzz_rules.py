@@ -86,6 +86,7 @@ class RulesRun:
         with suppress(ValueError):  # an address of no bytes
             judge.decide(messages)
             assert judge.traced + judge.not_traced + judge.waiting + judge.crowded_out == before + 2
+        self._correlator.note_growth(judge.take_grown())
         for name in (b"via", b"contact", b"x"):
             for value in header_values(sip, name, draw.choice((b"", b"v", b"m"))):
                 for uri in (address(value), *addresses(value)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from array import array
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -145,7 +147,7 @@ def test_who_takes_no_more_ends_the_readers() -> None:
     sources = [Listed("eth0", None), Listed("eth1", None)]
     stream = merged(sources)
     next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert readers() == []
 
 
@@ -157,7 +159,7 @@ def test_a_reader_does_not_run_ahead() -> None:
         next(stream)
         # In the queue, in the reader's hand, and taken.
         assert sources[0].given <= 2 * WAITING + 1 + taken  # as many are taken at once
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
 
 
 def test_a_source_that_waits_for_ever_does_not_hold_up_its_reader() -> None:
@@ -172,5 +174,59 @@ def test_a_source_that_waits_for_ever_does_not_hold_up_its_reader() -> None:
     stream = merged([Stuck("made up", None)], threads=True)
     assert [next(stream)[1].count for _ in range(2)] == [0, 0]
     waiting.set()
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert readers() == []
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
+@pytest.mark.parametrize("taken", [0, 1, 3, 20])
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_nobody_takes_any_more_is_counted(others: int, taken: int, broken: bool) -> None:
+    """In the queue, in the order, in the readers' hands."""
+
+    class Full(Listed):
+        def batches(self) -> Iterator[Frames]:
+            for _ in range(30):
+                self.given += 5
+                yield Frames.of([b"a"] * 5, times_ns=[time.time_ns()] * 5)
+            if broken:
+                raise SourceError(f"{self.name}: it vanished")
+
+    sources = [Full(f"eth{n}", 0) for n in range(1 + others)]
+    gone: list[str] = []
+    unread: dict[str, int] = {}
+    stream = merged(
+        sources,
+        lambda source, error: gone.append(source.name),
+        lambda source, count: unread.update({source.name: count}),
+        threads=True,
+    )
+    seen = 0
+    with suppress(SourceError):  # where all was taken, the last one's
+        for number, (_, frames) in enumerate(stream):
+            seen += frames.count
+            if number >= taken:
+                break
+    stream.close()
+    assert seen + sum(unread.values()) == sum(source.given for source in sources)
+    assert readers() == []
+
+
+def test_an_error_that_waits_behind_frames_is_not_forgotten() -> None:
+    entered, broke = threading.Event(), threading.Event()
+
+    class Breaking(Listed):
+        def batches(self) -> Iterator[Frames]:
+            yield Frames.of([b"a"], times_ns=[time.time_ns()])
+            entered.wait(10)
+            yield Frames.of([b"a"], times_ns=[time.time_ns()])
+            broke.set()
+            raise SourceError("eth0: it vanished")
+
+    gone: list[str] = []
+    stream = merged([Breaking("eth0", 0), Listed("eth1", 0)], lambda source, error: gone.append(str(error)))
+    next(stream)
+    entered.set()
+    assert broke.wait(10)
+    stream.close()
+    assert gone == ["eth0: it vanished"]

@@ -1,0 +1,25 @@
+"""A filter of libpcap checked without a device."""
+
+from __future__ import annotations
+
+import pcapy
+
+from capture_agent.sources.source import MAXIMUM_SNAPSHOT
+
+LINK_TYPES = (1, 113, 105, 12)  # DLT_: Ethernet, Linux cooked, 802.11, raw IP. A filter may fit some of them alone.
+NAMES = "unknown "  # a host, a port, a protocol: another host may know it
+
+
+def filter_error(bpf: str) -> str:
+    """Why no link type takes this filter; "" where one does."""
+    said = ""
+    for link_type in LINK_TYPES:
+        try:
+            pcapy.compile(link_type, MAXIMUM_SNAPSHOT, bpf, 1, 0)
+        except (pcapy.PcapError, UnicodeError, ValueError) as error:
+            said = said or str(error)
+        else:
+            return ""
+        if said.startswith(NAMES):
+            return ""
+    return said
