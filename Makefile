@@ -11,7 +11,7 @@ PXD := $(shell find capture_agent hep -name '*.pxd')
 HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
 # A worker for each processor; a module stays on one, with the servers that it has started.
 WORKERS ?= auto
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Mutants for each entry point of the compiled core.
 CASES ?= 20000
 SEED ?= 1
