@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
+
+import psycopg
 
 STARTED = 60.0  # seconds
 
@@ -38,6 +40,7 @@ class Installed:
     folder: Path
     port: int
     stop: Signals
+    is_ready: Callable[[int], bool]  # by its port
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def install_postgresql(folder: Path, port: int) -> Installed:
     ]  # fmt: skip
     stop = SIGINT  # SIGTERM would wait for its clients
     command = [*unprivileged(user, stop), programs / "postgres", *options]
-    return Installed(f"postgresql://tester@127.0.0.1:{port}", command, folder, port, stop)
+    return Installed(f"postgresql://tester@127.0.0.1:{port}", command, folder, port, stop, answers)
 
 
 def mariadb_programs() -> tuple[str, str] | None:
@@ -96,10 +99,10 @@ def install_mariadb(folder: Path, port: int) -> Installed:
     options = [
         "--no-defaults", f"--datadir={data}", f"--socket={folder}/socket", f"--pid-file={folder}/pid",
         "--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve", f"--init-file={setup}",
-        "--innodb-flush-log-at-trx-commit=2",
+        "--innodb-flush-log-at-trx-commit=2", f"--tmpdir={folder}",
     ]  # fmt: skip
     command: list[object] = [*unprivileged(user), server, *options]
-    return Installed(f"mysql://tester:secret@127.0.0.1:{port}", command, folder, port, SIGTERM)
+    return Installed(f"mysql://tester:secret@127.0.0.1:{port}", command, folder, port, SIGTERM, accepts)
 
 
 def make(command: list[object], folder: Path) -> None:
@@ -127,7 +130,7 @@ def start(server: Installed) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         process = subprocess.Popen(list(map(str, server.command)), stdout=output, stderr=output, cwd=server.folder)
     try:
-        wait_for(server.port, process, log)
+        wait_for(server, process, log)
     except BaseException:
         end(server, process)
         raise
@@ -143,13 +146,26 @@ def end(server: Installed, process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(server: Installed, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + STARTED
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server does not start:\n{log.read_text(errors='replace')}") from None
-            time.sleep(0.05)
+    while not server.is_ready(server.port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the server does not start:\n{log.read_text(errors='replace')}")
+        time.sleep(0.05)
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def answers(port: int) -> bool:
+    """PostgreSQL accepts connections before it has started up, and refuses what they ask."""
+    try:
+        psycopg.connect(f"host=127.0.0.1 port={port} user=tester dbname=postgres connect_timeout=2").close()
+    except psycopg.OperationalError:
+        return False
+    return True

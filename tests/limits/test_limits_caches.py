@@ -16,12 +16,12 @@ from capture_agent.config.local import LocalAddress
 from capture_agent.config.matchers import compiled
 from capture_agent.emission import users
 from capture_agent.history.stored_calls import StoredCall
-from capture_agent.hooks import seen
+from capture_agent.hooks import seen_message
 from capture_agent.net import own_sockets
 from capture_agent.net.own_sockets import MOST, OwnSockets
 from capture_agent.policy import direction
 from capture_agent.policy.direction import LocalSide
-from capture_agent.sinks.sql.sql_sink import trace_rows as rows
+from capture_agent.sinks.sql import trace_rows as rows
 from capture_agent.sources import pcapng
 from capture_agent.sources.pcapng import PcapngFormat
 
@@ -41,12 +41,12 @@ def places() -> object:
 
 
 def addresses() -> object:
-    size = seen.address_text.cache_info().maxsize
+    size = seen_message.address_text.cache_info().maxsize
     assert size is not None
     for n in range(size + 1000):
-        seen.address_text(ipv6(n))
-    assert seen.address_text.cache_info().currsize == size
-    return seen.address_text
+        seen_message.address_text(ipv6(n))
+    assert seen_message.address_text.cache_info().currsize == size
+    return seen_message.address_text
 
 
 def local_side() -> object:

@@ -9,7 +9,7 @@ from sink_samples import FOREIGN, TIME_NS, ListSink, UdpReceiver, not_sip, numbe
 from sqlalchemy import create_engine, text
 
 from capture_agent.config.advertised import parse_advertised
-from capture_agent.config.sections import Config, Privacy
+from capture_agent.config.sections import KINDS, Config, Privacy
 from capture_agent.config.sections import Trace as TraceSection
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.delivery.direct import Direct
@@ -18,7 +18,7 @@ from capture_agent.records.captured import CapturedMessage, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import ALL_KINDS, SIP_ONLY, ForeignPayload, Kinds, LogEvent, RtcpReport
 from capture_agent.records.traced import Trace, TracedMessage
-from capture_agent.sinks import SINKS
+from capture_agent.sinks import imported
 from capture_agent.sinks.packaged_sink import PackagedSink
 from capture_agent.sinks.sink import Sink, handled, kinds_of
 from capture_agent.sinks.sql.schema import create_tables
@@ -39,13 +39,19 @@ class ListSinkOfAll(ListSink):
     kinds = ALL_KINDS
 
 
+def made(kind: str, target: object) -> Sink:
+    """By the table of kinds."""
+    sink: Sink = imported(KINDS[kind].sink)(target)
+    return sink
+
+
 def hep(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
-    sink = SINKS["hep"](HepTarget("127.0.0.1", udp.port))
+    sink = made("hep", HepTarget("127.0.0.1", udp.port))
     return sink, lambda: [decode(packet).payload or b"" for packet in udp.received()]
 
 
 def sip(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
-    return SINKS["sip"](SipTarget("127.0.0.1", udp.port)), udp.received
+    return made("sip", SipTarget("127.0.0.1", udp.port)), udp.received
 
 
 def sql(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
@@ -54,7 +60,7 @@ def sql(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
             return list(connection.execute(text("SELECT msg FROM sip_trace ORDER BY id")).scalars())
 
     create_tables(url)
-    return SINKS["sql"](SqlTarget(url)), stored
+    return made("sql", SqlTarget(url)), stored
 
 
 def package(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
@@ -78,7 +84,7 @@ MAKERS: dict[str, tuple[Callable[[UdpReceiver, str], tuple[Sink, Out]], Kinds]] 
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("name", [*SINKS, "package", "package of all"])
+@pytest.mark.parametrize("name", [*(name for name, kind in KINDS.items() if kind.sink), "package", "package of all"])
 def test_it_comes_out_or_is_rejected(udp: UdpReceiver, sqlite_url: str, name: str, kind: type[CapturedMessage]) -> None:
     make, takes = MAKERS[name]
     sink, out = make(udp, sqlite_url)
@@ -132,7 +138,7 @@ def test_what_another_agent_says_is_kept(
     target = HepTarget("127.0.0.1", udp.port, version=version, capture_id=7, auth_key="k", node_name="core", vlan=True)  # type: ignore[arg-type]
     origin = Origin(correlation_id=b"c-1", node=b"edge", capture_id=4_294_967_295)
     payload = bytes(range(256))
-    sink = SINKS["hep"](target)
+    sink = made("hep", target)
     sink.send([not_sip(kind, payload, origin, addresses, protocol=protocol, vlan=12)])
     sink.close()
     packet = decode(udp.received()[0])
@@ -157,7 +163,7 @@ def test_what_another_agent_says_is_kept(
     ],
 )
 def test_whose_names_it_gets(udp: UdpReceiver, origin: Origin | None, trace: Trace, want: tuple[object, ...]) -> None:
-    sink = SINKS["hep"](HepTarget("127.0.0.1", udp.port, capture_id=7, node_name="core"))
+    sink = made("hep", HepTarget("127.0.0.1", udp.port, capture_id=7, node_name="core"))
     sink.send([not_sip(ForeignPayload, b"x", origin, trace=trace)])
     sink.close()
     packet = decode(udp.received()[0])
@@ -165,7 +171,7 @@ def test_whose_names_it_gets(udp: UdpReceiver, origin: Origin | None, trace: Tra
 
 
 def test_unspecified_addresses_are_addresses(udp: UdpReceiver) -> None:
-    sink = SINKS["hep"](HepTarget("127.0.0.1", udp.port))
+    sink = made("hep", HepTarget("127.0.0.1", udp.port))
     sink.send([not_sip(ForeignPayload, b"x", addresses=("0.0.0.0", "0.0.0.0"))])
     sink.close()
     packet = decode(udp.received()[0])

@@ -18,10 +18,11 @@ from capture_agent.delivery.outbox import Outbox
 from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sink import handled
+from capture_agent.sinks.sql import dividing
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sinks.sql.deadlines import connect_arguments
 from capture_agent.sinks.sql.schema import create_tables
-from capture_agent.sinks.sql.sql_sink import SqlSink, dividing
+from capture_agent.sinks.sql.sql_sink import SqlSink
 
 pytestmark = pytest.mark.once
 
