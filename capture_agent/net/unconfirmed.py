@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 # What is kept at most. More than stream.PROOF: a receiver must be able to acknowledge that much before it is full.
 ROOM = 16 << 20  # bytes
-OVERHEAD = 576  # bytes of memory that a piece takes beside its packets
+OVERHEAD = 640  # bytes of memory that a piece takes beside its packets
 
 
 class Piece:

@@ -87,7 +87,7 @@ def by_hooks() -> Pipeline:
             one.trace(name, mode="dialog", correlation_id=f"{one.call_id:0>500}", users=[LONGEST.decode()[:200]])
 
     guards = [Guard("traces", traces, Limits(), "traced")]
-    return traced(Policy(hooks=Hooks(guards, SinkNames(list(names), defaults=1))))
+    return traced(Policy(hooks=Hooks(guards, SinkNames(dict(enumerate(names)), defaults=1))))
 
 
 CASES = {
