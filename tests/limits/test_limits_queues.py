@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 # Run as a program, too: hep is the one of this project, not the folder of its tests.
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from measuring import documented, held_mib, main
 from sink_samples import ListSink, numbered, traced
