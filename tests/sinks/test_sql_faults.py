@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,6 +137,18 @@ def test_a_locked_table_is_waited_for(faulty: Database, impatient: None) -> None
         assert (sink.sent, faulty.rows()) == (21, names(*range(21)))
 
 
+def deliver(sink: SqlSink, batch: list[TracedMessage]) -> None:
+    """As an outbox does: a busy server may take a while to end the transaction of a connection that was cut."""
+    before = handled(sink)
+    for _ in range(50):
+        try:
+            sink.send(batch[handled(sink) - before :])
+            return
+        except SinkError:
+            time.sleep(0.2)
+    raise AssertionError("the sink stays down")
+
+
 @on_servers
 @pytest.mark.parametrize("after", [True, False], ids=["stored", "not stored"])
 @pytest.mark.parametrize("cuts", [1, 2])
@@ -149,7 +162,7 @@ def test_a_commit_without_an_answer_stores_once(
         for first in range(0, 40, 20):
             batch = batch_of(20, first)
             batch[3] = traced(INVITE.replace(b"From:", b"X-From:"))
-            sink.send(batch)
+            deliver(sink, batch)
         stored = [n for n in range(40) if n not in (3, 23)]
         assert (sink.sent, sink.rejected, faulty.rows()) == (38, {"headers": 2}, names(*stored))
     proxy.close()
