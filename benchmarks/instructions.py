@@ -36,7 +36,7 @@ RULES = HERE / "rules.toml"
 HEADER = Path("/usr/include/valgrind/callgrind.h")
 TOLERANCE = 0.30
 MESSAGES, MIXED, STORED, CARRIED = 1000, 200, 300, 500
-WARM_UP = 8  # runs, after which Python has specialised what it runs once in each
+WARM_UP = 30  # runs, after which Python has specialised what it runs once in each
 TIMES = 3  # as long is the second capture
 PATIENCE = 900.0  # seconds: only to end what hangs
 
