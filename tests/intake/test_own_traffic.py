@@ -314,7 +314,7 @@ def database(inside: Namespace, kind: str, folder: Path) -> Iterator[str]:
     )  # fmt: skip
 
     def prepare() -> None:
-        servers.wait_for(installed.port, process, folder / "log")
+        servers.wait_for(installed, process, folder / "log")
         engine = create_engine(parse_url(f"{installed.url}/{'postgres' * (kind == 'postgresql')}"), poolclass=NullPool)
         until(lambda: answers(engine))
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
