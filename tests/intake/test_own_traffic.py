@@ -21,8 +21,7 @@ import pytest
 from carriages import ip_packet, udp
 from faults import servers
 from faults.interfaces import Namespace, wires
-from sqlalchemy import Engine, NullPool, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import NullPool, create_engine
 from wrappings import V4, frame
 
 from capture_agent.config import Capture
@@ -103,10 +102,19 @@ def until(true: object, seconds: float = PATIENCE) -> None:
         time.sleep(0.02)
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.communicate(timeout=PATIENCE)
+@contextmanager
+def agent(inside: Namespace, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """`capture-agent run` with these words, once it captures."""
+    command = inside.command(sys.executable, "-m", "capture_agent", "run", *words)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        assert "capturing" in process.stderr.readline()
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -125,12 +133,7 @@ def test_each_message_makes_one_copy(tmp_path: Path, live: object, kind: str, bp
             "hep": f"hep{'+tcp' * (transport == 'tcp')}:127.0.0.1:{collector.port}",
         }[scheme]
         words = ["-i", interface, f"--{scheme}", target, "--control", str(tmp_path / "c"), "--filter", bpf]
-        process = subprocess.Popen(
-            here.command(sys.executable, "-m", "capture_agent", "run", *words), stderr=subprocess.PIPE, text=True
-        )
-        stack.callback(end, process)
-        assert process.stderr is not None
-        assert "capturing" in process.stderr.readline()
+        process = stack.enter_context(agent(here, *words))
         sender, phone = (stack.enter_context(here.udp()) for _ in range(2))
         for n in range(4):
             sender.sendto(options(n), phone.getsockname())
@@ -149,17 +152,11 @@ def test_what_is_sent_to_our_listener_is_traced_once(tmp_path: Path, transport: 
         here = stack.enter_context(host())
         collector = Collector(here, "udp")
         stack.callback(collector.close)
-        process = subprocess.Popen(
-            here.command(
-                sys.executable, "-m", "capture_agent", "run", "-i", "lo", "--sip", f"sip:127.0.0.1:{collector.port}",
-                "--listen", f"sip:{address}:5888;transport={transport}", "--control", str(tmp_path / "c"),
-            ),
-            stderr=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
-        stack.callback(end, process)
-        assert process.stderr is not None
-        assert "capturing" in process.stderr.readline()
+        words = [
+            "-i", "lo", "--sip", f"sip:127.0.0.1:{collector.port}",
+            "--listen", f"sip:{address}:5888;transport={transport}", "--control", str(tmp_path / "c"),
+        ]  # fmt: skip
+        process = stack.enter_context(agent(here, *words))
         kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
         sender = stack.enter_context(here.run(lambda: socket.socket(socket.AF_INET, kind)))
         sender.connect(("127.0.0.1", 5888))
@@ -295,13 +292,6 @@ def test_nobody_looks_where_nothing_is_captured() -> None:
     assert not sockets.known.places
 
 
-def answers(engine: Engine) -> bool:
-    """PostgreSQL listens before it has started."""
-    with suppress(OperationalError), engine.connect():
-        return True
-    return False
-
-
 @contextmanager
 def database(inside: Namespace, kind: str, folder: Path) -> Iterator[str]:
     """A server that listens on the namespace's loopback, with an empty table: the URL."""
@@ -316,7 +306,6 @@ def database(inside: Namespace, kind: str, folder: Path) -> Iterator[str]:
     def prepare() -> None:
         servers.wait_for(installed, process, folder / "log")
         engine = create_engine(parse_url(f"{installed.url}/{'postgres' * (kind == 'postgresql')}"), poolclass=NullPool)
-        until(lambda: answers(engine))
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("CREATE DATABASE own")
         create_tables(f"{installed.url}/own")
@@ -337,12 +326,7 @@ def test_rows_on_their_way_to_a_database_are_our_own(kind: str, bpf: str) -> Non
         folder = Path(stack.enter_context(TemporaryDirectory(prefix=f"capture-agent-{kind}-")))
         url = stack.enter_context(database(here, kind, folder))
         words = ["-i", "lo", "--db", url, "--control", str(folder / "c"), "--filter", bpf]
-        process = subprocess.Popen(
-            here.command(sys.executable, "-m", "capture_agent", "run", *words), stderr=subprocess.PIPE, text=True
-        )
-        stack.callback(end, process)
-        assert process.stderr is not None
-        assert "capturing" in process.stderr.readline()
+        process = stack.enter_context(agent(here, *words))
         sender, phone = (stack.enter_context(here.udp()) for _ in range(2))
         for n in range(40):
             sender.sendto(options(n), phone.getsockname())
