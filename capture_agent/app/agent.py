@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -47,9 +46,6 @@ from capture_agent.sources.packaged_source import PackagedSource
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import UNREAD, Source, SourceError, lost_frames
 
-# The plain build's records are objects that the garbage collector looks at, each time in vain: none refers back. With
-# its default of 700 it takes a twelfth of the time.
-COLLECT_AFTER = 50_000  # objects
 LAST_READ = 1.0  # seconds that a stop takes at most to read what the kernel has buffered
 HANDED_OVER = 0.25  # seconds after which each source has been asked again: with nothing then, nothing is left
 
@@ -110,7 +106,6 @@ class Agent:
         extensions: Extensions | None = None,
         sink_ids: SinkIds | None = None,
     ) -> None:
-        gc.set_threshold(COLLECT_AFTER)
         self.config = config
         self.stop = stop or threading.Event()
         self.extensions = load_extensions(config) if extensions is None else extensions

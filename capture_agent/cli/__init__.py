@@ -14,6 +14,14 @@ flow.py       one call as a ladder
 db.py config.py interfaces.py   the table, the configuration, the host
 """
 
-from capture_agent.cli.program import main
+import atexit
+import gc
+
+# Importing makes many objects and frees none, and the plain build's records refer back to nothing: the garbage
+# collector looks at them in vain. With its default of 700 it takes a twelfth of a run's time.
+gc.set_threshold(50_000)  # objects
+atexit.register(gc.freeze)  # nor is there anything to find when the process ends: it saves 0.04 s
+
+from capture_agent.cli.program import main  # noqa: E402
 
 __all__ = ["main"]

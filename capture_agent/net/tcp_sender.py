@@ -53,7 +53,7 @@ class TcpSender:
 
     def settle(self) -> None:
         if self._unconfirmed.packets:
-            self._ready()
+            self._learn(self._ready())
 
     @property
     def needed(self) -> memoryview | None:
@@ -73,18 +73,18 @@ class TcpSender:
                 self._broken(problem)
 
     def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
-        """Packets first to last, without that one, have been pushed: those that have not arrived are unconfirmed."""
-        arrived = first
-        if stream.held and self._believes(stream):
-            acknowledged = stream.acknowledged()
-            self._confirm(acknowledged)
-            arrived = max(first, min(last, bisect_right(ends, acknowledged - base)))
-            self._tally.sent += arrived - first
-        if arrived < last:
-            at = ends[arrived - 1] if arrived else 0
-            rest = ends if last - arrived == len(ends) else ends[arrived:last]
-            self._unconfirmed.add(view[at : ends[last - 1]], rest, base + at, at)
-            self._tally.unconfirmed = self._unconfirmed.packets
+        """Packets first to last, without that one, have been pushed: they are unconfirmed until they have arrived."""
+        if first < last:
+            at = ends[first - 1] if first else 0
+            pushed = ends if last - first == len(ends) else ends[first:last]
+            self._unconfirmed.add(view[at : ends[last - 1]], pushed, base + at, at)
+        self._learn(stream)
+        self._tally.unconfirmed = self._unconfirmed.packets
+
+    def _learn(self, stream: Stream) -> None:
+        """Count what has arrived by now."""
+        if self._unconfirmed.packets and self._believes(stream):
+            self._confirm(stream.acknowledged())
 
     def _believes(self, stream: Stream) -> bool:
         """Whether what is acknowledged is sent. After breaks not before it has kept what comes after the trial, too."""
@@ -160,13 +160,13 @@ class TcpSender:
             most *= 2
 
     def _look(self, stream: Stream) -> OSError | None:
-        """What has ended the connection. Waits for room; learns what has arrived."""
+        """What has ended the connection. Waits for room."""
         last, deadline = -1, 0.0
         while (problem := stream.look()) is None:
             if self._breaks and stream.is_proven:
                 self._breaks = 0
-            if stream.held and self._unconfirmed.packets and self._believes(stream):
-                self._confirm(stream.acknowledged())
+            if self._unconfirmed.held >= ROOM:
+                self._learn(stream)
             if self._unconfirmed.held < ROOM:
                 return None
             acknowledged = stream.acknowledged()
