@@ -25,7 +25,8 @@ from benchmarks.building import built
 from benchmarks.collector import collecting
 from benchmarks.dialogs import CALL, message
 from benchmarks.packets import frame
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import load
 from capture_agent.records.frames import Frames
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
 from capture_agent.app.extensions import Hook, load_extensions
+from capture_agent.app.replaying import replay
 from capture_agent.config import Config, HepTarget, load
 from capture_agent.hooks import Dialog as SeenDialog
 from capture_agent.hooks import Message, SeenMessage

@@ -10,7 +10,8 @@ import pytest
 from test_siptrace_vectors import receiver
 
 import hep
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import load
 from capture_agent.sinks.sql.schema import create_tables
 

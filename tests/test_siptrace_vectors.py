@@ -22,8 +22,9 @@ from pathlib import Path
 import pytest
 
 import hep
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
 from capture_agent.app.extensions import Extensions
+from capture_agent.app.replaying import replay
 from capture_agent.config import Config
 from capture_agent.config.local import parse_local
 from capture_agent.config.sections import Capture, Trace
@@ -202,7 +203,7 @@ def emitted_by_us(case: Path, settings: Settings, tmp_path: Path, extensions: Ex
         replay(agent, [case / "wire.pcap"])
         books = agent.close()
     assert books.balanced
-    assert agent.failure is None
+    assert agent.routes.failure is None
     rows = rows_of_ours(database, settings.table) if config.sql else []
     return Emitted(Counter(map(without_clock, heps + sips)), Counter(rows))
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.app.agent import Agent, replay, run
+from capture_agent.app.agent import Agent
+from capture_agent.app.capturing import run
+from capture_agent.app.replaying import replay
 from capture_agent.books import Books
 from capture_agent.config import ConfigError
 from capture_agent.config.load import load_layers
@@ -123,7 +125,7 @@ def test_a_sink_that_raises(tmp_path: Path, package: Path, pcaps: Path, place: s
     assert books.balanced, [*books.lines()]
     if place == "send":
         assert books.ledgers[-1].lost == {"internal_error": 59}
-        assert str(agent.failure).startswith(f"evil: internal error: {name} (evil.py:")
+        assert str(agent.routes.failure).startswith(f"evil: internal error: {name} (evil.py:")
 
 
 @pytest.mark.parametrize("place", ["name", "early"])

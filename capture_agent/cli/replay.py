@@ -57,16 +57,17 @@ def replay(
 
         raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}; `decode` shows what is in a file")
 
-    from capture_agent.app import agent as agents
+    from capture_agent.app.agent import Agent
+    from capture_agent.app.replaying import replay as replay_files
     from capture_agent.sources.pacing import Pace, Shift
 
     pace = Pace(factor, longest_gap) if factor else None
     log_to_stderr(settings)
-    agent = agents.Agent(settings, lossless=True, stop=threading.Event(), extensions=extensions)
+    agent = Agent(settings, lossless=True, stop=threading.Event(), extensions=extensions)
     damages: list[Exception] = []
     try:
         with stopping(agent.stop, on_hangup=True), keeping_books(agent), progress_bar(files, rounds) as on_batch:
-            agents.replay(agent, files, rounds, pace, Shift() if now else None, on_batch, damages.append)
+            replay_files(agent, files, rounds, pace, Shift() if now else None, on_batch, damages.append)
     finally:
         failures = say_failures(agent, damages)
     if failures:
@@ -77,7 +78,7 @@ def replay(
 
 def say_failures(agent: Agent, damages: Iterable[Exception]) -> int:
     """A line for each thing that went wrong; how many there were."""
-    lines = list(dict.fromkeys([*map(str, damages), *agent.failures()]))  # --loop finds the same damage again
+    lines = list(dict.fromkeys([*map(str, damages), *agent.routes.failures()]))  # --loop finds the same damage again
     for line in lines:
         say(line, "replay")
     return len(lines)

@@ -70,15 +70,16 @@ def run(
 
         raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}")
 
-    from capture_agent.app import agent as agents
+    from capture_agent.app import capturing
+    from capture_agent.app.agent import Agent
 
     log_to_stderr(settings)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 are few, with many peers on --listen
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    agent = agents.Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
+    agent = Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {', '.join(map(str, settings.targets()))}"
     with stopping(agent.stop, on_hangup=False), keeping_books(agent), answering(agent):
-        agents.run(agent, lambda: note(f"{ready} ({flavour()} build)"))
+        capturing.run(agent, lambda: note(f"{ready} ({flavour()} build)"))
     if agent.gone:
         raise Failed("; ".join(map(str, agent.gone)))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.app.agent import Agent, replay, run
+from capture_agent.app.agent import Agent
+from capture_agent.app.capturing import run
 from capture_agent.app.extensions import Extensions, load_extensions
+from capture_agent.app.replaying import replay
 from capture_agent.books import Books
 from capture_agent.cli.program import main
 from capture_agent.config import ConfigError
@@ -369,7 +371,7 @@ def test_a_bug_in_a_sink_ends_the_replay_with_one_line(tmp_path: Path, extras: P
     agent = Agent(load_layers(file, {}, {})[0], lossless=True)
     replay(agent, [pcaps / "demo.pcap"])
     books = agent.close()
-    assert str(agent.failure) == "kept:: internal error: KeyError (extras.py:39)"
+    assert str(agent.routes.failure) == "kept:: internal error: KeyError (extras.py:39)"
     assert books.balanced
     assert str(books.ledgers[-1]) == "kept:: 59 seen, 5 sent, 0 waiting, 54 lost (internal_error 54)"
 

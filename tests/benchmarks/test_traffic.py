@@ -13,7 +13,8 @@ import pytest
 from benchmarks import traffic
 from benchmarks.captures import Capture
 from benchmarks.dialogs import DIALOGS
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.books import Ledger
 from capture_agent.config import Config
 

@@ -109,7 +109,7 @@ def test_what_a_dialog_holds_goes_to_the_same_place_under_another_configuration(
     first.close()
     second = Agent(loaded("new", "kept"), lossless=True, sink_ids=first.sink_ids)
     message = b"OPTIONS sip:%s SIP/2.0\r\n\r\n"
-    second._put([traced(message % b"gone", trace=gone), traced(message % b"kept", trace=kept)])
+    second.routes.put([traced(message % b"gone", trace=gone), traced(message % b"kept", trace=kept)])
     assert second.close().balanced
     got = {name: [decode(one).payload for one in receiver.received()] for name, receiver in receivers.items()}
     assert got == {"gone": [], "kept": [message % b"kept"], "new": []}

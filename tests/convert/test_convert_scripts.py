@@ -30,7 +30,8 @@ import test_siptrace_vectors as vectors
 from conversion import converted
 
 import hep
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.convert import convert
 from capture_agent.packet.decode import PacketDecoder
 from capture_agent.sinks.sql.schema import create_tables
@@ -232,7 +233,7 @@ def by_us(case: Path, folder: Path) -> vectors.Emitted:
         replay(agent, [case / "wire.pcap"])
         books = agent.close()
     assert books.balanced
-    assert agent.failure is None
+    assert agent.routes.failure is None
     found = [(table, *row) for table in tables_of(case) if config.sql for row in vectors.rows_of_ours(database, table)]
     return vectors.Emitted(Counter(map(vectors.without_clock, heps + sips)), Counter(found))
 

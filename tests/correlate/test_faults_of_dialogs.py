@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from correlate_samples import message
 
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import load
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.pipeline import Pipeline

@@ -13,7 +13,8 @@ from correlate_samples import captured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import load
 from capture_agent.correlate.marks import call_key, hop_of, tag_key
 from capture_agent.hashing import LAST, TEXT, WITHIN, WORDS, digest, number_of

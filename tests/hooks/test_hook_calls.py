@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
 from capture_agent.app.extensions import Extensions, NamedHook
+from capture_agent.app.replaying import replay
 from capture_agent.config import Config
 from capture_agent.hooks import Dialog, Message, Transaction
 from capture_agent.records.dialog import DialogState, TransactionState

@@ -14,7 +14,8 @@ from scapy.layers.inet import IP, UDP, Packet
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import Capture, Config, load
 from capture_agent.intake.copies import DuplicateFilter
 from capture_agent.packet.outer_headers import identification, way

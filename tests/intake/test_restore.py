@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import hep
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import Config
 from capture_agent.config.sections import Capture
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget

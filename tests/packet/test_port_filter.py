@@ -14,7 +14,7 @@ from scapy.layers.inet6 import IPv6ExtHdrDestOpt
 from scapy.layers.l2 import ARP, Ether
 from wrappings import TUNNELS, V4, V6, frame
 
-from capture_agent.app.agent import capture_filter
+from capture_agent.app.capturing import capture_filter
 from capture_agent.config import load
 from capture_agent.config.ports import PortRange, parse_ports
 from capture_agent.packet.port_filter import expression, moves_offsets

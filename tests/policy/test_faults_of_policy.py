@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from policy_samples import captured, sip
 
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import Legs as LegsSettings
 from capture_agent.config import load
 from capture_agent.config.matchers import parse_header

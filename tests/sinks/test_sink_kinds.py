@@ -18,7 +18,8 @@ import pytest
 from sink_samples import Receiver
 
 from capture_agent import sinks
-from capture_agent.app.agent import Agent, replay
+from capture_agent.app.agent import Agent
+from capture_agent.app.replaying import replay
 from capture_agent.config import Config, load
 from capture_agent.config.sections import KINDS
 from capture_agent.config.targets import Target
@@ -61,7 +62,7 @@ def run(folder: Path, pcaps: Path, toml: str) -> None:
     agent = Agent(load(folder / "agent.toml"), lossless=True)
     replay(agent, [pcaps / "call.pcap"])
     assert agent.close().balanced
-    assert list(agent.failures()) == []
+    assert list(agent.routes.failures()) == []
 
 
 def entry(section: str, receiver: Receiver) -> str:

@@ -23,7 +23,7 @@ from encapsulations import build, names
 from source_samples import unprivileged
 from wrappings import V4, frame
 
-from capture_agent.app.agent import capture_filter
+from capture_agent.app.capturing import capture_filter
 from capture_agent.config import Capture, load
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH, Frames

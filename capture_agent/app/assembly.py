@@ -1,0 +1,77 @@
+"""Makes the pipeline from the configuration: policy with its hooks and conditions, emission and intake."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+
+from capture_agent.app.extensions import Extensions
+from capture_agent.config import Config
+from capture_agent.config.configured_sinks import ConfiguredSinks
+from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.emission.emission import emission
+from capture_agent.hooks.guard import Guard, Limits
+from capture_agent.hooks.verb_values import SinkNames
+from capture_agent.intake.own_traffic import OwnTraffic
+from capture_agent.net.own_sockets import SOCKETS
+from capture_agent.pipeline import Pipeline
+from capture_agent.policy.hooks import Hooks
+from capture_agent.policy.policy import Policy
+from capture_agent.policy.settings import Settings
+from capture_agent.sources.interfaces import local_addresses
+
+HOOK_FAILED = "the message is traced as if this hook were not there"
+CONDITION_FAILED = "the rule does not match"
+
+_log = logging.getLogger(__name__)
+
+
+def make_pipeline(
+    config: Config, extensions: Extensions, sinks: ConfiguredSinks, own: OwnTraffic | None = None
+) -> Pipeline:
+    settings = Settings.of(config, conditions_of(config, extensions), sinks)
+    policy = Policy(local_sides(config), settings, hooks_of(config, extensions, sinks))
+    return Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate, own=own)
+
+
+def own_traffic(config: Config) -> OwnTraffic:
+    """Finds what this process has sent itself, where it captures live."""
+    SOCKETS.wanted, SOCKETS.addresses = True, local_addresses
+    return OwnTraffic(SOCKETS, [str(address) for address in config.capture.listen])
+
+
+def local_sides(config: Config) -> Iterator[LocalAddress]:
+    """The configured addresses of the server; `auto` stands for those of this host."""
+    for local in config.capture.local:
+        if local == AUTO:
+            yield from (LocalAddress(ip_network(address)) for address in local_addresses())
+        else:
+            yield local
+
+
+def hooks_of(config: Config, extensions: Extensions, sinks: ConfiguredSinks) -> Hooks | None:
+    """The hooks, each behind a guard."""
+    if not extensions.hooks:
+        return None
+    limits = limits_of(config)
+    guards = [Guard(hook.name, hook.function, limits, HOOK_FAILED) for hook in extensions.hooks]
+    names = SinkNames(sinks.names, sinks.defaults, sinks.log_events)
+    return Hooks(guards, names, config.trace.dialog_acks)
+
+
+def conditions_of(config: Config, extensions: Extensions) -> dict[str, Guard]:
+    """What `when` in rules names, each behind a guard."""
+    limits = limits_of(config)
+    return {
+        name: Guard(Path(name).name, function, limits, CONDITION_FAILED, answers=True)
+        for name, function in extensions.conditions.items()
+    }
+
+
+def limits_of(config: Config) -> Limits:
+    """By our clock; what is reported goes into our log."""
+    settings = config.hooks
+    return Limits(settings.slow_ms / 1000, settings.failures, time.perf_counter, lambda line: _log.error("%s", line))

@@ -1,0 +1,71 @@
+"""Captures live: opens the interfaces, sockets and sources of the configuration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from socket import if_nametoindex
+
+from capture_agent.app.agent import Agent
+from capture_agent.config import Capture
+from capture_agent.net.own_sockets import SOCKETS
+from capture_agent.packet.port_filter import expression, moves_offsets
+from capture_agent.sources.interfaces import ANY
+from capture_agent.sources.live import LiveInterface
+from capture_agent.sources.sip_listener import open_listener
+from capture_agent.sources.source import Source, SourceError
+
+_log = logging.getLogger(__name__)
+
+
+def capture_filter(capture: Capture, link_type: int) -> str:
+    """What libpcap is given: the user's filter, and what the list of ports makes of it."""
+    ports = expression(capture.ports, link_type, capture.esp_null) if capture.ports else ""
+    if ports and capture.filter:
+        # Behind a word that moves all offsets behind it, ours would look at other bytes: then the ports are ours alone.
+        return capture.filter if moves_offsets(capture.filter) else f"({capture.filter}) and ({ports})"
+    return ports or capture.filter
+
+
+def check_interfaces(names: Sequence[str]) -> None:
+    """One interface may have several names. Raises SourceError."""
+    found: dict[int, str] = {}
+    for name in names:
+        with suppress(OSError):  # `any`, or one that libpcap will not find either
+            first = found.setdefault(if_nametoindex(name), name)
+            if first != name:
+                raise SourceError(f"{name}: is the same interface as {first}: each packet would be traced twice", True)
+
+
+def warn_of_any(capture: Capture) -> None:
+    others = [name for name in capture.interfaces if name != ANY]
+    if ANY in capture.interfaces and others and not capture.drop_copies:
+        _log.warning(
+            "any shows what %s shows, too: each packet is captured twice (capture.drop_copies takes one)", others[0]
+        )
+
+
+def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
+    """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
+    capture = agent.config.capture
+    check_interfaces(capture.interfaces)
+    sources: list[Source] = [
+        LiveInterface(
+            name,
+            bpf=partial(capture_filter, capture),
+            snapshot_length=capture.snapshot_length,
+            promiscuous=capture.promiscuous,
+            buffer_mib=capture.buffer_mib,
+            own=SOCKETS,
+        )
+        for name in capture.interfaces
+    ]
+    sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
+    sources += agent.extensions.sources
+    SOCKETS.look()
+    if on_ready is not None:
+        on_ready()
+    warn_of_any(capture)
+    agent.drain(sources)

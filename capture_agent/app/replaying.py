@@ -1,0 +1,42 @@
+"""Replays capture files through an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from capture_agent.app.agent import Agent, OnBatch
+from capture_agent.sources.capture_file import CaptureFile
+from capture_agent.sources.pacing import Pace, Shift
+from capture_agent.sources.source import SourceError
+
+
+def replay(
+    agent: Agent,
+    paths: Sequence[str | Path],
+    rounds: int = 1,
+    pace: Pace | None = None,
+    shift: Shift | None = None,
+    on_batch: OnBatch | None = None,
+    on_damage: Callable[[SourceError], None] | None = None,
+) -> None:
+    """One capture file after the other, `rounds` times; without a pace as fast as can be. Raises SourceError.
+
+    With `on_damage`, damage in a file ends that file alone; what is no capture at all is still raised.
+    """
+    for round_number in range(rounds):
+        if round_number:
+            agent.begin_again()
+            for timing in (pace, shift):
+                if timing is not None:
+                    timing.restart()
+        for path in paths:
+            if agent.stop.is_set() or agent.routes.failure:
+                return
+            agent.pipeline.begin()
+            try:
+                agent.drain([CaptureFile(path, agent.stop.is_set)], pace, on_batch, shift)
+            except SourceError as error:
+                if error.usage or on_damage is None:
+                    raise
+                on_damage(error)
