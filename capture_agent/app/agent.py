@@ -5,32 +5,32 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
-from capture_agent.app.assembly import make_pipeline, own_traffic
+from capture_agent.app.assembly import local_sides, make_pipeline, own_traffic
 from capture_agent.app.extensions import Extensions, load_extensions
+from capture_agent.app.interface_keeper import InterfaceKeeper
+from capture_agent.app.open_sources import OpenSources
 from capture_agent.app.watcher import Watched, Watcher
 from capture_agent.books import Books, joined
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
 from capture_agent.delivery.routes import direct, queued
 from capture_agent.net.own_sockets import SOCKETS
-from capture_agent.parallel import at_once
 from capture_agent.records.frames import Frames
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks import make_sinks
-from capture_agent.sources.live import LiveInterface
+from capture_agent.sources.live import HANDED_OVER
 from capture_agent.sources.merge import merged
 from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.packaged_source import PackagedSource
 from capture_agent.sources.source import UNREAD, Source, SourceError, lost_frames
 
 LAST_READ = 1.0  # seconds that a stop takes at most to read what the kernel has buffered
-HANDED_OVER = 0.25  # seconds after which each source has been asked again: with nothing then, nothing is left
 
-OnBatch = Callable[[Source, Frames], None]
+OnBatch = Callable[[Source | None, Frames], None]
 
 _log = logging.getLogger(__name__)
 
@@ -54,11 +54,12 @@ class Agent:
         self.stop = stop or threading.Event()
         self.extensions = load_extensions(config) if extensions is None else extensions
         self.sink_ids = SinkIds() if sink_ids is None else sink_ids
-        self.gone: list[SourceError] = []  # of sources that broke while others went on, or before a stop
+        self.sources = OpenSources()
+        self.keeper: InterfaceKeeper | None = None
+        self._gone: list[SourceError] = []  # of sources that do not come back
         self._lossless = lossless
         self._stopped_at: float | None = None
-        self._sources: list[Source] = []
-        self._unread: Counter[int] = Counter()  # frames on their way at a stop, by id of the source
+        self._pending: deque[Callable[[], object]] = deque()  # to be done between two batches
         sinks = ConfiguredSinks(config, self.sink_ids)
         self.pipeline = make_pipeline(config, self.extensions, sinks, None if lossless else own_traffic(config))
         made = make_sinks(sinks, self.extensions.sinks)
@@ -93,11 +94,14 @@ class Agent:
 
         Raises SourceError.
         """
-        self._sources.extend(sources)
+        self.sources.add(sources)
         foreign = any(isinstance(source, PackagedSource) for source in sources)  # a package's may wait for ever
         gone = None if self._lossless else self._is_gone
-        with closing(merged(sources, gone, self._is_unread, foreign)) as batches:
+        newcomers = None if self.keeper is None else self.keeper.newcomers
+        with closing(merged(sources, gone, self.sources.unread, foreign, newcomers)) as batches:
             for source, frames in batches:
+                if self._pending:
+                    self._pending.popleft()()
                 if shift is not None:
                     shift.move(frames)
                 traced = self.pipeline.process(frames)
@@ -110,18 +114,29 @@ class Agent:
                 if (self._lossless and self.routes.failure) or (self.stop.is_set() and self._has_all(frames)):
                     return
 
-    def _is_gone(self, source: Source, error: SourceError) -> None:
-        _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on")
-        self.gone.append(error)
+    def between_batches(self, action: Callable[[], object]) -> None:
+        """Have this done by the thread that captures, between two batches. Any thread may ask."""
+        self._pending.append(action)
 
-    def _is_unread(self, source: Source, count: int) -> None:
-        self._unread[id(source)] += count
+    def has_opened(self, source: Source) -> None:
+        """One more. Its interface may have brought addresses of this host."""
+        self.sources.add([source])
+        SOCKETS.look()
+        self.between_batches(lambda: self.pipeline.policy.know_local(local_sides(self.config)))
 
-    def _lost_of(self, source: Source) -> Counter[str]:
-        lost = Counter(source.dropped())
-        if unread := self._unread[id(source)]:
-            lost[UNREAD] += unread
-        return lost
+    @property
+    def gone(self) -> list[SourceError]:
+        """Of sources that broke, before the stop or by it, and have not come back."""
+        return [*self._gone, *(self.keeper.missing() if self.keeper is not None else ())]
+
+    def _is_gone(self, source: Source, error: SourceError | None) -> None:
+        self.sources.retire(source)
+        if self.keeper is not None and self.keeper.lost(source, error):
+            if error is not None:
+                _log.error("%s%s", error, "" if self.stop.is_set() else "; waiting for it")
+        elif error is not None:
+            _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on")
+            self._gone.append(error)
 
     def _has_all(self, frames: Frames) -> bool:
         """After a stop: is what the kernel had buffered by then read? A file is left where it is."""
@@ -130,9 +145,9 @@ class Agent:
         now = time.monotonic()
         if self._stopped_at is None:
             self._stopped_at = now
-            for source in self._sources:
-                if isinstance(source, LiveInterface):
-                    source.take_no_more()
+            if self.keeper is not None:
+                self.keeper.close()
+            self.sources.take_no_more()
         return now - self._stopped_at >= (LAST_READ if frames.count else HANDED_OVER)
 
     def _put_in_time(self, traced: list[TracedMessage], pace: Pace) -> None:
@@ -150,12 +165,10 @@ class Agent:
     def close(self) -> Books:
         """Send what waits (for as long as configured when live), close everything; the final books."""
         self._watcher.close()
-        closing_all = [source.close for source in self._sources]
-        if self._lossless:
-            for close in closing_all:
-                close()
-        else:
-            at_once(closing_all, LAST_READ)
+        if self.keeper is not None:
+            self.keeper.close()
+        self.sources.close(None if self._lossless else LAST_READ)
+        if not self._lossless:
             self._say_unread()
         self.routes.put(self.pipeline.close())
         self.routes.close(None if self._lossless else self.config.queue.drain_seconds)
@@ -164,14 +177,14 @@ class Agent:
         return self.books()
 
     def _say_unread(self) -> None:
-        for source in self._sources:
-            if unread := self._lost_of(source)[UNREAD]:
-                _log.warning("%s: %s packets lost (unread) at the stop", source.name, f"{unread:,}")
+        for name, lost in self.sources.lost().items():
+            if unread := lost[UNREAD]:
+                _log.warning("%s: %s packets lost (unread) at the stop", name, f"{unread:,}")
 
     def _watched(self) -> Iterator[Watched]:
         SOCKETS.look()
-        for source in self._sources:
-            yield Watched(source.name, "packets", self._lost_of(source))
+        for name, lost in self.sources.lost().items():
+            yield Watched(name, "packets", lost)
         for outbox in self.routes:
             ledger = outbox.ledger()
             yield Watched(ledger.name, "messages", ledger.lost, ledger.rejected, outbox.down())
@@ -179,5 +192,5 @@ class Agent:
             yield Watched(ledger.name, "entries", ledger.lost)
 
     def books(self) -> Books:
-        ledgers = joined([lost_frames(map(self._lost_of, self._sources)), *self.pipeline.ledgers()])
+        ledgers = joined([lost_frames(self.sources.lost().values()), *self.pipeline.ledgers()])
         return Books([*ledgers, *self.routes.ledgers()], self.pipeline.problems(), self.pipeline.notes())

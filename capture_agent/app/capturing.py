@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from functools import partial
-from socket import if_nametoindex
 
 from capture_agent.app.agent import Agent
+from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.config import Capture
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.sources.interfaces import ANY
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.sip_listener import open_listener
-from capture_agent.sources.source import Source, SourceError
+from capture_agent.sources.source import Source
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +28,6 @@ def capture_filter(capture: Capture, link_type: int) -> str:
     return ports or capture.filter
 
 
-def check_interfaces(names: Sequence[str]) -> None:
-    """One interface may have several names. Raises SourceError."""
-    found: dict[int, str] = {}
-    for name in names:
-        with suppress(OSError):  # `any`, or one that libpcap will not find either
-            first = found.setdefault(if_nametoindex(name), name)
-            if first != name:
-                raise SourceError(f"{name}: is the same interface as {first}: each packet would be traced twice", True)
-
-
 def warn_of_any(capture: Capture) -> None:
     others = [name for name in capture.interfaces if name != ANY]
     if ANY in capture.interfaces and others and not capture.drop_copies:
@@ -50,18 +39,11 @@ def warn_of_any(capture: Capture) -> None:
 def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
     """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
-    check_interfaces(capture.interfaces)
-    sources: list[Source] = [
-        LiveInterface(
-            name,
-            bpf=partial(capture_filter, capture),
-            snapshot_length=capture.snapshot_length,
-            promiscuous=capture.promiscuous,
-            buffer_mib=capture.buffer_mib,
-            own=SOCKETS,
-        )
-        for name in capture.interfaces
-    ]
+    sources: list[Source] = []
+    if capture.interfaces:
+        agent.keeper = InterfaceKeeper(capture.interfaces, partial(open_interface, capture), agent.has_opened)
+        sources += agent.keeper.open_all(capture.wait_for_interfaces)
+        agent.keeper.start()
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     sources += agent.extensions.sources
     SOCKETS.look()
@@ -69,3 +51,14 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
         on_ready()
     warn_of_any(capture)
     agent.drain(sources)
+
+
+def open_interface(capture: Capture, name: str) -> LiveInterface:
+    return LiveInterface(
+        name,
+        bpf=partial(capture_filter, capture),
+        snapshot_length=capture.snapshot_length,
+        promiscuous=capture.promiscuous,
+        buffer_mib=capture.buffer_mib,
+        own=SOCKETS,
+    )

@@ -18,7 +18,12 @@ def run(
     config: options.ConfigFile = None,
     interface: Annotated[
         list[str] | None,
-        typer.Option("--interface", "-i", metavar="IFACE", help="Capture on this interface. May be repeated."),
+        typer.Option(
+            "--interface",
+            "-i",
+            metavar="IFACE",
+            help="Capture on this interface, or those that match a pattern such as 'eth*'. May be repeated.",
+        ),
     ] = None,
     bpf: Annotated[
         str | None,
@@ -43,7 +48,8 @@ def run(
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
 
-    Status 1 where an interface, socket or source broke meanwhile; the others went on.
+    An interface that goes away is captured again when it comes back. Status 1: at the end an interface, socket or
+    source was missing.
 
     A sink that is down or slow never slows the capture: what finds no room in its queue is counted as lost.
     """

@@ -24,7 +24,8 @@ from capture_agent.config.uris import hep_fields, hep_reference, sip_fields, sip
 class Capture:
     """Where packets come from."""
 
-    interfaces: tuple[Interface, ...] = ()
+    interfaces: tuple[Interface, ...] = ()  # names, and patterns such as eth*
+    wait_for_interfaces: bool = False  # start although some are not there yet
     filter: str = ""  # BPF, as tcpdump takes it
     snapshot_length: Annotated[int, Interval(ge=68, le=262144)] = 262144  # bytes of a packet: all of the longest
     promiscuous: bool = True

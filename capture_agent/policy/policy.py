@@ -75,14 +75,18 @@ class Policy:
             trace = settings.trace
             self._lookback = Lookback(self._rules.rules, trace.lookback_messages, trace.lookback_mib << 20)
         self._legs = Legs(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
+        self._in = Direction.IN
+        self._out = Direction.OUT
+        self.know_local(local)
+
+    def know_local(self, local: Iterable[LocalAddress]) -> None:
+        """The addresses on the server's side, from now on."""
         self._side = LocalSide(local)
         self._hosts = self._side.hosts
         self._simple = self._side.simple
         # Most strangers are told by their last byte: no lookup.
         lasts = {host[len(host) - 1] for host in self._hosts}
         self._last_bytes = bytes(last in lasts for last in range(256))
-        self._in = Direction.IN
-        self._out = Direction.OUT
 
     @property
     def not_traced(self) -> int:

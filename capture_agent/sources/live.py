@@ -6,6 +6,7 @@ on its descriptor, and takes what is there.
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from array import array
@@ -28,6 +29,7 @@ from capture_agent.sources.source import INTERFACE, KERNEL, MAXIMUM_SNAPSHOT, UN
 BATCH = 512  # frames at most: at 64 KiB each, as segmentation offload makes them, 32 MiB
 WAIT_MS = 200  # for the first frame of a batch
 HAND_OVER_MS = 50  # how long the kernel may keep a frame to fill a block of its ring
+HANDED_OVER = 0.25  # seconds after which the kernel has handed over what it had
 LAST_COUNT = 2.0  # seconds at most to count what nobody reads any more; a full ring of 1 GiB takes half a second
 
 # PCAP_ERROR_ in pcap/pcap.h
@@ -60,6 +62,7 @@ class LiveInterface:
         self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
         self._error: SourceError | None = None
         self._unread = 0
+        self._last_at = math.inf  # when nothing more comes, although nobody has closed it
         self._counters = {KERNEL: Growing(), INTERFACE: Growing()}
         self._handle = _activate(name, snapshot_length, promiscuous, buffer_mib)
         try:
@@ -75,7 +78,7 @@ class LiveInterface:
         self._base = attached(self._handle.getfd()) if own is not None else []
 
     def batches(self) -> Iterator[Frames]:
-        """Until `close`; raises SourceError when the interface goes down, after what the kernel has buffered.
+        """Until `close` or `finish`; raises SourceError, after what the kernel has buffered: the interface went down.
 
         Closed, it raises that at once: what the kernel has buffered is counted then.
         """
@@ -95,6 +98,8 @@ class LiveInterface:
             if not meta:
                 if failed is not None:
                     raise failed
+                if time.monotonic() >= self._last_at:
+                    return
                 yield nothing
                 continue
             index = array("q", bytes(len(meta) // 16 * 8 * FRAME_ROW))
@@ -139,6 +144,11 @@ class LiveInterface:
         """What the kernel has by now is all that `batches` gives."""
         with self._lock:
             self._cut_off()
+
+    def finish(self) -> None:
+        """The same, and then `batches` ends."""
+        self.take_no_more()
+        self._last_at = time.monotonic() + HANDED_OVER
 
     def _cut_off(self) -> None:
         self._base = []

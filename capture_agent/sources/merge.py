@@ -6,7 +6,7 @@ import threading
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from capture_agent.parallel import at_once
 from capture_agent.records.frames import Frames
@@ -22,48 +22,90 @@ LOOK_UP = 1.0  # seconds, else
 PATIENCE = 2.0  # seconds that sources may take to close, and then readers to end; a live source looks up every 0.2 s
 
 Item = tuple[int, Frames | BaseException | None]
-OnGone = Callable[[Source, SourceError], None]
+OnGone = Callable[[Source, SourceError | None], None]  # None: it has ended
 OnUnread = Callable[[Source, int], None]
+Batch = tuple[Source | None, Frames]
+
+
+class Newcomers:
+    """Sources that join while `merged` runs, which goes on without any source then. Any thread may add one."""
+
+    def __init__(self) -> None:
+        self._sources: deque[Source] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    def add(self, source: Source) -> None:
+        self._sources.append(source)
+
+    def take(self) -> Iterator[Source]:
+        while self._sources:
+            yield self._sources.popleft()
 
 
 def merged(
-    sources: Sequence[Source], gone: OnGone | None = None, unread: OnUnread | None = None, threads: bool = False
-) -> Generator[tuple[Source, Frames], None, None]:
+    sources: Sequence[Source],
+    gone: OnGone | None = None,
+    unread: OnUnread | None = None,
+    threads: bool = False,
+    newcomers: Newcomers | None = None,
+) -> Generator[Batch, None, None]:
     """The batches of all sources, each with its source, or that of its first frame.
 
     One source is read in the caller's thread, unless `threads`; of several, each has a thread of its own, which ends
     with its source or when the caller closes this iterator. A batch without frames comes where there is nothing to hold
     back; from threads at least once a second, whatever a source waits for.
 
-    A source that breaks while others go on is passed to `gone`. Raises what the last one raises, and at once: the
-    error of a source that cannot be read at all, and any that is not a SourceError.
+    A source that breaks while others go on, or others may come, is passed to `gone`. Raises what the last one raises,
+    and at once: the error of a source that cannot be read at all, and any that is not a SourceError.
 
     Where this iterator is closed or raises, several sources are closed, and one is with `gone`. An error that a source
     had by then is passed to `gone`; how many frames of a source were read and never yielded, to `unread`.
     """
+    readers = _Readers(gone, unread, newcomers)
     if len(sources) == 1 and not threads:
-        yield from _alone(sources[0], gone)
-        return
-    readers = _Readers(sources, gone, unread)
+        left = yield from _alone(sources[0], gone, newcomers)
+        if newcomers is None:
+            return
+        if left is not None:
+            readers.start(sources[0], left)
+    else:
+        for source in sources:
+            readers.start(source)
     try:
-        for number, frames in readers.take():
-            yield sources[number], frames
+        yield from readers.take()
     finally:
         readers.stop()
 
 
-def _alone(source: Source, gone: OnGone | None) -> Iterator[tuple[Source, Frames]]:
+def _alone(
+    source: Source, gone: OnGone | None, newcomers: Newcomers | None
+) -> Generator[Batch, None, Iterator[Frames] | None]:
+    """What of it is left when another one comes; None: it has ended."""
     batches = source.batches()
+    closes = gone is not None
     try:
         for frames in batches:
             yield source, frames
+            if newcomers:
+                closes = False
+                return batches
+        error = None
+    except SourceError as caught:
+        if newcomers is None or caught.usage:
+            raise
+        error = caught
     finally:
-        if gone is not None:
+        if gone is not None and closes:
             source.close()
             try:
                 next(batches, None)  # closed, it only ends
-            except SourceError as error:
-                gone(source, error)
+            except SourceError as late:
+                gone(source, late)
+    if gone is not None:
+        gone(source, error)
+    return None
 
 
 class _Queue:
@@ -105,87 +147,123 @@ class _Queue:
             self._changed.notify_all()
 
 
+class _Reader:
+    """A source and the thread that reads it."""
+
+    def __init__(self, number: int, source: Source, batches: Iterator[Frames] | None) -> None:
+        self.number = number  # in the queue and in the Order
+        self.source = source
+        self.batches = batches
+        self.reading_since = time.time_ns()  # 0: it has something in its hand
+        self.read = 0  # frames
+        self.ended = False  # the order may still hold frames of it
+        self.error: SourceError | None = None  # that ended it
+        self.thread: threading.Thread
+
+
 class _Readers:
     """A thread for each source, and what they have read."""
 
-    def __init__(self, sources: Sequence[Source], gone: OnGone | None, unread: OnUnread | None) -> None:
-        self._sources = sources
+    def __init__(self, gone: OnGone | None, unread: OnUnread | None, newcomers: Newcomers | None) -> None:
         self._gone = gone
         self._unread = unread
-        self._open = len(sources)
+        self._newcomers = newcomers
         self._queue = _Queue()
-        self._reading_since = [0] * len(sources)  # ns; 0: it has something in its hand
         self._items: deque[Item] = deque()  # out of the queue, not in order yet
-        self._order = Order(len(sources))
-        self._frames_read = [0] * len(sources)
+        self._order = Order()
+        self._readers: dict[int, _Reader] = {}  # those that have not ended, by number
         self._closed = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._read, args=(n, source), name=f"source {source.name}", daemon=True)
-            for n, source in enumerate(sources)
-        ]
-        for thread in self._threads:
-            thread.start()
 
-    def take(self) -> Iterator[tuple[int, Frames]]:
+    def start(self, source: Source, batches: Iterator[Frames] | None = None) -> None:
+        """`batches`: the rest of them, where somebody has begun to read."""
+        reader = _Reader(self._order.begin(), source, batches)
+        self._readers[reader.number] = reader
+        reader.thread = threading.Thread(target=self._read, args=(reader,), name=f"source {source.name}", daemon=True)
+        reader.thread.start()
+
+    def take(self) -> Iterator[Batch]:
         order, items = self._order, self._items
-        while self._open or order:
+        while self._readers or order or self._newcomers is not None:
+            for source in self._newcomers.take() if self._newcomers is not None else ():
+                self.start(source)
             items.extend(self._queue.take(LOOK_AGAIN if order else LOOK_UP))
             if not items and not order:
-                yield 0, Frames(b"", array("q"), 0, [])
+                yield None, Frames(b"", array("q"), 0, [])
             while items:
                 number, item = items.popleft()
+                reader = self._readers[number]
                 if isinstance(item, Frames):
                     if item.count:
                         order.add(number, item, time.time_ns())
                     elif not order:
-                        yield number, item
+                        yield reader.source, item
                     continue
-                if item is not None and (error := self._fatal(number, item)) is not None:
-                    yield from order.rest()
+                if item is not None and (error := self._fatal(item)) is not None:
+                    yield from self._with_sources(order.rest())
                     raise error
-                self._open -= 1
+                assert item is None or isinstance(item, SourceError)
                 order.end(number)
-            yield from order.due(time.time_ns(), self._reading_since)
+                reader.ended = True
+                reader.error = item
+            yield from self._with_sources(order.due(time.time_ns(), self._reading_since()))
+            self._let_go()
 
-    def _fatal(self, number: int, error: BaseException) -> BaseException | None:
+    def _with_sources(self, batches: Iterable[tuple[int, Frames]]) -> Iterator[Batch]:
+        for number, frames in batches:
+            yield self._readers[number].source, frames
+
+    def _reading_since(self) -> dict[int, int]:
+        return {number: reader.reading_since for number, reader in self._readers.items()}
+
+    def _let_go(self) -> None:
+        """Pass on the sources that have ended, when all of their frames have gone on."""
+        ended = [reader for reader in self._readers.values() if reader.ended and not self._order.holds(reader.number)]
+        for reader in ended:
+            del self._readers[reader.number]
+            self._order.release(reader.number)
+            if self._gone is not None:
+                self._gone(reader.source, reader.error)
+
+    def _fatal(self, error: BaseException) -> BaseException | None:
         """The error, if it ends all."""
-        if not isinstance(error, SourceError) or error.usage or self._open == 1:
-            return error
-        if self._gone is not None:
-            self._gone(self._sources[number], error)
-        return None
+        last = self._newcomers is None and sum(not reader.ended for reader in self._readers.values()) == 1
+        return error if not isinstance(error, SourceError) or error.usage or last else None
 
-    def _read(self, number: int, source: Source) -> None:
+    def _read(self, reader: _Reader) -> None:
+        number = reader.number
         last = False
         try:
-            self._reading_since[number] = time.time_ns()
-            for frames in source.batches():
-                self._reading_since[number] = 0
-                self._frames_read[number] += frames.count
+            for frames in reader.batches or reader.source.batches():
+                reader.reading_since = 0
+                reader.read += frames.count
                 if not self._queue.put((number, frames)):
                     # A source that is closed ends, or says what had broken it.
                     if last or not self._closed.wait(PATIENCE):
                         return
                     last = True
-                self._reading_since[number] = time.time_ns()
+                reader.reading_since = time.time_ns()
             self._queue.put((number, None))
         except BaseException as error:  # it belongs to the thread that reads the queue
             self._queue.put((number, error))
 
     def stop(self) -> None:
         """Close the sources, end the readers, and pass on the errors that nobody has taken yet."""
+        readers = list(self._readers.values())
         self._queue.stop()
-        at_once([source.close for source in self._sources], PATIENCE)
+        at_once([reader.source.close for reader in readers], PATIENCE)
         self._closed.set()
         deadline = time.monotonic() + PATIENCE
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        for source, read, given in zip(self._sources, self._frames_read, self._order.given, strict=True):
-            if read > given and self._unread is not None:
-                self._unread(source, read - given)
+        for reader in readers:
+            reader.thread.join(max(0.0, deadline - time.monotonic()))
+        for reader in readers:
+            left = reader.read - self._order.given[reader.number]
+            if left > 0 and self._unread is not None:
+                self._unread(reader.source, left)
+            if reader.error is not None and self._gone is not None:
+                self._gone(reader.source, reader.error)
         for number, item in [*self._items, *self._queue.take(0)]:
             if isinstance(item, SourceError):
                 if self._gone is not None:
-                    self._gone(self._sources[number], item)
+                    self._gone(self._readers[number].source, item)
             elif isinstance(item, BaseException):
                 raise item

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames, Interface
@@ -31,17 +31,23 @@ class Held:
 
 
 class Order:
-    """Holds frames of `count` sources until no older ones can come. Times are the host's clock, in ns."""
+    """Holds frames of several sources until no older ones can come. Times are the host's clock, in ns."""
 
-    def __init__(self, count: int) -> None:
-        self._held: list[deque[Held]] = [deque() for _ in range(count)]
-        self._last_ns = [0] * count
-        self._ended = [False] * count
+    def __init__(self) -> None:
+        self._held: dict[int, deque[Held]] = {}  # by the number of the source
+        self._last_ns: dict[int, int] = {}  # of those that have not ended
         self._bytes = 0
-        self.given = [0] * count  # frames of each source that have gone on
+        self.given: dict[int, int] = {}  # frames of each source that have gone on
+
+    def begin(self) -> int:
+        """The number of another source."""
+        number = next(number for number in range(len(self._held) + 1) if number not in self._held)
+        self._held[number] = deque()
+        self._last_ns[number] = self.given[number] = 0
+        return number
 
     def __bool__(self) -> bool:
-        return any(self._held)
+        return any(self._held.values())
 
     def add(self, source: int, frames: Frames, now_ns: int) -> None:
         self._held[source].append(Held(frames, now_ns))
@@ -50,15 +56,21 @@ class Order:
 
     def end(self, source: int) -> None:
         """Nothing more comes from it."""
-        self._ended[source] = True
+        self._last_ns.pop(source, None)
 
-    def due(self, now_ns: int, reading_since: Sequence[int]) -> Iterator[tuple[int, Frames]]:
+    def holds(self, source: int) -> bool:
+        return bool(self._held[source])
+
+    def release(self, source: int) -> None:
+        """Its number may be given to another."""
+        del self._held[source], self.given[source]
+
+    def due(self, now_ns: int, reading_since: Mapping[int, int]) -> Iterator[tuple[int, Frames]]:
         """What can go on, with its source, in order. `reading_since`: when each has begun to wait, 0: it does not."""
-        known = [
-            max(last, now_ns - LATE_NS) if since and now_ns - since >= QUIET_NS else last
-            for last, since, ended in zip(self._last_ns, reading_since, self._ended, strict=True)
-            if not ended
-        ]
+        known = []
+        for source, last in self._last_ns.items():
+            since = reading_since[source]
+            known.append(max(last, now_ns - LATE_NS) if since and now_ns - since >= QUIET_NS else last)
         yield from self._upto(min(known, default=None), now_ns)
 
     def rest(self) -> Iterator[tuple[int, Frames]]:
@@ -66,9 +78,9 @@ class Order:
 
     def _upto(self, time_ns: int | None, now_ns: int) -> Iterator[tuple[int, Frames]]:
         """All up to this time; None: all."""
-        crowded = sum(map(len, self._held)) > MOST or self._bytes > MOST_BYTES
+        crowded = sum(map(len, self._held.values())) > MOST or self._bytes > MOST_BYTES
         found: list[tuple[int, Frames]] = []
-        for source, held in enumerate(self._held):
+        for source, held in self._held.items():
             while held:
                 first = held[0]
                 all_of_it = time_ns is None or crowded or now_ns - first.came_ns >= LONGEST_NS

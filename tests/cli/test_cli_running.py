@@ -16,7 +16,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from faults.interfaces import Namespace, wires
+from faults.interfaces import Namespace, join, wires
 from faults.terminals import full_pipe, pipe_without_reader, stopped_terminal
 
 pytestmark = pytest.mark.once
@@ -235,35 +235,64 @@ def test_losses_are_said_while_it_runs(tmp_path: Path, free_port: Callable[[], i
         run.stop()
 
 
-@pytest.mark.parametrize("end", [pytest.param(end, marks=needs_namespaces) for end in ("down", "vanish")])
-def test_the_other_interface_goes_on(tmp_path: Path, end: str) -> None:
+ENDS = [pytest.param(end, marks=needs_namespaces) for end in ("down", "vanish")]
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("names", [["eth1"], ["eth1", "eth2"], ["eth*"]], ids=" ".join)
+def test_an_interface_that_comes_back(tmp_path: Path, names: list[str], end: str) -> None:
+    """It is captured again; another one goes on meanwhile."""
     with wires(("eth1", "eth2")) as (here, there), here.udp("127.0.0.1") as sink:
         sink.settimeout(PATIENCE)
-        with (
-            running(tmp_path, "-i", "eth1", "-i", "eth2", "--sip", f"sip:{place(sink)}", inside=here) as run,
-            there.udp("192.0.2.2") as first,
-            there.udp("198.51.100.2") as second,
-        ):
-            first.sendto(options(1), ("192.0.2.1", 5060))
-            assert sink.recv(9999) == options(1)
-            getattr(here, end)("eth1")
-            run.until(lambda: "the other sources go on" in run.text)
-            assert re.search(r"ERROR: eth1: the interface (went down|disappeared); the other", run.text)
-            second.sendto(options(2), ("198.51.100.1", 5060))
-            assert sink.recv(9999) == options(2)
-            assert run.stop() == 1
-            assert "2 seen, 2 sent" in run.text and "does not balance" not in run.text
-            assert "capture-agent: run: eth1: the interface" in run.text
-
-
-@pytest.mark.parametrize("count", [pytest.param(count, marks=needs_namespaces) for count in (1, 2)])
-def test_it_ends_with_the_last_interface(tmp_path: Path, count: int) -> None:
-    names = ("eth1", "eth2")[:count]
-    with wires(names) as (here, _):
         interfaces = [word for name in names for word in ("-i", name)]
-        with running(tmp_path, *interfaces, "--sip", "sip:127.0.0.1:9", inside=here) as run:
-            for name in names:
-                here.vanish(name)
-            assert run.process.wait(PATIENCE) == 1
-            assert "sip:127.0.0.1:9: 0 seen" in run.text
-            assert not run.control.exists()
+        with running(tmp_path, *interfaces, "--sip", f"sip:{place(sink)}", inside=here) as run:
+            with there.udp("192.0.2.2") as first:
+                first.sendto(options(1), ("192.0.2.1", 5060))
+                assert sink.recv(9999) == options(1)
+            getattr(here, end)("eth1")
+            run.until(lambda: "waiting for it" in run.text)
+            assert re.search(r"ERROR: eth1: the interface (went down|disappeared); waiting for it", run.text)
+            if names != ["eth1"]:
+                with there.udp("198.51.100.2") as second:
+                    second.sendto(options(2), ("198.51.100.1", 5060))
+                    assert sink.recv(9999) == options(2)
+            if end == "down":
+                here.up("eth1")
+            else:
+                join(here, there, "eth1", "203.0.113")  # another network: its address is of the server's side, too
+            run.until(lambda: "eth1: captured" in run.text)
+            network = "192.0.2" if end == "down" else "203.0.113"
+            with there.udp(f"{network}.2") as first:
+                first.sendto(options(3), (f"{network}.1", 5060))
+                assert sink.recv(9999) == options(3)
+            assert run.stop() == 0
+            assert "does not balance" not in run.text
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_interface_that_is_away_at_the_stop(tmp_path: Path, end: str) -> None:
+    words = ["-i", "eth1", "--sip", "sip:127.0.0.1:9"]
+    with wires(("eth1",)) as (here, _), running(tmp_path, *words, inside=here) as run:
+        getattr(here, end)("eth1")
+        run.until(lambda: "waiting for it" in run.text)
+        assert run.stop() == 1
+        assert "capture-agent: run: eth1: the interface" in run.text
+        assert not run.control.exists()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs_namespaces) for name in ("eth1", "eth[0-9]")])
+def test_an_interface_that_is_not_there_yet(tmp_path: Path, name: str) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text("[capture]\nwait_for_interfaces = true\n")
+    with wires(()) as (here, there), here.udp("127.0.0.1") as sink:
+        sink.settimeout(PATIENCE)
+        words = ["--config", str(config), "-i", name, "--sip", f"sip:{place(sink)}"]
+        with running(tmp_path, *words, inside=here) as run:
+            said = "eth1: no such interface, there are lo, any; waiting for it" if name == "eth1" else "capturing on"
+            run.until(lambda: said in run.text)
+            join(here, there, "eth1", "192.0.2")
+            run.until(lambda: "eth1: captured" in run.text)
+            with there.udp("192.0.2.2") as sender:
+                sender.sendto(options(1), ("192.0.2.1", 5060))
+                assert sink.recv(9999) == options(1)
+            assert run.stop() == 0

@@ -80,6 +80,17 @@ class Namespace:
         ip("-n", self.name, "link", "del", interface)
 
 
+NETWORKS = ("192.0.2", "198.51.100")
+
+
+def join(here: Namespace, there: Namespace, name: str, network: str) -> None:
+    """A veth pair between the two."""
+    ip("link", "add", name, "netns", here.name, "type", "veth", "peer", "name", name, "netns", there.name)
+    for namespace, address in ((here, f"{network}.1/24"), (there, f"{network}.2/24")):
+        ip("-n", namespace.name, "addr", "add", address, "dev", name)
+        namespace.up(name)
+
+
 @contextmanager
 def wires(names: Sequence[str] = ("eth1",)) -> Iterator[tuple[Namespace, Namespace]]:
     """Two namespaces joined by a veth pair per name: 192.0.2.1 and .2 on the first, 198.51.100.1 and .2 on the second."""
@@ -89,11 +100,8 @@ def wires(names: Sequence[str] = ("eth1",)) -> Iterator[tuple[Namespace, Namespa
         for end in "ab":
             made.append(Namespace(f"{mark}{end}"))
         here, there = made
-        for name, network in zip(names, ("192.0.2", "198.51.100"), strict=False):
-            ip("link", "add", name, "netns", here.name, "type", "veth", "peer", "name", name, "netns", there.name)
-            for namespace, address in ((here, f"{network}.1/24"), (there, f"{network}.2/24")):
-                ip("-n", namespace.name, "addr", "add", address, "dev", name)
-                namespace.up(name)
+        for name, network in zip(names, NETWORKS, strict=False):
+            join(here, there, name, network)
         yield here, there
     finally:
         for namespace in made:

@@ -47,11 +47,13 @@ def outbox() -> object:
 
 def ordering() -> object:
     """One source is quiet: the other's frames wait until they are too many."""
-    order = Order(2)
+    order = Order()
+    for _ in range(2):
+        order.begin()
     now = time.time_ns()
     for _ in range(63):
         order.add(0, frames((1 << 20) - 30_000, now), now)
-        list(order.due(now, [0, 0]))
+        list(order.due(now, {0: 0, 1: 0}))
     return order
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from capture_agent.records.frames import FRAME_ROW, Frames
 from capture_agent.sources.merge import WAITING, WAITING_BYTES, _Queue, merged
-from capture_agent.sources.source import SourceError
+from capture_agent.sources.source import Source, SourceError
 
 pytestmark = pytest.mark.once
 
@@ -90,10 +90,19 @@ def test_the_others_go_on_when_a_source_breaks(broken: int) -> None:
     sources = [Listed(f"eth{n}", 3 + n, SourceError(f"eth{n}: it went down")) for n in range(broken)]
     sources += [Listed(f"eth{n}", 30, None) for n in range(broken, 3)]
     gone: list[tuple[str, str]] = []
+    ended: list[str] = []
+
+    def is_gone(source: Source, error: SourceError | None) -> None:
+        if error is None:
+            ended.append(source.name)
+        else:
+            gone.append((source.name, str(error)))
+
     found: dict[str, int] = {source.name: 0 for source in sources}
     raised: list[str] = []
     try:
-        for source, _ in merged(sources, lambda source, error: gone.append((source.name, str(error)))):
+        for source, _ in merged(sources, is_gone):
+            assert source is not None
             found[source.name] += 1
     except SourceError as error:
         raised.append(str(error))
@@ -102,6 +111,7 @@ def test_the_others_go_on_when_a_source_breaks(broken: int) -> None:
         f"eth{n}" for n in range(broken)
     ]
     assert len(raised) <= 1 and (broken < 3 or raised)
+    assert sorted(ended) == [f"eth{n}" for n in range(broken, 3)]
     assert readers() == []
 
 

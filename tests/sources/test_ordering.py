@@ -32,12 +32,18 @@ def at(milliseconds: int) -> int:
     return START + milliseconds * MILLISECOND
 
 
-BUSY = (0, 0)  # neither waits for a frame
+BUSY = {0: 0, 1: 0}  # neither waits for a frame
+
+
+def of_two() -> Order:
+    order = Order()
+    assert [order.begin(), order.begin()] == [0, 1]
+    return order
 
 
 def test_what_came_later_may_be_older() -> None:
     """The core's block is here first, and the request that it answers is in the other's."""
-    order = Order(2)
+    order = of_two()
     order.add(0, batch(12, 40, name="core"), at(50))
     assert told(order.due(at(50), BUSY)) == []
     order.add(1, batch(10, 45, name="access"), at(60))
@@ -56,13 +62,13 @@ def test_what_came_later_may_be_older() -> None:
     ],
 )
 def test_a_quiet_source(now: int, reading_since: int, wanted: list[str]) -> None:
-    order = Order(2)
+    order = of_two()
     order.add(0, batch(10), at(20))
-    assert told(order.due(now, (0, reading_since))) == wanted
+    assert told(order.due(now, {0: 0, 1: reading_since})) == wanted
 
 
 def test_a_source_that_has_ended_is_not_waited_for() -> None:
-    order = Order(2)
+    order = of_two()
     order.add(0, batch(10), at(20))
     order.end(1)
     assert told(order.due(at(20), BUSY)) == ["a10"]
@@ -72,14 +78,14 @@ def test_a_source_that_has_ended_is_not_waited_for() -> None:
 
 
 def test_a_clock_that_was_set_holds_nothing_for_long() -> None:
-    order = Order(2)
+    order = of_two()
     order.add(0, batch(3_600_000), at(0))
-    assert told(order.due(at(0) + LONGEST_NS - 1, (at(0), at(0)))) == []
-    assert told(order.due(at(0) + LONGEST_NS, (at(0), at(0)))) == ["a3600000"]
+    assert told(order.due(at(0) + LONGEST_NS - 1, {0: at(0), 1: at(0)})) == []
+    assert told(order.due(at(0) + LONGEST_NS, {0: at(0), 1: at(0)})) == ["a3600000"]
 
 
 def test_a_source_that_is_stuck_does_not_fill_the_memory() -> None:
-    order = Order(2)
+    order = of_two()
     for n in range(MOST):
         order.add(0, batch(n), at(100))
     assert told(order.due(at(100), BUSY)) == []
@@ -90,7 +96,7 @@ def test_a_source_that_is_stuck_does_not_fill_the_memory() -> None:
 
 def test_large_batches_do_not_wait_when_they_are_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordering, "MOST_BYTES", 100)
-    order = Order(2)
+    order = of_two()
     for time in (10, 20):
         order.add(0, batch(time), at(20))
         assert told(order.due(at(20), BUSY)) == []  # 43 bytes each, with the index
@@ -101,7 +107,7 @@ def test_large_batches_do_not_wait_when_they_are_many_bytes(monkeypatch: pytest.
 
 
 def test_one_source_alone_is_not_copied() -> None:
-    order = Order(2)
+    order = of_two()
     frames = batch(1, 2)
     order.add(0, frames, at(3))
     ((source, found),) = order.rest()
@@ -134,14 +140,29 @@ def test_nothing_is_lost_and_what_came_in_time_is_in_order(
         for when, _, frames in [one for one in sent if one[1] == source]:
             came = max(came, when)
             in_order.append((came, source, frames))
-    order = Order(3)
+    order = Order()
+    assert [order.begin() for _ in range(3)] == [0, 1, 2]
     found: list[str] = []
     for now in range(0, max(latest) + 700, 10):
         for _, source, frames in [one for one in in_order if now - 10 < one[0] <= now]:
             order.add(source, frames, at(now))
-        found += told(order.due(at(now), (1, 1, 1)))
+        found += told(order.due(at(now), dict.fromkeys(range(3), 1)))
     assert not order
     times = [int(name.rpartition(":")[2]) for name in found]
     assert sorted(found) == sorted(told((0, frames) for _, _, frames in sent))
     if sum(1 for _ in in_order) <= MOST:
         assert times == sorted(times)
+
+
+def test_the_number_of_a_source_that_has_ended_is_given_out_again() -> None:
+    order = of_two()
+    order.add(0, batch(10), at(20))
+    order.end(0)
+    assert order.holds(0)
+    assert told(order.rest()) == ["a10"]
+    assert not order.holds(0)
+    order.release(0)
+    assert order.begin() == 0
+    assert order.given[0] == 0
+    order.add(1, batch(30), at(40))
+    assert told(order.due(at(40), BUSY)) == []  # the new one may have older ones
