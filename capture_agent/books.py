@@ -18,7 +18,7 @@ docs/books.md says what each name means.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -123,6 +123,26 @@ def joined(parts: Iterable[Ledger]) -> list[Ledger]:
         whole.rejected = summed(whole.rejected, part.rejected)
         whole.lost = summed(whole.lost, part.lost)
     return ledgers
+
+
+def with_former(present: Iterable[Ledger], former: Sequence[Ledger]) -> list[Ledger]:
+    """These ledgers; and where there are former ones, each name once, with all that was counted under it."""
+    if not former:
+        return list(present)
+    ledgers: dict[str, Ledger] = {}
+    for part in [*present, *former]:
+        one = ledgers.get(part.name, Ledger(part.name))
+        ledgers[part.name] = Ledger(
+            part.name,
+            one.seen + part.seen,
+            {
+                name: one.outcomes.get(name, 0) + part.outcomes.get(name, 0)
+                for name in {**one.outcomes, **part.outcomes}
+            },
+            summed(one.rejected, part.rejected),
+            summed(one.lost, part.lost),
+        )
+    return list(ledgers.values())
 
 
 def summed(one: Mapping[str, int], other: Mapping[str, int]) -> Counter[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from capture_agent.books import Ledger, joined
+from capture_agent.books import Ledger, joined, with_former
 from capture_agent.config import Capture, Correlate
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.emission.emission import Emission
@@ -48,6 +48,15 @@ class Pipeline:
         follows = self.policy.settings.follows_calls
         self.correlator = correlator or (Correlator.configured(correlate or Correlate()) if follows else None)
         self.emission = emission
+        self._former: list[Ledger] = []  # of user code that is not in use any more
+
+    def change(self, policy: Policy, emission: Emission | None, correlate: Correlate) -> None:
+        """Other rules, hooks and masks from the next batch on; all that is known of calls stays."""
+        self._former = with_former(self._former, list(self.policy.ledgers_of_user_code()))
+        policy.take_over(self.policy)
+        self.policy, self.emission = policy, emission
+        if self.correlator is None and policy.settings.follows_calls:
+            self.correlator = Correlator.configured(correlate)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
         """What of these frames is traced. The flow is the next three methods, in the order of the stages."""
@@ -131,7 +140,8 @@ class Pipeline:
             self.packets, self.own, self.ports, self.streams, self.intake, self.duplicates, self.restorer,
             self.correlator, self.policy,
         )  # fmt: skip
-        return joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())
+        present = joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())
+        return with_former(present, self._former)
 
     def notes(self) -> list[str]:
         """Lines about what the name of a counter cannot say."""

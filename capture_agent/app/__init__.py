@@ -5,6 +5,7 @@ assembly.py    makes the pipeline from the configuration
 capturing.py   captures live: opens the interfaces, sockets and sources
 interface_keeper.py   keeps the wanted interfaces open, and waits for those that are away
 open_sources.py       the sources that are open, and what closed ones have lost
+reloading.py   takes another configuration while the agent runs
 replaying.py   replays capture files
 extensions.py  loads user code: hooks, conditions, and the sinks and sources of packages
 watcher.py     reports losses and outages in the log while the agent runs

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
-from capture_agent.app.assembly import local_sides, make_pipeline, own_traffic
+from capture_agent.app.assembly import all_alike, local_sides, make_pipeline, own_traffic
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.app.open_sources import OpenSources
@@ -56,6 +56,7 @@ class Agent:
         self.sink_ids = SinkIds() if sink_ids is None else sink_ids
         self.sources = OpenSources()
         self.keeper: InterfaceKeeper | None = None
+        self.reload: Callable[[], list[str]] | None = None
         self._gone: list[SourceError] = []  # of sources that do not come back
         self._lossless = lossless
         self._stopped_at: float | None = None
@@ -63,7 +64,7 @@ class Agent:
         sinks = ConfiguredSinks(config, self.sink_ids)
         self.pipeline = make_pipeline(config, self.extensions, sinks, None if lossless else own_traffic(config))
         made = make_sinks(sinks, self.extensions.sinks)
-        alike = all(target.default for target in config.targets()) and not config.rule and not self.extensions.hooks
+        alike = all_alike(config, self.extensions)
         queue = config.queue
         self.routes = direct(made, alike) if lossless else queued(made, alike, queue.messages, queue.mib)
         self._watcher = Watcher(self._watched)

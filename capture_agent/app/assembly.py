@@ -32,9 +32,18 @@ _log = logging.getLogger(__name__)
 def make_pipeline(
     config: Config, extensions: Extensions, sinks: ConfiguredSinks, own: OwnTraffic | None = None
 ) -> Pipeline:
-    settings = Settings.of(config, conditions_of(config, extensions), sinks)
-    policy = Policy(local_sides(config), settings, hooks_of(config, extensions, sinks))
+    policy = make_policy(config, extensions, sinks)
     return Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate, own=own)
+
+
+def make_policy(config: Config, extensions: Extensions, sinks: ConfiguredSinks) -> Policy:
+    settings = Settings.of(config, conditions_of(config, extensions), sinks)
+    return Policy(local_sides(config), settings, hooks_of(config, extensions, sinks))
+
+
+def all_alike(config: Config, extensions: Extensions) -> bool:
+    """Whether every sink gets every message."""
+    return all(target.default for target in config.targets()) and not config.rule and not extensions.hooks
 
 
 def own_traffic(config: Config) -> OwnTraffic:

@@ -74,8 +74,24 @@ class LoadError(Exception):
     """Why something cannot be used: one line."""
 
 
-def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
-    """Import everything and call the factories. `layers` tell the lines. Raises ConfigError with all problems."""
+@dataclass(frozen=True, slots=True)
+class InUse:
+    """A configuration that the agent runs with, and what has been loaded for it."""
+
+    config: Config
+    extensions: Extensions
+
+    def sink(self, target: PackageSink) -> Sink | None:
+        """The one that was made for a target with the same options."""
+        pairs = zip(self.config.sink, self.extensions.sinks, strict=True)
+        return next((sink for known, sink in pairs if known == target), None)
+
+
+def load_extensions(config: Config, layers: Layers | None = None, in_use: InUse | None = None) -> Extensions:
+    """Import everything and call the factories. `layers` show the lines. Raises ConfigError with all problems.
+
+    `in_use`: sinks whose options are the same are taken from there, and all sources. Files are read again.
+    """
     at = layers or Layers(None)
     problems: list[str] = []
 
@@ -97,13 +113,17 @@ def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
     sinks = [
         found
         for n, target in enumerate(config.sink)
-        for found in collect(("sink", n), target.use, made("sink", target, SINK_PARTS, PackagedSink))
+        for found in collect(("sink", n), target.use, sink_of(target, in_use))
     ]
-    sources = [
-        found
-        for n, target in enumerate(config.source)
-        for found in collect(("source", n), target.use, made("source", target, SOURCE_PARTS, PackagedSource))
-    ]
+    sources = (
+        []
+        if in_use is not None
+        else [
+            found
+            for n, target in enumerate(config.source)
+            for found in collect(("source", n), target.use, made("source", target, SOURCE_PARTS, PackagedSource))
+        ]
+    )
     conditions = {
         name: found
         for n, rule in enumerate(config.rule)
@@ -112,7 +132,15 @@ def load_extensions(config: Config, layers: Layers | None = None) -> Extensions:
     }
     if problems:
         raise ConfigError(in_order(problems))
-    return Extensions(tuple(hooks), tuple(sinks), tuple(sources), conditions)
+    return Extensions(
+        tuple(hooks), tuple(sinks), tuple(sources) if in_use is None else in_use.extensions.sources, conditions
+    )
+
+
+def sink_of(target: PackageSink, in_use: InUse | None) -> Callable[[], object]:
+    if in_use is not None and (sink := in_use.sink(target)) is not None:
+        return lambda: sink
+    return made("sink", target, SINK_PARTS, PackagedSink)
 
 
 def module_of(name: str) -> ModuleType:
@@ -175,11 +203,14 @@ def load_file(path: Path) -> ModuleType:
     def execute() -> None:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
 
+    former = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and the like look themselves up there
     try:
         guarded(execute)
     except LoadError:
         del sys.modules[name]
+        if former is not None:
+            sys.modules[name] = former
         raise
     return module
 

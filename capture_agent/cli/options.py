@@ -12,7 +12,7 @@ from capture_agent.cli.failures import WrongUsage, note
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
-    from capture_agent.app.extensions import Extensions
+    from capture_agent.app.extensions import Extensions, InUse
     from capture_agent.config import Config, SqlTarget
     from capture_agent.config.layers import Layers
 
@@ -136,19 +136,24 @@ def configuration(file: Path | None, said: dict[str, Any]) -> Config:
     return load(file, os.environ, said)
 
 
-def configuration_to_run(file: Path | None, said: dict[str, Any]) -> tuple[Config, Extensions]:
-    """The same, with the user code that it names. Raises ConfigError, also for sinks that can never work."""
-    config, layers, extensions = loaded(file, said)
+def configuration_to_run(
+    file: Path | None, said: dict[str, Any], in_use: InUse | None = None
+) -> tuple[Config, Extensions]:
+    """The same, with the user code that it names. Raises ConfigError, also for sinks that can never work.
+
+    `in_use`: by the agent that asks again.
+    """
+    config, layers, extensions = loaded(file, said, in_use)
     check_sinks(config, layers)
     return config, extensions
 
 
-def loaded(file: Path | None, said: dict[str, Any]) -> tuple[Config, Layers, Extensions]:
+def loaded(file: Path | None, said: dict[str, Any], in_use: InUse | None = None) -> tuple[Config, Layers, Extensions]:
     from capture_agent.app.extensions import load_extensions
     from capture_agent.config.load import load_layers
 
     config, layers = load_layers(file, os.environ, said)
-    return config, layers, load_extensions(config, layers)
+    return config, layers, load_extensions(config, layers, in_use)
 
 
 def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:

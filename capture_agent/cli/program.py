@@ -65,6 +65,7 @@ app.command("decode", short_help="Show the SIP in capture files.")(decode.decode
 app.command("calls", short_help="List the calls in the sip_trace table.")(calls.calls)
 app.command("flow", short_help="Draw a call as a ladder.")(flow.flow)
 app.command("status", short_help="Tracing of a running agent: on, off or check.")(status.status)
+app.command("reload", short_help="Have a running agent read its configuration again.")(status.reload)
 app.command("hlog", short_help="Write a line into the log of the HEP collectors.")(events.hlog)
 app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(events.trace_msg)
 app.add_typer(db.app, name="db")

@@ -66,7 +66,7 @@ def replay(
     agent = Agent(settings, lossless=True, stop=threading.Event(), extensions=extensions)
     damages: list[Exception] = []
     try:
-        with stopping(agent.stop, on_hangup=True), keeping_books(agent), progress_bar(files, rounds) as on_batch:
+        with stopping(agent.stop, agent.stop.set), keeping_books(agent), progress_bar(files, rounds) as on_batch:
             replay_files(agent, files, rounds, pace, Shift() if now else None, on_batch, damages.append)
     finally:
         failures = say_failures(agent, damages)

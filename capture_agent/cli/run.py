@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from capture_agent.build import flavour
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, stopping
+
+if TYPE_CHECKING:
+    from capture_agent.config import Config
 
 
 def run(
@@ -67,17 +70,20 @@ def run(
         control_socket=control,
     )
     settings, extensions = options.configuration_to_run(config, said)
-    if not (settings.capture.interfaces or settings.capture.listen or settings.source):
-        raise WrongUsage(
-            "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
-        )
-    if not settings.targets():
-        from capture_agent.config.options import ways_to_give_a_sink
-
-        raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}")
+    if lacking := what_is_lacking(settings):
+        raise WrongUsage(lacking)
 
     from capture_agent.app import capturing
     from capture_agent.app.agent import Agent
+    from capture_agent.app.extensions import Extensions, InUse
+    from capture_agent.app.reloading import Reloader
+    from capture_agent.config import ConfigError
+
+    def read_again(in_use: InUse) -> tuple[Config, Extensions]:
+        wanted, loaded = options.configuration_to_run(config, said, in_use)
+        if lacking := what_is_lacking(wanted):
+            raise ConfigError([lacking])
+        return wanted, loaded
 
     log_to_stderr(settings)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 are few, with many peers on --listen
@@ -85,7 +91,21 @@ def run(
     agent = Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {', '.join(map(str, settings.targets()))}"
-    with stopping(agent.stop, on_hangup=False), keeping_books(agent), answering(agent):
+    reloader = Reloader(agent, read_again)
+    reloader.listen()
+    agent.reload = reloader.reload
+    with stopping(agent.stop, reloader.request), keeping_books(agent), answering(agent):
         capturing.run(agent, lambda: note(f"{ready} ({flavour()} build)"))
     if agent.gone:
         raise Failed("; ".join(map(str, agent.gone)))
+
+
+def what_is_lacking(settings: Config) -> str:
+    """A source or a sink; "" where both are there."""
+    if not (settings.capture.interfaces or settings.capture.listen or settings.source):
+        return "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
+    if not settings.targets():
+        from capture_agent.config.options import ways_to_give_a_sink
+
+        return f"no sink: give {ways_to_give_a_sink()}"
+    return ""

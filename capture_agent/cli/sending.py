@@ -44,10 +44,10 @@ WITHOUT_EFFECT = (
 
 
 @contextmanager
-def stopping(stop: threading.Event, on_hangup: bool) -> Iterator[None]:
+def stopping(stop: threading.Event, hangup: Callable[[], object]) -> Iterator[None]:
     """While it runs, ENDING set `stop`; a second SIGINT does not wait for the queues.
 
-    SIGHUP does so too with `on_hangup`. Others are said in the log and have no effect.
+    SIGHUP calls `hangup`. Others are said in the log and have no effect.
     """
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -55,12 +55,15 @@ def stopping(stop: threading.Event, on_hangup: bool) -> Iterator[None]:
             raise Interrupted
         stop.set()
 
+    def on_hangup(number: int, frame: FrameType | None) -> None:
+        hangup()
+
     def without_effect(number: int, frame: FrameType | None) -> None:
         _log.info("%s has no effect", name_of(number))
 
     handlers: dict[int, Callable[[int, FrameType | None], None]] = dict.fromkeys(WITHOUT_EFFECT, without_effect)
     handlers |= dict.fromkeys(ENDING, on_signal)
-    handlers[signal.SIGHUP] = on_signal if on_hangup else without_effect
+    handlers[signal.SIGHUP] = on_hangup
     before = {}
     for number, handler in handlers.items():
         with suppress(OSError):  # some tool that runs us keeps one for itself

@@ -13,6 +13,8 @@ from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.config.secrets import quotable, quotable_words
 from capture_agent.history.text import printable
 
+RELOADED_WITHIN = 30.0  # seconds
+
 
 def status(
     wanted: Annotated[str, typer.Argument(metavar="on|off|check", help="What to do.")],
@@ -36,6 +38,27 @@ def status(
     except place.ControlError as error:
         raise Failed(quotable_words(f"{error}{looked}")) from None
     print(printable(str(answer)))
+
+
+def reload(control: options.ControlSocket = None, config: options.ConfigFile = None) -> None:
+    """Have a running agent read its configuration again, and take all of it over, or nothing.
+
+    Sinks, rules, hooks, masks and interfaces change without losing a packet, and calls that are traced go on as they
+    began. Prints the options that have changed and take effect only after a restart.
+    """
+    from capture_agent.control import client, place
+    from capture_agent.control.commands import Fault
+
+    looked = ""
+    try:
+        path, looked = address(config, control)
+        answer = client.ask(path, "reload", [], RELOADED_WITHIN)
+    except Fault as fault:
+        raise Failed(f"the configuration is not reloaded: {quotable_words(fault.message)}") from None
+    except place.ControlError as error:
+        raise Failed(quotable_words(f"{error}{looked}")) from None
+    options_later = answer.get("restart", []) if isinstance(answer, dict) else []
+    print("reloaded" + "".join(f"\n{printable(str(one))}: takes effect after a restart" for one in options_later))
 
 
 def address(config: Path | None, control: str | None) -> tuple[Path, str]:

@@ -67,6 +67,12 @@ class SinkIds:
     def __init__(self) -> None:
         self._known: list[tuple[Hashable, ...]] = []  # by id, the keys of its target: those of SinkIds.keys
 
+    def copy(self) -> SinkIds:
+        """To try a configuration that may be refused."""
+        other = SinkIds()
+        other._known = list(self._known)
+        return other
+
     def of(self, config: Config) -> list[int]:
         """One for each of config.targets(), in their order. Raises TooManySinks."""
         wanted = [keys(section, target) for section in KINDS for target in getattr(config, section)]

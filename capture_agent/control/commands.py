@@ -24,6 +24,7 @@ class Controlled(Protocol):
     """The agent, as far as commands go."""
 
     tracing: bool
+    reload: Callable[[], list[str]] | None
 
     def books(self) -> Books: ...
 
@@ -66,6 +67,16 @@ def stats(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
     return {"tracing": agent.tracing, "ledgers": ledgers, "malformed": some(books.problems)}
 
 
+def reload(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
+    """Read the configuration again. `restart`: the options that have changed and take effect after a restart alone.
+
+    Raises Fault with all that is wrong with it; then everything is as it was.
+    """
+    if agent.reload is None:
+        raise Fault("this agent cannot reload its configuration")
+    return {"restart": agent.reload()}
+
+
 def some(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
@@ -74,6 +85,7 @@ Command = Callable[[Controlled, Sequence[object]], object]
 COMMANDS: dict[str, Command] = {
     "siptrace.status": status,
     "stats": stats,
+    "reload": reload,
 }
 
 

@@ -103,6 +103,11 @@ class Outbox:
                 self._held += weight
                 self._changed.notify_all()
 
+    def hold_at_most(self, limit: int, limit_bytes: int) -> None:
+        """Other limits from now on. What waits already stays."""
+        with self._changed:
+            self._limit, self._limit_bytes = limit, limit_bytes
+
     def flush(self) -> None:
         """Nothing is held back: the thread takes what is there."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock, Thread
 
-from capture_agent.books import Ledger
+from capture_agent.books import Ledger, with_former
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.net.errors import SinkError
@@ -14,6 +15,9 @@ from capture_agent.parallel import at_once
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Sink
 
+MOST_FORMER = 64  # sinks that are not configured any more and have ledgers of their own
+FORMER = "former sinks"
+
 
 class Routes:
     """Routes by the id of the sink, as in the sinks of a TracedMessage. `alike`: every sink gets every message."""
@@ -21,9 +25,33 @@ class Routes:
     def __init__(self, routes: Mapping[int, Direct | Outbox], alike: bool) -> None:
         self._routes = dict(routes)
         self._alike = alike
+        self._lock = Lock()  # for those that leave
+        self._leaving: list[Direct | Outbox] = []
+        self._left: list[Ledger] = []
 
     def __iter__(self) -> Iterator[Direct | Outbox]:
         return iter(self._routes.values())
+
+    def change(self, routes: Mapping[int, Direct | Outbox], alike: bool, seconds: float) -> None:
+        """Others from now on. Those that are not among them send what waits, for so many seconds, and are closed."""
+        stay = set(map(id, routes.values()))
+        leaving = [outbox for outbox in self if id(outbox) not in stay]
+        with self._lock:
+            self._leaving += leaving
+            self._routes, self._alike = dict(routes), alike
+        for outbox in leaving:
+            outbox.stop()
+            Thread(target=self._leave, args=(outbox, seconds), name="leaving", daemon=True).start()
+
+    def _leave(self, outbox: Direct | Outbox, seconds: float) -> None:
+        outbox.close(seconds)
+        with self._lock:
+            if outbox in self._leaving:
+                self._leaving.remove(outbox)
+                self._left = with_former(self._left, [named_for_good(outbox.ledger(), self._left)])
+
+    def route(self, id_: int) -> Direct | Outbox:
+        return self._routes[id_]
 
     def put(self, traced: list[TracedMessage]) -> None:
         for id_, outbox in self._routes.items():
@@ -48,7 +76,10 @@ class Routes:
                 yield f"{ledger.name}: connection refused: at least {lost} of {ledger.seen} messages are lost"
 
     def ledgers(self) -> list[Ledger]:
-        return [outbox.ledger() for outbox in self]
+        """Each sink's, with what those of the same name have counted that are not in use any more."""
+        with self._lock:
+            former = [*self._left, *(outbox.ledger() for outbox in self._leaving)]
+            return with_former((outbox.ledger() for outbox in self), former)
 
     def close(self, seconds: float | None) -> None:
         """Close all at once: within so many seconds for all of them together, or when all is sent."""
@@ -56,10 +87,18 @@ class Routes:
             at_once([outbox.close for outbox in self])
             return
         deadline = time.monotonic() + seconds
-        for outbox in self:
+        closing = [*self, *self._leaving]
+        for outbox in closing:
             outbox.stop()
-        for outbox in self:
+        for outbox in closing:
             outbox.close(max(0.0, deadline - time.monotonic()))
+
+
+def named_for_good(ledger: Ledger, others: Sequence[Ledger]) -> Ledger:
+    """Under its own name, or a common one when there are many."""
+    if len(others) >= MOST_FORMER and all(ledger.name != other.name for other in others):
+        ledger.name = FORMER
+    return ledger
 
 
 def direct(sinks: Mapping[int, Sink], alike: bool) -> Routes:

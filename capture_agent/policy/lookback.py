@@ -83,18 +83,37 @@ class Lookback:
         self._number += 1
         size = len(copy.datagram.data) + MESSAGE_COST
         held = Held(copy, direction, self._number, time_ns, since_ns, size, given, asked)
+        self._put(held)
+        return True
+
+    def _put(self, held: Held) -> None:
+        transaction, dialog = held.message.transaction, held.message.dialog
+        assert transaction is not None
         self._held[held.number] = held
-        self._traced += given is not None
-        self._bytes += size
+        self._traced += held.given is not None
+        self._bytes += held.size
         if transaction not in self._transactions:
             self._transactions[transaction] = OrderedDict()
             self._bytes += TRANSACTION_COST
-            if message.dialog is not None:
-                self._of_dialogs.setdefault(message.dialog, {})[transaction] = None
+            if dialog is not None:
+                self._of_dialogs.setdefault(dialog, {})[transaction] = None
         self._transactions[transaction][held.number] = held
         while len(self._held) > self._most or self._bytes > self._most_bytes:
             self.crowded_out += self._drop_oldest()
-        return True
+
+    def take_over(self, former: Lookback, asked: int) -> None:
+        """Hold what another has held. `asked`: the sinks that a rule may yet send a message to which others traced."""
+        self._clock = former._clock
+        for held in former._held.values():
+            held.asked = asked & ~(held.given or 0)
+            if (held.given is not None and not held.asked) or not self._may_be_traced(held.message):
+                self.given_up += held.given is None
+                continue
+            self._number += 1
+            held.number = self._number
+            self._put(held)
+        former._held.clear()
+        former.close()
 
     def _may_be_traced(self, message: CapturedMessage) -> bool:
         transaction = message.transaction

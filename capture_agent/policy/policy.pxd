@@ -11,6 +11,7 @@ cdef class Policy:
     cdef readonly Hooks hooks
     cdef readonly unsigned long long traced
     cdef unsigned long long _not_traced
+    cdef unsigned long long _crowded_before
     cdef object _side
     cdef frozenset _hosts
     cdef bint _simple

@@ -39,6 +39,7 @@ class Policy:
     """
 
     __slots__ = (
+        "_crowded_before",
         "_hosts",
         "_in",
         "_last_bytes",
@@ -69,6 +70,7 @@ class Policy:
         self._trace = Trace(settings.sinks)
         self.traced = 0
         self._not_traced = 0
+        self._crowded_before = 0  # by the one that this has taken over from
         self._rules: Rules | None = None if settings.trivial else compile_rules(settings)
         self._lookback: Lookback | None = None
         if self._rules is not None and self._rules.looks_back:
@@ -88,6 +90,23 @@ class Policy:
         lasts = {host[len(host) - 1] for host in self._hosts}
         self._last_bytes = bytes(last in lasts for last in range(256))
 
+    def take_over(self, former: Policy) -> None:
+        """Go on where another has ended: with its figures, what it holds back, its legs, and whether it is switched on.
+
+        What it has begun to trace goes on as it began: that is written in the transactions and dialogs.
+        """
+        if self._lookback is not None and former._lookback is not None:
+            self._lookback.take_over(former._lookback, self._rules.asked_in_all if self._rules is not None else 0)
+        else:
+            former.close()
+        self.traced += former.traced
+        self._not_traced += former.not_traced
+        self._crowded_before += former.crowded_out
+        if self.settings.legs == former.settings.legs:
+            self._legs = former._legs
+        if self.settings.trace.on == former.settings.trace.on:
+            self.on = former.on
+
     @property
     def not_traced(self) -> int:
         return self._not_traced + (self._lookback.given_up if self._lookback is not None else 0)
@@ -100,7 +119,7 @@ class Policy:
     @property
     def crowded_out(self) -> int:
         """Messages that were held back and gave way to younger ones."""
-        return self._lookback.crowded_out if self._lookback is not None else 0
+        return self._crowded_before + (self._lookback.crowded_out if self._lookback is not None else 0)
 
     @property
     def legs_remembered(self) -> int:
@@ -112,11 +131,14 @@ class Policy:
         return self._legs.forgotten if self._legs is not None else 0
 
     def ledgers(self) -> Iterator[Ledger]:
-        """Of messages; then of user code: conditions of rules, and hooks."""
+        """Of messages; then those of user code: conditions of rules, and hooks."""
         outcomes: dict[str, int] = {OfMessages.TRACED: self.traced, OfMessages.NOT_TRACED: self.not_traced}
-        if self._lookback is not None:
+        if self._lookback is not None or self._crowded_before:
             outcomes |= {OfMessages.WAITING: self.waiting, OfMessages.CROWDED_OUT: self.crowded_out}
         yield ACCOUNT.ledger(outcomes=outcomes)
+        yield from self.ledgers_of_user_code()
+
+    def ledgers_of_user_code(self) -> Iterator[Ledger]:
         for guard in self.settings.conditions.values():
             yield guard.ledger()
         if self.hooks is not None:

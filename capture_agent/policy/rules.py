@@ -191,6 +191,16 @@ class Rules:
     def looks_back(self) -> bool:
         return bool(self._looking_back)
 
+    @property
+    def asked_in_all(self) -> int:
+        """The sinks to which a rule that looks back may yet send a message that others have traced."""
+        if not self._all:
+            return 0
+        sinks = 0
+        for rule in self._looking_back:
+            sinks |= rule.sinks
+        return sinks
+
     def _lists(self, method: bytes | None) -> list[list[Rule]]:
         return [[rule for rule in self._rules if rule.may_match(method, kind)] for kind in range(KINDS)]
 

@@ -14,7 +14,7 @@ A new sink is a class with the methods of Sink, a configuration record and a lin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +22,9 @@ from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.sinks.sink import Sink
 
 
-def make_sinks(sinks: ConfiguredSinks, packaged: Iterable[Sink] = ()) -> dict[int, Sink]:
+def make_sinks(
+    sinks: ConfiguredSinks, packaged: Iterable[Sink] = (), except_for: Container[int] = ()
+) -> dict[int, Sink]:
     """By id, one for each target. `packaged`: those that packages brought, in the order of their targets.
 
     Raises SinkError: a certificate file or database URL is wrong.
@@ -31,7 +33,11 @@ def make_sinks(sinks: ConfiguredSinks, packaged: Iterable[Sink] = ()) -> dict[in
     made: dict[int, Sink] = {}
     for one in sinks:
         if not one.kind.sink:
-            made[one.id] = next(brought)
+            sink = next(brought)
+        if one.id in except_for:
+            continue
+        if not one.kind.sink:
+            made[one.id] = sink
             continue
         tables = (sinks.tables_of(one),) if one.kind.tables else ()  # they must be there when it opens
         made[one.id] = imported(one.kind.sink)(one.target, *tables)

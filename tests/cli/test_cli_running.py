@@ -22,6 +22,7 @@ from faults.terminals import full_pipe, pipe_without_reader, stopped_terminal
 pytestmark = pytest.mark.once
 
 PATIENCE = 60
+AGENT = [sys.executable, "-m", "capture_agent"]
 needs_namespaces = [
     pytest.mark.skipif(os.geteuid() != 0, reason="live capture needs root"),
     pytest.mark.skipif(which("ip") is None, reason="no ip: apt install iproute2"),
@@ -51,7 +52,7 @@ class Run:
         self.until(lambda: "capturing on" in self.text)
 
     def start(self, stderr: int) -> None:
-        words = [sys.executable, "-m", "capture_agent", "run", "--control", str(self.control), *self.words]
+        words = [*AGENT, "run", "--control", str(self.control), *self.words]
         command = words if self.inside is None else self.inside.command(*words)
         self.process = subprocess.Popen(command, stderr=stderr)
 
@@ -157,7 +158,7 @@ def test_lines_that_found_no_room_are_counted(tmp_path: Path, free_port: Callabl
         *((getattr(signal, f"SIG{name}"), True) for name in ("INT", "TERM", "QUIT", "XCPU")),
         *(
             (getattr(signal, f"SIG{name}"), False)
-            for name in ["HUP", "USR1", "USR2", "ALRM", "PIPE", "IO", "PWR", "VTALRM", "PROF", "RTMIN"]
+            for name in ["USR1", "USR2", "ALRM", "PIPE", "IO", "PWR", "VTALRM", "PROF", "RTMIN"]
         ),
     ],
 )
@@ -296,3 +297,58 @@ def test_an_interface_that_is_not_there_yet(tmp_path: Path, name: str) -> None:
                 sender.sendto(options(1), ("192.0.2.1", 5060))
                 assert sink.recv(9999) == options(1)
             assert run.stop() == 0
+
+
+@pytest.mark.parametrize("how", [pytest.param(how, marks=needs_namespaces) for how in ("hangup", "command")])
+def test_another_configuration(tmp_path: Path, how: str) -> None:
+    """Another interface, another sink and another file of rules, while it runs."""
+    config = tmp_path / "agent.toml"
+    with ExitStack() as stack:
+        here, there = stack.enter_context(wires(("eth1", "eth2")))
+        sinks = [stack.enter_context(here.udp("127.0.0.1")) for _ in range(2)]
+        for sink in sinks:
+            sink.settimeout(PATIENCE)
+        texts = [
+            f'[capture]\ninterfaces = ["{interface}"]\n[[sip]]\nuri = "sip:{place(sink)}"\n'
+            for interface, sink in zip(("eth1", "eth2"), sinks, strict=True)
+        ]
+        config.write_text(texts[0])
+        run = stack.enter_context(running(tmp_path, "--config", str(config), inside=here))
+        first, second = (stack.enter_context(there.udp(f"{network}.2")) for network in ("192.0.2", "198.51.100"))
+        second.sendto(options(1), ("198.51.100.1", 5060))  # nobody captures there yet
+        first.sendto(options(2), ("192.0.2.1", 5060))
+        assert sinks[0].recv(9999) == options(2)
+        config.write_text(texts[1])
+        if how == "hangup":
+            run.process.send_signal(signal.SIGHUP)
+            run.until(lambda: "the configuration is reloaded" in run.text)
+        else:
+            done = subprocess.run(
+                [*AGENT, "reload", "--control", str(run.control)], capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, done.stdout, done.stderr) == (0, "reloaded\n", "")
+        first.sendto(options(3), ("192.0.2.1", 5060))
+        second.sendto(options(4), ("198.51.100.1", 5060))
+        assert sinks[1].recv(9999) == options(4)
+        assert run.stop() == 0
+        assert "messages: 2 seen, 2 traced" in run.text
+        assert "does not balance" not in run.text
+
+
+def test_a_wrong_configuration_is_refused_with_all_its_problems(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    config = tmp_path / "agent.toml"
+    text = f'[capture]\nlisten = ["sip:127.0.0.1:{free_port()}"]\n[[sip]]\nuri = "sip:127.0.0.1:9"\n'
+    config.write_text(text)
+    with running(tmp_path, "--config", str(config)) as run:
+        config.write_text(text + "[trace]\nmode = 3\n[queue]\nmessages = -1\n")
+        done = subprocess.run(
+            [*AGENT, "reload", "--control", str(run.control)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("capture-agent: reload: the configuration is not reloaded: ")
+        assert "agent.toml:6: trace.mode: value 3" in done.stderr
+        assert "agent.toml:8: queue.messages: value -1" in done.stderr
+        config.write_text("")
+        run.process.send_signal(signal.SIGHUP)
+        run.until(lambda: "not reloaded: no interface: give -i" in run.text)
+        assert run.stop() == 0

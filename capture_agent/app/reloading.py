@@ -1,0 +1,188 @@
+"""Takes another configuration while the agent runs: all of it, or nothing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from queue import SimpleQueue
+
+from capture_agent.app.agent import Agent
+from capture_agent.app.assembly import all_alike, make_policy
+from capture_agent.app.extensions import Extensions, InUse
+from capture_agent.config import Config, ConfigError
+from capture_agent.config.configured_sinks import ConfiguredSinks, TooManySinks
+from capture_agent.control.commands import Fault
+from capture_agent.delivery.direct import Direct
+from capture_agent.delivery.outbox import Outbox
+from capture_agent.emission.emission import emission
+from capture_agent.net.errors import SinkError
+from capture_agent.sinks import make_sinks
+from capture_agent.sources.source import SourceError
+
+# What changes while the agent runs. All else is named in the answer, and takes effect after a restart.
+SECTIONS = {"trace", "rule", "legs", "hep", "sip", "sql", "sink", "hooks", "privacy", "queue", "log"}
+OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}}
+
+LOOK = 0.2  # seconds
+APPLIED_WITHIN = 10.0  # seconds: the capture looks up at least once a second, unless user code holds it
+
+_log = logging.getLogger(__name__)
+
+Read = Callable[[InUse], tuple[Config, Extensions]]
+
+
+class NotReloaded(Fault):
+    """Why everything is as it was: a line for each problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Reloader:
+    """`read`: the configuration as it is now, with its user code; raises ConfigError."""
+
+    def __init__(self, agent: Agent, read: Read) -> None:
+        self._agent = agent
+        self._read = read
+        self._lock = threading.Lock()
+        self._requests: SimpleQueue[None] = SimpleQueue()  # whose put a signal may interrupt
+
+    def reload(self) -> list[str]:
+        """What has changed in the configuration and takes effect after a restart alone. Raises NotReloaded."""
+        with self._lock:
+            try:
+                later = self._reload()
+            except ConfigError as error:
+                raise self._refused(list(error.problems)) from None
+            except (SourceError, SinkError, TooManySinks) as error:
+                raise self._refused([str(error)]) from None
+            except NotReloaded as error:
+                raise self._refused(error.problems) from None
+        if later:
+            _log.warning("the configuration is reloaded; a change of %s takes effect after a restart", ", ".join(later))
+        else:
+            _log.info("the configuration is reloaded")
+        return later
+
+    def request(self) -> None:
+        """The same in a thread of its own, for a signal handler: what is wrong is in the log."""
+        self._requests.put(None)
+
+    def listen(self) -> None:
+        """Requests are done from now on; many at once are one."""
+        threading.Thread(target=self._work, name="reload", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self._requests.get()
+            while not self._requests.empty():
+                self._requests.get()
+            with suppress(NotReloaded):
+                self.reload()
+
+    def _refused(self, problems: list[str]) -> NotReloaded:
+        for problem in problems:
+            _log.error("the configuration is not reloaded: %s", problem)
+        return NotReloaded(problems)
+
+    def _reload(self) -> list[str]:
+        agent = self._agent
+        wanted, extensions = self._read(InUse(agent.config, agent.extensions))
+        config = in_force(agent.config, wanted)
+        ids = agent.sink_ids.copy()
+        sinks = ConfiguredSinks(config, ids)
+        kept = kept_sinks(agent, sinks)
+        made = make_sinks(sinks, extensions.sinks, except_for=kept)
+        policy = make_policy(config, extensions, sinks)
+        masks = emission(config)
+        move = None
+        if agent.keeper is not None:
+            move = agent.keeper.want(config.capture.interfaces, config.capture.wait_for_interfaces)
+
+        def apply() -> None:
+            queue = config.queue
+            routes: Mapping[int, Direct | Outbox] = kept | {
+                id_: Outbox(sink, queue.messages, queue.mib << 20) for id_, sink in made.items()
+            }
+            for outbox in kept.values():
+                outbox.hold_at_most(queue.messages, queue.mib << 20)
+            alike = all_alike(config, extensions)
+            agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds)
+            agent.pipeline.change(policy, masks, config.correlate)
+            agent.config, agent.extensions, agent.sink_ids = config, extensions, ids
+            if move is not None:
+                move()
+
+        self._between_batches(apply)
+        logging.getLogger().setLevel(config.log.level.upper())
+        return later(wanted, config)
+
+    def _between_batches(self, apply: Callable[[], None]) -> None:
+        done = threading.Event()
+        raised: list[Exception] = []
+
+        def guarded() -> None:
+            try:
+                apply()
+            except Exception as error:
+                raised.append(error)
+                raise
+            finally:
+                done.set()
+
+        self._agent.between_batches(guarded)
+        deadline = time.monotonic() + APPLIED_WITHIN
+        while not done.wait(LOOK):
+            if self._agent.stop.is_set():
+                raise NotReloaded(["the agent is stopping"])
+            if time.monotonic() >= deadline:
+                raise NotReloaded(
+                    [f"the capture has stood still for {APPLIED_WITHIN:.0f} s; it changes when it goes on"]
+                )
+        if raised:
+            raise NotReloaded([f"internal error: {type(raised[0]).__name__}"])
+
+
+def in_force(now: Config, wanted: Config) -> Config:
+    """The wanted configuration, as far as it can be had without a restart."""
+    stay = {
+        field.name: getattr(now, field.name) for field in fields(Config) if field.name not in SECTIONS | OPTIONS.keys()
+    }
+    for section, options in OPTIONS.items():
+        changed = {name: getattr(getattr(wanted, section), name) for name in options}
+        if section == "capture" and not now.capture.interfaces:  # nothing keeps interfaces
+            del changed["interfaces"]
+        stay[section] = replace(getattr(now, section), **changed)
+    return replace(wanted, **stay)
+
+
+def later(wanted: Config, had: Config) -> list[str]:
+    """The options in which they differ, as docs/configuration.md names them."""
+    found: list[str] = []
+    for field in fields(Config):
+        one, other = getattr(wanted, field.name), getattr(had, field.name)
+        if isinstance(one, tuple):
+            found += [field.name] if one != other else []
+        else:
+            parts = [part.name for part in fields(one) if getattr(one, part.name) != getattr(other, part.name)]
+            found += [f"{field.name}.{part}" for part in parts]
+    return found
+
+
+def kept_sinks(agent: Agent, sinks: ConfiguredSinks) -> dict[int, Outbox]:
+    """Those that do what they did before, by id: their queues stay as they are."""
+    now = ConfiguredSinks(agent.config, agent.sink_ids.copy())
+    before = {one.id: one for one in now}
+    kept: dict[int, Outbox] = {}
+    for one in sinks:
+        known = before.get(one.id)
+        if known is not None and known.target == one.target and now.tables_of(known) == sinks.tables_of(one):
+            outbox = agent.routes.route(one.id)
+            assert isinstance(outbox, Outbox)
+            kept[one.id] = outbox
+    return kept
