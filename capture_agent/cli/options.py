@@ -29,6 +29,27 @@ ConfigFile = Annotated[
         help="The configuration, a TOML file. Other options win over it.",
     ),
 ]
+Interfaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--interface",
+        "-i",
+        metavar="IFACE",
+        help="Capture on this interface, or those that match a pattern such as 'eth*'. May be repeated.",
+    ),
+]
+Filter = Annotated[
+    str | None,
+    typer.Option("--filter", metavar="BPF", help="Capture only what matches, in tcpdump's filter language."),
+]
+Listen = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--listen",
+        metavar="URI",
+        help="Take SIP duplicates, as siptrace sends them, on sip:IP:PORT[;transport=tcp]. May be repeated.",
+    ),
+]
 Hep = Annotated[
     list[str] | None,
     typer.Option(
@@ -168,12 +189,11 @@ def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
 
 def check_filter(config: Config, layers: Layers) -> None:
     """Raises ConfigError."""
-    from capture_agent.config.problems import ConfigError, wrong
-    from capture_agent.sources.bpf import filter_error
+    from capture_agent.config.problems import ConfigError
+    from capture_agent.sources.bpf import wrong_filter
 
-    if error := filter_error(config.capture.filter):
-        path = ("capture", "filter")
-        raise ConfigError([wrong(layers, path, config.capture.filter, "a filter as tcpdump takes it", error)])
+    if problems := list(wrong_filter(config, layers)):
+        raise ConfigError(problems)
 
 
 def one_file(file: Path | None, config: Path | None) -> Path | None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import resource
 import threading
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from capture_agent.build import flavour
 from capture_agent.cli import options
@@ -19,27 +17,9 @@ if TYPE_CHECKING:
 
 def run(
     config: options.ConfigFile = None,
-    interface: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--interface",
-            "-i",
-            metavar="IFACE",
-            help="Capture on this interface, or those that match a pattern such as 'eth*'. May be repeated.",
-        ),
-    ] = None,
-    bpf: Annotated[
-        str | None,
-        typer.Option("--filter", metavar="BPF", help="Capture only what matches, in tcpdump's filter language."),
-    ] = None,
-    listen: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--listen",
-            metavar="URI",
-            help="Take SIP duplicates, as siptrace sends them, on sip:IP:PORT[;transport=tcp]. May be repeated.",
-        ),
-    ] = None,
+    interface: options.Interfaces = None,
+    bpf: options.Filter = None,
+    listen: options.Listen = None,
     hep: options.Hep = None,
     sip: options.Sip = None,
     db: options.Databases = None,

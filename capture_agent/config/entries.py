@@ -101,7 +101,9 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
             continue
         at = (*path, f"{name}_file")
         try:
-            secret = (directory(layers, at) / file).read_text(encoding="utf-8").strip()
+            place = directory(layers, at) / file
+            secret = place.read_text(encoding="utf-8").strip()
+            layers.secret_files.append(place)
         except (OSError, ValueError, TypeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not text"
             yield wrong(layers, at, file, f"a file that can be read ({reason})")

@@ -43,6 +43,7 @@ class Layers:
     origins: dict[Path, Origin] = field(default_factory=dict)
     aliases: dict[Path, Path] = field(default_factory=dict)  # an option taken out of a URI: the URI's path
     unplaced: list[tuple[str, str, str]] = field(default_factory=list)  # variable, section, option
+    secret_files: list[FilePath] = field(default_factory=list)  # that were read
 
     @cached_property
     def lines(self) -> Lines:

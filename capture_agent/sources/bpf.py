@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pcapy
 
+from capture_agent.config import Config
+from capture_agent.config.layers import Layers
+from capture_agent.config.problems import wrong
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT
 
 LINK_TYPES = (1, 113, 105, 12)  # DLT_: Ethernet, Linux cooked, 802.11, raw IP. A filter may fit some of them alone.
@@ -23,3 +28,9 @@ def filter_error(bpf: str) -> str:
         if said.startswith(NAMES):
             return ""
     return said
+
+
+def wrong_filter(config: Config, layers: Layers) -> Iterator[str]:
+    """The problem of the configuration, if libpcap does not take its filter."""
+    if error := filter_error(config.capture.filter):
+        yield wrong(layers, ("capture", "filter"), config.capture.filter, "a filter as tcpdump takes it", error)

@@ -19,8 +19,8 @@ GET_LINK, GET_ADDRESS = 18, 22
 NEW_LINK, NEW_ADDRESS = 16, 20
 REQUEST, DUMP = 0x001, 0x300
 ERROR, DONE = 2, 3
-IFLA_ADDRESS, IFLA_IFNAME, IFA_ADDRESS, IFA_LOCAL = 1, 3, 1, 2
-IFF_UP = 0x1
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_PROMISCUITY, IFA_ADDRESS, IFA_LOCAL = 1, 3, 30, 1, 2
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 
 # linux/if_arp.h
 KINDS = {
@@ -48,6 +48,8 @@ class LocalInterface:
     up: bool
     mac: str = ""
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    carrier: bool = True  # a cable, or the other end of a pair, is connected and up
+    promiscuous: bool = False  # somebody has asked for frames to other stations
 
 
 def list_interfaces() -> list[LocalInterface]:
@@ -65,6 +67,8 @@ def list_interfaces() -> list[LocalInterface]:
                 up=bool(flags & IFF_UP),
                 mac=attributes.get(IFLA_ADDRESS, b"").hex(":"),
                 addresses=tuple(addresses.get(index, ())),
+                carrier=bool(flags & IFF_LOWER_UP),
+                promiscuous=any(attributes.get(IFLA_PROMISCUITY, b"")),
             )
         )
     return [*found, LocalInterface(ANY, "all interfaces, Linux cooked", up=True)]

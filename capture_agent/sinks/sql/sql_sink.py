@@ -277,6 +277,31 @@ class SqlSink:
             return False
         return takes_another(connection, destination, len(stored.sip.raw))
 
+    def rehearse(self, message: TracedMessage) -> tuple[list[str], list[str]]:
+        """Store this message in each table, and take it back. Raises SinkError: it cannot be stored.
+
+        Returns the tables that are not there, of those that rules name, and those that were left alone, for they
+        have no transactions. The database may leave out an id.
+        """
+        connection = self._opened()
+        absent: list[str] = []
+        unsafe: list[str] = []
+        try:
+            for name, destination in self._destinations.items():
+                if not name:
+                    continue  # the sink's own, which is there by its name, too
+                if destination is None:
+                    absent.append(name)
+                elif not destination.transactional:
+                    unsafe.append(name)
+                elif not isinstance(made := destination.rows.rows(message), str):
+                    destination.insert(connection, destination, made)
+        except SQLAlchemyError as error:
+            raise explained(self._url, error) from error
+        finally:
+            rolled_back(connection)
+        return absent, unsafe
+
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
         self.rejected[ROWS_REFUSED] += 1
         self._refusals.add(failure.words())
