@@ -1,0 +1,48 @@
+"""What is examined, and what was measured for it. Measuring takes a bounded time; the checks then only read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from capture_agent.app.extensions import Extensions
+from capture_agent.config import Config
+from capture_agent.config.layers import Layers
+from capture_agent.doctor.agent import RunningAgent, find_agent
+from capture_agent.doctor.destinations import Trial, trials_of
+from capture_agent.doctor.observation import Observation, observe
+from capture_agent.hooks.guard import kind_of, raised_at
+from capture_agent.parallel import at_once
+
+PATIENCE = 20.0  # seconds for destinations, which are tried while packets are captured
+LAST = 3.0  # seconds to stop capturing
+
+
+@dataclass
+class Case:
+    """`seconds`: how long to capture. `test_message`: whether HEP collectors are sent one."""
+
+    config: Config
+    layers: Layers
+    extensions: Extensions
+    seconds: float = 10.0
+    test_message: bool = True
+    agent: RunningAgent | None = None
+    trials: list[Trial] = field(default_factory=list)
+    observation: Observation = field(default_factory=Observation)
+
+    def measure(self) -> None:
+        """At most `seconds` + LAST or PATIENCE, whichever is longer. What fails is part of what is measured."""
+        self.agent = find_agent(self.config)
+        self.trials = trials_of(self.config, self.extensions, self.test_message)
+        limit = max(self.seconds + LAST, PATIENCE)
+        at_once([self._observe, *(trial.run for trial in self.trials)], limit)
+        if self.agent is not None:
+            self.agent.look_again(self.config)
+
+    def _observe(self) -> None:
+        """Never raises."""
+        try:
+            observe(self.config, self.extensions, self.seconds, self.observation)
+        except Exception as error:
+            for name in self.config.capture.interfaces:
+                self.observation.problems.setdefault(name, f"{kind_of(error)}{raised_at(error)}")

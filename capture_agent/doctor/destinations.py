@@ -1,0 +1,79 @@
+"""Tries each destination in a thread of its own; a destination that is slow keeps no other one waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from capture_agent.app.extensions import Extensions
+from capture_agent.config import Config
+from capture_agent.config.configured_sinks import ConfiguredSink, ConfiguredSinks
+from capture_agent.doctor.finding import Finding, broken
+from capture_agent.doctor.receivers import try_collector, try_package, try_server
+from capture_agent.doctor.tables import try_table
+from capture_agent.hooks.guard import kind_of, raised_at
+
+if TYPE_CHECKING:
+    from capture_agent.doctor.case import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a trial is told of its sink. `tables`: those that rules name; `brought`: the sink of a package."""
+
+    target: Any
+    tables: tuple[str, ...]
+    test_message: bool
+    brought: Any = None
+
+
+# By section of the configuration: yields a finding for each step, and ends with one that is broken.
+TRIALS: dict[str, Callable[[Wanted], Iterator[Finding]]] = {
+    "hep": lambda wanted: try_collector(wanted.target, wanted.test_message),
+    "sip": lambda wanted: try_server(wanted.target),
+    "sql": lambda wanted: try_table(wanted.target, wanted.tables),
+    "sink": lambda wanted: try_package(wanted.brought),
+}
+
+
+@dataclass
+class Trial:
+    name: str
+    steps: Callable[[], Iterator[Finding]]
+    findings: list[Finding] = field(default_factory=list)
+    ended: bool = False
+
+    def run(self) -> None:
+        """Never raises."""
+        try:
+            for finding in self.steps():
+                self.findings.append(finding)
+        except Exception as error:
+            text = f"the check has failed: {kind_of(error)}{raised_at(error)}"
+            self.findings.append(broken(text, "this is a bug of the doctor, or of the sink's package"))
+        self.ended = True
+
+
+def trials_of(config: Config, extensions: Extensions, test_message: bool) -> list[Trial]:
+    sinks = ConfiguredSinks(config)
+    brought = iter(extensions.sinks)
+    return [trial_of(sink, sinks, test_message, next(brought) if not sink.kind.sink else None) for sink in sinks]
+
+
+def trial_of(sink: ConfiguredSink, sinks: ConfiguredSinks, test_message: bool, brought: Any) -> Trial:
+    wanted = Wanted(sink.target, sinks.tables_of(sink), test_message, brought)
+    return Trial(str(sink.target), lambda: TRIALS[sink.section](wanted))
+
+
+def are_reached(case: Case) -> Iterator[Finding]:
+    """What the trials have found by now: one that has not ended is a finding, too."""
+    for trial in case.trials:
+        for one in list(trial.findings):
+            yield Finding(one.status, one.found, one.to_do, trial.name, one.check)
+        if not trial.ended:
+            yield broken(
+                "no answer in time",
+                "check the address, and firewalls between the hosts; a database may wait for a lock",
+                trial.name,
+            )

@@ -1,0 +1,69 @@
+"""The interfaces: whether they are there, up, and show packets to other stations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from capture_agent.app.assembly import local_sides
+from capture_agent.doctor.finding import Finding, broken, ok, warning
+from capture_agent.sources.interfaces import ANY, LocalInterface, list_interfaces, local_addresses
+
+if TYPE_CHECKING:
+    from capture_agent.doctor.case import Case
+
+
+def are_up(case: Case) -> Iterator[Finding]:
+    known = {one.name: one for one in list_interfaces()}
+    for name in case.config.capture.interfaces:
+        yield is_up(name, known)
+
+
+def is_up(name: str, known: dict[str, LocalInterface]) -> Finding:
+    found = known.get(name)
+    if found is None:
+        return broken(
+            f"no such interface, there are {', '.join(known)}",
+            "correct the name (`capture-agent interfaces` lists them); in a container use the host's network",
+            name,
+        )
+    if not found.up:
+        return broken("the interface is down", f"`ip link set dev {name} up`", name)
+    if not found.carrier:
+        return broken(
+            "no carrier: the cable, or the other end, is not connected or is down",
+            "connect it, or bring the other end up",
+            name,
+        )
+    addresses = f", addresses {' '.join(map(str, found.addresses))}" if found.addresses else ""
+    return ok(f"up, {found.kind}{addresses}", name)
+
+
+def are_promiscuous(case: Case) -> Iterator[Finding]:
+    """Only a server that is not this host needs it: on a mirror port."""
+    capture = case.config.capture
+    own = local_addresses()
+    mirrored = not any(address in side.network for side in local_sides(case.config) for address in own)
+    for name in capture.interfaces:
+        if not mirrored:
+            yield ok("not needed: the traced server is this host", name)
+        elif not capture.promiscuous:
+            yield warning(
+                "off, but `local` is not this host: packets to other stations are not captured",
+                "set capture.promiscuous = true, unless the switch sends this host the packets anyway",
+                name,
+            )
+        elif name == ANY:
+            yield warning(
+                "`any` is never promiscuous, and `local` is not this host: packets to other stations are not captured",
+                "name the interface that the mirror port is connected to instead of `any`",
+                name,
+            )
+        elif name in case.observation.opened and name not in case.observation.promiscuous:
+            yield warning(
+                "asked for, but the interface does not do it",
+                "allow promiscuous mode on the virtual switch, which refuses it by default",
+                name,
+            )
+        else:
+            yield ok("on", name)

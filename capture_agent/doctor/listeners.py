@@ -1,0 +1,29 @@
+"""The sockets that receive SIP duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from capture_agent.doctor.finding import Finding, broken, ok
+from capture_agent.sources.sip_listener import open_listener
+from capture_agent.sources.source import SourceError
+
+if TYPE_CHECKING:
+    from capture_agent.doctor.case import Case
+
+
+def can_listen(case: Case) -> Iterator[Finding]:
+    """Opens and closes each; where an agent runs, it has them."""
+    for address in case.config.capture.listen:
+        name = str(address)
+        try:
+            open_listener(address, 1).close()
+        except SourceError as error:
+            text = str(error).removeprefix(f"{name}: ")
+            if case.agent is not None and "in use" in text:
+                yield ok("in use, by the running agent", name)
+            else:
+                yield broken(text, "free the address (`ss -lntup` names its program), or listen on another one", name)
+        else:
+            yield ok("can be opened", name)

@@ -1,0 +1,40 @@
+"""The configuration, as `capture-agent config check` and `run` see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from capture_agent.config.options import ways_to_give_a_sink
+from capture_agent.config.problems import in_order
+from capture_agent.doctor.finding import Finding, broken, ok
+from capture_agent.sinks.checks import not_ready, unusable
+from capture_agent.sources.bpf import wrong_filter
+
+if TYPE_CHECKING:
+    from capture_agent.doctor.case import Case
+
+TO_DO = "correct this line; `capture-agent config check` checks the file again"
+
+
+def not_loaded(problems: list[str]) -> list[Finding]:
+    """Of a configuration that cannot be used at all."""
+    return [broken(problem, TO_DO, check="configuration") for problem in problems]
+
+
+def usable(case: Case) -> Iterator[Finding]:
+    config, layers = case.config, case.layers
+    problems = in_order([*wrong_filter(config, layers), *unusable(config, layers), *not_ready(config, layers)])
+    for problem in problems:
+        yield broken(problem, TO_DO)
+    capture = config.capture
+    if not (capture.interfaces or capture.listen or config.source):
+        yield broken(
+            "nothing to capture: no interface, no listen address and no source",
+            "give -i IFACE, or capture.interfaces in the configuration; `capture-agent interfaces` lists them",
+        )
+    elif not config.targets() and layers.file is not None:
+        yield broken("no destination", f"give {ways_to_give_a_sink()}")
+    elif not problems:
+        sinks = ", ".join(map(str, config.targets())) or "no destination (none was given)"
+        yield ok(f"{layers.file or 'command line and environment'}: correct; {sinks}")

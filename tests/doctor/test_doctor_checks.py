@@ -1,0 +1,360 @@
+"""Checks as functions of what was measured, and how findings are shown."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cli_samples import Packet, capture_agent, frame, sip
+
+from capture_agent.app.extensions import Extensions
+from capture_agent.config import Config, load
+from capture_agent.config.layers import Layers
+from capture_agent.config.sections import KINDS
+from capture_agent.doctor import clocks, ethtool, files, links, offload, privileges, receivers, sip_seen
+from capture_agent.doctor.advice import for_error
+from capture_agent.doctor.agent import read_stats
+from capture_agent.doctor.case import Case
+from capture_agent.doctor.checks import CHECKS, Check, findings_of
+from capture_agent.doctor.destinations import TRIALS, Trial
+from capture_agent.doctor.finding import Finding, Status, broken, ok, warning
+from capture_agent.doctor.observation import Observation
+from capture_agent.doctor.report import as_json, exit_status, lines
+from capture_agent.doctor.sip_tally import MOST, SipTally
+from capture_agent.net.errors import SinkError
+from capture_agent.pipeline import Pipeline
+from capture_agent.policy.direction import LocalSide
+from capture_agent.records.frames import Frames
+from capture_agent.sources.interfaces import LocalInterface
+
+DAY = 86_400
+NOW = 1_800_000_000
+
+
+def case(config: Config | None = None, **measured: Any) -> Case:
+    return Case(config or Config(), Layers(None), Extensions(), **measured)
+
+
+def test_each_kind_of_sink_has_a_trial() -> None:
+    assert TRIALS.keys() == KINDS.keys()
+
+
+def test_the_checks_have_names_of_their_own() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("S3cret"), Status.BROKEN), (PermissionError(errno.EPERM, "no"), Status.WARNING)]
+)
+def test_a_check_that_fails_is_a_finding(error: Exception, status: Status) -> None:
+    def fail(_: Case) -> Iterator[Finding]:
+        yield ok("first")
+        raise error
+
+    first, last = findings_of(Check("new", fail), case())
+    assert (first.check, last.check, last.status) == ("new", "new", status)
+    assert "S3cret" not in last.found
+
+
+def test_a_trial_that_fails_is_a_finding() -> None:
+    def fail() -> Iterator[Finding]:
+        yield ok("first")
+        raise ValueError("S3cret")
+
+    trial = Trial("hep:x", fail)
+    trial.run()
+    assert [one.status for one in trial.findings] == [Status.OK, Status.BROKEN]
+    assert "S3cret" not in trial.findings[1].found
+    assert trial.ended
+
+
+@pytest.mark.parametrize(
+    ("findings", "status", "summary"),
+    [
+        ([ok("fine")], 0, "nothing is wrong"),
+        ([], 0, "nothing is wrong"),
+        ([ok("fine"), warning("hm", "do")], 1, "0 broken, 1 warning"),
+        ([warning("hm", "do"), broken("no", "do"), warning("hm", "do")], 2, "1 broken, 2 warnings"),
+    ],
+)
+def test_exit_status(findings: list[Finding], status: int, summary: str) -> None:
+    assert exit_status(findings) == status
+    assert list(lines(findings))[-1] == summary
+    assert json.loads(as_json(findings))["exit_status"] == status
+
+
+def test_text_and_json_say_the_same() -> None:
+    finding = broken("down\x1b[2J", "bring it up", of="eth0", check="interface")
+    shown = list(lines([finding]))
+    assert shown[0].split() == ["broken", "interface", "eth0:", "down\\x1b[2J"]
+    assert shown[1].strip() == "-> bring it up"
+    assert json.loads(as_json([finding]))["checks"] == [
+        {"name": "interface", "of": "eth0", "status": "broken", "found": "down\x1b[2J", "to_do": "bring it up"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [(0.0, Status.OK), (0.3, Status.OK), (-0.005, Status.OK), (-1.0, Status.WARNING), (3600.0, Status.WARNING)],
+)
+def test_clock_and_packets(seconds: float, status: Status) -> None:
+    assert clocks.of_lag(seconds).status is status
+
+
+@pytest.mark.parametrize(
+    ("synchronised", "error", "virtual", "status"),
+    [
+        (True, 0.01, False, Status.OK),
+        (True, 5.0, False, Status.WARNING),
+        (False, 16.0, False, Status.WARNING),
+        pytest.param(False, 16.0, True, Status.OK, id="its host may keep the clock"),
+    ],
+)
+def test_kernel_clock(synchronised: bool, error: float, virtual: bool, status: Status) -> None:
+    assert clocks.of_kernel(clocks.KernelClock(synchronised, error), virtual).status is status
+
+
+def test_the_kernel_says_how_its_clock_is() -> None:
+    assert 0 <= clocks.kernel_clock().error <= 16_000
+
+
+@pytest.mark.parametrize(
+    ("age", "left", "status"),
+    [
+        (300 * DAY, 60 * DAY, Status.OK),
+        (300 * DAY, 13 * DAY, Status.WARNING),
+        pytest.param(80 * DAY, 8 * DAY, Status.WARNING, id="a tenth of its life"),
+        pytest.param(0, 2 * DAY, Status.OK, id="short-lived and new"),
+    ],
+)
+def test_dates_of_a_certificate(age: int, left: int, status: Status) -> None:
+    begin, end = (time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(at)) for at in (NOW - age, NOW + left))
+    assert receivers.of_dates({"notBefore": begin, "notAfter": end}, "TLSv1.3", NOW).status is status
+
+
+def space(free: int, size: int, inodes: int = 1000) -> Any:
+    return SimpleNamespace(f_frsize=1, f_bavail=free, f_blocks=size, f_files=1000, f_favail=inodes)
+
+
+@pytest.mark.parametrize(
+    ("disk", "status"),
+    [
+        (space(5 << 30, 100 << 30), Status.OK),
+        (space(900 << 20, 100 << 30), Status.WARNING),
+        (space(1 << 20, 100 << 30), Status.BROKEN),
+        (space(5 << 30, 100 << 30, 0), Status.BROKEN),
+        pytest.param(space(900 << 10, 1 << 20), Status.OK, id="a small disk"),
+        pytest.param(space(0, 1 << 20), Status.BROKEN, id="a small one, full"),
+    ],
+)
+def test_disk_space(disk: Any, status: Status) -> None:
+    assert files.of_space(disk, "/x").status is status
+
+
+@pytest.mark.parametrize(
+    ("mode", "bits", "wrong"),
+    [(0o600, 0o007, False), (0o640, 0o007, False), (0o644, 0o007, True), (0o644, 0o002, False), (0o666, 0o002, True)],
+)
+def test_file_modes(tmp_path: Path, mode: int, bits: int, wrong: bool) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    file.chmod(mode)
+    assert (files.of_mode(file, "it", bits, "chmod") is not None) == wrong
+    assert files.of_mode(tmp_path / "nowhere", "it", bits, "chmod") is None
+
+
+def layers_of(tmp_path: Path, text: str, **environ: str) -> Layers:
+    from capture_agent.config.load import load_layers
+
+    (tmp_path / "key").write_text("S3cret")
+    file = tmp_path / "agent.toml"
+    file.write_text(text)
+    return load_layers(file, environ, {})[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "secrets"),
+    [
+        ('[[hep]]\nhost = "a"\nauth_key = "x"', {"hep.auth_key"}),
+        ('[[hep]]\nuri = "hep:a?key=x"', {"hep.auth_key"}),
+        ('[[hep]]\nhost = "a"\nauth_key_file = "key"', set()),
+        ('[[sql]]\nurl = "postgresql://a:x@h/d"', {"sql.url"}),
+        ('[[sql]]\nurl = "sqlite:///x.db"', set()),
+        ('[privacy]\nmask = ["users:hash"]\nhash_key = "x"', {"privacy.hash_key"}),
+        ('[privacy]\nmask = ["users:hash"]\nhash_key_file = "key"', set()),
+        ('[[hep]]\nhost = "a"', set()),
+    ],
+)
+def test_secrets_in_the_file(tmp_path: Path, text: str, secrets: set[str]) -> None:
+    layers = layers_of(tmp_path, text)
+    assert set(files.secrets_in_file(layers)) == secrets
+    assert [path.name for path in layers.secret_files] == (["key"] if "_file" in text else [])
+
+
+@pytest.mark.parametrize(
+    ("active", "snapshot", "status"),
+    [
+        (set(), 262_144, Status.OK),
+        ({"rx-gro"}, 262_144, Status.OK),
+        ({"rx-gro"}, 1600, Status.WARNING),
+        (set(), 1600, Status.OK),
+        (set(), 200, Status.WARNING),
+        ({"rx-gro", "rx-udp-gro-forwarding"}, 262_144, Status.WARNING),
+        ({"rx-gro-list"}, 262_144, Status.WARNING),
+    ],
+)
+def test_offload(active: set[str], snapshot: int, status: Status) -> None:
+    assert offload.of_interface("eth0", snapshot, lambda _: frozenset(active)).status is status
+
+
+def test_features_of_loopback() -> None:
+    found = ethtool.features("lo")
+    assert "loopback" in found
+    with pytest.raises(OSError):
+        ethtool.features("none9")
+
+
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [
+        (None, "no such interface"),
+        (LocalInterface("eth0", "Ethernet", up=False), "down"),
+        (LocalInterface("eth0", "Ethernet", up=True, carrier=False), "no carrier"),
+    ],
+)
+def test_links(link: LocalInterface | None, says: str) -> None:
+    finding = links.is_up("eth0", {} if link is None else {"eth0": link})
+    assert finding.status is Status.BROKEN
+    assert says in finding.found
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EPERM, "CAP_NET_RAW"), (errno.EAFNOSUPPORT, "AF_PACKET"), (errno.EMFILE, "packet(7)")]
+)
+def test_capability(number: int, advice: str) -> None:
+    def refused() -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    finding = privileges.of_this_process(refused)
+    assert finding.status is Status.BROKEN
+    assert advice in finding.to_do
+
+
+def caused_by(error: OSError) -> SinkError:
+    made = SinkError("hep:x: it failed")
+    made.__cause__ = error
+    return made
+
+
+def unaccepted(code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "no")
+    error.verify_code = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "nobody listens"),
+        (caused_by(ConnectionRefusedError(errno.ECONNREFUSED, "x")), "nobody listens"),
+        (socket.gaierror(-2, "x"), "name server"),
+        (TimeoutError("timed out"), "firewalls"),
+        (OSError(errno.EADDRNOTAVAIL, "source eth9: no such interface"), "`source`"),
+        (unaccepted(10), "renew"),
+        (unaccepted(62), "this name"),
+        (unaccepted(64), "this address"),
+        (unaccepted(18), "tls_ca"),
+        (ssl.SSLError(1, "x"), "port for TLS"),
+        (SinkError("x"), "host, port and transport"),
+    ],
+)
+def test_advice(error: Exception, advice: str) -> None:
+    assert advice in for_error(error)
+
+
+def tally(*packets: Packet, left_out: frozenset[tuple[bytes, int]] = frozenset()) -> SipTally:
+    made = SipTally(left_out)
+    messages = Pipeline().messages(Frames.of([frame(packet) for packet in packets]))
+    made.add(messages, LocalSide(load(None, {}, {"capture": {"local": ["10.0.0.2"]}}).capture.local))  # type: ignore[arg-type]
+    return made
+
+
+TO_SERVER = Packet(0, "10.0.0.1", "10.0.0.2", sip("INVITE sip:b@c SIP/2.0"))
+FROM_SERVER = Packet(0, "10.0.0.2", "10.0.0.1", sip("SIP/2.0 200 OK"))
+ELSEWHERE = Packet(0, "10.0.0.8", "10.0.0.9", sip("INVITE sip:b@c SIP/2.0"))
+
+
+def test_tally() -> None:
+    made = tally(TO_SERVER, FROM_SERVER, ELSEWHERE)
+    assert (made.requests, made.responses, made.local) == (2, 1, 2)
+    assert made.top_places() == "udp 5060 (3)"
+    assert len(made.hosts) == 4
+    assert tally(TO_SERVER, FROM_SERVER, left_out=frozenset({(bytes([10, 0, 0, 2]), 5060)})).requests == 0
+
+
+def test_a_tally_is_bounded() -> None:
+    made = SipTally()
+    packets = [Packet(0, f"10.{n >> 8}.{n & 255}.1", "10.0.0.2", TO_SERVER.payload) for n in range(MOST + 100)]
+    made.add(Pipeline().messages(Frames.of([frame(packet) for packet in packets])), LocalSide([]))
+    assert made.messages == MOST + 100
+    assert len(made.hosts) == MOST
+
+
+@pytest.mark.parametrize(
+    ("seen", "whole", "status"),
+    [
+        pytest.param([TO_SERVER], [TO_SERVER], Status.OK, id="all pass"),
+        pytest.param([], [TO_SERVER], Status.BROKEN, id="none passes"),
+        pytest.param([], [], Status.OK, id="none is there"),
+        pytest.param([TO_SERVER], [TO_SERVER, ELSEWHERE], Status.OK, id="only others' is left out"),
+        pytest.param([ELSEWHERE], [TO_SERVER, ELSEWHERE], Status.WARNING, id="the server's is left out"),
+    ],
+)
+def test_filter(seen: list[Packet], whole: list[Packet], status: Status) -> None:
+    config = load(None, {}, {"capture": {"interfaces": ["eth0"], "filter": "host 10.0.0.2"}})
+    observation = Observation(opened={"eth0"}, sip=tally(*seen), unfiltered=tally(*whole))
+    (finding,) = sip_seen.passes_the_filter(case(config, observation=observation))
+    assert finding.status is status
+
+
+def test_what_the_agent_says() -> None:
+    stats = {"tracing": False, "ledgers": [{"name": "frames", "seen": 1, "lost": {"kernel": 7}}, {"name": "calls"}]}
+    assert read_stats(stats) == (False, {("frames", "kernel"): 7})
+
+
+CONFIGURATIONS: list[tuple[str, str]] = [
+    ("[capture]\nbuffer_mib = 0\n", "buffer_mib"),
+    ("[capture]\nfilter = 'udp prot 1'\ninterfaces = ['lo']\n", "capture.filter"),
+    ("[capture]\ninterfaces = ['lo']\n[[hep]]\nuri = 'hep+tls:h'\ntls_ca = 'nowhere.pem'\n", "tls_ca"),
+    ("[capture]\ninterfaces = ['lo']\n[[sql]]\nurl = 'sqlite:///nowhere.db'\n", "no such file"),
+    ("[capture]\ninterfaces = ['lo']\n[control]\nsocket = '/nowhere/c.sock'\n", "no such folder"),
+    ("[hooks]\nmodules = ['nowhere.py']\n", "nowhere.py"),
+    ("[capture]\ninterfaces = ['lo']\n", "no destination"),
+    ("[log]\nlevel = 'info'\n", "nothing to capture"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), CONFIGURATIONS, ids=[says for _, says in CONFIGURATIONS])
+def test_what_config_check_finds(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "agent.toml").write_text(text)
+    ended = capture_agent("doctor", "--config", "agent.toml", "--seconds", "0.1", folder=tmp_path)
+    assert ended.status == 2
+    assert any(line.startswith("broken  configuration") and says in line for line in ended.out.splitlines()), ended.out
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "1e9"])
+def test_wrong_seconds(seconds: str) -> None:
+    ended = capture_agent("doctor", "--seconds", seconds)
+    assert ended.status == 2
+    assert "--seconds" in ended.err
