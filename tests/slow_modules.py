@@ -17,6 +17,7 @@ SLOW = (
     "history/test_stored_text.py",
     "sinks/test_sql_faults.py",
     "sinks/test_verdicts.py",
+    "doctor/test_doctor_finds.py",
     "cli/test_cli_running.py",
     "cli/test_no_secret_is_shown.py",
     "cli/test_cli_sinks.py",

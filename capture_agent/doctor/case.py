@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from capture_agent.app.extensions import Extensions
+from capture_agent.app.interface_keeper import interfaces_up, is_pattern, names_of
 from capture_agent.config import Config
 from capture_agent.config.layers import Layers
 from capture_agent.doctor.agent import RunningAgent, find_agent
@@ -19,19 +20,28 @@ LAST = 3.0  # seconds to stop capturing
 
 @dataclass
 class Case:
-    """`seconds`: how long to capture. `test_message`: whether HEP collectors are sent one."""
+    """`seconds`: how long to capture. `test_message`: whether HEP collectors are sent one.
+
+    `interfaces`: those that are wanted, also by patterns.
+    """
 
     config: Config
     layers: Layers
     extensions: Extensions
     seconds: float = 10.0
     test_message: bool = True
+    interfaces: list[str] = field(default_factory=list)
     agent: RunningAgent | None = None
     trials: list[Trial] = field(default_factory=list)
     observation: Observation = field(default_factory=Observation)
 
     def measure(self) -> None:
         """At most `seconds` + LAST or PATIENCE, whichever is longer. What fails is part of what is measured."""
+        wanted = self.config.capture.interfaces
+        try:
+            self.interfaces = names_of(wanted, interfaces_up())
+        except OSError:  # the check `interface` says so
+            self.interfaces = [name for name in wanted if not is_pattern(name)]
         self.agent = find_agent(self.config)
         self.trials = trials_of(self.config, self.extensions, self.test_message)
         limit = max(self.seconds + LAST, PATIENCE)
@@ -42,7 +52,7 @@ class Case:
     def _observe(self) -> None:
         """Never raises."""
         try:
-            observe(self.config, self.extensions, self.seconds, self.observation)
+            observe(self.config, self.extensions, self.interfaces, self.seconds, self.observation)
         except Exception as error:
-            for name in self.config.capture.interfaces:
+            for name in self.interfaces:
                 self.observation.problems.setdefault(name, f"{kind_of(error)}{raised_at(error)}")

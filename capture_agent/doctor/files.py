@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capture_agent.config import Config
+from capture_agent.config import Config, SqlTarget
 from capture_agent.config.layers import Layer, Layers
 from capture_agent.config.options import SECRETS
 from capture_agent.config.secrets import mask
@@ -24,30 +24,31 @@ OTHERS, OTHERS_WRITE = 0o007, 0o002
 
 
 def have_room(case: Case) -> Iterator[Finding]:
-    for file in database_files(case.config):
-        folder = file.parent
+    for target, file in database_files(case.config):
         try:
-            yield of_space(os.statvfs(folder), str(folder))
+            yield of_space(os.statvfs(file.parent), str(target))
         except OSError as error:
-            yield broken(str(error.strerror).lower(), "make the folder, for the agent's user", str(folder))
+            yield broken(
+                f"its folder: {str(error.strerror).lower()}", "make the folder, for the agent's user", str(target)
+            )
 
 
-def of_space(disk: os.statvfs_result, folder: str) -> Finding:
+def of_space(disk: os.statvfs_result, of: str) -> Finding:
     free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     to_do = "make room, or rotate the database: docs/databases.md"
     if disk.f_files and not disk.f_favail:
-        return broken("no inode is left", to_do, folder)
+        return broken("no inode is left", to_do, of)
     found = f"{in_mib(free)} of {in_mib(size)} free"
     if free < min(LEAST, size / 2):
-        return broken(found, to_do, folder)
-    return warning(found, to_do, folder) if free < min(FEW, size / 20) else ok(found, folder)
+        return broken(found, to_do, of)
+    return warning(found, to_do, of) if free < min(FEW, size / 20) else ok(found, of)
 
 
 def in_mib(size: int) -> str:
     return f"{size / (1 << 20):,.0f} MiB"
 
 
-def database_files(config: Config) -> Iterator[Path]:
+def database_files(config: Config) -> Iterator[tuple[SqlTarget, Path]]:
     """Those of SQLite."""
     if not config.sql:
         return
@@ -61,7 +62,7 @@ def database_files(config: Config) -> Iterator[Path]:
         except SinkError:
             continue  # the check `configuration` says so
         if path is not None:
-            yield path.absolute()
+            yield target, path
 
 
 def are_private(case: Case) -> Iterator[Finding]:
@@ -87,7 +88,7 @@ def watched(config: Config, layers: Layers) -> Iterator[tuple[Path, str, int, st
     for name in config.hooks.modules:
         if name.endswith(".py"):
             yield Path(name), "code that the agent runs", OTHERS_WRITE, "chmod o-w"
-    for file in database_files(config):
+    for _, file in database_files(config):
         for suffix in ("", "-wal", "-shm", "-journal"):
             yield Path(f"{file}{suffix}"), "a database with SIP", OTHERS, "chmod 0600"
     if (socket := socket_path(config)) is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from capture_agent.app.assembly import local_sides
+from capture_agent.app.interface_keeper import is_pattern, names_of
 from capture_agent.doctor.finding import Finding, broken, ok, warning
 from capture_agent.sources.interfaces import ANY, LocalInterface, list_interfaces, local_addresses
 
@@ -15,18 +16,23 @@ if TYPE_CHECKING:
 
 def are_up(case: Case) -> Iterator[Finding]:
     known = {one.name: one for one in list_interfaces()}
-    for name in case.config.capture.interfaces:
-        yield is_up(name, known)
+    waits = case.config.capture.wait_for_interfaces
+    for pattern in filter(is_pattern, case.config.capture.interfaces):
+        if not names_of([pattern], dict.fromkeys(known, True)):
+            yield is_missing(pattern, known, waits)
+    for name in case.interfaces:
+        yield is_up(name, known) if name in known else is_missing(name, known, waits)
+
+
+def is_missing(name: str, known: Iterable[str], waits: bool) -> Finding:
+    """The agent does not start without it, unless it `waits`."""
+    found = f"no such interface, there are {', '.join(known)}"
+    to_do = "correct the name (`capture-agent interfaces` lists them); in a container use the host's network"
+    return warning(f"{found}; the agent waits for it", to_do, name) if waits else broken(found, to_do, name)
 
 
 def is_up(name: str, known: dict[str, LocalInterface]) -> Finding:
-    found = known.get(name)
-    if found is None:
-        return broken(
-            f"no such interface, there are {', '.join(known)}",
-            "correct the name (`capture-agent interfaces` lists them); in a container use the host's network",
-            name,
-        )
+    found = known[name]
     if not found.up:
         return broken("the interface is down", f"`ip link set dev {name} up`", name)
     if not found.carrier:
@@ -44,7 +50,7 @@ def are_promiscuous(case: Case) -> Iterator[Finding]:
     capture = case.config.capture
     own = local_addresses()
     mirrored = not any(address in side.network for side in local_sides(case.config) for address in own)
-    for name in capture.interfaces:
+    for name in case.interfaces:
         if not mirrored:
             yield ok("not needed: the traced server is this host", name)
         elif not capture.promiscuous:

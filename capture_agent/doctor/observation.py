@@ -28,7 +28,7 @@ from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames
 from capture_agent.sources.interfaces import list_interfaces
 from capture_agent.sources.live import LiveInterface
-from capture_agent.sources.merge import merged
+from capture_agent.sources.merge import Batch, merged
 from capture_agent.sources.source import UNREAD, Source, SourceError
 
 MOST_MIB = 64  # of a buffer: a running agent has its own beside it
@@ -78,7 +78,7 @@ class View:
         taken = 0
         try:
             for source, frames in self._batches():
-                if frames.count:
+                if frames.count and source is not None:
                     if read is not None:
                         read(frames)
                     self.packets[source.name] += frames.count
@@ -93,20 +93,20 @@ class View:
             for source in self.sources:
                 source.close()
 
-    def _batches(self) -> Iterator[tuple[Source, Frames]]:
+    def _batches(self) -> Iterator[Batch]:
         if self.sources:
             with closing(merged(self.sources, self._is_gone, None, True)) as batches:
                 yield from batches
 
-    def _is_gone(self, source: Source | None, error: SourceError) -> None:
-        name, _, text = str(error).partition(": ")
-        self.problems[source.name if source is not None else name] = text
+    def _is_gone(self, source: Source | None, error: SourceError | None) -> None:
+        if error is not None:
+            name, _, text = str(error).partition(": ")
+            self.problems[source.name if source is not None else name] = text
 
 
-def observe(config: Config, extensions: Extensions, seconds: float, seen: Observation) -> None:
+def observe(config: Config, extensions: Extensions, interfaces: list[str], seconds: float, seen: Observation) -> None:
     """Fill in `seen`, which may be read before the end."""
-    capture = config.capture
-    if not capture.interfaces:
+    if not interfaces:
         return
     seen.seconds = seconds
     side = LocalSide(local_sides(config))
@@ -116,7 +116,8 @@ def observe(config: Config, extensions: Extensions, seconds: float, seen: Observ
         seen.sip.add(messages, side)
         seen.traced += len(pipeline.trace(messages))
 
-    capture = replace(capture, buffer_mib=min(capture.buffer_mib, MOST_MIB))
+    mib = min(config.capture.buffer_mib, MOST_MIB)
+    capture = replace(config.capture, interfaces=tuple(interfaces), buffer_mib=mib)
     view = View(capture, pipeline, note)
     seen.problems |= view.problems
     seen.opened = {source.name for source in view.sources}

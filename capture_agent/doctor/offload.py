@@ -21,7 +21,7 @@ MERGING_UDP = {"rx-udp-gro-forwarding", "rx-gro-list"}
 
 
 def changes_nothing(case: Case) -> Iterator[Finding]:
-    for name in case.config.capture.interfaces:
+    for name in case.interfaces:
         if name != ANY:
             yield of_interface(name, case.config.capture.snapshot_length, features)
     if cut := case.observation.cut:

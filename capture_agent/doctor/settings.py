@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from capture_agent.app.interface_keeper import check_interfaces, is_pattern
 from capture_agent.config.options import ways_to_give_a_sink
 from capture_agent.config.problems import in_order
 from capture_agent.doctor.finding import Finding, broken, ok
 from capture_agent.sinks.checks import not_ready, unusable
 from capture_agent.sources.bpf import wrong_filter
+from capture_agent.sources.source import SourceError
 
 if TYPE_CHECKING:
     from capture_agent.doctor.case import Case
@@ -27,6 +29,10 @@ def usable(case: Case) -> Iterator[Finding]:
     problems = in_order([*wrong_filter(config, layers), *unusable(config, layers), *not_ready(config, layers)])
     for problem in problems:
         yield broken(problem, TO_DO)
+    try:
+        check_interfaces([name for name in config.capture.interfaces if not is_pattern(name)])
+    except SourceError as error:
+        yield broken(str(error), "leave one of them out")
     capture = config.capture
     if not (capture.interfaces or capture.listen or config.source):
         yield broken(

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 def arrives(case: Case) -> Iterator[Finding]:
     seen = case.observation
-    for name in case.config.capture.interfaces:
+    for name in case.interfaces:
         within = f"in {seen.seconds:g} s"
-        if problem := seen.problems.get(name):
+        if (problem := seen.problems.get(name)) and case.config.capture.wait_for_interfaces:
+            yield warning(f"cannot be captured yet: {problem}", "see the check `interface`", name)
+        elif problem:
             yield broken(
                 f"cannot be captured: {problem}",
                 "see the checks `capability`, `interface` and `configuration`",

@@ -174,6 +174,9 @@ ARGUMENTS = [
 ]
 
 
+DOCTOR = ["doctor", "--seconds", "0.1"]
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "call.pcap").write_bytes(pcap(CALL))
@@ -216,7 +219,7 @@ def test_urls(
     )
     nothing_of_it(capsys, caplog, ["replay", "call.pcap", option, value])
     for file in ("agent.toml", "rule.toml"):
-        for command in (["config", "check", file], ["config", "show", "--config", file]):
+        for command in (["config", "check", file], ["config", "show", "--config", file], [*DOCTOR, "--config", file]):
             nothing_of_it(capsys, caplog, command)
     if section == "sql":
         nothing_of_it(capsys, caplog, ["db", "create", option, value])
@@ -230,7 +233,12 @@ def test_urls(
 @pytest.mark.parametrize("text", TABLES)
 def test_files(folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, text: str) -> None:
     (folder / "agent.toml").write_text(text + "\n")
-    for command in (["config", "check"], ["config", "show", "--config"], ["replay", "call.pcap", "--config"]):
+    for command in (
+        ["config", "check"],
+        ["config", "show", "--config"],
+        ["replay", "call.pcap", "--config"],
+        [*DOCTOR, "--config"],
+    ):
         nothing_of_it(capsys, caplog, [*command, "agent.toml"])
 
 
@@ -244,7 +252,7 @@ def test_the_environment(
 ) -> None:
     for variable, value in environ.items():
         monkeypatch.setenv(variable, value)
-    for command in (["config", "show"], ["replay", "call.pcap"]):
+    for command in (["config", "show"], ["replay", "call.pcap"], DOCTOR):
         nothing_of_it(capsys, caplog, command)
 
 

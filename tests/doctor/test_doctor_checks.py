@@ -25,7 +25,7 @@ from capture_agent.doctor.advice import for_error
 from capture_agent.doctor.agent import read_stats
 from capture_agent.doctor.case import Case
 from capture_agent.doctor.checks import CHECKS, Check, findings_of
-from capture_agent.doctor.destinations import TRIALS, Trial
+from capture_agent.doctor.destinations import TRIALS, Trial, are_reached
 from capture_agent.doctor.finding import Finding, Status, broken, ok, warning
 from capture_agent.doctor.observation import Observation
 from capture_agent.doctor.report import as_json, exit_status, lines
@@ -227,15 +227,34 @@ def test_features_of_loopback() -> None:
 @pytest.mark.parametrize(
     ("link", "says"),
     [
-        (None, "no such interface"),
         (LocalInterface("eth0", "Ethernet", up=False), "down"),
         (LocalInterface("eth0", "Ethernet", up=True, carrier=False), "no carrier"),
     ],
 )
-def test_links(link: LocalInterface | None, says: str) -> None:
-    finding = links.is_up("eth0", {} if link is None else {"eth0": link})
+def test_links(link: LocalInterface, says: str) -> None:
+    finding = links.is_up("eth0", {"eth0": link})
     assert finding.status is Status.BROKEN
     assert says in finding.found
+
+
+@pytest.mark.parametrize(("waits", "status"), [(False, Status.BROKEN), (True, Status.WARNING)])
+def test_missing_links(waits: bool, status: Status) -> None:
+    config = load(None, {}, {"capture": {"interfaces": ["none9", "none*"], "wait_for_interfaces": waits}})
+    findings = list(links.are_up(case(config, interfaces=["none9"])))
+    assert {(one.of, one.status) for one in findings} == {("none9", status), ("none*", status)}
+
+
+def test_one_interface_with_two_names() -> None:
+    config = load(None, {}, {"capture": {"interfaces": ["lo", "l*"]}})
+    subject = case(config)
+    subject.seconds = 0.01
+    subject.measure()
+    assert subject.interfaces == ["lo"]
+
+
+def test_a_trial_without_an_end_is_a_finding() -> None:
+    (finding,) = are_reached(case(trials=[Trial("hep:x", lambda: iter(()))]))
+    assert (finding.status, finding.of) == (Status.BROKEN, "hep:x")
 
 
 @pytest.mark.parametrize(

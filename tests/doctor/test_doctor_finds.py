@@ -50,6 +50,10 @@ def interface_missing(one: Patient) -> None:
     one.capture["interfaces"] = ["eth1", "eth9"]
 
 
+def pattern_without_interface(one: Patient) -> None:
+    one.capture["interfaces"] = ["eth1", "ens*"]
+
+
 def quiet(one: Patient) -> None:
     one.silence()
 
@@ -215,6 +219,7 @@ BROKEN: list[tuple[Callable[[Patient], None], str, str, str]] = [
     (interface_down, "interface", "broken", "ip link set dev eth1 up"),
     (other_end_down, "interface", "broken", "bring the other end up"),
     (interface_missing, "interface", "broken", "`capture-agent interfaces`"),
+    (pattern_without_interface, "interface", "broken", "`capture-agent interfaces`"),
     (quiet, "sip", "warning", "--seconds 60"),
     (filter_without_sip, "filter", "broken", "port 5060"),
     (filter_without_vlan, "filter", "broken", "vlan and"),
