@@ -15,7 +15,7 @@ traffic.py        packets arrive, and none is lost
 sip_seen.py       the filter, the ports, the SIP that was seen, its direction, the rules
 listeners.py      sockets for SIP duplicates
 destinations.py   tries each destination: look-up, connection, TLS, test message, table
-receivers.py      the trials of HEP collectors, SIP servers and sinks of packages
+receivers.py      the trials of HEP collectors, SIP servers and other sinks
 tables.py         the trial of a database
 advice.py         what to do about an error of a destination
 clocks.py         this host's clock

@@ -10,9 +10,11 @@ from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSink, ConfiguredSinks
 from capture_agent.doctor.finding import Finding, broken
-from capture_agent.doctor.receivers import try_collector, try_package, try_server
+from capture_agent.doctor.receivers import try_any, try_collector, try_server
 from capture_agent.doctor.tables import try_table
 from capture_agent.hooks.guard import kind_of, raised_at
+from capture_agent.sinks import imported
+from capture_agent.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from capture_agent.doctor.case import Case
@@ -20,20 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a trial is told of its sink. `tables`: those that rules name; `brought`: the sink of a package."""
+    """What a trial is told of its sink. `tables`: those that rules name; `make`: the sink itself. Raises SinkError."""
 
     target: Any
     tables: tuple[str, ...]
     test_message: bool
-    brought: Any = None
+    make: Callable[[], Sink]
 
 
-# By section of the configuration: yields a finding for each step, and ends with one that is broken.
+# By section of the configuration: yields a finding for each step, and ends with one that is broken. Sinks of other
+# sections are opened and closed.
 TRIALS: dict[str, Callable[[Wanted], Iterator[Finding]]] = {
     "hep": lambda wanted: try_collector(wanted.target, wanted.test_message),
     "sip": lambda wanted: try_server(wanted.target),
     "sql": lambda wanted: try_table(wanted.target, wanted.tables),
-    "sink": lambda wanted: try_package(wanted.brought),
 }
 
 
@@ -55,15 +57,27 @@ class Trial:
         self.ended = True
 
 
+def open_and_close(wanted: Wanted) -> Iterator[Finding]:
+    return try_any(wanted.make)
+
+
 def trials_of(config: Config, extensions: Extensions, test_message: bool) -> list[Trial]:
     sinks = ConfiguredSinks(config)
     brought = iter(extensions.sinks)
-    return [trial_of(sink, sinks, test_message, next(brought) if not sink.kind.sink else None) for sink in sinks]
+    return [trial_of(sink, sinks, test_message, None if sink.kind.sink else next(brought)) for sink in sinks]
 
 
-def trial_of(sink: ConfiguredSink, sinks: ConfiguredSinks, test_message: bool, brought: Any) -> Trial:
-    wanted = Wanted(sink.target, sinks.tables_of(sink), test_message, brought)
-    return Trial(str(sink.target), lambda: TRIALS[sink.section](wanted))
+def trial_of(sink: ConfiguredSink, sinks: ConfiguredSinks, test_message: bool, brought: Sink | None) -> Trial:
+    def make() -> Sink:
+        if brought is not None:
+            return brought
+        made: Sink = imported(sink.kind.sink)(sink.target, *((tables,) if sink.kind.tables else ()))
+        return made
+
+    tables = sinks.tables_of(sink)
+    wanted = Wanted(sink.target, tables, test_message, make)
+    trial = TRIALS.get(sink.section, open_and_close)
+    return Trial(str(sink.target), lambda: trial(wanted))
 
 
 def are_reached(case: Case) -> Iterator[Finding]:

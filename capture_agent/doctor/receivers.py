@@ -1,4 +1,4 @@
-"""Tries HEP collectors, SIP servers and sinks of packages: name, connection, certificate, and a HEP test message.
+"""Tries HEP collectors, SIP servers and other sinks: name, connection, certificate, and a HEP test message.
 
 A SIP server is sent nothing: what it would make of a message is unknown.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -53,15 +53,15 @@ def try_server(target: SipTarget) -> Iterator[Finding]:
         yield ok("UDP: whether a server listens there cannot be known without sending it SIP", check="connection")
 
 
-def try_package(sink: Sink) -> Iterator[Finding]:
+def try_any(make: Callable[[], Sink]) -> Iterator[Finding]:
+    """Opens a sink as the agent does, and closes it."""
     try:
-        sink.open()
+        with closing(make()) as sink:
+            sink.open()
     except SinkError as error:
-        yield broken(str(error), advice.OTHERWISE, check="connection")
+        yield broken(str(error), advice.for_error(error), check="connection")
     else:
         yield ok("opened", check="connection")
-    finally:
-        sink.close()
 
 
 def beside_an_agent(target: AnyTarget) -> AnyTarget:

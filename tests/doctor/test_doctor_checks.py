@@ -44,13 +44,39 @@ def case(config: Config | None = None, **measured: Any) -> Case:
     return Case(config or Config(), Layers(None), Extensions(), **measured)
 
 
-def test_each_kind_of_sink_has_a_trial() -> None:
-    assert TRIALS.keys() == KINDS.keys()
+def test_trials_are_of_kinds_of_sinks() -> None:
+    assert TRIALS.keys() <= KINDS.keys()
+
+
+class Opened:
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+        self.closed = False
+
+    def open(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(("error", "status"), [(None, Status.OK), (SinkError("down"), Status.BROKEN)])
+def test_other_sinks_are_opened_and_closed(error: Exception | None, status: Status) -> None:
+    sink: Any = Opened(error)
+    (finding,) = receivers.try_any(lambda: sink)
+    assert (finding.status, sink.closed) == (status, True)
 
 
 def test_the_checks_have_names_of_their_own() -> None:
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names)
+
+
+def test_each_check_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    steps = ["lookup", "connection", "tls", "test message", "table"]  # of destinations
+    assert [name for name in [*steps, *(check.name for check in CHECKS)] if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize(
