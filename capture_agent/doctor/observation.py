@@ -29,7 +29,7 @@ from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames
 from capture_agent.sources.interfaces import list_interfaces
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import Batch, merged
-from capture_agent.sources.source import UNREAD, Source, SourceError
+from capture_agent.sources.source import INTERFACE, KERNEL, Source, SourceError
 
 MOST_MIB = 64  # of a buffer: a running agent has its own beside it
 MOST_UNFILTERED = 500_000  # packets that the second view takes: it must not load the host
@@ -118,6 +118,7 @@ def observe(config: Config, extensions: Extensions, interfaces: list[str], secon
 
     mib = min(config.capture.buffer_mib, MOST_MIB)
     capture = replace(config.capture, interfaces=tuple(interfaces), buffer_mib=mib)
+    before = missed_by_card()
     view = View(capture, pipeline, note)
     seen.problems |= view.problems
     seen.opened = {source.name for source in view.sources}
@@ -134,22 +135,29 @@ def observe(config: Config, extensions: Extensions, interfaces: list[str], secon
         at_once(actions)
     finally:
         SOCKETS.wanted = False
-        note_end(seen, view)
+        note_end(seen, view, before)
 
 
-def note_end(seen: Observation, view: View) -> None:
+def note_end(seen: Observation, view: View, before: dict[str, int]) -> None:
     seen.packets += view.packets
     seen.problems |= view.problems
     for source in view.sources:
-        lost = {(source.name, place): count for place, count in source.dropped().items() if count}
-        lost.pop((source.name, UNREAD), None)  # left over when we stopped
-        seen.dropped.update(lost)
+        # What was left when we stopped is no loss; libpcap's count for the interface has what no protocol wanted.
+        seen.dropped.update({(source.name, KERNEL): source.dropped().get(KERNEL, 0)})
+    for name, missed in missed_by_card().items():
+        if name in seen.opened:
+            seen.dropped[name, INTERFACE] = missed - before.get(name, missed)
+    seen.dropped = +seen.dropped
     for ledger in view.pipeline.ledgers():
         if ledger.name == "messages":
             seen.not_sip.update({kind: count for kind, count in ledger.rejected.items() if count})
         elif ledger.name == "frames":
             seen.cut += ledger.rejected.get("cut", 0)
     seen.cut += view.pipeline.problems().get("truncated", 0)
+
+
+def missed_by_card() -> dict[str, int]:
+    return {one.name: one.missed for one in list_interfaces()}
 
 
 def duplicates(config: Config) -> Iterator[tuple[bytes, int]]:

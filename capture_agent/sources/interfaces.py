@@ -19,8 +19,10 @@ GET_LINK, GET_ADDRESS = 18, 22
 NEW_LINK, NEW_ADDRESS = 16, 20
 REQUEST, DUMP = 0x001, 0x300
 ERROR, DONE = 2, 3
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_PROMISCUITY, IFA_ADDRESS, IFA_LOCAL = 1, 3, 30, 1, 2
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_STATS64, IFLA_PROMISCUITY, IFA_ADDRESS, IFA_LOCAL = 1, 3, 23, 30, 1, 2
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
+
+MISSED = Struct("=88xQQQQQ")  # linux/if_link.h, struct rtnl_link_stats64: the twelfth to the sixteenth
 
 # linux/if_arp.h
 KINDS = {
@@ -50,6 +52,7 @@ class LocalInterface:
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
     carrier: bool = True  # a cable, or the other end of a pair, is connected and up
     promiscuous: bool = False  # somebody has asked for frames to other stations
+    missed: int = 0  # frames that its card had no buffer for, since it was made
 
 
 def list_interfaces() -> list[LocalInterface]:
@@ -69,9 +72,21 @@ def list_interfaces() -> list[LocalInterface]:
                 addresses=tuple(addresses.get(index, ())),
                 carrier=bool(flags & IFF_LOWER_UP),
                 promiscuous=any(attributes.get(IFLA_PROMISCUITY, b"")),
+                missed=missed_frames(attributes.get(IFLA_STATS64, b"")),
             )
         )
     return [*found, LocalInterface(ANY, "all interfaces, Linux cooked", up=True)]
+
+
+def missed_frames(statistics: bytes) -> int:
+    """Of rtnl_link_stats64: rx_over_errors, rx_fifo_errors and rx_missed_errors, which drivers use for the same.
+
+    Not rx_dropped: it also counts what was captured and no protocol wanted, such as unknown VLANs.
+    """
+    if len(statistics) < MISSED.size:
+        return 0
+    over, _, _, fifo, missed = MISSED.unpack_from(statistics)
+    return int(max(over, fifo, missed))
 
 
 def local_addresses() -> frozenset[IPv4Address | IPv6Address]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -13,6 +16,7 @@ from shutil import which
 import pytest
 from doctor.patients import NOBODY, PEER, READS_ONLY, SERVER, Patient, certificate, is_root, options, patient
 from faults.databases import can_mount, small_disk
+from faults.names import Names
 
 from hep import decode
 
@@ -254,6 +258,19 @@ BROKEN: list[tuple[Callable[[Patient], None], str, str, str]] = [
 ]
 
 
+# What else is wrong then, or may be: nothing more is said.
+FOLLOWING = {
+    "capability": {"configuration", "traffic"},  # nobody can write the control socket's folder
+    "interface": {"traffic", "sip"},
+    "configuration": {"traffic"},
+    "promiscuous": {"direction"},
+    "filter": {"traffic", "sip"},
+    "ports": {"traffic", "sip"},
+    "sip": {"traffic"},
+    "table": {"configuration"},
+}
+
+
 @pytest.mark.parametrize(
     ("break_it", "check", "status", "advice"), [pytest.param(*row, id=row[0].__name__) for row in BROKEN]
 )
@@ -261,6 +278,7 @@ def test_finds(one: Patient, break_it: Callable[[Patient], None], check: str, st
     break_it(one)
     answer = one.doctor()
     assert (check, status) in answer.wrong, answer.out
+    assert {name for name, _ in answer.wrong} <= {check, "ntp"} | FOLLOWING.get(check, set()), answer.out
     assert answer.status == (2 if any(found == "broken" for _, found in answer.wrong) else 1)
     assert any(advice in finding["to_do"] for finding in answer.findings(check)), answer.out
     assert "S3cret" not in answer.out
@@ -343,3 +361,26 @@ def test_a_configuration_that_is_none(one: Patient) -> None:
     assert answer.wrong == {("configuration", "broken")}
     assert len(answer.findings()) == 2
     assert answer.status == 2
+
+
+def test_a_silent_name_server() -> None:
+    """One destination waits for it; the other one is tried all the same, and all ends in time."""
+    with Names() as host:
+        host.say("known.test", "127.0.0.1")
+        command = [sys.executable, "-m", "capture_agent", "doctor", "--json", "-i", "lo", "--seconds", "0.5"]
+        assert "known.test is 127.0.0.1" in host.run(*command, "--hep", "hep:known.test:9").stdout
+        host.silence()
+        ended = host.run(*command, "--hep", "hep:known.test:9", "--hep", "hep+tcp:127.0.0.1:9")
+    wrong = {(one["of"], one["name"]) for one in json.loads(ended.stdout)["checks"] if one["status"] == "broken"}
+    assert wrong == {("hep:known.test:9", "lookup"), ("hep+tcp:127.0.0.1:9", "connection")}
+
+
+def test_a_destination_that_never_answers(one: Patient) -> None:
+    """A database whose server accepts and says nothing: the others are tried all the same."""
+    silent = one.here.run(lambda: socket.create_server(("127.0.0.1", 0)))
+    with silent:
+        one.sql = {"url": f"postgresql://user:S3cret@127.0.0.1:{silent.getsockname()[1]}/x"}
+        answer = one.doctor()
+    assert ("table", "broken") in answer.wrong or ("destination", "broken") in answer.wrong
+    assert [finding["status"] for finding in answer.findings("test message")] == ["ok"]
+    assert "S3cret" not in answer.out
