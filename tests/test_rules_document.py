@@ -12,7 +12,7 @@ from capture_agent.app.agent import Agent
 from capture_agent.app.replaying import replay
 from capture_agent.cli.program import main
 from capture_agent.config import Config, load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.emission.emission import emission
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy

@@ -26,7 +26,7 @@ from capture_agent.app.agent import Agent
 from capture_agent.app.extensions import Extensions
 from capture_agent.app.replaying import replay
 from capture_agent.config import Config
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.config.sections import Capture, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.packet.decode import PacketDecoder

@@ -11,7 +11,7 @@ from pathlib import Path
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
-from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.config.endpoints import AUTO, LocalAddress
 from capture_agent.emission.emission import emission
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.verb_values import SinkNames

@@ -179,7 +179,7 @@ def loaded(file: Path | None, said: dict[str, Any], in_use: InUse | None = None)
 
 def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
     """Raises ConfigError. `files`: also for what cannot be written now, but perhaps later."""
-    from capture_agent.config.problems import ConfigError, in_order
+    from capture_agent.config.config_errors import ConfigError, in_order
     from capture_agent.sinks.checks import not_ready, unusable
 
     problems = [*unusable(config, layers), *(not_ready(config, layers) if files else ())]
@@ -189,7 +189,7 @@ def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
 
 def check_filter(config: Config, layers: Layers) -> None:
     """Raises ConfigError."""
-    from capture_agent.config.problems import ConfigError
+    from capture_agent.config.config_errors import ConfigError
     from capture_agent.sources.bpf import wrong_filter
 
     if problems := list(wrong_filter(config, layers)):

@@ -18,8 +18,8 @@ from capture_agent.build import flavour
 from capture_agent.cli import calls, config, db, decode, doctor, events, flow, interfaces, replay, run, status, terminal
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.cli.title import hide_secrets
+from capture_agent.config.config_errors import ConfigError, nearest
 from capture_agent.config.options import alternatives
-from capture_agent.config.problems import ConfigError, nearest
 from capture_agent.config.secrets import MASK
 from capture_agent.hooks.guard import raised_at
 

@@ -157,7 +157,7 @@ def answering(agent: Agent) -> Iterator[None]:
 
 
 def open_door(agent: Agent) -> Door | None:
-    from capture_agent.config.local import AUTO
+    from capture_agent.config.endpoints import AUTO
     from capture_agent.control import place
     from capture_agent.control.commands import methods_of
     from capture_agent.control.jsonrpc import answer

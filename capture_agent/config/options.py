@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from annotated_types import Interval
 
-from capture_agent.config.local import Parsed
+from capture_agent.config.field_types import Parsed, Several
 from capture_agent.config.sections import KINDS, Config
-from capture_agent.config.single_or_list import Several
 
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
 SECRETS = {("privacy", "hash_key")} | {(section, name) for section, kind in KINDS.items() for name in kind.secrets}
+
 # What may hold a secret, if only in a value that is wrong: no message quotes it.
 HIDDEN = SECRETS | {
     *((section, f"{name}_file") for section, name in SECRETS),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from capture_agent.config.matchers import parse_table
-from capture_agent.config.templates import parse_template
+from capture_agent.config.rule_options import parse_template
 from capture_agent.convert.outcomes import Action
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note

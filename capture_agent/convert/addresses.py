@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from capture_agent.config.advertised import parse_advertised
-from capture_agent.config.local import AUTO, split_port
+from capture_agent.config.endpoints import AUTO, parse_advertised, split_port
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note
 from capture_agent.convert.script import Listen, Script

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 from urllib.parse import quote
 
+from capture_agent.config.endpoints import endpoint
 from capture_agent.config.secrets import quotable
-from capture_agent.config.targets import HepTransport, SipTransport, endpoint
-from capture_agent.config.uris import parse_place
+from capture_agent.config.targets import HepTransport
+from capture_agent.config.uris import SipTransport, parse_place
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Place
 

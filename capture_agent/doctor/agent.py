@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capture_agent.config import Config
-from capture_agent.config.local import AUTO
+from capture_agent.config.endpoints import AUTO
 from capture_agent.control import client, place
 from capture_agent.control.commands import Fault
 from capture_agent.doctor.finding import Finding, ok, warning

@@ -16,7 +16,7 @@ from errno import ECONNREFUSED
 from typing import Any, TypeVar
 
 from capture_agent.config import HepTarget, SipTarget
-from capture_agent.config.sending import split_source
+from capture_agent.config.endpoints import split_source
 from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, Status, broken, ok, warning
 from capture_agent.events import log_event

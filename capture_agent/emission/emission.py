@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from capture_agent.config.advertised import Advertised
-from capture_agent.config.masks import joined
+from capture_agent.config.endpoints import Advertised
+from capture_agent.config.rule_options import joined
 from capture_agent.config.sections import Config, Privacy
 from capture_agent.emission.privacy import masker
 from capture_agent.emission.rewriting import rewritten

@@ -7,7 +7,7 @@ from functools import reduce
 
 import cython
 
-from capture_agent.config.masks import joined
+from capture_agent.config.rule_options import joined
 from capture_agent.events import log_event, message_event
 from capture_agent.hooks.seen_message import SeenMessage
 from capture_agent.hooks.verb_values import (

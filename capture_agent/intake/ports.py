@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from capture_agent.books import Account, Ledger, OfFrames
-from capture_agent.config.ports import PortRange
+from capture_agent.config.endpoints import PortRange
 from capture_agent.records.datagram import Datagram
 
 ACCOUNT = Account("frames", (OfFrames.CARRIED, OfFrames.OTHER_PORTS))

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
-from capture_agent.config.sending import split_source
+from capture_agent.config.endpoints import split_source
 from capture_agent.net.own_sockets import SOCKETS
 
 Endpoint = tuple[bytes, int]  # a packed address and a port

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from capture_agent.config.ports import PortRange
+from capture_agent.config.endpoints import PortRange
 from capture_agent.packet import tunnels
 
 ETHERNET, COOKED = 1, 113

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from capture_agent import config
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.config.matchers import ANY, HeaderPattern, Numbers, TextPattern, compiled
 from capture_agent.policy.conditions import (
     AddressIn,

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import cython
 
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.policy.facts import Facts
 from capture_agent.records.datagram import Datagram
 

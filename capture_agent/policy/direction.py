@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 
 MEMORY = 65536  # endpoints remembered; then all are forgotten and asked for again
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from capture_agent.config.templates import HEADER, Part, Template
+from capture_agent.config.rule_options import HEADER, Part, Template
 from capture_agent.policy.facts import Facts
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import text

@@ -12,7 +12,7 @@ from dataclasses import replace
 import cython
 
 from capture_agent.books import Account, Ledger, OfMessages
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.hooks import Decided, Hooks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.config.sink_kinds import MOST_SINKS
+from capture_agent.config.targets import MOST_SINKS
 from capture_agent.records.captured import Direction
 from capture_agent.records.kinds import Captured
 

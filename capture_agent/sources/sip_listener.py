@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any
 
 from capture_agent.books import Account
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
 from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
 from capture_agent.records.frames import Frames
 from capture_agent.sources.file_bytes import reason

@@ -16,7 +16,7 @@ from faults.interfaces import wires
 from capture_agent.app.agent import Agent
 from capture_agent.app.extensions import Extensions, NamedHook
 from capture_agent.config import load
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError

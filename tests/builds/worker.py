@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from capture_agent.build import flavour
-from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
 from capture_agent.records.frames import Frames

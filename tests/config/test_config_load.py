@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from capture_agent.config import Capture, Config, ConfigError, HepTarget, SipTarget, SqlTarget, load
-from capture_agent.config.local import AUTO, Local, LocalAddress
+from capture_agent.config.endpoints import AUTO, Local, LocalAddress
 
 pytestmark = pytest.mark.once
 

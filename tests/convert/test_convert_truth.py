@@ -12,7 +12,7 @@ from policy_samples import captured
 from real_kamailio import MESSAGES, recorded
 
 from capture_agent.config import load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.convert import convert
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Line, Place

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from capture_agent.config import load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy

@@ -8,7 +8,7 @@ import pytest
 
 from capture_agent.config import Config, Privacy, Rule
 from capture_agent.config import Trace as TraceSection
-from capture_agent.config.advertised import parse_advertised
+from capture_agent.config.endpoints import parse_advertised
 from capture_agent.emission.emission import AddressMap, emission
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram

@@ -28,7 +28,7 @@ from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
 
 from capture_agent.config import Capture
-from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.intake.copies import DuplicateFilter
 from capture_agent.net.udp_batch import send_datagrams

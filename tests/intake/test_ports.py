@@ -13,7 +13,7 @@ from carriages import SERVER_PORT
 from encapsulations import build, names
 
 from capture_agent.config import Capture
-from capture_agent.config.ports import PortRange, parse_ports
+from capture_agent.config.endpoints import PortRange, parse_ports
 from capture_agent.intake.ports import PortFilter
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.datagram import Datagram

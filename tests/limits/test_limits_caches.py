@@ -12,7 +12,7 @@ import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent.cli import calls
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.config.matchers import compiled
 from capture_agent.emission import users
 from capture_agent.history.stored_calls import StoredCall

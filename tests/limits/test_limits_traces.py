@@ -6,7 +6,7 @@ import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent import config
-from capture_agent.config.templates import parse_template
+from capture_agent.config.rule_options import parse_template
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.hooks import Message
 from capture_agent.hooks.guard import Guard, Limits

@@ -16,7 +16,7 @@ from wrappings import TUNNELS, V4, V6, frame
 
 from capture_agent.app.capturing import capture_filter
 from capture_agent.config import load
-from capture_agent.config.ports import PortRange, parse_ports
+from capture_agent.config.endpoints import PortRange, parse_ports
 from capture_agent.packet.port_filter import expression, moves_offsets
 
 pytestmark = pytest.mark.once

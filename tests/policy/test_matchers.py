@@ -9,7 +9,7 @@ from documented_options import example_of
 from policy_samples import CLIENT, SERVER, captured, settings, sip
 
 from capture_agent import config
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.hooks import SeenMessage
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.policy.compiling import OUTCOMES

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.policy import direction
 from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.policy import Policy

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from capture_agent.config import Config, load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from policy_samples import CARRIER, CLIENT, HOMER, SERVER, TABLE, Calls, captured, policy, settings, shown, sip
 
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage

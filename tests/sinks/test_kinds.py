@@ -8,7 +8,7 @@ import pytest
 from sink_samples import FOREIGN, TIME_NS, ListSink, UdpReceiver, not_sip, numbered, traced
 from sqlalchemy import create_engine, text
 
-from capture_agent.config.advertised import parse_advertised
+from capture_agent.config.endpoints import parse_advertised
 from capture_agent.config.sections import KINDS, Config, Privacy
 from capture_agent.config.sections import Trace as TraceSection
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget

@@ -11,7 +11,7 @@ from shutil import which
 import pytest
 from faults.interfaces import wires
 
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
 from capture_agent.records.frames import Frames
 from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.live import LiveInterface

@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from capture_agent.books import joined
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Frames

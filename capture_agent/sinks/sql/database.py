@@ -7,8 +7,8 @@ from contextlib import suppress
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from capture_agent.config.database_urls import server_url
 from capture_agent.config.secrets import mask, repeats, texts_of
+from capture_agent.config.uris import server_url
 from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.sinks.sql.deadlines import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from capture_agent.config.lines import Lines, Path
+from capture_agent.config.layers import Lines, Path
 
 pytestmark = pytest.mark.once
 

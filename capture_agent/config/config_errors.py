@@ -12,7 +12,6 @@ from capture_agent.config.options import Option, element, in_words, options
 from capture_agent.config.secrets import quotable, quotable_name, reason_for
 
 SHOWN = 80  # characters of a wrong value
-
 _FILE_LINE = re.compile(r".+?:(\d+): ")
 
 
