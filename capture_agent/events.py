@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 
+from capture_agent.addresses import TRANSPORTS, UDP, parse_address, split_endpoint
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import LogEvent
@@ -12,7 +12,7 @@ from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan, unscanned
 
 # By the text before fromip and toip in the table; `any` is siptrace's for an unknown one, and UDP in HEP.
-PROTOCOLS = {"udp": 17, "tcp": 6, "tls": 6, "ws": 6, "wss": 6, "sctp": 132, "any": 17}
+PROTOCOLS = TRANSPORTS | {"any": UDP}
 PLACE = "PROTO:IP:PORT"
 
 NO_ADDRESSES = (0, 0, 0, 0)  # where they are, their size, and the ports
@@ -36,10 +36,7 @@ def parse_place(text: str) -> Place:
     if transport.lower() not in PROTOCOLS:
         raise ValueError(f"protocol {transport!r}, expected {', '.join(PROTOCOLS)}")
     host, port = split_place(rest)
-    try:
-        address = ip_address(host).packed
-    except ValueError:
-        raise ValueError(f"{host!r} is no IP address") from None
+    address = parse_address(host).packed
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         raise ValueError(f"port {port!r} is not 0 to 65535")
     return Place(transport.lower(), address, int(port))
@@ -47,10 +44,8 @@ def parse_place(text: str) -> Place:
 
 def split_place(text: str) -> tuple[str, str]:
     if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            return text, "0"
-        return host, rest[1:] if rest else "0"
+        bare, number = split_endpoint(text)
+        return bare, "0" if number is None else number
     host, colon, port = text.rpartition(":")
     return (host, port) if colon else (text, "0")
 

@@ -8,14 +8,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
-from ipaddress import ip_address
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from capture_agent.addresses import address_text, endpoint_text
 from capture_agent.cli import options
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
 from capture_agent.config.secrets import quotable
@@ -167,11 +166,6 @@ def as_text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "replace")
 
 
-@lru_cache(maxsize=4096)
-def address_text(packed: bytes) -> str:
-    return str(ip_address(packed))
-
-
 def time_text(datagram: Datagram) -> str:
     """Seconds with as many decimals as the capture has: 6, or 9 where it is finer than microseconds."""
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
@@ -259,5 +253,4 @@ def clock(time_ns: int) -> str:
 
 
 def endpoint(address: bytes, port: int) -> str:
-    text = address_text(address)
-    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
+    return endpoint_text(address_text(address), port)

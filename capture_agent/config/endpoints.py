@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, Literal
 
+from capture_agent.addresses import TRANSPORTS, Address, endpoint_text, is_address, parse_address, split_endpoint
 from capture_agent.config.field_types import Parsed
 
 AUTO: Final = "auto"  # the addresses of the host we run on
@@ -22,10 +23,9 @@ PORTS_EXPECTED: Final = "a port or a range FROM-TO"
 ADVERTISE_EXPECTED: Final = "REAL=SHOWN: each an address with or without a port, REAL with PROTO: before it, or *"
 SOURCE_EXPECTED: Final = "an address, ADDRESS:PORT, [IPv6]:PORT, an interface or INTERFACE:PORT"
 ANY: Final = "*"
-_TRANSPORT = re.compile(r"(udp|tcp|tls|sctp|ws|wss):(.*)", re.DOTALL)
+_TRANSPORT = re.compile(rf"({'|'.join(TRANSPORTS)}):(.*)", re.DOTALL)
 _INTERFACE = re.compile(r"[^\s/:\[\]]{1,15}")  # as the kernel has them; an alias' colon would be a port's
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
-Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,7 @@ class LocalAddress:
     def __str__(self) -> str:
         single = self.network.prefixlen == self.network.max_prefixlen
         host = str(self.network.network_address) if single else str(self.network)
-        if self.port is None:
-            return host
-        return f"[{host}]:{self.port}" if self.network.version == 6 else f"{host}:{self.port}"
+        return endpoint_text(host, self.port)
 
 
 def parse_local(text: str) -> LocalAddress | Literal["auto"]:
@@ -52,11 +50,7 @@ def parse_local(text: str) -> LocalAddress | Literal["auto"]:
         if port is not None:
             raise ValueError("a network takes no port")
         return LocalAddress(parse_network(host))
-    try:
-        address = ip_address(host)
-    except ValueError:
-        raise ValueError(f"{host!r} is no IP address") from None
-    return LocalAddress(ip_network(address), port)
+    return LocalAddress(ip_network(parse_address(host)), port)
 
 
 def resolve(local: Iterable[LocalAddress | Literal["auto"]], own: Iterable[str]) -> tuple[LocalAddress, ...]:
@@ -103,10 +97,7 @@ class Advertised:
 
 
 def written(address: Address | None, port: int | None) -> str:
-    host = ANY if address is None else str(address)
-    if port is None:
-        return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return endpoint_text(ANY if address is None else str(address), port)
 
 
 def parse_advertised(text: str) -> Advertised:
@@ -126,22 +117,12 @@ def parse_advertised(text: str) -> Advertised:
     return Advertised(transport, address, port, shown_address, shown_port)
 
 
-def parse_address(text: str) -> Address:
-    try:
-        return ip_address(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no IP address") from None
-
-
 def split_source(text: str) -> tuple[str, int]:
     """The address or interface, and the port: 0 is any. Raises ValueError with what is wrong."""
     host, port = split_port(text)
-    try:
-        ip_address(host)
-    except ValueError:
-        digits = host.replace(".", "").isdigit()
-        if ":" in host or digits or _INTERFACE.fullmatch(host) is None:
-            raise ValueError(f"{host!r} is neither an IP address nor an interface") from None
+    digits = host.replace(".", "").isdigit()
+    if not is_address(host) and (":" in host or digits or _INTERFACE.fullmatch(host) is None):
+        raise ValueError(f"{host!r} is neither an IP address nor an interface")
     return host, port or 0
 
 
@@ -173,16 +154,9 @@ def parse_ports(text: str) -> PortRange:
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """`1.2.3.4:5060` and `[::1]:5060` have a port; a bare IPv6 address has none."""
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError("brackets do not match")
-        return host, parse_port(rest[1:]) if rest else None
-    if text.count(":") == 1:
-        host, _, port = text.partition(":")
-        return host, parse_port(port)
-    return text, None
+    """As split_endpoint, with the port as a number."""
+    host, port = split_endpoint(text)
+    return host, None if port is None else parse_port(port)
 
 
 def parse_port(text: str) -> int:
@@ -205,10 +179,6 @@ def check_host(host: str, bracketed: bool) -> None:
     except ValueError:
         kind = "IPv6 address" if bracketed else "host name or IPv4 address"
         raise ValueError(f"the host is not a valid {kind}") from None
-
-
-def endpoint(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def same_host(host: str) -> Hashable:

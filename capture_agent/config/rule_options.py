@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.addresses import Transport
 from capture_agent.config.endpoints import Ports
 from capture_agent.config.field_types import Parsed, Several
 from capture_agent.config.matchers import (
@@ -132,7 +133,7 @@ class Rule:
     source_port: Annotated[tuple[Ports, ...], Several()] = ()
     destination_port: Annotated[tuple[Ports, ...], Several()] = ()
     port: Annotated[tuple[Ports, ...], Several()] = ()
-    transport: Annotated[tuple[Literal["udp", "tcp", "tls", "sctp", "ws", "wss"], ...], Several()] = ()
+    transport: Annotated[tuple[Transport, ...], Several()] = ()
     direction: Annotated[tuple[Literal["in", "out"], ...], Several()] = ()
     interface: Annotated[tuple[str, ...], Several()] = ()
     vlan: Annotated[tuple[Vlans, ...], Several()] = ()

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from annotated_types import Interval, MinLen
 
-from capture_agent.config.endpoints import Source, check_host, endpoint, same_place
+from capture_agent.addresses import endpoint_text
+from capture_agent.config.endpoints import Source, check_host, same_place
 from capture_agent.config.secrets import mask
 from capture_agent.config.uris import (
     HEP_PORT,
@@ -129,7 +130,7 @@ class HepTarget(Target):
                 raise ValueError(f"{name}: {size} bytes, expected at most {LONGEST_TEXT}")
 
     def __str__(self) -> str:
-        return f"{scheme('hep', self.transport)}:{endpoint(self.host, self.port)}"
+        return f"{scheme('hep', self.transport)}:{endpoint_text(self.host, self.port)}"
 
     def identity(self) -> Hashable:
         plain = replace(self, host="", port=1, source="", name="", default=True, tls_ca="", tls_verify=True, vlan=False)
@@ -196,7 +197,7 @@ def hep_uri(target: HepTarget) -> str:
         query.append(f"node={quote(target.node_name, safe='')}")
     if target.vlan:
         query.append("vlan=yes")
-    text = f"{scheme('hep', target.transport)}:{endpoint(target.host, target.port or HEP_PORT)}"
+    text = f"{scheme('hep', target.transport)}:{endpoint_text(target.host, target.port or HEP_PORT)}"
     return f"{text}?{'&'.join(query)}" if query else text
 
 

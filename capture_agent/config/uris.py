@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from os.path import realpath
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from capture_agent.config.endpoints import check_host, endpoint, parse_port, same_host
+from capture_agent.addresses import endpoint_text, is_address
+from capture_agent.config.endpoints import check_host, same_host, split_port
 from capture_agent.config.field_types import Parsed
 
 SipTransport = Literal["udp", "tcp", "tls"]
@@ -132,18 +132,12 @@ def parse_place(text: str, kind: str) -> tuple[str, int | None]:
     """HOST, HOST:PORT, [IPv6] or [IPv6]:PORT."""
     if text.startswith("//"):
         raise ValueError(f"expected {kind}:HOST:PORT, without //")
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError("the brackets of the IPv6 address do not match")
-        port = rest[1:] if rest else None
-    else:
-        host, colon, after = text.partition(":")
-        if ":" in after:
-            raise ValueError("an IPv6 address needs brackets: [ADDRESS]:PORT")
-        port = after if colon else None
-    check_host(host, bracketed=text.startswith("["))
-    return host, None if port is None else parse_port(port)
+    bracketed = text.startswith("[")
+    host, port = split_port(text)
+    if ":" in host and not bracketed:
+        raise ValueError("an IPv6 address needs brackets: [ADDRESS]:PORT")
+    check_host(host, bracketed)
+    return host, port
 
 
 def scheme(kind: str, transport: str) -> str:
@@ -152,7 +146,7 @@ def scheme(kind: str, transport: str) -> str:
 
 def sip_place(host: str, port: int, transport: str) -> str:
     """As a SIP URI writes it; UDP goes without saying."""
-    place = f"sip:{endpoint(host, port)}"
+    place = f"sip:{endpoint_text(host, port)}"
     return place if transport == "udp" else f"{place};transport={transport}"
 
 
@@ -173,10 +167,8 @@ def parse_listen(text: str) -> ListenAddress:
     fields = sip_fields(text)
     if fields.get("transport") == "tls":
         raise ValueError("transport: tls, expected udp or tcp")
-    try:
-        ip_address(fields["host"])
-    except ValueError:
-        raise ValueError("the host is not a valid IP address") from None
+    if not is_address(fields["host"]):
+        raise ValueError("the host is not a valid IP address")
     return ListenAddress(**fields)
 
 

@@ -19,7 +19,7 @@ relevance.py   the variables and flags that decide what is traced
 paths.py       walks through a route
 ways.py        the paths found, and the calls of siptrace's functions on each
 parameters.py  siptrace's parameters with their defaults
-addresses.py   listen, advertise and trace_local_ip
+server_addresses.py  listen, advertise and trace_local_ip
 actions.py     a call of sip_trace() as the action of a rule
 outcomes.py    what happens to which messages
 routes.py      when each route runs, and what it traces

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from operator import eq, ge, gt, le, lt, ne
 
+from capture_agent.addresses import TRANSPORTS
 from capture_agent.config.matchers import parse_place
 from capture_agent.convert import texts
 from capture_agent.convert.functions import FUNCTIONS
@@ -30,7 +31,6 @@ METHODS = (
     "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "MESSAGE", "SUBSCRIBE",
     "NOTIFY", "PUBLISH", "REFER",
 )  # fmt: skip
-TRANSPORTS = ("udp", "tcp", "tls", "sctp", "ws", "wss")
 DOMAINS = {"method": METHODS, "transport": TRANSPORTS, "direction": ("in", "out")}
 FAMILIES = {"INET": "0.0.0.0/0", "INET6": "::/0"}
 STATUS = "status"

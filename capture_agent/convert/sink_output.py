@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 from urllib.parse import quote
 
-from capture_agent.config.endpoints import endpoint
+from capture_agent.addresses import endpoint_text
 from capture_agent.config.secrets import quotable
 from capture_agent.config.targets import HepTransport
 from capture_agent.config.uris import SipTransport, parse_place
@@ -155,4 +155,4 @@ def database_url(text: str) -> str | None:
 def shown(sink: Sink) -> str:
     """The endpoint, for a comment."""
     options = sink.options
-    return str(options["url"]) if sink.section == "sql" else endpoint(options["host"], options["port"])
+    return str(options["url"]) if sink.section == "sql" else endpoint_text(options["host"], options["port"])

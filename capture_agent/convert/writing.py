@@ -8,12 +8,12 @@ from typing import Any
 
 from capture_agent.config.secrets import quotable_words
 from capture_agent.config.show import as_toml
-from capture_agent.convert.addresses import Addresses
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Reader
 from capture_agent.convert.rule_matchers import Matcher
 from capture_agent.convert.rule_output import RuleMaker
 from capture_agent.convert.script import parse
+from capture_agent.convert.server_addresses import Addresses
 from capture_agent.convert.simplify import Rule, names
 from capture_agent.convert.sink_output import Sinks
 from capture_agent.convert.tokens import tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from capture_agent.addresses import bracketed
 from capture_agent.correlate.timers import MOST_VIAS
 from capture_agent.records.datagram import Datagram
 from capture_agent.sip.message import SipMessage
@@ -33,4 +34,4 @@ def is_spiral(sip: SipMessage, datagram: Datagram) -> bool:
     if len(datagram.destination) not in (4, 16):
         return False
     host = datagram.destination_text
-    return ((f"[{host}]" if ":" in host else host).encode(), b"%d" % datagram.destination_port) in hops
+    return (bracketed(host).encode(), b"%d" % datagram.destination_port) in hops

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from capture_agent.addresses import endpoint_text
 from capture_agent.history.ladder import Step, shared_host
 from capture_agent.history.text import printable, shortened, width
 from capture_agent.sip.headers import text, uri_user
@@ -51,7 +52,7 @@ def host(endpoint: tuple[str, str], with_port: bool) -> str:
     address, port = endpoint
     if not with_port:
         return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return endpoint_text(address, port)
 
 
 def label(sip: SipMessage | None) -> str:

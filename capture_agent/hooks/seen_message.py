@@ -5,11 +5,9 @@ It reads from the records on request, so values that nobody reads cost nothing.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import ip_address
-
 import cython
 
+from capture_agent.addresses import address_text
 from capture_agent.hooks.dialog_view import Dialog, Transaction
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
@@ -184,8 +182,3 @@ class SeenMessage:
         what = f"{self.status} " if self.status else ""
         way = f"{self.transport} {self.source}:{self.source_port} > {self.destination}:{self.destination_port}"
         return f"<Message {what}{self.method} {self.call_id!r} {way}>"
-
-
-@lru_cache(maxsize=65536)
-def address_text(packed: bytes) -> str:
-    return str(ip_address(packed))

@@ -8,10 +8,11 @@ import socket
 import struct
 import threading
 import time
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
+from capture_agent.addresses import is_address, of_socket, parse_address
 from capture_agent.config.endpoints import split_source
 from capture_agent.net.own_sockets import SOCKETS
 
@@ -72,14 +73,6 @@ class Lookup:
             self._problem = socket.gaierror(socket.EAI_NONAME, "the host name is not known")
 
 
-def is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def connected(lookup: Lookup, source: str, deadline: float) -> socket.socket:
     """Connected by this time (monotonic), over the name's look-up and all addresses.
 
@@ -113,10 +106,8 @@ def first_connected(places: list[Any], source: str, deadline: float) -> socket.s
 
 def candidates(host: str, found: list[Any], source: str) -> list[Any]:
     """The addresses of the place that can be reached from the source."""
-    try:
-        version = ip_address(split_source(source)[0]).version if source else None
-    except ValueError:  # an interface may have both
-        version = None
+    here = split_source(source)[0] if source else ""
+    version = parse_address(here).version if is_address(here) else None  # an interface may have both
     if version is None:
         return found
     wanted = socket.AF_INET6 if version == 6 else socket.AF_INET
@@ -128,9 +119,7 @@ def candidates(host: str, found: list[Any], source: str) -> list[Any]:
 def bind(connection: socket.socket, source: str) -> None:
     """Raises OSError."""
     host, port = split_source(source)
-    try:
-        ip_address(host)
-    except ValueError:
+    if not is_address(host):
         host = address_of(host, connection.family)
     if port and connection.type == socket.SOCK_STREAM:
         # The last connection from this port may still be in TIME_WAIT.
@@ -179,4 +168,4 @@ def endpoints(connection: socket.socket) -> tuple[Endpoint, Endpoint]:
 
 
 def endpoint(address: Any) -> Endpoint:
-    return ip_address(address[0].partition("%")[0]).packed, address[1]
+    return of_socket(address).packed, address[1]

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from stat import S_ISSOCK
 from typing import Any
 
+from capture_agent.addresses import of_socket
 from capture_agent.records.datagram import Datagram
 
 # IP protocol, then source address, source port, destination address, destination port
@@ -126,7 +127,7 @@ def add_socket(descriptor: int, flows: set[Flow], bound: set[Place]) -> None:
 
 def end(address: Any) -> tuple[bytes, int]:
     """As packets have it."""
-    found = ip_address(address[0].partition("%")[0])
+    found = of_socket(address)
     mapped = getattr(found, "ipv4_mapped", None)
     return (mapped or found).packed, address[1]
 

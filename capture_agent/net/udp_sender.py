@@ -8,9 +8,9 @@ import socket
 import time
 from collections.abc import Sequence
 from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOMEM, ENOPROTOOPT
-from ipaddress import ip_address
 from typing import Any
 
+from capture_agent.addresses import of_socket
 from capture_agent.net.connecting import Endpoint, Lookup, candidates, endpoints, first_connected
 from capture_agent.net.errors import SinkError, reason
 from capture_agent.net.sender import OVERSIZE, REFUSED, Tally
@@ -83,8 +83,8 @@ class UdpSender:
             self.close()
 
     def _is_listed(self, connection: socket.socket) -> bool:
-        there = ip_address(connection.getpeername()[0].partition("%")[0])
-        return any(ip_address(address[0].partition("%")[0]) == there for *_, address in self._places)
+        there = of_socket(connection.getpeername())
+        return any(of_socket(address) == there for *_, address in self._places)
 
     def _trouble(self) -> None:
         """Look the name up again, soon."""
@@ -166,7 +166,7 @@ class UdpSender:
 
 
 def is_loopback(connection: socket.socket) -> bool:
-    return ip_address(connection.getpeername()[0].partition("%")[0]).is_loopback
+    return of_socket(connection.getpeername()).is_loopback
 
 
 def wait_for_room(connection: socket.socket, problem: int) -> int:

@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from capture_agent.addresses import TRANSPORTS
+
 FIRST = b"\r\nX-Siptrace-Fromip: "
 # siptrace reads tokens of at most 50 characters; its times are seconds and microseconds, without padding.
 _BLOCK = re.compile(
@@ -24,7 +26,7 @@ _BLOCK = re.compile(
     rb"\r\nX-Siptrace-Method: ([A-Za-z0-9.!%*_+`'~-]{1,50})"
     rb"\r\nX-Siptrace-Dir: (in|out)(?=\r\n)"
 )
-_ADDRESS = re.compile(r"(udp|tcp|tls|sctp|ws|wss|any):(.+):([0-9]{1,5})")
+_ADDRESS = re.compile(rf"({'|'.join(TRANSPORTS)}|any):(.+):([0-9]{{1,5}})")
 ANY = "any"  # siptrace's word where it does not know the transport
 
 

@@ -13,11 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from ipaddress import ip_address
 from struct import unpack
 from threading import Lock
-from typing import Any
 
+from capture_agent.addresses import of_socket
 from capture_agent.books import Account
 from capture_agent.config.uris import ListenAddress
 from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
@@ -170,7 +169,7 @@ class UdpListener(SipListener):
                 return
             to = self._noted(notes)
             if to is not None:
-                ends = Ends(packed(peer[0]), peer[1], to, self.port)
+                ends = Ends(of_socket(peer).packed, peer[1], to, self.port)
                 self._batches.add(udp(ends, payload), time.time_ns())
 
     def _count(self) -> None:
@@ -240,13 +239,13 @@ class TcpListener(SipListener):
             if error.errno in OUT_OF:
                 self._pause(error)
             return  # or it has gone away again
-        source = packed(peer[0])
+        source = of_socket(peer).packed
         if self._held[source] >= MOST_OF_PEER:
             self._lose(PEER_LIMIT)
             client.close()
             return
         client.setblocking(False)
-        ends = Ends(source, peer[1], packed(client.getsockname()[0]), self.port)
+        ends = Ends(source, peer[1], of_socket(client.getsockname()).packed, self.port)
         connection = self._connections[client.fileno()] = Connection(client, ends)
         self._held[source] += 1
         self._poll.register(client, select.POLLIN)
@@ -304,8 +303,3 @@ class TcpListener(SipListener):
         for connection in self._connections.values():
             connection.client.close()
         self._connections.clear()
-
-
-def packed(address: Any) -> bytes:
-    """An address as the socket module has it: an IPv6 one may name its interface, fe80::1%eth0."""
-    return ip_address(str(address).partition("%")[0]).packed

@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
         (
             "trace-msg --from 10.0.0.1:5060 --to udp:10.0.0.2:1 call.pcap",
             "trace-msg: --from: value '10.0.0.1:5060', expected PROTO:IP:PORT"
-            " (protocol '10.0.0.1', expected udp, tcp, tls, ws, wss, sctp, any)",
+            " (protocol '10.0.0.1', expected udp, tcp, tls, sctp, ws, wss, any)",
         ),
         (
             "trace-msg --from udp:10.0.0.1:1 --to udp:[::1]:1 call.pcap",

@@ -83,7 +83,7 @@ def test_the_traces_of_rules_are_shared_and_stay_as_they_are() -> None:
         (lambda m: m.trace_msg("", "udp:1.2.3.4", "udp:1.2.3.4"), "message: expected 1 to 60000 bytes, or text"),
         (
             lambda m: m.trace_msg(b"x", "1.2.3.4:5", "udp:1.2.3.4"),
-            "source '1.2.3.4:5': expected PROTO:IP:PORT (protocol '1.2.3.4', expected udp, tcp, tls, ws, wss, sctp, any)",
+            "source '1.2.3.4:5': expected PROTO:IP:PORT (protocol '1.2.3.4', expected udp, tcp, tls, sctp, ws, wss, any)",
         ),
         (
             lambda m: m.trace_msg(b"x", "udp:1.2.3.4", "udp:[::1]:5060"),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 
+from capture_agent.addresses import endpoint_text
 from capture_agent.books import Account
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.traced import TracedMessage
@@ -106,8 +107,7 @@ TIMES = {"local": local_time, "utc": utc_time}
 @lru_cache(maxsize=65536)
 def place(transport: str, address: bytes, port: int) -> str:
     """`proto:ip:port`; IPv6 always in brackets, which siptrace omits in places."""
-    ip = ip_address(address)
-    return f"{transport}:[{ip}]:{port}" if ip.version == 6 else f"{transport}:{ip}:{port}"
+    return f"{transport}:{endpoint_text(str(ip_address(address)), port)}"
 
 
 @dataclass(slots=True)

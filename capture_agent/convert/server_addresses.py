@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from capture_agent.addresses import TRANSPORTS, bracketed, endpoint_text, is_address
 from capture_agent.config.endpoints import AUTO, parse_advertised, split_port
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note
 from capture_agent.convert.script import Listen, Script
 
 PORTS = {"tls": 5061}
-PROTOCOLS = ("udp", "tcp", "tls", "sctp", "ws", "wss")
 ANYWHERE = {"0.0.0.0", "::", "*", ""}  # as Kamailio listens; nothing is opened here
 
 
@@ -22,8 +22,7 @@ class Socket:
     port: int | None
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port is None else f"{host}:{self.port}"
+        return bracketed(self.host) if self.port is None else endpoint_text(self.host, self.port)
 
 
 class Addresses:
@@ -64,7 +63,7 @@ class Addresses:
             self.notes.append(parameters.note("trace_local_ip", why))
             return
         protocol, _, rest = text.partition(":")
-        if protocol not in PROTOCOLS:
+        if protocol not in TRANSPORTS:
             why = "siptrace takes it for PROTO:IP:PORT and loses the HEP packets; here it is understood"
             self.notes.append(parameters.note("trace_local_ip", why))
             rest = text
@@ -94,7 +93,7 @@ def socket_of(text: str) -> Socket:
     """`udp:192.0.2.1:5060`; without a protocol and without a port as well."""
     protocol, colon, rest = text.partition(":")
     protocol = protocol.lower()
-    if not colon or protocol not in PROTOCOLS:
+    if not colon or protocol not in TRANSPORTS:
         protocol, rest = "", text
     try:
         host, port = split_port(rest)
@@ -104,11 +103,3 @@ def socket_of(text: str) -> Socket:
         host = str(ip_address(host))
     default = PORTS.get(protocol, 5060) if protocol else None
     return Socket(protocol or "udp", host, port or default)
-
-
-def is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
