@@ -35,6 +35,7 @@ from capture_agent.config.targets import PackageSink, PackageSource
 from capture_agent.hooks.guard import end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
 from capture_agent.hooks.hook_message import Message
 from capture_agent.hooks.seen_message import SeenMessage
+from capture_agent.os_errors import in_words
 from capture_agent.sinks.packaged_sink import PackagedSink
 from capture_agent.sinks.sink import Sink
 from capture_agent.sources.packaged_source import PackagedSource
@@ -195,7 +196,7 @@ def load_file(path: Path) -> ModuleType:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise LoadError(f"cannot be read: {(error.strerror or type(error).__name__).lower()}") from None
+        raise LoadError(f"cannot be read: {in_words(error)}") from None
     name = free_name(path)
     module = module_from_spec(ModuleSpec(name, None, origin=str(path)))
     module.__file__ = str(path)

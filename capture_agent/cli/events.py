@@ -12,6 +12,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.config.secrets import quotable, reason_for
+from capture_agent.os_errors import in_words
 
 if TYPE_CHECKING:
     from capture_agent.config import Config
@@ -104,7 +105,7 @@ def contents(file: str) -> bytes:
     except FileNotFoundError:
         raise WrongUsage(f"no such file: {quotable(file)}") from None
     except OSError as error:
-        raise WrongUsage(f"{quotable(file)}: cannot be read: {error.strerror}") from None
+        raise WrongUsage(f"{quotable(file)}: cannot be read: {in_words(error)}") from None
     if not message:
         raise WrongUsage(f"{file}: empty, expected a message")
     return message

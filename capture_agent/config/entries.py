@@ -18,6 +18,7 @@ from capture_agent.config.layers import Layers, Path
 from capture_agent.config.options import SECRETS, options, sections
 from capture_agent.config.rule_options import HASH
 from capture_agent.config.sections import KINDS
+from capture_agent.os_errors import in_words
 
 _CODE = re.compile(r"\.py(:[^:]*)?\Z")  # trunk.py, trunk.py:over_trunk
 
@@ -109,7 +110,7 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
             secret = place.read_text(encoding="utf-8").strip()
             layers.secret_files.append(place)
         except (OSError, ValueError, TypeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not text"
+            reason = in_words(error) if isinstance(error, OSError) else "not text"
             yield wrong(layers, at, file, f"a file that can be read ({reason})")
             secret = ""
         yield from merge(layers, path, entry, {name: secret}, f"{name}_file")

@@ -15,6 +15,7 @@ from capture_agent.config.options import ENVIRONMENT, options, sections
 from capture_agent.config.secrets import quotable, quotable_name
 from capture_agent.config.sections import KINDS, Config
 from capture_agent.config.targets import MOST_SINKS
+from capture_agent.os_errors import in_words
 
 UNFIT = re.compile(r"[\0\ud800-\udfff]")
 _QUOTED = re.compile(r"(['\"])(.*?)\1")
@@ -62,7 +63,7 @@ def read(path: FilePath) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError([f"{quotable(str(path))}: cannot be read: {error.strerror}"]) from None
+        raise ConfigError([f"{quotable(str(path))}: cannot be read: {in_words(error)}"]) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError([f"{path}:{line}: not UTF-8 text, expected a TOML file"]) from None

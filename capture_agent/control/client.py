@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capture_agent.control.commands import Fault
-from capture_agent.control.place import ControlError, check_length, reason
+from capture_agent.control.place import ControlError, check_length
+from capture_agent.os_errors import in_words
 
 PATIENCE = 5.0  # seconds for the answer
 LONGEST_ANSWER = 1 << 20
@@ -26,7 +27,7 @@ def ask(path: Path, method: str, parameters: Sequence[object], patience: float =
     except TimeoutError:
         raise ControlError(f"{path}: no answer within {patience:g} s") from None
     except OSError as error:
-        raise ControlError(f"{path}: {reason(error)}") from None
+        raise ControlError(f"{path}: {in_words(error)}") from None
     return result_in(reply, path)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from capture_agent.os_errors import in_words
+
 NAME = "control.sock"
 FOLDER = "capture-agent"
 SYSTEM = Path("/run") / FOLDER / NAME
@@ -46,17 +48,12 @@ def check_length(path: Path) -> None:
         raise ControlError(f"control socket {path}: a socket's path has at most {LONGEST_NAME} bytes")
 
 
-def reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]
-
-
 def make_folder(folder: Path) -> None:
     """The default's folder, for its owner alone where it is new. Raises ControlError."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ControlError(f"control socket: folder {folder}: {reason(error)}") from None
+        raise ControlError(f"control socket: folder {folder}: {in_words(error)}") from None
 
 
 def listen(path: Path) -> socket.socket:
@@ -80,7 +77,7 @@ def listen(path: Path) -> socket.socket:
             server.listen()
     except OSError as error:
         server.close()
-        raise ControlError(f"control socket {path}: {reason(error)}") from None
+        raise ControlError(f"control socket {path}: {in_words(error)}") from None
     except ControlError:
         server.close()
         raise

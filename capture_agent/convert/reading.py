@@ -15,6 +15,7 @@ from capture_agent.convert import substitutions
 from capture_agent.convert.expressions import is_true
 from capture_agent.convert.quotes import unquoted
 from capture_agent.convert.substitutions import Substitution
+from capture_agent.os_errors import in_words
 
 DEEPEST = 10  # files in files; Kamailio has the same limit
 MOST_LINES = 200_000
@@ -237,7 +238,6 @@ def read_lines(path: Path) -> list[bytes]:
     try:
         return path.read_bytes().removeprefix(BYTE_ORDER_MARK).split(b"\n")
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConvertError(f"{quotable(str(path))}: cannot be read: {reason}") from None
+        raise ConvertError(f"{quotable(str(path))}: cannot be read: {in_words(error)}") from None
     except ValueError:  # a NUL byte in the name
         raise ConvertError(f"{quotable(str(path))!r}: cannot be read: no name of a file") from None

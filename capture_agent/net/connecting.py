@@ -15,6 +15,7 @@ from typing import Any
 from capture_agent.addresses import is_address, of_socket, parse_address
 from capture_agent.config.endpoints import split_source
 from capture_agent.net.own_sockets import SOCKETS
+from capture_agent.os_errors import in_words
 
 Endpoint = tuple[bytes, int]  # a packed address and a port
 
@@ -128,7 +129,7 @@ def bind(connection: socket.socket, source: str) -> None:
         here = socket.getaddrinfo(host, port, connection.family, connection.type, flags=socket.AI_NUMERICHOST)
         connection.bind(here[0][4])
     except OSError as error:
-        why = _REFUSALS.get(error.errno or 0, (error.strerror or "cannot be used").lower())
+        why = _REFUSALS.get(error.errno or 0, in_words(error))
         raise OSError(error.errno, f"source {source}: {why}") from error
 
 

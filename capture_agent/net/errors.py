@@ -7,6 +7,8 @@ import os
 import socket
 import ssl
 
+from capture_agent.os_errors import in_words
+
 
 class SinkError(Exception):
     """The other side is down, or refuses what a user has configured. One clear line, without secrets or SIP."""
@@ -22,4 +24,4 @@ def reason(error: OSError) -> str:
         return "the host name is not known"
     if isinstance(error, TimeoutError) and error.strerror in (None, os.strerror(errno.ETIMEDOUT)):
         return "no answer in time"
-    return (error.strerror or type(error).__name__).lower()
+    return in_words(error)

@@ -14,6 +14,7 @@ from capture_agent.config.config_errors import where
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.layers import Layers
 from capture_agent.net.errors import SinkError
+from capture_agent.os_errors import in_words
 from capture_agent.sinks import imported
 
 
@@ -48,7 +49,7 @@ def certificates(target: HepTarget | SipTarget) -> Iterator[tuple[str, str]]:
             tls_context(target)
         except SinkError as error:
             cause = error.__cause__
-            why = f" ({cause.strerror})" if isinstance(cause, OSError) and cause.strerror else ""
+            why = f" ({in_words(cause)})" if isinstance(cause, OSError) and cause.strerror else ""
             yield "tls_ca", f"expected a file of certificates{why}"
 
 

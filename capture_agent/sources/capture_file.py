@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from capture_agent.os_errors import in_words
 from capture_agent.records.frames import FRAME_ROW, Frames
 from capture_agent.sources.containers import Stop
-from capture_agent.sources.file_bytes import STANDARD_INPUT, Stopped, open_file, open_stream, reason
+from capture_agent.sources.file_bytes import STANDARD_INPUT, Stopped, open_file, open_stream
 from capture_agent.sources.other_formats import described
 from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
 from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, PcapngFormat
@@ -43,7 +44,7 @@ class CaptureFile:
             self._format = self._recognise()
         except OSError as error:
             self.close()
-            raise SourceError(f"{self._label}: {reason(error)}", usage=True) from None
+            raise SourceError(f"{self._label}: {in_words(error)}", usage=True) from None
         except SourceError:
             self.close()
             raise
@@ -140,7 +141,7 @@ class CaptureFile:
         try:
             self._data = self._stream.read(self._data, wanted)
         except (OSError, ValueError) as error:  # ValueError: it has been closed
-            raise self._broken(reason(error)) from None
+            raise self._broken(in_words(error)) from None
         return len(self._data) >= wanted
 
     def _broken(self, what: str, at: int = 0) -> SourceError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from select import POLLIN, poll
 from typing import Protocol
 
+from capture_agent.os_errors import in_words
 from capture_agent.sources.compressed_file import LONGEST_MAGIC, CompressionError, Unpacker, unpacker_for
 from capture_agent.sources.source import SourceError
 
@@ -151,7 +152,7 @@ def open_file(path: str | Path, name: str) -> FileIO:
             return FileIO(0, closefd=False)
         return FileIO(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        raise SourceError(f"{name}: {reason(error)}", usage=True) from None
+        raise SourceError(f"{name}: {in_words(error)}", usage=True) from None
 
 
 def open_stream(file: FileIO, stopped: Stopped) -> tuple[ByteStream, str]:
@@ -165,9 +166,3 @@ def open_stream(file: FileIO, stopped: Stopped) -> tuple[ByteStream, str]:
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.tell() == len(first):
         return FileStream(file), "byte {}"
     return PipeStream(file, first, stopped), "byte {}"
-
-
-def reason(error: OSError | ValueError) -> str:
-    """`No such file or directory` as a sentence's end, without the number and the name."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text[:1].lower() + text[1:]

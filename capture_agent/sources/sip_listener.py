@@ -19,9 +19,9 @@ from threading import Lock
 from capture_agent.addresses import of_socket
 from capture_agent.books import Account
 from capture_agent.config.uris import ListenAddress
+from capture_agent.os_errors import in_words
 from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
 from capture_agent.records.frames import Frames
-from capture_agent.sources.file_bytes import reason
 from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.source import KERNEL, UNREAD, SourceError
 
@@ -78,7 +78,7 @@ class SipListener:
                 self._socket.listen()
         except OSError as error:
             self._socket.close()
-            raise SourceError(f"{self.name}: cannot listen: {reason(error)}", usage=True) from None
+            raise SourceError(f"{self.name}: cannot listen: {in_words(error)}", usage=True) from None
         self.port: int = self._socket.getsockname()[1]
         self._poll.register(self._socket, select.POLLIN)
 
@@ -100,7 +100,7 @@ class SipListener:
                 try:
                     self._take({descriptor for descriptor, _ in ready})
                 except OSError as error:
-                    raise SourceError(f"{self.name}: {reason(error)}") from None
+                    raise SourceError(f"{self.name}: {in_words(error)}") from None
             yield self._batches.take()
 
     def _take(self, ready: set[int]) -> None:
@@ -270,7 +270,7 @@ class TcpListener(SipListener):
         self._paused_until = now + PAUSE
         if now - self._warned_at >= QUIET:
             self._warned_at = now
-            _log.warning("%s: no connection can be accepted for now: %s", self.name, reason(error))
+            _log.warning("%s: no connection can be accepted for now: %s", self.name, in_words(error))
 
     def _read(self, descriptor: int) -> None:
         connection = self._connections[descriptor]

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("toml", "says"),
     [
         pytest.param(
-            NO_CA, "agent.toml:3: hep.tls_ca: expected a file of certificates (No such file", id="certificates"
+            NO_CA, "agent.toml:3: hep.tls_ca: expected a file of certificates (no such file", id="certificates"
         ),
         pytest.param(NO_FILE, "agent.toml:2: sql.url: sqlite:///nix.db: no such file", id="no file"),
         pytest.param(NO_FILE.replace("nix.db", "."), "agent.toml:2: sql.url: sqlite:///.: is a directory", id="folder"),

@@ -24,9 +24,9 @@ def test_what_it_prints_is_correct(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("nix.cfg", "nix.cfg: cannot be read: No such file or directory"),
-        (".", ".: cannot be read: Is a directory"),
-        ("includes.cfg", "includes.cfg:2: nix.cfg: cannot be read: No such file or directory"),
+        ("nix.cfg", "nix.cfg: cannot be read: no such file or directory"),
+        (".", ".: cannot be read: is a directory"),
+        ("includes.cfg", "includes.cfg:2: nix.cfg: cannot be read: no such file or directory"),
     ],
 )
 def test_lines(tmp_path: Path, file: str, line: str) -> None:

@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
             "replay: --local: value '10.0.0.1/8', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT or \"auto\""
             " (host bits are set: the network is 10.0.0.0/8)",
         ),
-        ("replay call.pcap --config nix.toml", "replay: nix.toml: cannot be read: No such file or directory"),
+        ("replay call.pcap --config nix.toml", "replay: nix.toml: cannot be read: no such file or directory"),
         (
             "replay call.pcap --config wrong.toml",
             "replay: wrong.toml:2: capture.filtre: unknown option, did you mean 'filter'?",
@@ -99,7 +99,7 @@ def folder(tmp_path: Path) -> Path:
             "trace-msg: --from and --to: one address is IPv4 and the other IPv6",
         ),
         ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 nix", "trace-msg: no such file: nix"),
-        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 .", "trace-msg: .: cannot be read: Is a directory"),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 .", "trace-msg: .: cannot be read: is a directory"),
         (
             "trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 --address sip:h call.pcap",
             "trace-msg: --address: expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT",

@@ -344,7 +344,7 @@ def test_certificates_lie_beside_the_file(file: Path, value: str, want: str) -> 
 def test_a_secret_file_that_is_not_there(file: Path) -> None:
     file.write_text('[[hep]]\nhost = "a"\nauth_key_file = "nix"\nauth_key = "s3cret"\n')
     assert problems(file) == [
-        "agent.toml:3: hep.auth_key_file: expected a file that can be read (No such file or directory)",
+        "agent.toml:3: hep.auth_key_file: expected a file that can be read (no such file or directory)",
         "agent.toml:4: hep.auth_key: given twice, here and in auth_key_file",
     ]
 
@@ -356,7 +356,7 @@ def test_a_wrong_secret_is_not_shown(file: Path, value: str) -> None:
 
 
 def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:
-    assert problems(Path("nix.toml")) == ["nix.toml: cannot be read: No such file or directory"]
-    assert problems(tmp_path) == [f"{tmp_path}: cannot be read: Is a directory"]
+    assert problems(Path("nix.toml")) == ["nix.toml: cannot be read: no such file or directory"]
+    assert problems(tmp_path) == [f"{tmp_path}: cannot be read: is a directory"]
     file.write_bytes(b'[log]\nlevel = "\xff"\n')
     assert problems(file) == ["agent.toml:2: not UTF-8 text, expected a TOML file"]

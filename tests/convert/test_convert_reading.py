@@ -122,10 +122,10 @@ def failure(folder: Path, name: str = "k.cfg") -> str:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    assert failure(tmp_path) == "k.cfg: cannot be read: No such file or directory"
-    assert failure(tmp_path.parent, tmp_path.name).endswith(": cannot be read: Is a directory")
+    assert failure(tmp_path) == "k.cfg: cannot be read: no such file or directory"
+    assert failure(tmp_path.parent, tmp_path.name).endswith(": cannot be read: is a directory")
     (tmp_path / "k.cfg").write_text('\ninclude_file "nix.cfg"\n')
-    assert failure(tmp_path) == "k.cfg:2: nix.cfg: cannot be read: No such file or directory"
+    assert failure(tmp_path) == "k.cfg:2: nix.cfg: cannot be read: no such file or directory"
     (tmp_path / "k.cfg").write_text('\nimport_file "."\n')
     assert failure(tmp_path).startswith("k.cfg:2: ")
     assert "no name of a file" in failure(tmp_path, "a\0b")
