@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
@@ -16,14 +15,13 @@ import typer
 
 from capture_agent.addresses import address_text, endpoint_text
 from capture_agent.cli import options
+from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
 from capture_agent.config.secrets import quotable
 from capture_agent.history.text import Column, printable
 from capture_agent.sip.headers import text as header_text
 
 if TYPE_CHECKING:
-    from capture_agent.config import Capture
-    from capture_agent.pipeline import Pipeline
     from capture_agent.records.captured import CapturedMessage
     from capture_agent.records.datagram import Datagram
 
@@ -47,7 +45,7 @@ def decode(
 
     options.check_files(files)
     said = options.overrides(capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null)
-    reading = Reading(options.configuration(None, said).capture, several=len(files) > 1)
+    reading = CaptureReading(options.configuration(None, said).capture, several=len(files) > 1)
     try:
         show(reading.messages(files))
     finally:
@@ -57,70 +55,6 @@ def decode(
         note(line)
     note(reading.books())
     raise typer.Exit(FAILED if reading.damages else DONE)
-
-
-class Reading:
-    """The files one after the other, and the books of them all. Damage in a file ends that file alone."""
-
-    def __init__(self, capture: Capture, several: bool = False) -> None:
-        self._capture = capture
-        self._several = several
-        self.damages: list[str] = []
-        self.notes: list[str] = []
-        self._frames = 0
-        self._messages = 0  # of which so many were copies
-        self._copies = 0
-        self._other_ports = 0
-        self._rejected: Counter[str] = Counter()
-        self._problems: Counter[str] = Counter()
-
-    def messages(self, files: list[str]) -> Iterator[list[tuple[str, CapturedMessage]]]:
-        """Batches of messages, each with its file's name where there are several.
-
-        Raises SourceError for what is no capture at all.
-        """
-        from capture_agent.pipeline import Pipeline
-        from capture_agent.sources.capture_file import CaptureFile
-        from capture_agent.sources.source import SourceError
-
-        capture = self._capture
-        for file in files:
-            source = CaptureFile(file)
-            pipeline = Pipeline(capture)
-            name = source.name if self._several else ""
-            try:
-                for messages in pipeline.read(source.batches()):
-                    yield [(name, message) for message in messages]
-            except SourceError as error:
-                if error.usage:
-                    raise
-                self.damages.append(str(error))
-            finally:
-                self._count(pipeline)
-                source.close()
-
-    def _count(self, pipeline: Pipeline) -> None:
-        self._frames += pipeline.packets.seen
-        ledgers = {ledger.name: ledger for ledger in pipeline.ledgers()}
-        self._copies += ledgers["messages"].outcomes["duplicate"]
-        self._other_ports += ledgers["frames"].outcomes.get("other_ports", 0)
-        self._messages += pipeline.intake.accepted
-        for ledger in ledgers.values():
-            self._rejected.update(ledger.rejected)
-        self._problems.update(pipeline.problems())
-        self.notes += pipeline.notes()
-
-    def books(self) -> str:
-        """One line."""
-        parts = [f"{self._frames} frames", f"{self._messages - self._copies} messages"]
-        parts += [f"{self._copies} duplicate"] if self._copies else []
-        parts += [f"{self._other_ports} on other ports"] if self._other_ports else []
-        for name, counts in (("rejected", self._rejected), ("malformed", self._problems)):
-            some = [f"{reason} {count}" for reason, count in sorted(counts.items()) if count]
-            total = "" if name == "malformed" else f"{sum(counts.values())} "
-            if some or name == "rejected":
-                parts.append(f"{total}{name}" + (f" ({', '.join(some)})" if some else ""))
-        return ", ".join(parts)
 
 
 def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 
 from capture_agent.config.endpoints import AUTO, LocalAddress, parse_local
 from capture_agent.config.field_types import Parsed
+from capture_agent.config.uris import is_table_name
 
 ANY: Final = "*"
 LARGEST_REGEX: Final = 8 << 20  # bytes of memory: its program, and the states that it remembers
 NO_LIBRARY: Final = "regular expressions need google-re2: pip install 'capture-agent[regex]'"
 _TOKEN = re.compile(r"[-.!%*_+`'~0-9A-Za-z]+")  # RFC 3261 25.1
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def parse_header_name(text: str) -> str:
 
 
 def parse_table(text: str) -> str:
-    if text and _TABLE.fullmatch(text) is None:
+    if text and not is_table_name(text):
         raise ValueError(f"{text!r} is no such name")
     return text
 

@@ -3,7 +3,6 @@
 The table of the kinds is a part of Config in sections.py.
 """
 
-import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +19,7 @@ from capture_agent.config.uris import (
     SipTransport,
     expected_url,
     hep_fields,
+    is_table_name,
     same_database,
     scheme,
     sip_fields,
@@ -33,7 +33,6 @@ Host = Annotated[str, MinLen(1)]
 EntryPointName = Annotated[str, MinLen(1)]
 LONGEST_TEXT = 1024  # bytes of a key or a name, which stand in every packet
 ROLE = ("name", "default")  # what a target is to rules, and not where it sends
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 KIND = "sink kind"  # of a field's metadata
 MOST_SINKS = 64  # of all kinds: bits of records.Trace
 
@@ -254,5 +253,5 @@ def check_database(entry: Mapping[str, Any]) -> Iterator[Wrong]:
         yield "url", "the URL of a database", ""
     elif isinstance(url, str) and (expected := expected_url(url)):
         yield "url", expected, ""
-    if isinstance(table, str) and _TABLE.fullmatch(table) is None:
+    if isinstance(table, str) and not is_table_name(table):
         yield "table", "letters, digits and underscores, at most 32", ""

@@ -39,6 +39,7 @@ _SERVER = re.compile(
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 SAME_DATABASE = {"postgres": "postgresql", "mariadb": "mysql"}
 PORTS = {"postgresql": 5432, "mysql": 3306}
+TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # it is a value in Kamailio's version table
 ELSEWHERE = ("options", "service", "unix_socket")  # a schema, a server
 
 
@@ -213,6 +214,10 @@ def expected_url(url: str) -> str:
 def database_reference(text: str) -> dict[str, Any] | None:
     """The options that the URL of a database means; None: the text is not one."""
     return {"url": text} if DATABASE_URL.match(text) else None
+
+
+def is_table_name(text: str) -> bool:
+    return TABLE_NAME.fullmatch(text) is not None
 
 
 def same_database(text: str) -> Hashable | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from capture_agent.addresses import endpoint_text
 from capture_agent.config.secrets import quotable
 from capture_agent.config.targets import HepTransport
-from capture_agent.config.uris import SipTransport, parse_place
+from capture_agent.config.uris import SipTransport, is_table_name, parse_place
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Place
 
@@ -20,7 +20,6 @@ _DATABASE = re.compile(r"([a-z_]+)://(.*)", re.DOTALL)
 _SERVER = re.compile(
     r"(?:(?P<user>[^:/]*)(?::(?P<password>.*))?@)?(?P<host>\[[^]]*\]|[^:/@]*)(?P<port>:\d+)?(?P<name>/.*)?"
 )
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 SCHEMES = {"sqlite": "sqlite", "mysql": "mysql", "postgres": "postgresql", "postgresql": "postgresql"}
 
 
@@ -75,7 +74,7 @@ class Sinks:
             self._note(self.parameters.place("db_url"), "db_url: no table can be in such a database: left out")
             return []
         table = self.parameters.text("table")
-        if _TABLE.fullmatch(table) is None:
+        if not is_table_name(table):
             self._note(self.parameters.place("table"), f"table: {table!r} is no name for a table here: left out")
             table = "sip_trace"
         return [self._once(Sink("sql", {"url": url, "table": table}))]

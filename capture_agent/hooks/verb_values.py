@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from capture_agent.config.uris import is_table_name
 from capture_agent.events import PLACE, Place, parse_place
 
 MOST_USERS = 32  # each adds a row to the table
@@ -15,9 +15,6 @@ LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, whi
 LONGEST_EVENT = 16384  # bytes
 LONGEST_MESSAGE = 60_000  # bytes: with its chunks it fits into a datagram
 MODES = ("message", "transaction", "dialog")
-
-# Its name is a value in Kamailio's version table.
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 
 class HookError(ValueError):
@@ -98,7 +95,7 @@ def plain(text: str) -> str:
 
 def table_of(table: str) -> str:
     """Empty: the one that the sink is configured with."""
-    if not isinstance(table, str) or (table and _TABLE.fullmatch(table) is None):
+    if not isinstance(table, str) or (table and not is_table_name(table)):
         raise HookError(f"table {table!r}: expected letters, digits and underscores, at most 32")
     return plain(table)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table, UniqueConstraint, text
 from sqlalchemy.dialects.mysql import DATETIME, INTEGER, MEDIUMTEXT, VARCHAR
 from sqlalchemy.types import Text, UserDefinedType
 
+from capture_agent.config.uris import is_table_name
 from capture_agent.net.errors import SinkError
 
 TABLE_VERSION = 4
 
 # Its name is a value in the version table, VARCHAR(32).
-TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+
 
 MYSQL = ("mysql", "mariadb")
 
@@ -49,7 +49,7 @@ class Timestamp(UserDefinedType[Any]):
 
 def checked_name(name: str) -> str:
     """Raises SinkError for a name that is no plain identifier."""
-    if TABLE_NAME.fullmatch(name) is None:
+    if not is_table_name(name):
         raise SinkError(f"table: {name!r}, expected a letter, then letters, digits and _, at most 32")
     return name
 
