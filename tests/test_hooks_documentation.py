@@ -122,7 +122,7 @@ def test_the_package(folder: Path, pcaps: Path) -> None:
         environ = os.environ | {"PYTHONPATH": f"{target}{os.pathsep}{Path(__file__).parents[1]}"}
         return subprocess.run(program, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
-    assert command("config", "check", "extras.toml").stdout == "extras.toml: correct\n"
+    assert command("config", "check", "extras.toml").stdout == "extras.toml: OK\n"
     done = command("replay", "-c", "extras.toml", str(pcaps / "demo.pcap"))
     assert done.returncode == 0, done.stderr
     assert "hook no-keepalive: 59 seen, 57 passed, 2 dropped\n" in done.stderr

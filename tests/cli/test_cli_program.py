@@ -64,7 +64,7 @@ def test_config_check(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text('[[hep]]\nuri = "hep:homer"\n')
     ended = capture_agent("config", "check", file)
-    assert (ended.out, ended.err, ended.status) == (f"{file}: correct\n", "", 0)
+    assert (ended.out, ended.err, ended.status) == (f"{file}: OK\n", "", 0)
     file.write_text('[[hep]]\nuri = "hep:homer"\nversion = 4\n[log]\nlevel = "loud"\n')
     ended = capture_agent("config", "check", file)
     assert ended.err.splitlines() == [

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_there_and_back(folder: Path) -> None:
     assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace made\n"
-    assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace is there already\n"
+    assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace exists already\n"
     ended = capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
     assert (ended.out, ended.status) == ("", 0)
     assert ended.err.splitlines() == [

@@ -160,7 +160,7 @@ def test_systemds_folder_is_found(
         ("bogus", "status: Bad parameter (on, off or check): 'bogus'", 2),
         ("", "status: missing argument 'on|off|check'", 2),
         ("on --control nix.sock", "status: no agent listens on nix.sock", 1),
-        ("on --config none.toml", "status: control.socket is empty: that agent has no control socket", 2),
+        ("on --config none.toml", "status: control.socket is empty: this agent has no control socket", 2),
         ("on --config beside.toml", "status: no agent listens on folder/beside.sock", 1),
         ("on --control text", "status: no agent listens on text", 1),
     ],
