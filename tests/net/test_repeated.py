@@ -29,5 +29,5 @@ def test_it_says_the_sum_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     repeated.say()
     repeated.say()
     lines = [record.getMessage() for record in caplog.records]
-    head = "hep+tcp:h:9060: messages sent again after a connection broke, and perhaps there twice: about"
+    head = "hep+tcp:h:9060: messages sent again after a connection broke: the receiver may have them twice: about"
     assert lines == [f"{head} {count}" for count in [*want, "100"]]

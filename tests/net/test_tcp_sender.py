@@ -135,7 +135,7 @@ def test_what_may_be_there_twice_is_said(
             direct.put(batch_of(500, first, size=500))
         direct.close()
         read = read_by(there)
-    said = [record.getMessage() for record in caplog.records if "perhaps there twice: about" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "may have them twice: about" in record.getMessage()]
     assert bool(said) == (peer == "resets once") == (len(read) > 4000)
 
 
