@@ -79,13 +79,13 @@ def test_a_folder_is_no_database(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_nobody_may_write() -> None:
-    with pytest.raises(SinkError, match=r"^sqlite:////proc/x.db: the file cannot be opened or made$"):
+    with pytest.raises(SinkError, match=r"^sqlite:////proc/x.db: cannot open or create the file$"):
         create_tables("sqlite:////proc/x.db")
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"INVITE sip:bob@example.com SIP/2.0\r\n" * 100)
-    with pytest.raises(SinkError, match="the file is no SQLite database$"):
+    with pytest.raises(SinkError, match="the file is not a SQLite database$"):
         SqlSink(SqlTarget(f"sqlite:///{tmp_path}/x.db")).open()
 
 

@@ -241,7 +241,7 @@ def test_a_refused_row_costs_no_other(faulty: Database, how: str, caplog: pytest
         sink.send(batch_of(40))
         assert (sink.sent, sink.rejected, faulty.rows()) == (39, {"refused": 1}, refused_at(batch_of(40), 7))
     [line] = [record.message for record in caplog.records]
-    assert line.startswith(f"{sink.name}: a message is refused: ")
+    assert line.startswith(f"{sink.name}: refused a message: ")
     assert "call-7" not in line
 
 

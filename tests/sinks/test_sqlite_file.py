@@ -100,7 +100,7 @@ def test_rotation(
         assert calls(file) == stored
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sink.sent == 2 + 3 * times
-    said = "the file was moved or deleted; rows now go into the one at its place"
+    said = "the file was moved or deleted; rows now go into the new file at its path"
     assert [record.message for record in caplog.records] == [f"sqlite:///{file}: {said}"] * times
 
 

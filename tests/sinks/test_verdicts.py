@@ -239,6 +239,6 @@ def test_lines_are_few(caplog: pytest.LogCaptureFixture) -> None:
         now = float(second)
         refusals.add("words")
     assert [record.message for record in caplog.records] == [
-        "sqlite:///x: a message is refused: words",
-        f"sqlite:///x: a message is refused: words; {EVERY - 1:.0f} more since the last such line",
+        "sqlite:///x: refused a message: words",
+        f"sqlite:///x: refused a message: words; {EVERY - 1:.0f} more since the last such line",
     ]
