@@ -149,7 +149,7 @@ class Door:
                 self._paused_until = now + PAUSE
                 if now - self._warned_at >= QUIET:
                     self._warned_at = now
-                    _log.warning("control socket: no connection can be accepted for now: %s", os.strerror(error.errno))
+                    _log.warning("control socket: cannot accept connections for now: %s", os.strerror(error.errno))
             return  # or it has gone away again
         with suppress(OSError):
             client.setblocking(False)

@@ -1,7 +1,7 @@
 """Sorts the frames of several live sources by timestamp.
 
-Each interface delivers its frames in its own blocks, up to 50 ms late: what a server sends on one may arrive here
-before what it received on another. Correlation and rules need the order in which things happened.
+Each interface delivers its frames in blocks, up to 50 ms late: a server's answer on one interface may arrive here
+before the request that it received on another. Correlation and rules need the real order.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames, Inter
 from capture_agent.sources.frame_rows import merge_rows
 
 MILLISECOND = 1_000_000
-LATE_NS = 150 * MILLISECOND  # what a quiet source has by now, it has handed over
-QUIET_NS = 50 * MILLISECOND  # that long in a read: then nothing was there
-LONGEST_NS = 500 * MILLISECOND  # whatever times frames have - clocks are set - none is held for longer
+LATE_NS = 150 * MILLISECOND  # after this a quiet source has handed over everything
+QUIET_NS = 50 * MILLISECOND  # a read that takes this long found nothing
+LONGEST_NS = 500 * MILLISECOND  # no frame is held longer, whatever its time: clocks may be set
 MOST = 64  # batches held
-MOST_BYTES = 64 << 20  # of frames held: media can fill batches of 32 MiB
+MOST_BYTES = 64 << 20  # bytes of held frames: media can fill batches of 32 MiB
 
 
 @dataclass(slots=True)
 class Held:
     frames: Frames
     came_ns: int
-    taken: int = 0  # so many of them have gone on
+    taken: int = 0  # how many of them have been passed on
 
 
 class Order:
@@ -103,12 +103,12 @@ class Order:
 
 
 def size(frames: Frames) -> int:
-    """Bytes that a batch holds: its buffer and its index."""
+    """Bytes of a batch: its buffer and its index."""
     return len(frames.data) + len(frames.index) * frames.index.itemsize
 
 
 def position(frames: Frames, time_ns: int, start: int) -> int:
-    """How many of these frames are not younger."""
+    """How many of these frames are not later."""
     times = frames.index[FRAME_TIME_NS : frames.count * FRAME_ROW : FRAME_ROW]
     return bisect_right(times, time_ns, start)
 
@@ -121,7 +121,7 @@ def part(frames: Frames, start: int, end: int) -> Frames:
 
 
 def joined(batches: Sequence[Frames]) -> Frames:
-    """One batch in the order of times; of frames with the same time in the order of the batches."""
+    """One batch sorted by time; frames with the same time keep the order of the batches."""
     rows, pieces = array("q"), array("q")
     interfaces: list[Interface] = []
     length = count = 0

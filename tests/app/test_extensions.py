@@ -381,7 +381,7 @@ def test_a_bug_in_a_sink_ends_the_replay_with_one_line(tmp_path: Path, extras: P
     [
         ("dropped = 3", None),
         ('then = "raise"', "made up: internal error: ZeroDivisionError (extras.py:51)"),
-        ('then = "nonsense"', "made up: internal error: gave bytes, not Frames"),
+        ('then = "nonsense"', "made up: internal error: yielded bytes, expected Frames"),
     ],
 )
 def test_a_source_of_a_package(tmp_path: Path, extras: Path, pcaps: Path, options: str, error: str | None) -> None:

@@ -281,7 +281,7 @@ def test_interface_goes_down(hosts: tuple[Host, Host]) -> None:
 @pytest.mark.parametrize(
     ("name", "bpf", "text"),
     [
-        pytest.param("none0", "", "none0: no such interface, there are ", id="no such interface"),
+        pytest.param("none0", "", "none0: no such interface, expected one of ", id="no such interface"),
         pytest.param("lo", "udp prot 5060", "lo: filter 'udp prot 5060': can't parse filter", id="filter"),
         pytest.param("lo", "udp\0", "lo: filter 'udp\\x00': ", id="filter with a NUL"),
         pytest.param("lo\0", "", "lo\0: ", id="name with a NUL"),

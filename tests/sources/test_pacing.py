@@ -38,8 +38,8 @@ def test_jumps_are_reported_a_few_times(caplog: pytest.LogCaptureFixture) -> Non
     for n in range(100):
         timeline.time_ns(n % 2 * 56 * YEAR * SECOND)
     lines = [record.getMessage() for record in caplog.records]
-    assert lines[0] == "the packets' times jump forward by 56.0 years: this gap is left out"
-    assert lines[1] == "the packets' times jump back by 56.0 years: this gap is left out"
+    assert lines[0] == "the packets' times jump forward by 56.0 years: skipping this gap"
+    assert lines[1] == "the packets' times jump back by 56.0 years: skipping this gap"
     assert len(lines) == MOST_LINES + 1
 
 
