@@ -101,7 +101,7 @@ class Unconfirmed:
             self.held += piece.held
 
     def some(self, position: int, most: int) -> memoryview:
-        """Up to this many packets from this position, a packet's start; earlier ones are confirmed. Empty at the end."""
+        """Up to this many packets from this position, a packet's start; earlier ones are confirmed. Empty: none"""
         if not self._pieces:
             return memoryview(b"")
         piece = self._pieces[0]
