@@ -305,11 +305,11 @@ def test_what_fails_is_in_the_log_and_in_the_books(
     ]
     assert caplog.messages == [
         "bad.py:condition: ZeroDivisionError: 'division by zero' (bad.py:2); the rule does not match."
-        " More of this kind are only counted",
+        " Further ones are counted, not logged",
         "bad.py: TypeError: \"unsupported operand type(s) for +: 'NoneType' and 'int'\" (bad.py:1);"
-        " the message is traced as if this hook were not there. More of this kind are only counted",
-        "bad.py:condition: has failed 4 times and is called no more",
-        "bad.py: has failed 4 times and is called no more",
+        " the message is traced as if this hook were not there. Further ones are counted, not logged",
+        "bad.py:condition: has failed 4 times and has been disabled",
+        "bad.py: has failed 4 times and has been disabled",
     ]
     del sys.modules["capture_agent_hook_bad"]
 

@@ -84,5 +84,5 @@ def test_bytes_that_are_no_sip_lack_every_part(raw: bytes) -> None:
 
 @pytest.mark.parametrize("size", [0, 5, 16])
 def test_addresses_of_two_families(size: int) -> None:
-    with pytest.raises(ValueError, match=f"addresses of {size} and 4 bytes, expected 4 or 16, and both alike"):
+    with pytest.raises(ValueError, match=f"addresses of {size} and 4 bytes, expected 4 or 16 for both"):
         rewritten(captured(), source=bytes(size))
