@@ -180,7 +180,7 @@ def test_unspecified_addresses_are_addresses(udp: UdpReceiver) -> None:
 
 @pytest.mark.parametrize("kind", [-1, 256, ProtocolType.SIP, ProtocolType.RTCP_JSON, ProtocolType.LOG])
 def test_no_kind_of_a_foreign_payload(kind: int) -> None:
-    with pytest.raises(ValueError, match=f"kind {int(kind)}, expected 0 to 255 without 1, 5, 100"):
+    with pytest.raises(ValueError, match=f"kind {int(kind)}, expected 0 to 255 except 1, 5, 100"):
         ForeignPayload(kind, Datagram(b"", 0, 0, 0, 0, 0, 0))
 
 

@@ -40,7 +40,7 @@ def parse_url(url: str) -> URL:
         raise SinkError(f"not a database URL, {EXPECTED}") from error
     kind, plus, _ = parsed.drivername.partition("+")
     if kind not in DRIVERS:
-        raise SinkError(f"database URL: {EXPECTED}")
+        raise SinkError(f"not a database URL, {EXPECTED}")
     return parsed if plus else parsed.set(drivername=DRIVERS[kind][0])
 
 
