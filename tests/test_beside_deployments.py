@@ -43,7 +43,7 @@ CASES = {
             "ACK proxy>callee",
         },
         says=(
-            "here its whole transaction is traced",
+            "here the whole transaction is traced",
             "t_is_canceled(): not known",
             "failure_route[NEVER]: nothing leads there",
         ),

@@ -80,17 +80,17 @@ def test_lines(tmp_path: Path, text: str, wanted: list[str]) -> None:
     [
         (
             "#!ifexp KAMAILIO_VERSION >= 5006000\na\n#!endif",
-            "k.cfg:1: #!ifexp KAMAILIO_VERSION >= 5006000: not known here, taken for true",
+            "k.cfg:1: #!ifexp KAMAILIO_VERSION >= 5006000: not known here, assumed to be true",
         ),
         ("#!ifdef A\na", "k.cfg:2: an #!ifdef without its #!endif"),
-        ("\n#!defenv HOME\nHOME", "k.cfg:2: HOME is of Kamailio's environment, which is not known here"),
+        ("\n#!defenv HOME\nHOME", "k.cfg:2: HOME comes from Kamailio's environment, which is not known here"),
         ('#!subst "!a(b!c!g"', "k.cfg:1: #!subst: no regular expression: missing ): left out"),
         ('#!subst "!a!b!x"', "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         ("#!subst x", "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         ("#!subst", "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         (
             '#!substdef "!a.*b!c!g"',
-            "k.cfg:1: #!substdef: its expression is not a name: replaced in strings alone",
+            "k.cfg:1: #!substdef: its expression is not a name: replaced only in strings",
         ),
     ],
 )

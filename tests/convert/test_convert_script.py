@@ -112,7 +112,7 @@ def test_statements() -> None:
 
 
 def test_too_deep() -> None:
-    with pytest.raises(ConvertError, match=r"^k\.cfg:1: blocks in each other more than 100 deep$"):
+    with pytest.raises(ConvertError, match=r"^k\.cfg:1: blocks nested more than 100 deep$"):
         script("request_route " + "{" * 200)
     with pytest.raises(ConvertError, match="more than 100 deep"):
         script("request_route { if " + "(" * 200)

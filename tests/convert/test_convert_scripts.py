@@ -403,7 +403,7 @@ def call_id_of(packet: bytes) -> str:
 
 
 # With these siptrace does not start, or crashes, or traces nothing: what stands in a comment then.
-NOTHING = "nothing is traced: there is neither a trace_mode nor a call that can be understood"
+NOTHING = "nothing is traced: found neither a trace_mode nor a call that is understood"
 REFUSED = {
     "5.6.3/55-hlog": "hlog(): not of a message, so no rule",
     "5.6.3/57-sip-trace-msg": "sip_trace_msg(): not of a message, so no rule",
@@ -414,9 +414,9 @@ REFUSED = {
     "5.6.3/65-bad-avp": "traced_user_avp: value '$var(x)' is no AVP",
     "5.6.3/66-bad-dbmissing": NOTHING,  # the table is looked at when the agent starts
     "5.6.3/67-badaddr-arg": "'not a uri': no SIP URI",
-    "5.6.3/68-badmode-arg": "sip_trace(): mode 'x', expected m, t or d: message mode is taken",
+    "5.6.3/68-badmode-arg": "sip_trace(): mode 'x', expected m, t or d: using message mode",
     "5.6.3/75-hlog-ipv6": "hlog(): not of a message, so no rule",
-    "5.6.3/90-onsend-m": "trace_sl_acks: ACKs that sl absorbs are traced as the rules say, not always",
+    "5.6.3/90-onsend-m": "trace_sl_acks: ACKs absorbed by sl are traced by the rules, not always",
     "5.6.3/92-hlog-nodup": "hlog(): not of a message, so no rule",
     "5.6.3/a8-noaddr-nodup": "sip_trace(): there is nowhere to send to",
     "head/57-sip-trace-msg": "sip_trace_msg(): not of a message, so no rule",
