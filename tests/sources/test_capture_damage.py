@@ -155,7 +155,10 @@ BLOCK_DAMAGE = {
     "length not a multiple of 4": (pack("<II", 6, 33) + bytes(40), "a block claims a length of 33 bytes"),
     "length too small": (pack("<II", 6, 8) + bytes(40), "a block claims a length of 8 bytes"),
     "length too large": (pack("<II", 6, 2**24 + 4) + bytes(40), "a block claims a length of 16777220 bytes, more than"),
-    "two lengths": (block(9, b"")[:-4] + pack("<I", 16), "the two lengths of a block differ, the one at its end is 16 bytes"),
+    "two lengths": (
+        block(9, b"")[:-4] + pack("<I", 16),
+        "the two lengths of a block differ, the one at its end is 16 bytes",
+    ),
     "packet block too small": (block(6, bytes(16)), "a block claims a length of 28 bytes"),
     "simple packet block too small": (block(3, b""), "a block claims a length of 12 bytes"),
     "packet longer than its block": (block(6, pack("<IIIII", 0, 0, 0, 5, 5) + b"1234"), "claims 5 captured bytes"),
