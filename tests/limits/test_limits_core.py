@@ -121,9 +121,9 @@ def small_calls() -> Correlator:
 
 
 CASES = {
-    "calls, of forks": forks,
-    "calls, of branches": branches,
-    "calls, small": small_calls,
+    "calls with forks": forks,
+    "calls with branches": branches,
+    "small calls": small_calls,
     "lookback": lookback,
     "legs": legs,
     "copies": copies,

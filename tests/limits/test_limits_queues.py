@@ -72,7 +72,7 @@ def merge() -> object:
 
 CASES = {
     "messages waiting for a sink": outbox,
-    "frames held for their order": ordering,
+    "frames held for sorting": ordering,
     "frames read and not yet taken": merge,
 }
 

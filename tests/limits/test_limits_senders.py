@@ -41,8 +41,8 @@ def rooms() -> object:
 
 
 CASES = {
-    "what a SIP sink keeps until it is acknowledged": small,
-    "what a HEP sink keeps until it is acknowledged": rooms,
+    "unacknowledged messages of a SIP sink": small,
+    "unacknowledged messages of a HEP sink": rooms,
 }
 
 

@@ -91,12 +91,12 @@ def by_hooks() -> Pipeline:
 
 
 CASES = {
-    "calls, traced with an id": one_rule,
-    "calls, traced by several rules with users": several_rules,
-    "calls, many traced dialogs in each": many_dialogs,
-    "calls, of traced transactions": transactions,
-    "calls, traced by rules without templates": constant_rules,
-    "calls, traced by hooks": by_hooks,
+    "calls traced with an id": one_rule,
+    "calls traced by several rules with users": several_rules,
+    "calls with many traced dialogs": many_dialogs,
+    "calls with traced transactions": transactions,
+    "calls traced by rules without templates": constant_rules,
+    "calls traced by hooks": by_hooks,
 }
 
 
