@@ -1,4 +1,4 @@
-"""Traced messages to give to sinks, and receivers on loopback that keep what they get."""
+"""Traced messages for sinks, and receivers on loopback that keep what they get."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RINGING = INVITE.replace(b"INVITE sip:bob@example.com SIP/2.0", b"SIP/2.0 180 Ri
 
 
 def numbered(n: int, size: int = 0) -> bytes:
-    """An INVITE of its own: Call-ID `call-n`, with a body of so many bytes."""
+    """A separate INVITE: Call-ID `call-n`, with a body of this many bytes."""
     message = INVITE.replace(b"call-1", b"call-%d" % n)
     return message.replace(b"Content-Length: 0", b"Content-Length: %d" % size) + b"x" * size
 
@@ -125,10 +125,10 @@ def eventually(true: Callable[[], object], seconds: float = 10) -> None:
 
 @dataclass
 class Receiver:
-    """Where one sink sends to. Each kind of sink has one in its test module: test_sink_kinds.py asks for it.
+    """The destination of a sink. Each kind of sink has one in its test module: test_sink_kinds.py requires it.
 
-    `toml`: the options of the sink that sends there; `uri`: how a rule names it, empty where the kind has no URIs;
-    `received`: the messages that have come, as they were captured.
+    `toml`: the options of the sink that sends there; `uri`: how a rule names it, empty if the kind has no URIs;
+    `received`: the messages received, as they were captured.
     """
 
     toml: str
@@ -157,7 +157,7 @@ class UdpReceiver:
 
 
 class TcpReceiver:
-    """Accepts connections one after the other; `streams` has what came on each of them."""
+    """Accepts connections one after the other; `streams` has the bytes of each."""
 
     def __init__(self, port: int = 0, wrap: Callable[[socket.socket], socket.socket] | None = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", port))
@@ -214,7 +214,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 class ListSink:
-    """A sink in memory; `fail` raises when and what a test wants."""
+    """A sink in memory; `fail` raises what a test wants, when it wants."""
 
     def __init__(self, fail: Callable[[Sequence[TracedMessage]], None] | None = None, together: int = 1) -> None:
         from collections import Counter

@@ -1,4 +1,4 @@
-"""Messages and log events that nobody has captured."""
+"""Messages and log events that were not captured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/hooks.md: its examples work, and it names all that a message has."""
+"""docs/hooks.md: its examples work, and it names all attributes of a message."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def late_calls(folder: Path, pcaps: Path, command: Callable[..., subprocess.Comp
 
 
 def documented(table: str) -> list[str]:
-    """What stands in the first column of the table with this heading."""
+    """The first column of the table with this heading."""
     rows = TEXT.partition(f"\n| {table} |")[2].partition("\n\n")[0].splitlines()[1:]
     return [name for row in rows for name in re.findall(r"`(\w+)[`(]", row.split("|")[1])]
 

@@ -85,7 +85,7 @@ def test_without_it_is_plain_and_works(tree: Path, tmp_path: Path, pcaps: Path, 
 
 
 def test_in_place_without_a_compiler_it_is_plain_and_works(tree: Path, tmp_path: Path, pcaps: Path) -> None:
-    """What `make demo` installs: setuptools builds in other folders then, which a failed build must leave alone."""
+    """As with `make demo`: setuptools then builds in other folders, which a failed build must leave alone."""
     command = install(tree, tmp_path, "--no-build-isolation", "--editable", CC="/bin/false")
     works(command, "plain", pcaps / "call.pcap")
 

@@ -1,4 +1,4 @@
-"""What the documents say is there, and what must not be there is not."""
+"""Everything in the documents exists, and nothing is committed that must not be."""
 
 import ast
 import re

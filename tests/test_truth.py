@@ -1,4 +1,4 @@
-"""`decode --format jsonl` against tshark's truth, message by message, over all captures: whatever carries the SIP.
+"""`decode --format jsonl` compared with tshark, message by message, over all captures, whatever carries the SIP.
 
 Each difference is listed by name.
 """
@@ -132,7 +132,7 @@ def test_esp_without_encryption(shared: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", COPIES)
 def test_without_copies(shared: Path, name: str) -> None:
-    """Each message as often as it was sent: that is once, for all but one."""
+    """Each message as often as it was sent: once, except one of them."""
     found = messages_of(decoded(FOLDER / name, "--drop-copies"))
     assert as_set(found) == as_set(truth_of(shared / "captures" / "truth" / f"{name}.jsonl"))
     sent: Counter[tuple[Any, ...]] = Counter()
@@ -145,14 +145,14 @@ def test_without_copies(shared: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in COPIES])
 def test_nowhere_else_are_copies(shared: Path, name: str) -> None:
-    """--drop-copies takes nothing from a capture that has none, whatever was sent again in it."""
+    """--drop-copies drops nothing from a capture without copies, whatever was retransmitted in it."""
     plain, filtered = messages_of(decoded(FOLDER / name)), messages_of(decoded(FOLDER / name, "--drop-copies"))
     assert len(plain) - len(filtered) == COPIES_ELSEWHERE.get(name, 0)
     assert {message["sha256"] for message in plain} == {message["sha256"] for message in filtered}
 
 
 def same_time(ours: str, theirs: str, number: int) -> bool:
-    """Ours has as many decimals as the capture, theirs always nine. Of several in a segment each is 1 us later."""
+    """Ours has as many decimals as the capture, theirs always nine. Several in a segment are 1 us apart."""
     decimals = len(ours.partition(".")[2])
     later = Decimal(number - 1) / 1_000_000
     return decimals in (6, 9) and Decimal(ours) == Decimal(theirs) + later

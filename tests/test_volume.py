@@ -61,7 +61,7 @@ print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def replay(*arguments: str) -> tuple[int, int, str]:
-    """Exit status, largest resident size in KiB, and what it has printed."""
+    """Exit status, largest resident size in KiB, and its output."""
     run = subprocess.run([sys.executable, "-c", MEASURE, *arguments], capture_output=True, text=True, check=True)
     status, memory = map(int, run.stdout.split())
     return status, memory, run.stderr

@@ -1,4 +1,4 @@
-"""Code of others: what is loaded, and one line for all that can be wrong with it."""
+"""User code: what is loaded, and one line for each possible problem."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package as an installer leaves it, on Python's path."""
+    """An installed package, on Python's path."""
     folder = tmp_path / "site-packages"
     install(folder, "extras", EXTRAS, ENTRY_POINTS)
     monkeypatch.syspath_prepend(str(folder))
@@ -257,7 +257,7 @@ def is_third(message):
 
 
 def accounts(books: Books) -> list[str]:
-    """Those of messages, of others' code, and of packages' sinks."""
+    """The ledgers of messages, user code, and packages' sinks."""
     kinds = ("messages", "condition", "hook", "kept")
     return [text for text in map(str, books.ledgers) if text.startswith(kinds)]
 
@@ -343,7 +343,7 @@ def test_commands_end_with_one_line(
 
 
 def test_a_sink_of_a_package(tmp_path: Path, extras: Path, pcaps: Path) -> None:
-    """It has a bit of its own, behind the other sinks."""
+    """It has its own bit, after the other sinks."""
     (tmp_path / "some.py").write_text(
         "def on_message(message):\n"
         "    message.trace('mine') if message.method == 'BYE' else message.drop()\n"

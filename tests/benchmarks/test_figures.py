@@ -1,4 +1,4 @@
-"""Samples to figures, figures to a table, a picture and a kept file."""
+"""Turning samples into figures, and figures into a table, a plot and a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limit sends what is there, the sink counts what comes, and what is missing is an error."""
+"""The limit sends everything, the sink counts what arrives, and a missing message is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `config check` finds before `run` fails at it, and what commands say instead of doing nothing."""
+"""Problems that `config check` finds before `run` fails, and messages of commands that would do nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""capture-agent decode: what is printed for captures made here."""
+"""capture-agent decode: its output for captures made here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user who is not root is told: files that it may not write, and no place for a control socket."""
+"""Messages for users other than root: files without write permission, and no place for a control socket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AGENT = [*AS_NOBODY, sys.executable, "-m", "capture_agent"]
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Root's, for everybody to read; `own` is nobody's."""
+    """A folder of root, readable for everybody; `own` belongs to the user `nobody`."""
     with TemporaryDirectory(prefix="capture-agent-") as name:
         path = Path(name)
         path.chmod(0o755)

@@ -180,7 +180,7 @@ def test_refused_connection(folder: Path, free_port: Callable[[], int]) -> None:
 
 @pytest.mark.parametrize(("packets", "lost"), [(1, 1), (12, 6)], ids=["one", "several"])
 def test_datagrams_that_nobody_takes(folder: Path, free_port: Callable[[], int], packets: int, lost: int) -> None:
-    """The kernel tells of a half of them at least."""
+    """The kernel reports at least half of them."""
     (folder / "some.pcap").write_bytes(pcap(CALL[:1] * packets))
     uri = f"hep:127.0.0.1:{free_port()}"
     ended = capture_agent("replay", "some.pcap", "--hep", uri, folder=folder)
@@ -262,7 +262,7 @@ def test_a_signal_ends_the_wait_for_a_pipe(folder: Path, beginning: int, seen: i
 
 
 def wait_until_it_waits(replay: subprocess.Popen[bytes]) -> None:
-    """With its own handlers for signals, and for more than it has been given."""
+    """Until it has set its signal handlers and waits for more input."""
     deadline = time.monotonic() + 30
     while True:
         caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{replay.pid}/status").read_text())
@@ -309,7 +309,7 @@ def test_follow_prints_new_calls(folder: Path) -> None:
 
 
 def test_follow_prints_a_refresh_that_fails_and_one_that_works_again(folder: Path) -> None:
-    """Of one Call-ID: the last transaction counts, whatever came before it."""
+    """For one Call-ID, the last transaction counts."""
     statuses = ["200 OK", "403 Forbidden", "403 Forbidden", "200 OK"]
     create_tables(f"sqlite:///{folder}/trace.db")
     command = [sys.executable, "-m", "capture_agent", "calls", "--db", DB, "--follow"]

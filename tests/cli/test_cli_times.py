@@ -1,4 +1,4 @@
-"""Replays whose times jump, are moved to now, or come again; and what is shown while a capture is still being written."""
+"""Replays with times that jump, are shifted to now, or repeat; and output while a capture is still being written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: the examples of its specification, what is wrong in every way, and anything at all."""
+"""JSON-RPC 2.0: the examples of its specification, every kind of invalid request, and arbitrary input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control socket: framing, several clients, and those who mean no good."""
+"""The control socket: framing, several clients, and hostile ones."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_a_client_that_waits_holds_up_nobody(door: Door) -> None:
 
 
 def test_a_client_that_reads_nothing_is_not_read_from(door: Door) -> None:
-    """Its requests stay in its own buffers: what the agent holds for it does not grow."""
+    """Its requests stay in its own buffers: the agent's memory for it does not grow."""
     line = b"x" * 1000 + b"\n"
     with connected(door.path) as greedy, connected(door.path) as quick:
         greedy.setblocking(False)

@@ -1,4 +1,4 @@
-"""Conditions of a Kamailio script as matchers of a rule: each form that is understood, and some that must not be."""
+"""Conditions of a Kamailio script as matchers of a rule: each supported form, and some that must not be understood."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_understood(text: str, wanted: str) -> None:
     ],
 )
 def test_where(packet: str, text: str, wanted: str) -> None:
-    """A variable is of the message that the route looks at."""
+    """A variable refers to the route's current message."""
     assert read(text, packet) == wanted
 
 

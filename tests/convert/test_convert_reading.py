@@ -14,7 +14,7 @@ pytestmark = pytest.mark.once
 
 
 def read(folder: Path, text: str) -> tuple[list[str], list[str]]:
-    """The lines that are left, without blanks around and without empty ones, and the notes."""
+    """The remaining lines, stripped and without empty ones, and the notes."""
     (folder / "k.cfg").write_text(text)
     reader = Reader()
     lines = [line.text.strip() for line in reader.read(folder / "k.cfg")]
@@ -146,7 +146,7 @@ def test_files_that_are_too_long(tmp_path: Path) -> None:
 
 
 def test_names_that_grow(tmp_path: Path) -> None:
-    """Each name twice the one before: what they stand for stays bounded."""
+    """Each name is twice the previous one: the result stays bounded."""
     defines = "".join(f"#!define A{n} A{n + 1} A{n + 1} A{n + 1} A{n + 1}\n" for n in range(40))
     lines, _ = read(tmp_path, f"{defines}A0\n")
     assert len(lines[-1]) < 4 * 65536

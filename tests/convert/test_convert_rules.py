@@ -1,4 +1,4 @@
-"""Routes to rules: which are made, in which order, and where each of them sends to."""
+"""Converting routes to rules: which rules, in which order, with which sinks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def made(text: str, parameters: dict[str, str]) -> tuple[list[Rule], Sinks, list
 
 
 def test_match() -> None:
-    """All rules count where one message does several things."""
+    """All rules count if one message has several actions."""
     for text, wanted in (("", "first"), ('sip_trace("sip:z:1", "b", "t");', "all")):
         script = parse(tokens([Line(f'request_route {{ sip_trace("sip:y:1"); {text} }}', Place("k", 1))]))
         parameters = Parameters(script.parameters)
@@ -266,7 +266,7 @@ def test_other_routes(text: str, wanted: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_with_trace_mode(text: str, wanted: list[str]) -> None:
-    """Every message is traced anyway: rules only where some are not, or otherwise."""
+    """Every message is traced anyway: rules only for messages that are not traced, or traced differently."""
     assert [told(rule) for rule in made(text, HEP | {"trace_mode": "1"})[0]] == wanted
 
 

@@ -1,4 +1,4 @@
-"""modparams, listen lines, modules and routes of a script, in every way they can be written."""
+"""modparams, listen lines, modules and routes of a script, in every spelling."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""sip_trace() and sip_trace_mode() in modes m, t and d, converted: what the real module has emitted, and what it has not.
+"""sip_trace() and sip_trace_mode() in modes m, t and d, converted: compared with the real module's output.
 
 Each case is a recording of the module (shared/siptrace/vectors). Its wire.pcap is replayed with the converted
 kamailio.cfg to real sockets and a real SQLite table. HEP packets, duplicates and rows must be the module's own, byte
 for byte except for the clock, and except for the module's faults (docs/siptrace.md), which each case names:
 
-    misses      what we trace and the module does not
-    doubles     what the module emits once more than we do
+    misses      messages that we trace and the module does not
+    doubles     messages that the module emits once more than we do
     without_id  how many of its HEP packets lack the correlation id that all of ours have
     untagged    how many rows of messages that it created itself lack the To tag
     unbracketed how many of its rows have an IPv6 address without brackets
@@ -59,7 +59,7 @@ def rows(counts: Counts) -> dict[str, int]:
 
 
 def users(counts: Counts, *names: str) -> dict[str, int]:
-    """And in the rows of these users."""
+    """The same for rows of these users."""
     return total(*({f"{message} row {name}": count for message, count in counts.items()} for name in names))
 
 
@@ -271,7 +271,7 @@ class Comparison:
         self._ways = dict(self._ways_on_the_wire())
 
     def _ways_on_the_wire(self) -> Iterator[tuple[bytes, str]]:
-        """Of the messages without their x-headers, which way they went."""
+        """The direction of each message, by its bytes without x-headers."""
         packets = PacketDecoder()
         with CaptureFile(self.case / "wire.pcap") as file:
             for frames in file.batches():
@@ -337,7 +337,7 @@ def headless(message: bytes) -> bytes:
 def comparable(packets: Counter[bytes]) -> Counter[bytes]:
     """Without correlation ids, without x-headers in HEP, and without the time of those in duplicates.
 
-    To take something out they are decoded and encoded: that alone must leave every byte as it is.
+    To remove these they are decoded and encoded, which alone must not change any byte.
     """
     found: Counter[bytes] = Counter()
     for packet, count in packets.items():
@@ -368,7 +368,7 @@ def without_tag(row: Row) -> Row:
 
 
 def untagged(theirs: Counter[Row], ours: Counter[Row]) -> Counter[Row]:
-    """Of these rows those that are in ours as well, but there with a To tag."""
+    """The rows that are also in ours, but there with a To tag."""
     blank = Counter(without_tag(row) for row in ours.elements() if row[TO_TAG])
     return Counter({row: count for row, count in theirs.items() if not row[TO_TAG]}) & blank
 
@@ -439,7 +439,7 @@ NO_METHOD = "5.6.3/14-mode4-dup-xhw-evrt"
 
 
 def test_x_headers_of_trace_mode(shared: Path, tmp_path: Path) -> None:
-    """9.11: where an event route has them written they have the time 0 and no method; ours have both."""
+    """If an event route writes them, siptrace's have the time 0 and no method; ours have both."""
     case = shared / "siptrace" / "vectors" / NO_METHOD
     module, ours = by_the_module(case), by_us(case, tmp_path)
     assert all(b"\r\nX-Siptrace-Time: 0 0\r\nX-Siptrace-Method: \r\n" in packet for packet in module.packets)

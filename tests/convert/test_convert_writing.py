@@ -1,4 +1,4 @@
-"""A whole kamailio.cfg to a TOML file: it loads, it says what siptrace's defaults are, it names what is not the same."""
+"""Converting a whole kamailio.cfg to TOML: it loads, has siptrace's defaults, and lists the differences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def loaded(file: Path, folder: Path) -> tuple[str, Config]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parents[1].name}-{file.parent.name}")
 def test_recorded_configurations(file: Path, tmp_path: Path) -> None:
-    """Of each: what it emitted to is there, and tracing is on where it was, and where anything was traced."""
+    """For each: its destinations exist, and tracing is on if it was on and anything was traced."""
     text = file.read_text()
     _, config = loaded(file, tmp_path)
     params = dict(re.findall(r'modparam\("siptrace", *"(\w+)", *"?([^")]*)"?\)', text))
@@ -218,7 +218,7 @@ def test_what_changes_the_wire(module: str, tmp_path: Path) -> None:
     ],
 )
 def test_conditions_that_are_not_understood(conditions: str, words: str, tmp_path: Path) -> None:
-    """Those that have a say in what is traced are counted."""
+    """Those that affect tracing are counted."""
     toml, _ = converted(
         f"route {{ {conditions} sip_trace(); }}" if not conditions.startswith("sip") else f"route {{ {conditions} }}",
         tmp_path,
@@ -235,14 +235,14 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 def test_a_comment_stays_a_comment(tmp_path: Path) -> None:
-    """Line ends in what the script says must not become lines of ours."""
+    """Line ends in the script's text must not begin new lines of ours."""
     toml, config = converted(CORE + 'modparam("siptrace", "trace_\\non = true", 1)\n', tmp_path)
     assert "trace_\\x0aon" in toml or "trace_\\non" in toml
     assert config.hep
 
 
 def test_latin_1_is_kept(tmp_path: Path) -> None:
-    """A letter of ISO-8859-1 stays that letter, and a comment says that its bytes do not."""
+    """A letter in ISO-8859-1 stays the same letter, and a comment says that its bytes change."""
     file = ROOT / "tests" / "faults" / "inputs" / "latin1_cfg.cfg"
     toml, config = loaded(file, tmp_path)
     assert config.hep[0].auth_key == "geheim\u00e4"
@@ -260,7 +260,7 @@ def test_lines_of_their_own_encoding(tmp_path: Path) -> None:
 
 
 def test_a_string_over_several_lines(tmp_path: Path) -> None:
-    """In it a # begins no comment, and a directive is none."""
+    """Inside it # does not begin a comment, and directives have no effect."""
     text = 'request_route { xlog("one # two\n#!define trace_on x\nthree"); sip_trace(); # "\n}\n'
     _, config = converted(CORE3 + text, tmp_path)
     assert config.trace.on

@@ -1,4 +1,4 @@
-"""Methods and marks of messages; what a header says of a subscription."""
+"""Methods and marks of messages; the state of a subscription in headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sink without a queue, for replays: nothing is lost while it works, and its first failure is the last."""
+"""A sink without a queue, for replays: nothing is lost while it works, and it stops at the first failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message with other bytes or addresses is a message of its own, and still the one that was captured."""
+"""A message with other bytes or addresses is independent, and still the captured message."""
 
 from __future__ import annotations
 

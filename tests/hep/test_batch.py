@@ -1,4 +1,4 @@
-"""The batch encoder writes what `encode` writes, for every version, address family and size."""
+"""The batch encoder writes the same bytes as `encode`, for every version, address family and size."""
 
 from array import array
 
@@ -104,7 +104,7 @@ def test_the_buffer_grows_and_clears() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 3)), max_size=20), st.sampled_from([1, 2, 3]))
 def test_what_is_needed_stays_as_it_is(batches: list[tuple[int, int]], version: int) -> None:
-    """Whatever the sizes, and whenever the oldest buffers are needed no longer."""
+    """Whatever the sizes, and whenever the oldest buffers are released."""
     encoder = Encoder(version)
     needed: list[tuple[memoryview, bytes]] = []
     for n, (size, done) in enumerate(batches):
@@ -184,7 +184,7 @@ def test_bounds_outside_of_the_data_are_refused(version: int, bounds: tuple[int,
     wanted=st.booleans(),
 )
 def test_vlans(vlans: list[int], key: bytes, name: bytes, version: int, wanted: bool) -> None:
-    """Each packet its own, as `encode` has it; none where it is not wanted or HEP has no place for it."""
+    """Each packet has its own, like `encode`; none if it is not wanted or HEP has no place for it."""
     encoder = Encoder(version, 9, key, name, with_vlan=wanted)
     want = []
     for vlan in vlans:

@@ -1,4 +1,4 @@
-"""The ladder, line by line."""
+"""The ladder diagram, line by line."""
 
 import pytest
 from cli_samples import INVITE

@@ -1,4 +1,4 @@
-"""Local times to UTC, in the hour that there is twice."""
+"""Local times to UTC, in the repeated hour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def store(target: SqlTarget, call: str, *minutes: float) -> None:
-    """An INVITE, then answers to it, at so many minutes from when the clocks go back."""
+    """An INVITE, then its answers, at these minutes from the moment the clocks go back."""
     sink = SqlSink(target)
     for n, minute in enumerate(minutes):
         message = (RINGING if n else INVITE).replace(b"call-1", call.encode())

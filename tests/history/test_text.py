@@ -1,4 +1,4 @@
-"""Nothing of the network obeys a terminal's escapes, and plain tables."""
+"""No text from the network controls a terminal; and plain tables."""
 
 import pytest
 from hypothesis import given

@@ -74,7 +74,7 @@ def test_how_they_stand(pcaps: Path, user: str, want: str) -> None:
 
 
 def test_states_have_words() -> None:
-    """All that calls.py knows of are documented."""
+    """All states in records/dialog.py are documented."""
     text = (Path(__file__).parents[2] / "docs/hooks.md").read_text()
     for state in (*TransactionState, *DialogState):
         assert f"`{state.name.lower()}`" in text

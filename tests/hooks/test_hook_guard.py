@@ -1,4 +1,4 @@
-"""A hook that raises or is slow is counted, reported once, and in the end called no more."""
+"""A hook that raises or is slow is counted, reported once, and finally disabled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from capture_agent.hooks.guard import FAILED, Guard, Limits
 
 
 class Clock:
-    """Seconds that pass only when somebody says so."""
+    """Seconds that pass only on command."""
 
     def __init__(self) -> None:
         self.now = 1000.0

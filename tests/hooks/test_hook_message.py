@@ -1,4 +1,4 @@
-"""What hooks read of a message, and what the verbs make of it."""
+"""What hooks read of a message, and what its verbs do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of ports: what is on none of them is left out, within tunnels too, and counted."""
+"""A list of ports: traffic on other ports is left out and counted, also in tunnels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of collectors that move, and name servers that say nothing, with the system's own getaddrinfo."""
+"""Names of collectors that move, and silent name servers, with the system's own getaddrinfo."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def host() -> Iterator[Names]:
 
 
 class Inside:
-    """A program in the namespace, which waits after each line that it says."""
+    """A program in the namespace, which waits after each line that it prints."""
 
     def __init__(self, host: Names, program: str, limit: float = 60) -> None:
         text = textwrap.dedent(BEGIN).replace("{limit}", str(limit)) + textwrap.dedent(program)
@@ -152,7 +152,7 @@ def test_it_is_looked_up_again_in_time(host: Names, trouble: str) -> None:
 
 
 def test_a_silent_name_server_does_not_hold_up_what_is_sent(host: Names) -> None:
-    """Only the first look-up is waited for; a later one goes on in the background, and its answer counts."""
+    """Sending waits only for the first look-up; later ones continue in the background, and their answers count."""
     host.say("collector.test", "127.0.0.2")
     program = """
         one, other = receiver("127.0.0.2"), receiver("127.0.0.3")

@@ -1,4 +1,4 @@
-"""The lines about messages that may be there twice."""
+"""The log lines about messages that may have arrived twice."""
 
 from __future__ import annotations
 

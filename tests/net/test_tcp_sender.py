@@ -1,4 +1,4 @@
-"""What is called sent was acknowledged, on a connection that holds: against peers that close, reset, hang, talk, vanish."""
+"""Messages count as sent once acknowledged on a connection that holds: with peers that close, reset, hang, talk, vanish."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def patient(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the peer does read: on a busy machine not at once."""
+    """For peers that read, but on a busy machine not at once."""
     monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
 
 
@@ -46,7 +46,7 @@ def sink_to(port: int, tls: Path | None = None) -> HepSink:
 
 
 def read_by(peer: Peer) -> list[bytes]:
-    """The messages that it has read, in their order, from all its connections."""
+    """The messages that it has read, in order, from all its connections."""
     return [packet.payload or b"" for data in peer.streams for packet in StreamDecoder().feed(bytes(data))]
 
 
@@ -109,7 +109,7 @@ def test_a_peer_that_closes_late_has_read_no_more(
 
 
 def test_what_follows_a_trial_is_believed_when_the_connection_has_kept_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each connection takes 100,000 bytes and is reset: after a trial that it has passed, too."""
+    """Each connection takes 100,000 bytes and is reset, even after it has passed a trial."""
     monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
     with Reset(100_000) as there:
         outbox = Outbox(sink_to(there.port), first_delay=0.1)
@@ -182,7 +182,7 @@ def test_a_peer_that_talks_does_not_keep_us(certificate: Path, encrypted: bool, 
 
 @pytest.mark.usefixtures("patient")
 def test_a_place_without_a_server_is_down_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
-    """What a load balancer does: it takes connections while nobody is there."""
+    """Like a load balancer that accepts connections without a server."""
     with caplog.at_level(logging.INFO), AcceptAndClose() as balancer:
         outbox = Outbox(sink_to(balancer.port), first_delay=0.2)
         for first in range(0, 2000, 100):
@@ -233,7 +233,7 @@ def test_who_keeps_the_connection_and_has_acknowledged_everything_has_held_it() 
 
 def test_a_message_that_makes_the_other_side_close_does_not_hold_up_the_others() -> None:
     class Picky(Peer):
-        """As a SIP server does with what it cannot parse."""
+        """Like a SIP server with messages that it cannot parse."""
 
         def serve(self, connection, stream):  # type: ignore[no-untyped-def]
             while data := connection.recv(1000):
@@ -287,7 +287,7 @@ def test_nobody_listens() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 def test_a_host_that_vanishes_is_noticed_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what it had not acknowledged is not sent."""
+    """Unacknowledged messages do not count as sent."""
     monkeypatch.setitem(stream.KEEPALIVE, stream.socket.TCP_USER_TIMEOUT, 1000)
     monkeypatch.setattr(stream, "STALLED_SECONDS", 30.0)
     with Vanishing() as host:

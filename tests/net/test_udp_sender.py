@@ -1,4 +1,4 @@
-"""What the sender of datagrams does about the kernel's answers."""
+"""How the sender of datagrams handles the kernel's results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capture_agent.net.udp_sender import UdpSender
 
 
 def sender_with(monkeypatch: pytest.MonkeyPatch, port: int, answers: list[tuple[int, int]]) -> UdpSender:
-    """One whose system calls answer: so many datagrams went, and this error; then everything goes."""
+    """A sender whose system calls report this many datagrams sent, and this error; then they send everything."""
     real = module.send_datagrams
 
     def fake(

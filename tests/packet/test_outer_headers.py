@@ -1,4 +1,4 @@
-"""Which way a packet came: the addresses of its tunnels, its link layer, its hop limit and identification."""
+"""The path of a packet: the addresses of its tunnels, its link layer, its hop limit and identification."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_ways_of_interface_any(link_type: int, make: object, field: str) -> None
 
 
 def test_interfaces_are_ways() -> None:
-    """Also where a capture file names none of them."""
+    """Also if a capture file names none of them."""
     first, second = one(PLAIN), one(PLAIN)
     assert first.interface == second.interface
     assert way(first) != way(second)

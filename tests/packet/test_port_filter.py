@@ -1,4 +1,4 @@
-"""The filter for libpcap, by libpcap itself: over every encapsulation it loses nothing, and it does leave out the rest."""
+"""The filter for libpcap, run by libpcap: over every encapsulation it loses nothing, but leaves out the rest."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_both_filters_together_lose_nothing_of_a_host() -> None:
 
 
 def test_the_kernel_takes_a_long_list() -> None:
-    """Of what is longer than BPF_MAXINSNS libpcap filters by itself, and the kernel's buffer fills with the rest."""
+    """With more than BPF_MAXINSNS instructions libpcap filters in user space, and other packets fill the kernel's buffer."""
     for count in (1, 19, 20, 21, 1000):
         ports = [PortRange(7 * n, 7 * n + n % 2) for n in range(700, 700 + count)]
         assert 100 < len(compiled(1, expression(ports, 1, esp_null=True)).get_bpf()) < 4096

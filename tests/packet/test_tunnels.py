@@ -1,4 +1,4 @@
-"""Each decoder: what scapy or a specification puts together, whole, cut at every byte, and changed at random."""
+"""Each decoder, with packets by scapy or a specification: complete, cut at every byte, and changed at random."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ GOOD: dict[str, Case] = {
 
 
 class Fenced(bytes):
-    """The bytes of a batch of which only those from `first` to `end` may be read, one by one."""
+    """The bytes of a batch, of which only `first` to `end` may be read, one by one."""
 
     first: int
     end: int

@@ -1,4 +1,4 @@
-"""Captures of what peers send to get out of a trace, or others into it: as rules trace them."""
+"""Captures of peers that try to escape a trace, or to get others into it, traced by rules."""
 
 from __future__ import annotations
 

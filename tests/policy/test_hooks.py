@@ -1,4 +1,4 @@
-"""Hooks have the last word: in their order, each on what the ones before it have decided, or not at all if it fails."""
+"""Hooks decide last: in order, each after the earlier ones' decisions, without effect if it fails."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def outcome(*functions: Hook, message: CapturedMessage | None = None) -> list[tu
 
 
 def test_what_a_rule_hides_stays_hidden() -> None:
-    """Whatever a hook makes of it: a trace of its own, or other users."""
+    """Whatever a hook does: its own trace, or other users."""
 
     def traces_and_changes(message: Message) -> None:
         message.trace("c")

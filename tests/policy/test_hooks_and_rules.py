@@ -1,4 +1,4 @@
-"""Hooks behind the rules: what is held back, switched off, linked by legs, or left out."""
+"""Hooks after the rules: messages held back, switched off, linked by legs, or left out."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ REINVITE = [
 def test_acks_that_are_left_out_of_what_hooks_have_started(
     toml: str, rows: list[tuple[str, str, str, str]], want: list[str]
 ) -> None:
-    """As those of rules. A hook may still trace one by its own word."""
+    """As for rules. A hook may still trace such an ACK explicitly."""
     rule = f'[trace]\n{toml}\n[[rule]]\nmethod = "OPTIONS"\n'
 
     def starts(message: Message) -> None:
@@ -204,7 +204,7 @@ def test_log_lines_come_behind_the_messages_of_their_batch() -> None:
     st.lists(st.sampled_from(["", "drop", "trace", "dialog", "raise"]), min_size=1, max_size=7),
 )
 def test_the_books_balance_whatever_hooks_do(rows: list[tuple[str, str]], acts: list[str]) -> None:
-    """Each message is traced, not traced, or waits; and what is traced is what comes out."""
+    """Each message is traced, not traced, or waiting; and all traced messages come out."""
     verbs: dict[str, Hook] = {
         "": lambda m: None,
         "drop": drop,

@@ -1,4 +1,4 @@
-"""One clear line for whatever is wrong with a database, and never a password."""
+"""One clear line for any problem of a database, and never a password."""
 
 from __future__ import annotations
 

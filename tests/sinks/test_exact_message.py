@@ -1,4 +1,4 @@
-"""A copy on a stream is one message for every receiver, whatever the datagram was; or it is refused."""
+"""A copy on a stream is exactly one message for every receiver, whatever the datagram was; or it is refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def strict(stream: bytes) -> list[bytes]:
 
 
 def lenient(stream: bytes) -> list[bytes]:
-    """As Kamailio's tcp_read.c: LF ends lines, also alone; folding is not known; the last Content-Length counts."""
+    """Like Kamailio's tcp_read.c: LF alone ends lines, too; folding is unknown; the last Content-Length counts."""
     messages = []
     while stream := stream.lstrip(b"\r\n"):
         found = re.search(rb"\n\r?\n", stream)
@@ -62,7 +62,7 @@ def lenient(stream: bytes) -> list[bytes]:
 
 
 def line_by_line(stream: bytes) -> list[bytes]:
-    """A program that takes a line of white space for an empty one, and white space off both ends of each line."""
+    """A program that strips each line, and treats a line of white space as empty."""
     messages = []
     while stream := stream.lstrip():
         end, at, size = 0, 0, None

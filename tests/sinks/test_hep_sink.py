@@ -29,7 +29,7 @@ def receiver(folder: Path) -> Iterator[Receiver]:
 
 
 def payloads(stream: bytes) -> list[bytes]:
-    """Of all whole packets of a connection."""
+    """The payloads of all complete packets of a connection."""
     return [packet.payload for packet in StreamDecoder().feed(bytes(stream))]
 
 
@@ -69,7 +69,7 @@ def test_protocol_numbers_are_those_of_siptrace(udp: UdpReceiver, transport: str
     [("ethernet/ipv4/udp", None), ("ethernet/vlan/ipv6/tcp-in-body", 100), ("ethernet/qinq/ipv4/udp", 4094)],
 )
 def test_the_innermost_vlan(udp: UdpReceiver, name: str, vlan: int | None, wanted: bool) -> None:
-    """Where there is one and it is asked for: siptrace sends none."""
+    """If there is one and it is configured: siptrace sends none."""
     case, pipeline = build(name), Pipeline()
     sink = HepSink(HepTarget("127.0.0.1", udp.port, vlan=wanted))
     sink.send(pipeline.process(Frames.of(case.frames)))

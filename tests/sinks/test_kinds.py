@@ -102,7 +102,7 @@ def test_it_comes_out_or_is_rejected(udp: UdpReceiver, sqlite_url: str, name: st
 
 
 class Failing(ListSink):
-    """Takes one batch, and is down then."""
+    """Accepts one batch, then is down."""
 
     def send(self, batch: object) -> None:
         if self.batches:
@@ -111,7 +111,7 @@ class Failing(ListSink):
 
 
 def test_a_package_s_sink_that_fails_has_done_what_came_before() -> None:
-    """`handled` counts from the first of the batch on: what is rejected must not be counted before its turn."""
+    """`handled` counts from the first of the batch on: rejected messages must not be counted before their turn."""
     sink = PackagedSink(Failing())
     direct = Direct(sink)
     log = SAMPLES[LogEvent]

@@ -1,4 +1,4 @@
-"""The table as Kamailio's own scripts make it, on each kind of database."""
+"""The table as Kamailio's own scripts create it, on each kind of database."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_another_table_beside_it(database: str) -> None:
 
 
 def test_where_the_table_was_renamed(database: str) -> None:
-    """As people rotate; its indexes keep their names."""
+    """A common way to rotate; its indexes keep their names."""
     engine = create_engine(parse_url(database))
     for n in range(2):
         assert create_tables(database)

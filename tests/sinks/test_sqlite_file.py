@@ -1,4 +1,4 @@
-"""SQLite's file: for its owner alone, and rotated while it is written."""
+"""SQLite's file: for its owner only, and rotated while it is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each database's errors are taken for, and what a batch with such rows becomes."""
+"""The verdict on each database's errors, and the outcome of batches with such rows."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_an_outage_is_never_a_refusal(verdict: Verdict) -> None:
 
 
 class Recovers(Table):
-    """Takes each message when it has been asked so often."""
+    """Accepts each message after a number of attempts."""
 
     def __init__(self, asked: int, batch: list[TracedMessage]) -> None:
         super().__init__(dict.fromkeys(range(len(batch)), Verdict.DOUBTED), batch)

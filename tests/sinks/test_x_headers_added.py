@@ -1,4 +1,4 @@
-"""Siptrace's five lines: their form as recorded, their place, and what they leave as it is."""
+"""siptrace's five lines: their recorded form, their place, and the rest unchanged."""
 
 from __future__ import annotations
 

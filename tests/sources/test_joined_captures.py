@@ -1,4 +1,4 @@
-"""Several captures in one file, as `cat` joins them, and files that are compressed."""
+"""Several captures in one file, joined by `cat`, and compressed files."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_any_compressed_bytes_end(tmp_path_factory: pytest.TempPathFactory, name
 
 @pytest.mark.parametrize("name", PACKERS)
 def test_a_bomb_takes_little_memory(tmp_path: Path, name: str) -> None:
-    """256 MiB of nothing, which each format makes small: the reader holds a piece of it at a time."""
+    """256 MiB of zeros, which each format compresses well: the reader holds a piece at a time."""
     path = tmp_path / "bomb"
     piece = PACKERS[name](bytes(32 << 20))
     path.write_bytes(PACKERS[name](pcap(PACKETS)) + 8 * piece)

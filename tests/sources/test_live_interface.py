@@ -1,6 +1,6 @@
-"""LiveInterface on loopback and on a veth pair of its own: every packet once, with its time, and what was lost.
+"""LiveInterface on loopback and on a veth pair: every packet once, with its time, and the losses.
 
-Everything happens in network namespaces that the test makes, so that no other traffic is about.
+Everything happens in network namespaces that the test makes, without other traffic.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Host:
         self.name = name
 
     def run(self, action: Callable[[], T]) -> T:
-        """The action's result, inside. Sockets that it opens stay there; setns(2) is for one thread alone."""
+        """The result of the action inside. Sockets that it opens stay there; setns(2) affects only one thread."""
         results: list[T] = []
         errors: list[BaseException] = []
 
@@ -107,7 +107,7 @@ def hosts() -> Iterator[tuple[Host, Host]]:
 
 
 class Captured:
-    """Frames as they come, until there are enough or nothing more has come for a while."""
+    """Frames as they come, until there are enough or none has come for a while."""
 
     def __init__(self, source: LiveInterface) -> None:
         self.batches: Iterator[Frames] = source.batches()
@@ -200,7 +200,7 @@ def test_filter(hosts: tuple[Host, Host]) -> None:
 
 @pytest.mark.parametrize("interface", ["veth", "any"])
 def test_a_list_of_ports_keeps_every_encapsulation(hosts: tuple[Host, Host], interface: str) -> None:
-    """By the kernel, which holds VLAN tags apart from the frame: nothing of these ports is lost, the rest is not seen."""
+    """By the kernel, which keeps VLAN tags apart from the frame: nothing on these ports is lost, the rest is not seen."""
     here, there = hosts
     wanted = [
         name for depth in (0, 1) for name in names(depth, ("udp", "udp-fragmented")) if name.startswith("ethernet/")

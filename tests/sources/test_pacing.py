@@ -1,4 +1,4 @@
-"""Times of captures kept to, or moved to now."""
+"""Times of captures, kept or shifted to now."""
 
 from __future__ import annotations
 
