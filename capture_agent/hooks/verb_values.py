@@ -62,7 +62,7 @@ class SinkNames:
         for name in names:
             if not isinstance(name, str) or name not in self._bits:
                 known = ", ".join(map(repr, self._bits)) or "none"
-                raise HookError(f"sink {name!r}: no sink has this name, expected one of: {known}")
+                raise HookError(f"sink {name!r}: no such sink, configured are: {known}")
             found |= self._bits[name]
         return found or self.defaults
 

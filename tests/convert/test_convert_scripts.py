@@ -405,23 +405,23 @@ def call_id_of(packet: bytes) -> str:
 # With these siptrace does not start, or crashes, or traces nothing: what stands in a comment then.
 NOTHING = "nothing is traced: found neither a trace_mode nor a call that is understood"
 REFUSED = {
-    "5.6.3/55-hlog": "hlog(): not of a message, so no rule",
-    "5.6.3/57-sip-trace-msg": "sip_trace_msg(): not of a message, so no rule",
+    "5.6.3/55-hlog": "hlog(): not about a message, so no rule",
+    "5.6.3/57-sip-trace-msg": "sip_trace_msg(): not about a message, so no rule",
     "5.6.3/60-bad-dupuri": "'notauri': no SIP URI",
     "5.6.3/61-bad-hepver": "hep_version: value 4, expected 1, 2 or 3",
     "5.6.3/62-bad-flag": "trace_flag: value 99, expected 0 to 31",
     "5.6.3/64-init1-nomode": "trace_init_mode: 1 without a trace_mode traces nothing",
-    "5.6.3/65-bad-avp": "traced_user_avp: value '$var(x)' is no AVP",
+    "5.6.3/65-bad-avp": "traced_user_avp: value '$var(x)' is not an AVP",
     "5.6.3/66-bad-dbmissing": NOTHING,  # the table is looked at when the agent starts
     "5.6.3/67-badaddr-arg": "'not a uri': no SIP URI",
     "5.6.3/68-badmode-arg": "sip_trace(): mode 'x', expected m, t or d: using message mode",
-    "5.6.3/75-hlog-ipv6": "hlog(): not of a message, so no rule",
+    "5.6.3/75-hlog-ipv6": "hlog(): not about a message, so no rule",
     "5.6.3/90-onsend-m": "trace_sl_acks: ACKs absorbed by sl are traced by the rules, not always",
-    "5.6.3/92-hlog-nodup": "hlog(): not of a message, so no rule",
-    "5.6.3/a8-noaddr-nodup": "sip_trace(): there is nowhere to send to",
-    "head/57-sip-trace-msg": "sip_trace_msg(): not of a message, so no rule",
-    "head/76-sip-trace-msg-protos": "sip_trace_msg(): not of a message, so no rule",
-    "head/92-hlog-nodup": "hlog(): not of a message, so no rule",
+    "5.6.3/92-hlog-nodup": "hlog(): not about a message, so no rule",
+    "5.6.3/a8-noaddr-nodup": "sip_trace(): no destination",
+    "head/57-sip-trace-msg": "sip_trace_msg(): not about a message, so no rule",
+    "head/76-sip-trace-msg-protos": "sip_trace_msg(): not about a message, so no rule",
+    "head/92-hlog-nodup": "hlog(): not about a message, so no rule",
 }
 
 

@@ -184,9 +184,9 @@ def test_notes_on_parameters(parameter: str, note: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ('request_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees: the ACKs that confirm a dialog, in and out, BYEs of the server\'s own, what'),
-        ('modparam("siptrace", "trace_dialog_ack", 0)\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees: BYEs of the server\'s own, what'),
-        ('request_route { sip_trace("sip:h:9060", "$ci", "t"); }', 'trace = "transaction": more than siptrace sees: what'),
+        ('request_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees: the ACKs that confirm a dialog, in and out, the server\'s own BYEs, messages'),
+        ('modparam("siptrace", "trace_dialog_ack", 0)\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees: the server\'s own BYEs, messages'),
+        ('request_route { sip_trace("sip:h:9060", "$ci", "t"); }', 'trace = "transaction": more than siptrace sees: messages'),
         ('request_route { sip_trace("sip:h:9060", "$ci", "m"); }', None),
         ('modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9060")\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', None),
     ],
