@@ -66,7 +66,7 @@ def without_time_and_method(packets: Counter[bytes]) -> tuple[Counter[bytes], se
     return Counter(X_HEADERS.sub(b"", packet) for packet in packets.elements()), stood
 
 
-def test_x_headers_beside_a_route(shared: Path, tmp_path: Path) -> None:
+def test_x_headers_with_a_route(shared: Path, tmp_path: Path) -> None:
     """With a route, trace_mode=4 writes them with the time 0 0 and no method. Ours are always correct."""
     case = shared / "siptrace" / "vectors" / "5.6.3" / "14-mode4-dup-xhw-evrt"
     settings = WithHeaders.read(case / "kamailio.cfg")
@@ -85,7 +85,7 @@ def test_x_headers_beside_a_route(shared: Path, tmp_path: Path) -> None:
     assert {time for time, _ in true} <= times
 
 
-def test_what_the_route_is_told(shared: Path, tmp_path: Path) -> None:
+def test_the_variables_of_the_route(shared: Path, tmp_path: Path) -> None:
     """$rm, $cs and the $siptrace(...) variables, as the module's own route has logged them."""
     case = shared / "siptrace" / "vectors" / "5.6.3" / "17-mode1-evrt-drop"
     told: list[str] = []

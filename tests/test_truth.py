@@ -159,7 +159,7 @@ def same_time(ours: str, theirs: str, number: int) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(NOT_A_CAPTURE))
-def test_what_is_no_capture(shared: Path, name: str) -> None:
+def test_files_that_are_not_captures(shared: Path, name: str) -> None:
     run = decoded(shared / "captures" / "files" / name)
     assert run.returncode in (1, 2)
     assert run.stdout == ""

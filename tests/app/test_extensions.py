@@ -262,7 +262,7 @@ def accounts(books: Books) -> list[str]:
     return [text for text in map(str, books.ledgers) if text.startswith(kinds)]
 
 
-def test_what_hooks_and_conditions_have_in_one_file_they_share(tmp_path: Path, extras: Path, pcaps: Path) -> None:
+def test_hooks_and_conditions_in_one_file_share_its_module(tmp_path: Path, extras: Path, pcaps: Path) -> None:
     """The books balance, and have a line for each of them."""
     (tmp_path / "both.py").write_text(SHARED)
     file = configured(

@@ -191,7 +191,7 @@ SHORT = b"OPTIONS sip:a SIP/2.0\r\nVia: v\r\n\r\n"
         pytest.param(frame_of(SHORT, source=4789), id="from a port of tunnels"),
     ],
 )
-def test_frames_beside_the_usual(workers: tuple[Worker, Worker], frame: bytes) -> None:
+def test_unusual_frames(workers: tuple[Worker, Worker], frame: bytes) -> None:
     """Frames that the plain build reads in one step (packet/plain_udp.py), and frames that differ in one detail."""
     same(workers, "frames", ([frame], 1))
 
@@ -213,7 +213,7 @@ HEADERS = [
 ]  # fmt: skip
 
 
-def test_messages_beside_the_usual(workers: tuple[Worker, Worker]) -> None:
+def test_unusual_messages(workers: tuple[Worker, Worker]) -> None:
     """Messages that the plain build reads by patterns (sip/plain_scan.py), and ones with one difference, first or repeated."""
     bare = b"INVITE sip:a SIP/2.0\r\n"
     payloads = [start + REST for start in STARTS]

@@ -123,7 +123,7 @@ def test_what_replay_does_not_load(tmp_path: Path, module: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--version"], ["decode", "one.pcap"], ["decode", "one.pcap", "--format", "jsonl"]]
 )
-def test_a_full_disk_behind_standard_output(tmp_path: Path, arguments: list[str]) -> None:
+def test_standard_output_to_a_full_disk(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "one.pcap").write_bytes(pcap(CALL[:1]))
     command = [sys.executable, "-m", "capture_agent", *arguments]
     with Path("/dev/full").open("w") as full:

@@ -223,7 +223,7 @@ def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port:
         assert len(re.findall(r"^hep\+tcp.*: 1 seen, 0 sent", run.text, re.MULTILINE)) == 6
 
 
-def test_losses_are_said_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_losses_are_logged_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
     port = free_port()
     config = tmp_path / "agent.toml"
     config.write_text("[queue]\nmessages = 5\n")

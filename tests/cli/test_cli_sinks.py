@@ -179,7 +179,7 @@ def test_refused_connection(folder: Path, free_port: Callable[[], int]) -> None:
 
 
 @pytest.mark.parametrize(("packets", "lost"), [(1, 1), (12, 6)], ids=["one", "several"])
-def test_datagrams_that_nobody_takes(folder: Path, free_port: Callable[[], int], packets: int, lost: int) -> None:
+def test_refused_datagrams(folder: Path, free_port: Callable[[], int], packets: int, lost: int) -> None:
     """The kernel reports at least half of them."""
     (folder / "some.pcap").write_bytes(pcap(CALL[:1] * packets))
     uri = f"hep:127.0.0.1:{free_port()}"
@@ -211,7 +211,7 @@ def test_damage_ends_one_file_alone(folder: Path) -> None:
     assert ended.status == 1
 
 
-def test_damage_is_told_before_what_is_no_capture(folder: Path) -> None:
+def test_damage_is_reported_before_a_file_that_is_not_a_capture(folder: Path) -> None:
     (folder / "cut.pcap").write_bytes((folder / "calls.pcap").read_bytes()[:-5])
     (folder / "text.pcap").write_text("no capture at all, but long enough to have a header\n")
     capture_agent("db", "create", "--db", DB, folder=folder)
@@ -226,7 +226,7 @@ def test_damage_is_told_before_what_is_no_capture(folder: Path) -> None:
 
 @pytest.mark.parametrize("call_id", ["\udcff@b", r"\xff@b"], ids=["bytes", "as calls shows it"])
 @pytest.mark.parametrize("source", [["--file", "odd.pcap"], ["--db", DB]], ids=["file", "table"])
-def test_flow_of_a_call_id_that_is_no_utf_8(folder: Path, source: list[str], call_id: str) -> None:
+def test_flow_of_a_call_id_that_is_not_utf_8(folder: Path, source: list[str], call_id: str) -> None:
     odd = sip("OPTIONS sip:b SIP/2.0", call_id="\udcff@b", cseq="1 OPTIONS")
     (folder / "odd.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", odd)]))
     create_tables(f"sqlite:///{folder}/trace.db")

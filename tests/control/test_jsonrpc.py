@@ -89,7 +89,7 @@ def test_documents(document: str, wanted: object) -> None:
 
 
 @pytest.mark.parametrize("document", [b"\xff\xfe", b'"\xc3"', '{"a":1}'.encode("utf-16")])
-def test_what_is_no_utf8(document: bytes) -> None:
+def test_text_that_is_not_utf8(document: bytes) -> None:
     assert json.loads(answer(document, methods)) == PARSE
 
 

@@ -48,7 +48,7 @@ def lines(client: socket.socket, count: int) -> list[bytes]:
     return [reader.readline() for _ in range(count)]
 
 
-def test_without_descriptors_it_waits_and_goes_on(
+def test_without_descriptors_it_waits_and_continues(
     door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(server, "PAUSE", 0.3)

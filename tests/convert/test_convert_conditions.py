@@ -138,7 +138,7 @@ def test_where(packet: str, text: str, wanted: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['t_check_status("(408|486)")', '$T_reply_code =~ "408|486"'])
-def test_what_a_transaction_has_come_to(text: str) -> None:
+def test_the_status_of_a_transaction(text: str) -> None:
     found = formula(tuple(tokens([Line(text, Place("k.cfg", 1))])), Scope(failed=True))
     assert told(found) == "status=408|486"
 

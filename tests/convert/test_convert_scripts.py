@@ -426,7 +426,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_told(shared: Path, tmp_path: Path, name: str) -> None:
+def test_notes_of_recorded_cases(shared: Path, tmp_path: Path, name: str) -> None:
     toml = convert(shared / "siptrace" / "vectors" / name / "kamailio.cfg")
     comments = [line for line in toml.splitlines() if line.startswith("# *")]
     assert any(REFUSED[name] in line for line in comments)

@@ -452,7 +452,7 @@ def test_calls_are_bounded_and_the_oldest_gives_way() -> None:
     assert [one.retransmission for one in again] == [True, True, False]
 
 
-def test_new_call_ids_wear_out_each_other() -> None:
+def test_new_call_ids_evict_each_other() -> None:
     """Dialogs at rest outlast any number of requests without an answer."""
     correlator = Correlator(calls=100)
     lines = [line.format(n) for n in range(40) for line in ("0 A>P INVITE call={}", "0 P>A 200 t=b call={}")]
@@ -495,7 +495,7 @@ def test_memory_is_bounded(lines: list[str]) -> None:
     assert correlator.table.held_bytes == 0
 
 
-def test_large_calls_wear_out_each_other() -> None:
+def test_large_calls_evict_each_other() -> None:
     """Dialogs at rest outlast large calls, even if there are more dialogs."""
     correlator = Correlator(mib=1)
     begun = ("0 A>P INVITE call={}", "0 P>A 200 t=b call={}")
@@ -545,7 +545,7 @@ def test_one_wrong_time_ends_nothing() -> None:
     assert (correlator.clock.odd, correlator.clock.jumps) == (2, 0)
 
 
-def test_an_older_capture_behind_a_newer_one() -> None:
+def test_an_older_capture_after_a_newer_one() -> None:
     """The clock goes back with it, and the newer one's calls expire."""
     correlator = Correlator()
     play([f"100000 A>P INVITE call=new{n}" for n in range(20)], correlator)

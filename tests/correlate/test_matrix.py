@@ -182,7 +182,7 @@ SEEN = {  # of the first transaction: branches, spiral, retransmissions in the c
 
 
 @pytest.mark.parametrize(("name", "want"), SEEN.items(), ids=SEEN)
-def test_what_is_told_of_the_first_transaction(name: str, want: tuple[int, bool, int]) -> None:
+def test_the_first_transaction_as_hooks_see_it(name: str, want: tuple[int, bool, int]) -> None:
     messages = recorded(CASES[name])
     Correlator().observe(messages)
     first = messages[0].transaction

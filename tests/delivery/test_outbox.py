@@ -200,7 +200,7 @@ def test_the_thread_opens_the_sink_and_a_stop_does_not_wait_for_it() -> None:
     gate.open.set()
 
 
-def test_what_an_outage_has_cost_is_said_truly(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_cost_of_an_outage_is_reported_correctly(caplog: pytest.LogCaptureFixture) -> None:
     """Also losses in places other than before the sink; losses before the outage do not count."""
     go_on = threading.Event()
     tried = threading.Event()
@@ -281,7 +281,7 @@ def test_a_bug_in_a_sink_stops_only_that_sink(caplog: pytest.LogCaptureFixture) 
     assert str(outbox.ledger()) == "list:: 2 seen, 0 sent, 0 waiting, 2 lost (internal_error 2)"
 
 
-def test_close_does_not_wait_longer_than_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_close_does_not_wait_longer_than_allowed(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate()
     outbox = Outbox(ListSink(gate))
     outbox.put(batch_of(2))

@@ -323,7 +323,7 @@ LINE = st.builds(b"".join, st.lists(st.sampled_from(TOKENS[4:]), max_size=12)).m
 
 
 @given(st.lists(LINE), st.binary(max_size=50))
-def test_outside_of_what_is_masked_all_bytes_stay(lines: list[bytes], body: bytes) -> None:
+def test_bytes_outside_masked_parts_stay(lines: list[bytes], body: bytes) -> None:
     """Lines without anything that a mask searches pass unchanged."""
     raw = b"INVITE x SIP/2.0\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
     after = masked("users:hash", raw)

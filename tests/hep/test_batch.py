@@ -103,7 +103,7 @@ def test_the_buffer_grows_and_clears() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 3)), max_size=20), st.sampled_from([1, 2, 3]))
-def test_what_is_needed_stays_as_it_is(batches: list[tuple[int, int]], version: int) -> None:
+def test_needed_buffers_stay_unchanged(batches: list[tuple[int, int]], version: int) -> None:
     """Whatever the sizes, and whenever the oldest buffers are released."""
     encoder = Encoder(version)
     needed: list[tuple[memoryview, bytes]] = []
@@ -145,7 +145,7 @@ def test_small_buffers_share_a_room() -> None:
     assert len({id(buffer.obj) for buffer in needed}) == 1
 
 
-def test_what_is_needed_is_a_buffer_of_this_encoder() -> None:
+def test_needed_must_be_a_buffer_of_this_encoder() -> None:
     encoder, other = Encoder(), Encoder()
     other.add(bytes(600), 0, 4, 1, 2, 17, 0, 8, 600)
     with pytest.raises(ValueError, match="not a buffer of this encoder"):

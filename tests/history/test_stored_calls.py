@@ -192,7 +192,7 @@ def test_a_table_that_kamailio_wrote(tmp_path: Path) -> None:
     assert file.read_bytes() == before, "reading changes nothing in the file"
 
 
-def test_what_is_no_table_of_ours(tmp_path: Path) -> None:
+def test_tables_that_are_not_ours(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE a (b)").connection.close()
     with pytest.raises(SinkError, match="^table sip_trace does not exist in sqlite:///"):
         stored_calls(SqlTarget(f"sqlite:///{tmp_path}/empty.db"))

@@ -60,7 +60,7 @@ class Unspeakable(Exception):
         (MemoryError(), "MemoryError", "''"),
     ],
 )
-def test_what_is_raised_is_reported_once(error: BaseException, kind: str, says: str) -> None:
+def test_exceptions_are_reported_once(error: BaseException, kind: str, says: str) -> None:
     guard, log = guarded(raises(error))
     for _ in range(3):
         assert guard.call(None) is FAILED
@@ -109,7 +109,7 @@ def test_without_a_limit_the_clock_is_not_read() -> None:
     assert guard.call(None) is None
 
 
-def test_it_is_switched_off_after_so_many_failures_of_any_kind() -> None:
+def test_it_is_disabled_after_a_number_of_failures_of_any_kind() -> None:
     clock = Clock()
 
     def works_at_times(n: int) -> None:

@@ -180,7 +180,7 @@ def test_the_ways_of_a_message_are_bounded() -> None:
     assert duplicates.most_ways == duplicates.limit_ways
 
 
-def test_what_is_old_goes_whatever_the_clock_does() -> None:
+def test_old_entries_expire_whatever_the_clock_does() -> None:
     duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 1, lambda _: None)
     for time_ns in (0, 2 * 10**9, 10**18, 0, -(10**18)):
         duplicates.kept([message(1, time_ns), message(2, time_ns)])

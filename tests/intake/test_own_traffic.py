@@ -147,7 +147,7 @@ def test_each_message_makes_one_copy(tmp_path: Path, live: object, kind: str, bp
 
 @pytest.mark.parametrize("transport", [pytest.param(transport, marks=live) for transport in ("udp", "tcp")])
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_what_is_sent_to_our_listener_is_traced_once(tmp_path: Path, transport: str, address: str) -> None:
+def test_messages_to_our_listener_are_traced_once(tmp_path: Path, transport: str, address: str) -> None:
     with ExitStack() as stack:
         here = stack.enter_context(host())
         collector = Collector(here, "udp")

@@ -151,7 +151,7 @@ def test_it_is_looked_up_again_in_time(host: Names, trouble: str) -> None:
         assert inside.says() == "0 4"
 
 
-def test_a_silent_name_server_does_not_hold_up_what_is_sent(host: Names) -> None:
+def test_a_silent_name_server_does_not_delay_messages(host: Names) -> None:
     """Sending waits only for the first look-up; later ones continue in the background, and their answers count."""
     host.say("collector.test", "127.0.0.2")
     program = """

@@ -108,7 +108,7 @@ def test_a_peer_that_closes_late_has_read_no_more(
     assert direct.failure is not None
 
 
-def test_what_follows_a_trial_is_believed_when_the_connection_has_kept_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packets_after_a_trial_count_once_the_connection_has_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each connection takes 100,000 bytes and is reset, even after it has passed a trial."""
     monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
     with Reset(100_000) as there:
@@ -124,7 +124,7 @@ def test_what_follows_a_trial_is_believed_when_the_connection_has_kept_it(monkey
 
 
 @pytest.mark.parametrize("peer", ["resets once", "reads"])
-def test_what_may_be_there_twice_is_said(
+def test_possible_duplicates_are_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, peer: str
 ) -> None:
     monkeypatch.setattr(stream, "HOLD_SECONDS", 2.0)  # it has not held when it is reset
@@ -203,7 +203,7 @@ def test_a_place_without_a_server_is_down_and_nothing_is_lost(caplog: pytest.Log
     assert ": up again after " in said[1]
 
 
-def test_what_is_unconfirmed_is_sent_again_without_new_messages() -> None:
+def test_unconfirmed_messages_are_sent_again_without_new_ones() -> None:
     with Reset(times=1) as there:
         outbox = Outbox(sink_to(there.port))
         outbox.put(batch_of(3))
@@ -212,7 +212,7 @@ def test_what_is_unconfirmed_is_sent_again_without_new_messages() -> None:
         assert read_by(there) == [numbered(n) for n in range(3)]
 
 
-def test_what_nobody_confirms_is_lost_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_unconfirmed_messages_are_lost_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     with AcceptAndClose() as there, caplog.at_level(logging.WARNING):
         outbox = Outbox(sink_to(there.port))
         outbox.put(batch_of(3))
@@ -250,7 +250,7 @@ def test_a_message_that_makes_the_other_side_close_does_not_hold_up_the_others()
         assert set(read_by(there)) == {numbered(n) for n in range(300)}
 
 
-def test_the_endpoints_are_those_of_the_connection_that_stands() -> None:
+def test_the_endpoints_are_those_of_the_open_connection() -> None:
     with Reset(after=1, times=1) as there:
         sink = sink_to(there.port)
         assert sink.endpoints_now is None
@@ -265,7 +265,7 @@ def test_the_endpoints_are_those_of_the_connection_that_stands() -> None:
         assert sink.endpoints_now is None
 
 
-def test_a_refused_connection_keeps_what_is_unconfirmed() -> None:
+def test_a_refused_connection_keeps_unconfirmed_messages() -> None:
     with AcceptAndClose() as there:
         sink = sink_to(there.port)
         with pytest.raises(SinkError):

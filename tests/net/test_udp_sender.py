@@ -73,7 +73,7 @@ def test_other_errors_end_the_socket_and_the_next_batch_opens_one(
     sender.close()
 
 
-def test_a_listener_that_comes_back_gets_what_is_sent_then() -> None:
+def test_a_listener_that_returns_gets_later_messages() -> None:
     port = free_port(socket.SOCK_DGRAM)
     sender = UdpSender("hep:x", "127.0.0.1", port, Tally())
     sender.send(bytes(1000), range(1, 1001))

@@ -229,7 +229,7 @@ def test_udp_lengths(length: int, payload: bytes) -> None:
     assert (datagram.payload, datagram.missing) == (payload, 0)
 
 
-def test_what_the_snap_length_cut_is_said() -> None:
+def test_cuts_by_the_snap_length_are_reported() -> None:
     frame = bytes(LINK / V4)
     [datagram], _ = decoded(frame[:-10])
     assert (datagram.payload, datagram.missing) == (SIP[:-10], 10)

@@ -172,7 +172,7 @@ def test_what_waits_still_times_out(odd_ns: int) -> None:
     assert defragmenter.held_bytes == 0
 
 
-def test_what_was_completed_is_forgotten_soon() -> None:
+def test_completed_datagrams_are_forgotten_soon() -> None:
     """A retransmission of SIP may come from a sender that never changes its identification."""
     defragmenter = Defragmenter()
     got = [defragmenter.add(KEY, *fragment, time) for time in (0, REMEMBER_NS) for fragment in (A, B, C)]

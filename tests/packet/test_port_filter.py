@@ -60,7 +60,7 @@ def rtp(family: int, port: int = 30_000) -> bytes:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("tunnel", ["", "vlan", "qinq"])
-def test_what_is_on_other_ports_is_left_out(programs: dict[int, Any], family: int, tunnel: str) -> None:
+def test_other_ports_are_left_out(programs: dict[int, Any], family: int, tunnel: str) -> None:
     kind, packet = (V4 if family == 4 else V6), rtp(family)
     wrapped = TUNNELS[tunnel](kind, packet) if tunnel else (kind, packet)
     assert wrapped is not None
@@ -70,7 +70,7 @@ def test_what_is_on_other_ports_is_left_out(programs: dict[int, Any], family: in
         assert not programs[113].filter(LINKS["linux-cooked"][1](kind, packet))
 
 
-def test_arp_is_left_out_and_what_is_unknown_is_not(programs: dict[int, Any]) -> None:
+def test_arp_is_left_out_but_unknown_types_are_not(programs: dict[int, Any]) -> None:
     assert not programs[1].filter(bytes(Ether() / ARP()))
     assert programs[1].filter(bytes(Ether(type=0x9999) / (b"x" * 50)))
 

@@ -229,7 +229,7 @@ def says(message: Message) -> None:
     message.drop()
 
 
-def test_what_nobody_has_captured_goes_out_also_of_a_dropped_message_and_are_not_counted_as_one() -> None:
+def test_uncaptured_messages_are_sent_also_from_a_dropped_message_and_not_counted() -> None:
     guards = [Guard(str(n), hook, Limits(), "") for n, hook in enumerate((drops_and_raises, says))]
     policy = Policy(hooks=Hooks(guards, SinkNames(dict(enumerate(["a", "b", "c"])), defaults=0b011, collectors=0b001)))
     traced = policy.decide([captured(), captured()])

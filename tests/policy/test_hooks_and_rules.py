@@ -127,7 +127,7 @@ REINVITE = [
         ("local_failure_acks = false", CALL, ["INVITE 2", "180 2", "486 2"]),
     ],
 )
-def test_acks_that_are_left_out_of_what_hooks_have_started(
+def test_acks_left_out_of_traces_that_hooks_started(
     toml: str, rows: list[tuple[str, str, str, str]], want: list[str]
 ) -> None:
     """As for rules. A hook may still trace such an ACK explicitly."""
@@ -189,7 +189,7 @@ def test_a_hook_that_wanted_no_id_and_then_failed_has_not_been_there() -> None:
     assert ids(policy(RULES, fails).decide(call(x_cid="other")[:1])) == [(1, b"other")]
 
 
-def test_log_lines_come_behind_the_messages_of_their_batch() -> None:
+def test_log_lines_follow_the_messages_of_their_batch() -> None:
     one = policy("", lambda m: m.hlog(f"saw {m.method}"), on(180, drop))
     traced = one.decide(call())
     assert [(isinstance(t.message, LogEvent), t.message.raw[:8], t.sinks) for t in traced[3:]] == 3 * [

@@ -66,7 +66,7 @@ def test_a_failed_call_from_its_beginning() -> None:
     assert (judge.traced, judge.not_traced, judge.waiting) == (4, 4, 0)
 
 
-def test_what_is_released_is_the_message_byte_for_byte() -> None:
+def test_released_messages_are_unchanged() -> None:
     calls = Calls()
     messages = steps(calls, "bad", 1, 486)
     traced = policy(FAILED_CALLS).decide(messages)

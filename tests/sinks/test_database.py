@@ -34,7 +34,7 @@ def test_what_is_shown(url: str, want: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "trace.db", "oracle://u:secret@h/d", "postgresql://u:secret@h:port/d", "://"])
-def test_what_is_no_url(url: str) -> None:
+def test_texts_that_are_not_urls(url: str) -> None:
     with pytest.raises(SinkError, match="^not a database URL, expected sqlite:///FILE") as caught:
         SqlSink(SqlTarget(url))
     assert "secret" not in str(caught.value)
@@ -72,18 +72,18 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         create_tables(f"sqlite:///{tmp_path}/none/x.db")
 
 
-def test_a_folder_is_no_database(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_database(tmp_path: Path) -> None:
     for use in (create_tables, lambda url: SqlSink(SqlTarget(url)).open()):
         with pytest.raises(SinkError, match=rf"^sqlite:///{tmp_path}: is a directory$"):
             use(f"sqlite:///{tmp_path}")
 
 
-def test_a_folder_that_nobody_may_write() -> None:
+def test_a_folder_without_write_permission() -> None:
     with pytest.raises(SinkError, match=r"^sqlite:////proc/x.db: cannot open or create the file$"):
         create_tables("sqlite:////proc/x.db")
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"INVITE sip:bob@example.com SIP/2.0\r\n" * 100)
     with pytest.raises(SinkError, match="the file is not a SQLite database$"):
         SqlSink(SqlTarget(f"sqlite:///{tmp_path}/x.db")).open()

@@ -140,7 +140,7 @@ def test_content_length_is_made_right(headers: bytes, want: bytes) -> None:
         pytest.param(b"", "no_header_end", id="nothing"),
     ],
 )
-def test_what_has_no_certain_end_is_refused(message: bytes, reason: str) -> None:
+def test_a_message_without_a_certain_end_is_refused(message: bytes, reason: str) -> None:
     assert framed(message) == reason
 
 

@@ -114,7 +114,7 @@ def test_key_and_node_name(udp: UdpReceiver) -> None:
         pytest.param(65_507 - 15, 1, False, id="HEP1, too long"),
     ],
 )
-def test_what_is_too_long_is_counted_and_never_cut(udp: UdpReceiver, size: int, version: int, goes: bool) -> None:
+def test_too_long_messages_are_counted_and_never_cut(udp: UdpReceiver, size: int, version: int, goes: bool) -> None:
     long = numbered(2, size=1)
     long += b"x" * (size - len(long))
     sink = HepSink(HepTarget("127.0.0.1", udp.port, version=version))  # type: ignore[arg-type]
@@ -227,7 +227,7 @@ def test_tls_checks_the_certificate(tls: TcpReceiver) -> None:
     sink.close()
 
 
-def test_tls_unless_it_is_told_not_to(tls: TcpReceiver) -> None:
+def test_tls_is_checked_unless_disabled(tls: TcpReceiver) -> None:
     sink = HepSink(HepTarget("127.0.0.1", tls.port, transport="tls", tls_verify=False))
     sink.send(batch_of(1))
     sink.close()

@@ -126,7 +126,7 @@ def test_twice_is_once(database: str) -> None:
     assert query(database, "SELECT table_name, table_version FROM version ORDER BY table_name") == want
 
 
-def test_another_table_beside_it(database: str) -> None:
+def test_another_table_next_to_it(database: str) -> None:
     create_tables(database)
     assert [create_tables(database, "trace_2"), create_tables(database, "trace_2")] == [True, False]
     assert query(database, "SELECT count(*) FROM version") == [(3,)]

@@ -61,7 +61,7 @@ def test_files_are_for_their_owner(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_file_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "trace.db").touch(0o640)
     (tmp_path / "trace.db").chmod(0o640)
     create_tables(f"sqlite:///{tmp_path}/trace.db")

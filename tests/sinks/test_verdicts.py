@@ -175,7 +175,7 @@ class Recovers(Table):
 
 
 @pytest.mark.parametrize("asked", range(1, 20))
-def test_an_outage_that_is_said_at_once_and_ends_costs_no_row(asked: int) -> None:
+def test_an_outage_reported_at_once_that_ends_costs_no_row(asked: int) -> None:
     batch = batch_of(20)
     table = Recovers(asked, batch)
     divider = Divider(table)
@@ -190,7 +190,7 @@ def test_an_outage_that_is_said_at_once_and_ends_costs_no_row(asked: int) -> Non
     assert sorted(map(id, table.done)) == sorted(map(id, batch))
 
 
-def test_an_outage_that_is_said_at_once_is_never_a_refusal_of_all() -> None:
+def test_an_outage_reported_at_once_never_refuses_all() -> None:
     batch = batch_of(20)
     table = Table(dict.fromkeys(range(20), Verdict.DOUBTED), batch)
     divider = Divider(table)

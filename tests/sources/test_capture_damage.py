@@ -116,7 +116,7 @@ def test_gzip_damaged(tmp_path: Path, damage: object, text: str, frames: int) ->
     assert str(error) == f"{path}: the gzip data {text} (byte {at} of the decompressed data)"
 
 
-def test_gzip_damaged_in_the_middle_gives_what_is_before(tmp_path: Path) -> None:
+def test_gzip_damaged_in_the_middle_yields_everything_before(tmp_path: Path) -> None:
     packets = [Packet(os.urandom(1000), T0 + n * 1000) for n in range(400)]
     # Stored blocks have a length and its complement: one of them is broken, behind more than one chunk.
     packed = bytearray(gzip.compress(pcap(packets), 0))
@@ -212,7 +212,7 @@ def test_options_that_are_damaged_are_passed_over(tmp_path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(pcap_header(major=1)), "unknown pcap version 1.4", id="version"),
     ],
 )
-def test_what_is_no_capture(tmp_path: Path, make: object, text: str) -> None:
+def test_files_that_are_not_captures(tmp_path: Path, make: object, text: str) -> None:
     path = tmp_path / "no-capture"
     make(path)  # type: ignore[operator]
     with pytest.raises(SourceError) as caught:

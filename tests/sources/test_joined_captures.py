@@ -71,7 +71,7 @@ def test_joined_and_cut_inside_the_second_header(tmp_path: Path, size: int) -> N
     assert error is not None and "ends inside" in str(error) and not error.usage
 
 
-def test_joined_and_damaged_behind_the_second_header(tmp_path: Path) -> None:
+def test_joined_and_damaged_after_the_second_header(tmp_path: Path) -> None:
     path = tmp_path / "joined"
     path.write_bytes(pcap(PACKETS) + pcap(PACKETS) + b"\xff" * 40)
     found, error = read(path)
@@ -121,7 +121,7 @@ def test_compressed_and_cut(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKERS)
-def test_compressed_and_damaged_gives_what_is_before(tmp_path: Path, name: str) -> None:
+def test_compressed_and_damaged_yields_everything_before(tmp_path: Path, name: str) -> None:
     packed = bytearray(PACKERS[name](pcap(MANY)))
     packed[len(packed) * 3 // 4] ^= 0xFF
     path = tmp_path / "packed"
@@ -172,6 +172,6 @@ def test_a_library_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "install zstandard (pip install 'capture-agent[compression]'), or unpack the file first" in str(error)
 
 
-def test_magic_numbers_are_told_apart() -> None:
+def test_magic_numbers_are_distinguished() -> None:
     magics = [each.magic for each in compression.FORMATS]
     assert not [one for one in magics for other in magics if one is not other and one.startswith(other)]

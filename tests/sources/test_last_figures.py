@@ -46,7 +46,7 @@ def test_a_counter_of_32_bits(values: list[int], total: int) -> None:
 
 
 @pytest.mark.parametrize("end", [pytest.param(end, marks=live) for end in ("closed", "down", "vanished")])
-def test_an_interface_nobody_has_asked_before(end: str) -> None:
+def test_an_interface_asked_for_the_first_time(end: str) -> None:
     with wires() as (here, there):
         source = here.run(lambda: LiveInterface("eth1", bpf="udp port 5060", buffer_mib=1))
         with there.udp("192.0.2.2", 5060) as sender:

@@ -191,7 +191,7 @@ def test_a_source_that_waits_for_ever_does_not_hold_up_its_reader() -> None:
 @pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
 @pytest.mark.parametrize("taken", [0, 1, 3, 20])
 @pytest.mark.parametrize("others", [0, 1])
-def test_what_nobody_takes_any_more_is_counted(others: int, taken: int, broken: bool) -> None:
+def test_frames_that_are_no_longer_taken_are_counted(others: int, taken: int, broken: bool) -> None:
     """In the queue, in the order, in the readers' hands."""
 
     class Full(Listed):
@@ -222,7 +222,7 @@ def test_what_nobody_takes_any_more_is_counted(others: int, taken: int, broken: 
     assert readers() == []
 
 
-def test_an_error_that_waits_behind_frames_is_not_forgotten() -> None:
+def test_an_error_after_waiting_frames_is_not_forgotten() -> None:
     entered, broke = threading.Event(), threading.Event()
 
     class Breaking(Listed):

@@ -114,7 +114,7 @@ def test_one_source_alone_is_not_copied() -> None:
     assert (source, found) == (0, frames)
 
 
-def test_joined_frames_keep_what_is_theirs() -> None:
+def test_joined_frames_keep_their_data() -> None:
     one, other = batch(1, 4, name="one"), batch(2, 3, name="other")
     found = joined([one, part(other, 1, 2), part(other, 0, 1)])
     assert told([(0, found)]) == ["one1", "other2", "other3", "one4"]

@@ -51,7 +51,7 @@ def test_in_words(seconds: float, words: str) -> None:
     assert in_words(int(seconds * SECOND)) == words
 
 
-def test_pace_waits_for_what_is_due_and_not_for_jumps() -> None:
+def test_pace_waits_for_due_messages_but_not_for_jumps() -> None:
     clock = [0.0]
     pace = Pace(2.0, 60, lambda: clock[0])
     assert pace.delay(0) == 0
