@@ -163,7 +163,7 @@ class TcpReceiver:
         self.listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self.listener.getsockname()[1]
         self.streams: list[bytearray] = []
-        self.limits: list[int] = []  # after so many bytes connection n is reset; none: read to its end
+        self.limits: list[int] = []  # bytes after which connection n is reset; none: read to its end
         self._wrap = wrap or (lambda connection: connection)
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -193,7 +193,7 @@ class TcpReceiver:
                     break
         except OSError:
             pass
-        if limit is not None:  # RST: what is under way is lost
+        if limit is not None:  # RST: bytes in flight are lost
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.close()
 

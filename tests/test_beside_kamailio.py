@@ -218,7 +218,7 @@ LOOPED = {
 def test_every_message(tmp_path: Path) -> None:
     calls = ["register", "call-caller", "cancel-caller", "busy-caller", "slow-caller", "spiral-caller"]
     found = trace(tmp_path, configuration(siptrace(trace_mode=1)), ["-i", "any", "--drop-copies", *HEP], calls)
-    # Kamailio sees what it sends to itself twice, out and in. On the wire it is one packet.
+    # Kamailio sees a message to itself twice, out and in. On the wire it is one packet.
     assert set(map(str, found.only_kamailio())) == LOOPED
     assert found.only_agent() == Counter()
     found.check_agent()
@@ -228,7 +228,7 @@ def converted(folder: Path, text: str) -> list[str]:
     """The agent's options: the result of `config convert` for this server's configuration."""
     (folder / "converted.cfg").write_text(text)
     (folder / "agent.toml").write_text(convert(folder / "converted.cfg"))
-    # What goes out on one is here before what has come in on another, as often as not.
+    # An outgoing message on one is often here before the incoming one on another.
     interfaces = [word for device in DEVICES for word in ("-i", device)]
     return ["--config", str(folder / "agent.toml"), *interfaces, *HEP]
 

@@ -11,7 +11,7 @@ from slow_modules import SLOW
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.once
 
-# Split, so that this file is no finding of its own.
+# Split, so that this file is not a finding itself.
 UNWANTED = [
     *("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb." + "debian.org", "crates" + ".io"),
     *("/wo" + "rk/", "/tmp/con" + "tract", "work" + "place"),

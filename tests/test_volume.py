@@ -52,7 +52,7 @@ class Collector:
         self.listener.close()
 
 
-# A child's largest size counts that of its parent when it was forked: so a small parent stands between.
+# A child's largest size includes its parent's when it was forked: so a small process is in between.
 MEASURE = """
 import resource, subprocess, sys
 status = subprocess.run([sys.executable, "-m", "capture_agent", "replay", *sys.argv[1:]]).returncode

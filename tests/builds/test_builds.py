@@ -81,7 +81,7 @@ def recorded() -> list[tuple[int, bytes]]:
     """Frames of our captures, each once, with their link types."""
     frames: dict[tuple[int, bytes], None] = {}
     for path in PCAPS:
-        with suppress(SourceError), CaptureFile(path) as file:  # the damaged ones end so, behind their frames
+        with suppress(SourceError), CaptureFile(path) as file:  # the damaged ones end like this, after their frames
             for batch in file.batches():
                 for n in range(len(batch)):
                     interface = batch.interfaces[batch.index[n * FRAME_ROW + FRAME_INTERFACE]]

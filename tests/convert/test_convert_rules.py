@@ -86,7 +86,7 @@ def rules_of(body: str, **parameters: str) -> list[str]:
         ('if (is_method("A")) exit; if (is_method("B")) sip_trace();', ["request in B -> message"]),
         ("exit; sip_trace();", []),
         ("if (!sip_trace()) xlog(\"x\");", ["request in -> message"]),
-        # What cannot be known: the side with a trace, else the one that goes on.
+        # Unknown conditions: the branch with a trace, otherwise the one that continues.
         ("if (allowed()) sip_trace();", ["request in -> message"]),
         ("if (allowed()) { exit; } sip_trace();", ["request in -> message"]),
         ("if (!allowed()) { exit; } sip_trace();", ["request in -> message"]),
@@ -97,7 +97,7 @@ def rules_of(body: str, **parameters: str) -> list[str]:
         ("route(T); sip_trace(); } route[T] { return;", ["request in -> message"]),
         ("route(NIX); sip_trace();", ["request in -> message"]),
         ("route(T); } route[T] { route(T); sip_trace();", ["request in -> message"]),
-        # A case goes on into the next one, up to its break; the default is what is left.
+        # A case continues into the next one, up to its break; the default covers the rest.
         ('switch ($rU) { case "a": xlog("x"); break; default: sip_trace(); }',
          ["request in request_user=a -> none", "request in -> message"]),
         ('switch ($rU) { case "a": sip_trace(); break; case "b": sip_trace_mode("t"); break; } t_relay();',
@@ -121,14 +121,14 @@ def rules_of(body: str, **parameters: str) -> list[str]:
         ('while ($var(i) < 3) { if (is_method("ACK")) break; $var(i) = $var(i) + 1; } sip_trace();',
          ["request in -> message"]),
         ('while ($var(i) < 3) { sip_trace(); break; } exit;', ["request in -> message"]),
-        # Two calls on one way: a rule for each that does something else, all of which count.
+        # Two calls on one path: a rule for each that differs, all of which count.
         ('sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t");',
          ["request in -> message a", "request in -> transaction b"]),
         ('sip_trace("sip:x:1", "a", "t"); sip_trace("sip:y:1", "a", "t");', ["request in -> transaction a"]),
         ('if ($rU == "a") { sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t"); } else sip_trace("sip:z:1");',
          ["request in request_user=a -> message a", "request in request_user=a -> transaction b",
           "request in request_user=a -> none", "request in -> message"]),
-        # What is not known: what is traced on either side.
+        # Unknown conditions: both branches are traced.
         ('if (allowed()) sip_trace_mode("t"); else sip_trace();', ["request in -> transaction"]),
         ('if ($rU =~ "^(a)\\1$") exit; if (is_method("BYE")) exit; sip_trace();',
          ["request in BYE -> none", "request in -> message"]),
@@ -297,7 +297,7 @@ TO_X = 'request_route { sip_trace("sip:x:7"); }'
         ("", {"trace_mode": "7", "duplicate_uri": "sip:h:9", "db_url": "sqlite:///a.db"}, ["hep h:9", "sql sqlite:///a.db", "sip h:9"]),
         ("", {"trace_mode": "1"}, []),
         ("", {"trace_mode": "1", "trace_init_mode": "2", "duplicate_uri": "sip:h:9"}, []),
-        # trace_init_mode 1: functions trace the message itself all the same.
+        # trace_init_mode 1: functions still trace the message itself.
         (CALL, HEP | {"trace_init_mode": "1"}, ["hep h:9060"]),
         ('request_route { sip_trace("sip:x:7"); }', HEP | {"trace_init_mode": "1", "trace_mode": "1"}, ["hep h:9060", "hep x:7"]),
         # Both: each destination once.

@@ -78,7 +78,7 @@ CONFIRMING_ACKS = {"ACK in": 3}
 LOSING_BRANCH = {"487 INVITE in": 1, "487 INVITE out": 1, "200 INVITE in": 1}
 # The messages of a call that the server creates itself: their rows lack the To tag.
 MADE_HERE = {"200 CANCEL out": 1, "403 INVITE out": 1, "486 INVITE out": 1, "200 OPTIONS out": 1}
-# Kamailio sees what it sends to itself twice, out and in; on the wire it is one packet.
+# Kamailio sees a message to itself twice, out and in; on the wire it is one packet.
 LOOPED = {"INVITE looped": 1, "100 INVITE looped": 1, "180 INVITE looped": 1, "200 INVITE looped": 1}
 # In the dialog it traces only one of the passes.
 SECOND_PASS = {"ACK looped": 1, "ACK out": 1, "BYE out": 1, "200 BYE in": 1}
@@ -136,7 +136,7 @@ CASES = {
         total({"ACK out": 2}, rows({"ACK out": 2})), unbracketed=40,
         untagged={"200 CANCEL out": 1, "403 INVITE out": 1, "ACK out": 1},
     ),
-    # Requests in dialogs are not asked to be traced; CANCEL, and the ACK for a failure, belong to what is.
+    # The script does not trace requests in dialogs; CANCEL, and the ACK for a failure, belong to traced ones.
     "5.6.3/34-trace-t-initial-only": Case(
         total(SENT_AGAIN, WITHOUT_FROM), without_id=68, correlation_id="corr-{call_id}",
     ),
@@ -179,7 +179,7 @@ CASES = {
         total(SECOND_PASS, {"ACK in": 1}), LOOPED, without_id=17, correlation_id="corr-{call_id}",
     ),
     "head/70-spiral-d": Case(
-        # With trace_dialog_spiral it traces twice what it traces in the dialog.
+        # With trace_dialog_spiral it traces messages of the dialog twice.
         SECOND_PASS, total(LOOPED, {"ACK in": 1, "BYE in": 1, "BYE looped": 1, "200 BYE looped": 1, "200 BYE out": 1}),
         without_id=20, correlation_id="corr-{call_id}",
     ),
@@ -402,7 +402,7 @@ def call_id_of(packet: bytes) -> str:
     return (sip.call_id or b"").decode()
 
 
-# With these siptrace does not start, or crashes, or traces nothing: what stands in a comment then.
+# With these siptrace does not start, or crashes, or traces nothing: the comment for each.
 NOTHING = "nothing is traced: found neither a trace_mode nor a call that is understood"
 REFUSED = {
     "5.6.3/55-hlog": "hlog(): not about a message, so no rule",

@@ -28,7 +28,7 @@ modparam("siptrace", "hep_mode_on", 1)
 modparam("siptrace", "trace_to_database", no)
 modparam("siptrace", "duplicate_uri", "sip:127.0.0.9:9060")
 """
-# What cannot be told from outside, or is in no matcher.
+# Values that are not visible from outside, or have no matcher.
 NOT_UNDERSTOOD = {
     "$(hdr(X-Multi)[1])", "$(hdr(X-Multi)[-1])", "$(hdr(X-Multi)[*])", "$hdr(X-Multi)", "$hdr(X-Trace)", "$hdr(X-Empty)", "!$hdr(X-None)", "src_ip =~",
     "$rp", "$rz", "$au", "$fn", "$ft", "$tt", "$var(x)", "$cs", "$ml", "$rb", "$cl", "$mi", "$mf", "$(hdr(X-Trace){s.tolower})",

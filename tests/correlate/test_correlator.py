@@ -15,7 +15,7 @@ from capture_agent.config import Correlate
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.records.dialog import DialogState, TransactionState
 
-# Each message, and what it belongs to.
+# Each message, with its transaction and dialog.
 FLOWS = {
     "a call, from the caller's side": [
         ("0 A>P INVITE", "T1 D1"),

@@ -15,7 +15,7 @@ COMPILED = flavour() == "compiled"
 
 # Steps between keys. Multiples of the number of slots share their low bits: each of them is looked for at the same slot.
 STRIDES = [1, 2, 3, LEAST // 2, LEAST, LEAST + 1, 2 * LEAST, 4 * LEAST, 1 << 32, 1 << 63, WORD - 1]
-# The last slots, after which a probe goes on at the first one, and the first.
+# The last slots, after which a probe continues at the first, and the first.
 KEYS = st.one_of(st.integers(LEAST - 4, LEAST + 3), st.integers(0, 3), st.integers(0, WORD - 1))
 COUNTS = st.one_of(st.integers(1, 20), st.integers(300, 700))  # the second: enough for growing, and for shrinking again
 

@@ -38,13 +38,13 @@ class Peer:
     def __init__(self, port: int = 0, tls: Path | None = None, room: int = 0) -> None:
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if room:  # its kernel's buffer; else the system's
+        if room:  # its kernel's buffer; otherwise the system's default
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         self._listener.bind(("127.0.0.1", port))
         self._listener.listen(64)
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
-        self.streams: list[bytearray] = []  # what was read, by connection
+        self.streams: list[bytearray] = []  # bytes read, by connection
         self._tls = server_context(tls) if tls else None
         self._open: list[socket.socket] = []
         self._ended = threading.Event()

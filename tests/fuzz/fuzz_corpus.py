@@ -41,7 +41,7 @@ __all__ = [
     "tunnelled",
 ]
 
-TORTURE = fuzz_paths.TESTS.parents[1] / "shared" / "captures" / "torture"  # beside the work tree, or not there
+TORTURE = fuzz_paths.TESTS.parents[1] / "shared" / "captures" / "torture"  # next to the work tree, if present
 SHORT = 12_000  # bytes: a longer capture would take the time of many
 
 

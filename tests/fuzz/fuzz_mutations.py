@@ -119,7 +119,7 @@ def spread(turn: int, size: int) -> int:
     return turn * next(prime for prime in PRIMES if size % prime) % size
 
 
-Run = Callable[[int, bytes, Random], None]  # the number of the sample, its mutant, and what else is drawn
+Run = Callable[[int, bytes, Random], None]  # the sample's number, its mutant, and the random generator
 
 
 class Target:

@@ -238,7 +238,7 @@ class HepRun:
         start, end = draw.choice(numbers), draw.choice((len(packet), *numbers))
         times = (0, 1_700_000_000_123_456_789, *EXTREMES)
         added = False
-        with suppress(ValueError):  # what it says of bounds that lie outside
+        with suppress(ValueError):  # its result for bounds outside the data
             added = encoder.add(
                 packet, draw.choice(numbers), draw.choice((4, 4, 16, 16, 5, -4)), draw.randrange(65536),
                 draw.randrange(65536), draw.choice((6, 17, 255)), draw.choice(times), start, end,

@@ -19,7 +19,7 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 TESTS = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "sinks")))
-# What runs inside: it reads a line, does something, and says what came of it. Address by address, what has arrived.
+# The program inside: it reads a line, acts, and prints the result: how many messages have arrived, by address.
 BEGIN = """
     import socket, sys, time
     from sink_samples import batch_of

@@ -78,7 +78,7 @@ def test_nothing_is_sent_that_was_not_read(
         read = set(read_by(there))
     assert (ledger.difference, ledger.outcomes["waiting"]) == (0, 0)
     if peer in ("never reads", "never accepts") and ledger.outcomes["sent"]:
-        # Its kernel has acknowledged everything and holds the connection: nothing tells it from a slow reader.
+        # Its kernel has acknowledged everything and keeps the connection: it cannot be distinguished from a slow reader.
         assert (ledger.outcomes["sent"], count, direct.failure) == (11, 11, None)
         return
     assert ledger.outcomes["sent"] <= len(read)

@@ -229,7 +229,7 @@ def shuffled_fragments(draw: st.DrawFn) -> tuple[bytes, list[Fragment]]:
     cuts = [0, *sorted(draw(st.sets(st.integers(1, blocks - 1), min_size=1, max_size=20))), blocks]
     bounds = list(pairwise(cuts))
     extra = draw(st.lists(st.tuples(st.integers(0, blocks - 1), st.integers(1, blocks)), max_size=10))
-    # One that is the whole datagram is no fragment, and stands for itself.
+    # A fragment that is the whole datagram is not a fragment (RFC 6946).
     bounds += [(start, end) for start, end in extra if start < end and end - start < blocks]
     parts = [part(start * 8, min(end * 8, len(data)), data) for start, end in bounds]
     return data, draw(st.permutations(parts))

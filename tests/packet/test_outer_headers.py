@@ -45,7 +45,7 @@ def test_outer_addresses_of_every_encapsulation(depth: int, every: int, carriage
     count = 0
     for name in islice(names(depth, (carriage,)), 0, None, every):
         case = build(name)
-        if case.needs_esp and "fragment" in carriage:  # what is in ESP is told by its end, which is not kept
+        if case.needs_esp and "fragment" in carriage:  # decoding ESP needs its end, which is not kept
             continue
         expected = [pair for tunnel in name.split("/")[1:-2] for pair in outer(tunnel)]
         for datagram in decoded(case.frames, case.link_type, esp_null=True):

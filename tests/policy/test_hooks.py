@@ -263,4 +263,4 @@ def test_policy_counts_what_hooks_have_left() -> None:
     assert (policy.traced, policy.not_traced) == (2, 3)
     policy.on = False
     assert policy.decide([captured()]) == []
-    assert len(seen) == 5  # as siptrace: what is not traced anyway, nobody is asked about
+    assert len(seen) == 5  # as in siptrace: hooks are not called for messages that are not traced anyway

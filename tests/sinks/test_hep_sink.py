@@ -199,7 +199,7 @@ def test_what_cannot_be_reached_is_one_clear_line(host: str, transport: str, wan
 def test_a_refused_datagram_is_counted_and_nothing_fails() -> None:
     sink = HepSink(HepTarget("127.0.0.1", free_port(socket.SOCK_DGRAM)))
     sink.send(batch_of(100))
-    # Each ICMP error tells of a datagram before; nobody tells of the last one.
+    # Each ICMP error reports an earlier datagram; nothing reports the last one.
     assert sink.lost["refused"] > 0
     assert handled(sink) == 100
     sink.close()

@@ -73,7 +73,7 @@ def package_of_all(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
     return PackagedSink(inner), lambda: [one.message.raw for one in inner.messages]
 
 
-# By kind of sink: one that is added needs to be made here, and what it takes is said once more.
+# By kind of sink: a new one must be created here, with the kinds of messages that it accepts.
 MAKERS: dict[str, tuple[Callable[[UdpReceiver, str], tuple[Sink, Out]], Kinds]] = {
     "hep": (hep, ALL_KINDS),
     "sip": (sip, SIP_ONLY),

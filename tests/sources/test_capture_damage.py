@@ -118,7 +118,7 @@ def test_gzip_damaged(tmp_path: Path, damage: object, text: str, frames: int) ->
 
 def test_gzip_damaged_in_the_middle_yields_everything_before(tmp_path: Path) -> None:
     packets = [Packet(os.urandom(1000), T0 + n * 1000) for n in range(400)]
-    # Stored blocks have a length and its complement: one of them is broken, behind more than one chunk.
+    # Stored blocks have a length and its complement: one of them is broken, after more than one chunk.
     packed = bytearray(gzip.compress(pcap(packets), 0))
     at = 10
     while at < 300_000:

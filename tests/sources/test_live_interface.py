@@ -121,7 +121,7 @@ class Captured:
         idle = 0
         while time.monotonic() < give_up and idle < 3:
             frames = next(self.batches)
-            # Behind the last expected one, silence is waited for: what comes twice would come now.
+            # After the last expected frame, wait for silence: a duplicate would come now.
             idle = idle + 1 if not len(frames) and len(self.frames) >= count else 0
             assert not len(frames) or frames.first_number == len(self.frames) + 1
             for n in range(len(frames)):
@@ -187,7 +187,7 @@ def test_snapshot_length(hosts: tuple[Host, Host]) -> None:
         sender.sendto(b"x" * 500, ("127.0.0.1", PORT))
         captured = Captured(source).take(1)
         assert [len(frame) for frame in captured.frames] == [100]
-        assert captured.wire_lengths == [100]  # what was there, libpcap does not say in a batch
+        assert captured.wire_lengths == [100]  # libpcap does not report the length on the wire in a batch
 
 
 def test_filter(hosts: tuple[Host, Host]) -> None:
