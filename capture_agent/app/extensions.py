@@ -204,7 +204,7 @@ def load_file(path: Path) -> ModuleType:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
 
     former = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses and the like look themselves up there
+    sys.modules[name] = module  # dataclasses and others look up their module there
     try:
         guarded(execute)
     except LoadError:

@@ -10,9 +10,9 @@ decode.py      lists the SIP messages in capture files
 calls.py       calls in the sip_trace table
 status.py      switches or checks a running agent's tracing, and has it reload its configuration
 doctor.py      finds out why nothing arrives
-events.py      log lines and messages that were not captured, to HEP collectors
+events.py      sends log lines and messages that were not captured to HEP collectors
 flow.py       one call as a ladder
-db.py config.py interfaces.py   the table, the configuration, the host
+db.py config.py interfaces.py   the table, the configuration, this host's interfaces
 """
 
 import atexit

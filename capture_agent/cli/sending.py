@@ -45,7 +45,7 @@ WITHOUT_EFFECT = (
 
 @contextmanager
 def stopping(stop: threading.Event, hangup: Callable[[], object]) -> Iterator[None]:
-    """While it runs, ENDING set `stop`; a second SIGINT does not wait for the queues.
+    """While this context is open, the signals in ENDING set `stop`; a second SIGINT does not wait for the queues.
 
     SIGHUP calls `hangup`. Others are said in the log and have no effect.
     """

@@ -118,7 +118,7 @@ class Policy:
 
     @property
     def crowded_out(self) -> int:
-        """Messages that were held back and gave way to younger ones."""
+        """Messages that were held back, then evicted for newer ones."""
         return self._crowded_before + (self._lookback.crowded_out if self._lookback is not None else 0)
 
     @property

@@ -25,7 +25,7 @@ from capture_agent.sinks.sink import Sink
 def make_sinks(
     sinks: ConfiguredSinks, packaged: Iterable[Sink] = (), except_for: Container[int] = ()
 ) -> dict[int, Sink]:
-    """By id, one for each target. `packaged`: those that packages brought, in the order of their targets.
+    """The sinks by id, one per target. `packaged`: those from packages, in the order of their targets.
 
     Raises SinkError: a certificate file or database URL is not valid.
     """

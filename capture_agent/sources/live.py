@@ -30,7 +30,7 @@ BATCH = 512  # most frames: 32 MiB at 64 KiB each, as segmentation offload makes
 WAIT_MS = 200  # to wait for the first frame of a batch
 HAND_OVER_MS = 50  # how long the kernel may keep a frame to fill a block of its ring
 HANDED_OVER = 0.25  # seconds after which the kernel has handed over what it had
-LAST_COUNT = 2.0  # seconds at most to count what nobody reads any more; a full ring of 1 GiB takes half a second
+LAST_COUNT = 2.0  # most seconds for counting unread frames; a full ring of 1 GiB takes half a second
 
 # PCAP_ERROR_ in pcap/pcap.h
 NO_SUCH_DEVICE, NO_PERMISSION, NOT_UP, NO_PERMISSION_FOR_PROMISCUOUS = -5, -8, -9, -11

@@ -51,7 +51,7 @@ def merged(
     threads: bool = False,
     newcomers: Newcomers | None = None,
 ) -> Generator[Batch, None, None]:
-    """The batches of all sources, each with its source, or that of its first frame.
+    """The batches of all sources, each with its source (the source of its first frame).
 
     A single source is read in the caller's thread, unless `threads`; several have a thread each, which ends with its
     source or when the caller closes this iterator. While there are no frames, it yields empty batches; with threads at
@@ -100,7 +100,7 @@ def _alone(
         if gone is not None and closes:
             source.close()
             try:
-                next(batches, None)  # closed, it only ends
+                next(batches, None)  # once closed, it only ends
             except SourceError as late:
                 gone(source, late)
     if gone is not None:
@@ -169,7 +169,7 @@ class _Readers:
         self._unread = unread
         self._newcomers = newcomers
         self._queue = _Queue()
-        self._items: deque[Item] = deque()  # out of the queue, not in order yet
+        self._items: deque[Item] = deque()  # out of the queue, not yet sorted
         self._order = Order()
         self._readers: dict[int, _Reader] = {}  # those that have not ended, by number
         self._closed = threading.Event()
@@ -225,7 +225,7 @@ class _Readers:
                 self._gone(reader.source, reader.error)
 
     def _fatal(self, error: BaseException) -> BaseException | None:
-        """The error, if it ends all."""
+        """The error, if it ends everything."""
         last = self._newcomers is None and sum(not reader.ended for reader in self._readers.values()) == 1
         return error if not isinstance(error, SourceError) or error.usage or last else None
 
@@ -247,7 +247,7 @@ class _Readers:
             self._queue.put((number, error))
 
     def stop(self) -> None:
-        """Close the sources, end the readers, and pass on the errors that nobody has taken yet."""
+        """Close the sources, end the readers, and pass on the remaining errors."""
         readers = list(self._readers.values())
         self._queue.stop()
         at_once([reader.source.close for reader in readers], PATIENCE)

@@ -37,7 +37,7 @@ class Order:
         self._held: dict[int, deque[Held]] = {}  # by the number of the source
         self._last_ns: dict[int, int] = {}  # of those that have not ended
         self._bytes = 0
-        self.given: dict[int, int] = {}  # frames of each source that have gone on
+        self.given: dict[int, int] = {}  # frames of each source that have been passed on
 
     def begin(self) -> int:
         """The number of another source."""
@@ -55,7 +55,7 @@ class Order:
         self._last_ns[source] = frames.index[(frames.count - 1) * FRAME_ROW + FRAME_TIME_NS]
 
     def end(self, source: int) -> None:
-        """Nothing more comes from it."""
+        """The source has ended."""
         self._last_ns.pop(source, None)
 
     def holds(self, source: int) -> bool:
@@ -66,7 +66,7 @@ class Order:
         del self._held[source], self.given[source]
 
     def due(self, now_ns: int, reading_since: Mapping[int, int]) -> Iterator[tuple[int, Frames]]:
-        """What can go on, with its source, in order. `reading_since`: when each has begun to wait, 0: it does not."""
+        """Batches that can be passed on, in order, with their source. `reading_since`: when each began to wait."""
         known = []
         for source, last in self._last_ns.items():
             since = reading_since[source]
@@ -77,7 +77,7 @@ class Order:
         yield from self._upto(None, 0)
 
     def _upto(self, time_ns: int | None, now_ns: int) -> Iterator[tuple[int, Frames]]:
-        """All up to this time; None: all."""
+        """All frames up to this time; None means all."""
         crowded = sum(map(len, self._held.values())) > MOST or self._bytes > MOST_BYTES
         found: list[tuple[int, Frames]] = []
         for source, held in self._held.items():

@@ -42,7 +42,7 @@ def of_two() -> Order:
 
 
 def test_what_came_later_may_be_older() -> None:
-    """The core's block is here first, and the request that it answers is in the other's."""
+    """The core's block arrives first, and the request that it answers is in the other's."""
     order = of_two()
     order.add(0, batch(12, 40, name="core"), at(50))
     assert told(order.due(at(50), BUSY)) == []
