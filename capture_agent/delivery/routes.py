@@ -33,7 +33,7 @@ class Routes:
         return iter(self._routes.values())
 
     def change(self, routes: Mapping[int, Direct | Outbox], alike: bool, seconds: float) -> None:
-        """Others from now on. Those that are not among them send what waits, for so many seconds, and are closed."""
+        """Replace the sinks. Former ones send waiting messages, for this many seconds, and are closed."""
         stay = set(map(id, routes.values()))
         leaving = [outbox for outbox in self if id(outbox) not in stay]
         with self._lock:
