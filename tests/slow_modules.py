@@ -1,4 +1,4 @@
-"""Which test modules `make check` leaves out."""
+"""The test modules that `make check` leaves out."""
 
 # Modules that take longer than ten seconds on a quiet machine, the longest first.
 SLOW = (

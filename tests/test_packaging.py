@@ -42,7 +42,7 @@ def install(tree: Path, folder: Path, *options: str, **environ: str) -> Path:
     python = folder / "bin" / "python"
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    sources = folder / "sources"  # each build in a copy of its own: setuptools leaves much behind
+    sources = folder / "sources"  # each build in a separate copy: setuptools leaves many files
     shutil.copytree(tree, sources)
     pip = (sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check")
     run(*pip, "install", "--no-deps", "--ignore-installed", *options, sources, **environ)
@@ -61,7 +61,7 @@ def compiled(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def works(command: Path, flavour: str, capture: Path, **environ: str) -> None:
     assert flavour in run(command, "--version", cwd=command.parent, **environ)
     decoded = run(command, "decode", "--format", "jsonl", capture, cwd=command.parent, **environ)
-    assert decoded.count('"method": "INVITE"') == 2, decoded  # before and behind the proxy
+    assert decoded.count('"method": "INVITE"') == 2, decoded  # before and after the proxy
 
 
 def test_with_a_compiler_it_is_compiled(compiled: Path, pcaps: Path) -> None:
@@ -85,7 +85,7 @@ def test_without_it_is_plain_and_works(tree: Path, tmp_path: Path, pcaps: Path, 
 
 
 def test_in_place_without_a_compiler_it_is_plain_and_works(tree: Path, tmp_path: Path, pcaps: Path) -> None:
-    """What `make demo` installs: setuptools builds in other folders then, which a failed build must leave alone."""
+    """As with `make demo`: setuptools then builds in other folders, which a failed build must leave alone."""
     command = install(tree, tmp_path, "--no-build-isolation", "--editable", CC="/bin/false")
     works(command, "plain", pcaps / "call.pcap")
 

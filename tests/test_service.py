@@ -16,7 +16,7 @@ pytestmark = pytest.mark.once
 
 
 def command_lines() -> list[list[str]]:
-    """What the unit and the Dockerfile's heading run, without what stands before the sub-command."""
+    """The commands in the unit and the Dockerfile's heading, without the words before the sub-command."""
     unit = re.search(r"^ExecStart=\S+ (.+)$", UNIT.read_text(), re.MULTILINE)
     docker = re.search(r"^# docker run .* capture-agent (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert unit

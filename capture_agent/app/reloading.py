@@ -1,4 +1,4 @@
-"""Takes another configuration while the agent runs: all of it, or nothing."""
+"""Applies another configuration while the agent runs: all of it, or nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from capture_agent.net.errors import SinkError
 from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
 
-# What changes while the agent runs. All else is named in the answer, and takes effect after a restart.
+# Options that change while the agent runs. The answer names all others, which take effect after a restart.
 SECTIONS = {"trace", "rule", "legs", "hep", "sip", "sql", "sink", "hooks", "privacy", "queue", "log"}
 OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}}
 
@@ -36,7 +36,7 @@ Read = Callable[[InUse], tuple[Config, Extensions]]
 
 
 class NotReloaded(Fault):
-    """Why everything is as it was: a line for each problem."""
+    """Why nothing has changed: a line per problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -53,7 +53,7 @@ class Reloader:
         self._requests: SimpleQueue[None] = SimpleQueue()  # whose put a signal may interrupt
 
     def reload(self) -> list[str]:
-        """What has changed in the configuration and takes effect after a restart alone. Raises NotReloaded."""
+        """The changed options that take effect only after a restart. Raises NotReloaded."""
         with self._lock:
             try:
                 later = self._reload()
@@ -70,11 +70,11 @@ class Reloader:
         return later
 
     def request(self) -> None:
-        """The same in a thread of its own, for a signal handler: what is wrong is in the log."""
+        """The same in a new thread, for a signal handler: problems are logged."""
         self._requests.put(None)
 
     def listen(self) -> None:
-        """Requests are done from now on; many at once are one."""
+        """Handle requests from now on; several at once count as one."""
         threading.Thread(target=self._work, name="reload", daemon=True).start()
 
     def _work(self) -> None:
@@ -149,7 +149,7 @@ class Reloader:
 
 
 def in_force(now: Config, wanted: Config) -> Config:
-    """The wanted configuration, as far as it can be had without a restart."""
+    """The wanted configuration, as far as possible without a restart."""
     stay = {
         field.name: getattr(now, field.name) for field in fields(Config) if field.name not in SECTIONS | OPTIONS.keys()
     }
@@ -175,7 +175,7 @@ def later(wanted: Config, had: Config) -> list[str]:
 
 
 def kept_sinks(agent: Agent, sinks: ConfiguredSinks) -> dict[int, Outbox]:
-    """Those that do what they did before, by id: their queues stay as they are."""
+    """Unchanged sinks by id, whose queues are kept."""
     now = ConfiguredSinks(agent.config, agent.sink_ids.copy())
     before = {one.id: one for one in now}
     kept: dict[int, Outbox] = {}

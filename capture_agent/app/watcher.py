@@ -1,4 +1,4 @@
-"""Logs losses while an agent runs: at once when one begins, then once a minute while it lasts."""
+"""Logs losses while an agent runs: immediately when they begin, then once a minute while they last."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-EVERY = 1.0  # seconds between two looks
-REPEAT = 60.0  # seconds between two lines about one thing
+EVERY = 1.0  # seconds between checks
+REPEAT = 60.0  # seconds between lines about one account
 
 _log = logging.getLogger(__name__)
 
 
 class Outage(Protocol):
-    """As an outbox has it."""
+    """An outage, as an outbox reports it."""
 
     @property
     def seconds(self) -> float: ...
@@ -31,7 +31,7 @@ class Outage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One account. What is counted only ever grows."""
+    """One account. Its counts only ever grow."""
 
     name: str
     unit: str  # messages, packets, entries
@@ -42,7 +42,7 @@ class Watched:
 
 @dataclass(slots=True)
 class Said:
-    """What the log has about one account."""
+    """What the log has said about one account."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     at: float | None = None
@@ -50,12 +50,12 @@ class Said:
 
 
 class Watcher:
-    """A thread that looks at all accounts once a second, until `close`."""
+    """A thread that checks all accounts once a second, until `close`."""
 
     def __init__(self, accounts: Callable[[], Iterable[Watched]], clock: Callable[[], float] = time.monotonic) -> None:
         self._accounts = accounts
         self._clock = clock
-        self._said: dict[tuple[str, int], Said] = {}  # by the name; of those that are alike, by the place among them
+        self._said: dict[tuple[str, int], Said] = {}  # by name, and by position among accounts of the same name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
 
@@ -103,7 +103,7 @@ class Watcher:
         if outage is None:
             said.outage_at = None
         elif said.outage_at is None:
-            said.outage_at = now  # its beginning the outbox says itself
+            said.outage_at = now  # the outbox itself logs the beginning
         elif now - said.outage_at >= REPEAT:
             said.outage_at = now
             minutes = round(outage.seconds / 60)

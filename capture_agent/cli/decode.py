@@ -30,15 +30,15 @@ def decode(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Capture files; - is standard input.")],
     output: Annotated[
         str,
-        typer.Option(
-            "--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object for each message."
-        ),
+        typer.Option("--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object per message."),
     ] = "table",
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
-    esp_null: Annotated[bool, typer.Option("--esp-null", help="Look into ESP for packets without encryption.")] = False,
+    esp_null: Annotated[
+        bool, typer.Option("--esp-null", help="Look inside ESP for packets without encryption.")
+    ] = False,
 ) -> None:
-    """Show the SIP messages in capture files, and on standard error how many frames and messages there were."""
+    """Show the SIP messages in capture files, and count frames and messages on standard error."""
     show = FORMATS.get(output)
     if show is None:
         raise WrongUsage(f"--format: value {quotable(output)!r}, expected {' or '.join(FORMATS)}")
@@ -51,7 +51,7 @@ def decode(
     finally:
         for damage in reading.damages:
             say(damage, "decode")
-    for line in dict.fromkeys(reading.notes):  # several files may have the same
+    for line in dict.fromkeys(reading.notes):  # several files may share one
         note(line)
     note(reading.books())
     raise typer.Exit(FAILED if reading.damages else DONE)
@@ -62,13 +62,13 @@ def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
     for batch in batches:
         lines = [json.dumps(as_object(message, file)) for file, message in batch]
         if lines:
-            # ASCII only: a terminal that shows it obeys nothing in it.
+            # ASCII only: nothing in it can control a terminal that shows it.
             write("\n".join(lines) + "\n")
-            sys.stdout.flush()  # what comes through a pipe is shown when it is there
+            sys.stdout.flush()  # input from a pipe is shown as it arrives
 
 
 def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
-    """One message. `file` is told only where there are several files."""
+    """One message. `file` is included only if there are several files."""
     datagram, sip = message.datagram, message.sip
     bounded = sip.bounded
     found: dict[str, Any] = {"file": file} if file else {}
@@ -96,12 +96,12 @@ def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
 
 
 def as_text(value: bytes | None) -> str | None:
-    """None for what is not there; U+FFFD for what is no UTF-8, as tshark has it (sha256 tells the bytes apart)."""
+    """None if absent; U+FFFD for bytes that are not UTF-8, as in tshark (sha256 still distinguishes the bytes)."""
     return None if value is None else value.decode("utf-8", "replace")
 
 
 def time_text(datagram: Datagram) -> str:
-    """Seconds with as many decimals as the capture has: 6, or 9 where it is finer than microseconds."""
+    """Seconds with as many decimals as the capture has: 6, or 9 if it is finer than microseconds."""
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
     if datagram.interface is not None and datagram.interface.time_decimals > 6:
         return f"{seconds}.{nanoseconds:09d}"
@@ -109,7 +109,7 @@ def time_text(datagram: Datagram) -> str:
 
 
 def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
-    """A table for each file; its name above, where there are several. Each batch is shown when it is there."""
+    """A table per file, headed by its name if there are several. Each batch is shown as it arrives."""
     shown: str | None = None
     for batch in batches:
         for file, messages in groupby(batch, key=itemgetter(0)):
@@ -121,7 +121,7 @@ def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
 
 
 def rows_of_a_table() -> Callable[[Iterable[CapturedMessage]], None]:
-    """What shows messages in a table: each call goes on with it."""
+    """A function that adds messages to the same table at each call."""
     from capture_agent.cli.tables import Table, terminal_width
 
     if 0 < terminal_width() < WIDE:
@@ -131,7 +131,7 @@ def rows_of_a_table() -> Callable[[Iterable[CapturedMessage]], None]:
     return lambda messages: wide.show(map(row, messages))
 
 
-WIDE = 132  # columns of a terminal that has room for everything
+WIDE = 132  # columns of a terminal wide enough for everything
 FORMATS = {"table": show_table, "jsonl": show_json}
 
 FRAME = Column("frame", 5, right=True)
@@ -172,13 +172,13 @@ def row(message: CapturedMessage) -> tuple[str, ...]:
 
 
 def short_row(message: CapturedMessage) -> tuple[str, ...]:
-    """What a small terminal has room for."""
+    """The columns that fit a small terminal."""
     frame, moment, source, destination, _, what, _, call_id = row(message)
     return frame, moment.rpartition(" ")[2][:12], source, destination, what, call_id
 
 
 def clock(time_ns: int) -> str:
-    """2014-11-25 21:09:21.124098; what no calendar has stays a number."""
+    """2014-11-25 21:09:21.124098; a time outside the calendar stays a number."""
     try:
         moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
     except (OverflowError, ValueError, OSError):

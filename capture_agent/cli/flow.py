@@ -1,4 +1,4 @@
-"""capture-agent flow: one call as a ladder."""
+"""capture-agent flow: draws one call as a ladder diagram."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def flow(
     ] = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Draw the messages of one call as a ladder: hosts side by side, time downwards."""
+    """Draw the messages of one call as a ladder diagram: one column per host, time running down."""
     if file is not None and db is not None:
-        raise WrongUsage("--db and --file exclude each other, expected one of them")
+        raise WrongUsage("got both --db and --file, expected one of them")
     if file is not None:
         options.check_files([file])
-    call_id = text(os.fsencode(call_id))  # bytes that are no UTF-8 as the table has them: \xff
+    call_id = text(os.fsencode(call_id))  # bytes that are not UTF-8, as the table has them: \xff
     damages: list[str] = []
     messages = list(from_file(file, call_id, damages) if file else from_table(config, db, table, call_id))
     if not messages:
@@ -52,7 +52,7 @@ def flow(
 
 
 def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
-    """What damage says goes to `damages`; all before it counts. Raises SourceError for what is no capture at all."""
+    """Damage is reported in `damages`; messages before it count. Raises SourceError if the file is not a capture."""
     reading = CaptureReading(Capture())
     for messages in reading.messages([path]):
         for _, message in messages:

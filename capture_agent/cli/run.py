@@ -34,7 +34,7 @@ def run(
     An interface that goes away is captured again when it comes back. Status 1: at the end an interface, socket or
     source was missing.
 
-    A sink that is down or slow never slows the capture: what finds no room in its queue is counted as lost.
+    A sink that is down or slow never slows the capture: messages that do not fit its queue are counted as lost.
     """
     said = options.overrides(
         hep,
@@ -66,7 +66,7 @@ def run(
         return wanted, loaded
 
     log_to_stderr(settings)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 are few, with many peers on --listen
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 may be too few with many peers on --listen
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     agent = Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]

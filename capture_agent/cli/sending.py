@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-# What ends a run in order. SIGPIPE and SIGXFSZ Python ignores already; what faults raise is none of ours.
+# Signals that end a run in order. Python ignores SIGPIPE and SIGXFSZ already; faults' signals are not handled.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGXCPU)
-# What would end it without its books, and leave the control socket: unless a program wants it, it means nothing here.
+# Signals whose default would end a run without its books and leave the control socket behind: ignored.
 WITHOUT_EFFECT = (
     signal.SIGUSR1,
     signal.SIGUSR2,
@@ -45,7 +45,7 @@ WITHOUT_EFFECT = (
 
 @contextmanager
 def stopping(stop: threading.Event, hangup: Callable[[], object]) -> Iterator[None]:
-    """While it runs, ENDING set `stop`; a second SIGINT does not wait for the queues.
+    """While this context is open, the signals in ENDING set `stop`; a second SIGINT does not wait for the queues.
 
     SIGHUP calls `hangup`. Others are said in the log and have no effect.
     """
@@ -66,7 +66,7 @@ def stopping(stop: threading.Event, hangup: Callable[[], object]) -> Iterator[No
     handlers[signal.SIGHUP] = on_hangup
     before = {}
     for number, handler in handlers.items():
-        with suppress(OSError):  # some tool that runs us keeps one for itself
+        with suppress(OSError):  # a tool that runs us may reserve one
             before[number] = signal.signal(number, handler)
     try:
         yield
@@ -82,19 +82,19 @@ def name_of(number: int) -> str:
 
 
 class Lines(logging.Formatter):
-    """One line for each record, whatever a peer has put into it."""
+    """Writes each record as one line, whatever a peer has put into it."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
 
 
 class TerminalHandler(logging.Handler):
-    """Hands lines over, and never waits."""
+    """Hands lines to the writing thread, and never waits."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             terminal.put(self.format(record))
-        except Exception:  # a record that cannot be formatted is no reason to write to a terminal that may block
+        except Exception:  # logging would write its own report, to a terminal that may block
             terminal.put(f"{PROGRAM}: {record.levelname}: a log record of {record.name} cannot be formatted")
 
 
@@ -108,7 +108,7 @@ def log_to_stderr(config: Config) -> None:
 
 
 def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
-    """One line for a thread of user code; a traceback would repeat what its exceptions say."""
+    """Log one line when a thread of user code fails; a traceback would repeat its exceptions' text."""
     error = failed.exc_value
     if error is not None and not issubclass(type(error), SystemExit):
         name = failed.thread.name if failed.thread is not None else "?"
@@ -116,7 +116,7 @@ def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
 
 
 def is_journal() -> bool:
-    """Is standard error connected to journald, which notes the time itself? systemd.exec(5), JOURNAL_STREAM."""
+    """Whether standard error goes to journald, which adds the time itself: systemd.exec(5), JOURNAL_STREAM."""
     try:
         found = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):
@@ -126,7 +126,7 @@ def is_journal() -> bool:
 
 @contextmanager
 def keeping_books(agent: Agent) -> Iterator[None]:
-    """Afterwards what is queued is sent, all is closed, and the books are shown."""
+    """On exit, send queued messages, close everything and show the books."""
     from capture_agent.sources.source import SourceError
 
     refused = False
@@ -140,14 +140,14 @@ def keeping_books(agent: Agent) -> Iterator[None]:
         raise
     finally:
         books = agent.close()
-        if books.ledgers[0].seen or not refused:  # else the error is all there is to say
+        if books.ledgers[0].seen or not refused:  # otherwise only the error is shown
             for line in books.lines():
                 note(line)
 
 
 @contextmanager
 def answering(agent: Agent) -> Iterator[None]:
-    """While it runs, commands are answered on the control socket. One that was not asked for may be missing."""
+    """Answers commands on the control socket. If it was not asked for, the agent runs without one, too."""
     door = open_door(agent)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Writes standard error in a thread: a stopped terminal, or a pipe that nobody reads, blocks nothing else."""
+"""Writes to standard error in a thread: a stopped terminal, or a pipe that nobody reads, blocks nothing else."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from select import select
 
 MOST_LINES = 1000
 MOST_BYTES = 1 << 20
-PATIENCE = 1.0  # seconds that an end waits for what is not written yet
+PATIENCE = 1.0  # seconds to wait for unwritten lines at exit
 
 
 class Terminal:
-    """Lines go out in their order; those that find no room are counted, and the count is written when there is room."""
+    """Writes lines in order. Lines that do not fit are counted, and the count is written when there is room."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()  # an RLock: a signal's handler may write, too
+        self._changed = threading.Condition()  # an RLock: a signal handler may write, too
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._dropped = 0
-        self._busy = False  # with what it has taken
+        self._busy = False  # has lines that it is writing
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="log", daemon=True)
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """A line without its end. Never blocks."""
+        """Queue a line, given without its newline. Never blocks."""
         data = f"{line}\n".encode(errors="backslashreplace")
         with self._changed:
             if len(self._lines) >= MOST_LINES or self._bytes + len(data) > MOST_BYTES:
@@ -41,7 +41,7 @@ class Terminal:
             self._changed.notify_all()
 
     def close(self, timeout: float = PATIENCE) -> None:
-        """Wait for so long at most until all is written."""
+        """Wait until all is written, at most this long."""
         with self._changed:
             self._changed.wait_for(lambda: not self._lines and not self._busy, timeout)
             self._closed = True
@@ -49,7 +49,7 @@ class Terminal:
 
     def _work(self) -> None:
         while (data := self._take()) is not None:
-            with suppress(OSError, ValueError):  # nobody is there any more
+            with suppress(OSError, ValueError):  # nobody reads any more
                 write_all(data)
 
     def _take(self) -> bytes | None:
@@ -69,10 +69,10 @@ class Terminal:
 
 
 def write_all(data: bytes) -> None:
-    """Past the stream's buffer: the interpreter would wait at its end for a thread that is blocked in it."""
+    """Write past the stream's buffer: the interpreter would wait at exit for a thread that is blocked in it."""
     try:
         descriptor = sys.stderr.fileno()
-    except (UnsupportedOperation, AttributeError):  # a test's
+    except (UnsupportedOperation, AttributeError):  # a stream of a test
         sys.stderr.write(data.decode())
         sys.stderr.flush()
         return
@@ -88,14 +88,14 @@ _terminal: Terminal | None = None
 
 
 def start() -> None:
-    """From now on this program's lines go through a thread."""
+    """From now on, a thread writes this program's lines."""
     global _terminal  # noqa: PLW0603 - as there is one standard error
     if _terminal is None:
         _terminal = Terminal()
 
 
 def finish() -> None:
-    """Wait, but not for ever, until all is written; what comes now is written at once."""
+    """Wait a limited time until all is written; later lines are written directly."""
     global _terminal
     terminal, _terminal = _terminal, None
     if terminal is not None:

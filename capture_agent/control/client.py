@@ -17,7 +17,7 @@ LONGEST_ANSWER = 1 << 20
 
 
 def ask(path: Path, method: str, parameters: Sequence[object], patience: float = PATIENCE) -> object:
-    """The result. Raises Fault, or ControlError where no agent answers."""
+    """The result. Raises Fault, or ControlError if no agent answers."""
     check_length(path)
     request = {"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1}
     try:
@@ -32,7 +32,7 @@ def ask(path: Path, method: str, parameters: Sequence[object], patience: float =
 
 
 def exchange(path: Path, request: bytes, give_up: float) -> bytes:
-    """One line there, one line back. Raises OSError."""
+    """Send one line, receive one line. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
         agent.settimeout(max(0.001, give_up - time.monotonic()))
         agent.connect(str(path))
@@ -54,4 +54,4 @@ def result_in(reply: bytes, path: Path) -> object:
             raise Fault(str(answer["error"]["message"]), int(answer["error"]["code"]))
         return answer["result"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ControlError(f"{path}: what answers there is no agent") from None
+        raise ControlError(f"{path}: unexpected reply, not a capture-agent") from None

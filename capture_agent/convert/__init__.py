@@ -1,4 +1,4 @@
-"""Converts a kamailio.cfg's siptrace to TOML. It executes nothing, and names what has no equivalent.
+"""Converts siptrace in a kamailio.cfg to TOML. It executes nothing, and lists what has no equivalent.
 
 reading.py     the file and its includes, preprocessed: lines with their positions
 expressions.py    #!ifexp
@@ -9,7 +9,7 @@ syntax.py      statements and conditions
 statements.py  tokens to statements and conditions
 script.py      tokens to modparams, listen lines and routes
 variables.py   pseudo-variables, and their names in rules and templates
-values.py      strings that a script composes of variables, as templates
+values.py      strings that a script composes from variables, as templates
 regexes.py     POSIX regular expressions as RE2's
 rule_matchers.py  matchers of a rule, and the conjunction of two
 texts.py       texts to compare with, in a rule's syntax

@@ -1,4 +1,4 @@
-"""The server's own addresses, and those that are shown instead of them."""
+"""The server's own addresses, and those shown instead."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Addresses:
                     self._show(listen)
 
     def _local(self, listens: list[Listen]) -> list[str]:
-        """Each once. A connection that the server opens has a port of its own: there the address alone counts."""
+        """Each once. A connection that the server opens has another port: there only the address counts."""
         sockets = [socket_of(listen.socket) for listen in listens]
         connecting = {socket.host for socket in sockets if socket.protocol != "udp"}
         local: dict[str, None] = {}
@@ -49,31 +49,31 @@ class Addresses:
                 continue
             local[AUTO] = None
             if socket.host not in ANYWHERE:
-                why = f"listen: {socket.host} is no address: those of this host are taken"
+                why = f"listen: {socket.host} is not an address: using this host's addresses"
                 self.notes.append(Note(listen.place, why))
         return list(local)
 
     def _show_local_ip(self, parameters: Parameters, scripted: bool) -> None:
-        """trace_local_ip: whatever the server's side is, in what the script traces."""
+        """trace_local_ip: replaces the server's side in messages that the script traces."""
         text = parameters.text("trace_local_ip")
         if not text:
             return
         if not scripted:
-            why = "siptrace uses it for what functions trace alone, and none does: left out"
+            why = "siptrace uses it only for messages traced by functions, and none traces: left out"
             self.notes.append(parameters.note("trace_local_ip", why))
             return
         protocol, _, rest = text.partition(":")
         if protocol not in TRANSPORTS:
-            why = "siptrace takes it for PROTO:IP:PORT and loses the HEP packets; here it is understood"
+            why = "siptrace expects PROTO:IP:PORT and loses the HEP packets; here it works"
             self.notes.append(parameters.note("trace_local_ip", why))
             rest = text
         if parameters.core:
-            why = "siptrace leaves what trace_mode traces as it is; here it holds for all messages"
+            why = "siptrace does not apply it to trace_mode's messages; here it applies to all messages"
             self.notes.append(parameters.note("trace_local_ip", why))
-        self._add(f"*={rest}", parameters.note("trace_local_ip", f"value {text!r} is no address: left out"))
+        self._add(f"*={rest}", parameters.note("trace_local_ip", f"value {text!r} is not an address: left out"))
 
     def _show(self, listen: Listen) -> None:
-        """data_mode 1: what the socket says of itself. Its port is the socket's own where it names none."""
+        """data_mode 1: the socket's advertised address. Without a port, the socket's."""
         socket = socket_of(listen.socket)
         shown = socket_of(listen.advertised)
         note = Note(listen.place, f"advertise {listen.advertised}: not two addresses of one family: left out")
@@ -90,7 +90,7 @@ class Addresses:
 
 
 def socket_of(text: str) -> Socket:
-    """`udp:192.0.2.1:5060`; without a protocol and without a port as well."""
+    """`udp:192.0.2.1:5060`; protocol and port are optional."""
     protocol, colon, rest = text.partition(":")
     protocol = protocol.lower()
     if not colon or protocol not in TRANSPORTS:

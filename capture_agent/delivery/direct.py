@@ -17,7 +17,7 @@ from capture_agent.sinks.sink import Figures, Sink, handled, kind
 
 
 class Direct:
-    """What an Outbox is to the agent, without its queue. The first failure is the last: what follows is lost."""
+    """An Outbox without a queue. After the first failure it sends nothing more: later messages are lost."""
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
@@ -37,7 +37,7 @@ class Direct:
             self.flush()
 
     def flush(self) -> None:
-        """Send what is held, and do not wait for more of it."""
+        """Send held messages now, without waiting for more."""
         batch, self._held = self._held, []
         before = handled(self.sink)
         try:
@@ -51,10 +51,10 @@ class Direct:
             self._lost[INTERNAL_ERROR] += len(batch) - (handled(self.sink) - before)
 
     def stop(self) -> None:
-        """Nothing goes on by itself."""
+        """No effect: there is no thread."""
 
     def down(self) -> None:
-        """It is not tried again: the first failure is the last."""
+        """None: a failed sink is not retried."""
 
     def close(self, timeout: float | None = None) -> None:
         self.flush()

@@ -1,4 +1,4 @@
-"""An agent that already runs with this configuration: what it says through its control socket."""
+"""A running agent with this configuration: its answers on the control socket."""
 
 from __future__ import annotations
 

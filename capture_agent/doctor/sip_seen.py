@@ -1,4 +1,4 @@
-"""The SIP that was seen, and the SIP that the configuration leaves out."""
+"""The SIP seen, and the SIP that the configuration leaves out."""
 
 from __future__ import annotations
 

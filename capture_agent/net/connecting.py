@@ -1,4 +1,4 @@
-"""Sockets to one receiver, from the configured address or one that the system chooses."""
+"""Sockets to one receiver, from the configured address or one chosen by the system."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Endpoint = tuple[bytes, int]  # a packed address and a port
 FAMILIES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 SIOCGIFADDR = 0x8915  # linux/sockios.h
 IPV6_ADDRESSES = Path("/proc/net/if_inet6")
-NO_ANSWER = "the look-up of the host name has no answer"
+NO_ANSWER = "no answer to the look-up of the host name"
 
 _REFUSALS = {
     errno.EADDRNOTAVAIL: "not an address of this host",
     errno.EADDRINUSE: "the port is in use",
-    errno.EACCES: "the port is for root alone",
+    errno.EACCES: "the port is reserved for root",
 }
 
 
 class Lookup:
-    """A place's addresses, looked up in a thread of its own: the system's resolver takes as long as it likes.
+    """Looks up a host's addresses in a separate thread: the system's resolver takes as long as it likes.
 
-    One at a time, whoever asks: a name server that is silent costs one thread.
+    One look-up at a time, whoever asks: a silent name server costs one thread.
     """
 
     def __init__(self, host: str, port: int, kind: socket.SocketKind) -> None:
@@ -47,9 +47,9 @@ class Lookup:
         self._problem: OSError | None = None
 
     def answer(self, seconds: float) -> list[Any]:
-        """What getaddrinfo() says, looked up anew: collectors move. Raises OSError.
+        """The result of a new getaddrinfo(): collectors move. Raises OSError.
 
-        When that takes longer than `seconds`, the next call takes what has been found by then.
+        If it takes longer than `seconds`, the next call takes its result.
         """
         if not self.by_name:
             return socket.getaddrinfo(self.host, self._port, type=self.kind)
@@ -70,21 +70,21 @@ class Lookup:
             self._found = socket.getaddrinfo(self.host, self._port, type=self.kind)
         except OSError as error:
             self._problem = error
-        except UnicodeError:  # a label that no name can have
+        except UnicodeError:  # an impossible label
             self._problem = socket.gaierror(socket.EAI_NONAME, "the host name is not known")
 
 
 def connected(lookup: Lookup, source: str, deadline: float) -> socket.socket:
-    """Connected by this time (monotonic), over the name's look-up and all addresses.
+    """A socket connected by this deadline (monotonic time), which covers the look-up and all addresses.
 
-    Each address has its share of the time that is left. Raises OSError, whose strerror is for a user to read.
+    Each address gets a share of the time left. Raises OSError with an strerror for the user.
     """
     places = candidates(lookup.host, lookup.answer(deadline - time.monotonic()), source)
     return first_connected(places, source, deadline)
 
 
 def first_connected(places: list[Any], source: str, deadline: float) -> socket.socket:
-    """Raises OSError: that of the last one."""
+    """Raises OSError: the last address's."""
     problem = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
     for n, (family, kind, protocol, _, address) in enumerate(places):
         left = deadline - time.monotonic()
@@ -106,7 +106,7 @@ def first_connected(places: list[Any], source: str, deadline: float) -> socket.s
 
 
 def candidates(host: str, found: list[Any], source: str) -> list[Any]:
-    """The addresses of the place that can be reached from the source."""
+    """The host's addresses that are reachable from the source."""
     here = split_source(source)[0] if source else ""
     version = parse_address(here).version if is_address(here) else None  # an interface may have both
     if version is None:
@@ -134,7 +134,7 @@ def bind(connection: socket.socket, source: str) -> None:
 
 
 def address_of(interface: str, family: int) -> str:
-    """The first address of this family that the interface has, one that is valid everywhere before others."""
+    """The interface's first address of this family, globally valid addresses first."""
     try:
         socket.if_nametoindex(interface)
         return ipv4_of(interface) if family == socket.AF_INET else ipv6_of(interface)
@@ -164,7 +164,7 @@ def ipv6_of(interface: str) -> str:
 
 
 def endpoints(connection: socket.socket) -> tuple[Endpoint, Endpoint]:
-    """Ours and the other side's."""
+    """Our address and the other side's."""
     return endpoint(connection.getsockname()), endpoint(connection.getpeername())
 
 

@@ -15,29 +15,29 @@ from capture_agent.sources.compressed_file import LONGEST_MAGIC, CompressionErro
 from capture_agent.sources.source import SourceError
 
 STANDARD_INPUT = "-"
-CHUNK = 160 * 1024  # a batch with its records and what is sent of it stay in a cache of 512 KiB
+CHUNK = 160 * 1024  # a batch, its records and the bytes sent for it fit a cache of 512 KiB
 STOP_WITHIN = 200  # milliseconds
 COMPRESSED_CHUNK = 64 * 1024
 
 
-Stopped = Callable[[], bool]  # is nothing more wanted?
+Stopped = Callable[[], bool]  # returns true when no more bytes are wanted
 
 
 class ByteStream(Protocol):
-    """Bytes from the front to the end."""
+    """Bytes read in order."""
 
-    problem: str  # why the bytes ended before their end; empty while all is well
+    problem: str  # why the bytes ended early; empty otherwise
 
     def read(self, tail: bytes, wanted: int) -> bytes:
-        """`tail`, the last bytes it gave, and what is behind them: `wanted` in all or more, at the end less.
+        """`tail`, the last bytes it returned, and the bytes after them: at least `wanted` in total, fewer at the end.
 
-        It waits for no more than that, so that a slow pipe delays nothing that is whole already.
+        It waits only for these, so that a slow pipe does not delay complete records.
         """
         ...
 
 
 class FileStream:
-    """A file on disk: the tail is read again, which costs less than to copy what comes behind it."""
+    """A file on disk: the tail is read again, which costs less than copying the bytes after it."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
@@ -51,7 +51,7 @@ class FileStream:
 
 
 class PipeStream:
-    """What can be read only once."""
+    """Bytes that can be read only once."""
 
     def __init__(self, file: FileIO, first: bytes, stopped: Stopped) -> None:
         self._file = file
@@ -68,7 +68,7 @@ class PipeStream:
 
 
 class PackedStream:
-    """What compressed members hold, one after the other, up to where the data is damaged."""
+    """The content of compressed members in order, up to any damage."""
 
     def __init__(self, file: FileIO, first: bytes, unpacker: Unpacker, stopped: Stopped) -> None:
         self._file = file
@@ -109,7 +109,7 @@ class PackedStream:
         return data
 
     def _begin_member(self) -> None:
-        """Another member may follow, behind padding of NUL bytes, as gzip(1) and xz(1) pass it over."""
+        """Another member may follow, after NUL bytes, which gzip(1) and xz(1) skip, too."""
         self._packed = self._packed.lstrip(b"\0")
         while len(self._packed) < LONGEST_MAGIC:
             more = read_some(self._file, COMPRESSED_CHUNK, self._stopped)
@@ -132,14 +132,14 @@ def gather(tail: bytes, wanted: int, read: Callable[[], bytes]) -> bytes:
 
 
 def read_some(file: FileIO, size: int, stopped: Stopped) -> bytes:
-    """What is there, at most size; b"" at the end, or when it is to stop while there is nothing.
+    """The available bytes, at most `size`; b"" at the end, or if it is to stop while none are available.
 
-    One read: it does not wait until a slow pipe is full.
+    A single read: it does not wait until a slow pipe has more.
     """
     waiting = poll()
     waiting.register(file, POLLIN)
     while not stopped():
-        # A read would go on behind a signal (PEP 475), for as long as the pipe is silent.
+        # After a signal a read would be resumed (PEP 475), for as long as the pipe is silent.
         if waiting.poll(STOP_WITHIN) and (data := file.read(size)) is not None:
             return data
     return b""
@@ -156,7 +156,7 @@ def open_file(path: str | Path, name: str) -> FileIO:
 
 
 def open_stream(file: FileIO, stopped: Stopped) -> tuple[ByteStream, str]:
-    """The bytes of a file, and what to call an offset in them. By content: a name says nothing.
+    """The bytes of a file, and how to name an offset in them. The content decides, not the file's name.
 
     Raises SourceError for a compression whose library is not installed.
     """

@@ -18,7 +18,7 @@ def test_what_it_prints_is_correct(tmp_path: Path) -> None:
     assert (made.err, made.status) == ("", 0)
     (tmp_path / "agent.toml").write_text(made.out)
     checked = capture_agent("config", "check", "agent.toml", folder=tmp_path)
-    assert (checked.out, checked.err, checked.status) == ("agent.toml: correct\n", "", 0)
+    assert (checked.out, checked.err, checked.status) == ("agent.toml: OK\n", "", 0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A run that meets a blocked terminal, signals, dead sinks and interfaces that vanish: it captures, and ends with books."""
+"""A run with a blocked terminal, signals, dead sinks and vanishing interfaces: it captures, and ends with books."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def running(folder: Path, *words: str, inside: Namespace | None = None, kind: ty
 
 
 class Blocked(Run):
-    """Its standard error takes nothing, or is nowhere."""
+    """Its standard error accepts nothing, or does not exist."""
 
     stderr: int
 
@@ -114,7 +114,7 @@ def place(one: socket.socket) -> str:
 
 @pytest.mark.parametrize("how", [full_pipe, pipe_without_reader, stopped_terminal], ids=lambda how: how.__name__)
 def test_a_blocked_terminal_stops_nothing(tmp_path: Path, free_port: Callable[[], int], how: object) -> None:
-    """Warnings, signals, books: none is read, and all SIP arrives; it ends when it is told to."""
+    """Nobody reads warnings, signals or books, but all SIP arrives, and it ends when told to."""
     port = free_port()
     with ExitStack() as stack:
         ends = stack.enter_context(how())  # type: ignore[operator]
@@ -163,7 +163,7 @@ def test_lines_that_found_no_room_are_counted(tmp_path: Path, free_port: Callabl
     ],
 )
 def test_signals(tmp_path: Path, free_port: Callable[[], int], number: signal.Signals, ends: bool) -> None:
-    """Each ends it in order, or has no effect but a line; the socket is never left."""
+    """Each signal ends it in order, or has no effect except a line; the socket is never left behind."""
     with running(tmp_path, "--listen", f"sip:127.0.0.1:{free_port()}", "--sip", "sip:127.0.0.1:9") as run:
         if not ends:
             run.process.send_signal(number)
@@ -198,7 +198,7 @@ def test_log_lines_have_a_time_but_in_the_journal(
 
 
 def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    """Their queue of connections is full: a connect waits for ever. A third of what one after the other would take."""
+    """Their connection queues are full: connecting waits for ever. In parallel it takes a third of the time."""
     with ExitStack() as stack:
         deaf = []
         for _ in range(6):
@@ -223,7 +223,7 @@ def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port:
         assert len(re.findall(r"^hep\+tcp.*: 1 seen, 0 sent", run.text, re.MULTILINE)) == 6
 
 
-def test_losses_are_said_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_losses_are_logged_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
     port = free_port()
     config = tmp_path / "agent.toml"
     config.write_text("[queue]\nmessages = 5\n")

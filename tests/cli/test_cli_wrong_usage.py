@@ -81,7 +81,7 @@ def folder(tmp_path: Path) -> Path:
         ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
         ("flow", "flow: missing argument 'CALL-ID'"),
         ("flow x", "flow: no database: give --db URL, or --config FILE with a [[sql]] section"),
-        ("flow x --db sqlite:// --file call.pcap", "flow: --db and --file exclude each other, expected one of them"),
+        ("flow x --db sqlite:// --file call.pcap", "flow: got both --db and --file, expected one of them"),
         ("calls", "calls: no database: give --db URL, or --config FILE with a [[sql]] section"),
         ("calls --db sqlite:// --limit x", "calls: --limit: value 'x', expected a whole number from 1"),
         ("hlog", "hlog: missing argument 'MESSAGE'"),

@@ -1,4 +1,4 @@
-"""A secret, however it is spelt and wherever a person has put it, is in nothing that the program writes."""
+"""No output of the program contains a secret, however it is spelt and wherever a user has put it."""
 
 from __future__ import annotations
 

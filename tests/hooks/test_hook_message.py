@@ -1,4 +1,4 @@
-"""What hooks read of a message, and what the verbs make of it."""
+"""What hooks read of a message, and what its verbs do."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_the_traces_of_rules_are_shared_and_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("verb", "error"),
     [
-        (lambda m: m.trace("homr"), "sink 'homr': there is no sink of this name, there are: 'homer', 'spare', 'calls'"),
-        (lambda m: m.trace(7), "sink 7: there is no sink of this name, there are: 'homer', 'spare', 'calls'"),
+        (lambda m: m.trace("homr"), "sink 'homr': no such sink, configured are: 'homer', 'spare', 'calls'"),
+        (lambda m: m.trace(7), "sink 7: no such sink, configured are: 'homer', 'spare', 'calls'"),
         (lambda m: m.trace(mode="d"), "mode 'd': expected 'message', 'transaction' or 'dialog'"),
         (lambda m: m.trace(users=7), "users 7: expected text, or several texts"),
         (lambda m: m.set_users([None]), "user None: expected text"),
@@ -108,7 +108,7 @@ def test_a_kept_message_stays_readable() -> None:
 
 def test_nobody_has_sinks_without_names() -> None:
     one = Message(captured(), Direction.IN)
-    with pytest.raises(HookError, match="there are: none"):
+    with pytest.raises(HookError, match="configured are: none"):
         one.trace("homer")
     one.trace()
     assert one.decisions == (Decision((), (), "", "", ""),)

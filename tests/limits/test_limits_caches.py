@@ -1,4 +1,4 @@
-"""What is remembered only to be faster: texts of addresses, users that are hidden, states of regular expressions."""
+"""Caches: texts of addresses, hidden users, states of regular expressions."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def hidden_users() -> object:
 
 
 def expressions() -> object:
-    """One whose states are without end, and texts that lead to ever new ones."""
+    """An expression with endless states, and texts that lead to new ones."""
     expression = compiled("[ab]*a[ab]{300}c|(x*y?z+)*w[a-m]{200}[^q]{99}$")
     random = Random(1)
     for _ in range(2000):

@@ -1,4 +1,4 @@
-"""What sinks send from: really that address and port, over UDP and TCP, IPv4 and IPv6; and what is said otherwise."""
+"""The source of sinks: exactly that address and port, over UDP and TCP, IPv4 and IPv6; and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every matcher, with its example from docs/configuration.md: a rule with it takes one message, and not another."""
+"""Every matcher, with its example from docs/configuration.md: a rule with it matches one message, and not another."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def is_invite(message: SeenMessage) -> bool:
 
 
 def policy(toml: str) -> Policy:
-    """Of a rule that says this. Its conditions in Python are is_invite()."""
+    """The policy of this rule. Its conditions in Python are is_invite()."""
     known = settings(f"[[rule]]\n{toml}\n")
     [(rule, _)] = known.rules
     conditions = {name: Guard(name, is_invite, Limits(), "", answers=True) for name in rule.when}

@@ -1,4 +1,4 @@
-"""What is traced, and in which direction it went."""
+"""Which messages are traced, and their direction."""
 
 from ipaddress import ip_address
 
