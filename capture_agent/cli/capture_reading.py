@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CaptureReading:
-    """The files one after the other, and the books of them all. Damage in a file ends that file alone."""
+    """Reads the files in order and keeps the books for all of them. Damage ends only the file it is in."""
 
     def __init__(self, capture: Capture, several: bool = False) -> None:
         self._capture = capture
@@ -21,16 +21,16 @@ class CaptureReading:
         self.damages: list[str] = []
         self.notes: list[str] = []
         self._frames = 0
-        self._messages = 0  # of which so many were copies
+        self._messages = 0  # copies among them
         self._copies = 0
         self._other_ports = 0
         self._rejected: Counter[str] = Counter()
         self._problems: Counter[str] = Counter()
 
     def messages(self, files: list[str]) -> Iterator[list[tuple[str, CapturedMessage]]]:
-        """Batches of messages, each with its file's name where there are several.
+        """Batches of messages, each with its file's name if there are several files.
 
-        Raises SourceError for what is no capture at all.
+        Raises SourceError for a file that is not a capture at all.
         """
         from capture_agent.pipeline import Pipeline
         from capture_agent.sources.capture_file import CaptureFile
