@@ -132,11 +132,12 @@ class Agent:
 
     def _is_gone(self, source: Source, error: SourceError | None) -> None:
         self.sources.retire(source)
+        extra = {"fields": {"name": source.name, "down": True}}
         if self.keeper is not None and self.keeper.lost(source, error):
             if error is not None:
-                _log.error("%s%s", error, "" if self.stop.is_set() else "; waiting for it")
+                _log.error("%s%s", error, "" if self.stop.is_set() else "; waiting for it", extra=extra)
         elif error is not None:
-            _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on")
+            _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on", extra=extra)
             self._gone.append(error)
 
     def _has_all(self, frames: Frames) -> bool:

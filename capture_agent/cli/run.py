@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from capture_agent.build import flavour
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
-from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, stopping
+from capture_agent.cli.logs import log_to_stderr
+from capture_agent.cli.sending import answering, keeping_books, stopping
 
 if TYPE_CHECKING:
     from capture_agent.config import Config

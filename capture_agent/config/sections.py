@@ -117,6 +117,7 @@ class Log:
     """What the agent says about itself."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
