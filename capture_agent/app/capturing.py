@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from capture_agent.app.agent import Agent
+from capture_agent.app.agent import Agent, OnBatch
 from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.config import Capture
 from capture_agent.net.own_sockets import SOCKETS
@@ -36,7 +36,7 @@ def warn_of_any(capture: Capture) -> None:
         )
 
 
-def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
+def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBatch | None = None) -> None:
     """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
     sources: list[Source] = []
@@ -50,7 +50,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
     if on_ready is not None:
         on_ready()
     warn_of_any(capture)
-    agent.drain(sources)
+    agent.drain(sources, on_batch=on_batch)
 
 
 def open_interface(capture: Capture, name: str) -> LiveInterface:

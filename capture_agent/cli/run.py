@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from capture_agent.build import flavour
@@ -58,6 +60,7 @@ def run(
     from capture_agent.app.agent import Agent
     from capture_agent.app.extensions import Extensions, InUse
     from capture_agent.app.reloading import Reloader
+    from capture_agent.app.service_manager import Heartbeat, ServiceManager
     from capture_agent.config import ConfigError
 
     def read_again(in_use: InUse) -> tuple[Config, Extensions]:
@@ -72,11 +75,17 @@ def run(
     agent = Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {', '.join(map(str, settings.targets()))}"
-    reloader = Reloader(agent, read_again)
+    heartbeat = Heartbeat(ServiceManager(os.environ), agent)
+    reloader = Reloader(agent, read_again, heartbeat.reloading)
     reloader.listen()
     agent.reload = reloader.reload
-    with stopping(agent.stop, reloader.request), keeping_books(agent), answering(agent):
-        capturing.run(agent, lambda: note(f"{ready} ({flavour()} build)"))
+
+    def on_ready() -> None:
+        note(f"{ready} ({flavour()} build)")
+        heartbeat.begin()
+
+    with stopping(agent.stop, reloader.request), keeping_books(agent), answering(agent), closing(heartbeat):
+        capturing.run(agent, on_ready, heartbeat if heartbeat.needed else None)
     if agent.gone:
         raise Failed("; ".join(map(str, agent.gone)))
 
