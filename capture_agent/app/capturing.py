@@ -43,12 +43,13 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBa
     if capture.interfaces:
         agent.keeper = InterfaceKeeper(capture.interfaces, partial(open_interface, capture), agent.has_opened)
         sources += agent.keeper.open_all(capture.wait_for_interfaces)
-        agent.keeper.start()
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     sources += agent.extensions.sources
     SOCKETS.look()
     if on_ready is not None:
         on_ready()
+    if agent.keeper is not None:
+        agent.keeper.start()  # not before: its thread opens interfaces, and has the capabilities that remain
     warn_of_any(capture)
     agent.drain(sources, on_batch=on_batch)
 

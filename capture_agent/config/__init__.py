@@ -30,7 +30,7 @@ from capture_agent.config.load import load
 from capture_agent.config.packages import PackageSink, PackageSource
 from capture_agent.config.problems import ConfigError
 from capture_agent.config.rule_options import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Run, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
 
@@ -49,6 +49,7 @@ __all__ = [
     "Privacy",
     "Queue",
     "Rule",
+    "Run",
     "SipTarget",
     "SqlTarget",
     "Trace",
