@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from capture_agent.config.configured_sinks import taken_apart
-from capture_agent.config.files import directory, place_files
+from capture_agent.config.files import located, place_files
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
@@ -101,7 +101,7 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
             continue
         at = (*path, f"{name}_file")
         try:
-            place = directory(layers, at) / file
+            place = located(layers, at, file)
             secret = place.read_text(encoding="utf-8").strip()
             layers.secret_files.append(place)
         except (OSError, ValueError, TypeError) as error:
