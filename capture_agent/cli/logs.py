@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_LINES = 100  # of one kind in one PERIOD
 PERIOD = 60.0  # seconds
 MOST_KINDS = 1000  # all others together are one more
+QUOTED = 200  # characters of a line that was left out
 FIELDS = "fields"  # `extra={"fields": {...}}`: what a line of JSON has besides its text
 
 Kind = tuple[str, int, int]  # the source file and line that logs it, and the level
@@ -128,7 +129,7 @@ class Limit:
         if said.lines <= MOST_LINES:
             return True
         if not said.left_out:
-            said.logger, said.level, said.first = record.name, record.levelno, text_or_not(record)
+            said.logger, said.level, said.first = record.name, record.levelno, text_or_not(record)[:QUOTED]
         said.left_out += 1
         return False
 

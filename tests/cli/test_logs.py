@@ -119,6 +119,12 @@ def test_each_kind_has_a_limit_of_its_own() -> None:
     assert limit.over(all_of_them=True) == []
 
 
+def test_a_long_line_is_not_kept() -> None:
+    limit = Limit(lambda: 0.0)
+    assert [limit.passes(record("x" * 100_000)) for _ in range(MOST_LINES + 1)][-1] is False
+    assert len(limit.over(all_of_them=True)[0].getMessage()) < 300
+
+
 def test_the_number_of_kinds_is_bounded() -> None:
     limit = Limit(lambda: 0.0)
     assert sum(limit.passes(record(line=n)) for n in range(3 * MOST_KINDS)) == MOST_KINDS + MOST_LINES
