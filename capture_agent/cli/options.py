@@ -178,7 +178,7 @@ def configuration_to_run(
     """
     config, layers, extensions = loaded(file, said, in_use, before_user_code)
     # Another user than the one that has made the files: who waits for them to be writable may wait for ever.
-    check_sinks(config, layers, files=bool(config.run.user and in_use is None))
+    check_sinks(config, layers, files=bool(config.run.user and before_user_code))
     return config, extensions
 
 
