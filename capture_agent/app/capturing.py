@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from capture_agent.app.agent import Agent
+from capture_agent.app.agent import Agent, OnBatch
 from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.config import Capture
 from capture_agent.net.own_sockets import SOCKETS
@@ -35,21 +35,22 @@ def warn_of_any(capture: Capture) -> None:
         _log.warning("any includes %s: each packet is captured twice (capture.drop_copies keeps one copy)", others[0])
 
 
-def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
+def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBatch | None = None) -> None:
     """Capture from the configured interfaces, sockets and sources until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
     sources: list[Source] = []
     if capture.interfaces:
         agent.keeper = InterfaceKeeper(capture.interfaces, partial(open_interface, capture), agent.has_opened)
         sources += agent.keeper.open_all(capture.wait_for_interfaces)
-        agent.keeper.start()
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     sources += agent.extensions.sources
     SOCKETS.look()
     if on_ready is not None:
         on_ready()
+    if agent.keeper is not None:
+        agent.keeper.start()  # not before: its thread opens interfaces, and has the capabilities that remain
     warn_of_any(capture)
-    agent.drain(sources)
+    agent.drain(sources, on_batch=on_batch)
 
 
 def open_interface(capture: Capture, name: str) -> LiveInterface:

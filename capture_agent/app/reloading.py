@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import fields, replace
 from queue import SimpleQueue
 
@@ -24,8 +24,8 @@ from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
 
 # Options that change while the agent runs. The answer names all others, which take effect after a restart.
-SECTIONS = {"trace", "rule", "legs", "hep", "sip", "sql", "sink", "hooks", "privacy", "queue", "log"}
-OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}}
+SECTIONS = {"trace", "rule", "legs", "hep", "sip", "sql", "sink", "hooks", "privacy", "queue"}
+OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}, "log": {"level"}}
 
 LOOK = 0.2  # seconds
 APPLIED_WITHIN = 10.0  # seconds: the capture looks up at least once a second, unless user code holds it
@@ -44,17 +44,20 @@ class NotReloaded(Fault):
 
 
 class Reloader:
-    """`read`: the configuration as it is now, with its user code; raises ConfigError."""
+    """`read`: the configuration as it is now, with its user code; raises ConfigError. `during`: entered meanwhile."""
 
-    def __init__(self, agent: Agent, read: Read) -> None:
+    def __init__(
+        self, agent: Agent, read: Read, during: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._agent = agent
         self._read = read
+        self._during = during
         self._lock = threading.Lock()
         self._requests: SimpleQueue[None] = SimpleQueue()  # whose put a signal may interrupt
 
     def reload(self) -> list[str]:
         """The changed options that take effect only after a restart. Raises NotReloaded."""
-        with self._lock:
+        with self._lock, self._during():
             try:
                 later = self._reload()
             except ConfigError as error:

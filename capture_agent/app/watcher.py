@@ -95,7 +95,8 @@ class Watcher:
         more = "more " if said.counts.total() else ""
         parts = [text for kind in ("lost", "rejected") if (text := in_words(kind, new, account.unit, more))]
         in_all = f"; {counts.total():,} in all" if more else ""
-        _log.warning("%s: %s%s", account.name, ", ".join(parts), in_all)
+        fields = {"name": account.name, "lost": account.lost, "rejected": account.rejected}
+        _log.warning("%s: %s%s", account.name, ", ".join(parts), in_all, extra={"fields": fields})
         said.counts, said.at = counts, now
 
     def _look_at_outage(self, account: Watched, said: Said, now: float) -> None:
@@ -107,8 +108,10 @@ class Watcher:
         elif now - said.outage_at >= REPEAT:
             said.outage_at = now
             minutes = round(outage.seconds / 60)
-            waiting = f"{outage.waiting:,} waiting of {outage.limit:,}"
-            _log.warning("%s: down for %d min: %s, %s lost", account.name, minutes, waiting, f"{outage.lost:,}")
+            waiting, lost = f"{outage.waiting:,} waiting of {outage.limit:,}", f"{outage.lost:,}"
+            fields = {"name": account.name, "down": True, "waiting": outage.waiting, "lost_meanwhile": outage.lost}
+            text = "%s: down for %d min: %s, %s lost"
+            _log.warning(text, account.name, minutes, waiting, lost, extra={"fields": fields})
 
 
 def in_words(kind: str, new: Counter[tuple[str, str]], unit: str, more: str) -> str:

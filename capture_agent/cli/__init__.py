@@ -7,6 +7,7 @@ title.py       the arguments that `ps` shows, without secrets
 tables.py      a table on standard output: rich on a terminal, plain elsewhere
 run.py replay.py sending.py   from interfaces and files to the sinks; progress.py: the progress bar
 capture_reading.py  messages of capture files, for decode and flow
+logs.py        the log: text or JSON, priorities for journald, limits; terminal.py writes it without blocking
 decode.py      lists the SIP messages in capture files
 calls.py       calls in the sip_trace table
 status.py      switches or checks a running agent's tracing, and has it reload its configuration

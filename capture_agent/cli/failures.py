@@ -1,5 +1,7 @@
 """The two exceptions that end a command, each with a line for the user and an exit status."""
 
+import logging
+
 from capture_agent.cli import terminal
 from capture_agent.history.text import printable
 
@@ -26,7 +28,7 @@ class WrongUsage(Failed):
 def say(line: str, command: str = "") -> None:
     """Write one line to standard error, after the program's name."""
     place = f"{PROGRAM}: {command}: " if command else f"{PROGRAM}: "
-    terminal.put(place + printable(line))
+    terminal.put(place + printable(line), logging.ERROR)
 
 
 def note(line: str) -> None:

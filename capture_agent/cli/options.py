@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,6 +118,14 @@ DropCopies = Annotated[
     bool,
     typer.Option("--drop-copies", help="Keep one copy of packets captured more than once. [default: keep all]"),
 ]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        help="Started as root: open the sockets, and go on as this user, who keeps CAP_NET_RAW alone.",
+    ),
+]
 ControlSocket = Annotated[
     str | None,
     typer.Option(
@@ -158,22 +167,33 @@ def configuration(file: Path | None, said: dict[str, Any]) -> Config:
 
 
 def configuration_to_run(
-    file: Path | None, said: dict[str, Any], in_use: InUse | None = None
+    file: Path | None,
+    said: dict[str, Any],
+    in_use: InUse | None = None,
+    before_user_code: Callable[[Config], object] | None = None,
 ) -> tuple[Config, Extensions]:
     """The same, with the user code that it names. Raises ConfigError, also for sinks that can never work.
 
     `in_use`: by the agent that asks again.
     """
-    config, layers, extensions = loaded(file, said, in_use)
-    check_sinks(config, layers)
+    config, layers, extensions = loaded(file, said, in_use, before_user_code)
+    # Another user than the one that has made the files: who waits for them to be writable may wait for ever.
+    check_sinks(config, layers, files=bool(config.run.user and before_user_code))
     return config, extensions
 
 
-def loaded(file: Path | None, said: dict[str, Any], in_use: InUse | None = None) -> tuple[Config, Layers, Extensions]:
+def loaded(
+    file: Path | None,
+    said: dict[str, Any],
+    in_use: InUse | None = None,
+    before_user_code: Callable[[Config], object] | None = None,
+) -> tuple[Config, Layers, Extensions]:
     from capture_agent.app.extensions import load_extensions
     from capture_agent.config.load import load_layers
 
     config, layers = load_layers(file, os.environ, said)
+    if before_user_code is not None:
+        before_user_code(config)
     return config, layers, load_extensions(config, layers, in_use)
 
 

@@ -11,7 +11,8 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, say
-from capture_agent.cli.sending import keeping_books, log_to_stderr, stopping
+from capture_agent.cli.logs import log_to_stderr
+from capture_agent.cli.sending import keeping_books, stopping
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:

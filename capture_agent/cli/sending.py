@@ -1,11 +1,10 @@
-"""What run and replay share: stop signals, the log on standard error, the books on exit."""
+"""What run and replay share: stop signals, the control socket, the books on exit."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,15 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from capture_agent.cli import terminal
-from capture_agent.cli.failures import PROGRAM, WrongUsage, note
+from capture_agent.cli.failures import WrongUsage, note
 from capture_agent.config.secrets import quotable_words
-from capture_agent.history.text import printable
-from capture_agent.hooks.guard import Interrupted, kind_of, raised_at
+from capture_agent.hooks.guard import Interrupted
 
 if TYPE_CHECKING:
     from capture_agent.app.agent import Agent
-    from capture_agent.config import Config
     from capture_agent.control.server import Door
 
 _log = logging.getLogger(__name__)
@@ -79,49 +75,6 @@ def name_of(number: int) -> str:
     """SIGUSR1; of a real-time signal, SIGRTMIN+2."""
     beyond = number - signal.SIGRTMIN
     return f"SIGRTMIN+{beyond}" if beyond > 0 else signal.Signals(number).name
-
-
-class Lines(logging.Formatter):
-    """Writes each record as one line, whatever a peer has put into it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
-
-
-class TerminalHandler(logging.Handler):
-    """Hands lines to the writing thread, and never waits."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            terminal.put(self.format(record))
-        except Exception:  # logging would write its own report, to a terminal that may block
-            terminal.put(f"{PROGRAM}: {record.levelname}: a log record of {record.name} cannot be formatted")
-
-
-def log_to_stderr(config: Config) -> None:
-    terminal.start()
-    time = "" if is_journal() else "%(asctime)s "
-    handler = TerminalHandler()
-    handler.setFormatter(Lines(f"{time}{PROGRAM}: %(levelname)s: %(message)s", "%Y-%m-%d %H:%M:%S%z"))
-    logging.basicConfig(level=config.log.level.upper(), handlers=[handler], force=True)
-    threading.excepthook = log_thread_failure
-
-
-def log_thread_failure(failed: threading.ExceptHookArgs) -> None:
-    """Log one line when a thread of user code fails; a traceback would repeat its exceptions' text."""
-    error = failed.exc_value
-    if error is not None and not issubclass(type(error), SystemExit):
-        name = failed.thread.name if failed.thread is not None else "?"
-        _log.error("thread %s: %s%s", name, kind_of(error), raised_at(error))
-
-
-def is_journal() -> bool:
-    """Whether standard error goes to journald, which adds the time itself: systemd.exec(5), JOURNAL_STREAM."""
-    try:
-        found = os.fstat(sys.stderr.fileno())
-    except (OSError, ValueError):
-        return False
-    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 @contextmanager

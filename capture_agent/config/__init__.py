@@ -19,7 +19,7 @@ show.py          the configuration in force, as TOML
 from capture_agent.config.config_errors import ConfigError
 from capture_agent.config.load import load
 from capture_agent.config.rule_options import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Trace
+from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Run, Trace
 from capture_agent.config.targets import (
     HepTarget,
     PackageSink,
@@ -45,6 +45,7 @@ __all__ = [
     "Privacy",
     "Queue",
     "Rule",
+    "Run",
     "SipTarget",
     "SqlTarget",
     "Trace",

@@ -106,7 +106,7 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
             continue
         at = (*path, f"{name}_file")
         try:
-            place = directory(layers, at) / file
+            place = located(layers, at, file)
             secret = place.read_text(encoding="utf-8").strip()
             layers.secret_files.append(place)
         except (OSError, ValueError, TypeError) as error:
@@ -164,25 +164,42 @@ def check_entry(layers: Layers, section: str, index: int) -> Iterator[str]:
             yield wrong(layers, at, entry[name], expected, reason)
 
 
-def directory(layers: Layers, path: Path) -> FilePath:
-    """What a relative name that this option holds starts at."""
+def located(layers: Layers, path: Path, name: str) -> FilePath:
+    """The file that this option names; whether it is there is seen when it is opened.
+
+    A relative name starts at the folder of the configuration, otherwise at the working directory. systemd's credentials
+    (LoadCredential=) come first: a plain name that a credential has means that one. A configuration that is a
+    credential itself has no folder, because systemd passes single files.
+    """
+    folder = layers.credentials
+    if folder is not None and "/" not in name and is_there(folder / name):
+        return folder / name
     from_file = layers.file is not None and layers.origin(path).startswith(f"{layers.file}:")
-    return layers.file.parent if layers.file is not None and from_file else FilePath()
+    if layers.file is None or not from_file or layers.file.parent == folder:
+        return FilePath(name)
+    return layers.file.parent / name
+
+
+def is_there(file: FilePath) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name that is too long, say
+        return False
 
 
 def place_files(layers: Layers) -> None:
     """Put the folder before all names of files. Whether they are there is seen when they are opened."""
     for path, entry, is_file in named_files(layers):
-        name, folder = str(path[-1]), directory(layers, path)
+        name = str(path[-1])
         value = entry.get(name)
         if isinstance(value, list):
-            value[:] = [placed(folder, one, is_file) for one in value]
+            value[:] = [placed(layers, path, one, is_file) for one in value]
         elif name in entry and name != "modules":  # that one must be a list: validation says so
-            entry[name] = placed(folder, value, is_file)
+            entry[name] = placed(layers, path, value, is_file)
 
 
-def placed(folder: FilePath, name: object, is_file: Callable[[str], object]) -> object:
-    return str(folder / name) if isinstance(name, str) and is_file(name) else name
+def placed(layers: Layers, path: Path, name: object, is_file: Callable[[str], object]) -> object:
+    return str(located(layers, path, name)) if isinstance(name, str) and is_file(name) else name
 
 
 def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable[[str], object]]]:

@@ -39,6 +39,7 @@ class Layers:
     """The merged values. `unplaced`: names in the environment that no option has."""
 
     file: FilePath | None
+    credentials: FilePath | None = None  # the folder of those that systemd passes
     text: str = ""
     data: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, Origin] = field(default_factory=dict)

@@ -39,7 +39,8 @@ def load_layers(
     path: FilePath | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> tuple[Config, Layers]:
     """`load`, and where each value came from."""
-    layers = Layers(path)
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    layers = Layers(path, FilePath(folder) if folder else None)
     if path is not None:
         layers.text = read(path)
         layers.data = parse(path, layers.text)

@@ -38,6 +38,7 @@ COMMAND_LINE = {
     "capture.listen": "--listen",
     "trace.mode": "--trace",
     "control.socket": "--control",
+    "run.user": "--user",
     **{f"{section}.{name}": said for section, kind in KINDS.items() for name, said in kind.command_line.items()},
 }
 

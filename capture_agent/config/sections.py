@@ -118,10 +118,18 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """How `run` runs."""
+
+    user: str = ""  # a name or a number; empty: whoever has started it
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the agent says about itself."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +185,7 @@ class Config:
     privacy: Privacy = field(default_factory=Privacy)
     queue: Queue = field(default_factory=Queue)
     control: Control = field(default_factory=Control)
+    run: Run = field(default_factory=Run)
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:

@@ -287,7 +287,7 @@ class Outbox:
                 return
             self._down_since = self._clock()
             self._lost_before = self._lost_in_all()
-        _log.warning("%s; trying again", error)
+        _log.warning("%s; trying again", error, extra={"fields": {"name": self.name, "down": True}})
 
     def _recovered(self) -> None:
         with self._changed:
@@ -296,4 +296,5 @@ class Outbox:
             seconds = self._clock() - self._down_since
             lost = self._lost_in_all() - self._lost_before
             self._down_since = None
-        _log.info("%s: up again after %.0f s; messages lost meanwhile: %s", self.name, seconds, f"{lost:,}")
+        text, fields = "%s: up again after %.0f s; messages lost meanwhile: %s", {"down": False, "lost_meanwhile": lost}
+        _log.info(text, self.name, seconds, f"{lost:,}", extra={"fields": {"name": self.name} | fields})

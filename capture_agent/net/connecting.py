@@ -21,7 +21,7 @@ Endpoint = tuple[bytes, int]  # a packed address and a port
 
 FAMILIES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 SIOCGIFADDR = 0x8915  # linux/sockios.h
-IPV6_ADDRESSES = Path("/proc/net/if_inet6")
+IPV6_ADDRESSES = Path("/proc/self/net/if_inet6")  # /proc/net is not there with ProcSubset=pid
 NO_ANSWER = "no answer to the look-up of the host name"
 
 _REFUSALS = {

@@ -44,12 +44,25 @@ class Newcomers:
             yield self._sources.popleft()
 
 
+class Waits:
+    """Since when the threads of `merged` wait for the next batches of their sources. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self.readers: dict[int, _Reader] = {}
+
+    def longer_than(self, seconds: float) -> list[Source]:
+        """The sources. A live one comes back several times a second."""
+        before = time.time_ns() - int(seconds * 1e9)
+        return [reader.source for reader in list(self.readers.values()) if 0 < reader.reading_since < before]
+
+
 def merged(
     sources: Sequence[Source],
     gone: OnGone | None = None,
     unread: OnUnread | None = None,
     threads: bool = False,
     newcomers: Newcomers | None = None,
+    waits: Waits | None = None,
 ) -> Generator[Batch, None, None]:
     """The batches of all sources, each with its source (the source of its first frame).
 
@@ -63,7 +76,7 @@ def merged(
     If this iterator is closed or raises, it closes the sources, except a single source without `gone`. Errors that
     sources had by then are passed to `gone`; the number of frames read but never yielded, to `unread`.
     """
-    readers = _Readers(gone, unread, newcomers)
+    readers = _Readers(gone, unread, newcomers, Waits() if waits is None else waits)
     if len(sources) == 1 and not threads:
         left = yield from _alone(sources[0], gone, newcomers)
         if newcomers is None:
@@ -164,14 +177,14 @@ class _Reader:
 class _Readers:
     """A thread per source, and the batches they have read."""
 
-    def __init__(self, gone: OnGone | None, unread: OnUnread | None, newcomers: Newcomers | None) -> None:
+    def __init__(self, gone: OnGone | None, unread: OnUnread | None, newcomers: Newcomers | None, waits: Waits) -> None:
         self._gone = gone
         self._unread = unread
         self._newcomers = newcomers
         self._queue = _Queue()
         self._items: deque[Item] = deque()  # out of the queue, not yet sorted
         self._order = Order()
-        self._readers: dict[int, _Reader] = {}  # those that have not ended, by number
+        self._readers = waits.readers  # those that have not ended, by number
         self._closed = threading.Event()
 
     def start(self, source: Source, batches: Iterator[Frames] | None = None) -> None:
@@ -242,8 +255,10 @@ class _Readers:
                         return
                     last = True
                 reader.reading_since = time.time_ns()
+            reader.reading_since = 0
             self._queue.put((number, None))
         except BaseException as error:  # belongs to the thread that reads the queue
+            reader.reading_since = 0
             self._queue.put((number, error))
 
     def stop(self) -> None:

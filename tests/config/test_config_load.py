@@ -341,6 +341,34 @@ def test_certificates_lie_beside_the_file(file: Path, value: str, want: str) -> 
     assert load(path, {"CAPTURE_AGENT_HEP__1__TLS_CA": value}).hep[0].tls_ca == value
 
 
+@pytest.mark.parametrize(
+    ("config", "name", "want"),
+    [
+        pytest.param("etc", "beside", "etc/beside", id="beside the file"),
+        pytest.param("etc", "both", "credentials/both", id="a credential comes first"),
+        pytest.param("etc", "passed", "credentials/passed", id="a credential alone"),
+        pytest.param("credentials", "passed", "credentials/passed", id="all are credentials"),
+        pytest.param("credentials", "here", "here", id="the working directory, not the credentials"),
+        pytest.param("credentials", "sub/passed", "sub/passed", id="no name of a credential"),
+        pytest.param("credentials", "x" * 300, "x" * 300, id="too long for a name"),
+        pytest.param("credentials", "", "", id="none"),
+        pytest.param("credentials", "..", "..", id="no file"),
+    ],
+)
+def test_credentials_of_systemd(file: Path, config: str, name: str, want: str) -> None:
+    """LoadCredential= passes files one by one, into a folder that has nothing else and cannot be written."""
+    for path in ("etc/both", "etc/beside", "credentials/both", "credentials/passed", "here"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).write_text(path)
+    path = Path(config, "agent.toml").absolute()
+    path.write_text(f'[[hep]]\nhost = "a"\ntls_ca = "{name}"\n')
+    environ = {"CREDENTIALS_DIRECTORY": str(Path("credentials").absolute())}
+    assert load(path, environ).hep[0].tls_ca in (want, str(Path(want).absolute()))
+    if len(want) < 100 and Path(want).is_file():
+        path.write_text(f'[[hep]]\nhost = "a"\nauth_key_file = "{name}"\n')
+        assert load(path, environ).hep[0].auth_key == want
+
+
 def test_a_secret_file_that_is_not_there(file: Path) -> None:
     file.write_text('[[hep]]\nhost = "a"\nauth_key_file = "nix"\nauth_key = "s3cret"\n')
     assert problems(file) == [

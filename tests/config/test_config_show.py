@@ -76,6 +76,7 @@ def test_the_defaults() -> None:
         "privacy",
         "queue",
         "control",
+        "run",
         "log",
     ]
 
