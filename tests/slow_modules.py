@@ -30,6 +30,7 @@ SLOW = (
     "intake/test_own_traffic.py",
     "benchmarks/test_programs.py",
     "test_every_carriage.py",
+    "packages/test_completions.py",
     "test_user_code.py",
     "test_live.py",
 )
