@@ -22,7 +22,7 @@ PYTHONS ?= $(BIN)/python
 TOOLS := PATH="$(abspath $(BIN)):$$PATH"
 
 .PHONY: help demo check test lint format lock test-lowest bench bench-instructions sanitize golden pcaps clean
-.PHONY: sdist wheel
+.PHONY: sdist wheel deb
 help:
 	@echo "make demo         install, replay a capture to a small collector, show the calls"
 	@echo "make check        lint, and the quick tests of the compiled build: while you work"
@@ -38,6 +38,7 @@ help:
 	@echo "make pcaps        make the captures anew that are not recordings"
 	@echo "make sdist        dist/: the source distribution"
 	@echo "make wheel        dist/: it, and a compiled manylinux wheel for each of PYTHONS=\"python3.11 python3.12\""
+	@echo "make deb          dist/: a Debian package for this release of Debian, with all libraries"
 	@echo "make clean        remove the environment and whatever was built"
 
 $(VENV)/bin/python:
@@ -107,6 +108,9 @@ sdist: $(VENV)/.developed
 
 wheel: $(VENV)/.developed
 	$(TOOLS) tools/build-wheels dist $(PYTHONS)
+
+deb: $(VENV)/.developed
+	$(TOOLS) tools/build-deb dist
 
 clean:
 	rm -rf $(VENV) .cache build dist demo *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

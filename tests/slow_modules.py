@@ -3,6 +3,7 @@
 # Modules that take longer than ten seconds on a quiet machine, the longest first.
 SLOW = (
     "test_packaging.py",
+    "packages/test_debian_package.py",
     "benchmarks/test_instructions.py",
     "test_volume.py",
     "streams/test_stream_volume.py",
