@@ -14,6 +14,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+HAS_COMPILER = shutil.which(os.environ.get("CC", "cc")) is not None or shutil.which("gcc") is not None
+
+
+def need(*programs: str) -> None:
+    """Skips where one of them is not installed."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
 
 
 def run(*command: str | Path, cwd: Path | None = None, **environ: str) -> str:
@@ -58,6 +66,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def dist(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make wheel` writes: the source distribution, and the compiled wheel for this Python."""
+    if not HAS_COMPILER:
+        pytest.skip("no C compiler")
 
     def build(folder: Path) -> None:
         shutil.copytree(tree, folder / "sources")

@@ -1,6 +1,7 @@
 """What users install: with a compiler, without one, and plain on request."""
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -66,7 +67,9 @@ def test_it_sends_to_a_collector(installed: str, request: pytest.FixtureRequest,
 
 def test_the_wheel_is_for_every_linux_with_glibc(wheel: Path) -> None:
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    assert re.fullmatch(rf"capture_agent-[\d.]+-{tag}-{tag}-manylinux\S+_x86_64\.whl", wheel.name), wheel.name
+    assert re.fullmatch(rf"capture_agent-[\d.]+-{tag}-{tag}-manylinux\S+_{platform.machine()}\.whl", wheel.name), (
+        wheel.name
+    )
     with zipfile.ZipFile(wheel) as packed:
         compiled = {name.split(".")[0] for name in packed.namelist() if name.endswith(".so")}
     hot = {

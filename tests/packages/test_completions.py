@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from package_fixtures import need
 
 from capture_agent.cli.program import app
 
@@ -49,10 +50,11 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*command: str | Path) -> str:
+def run(shell: str, *words: str | Path) -> str:
+    need(shell)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False, timeout=60
+        [shell, *words], env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stderr == ""
     return done.stdout

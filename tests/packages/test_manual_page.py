@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from package_fixtures import need
 
 from capture_agent import __version__
 from capture_agent.cli.failures import PROGRAM
@@ -28,6 +29,7 @@ CONTEXTS = list(contexts(typer.Context(typer.main.get_command(app), info_name=PR
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("man")
     file = tmp_path_factory.mktemp("man") / "capture-agent.1"
     with file.open("wb") as out:
         subprocess.run([sys.executable, ROOT / "tools/manual_page.py"], stdout=out, check=True)
@@ -85,6 +87,7 @@ def test_it_has_the_sections_of_a_manual_page(shown: dict[str, str]) -> None:
 def test_no_text_is_a_command_to_troff(text: str, want: str, tmp_path: Path) -> None:
     script = f"import sys; sys.path.insert(0, {str(ROOT / 'tools')!r}); import manual_page; print(manual_page.roff({text!r}))"
     escaped = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    need("man")
     (tmp_path / "x.1").write_text(f".TH X 1\n.SH TEXT\n{escaped}")
     done = subprocess.run(
         ["man", "--warnings", "--local-file", tmp_path / "x.1"],
