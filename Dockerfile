@@ -5,7 +5,8 @@
 # the kernel refuses to start a file whose capabilities are outside the container's bounding set.
 FROM python:3.12-slim-bookworm AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# hadolint ignore=DL3008 # Debian keeps only the newest build of each version: a pinned one cannot be installed for long
+# No versions: Debian keeps the newest build only, and one that is pinned cannot be installed for long.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev libcap2-bin \
     && rm -rf /var/lib/apt/lists/*
 # --copies: the capability is set on this environment's own interpreter, not on the system's.
