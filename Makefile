@@ -16,7 +16,13 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 CASES ?= 20000
 SEED ?= 1
 
+# The Pythons that `make wheel` builds for.
+PYTHONS ?= $(BIN)/python
+# Tools that packages are built with come from the environment.
+TOOLS := PATH="$(abspath $(BIN)):$$PATH"
+
 .PHONY: help demo check test lint format lock test-lowest bench bench-instructions sanitize golden pcaps clean
+.PHONY: sdist wheel deb
 help:
 	@echo "make demo         install, replay a capture to a small collector, show the calls"
 	@echo "make check        lint and the quick tests of the compiled build, while you work"
@@ -30,6 +36,9 @@ help:
 	@echo "make sanitize     run mutants and tests under AddressSanitizer and UndefinedBehaviorSanitizer: CASES=20000 SEED=1"
 	@echo "make golden       rewrite tests/golden/: review it as a diff"
 	@echo "make pcaps        make the captures that are not recordings"
+	@echo "make sdist        dist/: the source distribution"
+	@echo "make wheel        dist/: the same, and a compiled manylinux wheel for each of PYTHONS=\"python3.11 python3.12\""
+	@echo "make deb          dist/: a Debian package for this release of Debian, with all libraries"
 	@echo "make clean        remove the environment and all build results"
 
 $(VENV)/bin/python:
@@ -93,6 +102,15 @@ golden: $(VENV)/.developed $(VENV)/.built
 
 pcaps: $(VENV)/.developed
 	$(BIN)/python tools/make_pcaps.py
+
+sdist: $(VENV)/.developed
+	$(TOOLS) tools/build-sdist dist
+
+wheel: $(VENV)/.developed
+	$(TOOLS) tools/build-wheels dist $(PYTHONS)
+
+deb: $(VENV)/.developed
+	$(TOOLS) tools/build-deb dist
 
 clean:
 	rm -rf $(VENV) .cache build dist demo *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -15,7 +15,7 @@ from slow_modules import SLOW
 
 from capture_agent.build import flavour
 
-pytest_plugins = ["server_fixtures"]
+pytest_plugins = ["package_fixtures", "server_fixtures"]
 
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))

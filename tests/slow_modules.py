@@ -3,6 +3,7 @@
 # Modules that take longer than ten seconds on a quiet machine, the longest first.
 SLOW = (
     "test_packaging.py",
+    "packages/test_debian_package.py",
     "benchmarks/test_instructions.py",
     "test_volume.py",
     "streams/test_stream_volume.py",
@@ -30,6 +31,7 @@ SLOW = (
     "intake/test_own_traffic.py",
     "benchmarks/test_programs.py",
     "test_every_carriage.py",
+    "packages/test_completions.py",
     "test_user_code.py",
     "test_live.py",
 )

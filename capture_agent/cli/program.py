@@ -29,6 +29,7 @@ _ARGUMENT = re.compile(r" \(.*\)$")  # click: got unexpected extra argument (VAL
 
 FULL = (ENOSPC, EDQUOT)  # the name of the file that standard output goes to
 DEBUG = "CAPTURE_AGENT_DEBUG"  # if set, an unexpected error comes with its traceback
+COMPLETION = "_CAPTURE_AGENT_COMPLETE"  # a shell asks with it what can follow; tools/completions.py makes its script
 
 # typer exports only BadParameter of click's exceptions; UsageError and ClickException are its base classes.
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -76,12 +77,23 @@ app.command("interfaces", short_help="List this host's interfaces.")(interfaces.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Its status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted."""
+    if COMPLETION in os.environ:
+        return complete(os.environ[COMPLETION])
     if arguments is None:
         hide_secrets()
     try:
         return run_command(list(sys.argv[1:] if arguments is None else arguments))
     finally:
         terminal.finish()
+
+
+def complete(instruction: str) -> int:
+    """Print what can follow the words that a shell has so far: `instruction` is complete_bash, _zsh or _fish."""
+    from typer import completion
+
+    shells: Any = completion  # typer exports none of its functions from there
+    shells.completion_init()
+    return int(shells.shell_complete(typer.main.get_command(app), {}, PROGRAM, COMPLETION, instruction))
 
 
 def run_command(arguments: list[str]) -> int:
