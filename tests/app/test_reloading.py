@@ -280,7 +280,7 @@ WRONG = {
     "not TOML": ("[trace\n", "agent.toml:4"),
     "no such certificate": ('[[hep]]\nuri = "hep+tls:127.0.0.1:1"\ntls_ca = "/no/such/file"\n', "/no/such/file"),
     "a hook that is no Python": ('[hooks]\nmodules = ["{folder}/wrong.py"]\n', "wrong.py:1:"),
-    "a package that is not there": ('[[sink]]\nuse = "nowhere"\n', "no installed package brings this sink"),
+    "a package that is not there": ('[[sink]]\nuse = "nowhere"\n', "no installed package provides this sink"),
 }
 
 
