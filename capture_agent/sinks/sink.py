@@ -33,6 +33,8 @@ class Sink(Protocol):
     sent, or as lost at the latest when it is closed. While there are some, `send` is called with an empty batch every
     so often: it counts what is known by then, and raises SinkError when the other side is down.
 
+    A sink that counts the connections that it has made has them in `connections`.
+
     A sink that takes other kinds of messages than SIP says so in `kinds`; it rejects all others (not_sip).
     """
 
@@ -71,6 +73,12 @@ def handled(sink: Sink) -> int:
 def unconfirmed(sink: Sink) -> int:
     """How many of them may still be lost; 0 if the sink knows at once."""
     return getattr(sink, "unconfirmed", 0)
+
+
+def connections(sink: Sink) -> int | None:
+    """How many connections it has made so far; None if it does not count them."""
+    made: int | None = getattr(sink, "connections", None)
+    return made
 
 
 def kinds_of(sink: Sink) -> Kinds:
