@@ -12,7 +12,7 @@ WORKDIR /src
 COPY pyproject.toml setup.py README.md ./
 COPY capture_agent capture_agent
 COPY hep hep
-RUN /opt/capture-agent/bin/pip install --no-cache-dir ".[postgresql,mysql,regex,compression]" \
+RUN /opt/capture-agent/bin/pip install --no-cache-dir ".[http,postgresql,mysql,regex,compression]" \
     && /opt/capture-agent/bin/capture-agent --version | grep -q compiled \
     && setcap cap_net_raw,cap_net_admin=eip "$(readlink -f /opt/capture-agent/bin/python3)"
 

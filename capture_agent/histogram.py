@@ -19,6 +19,11 @@ class Distribution:
     def count(self) -> int:
         return sum(self.counts)
 
+    def __add__(self, other: Distribution) -> Distribution:
+        """Of the same bounds."""
+        counts = tuple(one + more for one, more in zip(self.counts, other.counts, strict=True))
+        return Distribution(self.bounds, counts, self.total + other.total)
+
 
 class Histogram:
     """Of seconds, say. A value belongs to the first bound that it does not exceed. One thread fills it at a time."""

@@ -8,6 +8,7 @@ tables.py      a table on standard output: rich on a terminal, plain elsewhere
 run.py replay.py sending.py   from interfaces and files to the sinks; progress.py: the progress bar
 decode.py      lists the SIP messages in capture files
 calls.py       calls in the sip_trace table
+stats.py       figures of a running agent
 status.py      switches or checks a running agent's tracing, and has it reload its configuration
 doctor.py      finds out why nothing arrives
 events.py      log lines and messages that were not captured, to HEP collectors

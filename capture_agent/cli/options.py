@@ -126,6 +126,14 @@ ControlSocket = Annotated[
         " [default: auto, /run/capture-agent/control.sock for root]",
     ),
 ]
+HttpListen = Annotated[
+    str | None,
+    typer.Option(
+        "--http",
+        metavar="ADDR:PORT",
+        help="Answer HTTP there: /metrics for Prometheus, /health, /ready, /api/stats, /rpc. [default: nowhere]",
+    ),
+]
 
 
 def overrides(
@@ -178,11 +186,16 @@ def loaded(file: Path | None, said: dict[str, Any], in_use: InUse | None = None)
 
 
 def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
-    """Raises ConfigError. `files`: also for what cannot be written now, but perhaps later."""
+    """And the HTTP door. Raises ConfigError. `files`: also for what cannot be written now, but perhaps later."""
     from capture_agent.config.problems import ConfigError, in_order
     from capture_agent.sinks.checks import not_ready, unusable
+    from capture_agent.web import checks as of_http
 
-    problems = [*unusable(config, layers), *(not_ready(config, layers) if files else ())]
+    problems = [
+        *unusable(config, layers),
+        *of_http.unusable(config, layers),
+        *(not_ready(config, layers) if files else ()),
+    ]
     if problems:
         raise ConfigError(in_order(problems))
 

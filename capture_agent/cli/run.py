@@ -28,6 +28,7 @@ def run(
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
     control: options.ControlSocket = None,
+    http: options.HttpListen = None,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
 
@@ -48,6 +49,7 @@ def run(
         capture_drop_copies=drop_copies,
         capture_listen=listen,
         control_socket=control,
+        http_listen=http,
     )
     settings, extensions = options.configuration_to_run(config, said)
     if lacking := what_is_lacking(settings):

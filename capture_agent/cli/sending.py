@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from capture_agent.app.agent import Agent
     from capture_agent.config import Config
     from capture_agent.control.server import Door
+    from capture_agent.web.door import HttpDoor
 
 _log = logging.getLogger(__name__)
 
@@ -147,13 +148,28 @@ def keeping_books(agent: Agent) -> Iterator[None]:
 
 @contextmanager
 def answering(agent: Agent) -> Iterator[None]:
-    """While it runs, commands are answered on the control socket. One that was not asked for may be missing."""
-    door = open_door(agent)
-    try:
+    """While it runs, commands are answered: on the control socket, which may be missing if nobody has asked for it, and
+    by HTTP where that is configured.
+    """
+    with ExitStack() as doors:
+        for opened in (open_door(agent), open_http(agent)):
+            if opened is not None:
+                doors.callback(opened.close)
         yield
-    finally:
-        if door is not None:
-            door.close()
+
+
+def open_http(agent: Agent) -> HttpDoor | None:
+    http = agent.config.http
+    if not http.listen:
+        return None
+    from capture_agent.config.http_listen import host_and_port
+    from capture_agent.web.checks import tls_of
+    from capture_agent.web.door import HttpDoor
+
+    try:
+        return HttpDoor(host_and_port(http.listen), agent, http.token, tls_of(http))
+    except OSError as error:
+        raise WrongUsage(f"http.listen {http.listen}: {(error.strerror or 'cannot be used').lower()}") from None
 
 
 def open_door(agent: Agent) -> Door | None:

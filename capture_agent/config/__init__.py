@@ -9,6 +9,7 @@ sending.py   what a sink sends from
 packages.py  the sinks and sources of installed packages
 masks.py     what a mask can hide in a traced message
 local.py     which addresses are the traced server's own
+http_listen.py  where the HTTP door listens, and what it needs
 listen.py    sockets that receive SIP duplicates
 ports.py     the ports where the agent looks for SIP
 rule_options.py  [[rule]] and [legs]; matchers.py and templates.py: the texts in them

@@ -8,6 +8,7 @@ from annotated_types import Interval, MinLen
 
 from capture_agent.config.advertised import Advertise
 from capture_agent.config.database_urls import database_reference
+from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.listen import Listen
 from capture_agent.config.local import AUTO, Interface, Local
 from capture_agent.config.masks import HASH, Mask, check_masks
@@ -113,6 +114,27 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Http:
+    """The HTTP door of a running agent."""
+
+    listen: HttpListen = ""  # empty: there is none
+    token: str = field(default="", repr=False)  # a secret
+    tls_cert: str = ""
+    tls_key: str = ""
+
+    def __post_init__(self) -> None:
+        check_http(self.listen, self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """When the agent is degraded, beyond what is broken. 0: never."""
+
+    no_packets_seconds: Annotated[float, Interval(ge=0, le=86_400)] = 0.0
+    no_sip_seconds: Annotated[float, Interval(ge=0, le=86_400)] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the agent says about itself."""
 
@@ -172,6 +194,8 @@ class Config:
     privacy: Privacy = field(default_factory=Privacy)
     queue: Queue = field(default_factory=Queue)
     control: Control = field(default_factory=Control)
+    http: Http = field(default_factory=Http)
+    health: Health = field(default_factory=Health)
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:

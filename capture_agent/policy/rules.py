@@ -46,6 +46,7 @@ class Rule:
     kinds      a byte for each kind of message: may it match?
     statuses   a byte for each status; empty: any
     make       the trace of all that it starts, or what makes one from the message that starts it
+    decided    how often it has matched: what it starts, and the messages of that are not asked about again
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Rule:
         "_make",
         "_methods",
         "_statuses",
+        "decided",
         "has_users",
         "lookback_ns",
         "mode",
@@ -83,6 +85,7 @@ class Rule:
         self.lookback_ns = lookback_ns
         self.number = number
         self.sinks = sinks or ALL_SINKS
+        self.decided = 0
         self._methods = frozenset(methods)
         self._kinds = kinds
         self._statuses = statuses
@@ -258,6 +261,7 @@ class Rules:
             if not rule.matches(self._facts, sip):
                 continue
             matched = True
+            rule.decided += 1
             if rule.mode == NOTHING:
                 stopped = True
                 break

@@ -24,6 +24,7 @@ PATIENCE = 2.0  # seconds that sources may take to close, and then readers to en
 Item = tuple[int, Frames | BaseException | None]
 OnGone = Callable[[Source, SourceError | None], None]  # None: it has ended
 OnUnread = Callable[[Source, int], None]
+OnRead = Callable[[Source, Frames], None]
 Batch = tuple[Source | None, Frames]
 
 
@@ -50,6 +51,7 @@ def merged(
     unread: OnUnread | None = None,
     threads: bool = False,
     newcomers: Newcomers | None = None,
+    read: OnRead | None = None,
 ) -> Generator[Batch, None, None]:
     """The batches of all sources, each with its source, or that of its first frame.
 
@@ -62,10 +64,12 @@ def merged(
 
     Where this iterator is closed or raises, several sources are closed, and one is with `gone`. An error that a source
     had by then is passed to `gone`; how many frames of a source were read and never yielded, to `unread`.
+
+    `read` is called with each batch that a source has read, in the thread that reads it.
     """
-    readers = _Readers(gone, unread, newcomers)
+    readers = _Readers(gone, unread, newcomers, read)
     if len(sources) == 1 and not threads:
-        left = yield from _alone(sources[0], gone, newcomers)
+        left = yield from _alone(sources[0], gone, newcomers, read)
         if newcomers is None:
             return
         if left is not None:
@@ -80,13 +84,15 @@ def merged(
 
 
 def _alone(
-    source: Source, gone: OnGone | None, newcomers: Newcomers | None
+    source: Source, gone: OnGone | None, newcomers: Newcomers | None, read: OnRead | None
 ) -> Generator[Batch, None, Iterator[Frames] | None]:
     """What of it is left when another one comes; None: it has ended."""
     batches = source.batches()
     closes = gone is not None
     try:
         for frames in batches:
+            if read is not None:
+                read(source, frames)
             yield source, frames
             if newcomers:
                 closes = False
@@ -164,7 +170,10 @@ class _Reader:
 class _Readers:
     """A thread for each source, and what they have read."""
 
-    def __init__(self, gone: OnGone | None, unread: OnUnread | None, newcomers: Newcomers | None) -> None:
+    def __init__(
+        self, gone: OnGone | None, unread: OnUnread | None, newcomers: Newcomers | None, read: OnRead | None
+    ) -> None:
+        self._on_read = read
         self._gone = gone
         self._unread = unread
         self._newcomers = newcomers
@@ -235,6 +244,8 @@ class _Readers:
         try:
             for frames in reader.batches or reader.source.batches():
                 reader.reading_since = 0
+                if self._on_read is not None:
+                    self._on_read(reader.source, frames)
                 reader.read += frames.count
                 if not self._queue.put((number, frames)):
                     # A source that is closed ends, or says what had broken it.
