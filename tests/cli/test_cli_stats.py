@@ -147,3 +147,35 @@ def test_it_ends_while_clients_are_connected(running: Running, port: int) -> Non
         running.process.send_signal(signal.SIGTERM)
         running.process.communicate(timeout=PATIENCE)
     assert running.process.returncode == 0
+
+
+def test_a_reload_is_seen_and_no_counter_goes_down(tmp_path: Path, port: int, free_port: Callable[[], int]) -> None:
+    config = tmp_path / "agent.toml"
+    hep = "[[hep]]\nuri = 'hep:127.0.0.1:{}'\ncapture_id = {}\n"
+    config.write_text(hep.format(9, 1))
+    options = ("--config", str(config), "--control", str(tmp_path / "control.sock"), "--http", f"127.0.0.1:{port}")
+    running = Running(tmp_path, free_port(), *options)
+
+    def reload() -> tuple[float, float, float]:
+        capture_agent("reload", "--control", running.socket, folder=tmp_path)
+        text = ask(port).body
+        at = metric(text, "capture_agent_config_last_reload_success_timestamp_seconds")
+        taken = 'capture_agent_sink_lag_seconds_count{sink="hep:127.0.0.1:9"}'
+        return metric(text, "capture_agent_config_last_reload_success"), at, metric(text, taken)
+
+    try:
+        running.send(INVITE)
+        before = metric(ask(port).body, "capture_agent_config_last_reload_success_timestamp_seconds")
+        config.write_text("nonsense")
+        assert reload()[:2] == (0, before)
+        config.write_text(hep.format(9, 2))  # another sink under the same name
+        success, at, taken = reload()
+        assert (success, at > before) == (1, True)
+        running.send(INVITE)
+        assert reload()[2] >= taken
+        text = ask(port).body
+        assert metric(text, 'capture_agent_messages_total{outcome="traced",reason=""}') == 2
+    finally:
+        running.peer.close()
+        books = running.stop()
+    assert "messages: 2 seen, 2 traced" in books
