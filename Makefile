@@ -1,4 +1,4 @@
-# `make demo` shows it working, `make test` runs everything. docs/development.md says more.
+# `make demo` shows it working, `make test` runs everything. See docs/development.md.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,31 +6,40 @@ LOCK := requirements.lock
 DEV_LOCK := requirements-dev.lock
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
-# A hot module is one with a .pxd: whatever changes it, the compiled twin beside it is stale.
+# A hot module is one with a .pxd: after any change its compiled twin is stale.
 PXD := $(shell find capture_agent hep -name '*.pxd')
 HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
-# A worker for each processor; a module stays on one, with the servers that it has started.
+# One worker per processor; a module stays on one worker, with the servers that it has started.
 WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-# Mutants for each entry point of the compiled core.
+# Mutants per entry point of the compiled core.
 CASES ?= 20000
 SEED ?= 1
 
+# The Pythons that `make wheel` builds for.
+PYTHONS ?= $(BIN)/python
+# Tools that packages are built with come from the environment.
+TOOLS := PATH="$(abspath $(BIN)):$$PATH"
+
 .PHONY: help demo check test lint format lock test-lowest bench bench-instructions sanitize golden pcaps clean
+.PHONY: sdist wheel deb
 help:
 	@echo "make demo         install, replay a capture to a small collector, show the calls"
-	@echo "make check        lint, and the quick tests of the compiled build: while you work"
+	@echo "make check        lint and the quick tests of the compiled build, while you work"
 	@echo "make test         install, then the whole suite, compiled and plain"
 	@echo "make lint         ruff, mypy, import-linter"
 	@echo "make format       let ruff format the code"
-	@echo "make lock         pin what development installs, from pyproject.toml"
-	@echo "make test-lowest  the suite with the lowest versions that pyproject.toml allows"
-	@echo "make bench        speed, beside the physical limit and the programs that are installed"
-	@echo "make bench-instructions  write benchmarks/instructions.json anew, which tests compare with"
-	@echo "make sanitize     mutants and tests under AddressSanitizer and UndefinedBehaviorSanitizer: CASES=20000 SEED=1"
-	@echo "make golden       write tests/golden/ anew: review it as a diff"
-	@echo "make pcaps        make the captures anew that are not recordings"
-	@echo "make clean        remove the environment and whatever was built"
+	@echo "make lock         pin the dependencies in pyproject.toml, also those for development"
+	@echo "make test-lowest  run the suite with the lowest versions that pyproject.toml allows"
+	@echo "make bench        measure speed, compared with the physical limit and installed programs"
+	@echo "make bench-instructions  rewrite benchmarks/instructions.json, which tests compare with"
+	@echo "make sanitize     run mutants and tests under AddressSanitizer and UndefinedBehaviorSanitizer: CASES=20000 SEED=1"
+	@echo "make golden       rewrite tests/golden/: review it as a diff"
+	@echo "make pcaps        make the captures that are not recordings"
+	@echo "make sdist        dist/: the source distribution"
+	@echo "make wheel        dist/: the same, and a compiled manylinux wheel for each of PYTHONS=\"python3.11 python3.12\""
+	@echo "make deb          dist/: a Debian package for this release of Debian, with all libraries"
+	@echo "make clean        remove the environment and all build results"
 
 $(VENV)/bin/python:
 	@tools/make-venv "$(PYTHON)" "$(VENV)"
@@ -55,7 +64,7 @@ demo: $(VENV)/.built
 check: lint
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# The second run leaves out what no hot module takes part in: the mark `once`.
+# The second run leaves out tests without a hot module: the mark `once`.
 test: $(VENV)/.developed $(VENV)/.built
 	@tools/system-packages
 	$(PYTEST) $(ARGS)
@@ -93,6 +102,15 @@ golden: $(VENV)/.developed $(VENV)/.built
 
 pcaps: $(VENV)/.developed
 	$(BIN)/python tools/make_pcaps.py
+
+sdist: $(VENV)/.developed
+	$(TOOLS) tools/build-sdist dist
+
+wheel: $(VENV)/.developed
+	$(TOOLS) tools/build-wheels dist $(PYTHONS)
+
+deb: $(VENV)/.developed
+	$(TOOLS) tools/build-deb dist
 
 clean:
 	rm -rf $(VENV) .cache build dist demo *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

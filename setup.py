@@ -1,4 +1,4 @@
-"""The compiled core: every module with a .pxd beside it is a hot module, one source built twice.
+"""The compiled core: every module with a .pxd file is hot, one source built twice.
 
 Without a C compiler, or with CAPTURE_AGENT_PURE=1, the same files run as plain Python.
 """
@@ -10,15 +10,15 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError, CompileError, ExecError, PlatformError
 
-# Users wait for this: debug information alone costs a third of the time.
+# Users wait for this: debug information costs a third of the time.
 FLAGS = os.environ.get("CAPTURE_AGENT_CFLAGS", "-O2 -g0").split()
-# What Cython would put into each module that uses memory views; it writes this one by itself.
+# Code that Cython would otherwise put into each module with memory views; Cython writes this module itself.
 SHARED = "capture_agent._shared"
 JOBS = os.cpu_count() or 1
 
 
 class AllOrNothing(build_ext):
-    """One module that does not compile leaves all of them plain: compiled ones cannot use plain ones."""
+    """If one module does not compile, all stay plain: compiled modules cannot use plain ones."""
 
     def build_extensions(self) -> None:
         try:
@@ -34,7 +34,7 @@ def hot_modules() -> list[Extension]:
     from Cython.Build import cythonize
 
     sources = [pxd.with_suffix(".py") for root in ("capture_agent", "hep") for pxd in Path(root).rglob("*.pxd")]
-    # The longest first: the last one to finish keeps the other processors waiting.
+    # The longest first: otherwise it would keep the other processors waiting at the end.
     sources.sort(key=lambda source: (-source.stat().st_size, source))
     names = {".".join(source.with_suffix("").parts): str(source) for source in sources}
     links = [flag for flag in FLAGS if flag.startswith("-fsanitize")]

@@ -1,4 +1,4 @@
-"""`make bench`: measure everything, show the table, keep the result, and write what the documents show of it."""
+"""`make bench`: measure everything, show the table, keep the result, and update the documents."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from benchmarks.runner import run_all
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed, beside the limit and the peers.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure speed, compared with the physical limit and the peers."
+    )
     parser.add_argument("--repeats", type=int, default=5, metavar="N", help="rounds (default 5)")
-    parser.add_argument("--only", action="append", choices=list(WORKS), help="this work alone; nothing is kept")
-    parser.add_argument("--divide", type=int, default=1, metavar="N", help="captures N times smaller; nothing is kept")
-    parser.add_argument("--name", default=f"{datetime.now(UTC):%Y-%m-%d}", help="of the JSON (default: the date)")
-    parser.add_argument("--publish", metavar="NAME", help="measure nothing: show results/NAME.json in the documents")
+    parser.add_argument("--only", action="append", choices=list(WORKS), help="only this work; keeps nothing")
+    parser.add_argument("--divide", type=int, default=1, metavar="N", help="captures N times smaller; keeps nothing")
+    parser.add_argument(
+        "--name", default=f"{datetime.now(UTC):%Y-%m-%d}", help="name of the JSON file (default: the date)"
+    )
+    parser.add_argument("--publish", metavar="NAME", help="do not measure: show results/NAME.json in the documents")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Small C programs, compiled where they are needed."""
+"""Compiles small C programs when they are needed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def compiler() -> str:
 
 
 def built(name: str, folder: Path, *flags: str) -> Path:
-    """benchmarks/NAME.c as a program in that folder. Raises NoCompiler."""
+    """Compile benchmarks/NAME.c to a program in that folder. Raises NoCompiler."""
     program = folder / name
     if not program.exists():
         subprocess.run([compiler(), "-O2", *flags, "-o", str(program), str(HERE / f"{name}.c")], check=True)

@@ -11,7 +11,7 @@ from benchmarks import traffic
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / ".cache" / "benchmarks"
-SHARED = ROOT.parent / "shared" / "bench" / "gen.py"  # the generator that others measure with, where it is
+SHARED = ROOT.parent / "shared" / "bench" / "gen.py"  # the generator that others measure with, if present
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Capture:
 
     @property
     def packets(self) -> int | None:
-        """None: it depends on how the messages are cut."""
+        """None: it depends on the segmentation."""
         return self.sip * (1 + self.rtp_per_sip) if self.carrier in ("udp", "tunnels") else None
 
 
@@ -38,7 +38,7 @@ def generator() -> str:
 
 
 def made(capture: Capture) -> Path:
-    """Its file; written first where it is not there yet."""
+    """Its file, which is written if it does not exist."""
     folder = CACHE / ("shared" if SHARED.exists() else "own")
     path = folder / capture.name
     if not path.exists():

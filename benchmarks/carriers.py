@@ -1,4 +1,4 @@
-"""The same SIP in what is no plain UDP packet: TCP segments, IPv4 fragments, tunnels."""
+"""The same SIP in TCP segments, IPv4 fragments and tunnels."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from random import Random
 from benchmarks.packets import ETHERNET, MORE_FRAGMENTS, TCP, UDP, frame, ipv4, tcp, udp
 
 FIN, SYN, PUSH, ACK = 1, 2, 8, 16
-SEGMENT = 1460  # bytes at most
-SHORT_WRITES = 0.12  # so many segments end early
-HELD_BACK = 0.5  # so many messages go out with the next one, MOST together at most
+SEGMENT = 1460  # most bytes
+SHORT_WRITES = 0.12  # share of segments that end early
+HELD_BACK = 0.5  # share of messages that are sent with the next one, at most MOST together
 MOST = 4
 FRAGMENT = 552  # bytes: with an MTU of 576
 TUNNEL_ENDS = bytes((203, 0, 113, 251)), bytes((203, 0, 113, 252))
@@ -24,7 +24,7 @@ IP_IN_IP, GRE = 4, 47
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, and between whom: `up` is from the client to the server."""
+    """A message, and its direction: `up` is from client to server."""
 
     at: float
     up: bool
@@ -52,7 +52,7 @@ def plain(messages: Iterator[Message]) -> Frames:
 
 
 def fragments(messages: Iterator[Message]) -> Frames:
-    """Two or three for most messages, one for the shortest."""
+    """Two or three fragments for most messages, one for the shortest."""
     for number, message in enumerate(messages, 1):
         datagram = udp(*message.ports, message.data)
         for at in range(0, len(datagram), FRAGMENT):
@@ -62,7 +62,7 @@ def fragments(messages: Iterator[Message]) -> Frames:
 
 
 def tunnels(messages: Iterator[Message]) -> Frames:
-    """GTP-U in a VLAN, VXLAN, GRE and IP in IP in turn."""
+    """GTP-U in a VLAN, VXLAN, GRE and IP in IP, in turn."""
     kinds: cycle[Callable[[bool, bytes], bytes]] = cycle((gtp_in_vlan, vxlan, gre, ip_in_ip))
     for message in messages:
         yield message.at, next(kinds)(message.up, ipv4(*message.ends, UDP, udp(*message.ports, message.data)))
@@ -88,9 +88,9 @@ def ip_in_ip(up: bool, packet: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Connection:
-    """Of one client. In each pair the server's side is first, the client's second, as `up` counts."""
+    """One client's connection. In each pair the server's side is first, the client's second, as `up` indexes."""
 
-    client: Message  # any of its messages: the ends
+    client: Message  # any of its messages, for the endpoints
     sequences: list[int]
     waiting: tuple[list[bytes], list[bytes]] = field(default_factory=lambda: ([], []))
 
@@ -104,7 +104,7 @@ class Connection:
         return ETHERNET[up] + ipv4(*ends, TCP, tcp(ports, sent, heard, flags, payload))
 
     def flush(self, up: bool, at: float, random: Random) -> Frames:
-        """What waits in this direction, cut anywhere, and the answer to it."""
+        """The data waiting in this direction, cut anywhere, and its acknowledgement."""
         stream = b"".join(self.waiting[up])
         self.waiting[up].clear()
         if not stream:
@@ -121,7 +121,7 @@ class Connection:
 
 
 def segments(messages: Iterator[Message]) -> Frames:
-    """A connection for each client, opened before its first message and closed at the end of the capture."""
+    """A connection per client, opened before its first message and closed at the end of the capture."""
     random = Random(3)
     connections: dict[tuple[str, int, str], Connection] = {}
     at = 0.0

@@ -1,7 +1,7 @@
-"""Who does which work: a table of commands.
+"""The table of commands: a program for each work.
 
-A command's words may hold {capture}, {port}, {database}, {limit} and {namespace}. Each case is also run on a
-one-message capture: that is its start-up, which is taken off.
+A command may contain {capture}, {port}, {database}, {limit} and {namespace}. Each case also runs on a one-message
+capture: this is its start-up, which is subtracted.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ LISTED = [
     *("-e", "frame.time_epoch", "-e", "ip.src", "-e", "ip.dst"),
     *("-e", "sip.Method", "-e", "sip.Status-Code", "-e", "sip.CSeq", "-e", "sip.Call-ID"),
 ]
-# No peer sends HEP over TCP. sngrep keeps 20,000 dialogs unless told otherwise, and forgets the rest; sipgrep
-# prints what it sends (-m: also what belongs to no dialog); tshark sends nothing, it lists.
+# No peer sends HEP over TCP. By default sngrep keeps 20,000 dialogs and forgets the rest; sipgrep prints the messages
+# it sends (-m: also those without a dialog); tshark sends nothing, it lists.
 PEER_COMMANDS = {
     "sngrep": (HEP_UDP, ("sngrep", "-N", "-q", "-F", "-l", "{sip}", "-I", "{capture}", "-H", "udp:127.0.0.1:{port}")),
     "sipgrep": (HEP_UDP, ("sipgrep", "-C", "-m", "-x", "-I", "{capture}", "-H", "udp:127.0.0.1:{port}")),
@@ -65,7 +65,7 @@ PEER_COMMANDS = {
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Messages in the captures. Slow programs get fewer: a cost per message needs no more."""
+    """Messages in the captures. Slow programs get fewer: enough for a cost per message."""
 
     full: int = 500_000
     slow: int = 125_000
@@ -124,7 +124,7 @@ def agent_cases(who: str, sizes: Sizes) -> list[Case]:
 
 
 def live_cases(sizes: Sizes) -> list[Case]:
-    """The first row from an interface; with one message it is the start-up that is taken off."""
+    """The first row from an interface; with one message it is the start-up, which is subtracted."""
     if not usable():
         return []
     command = (*agents_prefix("{namespace}"), AGENT, "run", "--interface", INTERFACE, *REPLAYS[HEP_TCP])
@@ -132,13 +132,13 @@ def live_cases(sizes: Sizes) -> list[Case]:
 
 
 def growing_cases(sizes: Sizes) -> list[Case]:
-    """The first row with other captures: is the cost of a message the same?"""
+    """The first row with other captures, to check that the cost per message is the same."""
     command = (AGENT, "replay", "{capture}", *REPLAYS[HEP_TCP])
     return [Case(HEP_TCP, COMPILED, Capture(size), command) for size in sizes.growing]
 
 
 def limit_of(work: str) -> str:
-    """The work whose limit this one is compared with: where calls are followed, the same bytes are sent."""
+    """The work whose limit applies to this one: following calls sends the same bytes."""
     return {TRACKED: HEP_TCP, TRACKED_UDP: HEP_UDP}.get(work, work)
 
 
@@ -166,7 +166,7 @@ def peer_cases(peers: list[str], sizes: Sizes) -> list[Case]:
 
 
 def all_cases(sizes: Sizes, peers: list[str]) -> list[Case]:
-    """In the order in which each round runs them: what is compared stands side by side."""
+    """The cases in the order of each round: cases that are compared run one after the other."""
     cases = [
         *agent_cases(COMPILED, sizes),
         *live_cases(sizes),

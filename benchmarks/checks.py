@@ -1,4 +1,4 @@
-"""Was all of the work done? Each check raises Failed, or tells what is to be shown beside the figure."""
+"""Checks that all work was done. Each check raises Failed, or returns a note to show next to the figure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.measure import Failed, Usage
 
 
 def check_books(case: Case, usage: Usage) -> None:
-    """What the agent prints at its end: every packet and message is accounted for, and sent."""
+    """Check the agent's books: every packet and message is accounted for, and sent."""
     if case.who not in (COMPILED, PLAIN) or case.work == LISTING:
         return
     if case.work == LIVE and "does not balance" not in usage.errors:
-        return  # what the kernel dropped is shown: the collector does not have it
+        return  # drops of the kernel are shown: the collector does not have these
     frames = case.capture.packets
     wanted = [
         "frames: " if frames is None else f"frames: {frames} seen, {frames} carried\n",
@@ -30,7 +30,7 @@ def check_books(case: Case, usage: Usage) -> None:
 
 
 def check_collector(case: Case, counts: Counts) -> tuple[int, int]:
-    """How many the kernel dropped at the sink, and how many the sender lost: from a file none but others may."""
+    """How many messages the kernel dropped at the sink and the sender lost: from a file, only peers may lose any."""
     lost = case.capture.sip - counts.packets - counts.dropped
     may_lose = case.work == LIVE or case.who in ("sngrep", "sipgrep")
     if counts.broken or lost < 0 or (lost and not may_lose):

@@ -1,4 +1,4 @@
-"""The sink, benchmarks/sink.c, as a context: a collector on a free port, and its counts when it has ended."""
+"""The sink, benchmarks/sink.c, as a context manager: a collector on a free port, and its counts at the end."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ PATIENCE = 60.0  # seconds
 class Counts:
     packets: int
     bytes: int
-    broken: int  # cut, merged, or no HEP3 with SIP in it
-    dropped: int  # by the kernel, for want of receive buffer
+    broken: int  # cut, merged, or not HEP3 with SIP
+    dropped: int  # by the kernel, when the receive buffer was full
 
 
 class Collector:
@@ -31,7 +31,7 @@ class Collector:
         self.receive_buffer = int(buffer)
 
     def counts(self) -> Counts:
-        """Ends it: it reads what is left first."""
+        """End it: it first reads the rest."""
         self._process.terminate()
         told, _ = self._process.communicate(timeout=PATIENCE)
         return Counts(**json.loads(told))
@@ -45,7 +45,7 @@ class Collector:
 
 @contextmanager
 def collecting(program: Path, *before: str) -> Iterator[Collector]:
-    """`before` is what stands before it on its command line."""
+    """`before`: the words before it on the command line."""
     collector = Collector([*before, str(program)])
     try:
         yield collector

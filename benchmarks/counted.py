@@ -1,6 +1,6 @@
 """Runs under callgrind: counted.py COUNTING.so RUNS, which are JSON: [[name, [argument of capture-agent, ...]], ...].
 
-All in one process, so that the start-up is paid once. What has no name is not counted, and quicker.
+All run in one process, with one start-up. Runs without a name are not counted, and are quicker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-/* Switches callgrind on and off from within: what is counted begins and ends at a line of Python. */
+/* Switches callgrind on and off from within, so that counting begins and ends at a line of Python. */
 #include <valgrind/callgrind.h>
 
 void begin(void) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Fields = dict[str, str]  # what the texts below name in braces
+Fields = dict[str, str]  # names in braces in the texts below
 
 ALLOW = "Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, NOTIFY, MESSAGE, SUBSCRIBE, INFO, PUBLISH, UPDATE\r\n"
 AGENT = "User-Agent: {agent}\r\n"
@@ -39,7 +39,7 @@ DIALOG_INFO = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message: `after` seconds behind the one before, and up to `spread` more; `up` from client to server."""
+    """A message, `after` to `after + spread` seconds after the previous one; `up`: from client to server."""
 
     after: float
     up: bool
@@ -57,7 +57,7 @@ class Step:
 
 
 def message(step: Step, fields: Fields) -> bytes:
-    """The Via of a response is that of the request before it."""
+    """The text of a message. A response's Via is that of the request before it."""
     via, here, there = ("server", "server", "client") if step.asked_by_server else ("client", "client", "server")
     port = "5060" if step.asked_by_server else "{client_port}"
     received = "" if step.is_request else f"={port};received={{{via}}}"
@@ -80,7 +80,7 @@ def message(step: Step, fields: Fields) -> bytes:
     return ("\r\n".join(lines).format_map(fields) + "\r\n\r\n" + body).encode()
 
 
-# Requests inside of a dialog carry both tags.
+# Requests inside a dialog have both tags.
 TAGS = {"ACK": True, "BYE": True, "NOTIFY": True} | dict.fromkeys(("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE"), False)
 UP, DOWN = True, False
 SDP_TYPE = "application/sdp"

@@ -1,4 +1,4 @@
-"""Samples to figures: medians, what a message costs without the start-up, ratios to the limit."""
+"""Turns samples into figures: medians, cost per message without the start-up, ratios to the limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one work costs one program."""
+    """The cost of one work for one program."""
 
     work: str
     who: str
@@ -22,7 +22,7 @@ class Figure:
     cost: float  # CPU seconds per million SIP messages, the median
     lowest: float
     highest: float
-    quickest: float  # the least disturbed run less the least disturbed start-up
+    quickest: float  # the least disturbed run minus the least disturbed start-up
     start_up: float  # CPU seconds
     memory: float  # bytes
     times_limit: float | None
@@ -31,7 +31,7 @@ class Figure:
 
 
 def figure(case: Case, samples: Sequence[Sample], limit: float | None = None) -> Figure:
-    """Of all samples those of this case, and of its start-up."""
+    """The samples of this case, and of its start-up."""
     runs = [sample for sample in samples if sample.case == case.key]
     starts = [sample.cpu for sample in samples if sample.case == start_up(case).key]
     begins = median(starts)
@@ -54,14 +54,14 @@ def figure(case: Case, samples: Sequence[Sample], limit: float | None = None) ->
 
 
 def figures(cases: Iterable[Case], samples: Sequence[Sample]) -> list[Figure]:
-    """One for each case, beside the limit of the same work where there is one."""
+    """One figure per case, with the limit for the same work if there is one."""
     cases = list(cases)
     limits = {case.work: figure(case, samples).cost for case in cases if case.who == LIMIT}
     return [figure(case, samples, limits.get(limit_of(case.work))) for case in cases]
 
 
 def main_sized(all_figures: Iterable[Figure]) -> list[Figure]:
-    """The first of each work and program: its other sizes only show that the cost does not grow."""
+    """The first figure per work and program: other sizes only show that the cost does not grow."""
     first: dict[tuple[str, str], Figure] = {}
     for one in all_figures:
         first.setdefault((one.work, one.who), one)
@@ -69,6 +69,6 @@ def main_sized(all_figures: Iterable[Figure]) -> list[Figure]:
 
 
 def growth(all_figures: Iterable[Figure]) -> list[Figure]:
-    """The first row by the size of the capture, the smallest first."""
+    """The first row's figures by size of the capture, the smallest first."""
     chosen = [one for one in all_figures if (one.work, one.who) == (HEP_TCP, COMPILED)]
     return sorted(chosen, key=lambda one: one.messages)

@@ -2,8 +2,8 @@
 
     python -m benchmarks.held 1000 100000 1000000
 
-Dialogs begin and end at a steady rate, so that each is held for 100 s of the packets' time on average; only what the
-correlator does is timed. Each size runs in a process of its own: resident memory never shrinks.
+Dialogs begin and end at a steady rate, so that each is held for 100 s of packet time on average; only the correlator is
+timed. Each size runs in a separate process: resident memory never shrinks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ START = 1_700_000_000 * 10**9
 HELD_SECONDS = 100
 BATCH = 40  # dialogs
 ADDRESSES = bytes((198, 18, 1, 1, 203, 0, 113, 1))
-# First line, CSeq number and method, whether To has a tag, the number of the branch.
+# First line, CSeq number and method, whether To has a tag, number of the branch.
 BEGIN = (
     ("INVITE sip:b SIP/2.0", 1, "INVITE", False, 1),
     ("SIP/2.0 180 Ringing", 1, "INVITE", True, 1),
@@ -57,7 +57,7 @@ def resident() -> int:
 
 
 def fill(correlator: Correlator, held: int) -> int:
-    """Begin so many dialogs; the time at the end."""
+    """Begin this many dialogs. Returns the time at the end."""
     step_ns = HELD_SECONDS * 10**9 // held
     for first in range(0, held, BATCH):
         numbers = range(first, min(first + BATCH, held))
@@ -87,7 +87,7 @@ def cost(correlator: Correlator, held: int, now_ns: int, dialogs: int) -> float:
 
 
 def measure(held: int, dialogs: int) -> tuple[float, float]:
-    """Bytes for each dialog that is held, and nanoseconds per message."""
+    """Bytes per held dialog, and nanoseconds per message."""
     correlator = Correlator(calls=2 * held)
     list(messages(0, BEGIN, START))
     gc.collect()

@@ -2,10 +2,9 @@
 
     python -m benchmarks.held_process 1000 1000000
 
-Every call is traced as a dialog. Calls begin at a steady rate and have seven messages, at the times that calls have
-them, so that messages of as many calls stand between those of one as there are in that time; each is held for 50 to
-150 s, and they end in no order. Each size is a process of its own; the first sizes' costs are what the others are
-compared with.
+Every call is traced as a dialog. Calls begin at a steady rate and have seven messages at realistic times, so that
+messages of many other calls come between those of one; each is held for 50 to 150 s, and they end in random order. Each
+size is a separate process; other sizes' costs are compared with the first size's.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from capture_agent.records.frames import Frames
 
 START_NS = 1_763_850_000 * 10**9
 HELD_SECONDS = 100
-SETTLED_SECONDS = 40  # until a call that has ended is forgotten
+SETTLED_SECONDS = 40  # seconds until an ended call is forgotten
 MESSAGES = 140_000  # in each of the measured captures
 REPEATS = 5
 BATCH = 1000
@@ -52,7 +51,7 @@ FIELDS = {
 
 
 def templates() -> list[bytes]:
-    """A frame for each step of a call, with places for a number in what makes it that call's."""
+    """A frame for each step of a call, with placeholders for the call's number."""
     found = []
     for place, step in enumerate(CALL):
         data = message(step, FIELDS)
@@ -68,7 +67,7 @@ def templates() -> list[bytes]:
 
 
 def ticks(held: int) -> Iterator[list[tuple[int, int]]]:
-    """The steps that are due, with the numbers of their calls, each time that a call begins."""
+    """The steps due, with their calls' numbers, each time a call begins."""
     per_second = held / HELD_SECONDS
     offsets, at = [], 0.0
     for step in CALL[:5]:
@@ -90,7 +89,7 @@ def ticks(held: int) -> Iterator[list[tuple[int, int]]]:
 
 
 def timed_frames(held: int) -> Iterator[tuple[int, bytes]]:
-    """Without end: time and frame."""
+    """An endless sequence of time and frame."""
     texts = templates()
     for tick, due in enumerate(ticks(held)):
         time_ns = START_NS + tick * (HELD_SECONDS * 10**9 // held)
@@ -118,7 +117,7 @@ def write(path: Path, frames: Iterator[tuple[int, bytes]], count: int) -> None:
 def measure(held: int, messages: int = MESSAGES, repeats: int = REPEATS) -> list[float]:
     """Microseconds per message, of each repeat."""
     frames = timed_frames(held)
-    # Calls that have ended are held for a while, too: from then on as many go as come.
+    # Ended calls are held for a while, too: from then on as many leave as begin.
     full = held * (HELD_SECONDS * 3 // 2 + SETTLED_SECONDS) // HELD_SECONDS
     costs = []
     with tempfile.TemporaryDirectory() as name, collecting(built("sink", Path(name))) as sink:

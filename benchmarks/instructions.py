@@ -1,12 +1,11 @@
-"""Instructions per message under valgrind: steady where time is not, so this is what CI compares.
+"""Instructions per message under valgrind: steadier than time, so CI compares these.
 
     python -m benchmarks.instructions           compare with benchmarks/instructions.json; status 1: it got worse
     python -m benchmarks.instructions --write   write the figures of this Python there
 
-For each row the compiled build replays a small capture, and then one that is several
-times as long. The difference is the figure: no start-up is in it. (--loop would forget all calls and streams at each
-pass.) Figures hold for one minor version of Python; an unknown one is compared with the nearest that is known, and may
-be twice as far off.
+For each row the compiled build replays a small capture, and then one several times as long. The difference is the
+figure, without start-up. (--loop would forget all calls and streams at each pass.) Figures are valid for one minor
+version of Python; another one is compared with the nearest known version, with twice the tolerance.
 """
 
 from __future__ import annotations
@@ -36,9 +35,9 @@ RULES = HERE / "rules.toml"
 HEADER = Path("/usr/include/valgrind/callgrind.h")
 TOLERANCE = 0.30
 MESSAGES, MIXED, STORED, CARRIED = 1000, 200, 300, 500
-WARM_UP = 30  # runs, after which Python has specialised what it runs once in each
-TIMES = 3  # as long is the second capture
-PATIENCE = 900.0  # seconds: only to end what hangs
+WARM_UP = 30  # runs, after which Python has specialised the code that runs once in each
+TIMES = 3  # times the length: the second capture
+PATIENCE = 900.0  # seconds: only to end hanging runs
 
 Row = tuple[str, tuple[str, ...]]  # a capture, and the sink
 ROWS: dict[str, Row] = {
@@ -79,7 +78,7 @@ class Comparison:
 
 
 def unavailable() -> str:
-    """What is missing to measure; empty if nothing is."""
+    """What is missing for measuring; empty if nothing is."""
     if shutil.which("valgrind") is None or not HEADER.exists():
         return "valgrind is not installed (Debian package valgrind)"
     if shutil.which("cc") is None:
@@ -113,12 +112,12 @@ def count_all(folder: Path, counting: Path, port: int) -> None:
     runs += [("", ["replay", str(folder / "one"), *hep])] * WARM_UP
     for row, (capture, sink) in ROWS.items():
         options = [word.format(port=port, folder=folder) for word in sink]
-        # The first time imports modules.
+        # The first run imports modules.
         for run, file in (("", "one"), (f"{row} once", capture), (f"{row} longer", f"{capture} longer")):
             runs.append((run, ["replay", str(folder / file), *options]))
     tool = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/callgrind.%p"]
     program = [sys.executable, str(HERE / "counted.py"), str(counting), json.dumps(runs)]
-    # Addresses and hashes decide how long a lookup takes.
+    # The duration of look-ups depends on addresses and hashes.
     command = ["setarch", "--addr-no-randomize", *tool, *program]
     environment = clean_environment() | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(HERE.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
@@ -127,7 +126,7 @@ def count_all(folder: Path, counting: Path, port: int) -> None:
 
 
 def totals(folder: Path) -> dict[str, int]:
-    """Of the files that callgrind has written: the instructions by the name that was given."""
+    """Instructions by run name, from the files that callgrind has written."""
     found = {}
     for path in folder.glob("callgrind.*"):
         text = path.read_text()
@@ -150,7 +149,7 @@ def minor_version() -> str:
 
 
 def compare(now: Mapping[str, float], committed: Mapping[str, Mapping[str, Any]], version: str) -> list[Comparison]:
-    """Each row beside the committed figure of this Python, or else of the nearest one."""
+    """Each row with the committed figure for this Python, otherwise for the nearest version."""
     nearest = min(committed, key=lambda known: abs(int(known.split(".")[1]) - int(version.split(".")[1])))
     tolerance = TOLERANCE if nearest == version else 2 * TOLERANCE
     known: dict[str, float] = committed[nearest]["instructions"]
@@ -158,7 +157,7 @@ def compare(now: Mapping[str, float], committed: Mapping[str, Mapping[str, Any]]
 
 
 def known_figures() -> dict[str, dict[str, Any]]:
-    """By Python's minor version."""
+    """The figures by Python's minor version."""
     figures: dict[str, dict[str, Any]] = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     return figures
 

@@ -1,6 +1,6 @@
-"""launch.py OUT ERR COMMAND...: run it with its output in these files; print status, CPU, seconds and KiB.
+"""launch.py OUT ERR COMMAND...: run the command with its output in these files; print status, CPU, seconds and KiB.
 
-A process of its own, and a small one: a child's largest size counts that of its parent when it was started.
+A separate, small process: a child's largest size includes its parent's size when it was started.
 """
 
 import os
@@ -14,7 +14,7 @@ if __name__ == "__main__":
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         *((os.POSIX_SPAWN_OPEN, number, name, flags, 0o600) for number, name in ((1, sys.argv[1]), (2, sys.argv[2]))),
     ]
-    # SIGTERM to the group is for the command: it ends, and we tell what it cost.
+    # SIGTERM to the group is for the command: it ends, and we report its cost.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     began = time.monotonic()
     child = os.posix_spawnp(sys.argv[3], sys.argv[3:], os.environ, file_actions=files, setsigdef=[signal.SIGTERM])

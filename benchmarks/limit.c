@@ -1,8 +1,8 @@
-/* limit tcp|udp PORT FILE: the physical limit, what it costs to send the bytes and nothing else.
+/* limit tcp|udp PORT FILE: the physical limit, the cost of only sending the bytes.
  *
- * Maps a pcap file of Ethernet, IPv4 and UDP, and sends each packet to or from port 5060 to 127.0.0.1:PORT behind a
- * HEP3 header of fixed shape: over TCP in writes of 64 KiB, over UDP 64 datagrams per sendmmsg. It looks at nothing
- * but lengths and ports, checks nothing and keeps no books. Prints how many it has sent.
+ * Maps a pcap file of Ethernet, IPv4 and UDP, and sends each packet to or from port 5060 to 127.0.0.1:PORT after a
+ * fixed HEP3 header: over TCP in writes of 64 KiB, over UDP 64 datagrams per sendmmsg. It reads only lengths and
+ * ports, checks nothing and keeps no books. Prints how many it has sent.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-"""What was measured where: enough to compare, and nothing that names the machine or its folders."""
+"""Describes the machine and the versions measured: enough to compare, but no name of the machine or its folders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VERSION_OPTIONS = {"sngrep": "-V", "sipgrep": "-V", "tshark": "-v"}
 
 
 def first_line(*command: str) -> str:
-    """Of what it prints; empty where it cannot be run."""
+    """The version that a program prints; empty if it cannot be run."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     except OSError:
@@ -45,7 +45,7 @@ def memory_gib() -> float:
 
 
 def commit() -> str:
-    """The last one that changed the agent, with a + where files were changed since."""
+    """The last commit that changed the agent, with a + if files have changed since."""
     if not shutil.which("git"):
         return ""
     head = first_line("git", "log", "-1", "--format=%h", "--", "capture_agent", "hep")

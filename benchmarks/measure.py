@@ -1,4 +1,4 @@
-"""What one command costs: the CPU time of the whole process, its time by the clock, its largest resident size."""
+"""Measures a command: CPU time of the whole process, elapsed time, largest resident size."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LAUNCH = Path(__file__).with_name("launch.py")
-LONGEST = 900.0  # seconds: only to end what hangs
+LONGEST = 900.0  # seconds: only to end hanging commands
 
 
 class Failed(Exception):
-    """A run that gives no figure: it ended badly, or something is missing at the other end."""
+    """A run without a figure: it failed, or something did not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Usage:
     cpu: float  # seconds, user and system
     wall: float  # seconds
     memory: int  # bytes
-    errors: str  # the end of what stood on standard error
+    errors: str  # the end of standard error
 
 
 def measure(
@@ -35,7 +35,7 @@ def measure(
 ) -> Usage:
     """Run it; standard output, if kept, is in folder/out, standard error in folder/err. Raises Failed.
 
-    What does not end by itself is ended by SIGTERM when `meanwhile` has returned.
+    A command that does not end by itself gets SIGTERM once `meanwhile` has returned.
     """
     out, err = folder / "out" if keep_output else Path(os.devnull), folder / "err"
     err.unlink(missing_ok=True)
@@ -63,7 +63,7 @@ def measure(
 
 
 def tail(path: Path, size: int = 4096) -> str:
-    """sipgrep writes every message to standard error: a few lines of it are enough."""
+    """The end of a file. sipgrep writes every message to standard error: a few lines are enough."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - size))
         return file.read().decode(errors="replace")

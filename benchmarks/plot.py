@@ -1,4 +1,4 @@
-"""The picture: for each work a panel of bars, its own scale below it. Plain SVG, for light and dark pages."""
+"""Draws the plot: a panel of bars per work, each with its own scale. Plain SVG, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Bar:
 
 
 def panels(figures: Sequence[Figure]) -> list[tuple[str, list[Bar]]]:
-    """A title and its bars, the cheapest first, for each work that the limit or somebody else does as well."""
+    """A title and its bars, cheapest first, for each work that the limit or a peer does as well."""
     found = []
     for work, title in WORKS.items():
         bars = [

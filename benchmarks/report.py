@@ -23,7 +23,7 @@ class Row:
     times_limit: str = ""
     memory: str = ""
     target: str = ""
-    holds: bool | None = None  # None: there is no target
+    holds: bool | None = None  # None: no target
     remark: str = ""
 
     def cells(self) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def cost_row(one: Figure) -> Row:
         f"{one.cost:.2f}",
         f"{one.lowest:.2f} - {one.highest:.2f}",
         f"{one.times_limit:.2f}" if one.times_limit and one.who != LIMIT else "",
-        # Its memory is the mapped file.
+        # The limit's memory is the mapped file.
         "" if one.who == LIMIT else f"{one.memory / MEGABYTE:.0f}",
         str(target or ""),
         target.holds(one) if target else None,
@@ -87,7 +87,7 @@ def growth_row(figures: Sequence[Figure]) -> list[Row]:
     sizes = growth(figures)
     if len(sizes) < 2:
         return []
-    # A small capture takes as long as its start-up: a disturbed run would say more about the machine.
+    # A small capture takes only as long as its start-up: a disturbed run would measure the machine.
     ratio = max(one.quickest for one in sizes) / min(one.quickest for one in sizes)
     costs = ", ".join(f"{one.messages:,}: {one.quickest:.2f}" for one in sizes)
     target = f"≤ {GROWTH:g}"

@@ -1,4 +1,4 @@
-"""What is kept of a run: its JSON, and what docs/benchmarks.md and the README show of it."""
+"""Keeps the results of a run: JSON, and the parts shown in docs/benchmarks.md and the README."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def caption(result: Result) -> str:
 
 
 def section(result: Result) -> str:
-    """What stands between the markers of the document."""
+    """The text between the document's markers."""
     machine = result.machine
     peers = ", ".join(f"{peer} {number}" for peer, number in machine["peers"].items())
     lines = [
@@ -77,6 +77,6 @@ def replaced(document: str, content: str) -> str:
 
 
 def publish(result: Result) -> None:
-    """docs/benchmarks.md and docs/benchmarks.svg show this result."""
+    """Show this result in docs/benchmarks.md and docs/benchmarks.svg."""
     DOCUMENT.write_text(replaced(DOCUMENT.read_text(), section(result)))
     PICTURE.write_text(svg(result.figures, caption(result)))

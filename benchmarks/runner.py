@@ -1,4 +1,4 @@
-"""All cases in one run: interleaved, so that a slow minute of the machine hits everyone, and repeated."""
+"""Runs all cases, interleaved, so that a slow minute of the machine affects all, and repeated."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sample:
 
 
 class Runner:
-    """Runs cases in a folder of its own. Raises Failed where something was lost."""
+    """Runs cases in a temporary folder. Raises Failed if anything was lost."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -100,7 +100,7 @@ class Runner:
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours, without what would configure the agent or its Python: users have their bytecode cached."""
+    """Our environment, without variables that configure the agent or Python: users have cached bytecode."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("CAPTURE_AGENT_", "PYTHON"))}
 
 
@@ -110,14 +110,14 @@ def start_up(case: Case) -> Case:
 
 
 def run_all(cases: Iterable[Case], repeats: int, told: Callable[[str], None]) -> list[Sample]:
-    """Each round runs every case once, behind its start-up."""
+    """Each round runs every case once, after its start-up."""
     cases = list(cases)
     for capture in {one.capture for case in cases for one in (case, start_up(case))}:
         made(capture)
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         runner = Runner(Path(folder))
-        # The first run of a program reads it from the disk.
+        # A program's first run reads it from the disk.
         for case in {start_up(case).key: start_up(case) for case in cases}.values():
             runner.run(case)
         for number in range(1, repeats + 1):

@@ -1,4 +1,4 @@
-/* send INTERFACE RATE FILE: the frames of a pcap file onto an interface, so many in a second.
+/* send INTERFACE RATE FILE: send the frames of a pcap file on an interface, RATE per second.
  *
  * In bursts of BURST frames, each at its own moment: a sender that is late catches up by sending the next one at once.
  * Prints how many frames it has sent and in how many seconds.

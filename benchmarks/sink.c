@@ -139,7 +139,7 @@ static int drain(int udp, int listener) {
     return some;
 }
 
-/* As root as large as asked for, else as large as the system allows. Returns what it became. */
+/* As root as large as requested, otherwise as large as the system allows. Returns the actual size. */
 static int widen(int fd, int size) {
     socklen_t length = sizeof size;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size))

@@ -1,4 +1,4 @@
-"""What must hold, and what others have published."""
+"""Our targets, and figures published by others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GROWTH = 1.2  # most to least expensive message, over all sizes of a capture
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most this cost, this ratio to the limit, or both. What loses anything does not hold."""
+    """At most this cost, this ratio to the limit, or both. Any loss misses the target."""
 
     cost: float | None = None
     times_limit: float | None = None
@@ -44,7 +44,7 @@ class Target:
 
 TARGETS = {
     (HEP_TCP, COMPILED): Target(1.3, 3.5),
-    # The kernel's cost of a datagram, 1.3 to 3.3 s per million from machine to machine, is most of it: ratios alone.
+    # Most of it is the kernel's cost of a datagram, 1.3 to 3.3 s per million by machine: so only ratios.
     (HEP_UDP, COMPILED): Target(times_limit=1.4),
     (TRACKED, COMPILED): Target(1.3),
     (TRACKED_UDP, COMPILED): Target(times_limit=1.8),
@@ -53,7 +53,7 @@ TARGETS = {
     (SIP_TCP, COMPILED): Target(3.0),
     (FRAGMENTS, COMPILED): Target(6.0),
     (TUNNELS, COMPILED): Target(3.0),
-    # A core is full at 5 s per million at this rate: half of it, and nothing lost.
+    # At this rate 5 s per million fill a core: the target is half of that, without loss.
     (LIVE, COMPILED): Target(2.5),
     (HEP_TCP, PLAIN): Target(18.0),
 }
@@ -61,7 +61,7 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Measured elsewhere with the same traffic, on a machine with two cores as well: no ratio to ours is made."""
+    """Measured elsewhere with the same traffic, also on two cores: not comparable as a ratio."""
 
     who: str
     work: str

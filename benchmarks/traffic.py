@@ -1,4 +1,4 @@
-"""Captures for measuring, the same bytes every time: SIP as carriers have it, alone, among RTP or in other packets.
+"""Captures for benchmarks, the same bytes every time: SIP as carriers see it, alone, among RTP or in other packets.
 
     python -m benchmarks.traffic udp OUT.pcap 500000
     python -m benchmarks.traffic mixed OUT.pcap 100000     nine RTP packets for each SIP message
@@ -6,8 +6,8 @@
     python -m benchmarks.traffic fragments OUT.pcap 200000
     python -m benchmarks.traffic tunnels OUT.pcap 200000
 
-Of the dialogs 62 % are calls (7 messages), 16 % registrations (4), 15 % OPTIONS (2), 7 % subscriptions (4); a message
-has some 600 bytes. Addresses: 198.18.0.0/15 and 203.0.113.0/24, which are for benchmarks and documentation.
+62 % of the dialogs are calls (7 messages), 16 % registrations (4), 15 % OPTIONS (2), 7 % subscriptions (4); a message
+has about 600 bytes. Addresses: 198.18.0.0/15 and 203.0.113.0/24, reserved for benchmarks and documentation.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Stream:
 
 @dataclass(slots=True)
 class Truth:
-    """What the capture holds."""
+    """The content of the capture."""
 
     packets: int = 0
     sip: int = 0
@@ -115,7 +115,7 @@ def make_fields(random: Random, client: Client) -> Fields:
 
 
 def sip_messages(random: Random, count: int = CLIENTS) -> Iterator[tuple[float, Client, Step, bytes]]:
-    """Without end, in the order of time: dialogs of so many clients begin at random and run beside each other."""
+    """Endless, sorted by time: dialogs of this many clients begin at random and overlap."""
     clients = [make_client(random) for _ in range(count)]
     kinds, weights = [steps for steps, _ in DIALOGS], [weight for _, weight in DIALOGS]
     waiting: list[tuple[float, int, Client, Step, bytes]] = []
@@ -136,7 +136,7 @@ def sip_messages(random: Random, count: int = CLIENTS) -> Iterator[tuple[float, 
 
 
 def rtp_packets(random: Random) -> Iterator[bytes]:
-    """Without end: both directions of all calls in turn."""
+    """Endless: both directions of all calls in turn."""
     streams: list[Stream] = []
     for _ in range(RTP_CALLS):
         client = make_client(random)
@@ -156,7 +156,7 @@ def record(file: BinaryIO, at: float, data: bytes) -> None:
 
 
 def carried_messages(messages: int, carrier: str, truth: Truth) -> Iterator[Message]:
-    # Over a connection go many messages: each of CONNECTED clients has one.
+    # A connection carries many messages: each of CONNECTED clients has one.
     clients = min(CONNECTED, max(1, messages // 100)) if carrier == "tcp" else CLIENTS
     for at, client, step, data in islice(sip_messages(Random(1), clients), messages):
         truth.sip += 1
@@ -165,7 +165,7 @@ def carried_messages(messages: int, carrier: str, truth: Truth) -> Iterator[Mess
 
 
 def write(path: Path, messages: int, rtp_per_sip: int = 0, carrier: str = "udp") -> Truth:
-    """A pcap file with so many SIP messages, each followed by so many RTP packets."""
+    """Write a pcap file with this many SIP messages, each followed by `rtp_per_sip` RTP packets."""
     truth = Truth()
     rtp = rtp_packets(Random(2))
     with path.open("wb", buffering=1 << 20) as file:

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from benchmarks.measure import Failed
 
-RATE = 200_000  # frames in a second
+RATE = 200_000  # frames per second
 INTERFACE = "eth1"
-# The agent has one core to itself. The sender, and in its system calls the kernel's way to the agent's ring, has
-# another one, together with the collector.
+# The agent has a core to itself. The sender, whose system calls include the kernel's path to the agent's ring, shares
+# another one with the collector.
 AGENTS_CORE, OTHERS_CORE = 1, 0
-PATIENCE = 60.0  # seconds, for the agent to be ready
-DRAINED = 1.0  # seconds in which the agent takes what waits: twenty times as long as the kernel may keep a frame
+PATIENCE = 60.0  # seconds for the agent to become ready
+DRAINED = 1.0  # seconds for the agent to take waiting frames: twenty times as long as the kernel may keep one
 
 
 def usable() -> bool:
-    """Is this host able to do it: root, two cores, ip and taskset?"""
+    """Whether this host can do it: root, two cores, ip and taskset."""
     return os.geteuid() == 0 and (os.cpu_count() or 1) > 1 and all(map(shutil.which, ("ip", "taskset")))
 
 
@@ -33,16 +33,16 @@ class Wire:
     senders: str  # namespace
 
     def beside_agent(self) -> tuple[str, ...]:
-        """What stands before the command of the collector."""
+        """The words before the collector's command."""
         return _within(self.agents, OTHERS_CORE)
 
     def send(self, sender: Path, capture: Path) -> None:
-        """All frames at RATE, and the time to take them. Raises Failed where the sender was too slow."""
+        """Send all frames at RATE, and wait until they are taken. Raises Failed if the sender was too slow."""
         command = [*_within(self.senders, OTHERS_CORE), str(sender), INTERFACE, str(RATE), str(capture)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         sent, seconds = done.stdout.split()
         if int(sent) > RATE // 10 and int(sent) / float(seconds) < 0.9 * RATE:
-            raise Failed(f"the sender came to {int(sent) / float(seconds):,.0f} frames in a second, not to {RATE:,}")
+            raise Failed(f"the sender reached {int(sent) / float(seconds):,.0f} frames per second, expected {RATE:,}")
         time.sleep(DRAINED)
 
 
@@ -61,7 +61,7 @@ def wire() -> Iterator[Wire]:
     try:
         for name in ends:
             _ip("netns", "add", name)
-            # Nothing but our frames is on the wire.
+            # Only our frames are on the wire.
             _ip("netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
         link = ("type", "veth", "peer", "name", INTERFACE, "netns", made.senders)
         _ip("link", "add", INTERFACE, "netns", made.agents, *link)
@@ -75,7 +75,7 @@ def wire() -> Iterator[Wire]:
 
 
 def when_ready(errors: Path, then: Callable[[], None]) -> Callable[[], None]:
-    """`then`, once the agent has said that it captures."""
+    """Call `then` once the agent reports that it is capturing."""
 
     def run() -> None:
         end = time.monotonic() + PATIENCE

@@ -1,4 +1,4 @@
-"""The books: at every stage and for every sink, what came in equals what happened to it.
+"""The books: at every stage and for every sink, the count of inputs equals the sum of their outcomes.
 
 frames    seen = carried + own + other_ports + joined + waiting + rejected(reason) + lost(where)
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
@@ -8,11 +8,11 @@ messages  seen = traced + not_traced + duplicate + waiting + crowded_out + rejec
           (waiting and crowded_out: held back by a rule with a lookback)
 correlation   seen = new + retransmitted + unmarked + rejected(reason)
 calls, transactions, dialogs   seen = over + held + lost(crowded_out: within a Call-ID; evicted: the table was full)
-condition     seen = true + false + rejected(what it raised)
-hook      seen = passed + dropped + rejected(what it raised)
+condition     seen = true + false + rejected(exception)
+hook      seen = passed + dropped + rejected(exception)
 sink      seen = sent + waiting + rejected(reason) + lost(where)
 
-docs/books.md says what each name means.
+docs/books.md explains each name.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-# Reasons whose short names, which are labels too, do not say enough.
+# Explanations for reasons whose short names, which are also labels, do not say enough.
 IN_WORDS = {"not_ip": "ARP and the like", "protocol": "neither UDP, TCP nor SCTP"}
 
 
 class OfFrames(StrEnum):
-    """What became of frames, in the order in which it is printed. Several stages count in this ledger."""
+    """The outcomes of frames, in print order. Several stages count in this ledger."""
 
     CARRIED = "carried"
     OWN = "own"
@@ -37,7 +37,7 @@ class OfFrames(StrEnum):
 
 
 class OfMessages(StrEnum):
-    """What became of messages, as OfFrames."""
+    """The outcomes of messages, as OfFrames."""
 
     TRACED = "traced"
     NOT_TRACED = "not_traced"
@@ -48,7 +48,7 @@ class OfMessages(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Every name under which one stage counts in the ledger of this name. docs/books.md explains them (a test asks)."""
+    """Every name that one stage uses in the ledger of this name. docs/books.md explains them, which a test checks."""
 
     name: str
     outcomes: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Account:
         rejected: Mapping[str, int] | None = None,
         lost: Mapping[str, int] | None = None,
     ) -> Ledger:
-        """A name that is not in the account is left out, so that the ledger does not balance."""
+        """Leaves out names that are not in the account, so that the ledger does not balance."""
         return Ledger(
             self.name,
             seen,
@@ -74,17 +74,17 @@ class Account:
 
 @dataclass(slots=True)
 class Ledger:
-    """One stage's account: what it was given, and where each one went."""
+    """A stage's account: how many entries it received, and the outcome of each."""
 
     name: str
     seen: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)  # those without a reason: traced, sent, ...
+    outcomes: dict[str, int] = field(default_factory=dict)  # outcomes without a reason: traced, sent, ...
     rejected: Mapping[str, int] = field(default_factory=Counter)  # by reason
     lost: Mapping[str, int] = field(default_factory=Counter)  # by place
 
     @property
     def difference(self) -> int:
-        """What the account cannot explain: 0, or there is a bug."""
+        """The number of unexplained entries: 0, or there is a bug."""
         known = sum(self.outcomes.values()) + sum(self.rejected.values()) + sum(self.lost.values())
         return self.seen - known
 
@@ -103,19 +103,19 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A bounded table at one moment. `evicted`: how many entries have made room for others; None: that is not known."""
+    """A bounded table at one moment. `evicted`: how many entries have made room for others; None: not known."""
 
     name: str
     held: int
     evicted: int | None = None
 
 
-# Ledgers that several stages count in, with their outcomes in the order in which they are printed.
+# Ledgers that several stages count in, with their outcomes in print order.
 SHARED: dict[str, type[StrEnum]] = {"frames": OfFrames, "messages": OfMessages}
 
 
 def joined(parts: Iterable[Ledger]) -> list[Ledger]:
-    """The ledgers of a list of stages: parts of a shared one become one, in the place of the first."""
+    """The ledgers of a list of stages: parts of a shared ledger are merged at the place of the first."""
     ledgers: list[Ledger] = []
     shared: dict[str, Ledger] = {}
     for part in parts:
@@ -162,11 +162,11 @@ def summed(one: Mapping[str, int], other: Mapping[str, int]) -> Counter[str]:
 
 @dataclass(slots=True)
 class Books:
-    """A snapshot of every ledger, in the order of the data's way."""
+    """A snapshot of every ledger, in the order of the data path."""
 
     ledgers: list[Ledger]
-    problems: Mapping[str, int] = field(default_factory=Counter)  # of messages that were traced all the same
-    notes: list[str] = field(default_factory=list)  # lines about what a counter's name cannot say
+    problems: Mapping[str, int] = field(default_factory=Counter)  # of malformed messages that were traced
+    notes: list[str] = field(default_factory=list)  # lines with details that a counter's name cannot give
 
     @property
     def balanced(self) -> bool:
@@ -177,7 +177,7 @@ class Books:
         yield from self.notes
         some = [f"{name} {count}" for name, count in sorted(self.problems.items()) if count]
         if some:
-            yield "malformed, traced all the same: " + ", ".join(some)
+            yield "malformed but traced: " + ", ".join(some)
         counted = {reason for ledger in self.ledgers for reason, count in ledger.rejected.items() if count}
         yield from (f"{reason}: {words}" for reason, words in IN_WORDS.items() if reason in counted)
         for ledger in self.ledgers:

@@ -10,7 +10,7 @@ PACKAGES = ("capture_agent", "hep")
 
 
 class PlainFinder:
-    """Finds our modules in their .py files and passes by the compiled twin beside them."""
+    """Imports our modules from their .py files, ignoring the compiled twins."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -30,7 +30,7 @@ def choose() -> None:
 
 
 def flavour() -> str:
-    """`compiled` or `plain`, by what is really loaded."""
+    """`compiled` or `plain`, by the module actually loaded."""
     from capture_agent.records import datagram as datagrams
 
     return "compiled" if not str(datagrams.__file__).endswith(".py") else "plain"

@@ -21,15 +21,15 @@ _AGREEING = cython.declare(cython.int, AGREEING)
 @cython.final
 @cython.cclass
 class Clock:
-    """Goes with the packets, ten seconds at a time at most; further only where nine packets in a row agree, or, where
-    packets are few, one that comes much later yet. Then it goes as far as the nearest of them.
+    """Follows packet time, by at most ten seconds per packet; further only if nine packets in a row agree or, with few
+    packets, one that comes much later still. Then it advances to the nearest of them.
 
-    An hour or more is no time that has passed, but another clock: a source or a capture of its own. So no time passes
-    with it, and nothing expires; its packets count from here.
+    A jump of an hour or more is another clock, not time that has passed: another source or capture. So no time passes,
+    nothing expires, and its packets count from here.
 
-    now_ns  the time of the last packet, but for what is in doubt: the first one's time, and what has passed since
-    odd     packets an hour or more off it, either way: they count as of now
-    jumps   how often so many odd ones agreed that the clock went with them
+    now_ns  the first packet's time plus the time that has passed since, without doubtful packets
+    odd     packets an hour or more off, either way: they count as of now
+    jumps   how often enough odd packets agreed that the clock followed them
     """
 
     __slots__ = ("_agreed", "_ahead", "_base_ns", "_nearest_ns", "jumps", "now_ns", "odd", "started")
@@ -40,18 +40,18 @@ class Clock:
         self.reset()
 
     def reset(self) -> None:
-        """The next packet is the first one: the same capture comes again, or another."""
+        """The next packet is the first one: of another capture, or the same one again."""
         self.started = False
         self.now_ns = 0
-        self._base_ns = 0  # what packets call now
-        self._ahead = False  # the last ones in doubt: later, or earlier
-        self._nearest_ns = 0  # the one among them that is least off
+        self._base_ns = 0  # the packets' time now
+        self._ahead = False  # the latest doubtful packets: later, or earlier
+        self._nearest_ns = 0  # the least deviation among them
         self._agreed = 0
 
     def tick(self, time_ns: cython.longlong) -> cython.longlong:
-        """The time to take for a packet of this time, between -2**62 and 2**62, as `packet` gives it.
+        """The clock's time for a packet with this time, between -2**62 and 2**62, as `packet` ensures.
 
-        One that is in doubt has its own time while that is less than an hour off, but the clock does not go with it.
+        A doubtful packet keeps its own time if that is less than an hour off, but the clock does not follow it.
         """
         if not self.started:
             self.started = True
@@ -67,7 +67,7 @@ class Clock:
         return self._doubted(time_ns, ahead)
 
     def is_ahead(self, since_ns: cython.longlong, by_ns: cython.longlong) -> cython.bint:
-        """Whether this time lies so far ahead, and the last packet was not in doubt: the clock did not go there."""
+        """Whether this time is so far ahead, and the last packet was not doubtful: the clock did not follow."""
         return not self._agreed and since_ns - self.now_ns >= by_ns
 
     def _doubted(self, time_ns: cython.longlong, ahead: cython.longlong) -> cython.longlong:
@@ -91,7 +91,7 @@ class Clock:
 
     @cython.exceptval(check=False)
     def _go(self) -> cython.void:
-        """As far as the nearest of those in doubt."""
+        """Advance to the nearest doubtful packet."""
         ahead: cython.longlong = self._nearest_ns - self._base_ns
         if -_ODD < ahead < _ODD:
             self.now_ns += ahead

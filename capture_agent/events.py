@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 
+from capture_agent.addresses import TRANSPORTS, UDP, parse_address, split_endpoint
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import LogEvent
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan, unscanned
 
-# By the text before fromip and toip in the table; `any` is siptrace's for an unknown one, and UDP in HEP.
-PROTOCOLS = {"udp": 17, "tcp": 6, "tls": 6, "ws": 6, "wss": 6, "sctp": 132, "any": 17}
+# By the prefix of fromip and toip in the table; `any` is siptrace's for an unknown transport, and UDP in HEP.
+PROTOCOLS = TRANSPORTS | {"any": UDP}
 PLACE = "PROTO:IP:PORT"
 
-NO_ADDRESSES = (0, 0, 0, 0)  # where they are, their size, and the ports
+NO_ADDRESSES = (0, 0, 0, 0)  # their offset and size, and the ports
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One end of a message, as fromip and toip name it."""
+    """One end of a message, in the form of fromip and toip."""
 
     transport: str
     address: bytes  # packed
@@ -28,37 +28,32 @@ class Place:
 
 
 def parse_place(text: str) -> Place:
-    """`udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`. Raises ValueError with what is wrong.
+    """`udp:192.0.2.1:5060`, `tcp:[2001:db8::1]:5060`. Raises ValueError with the problem.
 
-    As in siptrace, a port may be left out and is 0 then, and an IPv6 address with a port may lack its brackets.
+    As in siptrace, a missing port is 0, and an IPv6 address with a port may lack brackets.
     """
     transport, _, rest = text.partition(":")
     if transport.lower() not in PROTOCOLS:
         raise ValueError(f"protocol {transport!r}, expected {', '.join(PROTOCOLS)}")
     host, port = split_place(rest)
-    try:
-        address = ip_address(host).packed
-    except ValueError:
-        raise ValueError(f"{host!r} is no IP address") from None
+    address = parse_address(host).packed
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise ValueError(f"port {port!r} is not 0 to 65535")
+        raise ValueError(f"port {port!r}, expected 0 to 65535")
     return Place(transport.lower(), address, int(port))
 
 
 def split_place(text: str) -> tuple[str, str]:
     if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            return text, "0"
-        return host, rest[1:] if rest else "0"
+        bare, number = split_endpoint(text)
+        return bare, "0" if number is None else number
     host, colon, port = text.rpartition(":")
     return (host, port) if colon else (text, "0")
 
 
 def log_event(text: bytes, time_ns: int, correlation_id: bytes = b"", sinks: int = 0) -> TracedMessage:
-    """A text for the log of HEP collectors (HEP3, type 100). `sinks`: ConfiguredSinks.log_events.
+    """A log line for HEP collectors (HEP3, type 100). `sinks`: ConfiguredSinks.log_events.
 
-    It has no addresses: each sink gives it those of its own connection, as siptrace does.
+    It has no addresses: each sink adds those of its connection, as siptrace does.
     """
     datagram = Datagram(text, 0, len(text), *NO_ADDRESSES, time_ns=time_ns)
     return TracedMessage(LogEvent(datagram), Direction.OUT, Trace(sinks, correlation_id, plain_row=False))
@@ -67,7 +62,7 @@ def log_event(text: bytes, time_ns: int, correlation_id: bytes = b"", sinks: int
 def message_event(
     message: bytes, source: Place, destination: Place, time_ns: int, correlation_id: bytes = b"", sinks: int = 0
 ) -> TracedMessage:
-    """Bytes that are sent as SIP, whether they are it or not, from one place to another. Raises ValueError.
+    """Bytes that are sent as SIP, whether or not they are, from one place to another. Raises ValueError.
 
     The protocol is the destination's, as in siptrace.
     """

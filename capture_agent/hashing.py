@@ -5,7 +5,7 @@ have equal hashes; for any two others chosen without the keys, the chance of a c
 both builds. docs/decisions/hashes.md has the proof, and lists where peers' texts are hashed otherwise.
 """
 
-# What is compiled only has names of the .pxd.
+# Code that is only compiled uses names of the .pxd.
 # mypy: disable-error-code="name-defined, no-any-return"
 # ruff: noqa: F821
 
@@ -16,9 +16,9 @@ from hashlib import blake2b
 
 import cython
 
-# Lanes have keys of their own: a number that is hashed again goes into another one.
+# Each lane has its own keys: a number that is hashed again uses another lane.
 LANE_KEYS = cython.declare(cython.int, 36)  # as in the .pxd
-TEXT, WITHIN, LAST, WORDS = range(0, 144, 36)  # where their keys begin
+TEXT, WITHIN, LAST, WORDS = range(0, 144, 36)  # where the lanes' keys begin
 ALL_KEYS = cython.declare(cython.int, 144)
 
 SECRET = os.urandom(32)
@@ -28,7 +28,7 @@ DIGEST = 16  # bytes
 def number_of(
     data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, lane: cython.int, number: cython.ulonglong
 ) -> cython.ulonglong:
-    """A number for another one and the text data[start:end]; bounds that lie outside give the number of no text."""
+    """A number for another number and the text data[start:end]; for an empty text if out of bounds."""
     if not 0 <= lane <= ALL_KEYS - LANE_KEYS:
         lane = 0
     if cython.compiled:
@@ -39,12 +39,12 @@ def number_of(
 
 
 def number_of_words(one: int, other: int, third: int, fourth: int) -> int:
-    """A number for these four. Plain only; compiled it is keyed_words."""
+    """A number for these four. Plain only; the compiled build has keyed_words."""
     return _digested(b"", WORDS, one, other, third, fourth)
 
 
 def digest(text: bytes, about: bytes) -> bytes:
-    """DIGEST bytes for a text and what it is about: no two are the same, by chance or otherwise."""
+    """DIGEST bytes for a text and its subject: no two are equal, by chance or otherwise."""
     made = blake2b(len(about).to_bytes(8, "little") + about, digest_size=DIGEST, key=SECRET)
     made.update(text)
     return made.digest()

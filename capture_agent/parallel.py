@@ -1,4 +1,4 @@
-"""Runs several actions in parallel that may each take long: opens or closes all sinks."""
+"""Runs several slow actions in parallel: opens or closes all sinks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 
 def at_once(actions: Sequence[Callable[[], object]], timeout: float | None = None) -> None:
-    """Run each in a thread of its own; return when all are done, or the time is over.
+    """Run each in its own thread; return when all are done, or the time is over.
 
-    Raises what the first of them in the list has raised, after all are done. What still runs then is left alone: its
-    thread ends with the process.
+    Raises the first one's exception, in list order, after all are done. Actions that still run are left alone: their
+    threads end with the process.
     """
     if len(actions) == 1 and timeout is None:
         actions[0]()
@@ -21,7 +21,7 @@ def at_once(actions: Sequence[Callable[[], object]], timeout: float | None = Non
     def run(number: int, action: Callable[[], object]) -> None:
         try:
             action()
-        except BaseException as error:  # it belongs to the caller
+        except BaseException as error:  # raised to the caller
             errors[number] = error
 
     threads = [

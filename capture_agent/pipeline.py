@@ -1,4 +1,4 @@
-"""The complete data path between a source and the sinks' outboxes: each stage takes a list and gives a list."""
+"""The complete data path between a source and the sinks' outboxes: each stage takes a list and returns a list."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Pipeline:
             self.correlator = Correlator.configured(correlate)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
-        """What of these frames is traced. The flow is the next three methods, in the order of the stages."""
+        """The traced messages in these frames. The next three methods are the flow, in the order of the stages."""
         return self.trace(self.messages(frames))
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
-        """All SIP that is in these frames."""
+        """All SIP in these frames."""
         packets = self.packets.decode(frames)
         if self.own is not None:
             packets = self.own.others(packets)
@@ -78,7 +78,7 @@ class Pipeline:
         return messages if self.restorer is None else self.restorer.restore(messages)
 
     def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
-        """What is traced of them, as it is to be emitted."""
+        """The traced ones, as they are to be emitted."""
         if self.policy.settings.asks_others:
             traced = self._one_by_one(messages)
         else:
@@ -88,13 +88,13 @@ class Pipeline:
         return self.emission(traced) if self.emission is not None else traced
 
     def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
-        """The same messages, which know now what they belong to."""
+        """The same messages, now with transaction and dialog."""
         if self.correlator is not None:
             self.correlator.observe(messages)
         return messages
 
     def _one_by_one(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
-        """User code is shown how a transaction stands at this message, not at the end of the batch."""
+        """One by one: user code sees a transaction's state at each message, not at the end of the batch."""
         correlated, decide = self.correlated, self.policy.decide
         traced: list[TracedMessage] = []
         for message in messages:
@@ -102,18 +102,18 @@ class Pipeline:
         return traced
 
     def begin(self) -> None:
-        """Another capture comes now, perhaps the same one again: none of it is a copy of what was before."""
+        """Another capture begins, perhaps the same one again: none of it is a copy of earlier packets."""
         if self.duplicates is not None:
             self.duplicates.forget()
 
     def close(self) -> list[TracedMessage]:
-        """The capture has ended: what was still waiting for packets that were never seen."""
+        """The capture has ended. Returns messages that were still waiting for missing packets."""
         traced = self.trace(self.last_messages())
         self.policy.close()
         return traced
 
     def restart(self) -> list[TracedMessage]:
-        """The same capture comes once more: nothing of it belongs to what was before. What was still waiting."""
+        """The same capture begins again, unrelated to the last pass. Returns messages that were still waiting."""
         traced = self.close()
         self.packets.fragments.forget()
         self.streams.sctp.forget()
@@ -125,7 +125,7 @@ class Pipeline:
         return self._accepted(self.streams.close())
 
     def read(self, capture: Iterable[Frames]) -> Iterator[list[CapturedMessage]]:
-        """All messages of a capture, up to its end or to where it is damaged: then what it raises is raised."""
+        """All traced messages of a capture, up to its end or its damage, whose exception is raised."""
         try:
             for frames in capture:
                 yield self.messages(frames)
@@ -135,7 +135,7 @@ class Pipeline:
         yield self.last_messages()
 
     def ledgers(self) -> list[Ledger]:
-        """The accounts so far, each stage's in its turn."""
+        """The ledgers so far, stage by stage."""
         stages = (
             self.packets, self.own, self.ports, self.streams, self.intake, self.duplicates, self.restorer,
             self.correlator, self.policy,
@@ -160,9 +160,9 @@ class Pipeline:
                 yield Table(name, tally.held, tally.evicted)
 
     def notes(self) -> list[str]:
-        """Lines about what the name of a counter cannot say."""
+        """Lines with details that a counter's name cannot give."""
         return self.packets.notes()
 
     def problems(self) -> Counter[str]:
-        """What was wrong with messages that were traced all the same, by name of Problem."""
+        """Problems of malformed messages that were traced, by name of Problem."""
         return self.intake.malformed()

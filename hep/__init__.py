@@ -4,7 +4,7 @@ Standard library only, no I/O, no clock, no imports from `capture_agent`: usable
 
     tables.py       protocol facts: chunk types, protocol types, vendors, limits
     packet.py       Packet: one HEP message; Chunk: a chunk for which Packet has no field
-    codec.py        encode, decode, version_of: selects the version
+    codec.py        encode, decode, version_of: select the version
     version12.py    the fixed headers of HEP 1 and 2 (as Kamailio's siptrace sends them)
     version3.py     reads the chunks of HEP 3 (rev. 37)
     order.py        writes the chunks of HEP 3, in the order of a table

@@ -1,7 +1,7 @@
 """Encodes many captured SIP messages as HEP packets into one buffer. Hot: compiled with batch.pxd, or plain Python.
 
-The layout is siptrace's, byte for byte, and equals what `encode` gives for the same packet (tests/hep/test_batch.py).
-Fields that differ from message to message are written into a copy of a template.
+The layout is siptrace's, byte for byte, and equals `encode`'s result for the same packet (tests/hep/test_batch.py).
+Fields that differ between messages are written into a copy of a template.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import cython
 
 MAX_PACKET = cython.declare(cython.Py_ssize_t, 65535)  # the length field has 16 bits
 ROOM = 1 << 18  # bytes
-LAST_START = 160 << 10  # in a room, of a buffer; of one that begins later too little would find room
-MOST_SPARE = 16  # rooms that are kept to be filled again
+LAST_START = 160 << 10  # last offset in a room where a buffer may begin: later there would be too little space
+MOST_SPARE = 16  # rooms kept for reuse
 FIRST_ENDS = 1024
 
 AF_INET, AF_INET6 = 2, 10  # as on Linux, on every platform
@@ -25,7 +25,7 @@ CHUNK_HEADER = cython.declare(cython.Py_ssize_t, 6)
 PAYLOAD = cython.declare(cython.int, 0x000F)
 CORRELATION_ID = cython.declare(cython.int, 0x0011)
 
-# Where values lie in the HEP3 template. Ports and times follow the addresses: where, counts from its end.
+# Offsets of values in the HEP3 template. Ports and times follow the addresses: counted from the template's end.
 LENGTH_AT = cython.declare(cython.Py_ssize_t, 4)
 PROTOCOL_AT = cython.declare(cython.Py_ssize_t, 19)
 SOURCE_AT = cython.declare(cython.Py_ssize_t, 26)
@@ -44,7 +44,7 @@ def _chunk(kind: int, value: bytes) -> bytes:
 
 
 def _template(family: int, address_size: int, capture_id: int) -> bytes:
-    """Everything before correlation id, key and payload, with zeros for what differs per message."""
+    """Everything before correlation id, key and payload, with zeros for fields that differ between messages."""
     addresses = (0x0003, 0x0004) if family == AF_INET else (0x0005, 0x0006)
     return b"HEP3\0\0" + b"".join(
         (
@@ -61,7 +61,7 @@ def _template(family: int, address_size: int, capture_id: int) -> bytes:
     )
 
 
-# What pack_header fills in, and the bytes between: s packs bytes in a fraction of what as many numbers take.
+# The fields that pack_header fills in, and the bytes between: s packs bytes much faster than as many numbers.
 _PLAIN_3 = {
     size: (
         struct.Struct(f"!4sH13sB6s{size}s6s{size}s6sH6sH6sI6sI17s"),
@@ -73,7 +73,7 @@ _PLAIN_3 = {
 
 @cython.cfunc
 def new_room() -> bytearray:
-    """ROOM bytes, in the compiled build with whatever the memory held before: each is written before it is read."""
+    """ROOM bytes, uninitialised in the compiled build: each is written before it is read."""
     if cython.compiled:
         return PyByteArray_FromStringAndSize(cython.NULL, ROOM)  # type: ignore[name-defined,no-any-return]  # noqa: F821
     return bytearray(ROOM)
@@ -84,7 +84,7 @@ def new_room() -> bytearray:
 def copy(
     room: bytearray, at: cython.Py_ssize_t, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
-    """Copy data[start:end] to room[at:]; return where it ends there."""
+    """Copy data[start:end] to room[at:]. Returns where it ends there."""
     behind: cython.Py_ssize_t = at + end - start
     if not (0 <= start <= end <= len(data) and at >= 0 and behind <= len(room)):
         raise ValueError(f"{start}:{end} of {len(data)} bytes do not fit at {at} of {len(room)}")
@@ -99,7 +99,7 @@ def copy(
 @cython.inline
 @cython.exceptval(check=False)
 def put16(into: cython.p_uchar, value: cython.longlong) -> cython.void:
-    """The low 16 bits, big endian. For the compiled build, as those below: room for them is the caller's care."""
+    """Write the low 16 bits, big endian. Compiled only, like those below: the caller ensures that there is room."""
     into[0] = value >> 8 & 0xFF
     into[1] = value & 0xFF
 
@@ -118,7 +118,7 @@ def put32(into: cython.p_uchar, value: cython.longlong) -> cython.void:
 @cython.inline
 @cython.exceptval(check=False)
 def put_addresses(into: cython.p_uchar, addresses: cython.p_char, size: cython.Py_ssize_t) -> cython.void:
-    """Both into their chunks: sizes are told apart because a copy of known size is one instruction."""
+    """Copy both into their chunks: by size, because a copy of known size is a single instruction."""
     if size == 4:
         memcpy(into, addresses, 4)  # type: ignore[name-defined]  # noqa: F821 - cimported
         memcpy(into + 4 + CHUNK_HEADER, addresses + 4, 4)  # type: ignore[name-defined]  # noqa: F821
@@ -140,7 +140,7 @@ def put_ports_and_times(
     put16(into, source_port)
     put16(into + 8, destination_port)
     put32(into + 16, seconds)
-    put32(into + 26, time_ns // 1000 - seconds * 1000000)  # the seconds in nanoseconds may have no 64 bits
+    put32(into + 26, time_ns // 1000 - seconds * 1000000)  # the seconds in nanoseconds may exceed 64 bits
 
 
 @cython.cfunc
@@ -149,7 +149,7 @@ def put_ports_and_times(
 def put_chunk(
     into: cython.p_uchar, kind: cython.int, value: cython.p_char, size: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
-    """The length of the chunk."""
+    """Write the chunk's length."""
     put16(into, 0)
     put16(into + 2, kind)
     put16(into + 4, CHUNK_HEADER + size)
@@ -168,7 +168,7 @@ def pack_header(
     protocol: int,
     time_ns: int,
 ) -> int:
-    """For the plain build: the template and all that differs from message to message, in one call; where it ends."""
+    """For the plain build: write the template and all fields that differ, in one call. Returns where it ends."""
     size = len(addresses) >> 1
     header, between = _PLAIN_3[size]
     before, first, second = between
@@ -186,12 +186,12 @@ def pack_header(
 class Encoder:
     """Appends packets to one buffer until `clear`.
 
-    A buffer lies in a room, alone or after others that are still needed. `used` bytes of the room are full, those of
-    this buffer from `start` on.
+    A buffer is in a room, alone or after others that are still needed. `used` bytes of the room are full; this buffer
+    begins at `start`.
 
     version      1, 2 or 3; capture_id goes into HEP2 (its low 16 bits, as siptrace does) and HEP3
     auth_key     chunk 0x000e, node_name chunk 0x0013: HEP3 only
-    with_vlan    whether chunk 0x0012 is wanted (HEP3 only): then `set_vlan` is to be called before `add`
+    with_vlan    whether to write chunk 0x0012 (HEP3 only): then call `set_vlan` before `add`
     """
 
     __slots__ = (
@@ -235,7 +235,7 @@ class Encoder:
         self._name_at = len(key)
         self._vlan = NO_VLAN
         self._vlan_tails = {NO_VLAN: self._tail}
-        self._full: deque[bytearray] = deque()  # rooms before this one, in their order, with buffers that are needed
+        self._full: deque[bytearray] = deque()  # earlier rooms, in order, with buffers that are still needed
         self._spare: list[bytearray] = []
         self._room = new_room()
         self.start = 0
@@ -244,12 +244,12 @@ class Encoder:
         self.clear()
 
     def set_vlan(self, vlan: cython.int) -> None:
-        """The VLAN id of the packets that are added from now on, or -1: no chunk."""
+        """Set the VLAN id of packets added from now on; -1: no chunk."""
         if vlan == self._vlan:
             return
         tail = self._vlan_tails.get(vlan)
         if tail is None:
-            # By number, as `encode` has the chunks that siptrace does not send: behind the key, before the name.
+            # By number, like `encode` for chunks that siptrace does not send: after the key, before the name.
             plain = self._vlan_tails[NO_VLAN]
             key = plain[: self._name_at]
             tail = key + _chunk(0x0012, _U16.pack(vlan)) + plain[self._name_at :]
@@ -257,9 +257,9 @@ class Encoder:
         self._vlan, self._tail = vlan, tail
 
     def clear(self, needed: memoryview | None = None) -> None:
-        """Start anew. What `buffer` gave before is valid no longer, but for `needed` and all that came after it.
+        """Start a new buffer. Earlier results of `buffer` become invalid, except `needed` and all later ones.
 
-        Raises ValueError when `needed` is not a part of one of those, or of one that was not needed the last time.
+        Raises ValueError if `needed` is not a part of one of them, or of one that was not needed the last time.
         """
         self._free(None if needed is None else needed.obj)
         self.start = 0 if needed is None else self.used
@@ -272,9 +272,9 @@ class Encoder:
         self.count = 0
 
     def _free(self, needed: object) -> None:
-        """The rooms before this one are spare; if one is needed, those before that."""
+        """Reuse the rooms before this one or, if a buffer is needed, those before its room."""
         if needed is not None and needed is not self._room and not any(room is needed for room in self._full):
-            raise ValueError("what is needed is not a buffer of this encoder")
+            raise ValueError("`needed` is not a buffer of this encoder")
         while self._full and self._full[0] is not needed:
             room = self._full.popleft()
             if len(room) == ROOM and len(self._spare) < MOST_SPARE:
@@ -303,17 +303,17 @@ class Encoder:
         payload_end: cython.Py_ssize_t,
         correlation_id: bytes = b"",
     ) -> bool:
-        """Append one packet; False, and nothing is appended, when it would be longer than 65,535 bytes.
+        """Append one packet. False, and nothing is appended, if it would be longer than 65,535 bytes.
 
         data[address_at:] holds the source and the destination address, each address_size (4 or 16) bytes;
         data[payload_start:payload_end] is the message; time_ns counts from the epoch.
-        Raises ValueError when these bounds lie outside of data.
+        Raises ValueError if these bounds are outside data.
         """
         template: bytes
         at: cython.Py_ssize_t
         if address_size != 4 and address_size != 16:
             raise ValueError(f"addresses of {address_size} bytes, expected 4 or 16")
-        # All of it before anything is added up or written.
+        # Checked before anything is added up or written.
         if not (0 <= payload_start <= payload_end <= len(data) and 0 <= address_at <= len(data) - 2 * address_size):
             raise ValueError(
                 f"addresses at {address_at} and payload {payload_start}:{payload_end} do not fit in {len(data)} bytes"
@@ -344,7 +344,7 @@ class Encoder:
             self._room[end : at + total] = before + payload + data[payload_start:payload_end]
             self._close(at + total)
             return True
-        # Here `total` bytes are free, the sum of all that is written now.
+        # Here `total` bytes are free, the sum of everything written now.
         into: cython.p_uchar = cython.cast(cython.p_uchar, PyByteArray_AS_STRING(self._room)) + at  # type: ignore[name-defined]  # noqa: F821
         text: cython.p_char = PyBytes_AS_STRING(data)  # type: ignore[name-defined]  # noqa: F821
         memcpy(into, PyBytes_AS_STRING(template), len(template))  # type: ignore[name-defined]  # noqa: F821
@@ -361,7 +361,7 @@ class Encoder:
         return True
 
     def append(self, packet: bytes) -> bool:
-        """Append a packet that is encoded already; False, and nothing is appended, when it is too long."""
+        """Append an encoded packet. False, and nothing is appended, if it is too long."""
         if len(packet) > MAX_PACKET:
             return False
         at: cython.Py_ssize_t = self._reserve(len(packet))
@@ -379,7 +379,7 @@ class Encoder:
         time_ns: cython.longlong,
         size: cython.Py_ssize_t,
     ) -> int:
-        """The header of HEP1 or HEP2 and room for the payload; where it goes, or -1 for too long."""
+        """Write the header of HEP1 or HEP2, with room for the payload. Returns the payload's offset; -1: too long."""
         length: cython.Py_ssize_t = HEADER_1 + 2 * address_size
         total: cython.Py_ssize_t = length + (TIMES_2 if self.version == 2 else 0) + size
         if total > MAX_PACKET:
@@ -399,14 +399,14 @@ class Encoder:
         return at
 
     def _reserve(self, size: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Make room for so many bytes more; where they go."""
+        """Make room for this many more bytes. Returns their offset."""
         need: cython.Py_ssize_t = self.used + size
         if need > len(self._room):
             self._grow(size)
         return self.used
 
     def _grow(self, size: cython.Py_ssize_t) -> None:
-        """Go on in a room that has so many bytes more: a buffer that somebody still has must not move."""
+        """Continue in a room with this many more bytes: a buffer that is still in use must not move."""
         begun = self._room[self.start : self.used]
         if self.start:
             self._full.append(self._room)
@@ -415,7 +415,7 @@ class Encoder:
         self.start, self.used = 0, len(begun)
 
     def _close(self, end: cython.Py_ssize_t) -> cython.void:
-        """The packet that is complete now ends there."""
+        """The packet is complete and ends there."""
         if self.count == len(self._ends):
             self._ends = self._end_at = self._ends * 2
         self._end_at[self.count] = end - self.start

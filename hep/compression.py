@@ -14,14 +14,14 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 def deflate(payload: bytes) -> bytes:
-    """`payload` as gzip, without a time in its header: equal payloads give equal packets."""
+    """`payload` as gzip, without a time in its header, so that equal payloads give equal packets."""
     return zlib.compress(payload, wbits=_GZIP)
 
 
 def inflate(data: bytes, offset: int) -> bytes:
-    """The text of `data`, at most 65,535 bytes: no payload was longer before it was compressed.
+    """The inflated `data`, at most 65,535 bytes: no payload is longer before compression.
 
-    Raises HepError. Never inflates more than one byte beyond the limit, whatever `data` promises.
+    Raises HepError. Never inflates more than one byte beyond the limit, whatever `data` claims.
     """
     engine = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
     try:

@@ -10,22 +10,22 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"  # the data ends inside a header
     TOTAL_LENGTH = "total_length"  # the length in the header is not the packet's
     CHUNK_LENGTH = "chunk_length"  # a chunk below its header's 6 bytes, or past the end of the packet
-    CHUNK_SIZE = "chunk_size"  # a field of fixed width with another one
-    CHUNK_TYPE = "chunk_type"  # a chunk type that must not stand there
-    HEADER_LENGTH = "header_length"  # HEP1/2: hp_l is not that of the address family
-    FAMILY = "family"  # an address family that is neither IPv4 nor IPv6, or not the addresses' own
-    COMPRESSION = "compression"  # a compressed payload that is damaged
+    CHUNK_SIZE = "chunk_size"  # a field with another width than its fixed one
+    CHUNK_TYPE = "chunk_type"  # a chunk type that is not allowed there
+    HEADER_LENGTH = "header_length"  # HEP1/2: hp_l does not match the address family
+    FAMILY = "family"  # an address family that is neither IPv4 nor IPv6, or does not match the addresses
+    COMPRESSION = "compression"  # a damaged compressed payload
     TOO_LONG = "too_long"  # above 65,535 bytes, before or after inflating
     MISSING = "missing"  # encoding: the version's header needs a field that is None
     RANGE = "range"  # encoding: a number does not fit its field
-    VERSION = "version"  # encoding: there is no such version of HEP
+    VERSION = "version"  # encoding: no such version of HEP
 
 
 class HepError(ValueError):
     """A message that is not HEP, or a packet that HEP cannot carry.
 
     `reason` is the label, `chunk` names the field or part concerned, `offset` is the byte where that part
-    begins (None while encoding): in the datagram, or in the stream when a `StreamDecoder` raised it.
+    begins (None while encoding): in the datagram, or in the stream if a `StreamDecoder` raised it.
     """
 
     def __init__(self, reason: Reason, chunk: str, detail: str, offset: int | None = None) -> None:
@@ -37,9 +37,9 @@ class HepError(ValueError):
         self.offset = offset
 
     def moved(self, distance: int) -> "HepError":
-        """The same error, seen from `distance` bytes further up."""
+        """The same error with its offset moved by `distance` bytes."""
         return HepError(self.reason, self.chunk, self.detail, (self.offset or 0) + distance)
 
     def __reduce__(self) -> tuple[type["HepError"], tuple[Reason, str, str, int | None]]:
-        # Exceptions pickle by their message alone, which does not fit our constructor.
+        # Exceptions pickle only their message, which does not fit our constructor.
         return HepError, (self.reason, self.chunk, self.detail, self.offset)

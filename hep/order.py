@@ -1,8 +1,8 @@
 """Writes HEP3: each field's writer, and the order of a packet's chunks.
 
 Receivers accept chunks in any order. But to match another sender byte for byte, a packet needs that sender's order, so
-the order is a table: `Order` names the fields that come first. Fields it does not name follow by chunk number, which is
-where heplify puts them (VLAN, node name, TCP flags, TOS, MOS), then `Packet.extra`; the payload is last.
+the order is a table: `Order` names the fields that come first. Other fields follow by chunk number, like heplify's
+(VLAN, node name, TCP flags, TOS, MOS), then `Packet.extra`; the payload is last.
 """
 
 import struct
@@ -22,12 +22,12 @@ _Write = Callable[[Any], bytes]
 
 
 def _octets(kind: int, data: bytes, vendor: int = GENERIC) -> bytes:
-    # A length beyond 16 bits may wrap here: the whole packet is too long then, and refused.
+    # A length beyond 16 bits may wrap here: then the whole packet is too long, and refused.
     return CHUNK_HEADER.pack(vendor, kind, (HEADER_BYTES + len(data)) & _U16) + data
 
 
 def _address(field: str) -> _Write:
-    """IPv4 and IPv6 are two chunk types of one field: the address's length tells which."""
+    """IPv4 and IPv6 are two chunk types of one field: the address's length decides."""
     kinds = {layout.size: kind for kind, layout in CHUNKS.items() if layout.field == field}
 
     def write(address: bytes) -> bytes:
@@ -55,7 +55,7 @@ _WRITERS = _writers()
 
 
 class Order:
-    """The fields of `Packet` in the order of their chunks; those not named follow by chunk number.
+    """The order of a packet's chunks, by field of `Packet`; fields not named follow by chunk number.
 
     >>> heplify = Order(*SIP_FIELDS, "auth_key", "correlation_id")
     """
@@ -73,7 +73,7 @@ class Order:
         self._values = attrgetter(*("ip_family" if field == "family" else field for field in self.fields))
 
     def chunks(self, packet: Packet) -> Iterator[bytes]:
-        """The chunks of all fields that are not None, without extra ones and payload. Raises HepError."""
+        """The chunks of all fields that are not None, without extra chunks and payload. Raises HepError."""
         for field, write, value in zip(self.fields, self._writers, self._values(packet), strict=True):
             if value is None:
                 continue
@@ -97,7 +97,7 @@ SIP_FIELDS = (
 )
 # Kamailio siptrace, trace_send_hep3_duplicate: correlation id before key, key before payload.
 SIP_ORDER = Order(*SIP_FIELDS, "correlation_id", "auth_key")
-# Kamailio siptrace, hlog(): the same with the ports the other way round.
+# Kamailio siptrace, hlog(): the same with the ports swapped.
 HLOG_ORDER = Order(*SIP_FIELDS[:4], "destination_port", "source_port", *SIP_FIELDS[6:], "correlation_id", "auth_key")
 
 
@@ -113,7 +113,7 @@ def encode3(packet: Packet, order: Order = SIP_ORDER) -> bytes:
 def _extra(chunk: Chunk) -> bytes:
     vendor, kind, data = chunk
     if vendor == GENERIC and (kind in CHUNKS or kind == 0):
-        raise HepError(Reason.CHUNK_TYPE, chunk_name(vendor, kind), "does not belong into Packet.extra")
+        raise HepError(Reason.CHUNK_TYPE, chunk_name(vendor, kind), "does not belong in Packet.extra")
     if not (0 <= vendor <= _U16 and 0 <= kind <= _U16):
         raise HepError(Reason.RANGE, chunk_name(vendor, kind), "vendor or type does not fit 16 bits")
     return _octets(kind, data, vendor)
@@ -125,6 +125,6 @@ def _payload(packet: Packet) -> bytes:
     if not packet.compressed:
         return _octets(PAYLOAD, packet.payload)
     if len(packet.payload) > MAX_BYTES:
-        # It might fit compressed, but no receiver with sane limits would inflate it.
+        # It might fit when compressed, but no receiver with sane limits would inflate it.
         raise HepError(Reason.TOO_LONG, "payload", f"{len(packet.payload)} bytes, at most {MAX_BYTES}")
     return _octets(COMPRESSED_PAYLOAD, deflate(packet.payload))

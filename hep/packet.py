@@ -10,7 +10,7 @@ _FAMILIES = {4: Family.IPV4, 16: Family.IPV6}
 
 
 class Chunk(NamedTuple):
-    """A chunk that `Packet` has no field for: another vendor's, or of a later revision."""
+    """A chunk without a field in `Packet`: another vendor's, or of a later revision."""
 
     vendor: int
     type: int
@@ -21,13 +21,12 @@ class Chunk(NamedTuple):
 class Packet:
     """One HEP message of any version; a field is None when the message does not carry it.
 
-    Addresses are packed bytes, 4 or 16: that is what the wire and a capture hold, it costs nothing to read
-    (two `ipaddress` objects cost as much as a third of the packet), and it compares and hashes at once.
-    `source_address` and `destination_address` give the objects.
+    Addresses are packed, 4 or 16 bytes, as on the wire and in captures: reading them costs nothing (two `ipaddress`
+    objects cost as much as a third of the packet), and they compare and hash directly. `source_address` and
+    `destination_address` return the objects.
 
-    Text is bytes too: HEP names no character set, senders put anything there, and whoever relays a packet
-    must send what came. `correlation_id=b""` is a chunk without data, as siptrace's hlog may send; None is
-    no chunk.
+    Text is bytes, too: HEP specifies no character set, senders write anything, and a relay must send what it received.
+    `correlation_id=b""` is a chunk without data, which siptrace's hlog may send; None is no chunk.
     """
 
     source: bytes | None = None
@@ -35,12 +34,12 @@ class Packet:
     source_port: int | None = None
     destination_port: int | None = None
     protocol: int | None = None  # IP protocol number; siptrace: 22 for TLS, WS and WSS alike
-    family: int | None = None  # None: written as the addresses' own, see `ip_family`
+    family: int | None = None  # None: written as the addresses' family, see `ip_family`
     seconds: int | None = None  # since the epoch
     microseconds: int | None = None
-    protocol_type: int | None = None  # a ProtocolType, or a number that has no name here
+    protocol_type: int | None = None  # a ProtocolType, or a number without a name here
     capture_id: int | None = None  # HEP2 has room for 16 bits of it
-    payload: bytes | None = None  # never compressed, however it came
+    payload: bytes | None = None  # always uncompressed, however it was received
     correlation_id: bytes | None = None
     auth_key: bytes | None = field(default=None, repr=False)  # a secret: not for logs
     keep_alive: int | None = None  # seconds
@@ -61,12 +60,12 @@ class Packet:
     tag_type: int | None = None
     event_type: int | None = None  # 1 recording, 2 recording for lawful interception
     group_id: bytes | None = None
-    compressed: bool = False  # the payload came, or is to be sent, as chunk 0x0010
-    extra: tuple[Chunk, ...] = ()  # in the order they came
+    compressed: bool = False  # the payload was received, or is to be sent, as chunk 0x0010
+    extra: tuple[Chunk, ...] = ()  # in the order received
 
     @property
     def ip_family(self) -> int | None:
-        """The address family to write: as given, else that of the addresses."""
+        """The address family to write: as given, otherwise the addresses'."""
         if self.family is not None:
             return self.family
         return _FAMILIES.get(len(self.source or self.destination or b""))

@@ -6,32 +6,31 @@ from hep.version3 import HEADER_BYTES, decode3, total_length
 
 
 class StreamDecoder:
-    """Packets out of the bytes of one connection, in whatever segments they come.
+    """Yields packets from the bytes of one connection, in any segmentation.
 
     >>> for packet in decoder.feed(segment): ...
 
-    It is its own iterator, so that an error loses no more than it must. A bad chunk raises HepError, but the
-    packet's length was good: iterate again and the next packet follows. A header that is none means that the
-    framing is lost: HepError is raised once, `broken` is set, and whatever follows is thrown away.
-    `HepError.offset` counts from the beginning of the stream.
+    It is its own iterator, so that an error loses as little as possible. A bad chunk raises HepError, but the packet's
+    length was valid: iterate again for the next packet. An invalid header means that the framing is lost: HepError is
+    raised once, `broken` is set, and the rest is discarded. `HepError.offset` counts from the beginning of the stream.
 
-    Once iterated to its end it holds less than one packet, 65,534 bytes at most.
+    Once iterated to its end, it holds less than one packet, at most 65,534 bytes.
     """
 
     __slots__ = ("_pending", "broken", "offset")
 
     def __init__(self) -> None:
         self._pending = bytearray()
-        self.offset = 0  # in the stream, of the first byte not yet decoded
+        self.offset = 0  # offset in the stream of the first byte not decoded yet
         self.broken = False
 
     @property
     def pending(self) -> int:
-        """Bytes of a packet that is not complete: what is lost if the stream ends here."""
+        """Bytes of an incomplete packet, which are lost if the stream ends here."""
         return len(self._pending)
 
     def feed(self, data: bytes) -> "StreamDecoder":
-        """Take `data` (at once, even if nobody iterates) and give the packets that are complete now."""
+        """Take `data` (immediately, even if nobody iterates), and return itself to yield the complete packets."""
         if not self.broken:
             self._pending += data
         return self
@@ -40,7 +39,7 @@ class StreamDecoder:
         return self
 
     def __next__(self) -> Packet:
-        """The next packet that is complete. Raises HepError, see the class."""
+        """The next complete packet. Raises HepError, see the class."""
         if len(self._pending) < HEADER_BYTES or len(self._pending) < (length := self._length()):
             raise StopIteration
         message = bytes(memoryview(self._pending)[:length])

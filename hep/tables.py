@@ -4,14 +4,14 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-MAX_BYTES = 65_535  # of a whole message: the total length is a u16, and so is a UDP datagram's
+MAX_BYTES = 65_535  # of a whole message: its total length is a u16, like a UDP datagram's
 MAGIC = b"HEP3"
 MAGICS = frozenset({MAGIC, b"EEP1"})  # EEP1: the draft's name for the same format
 GENERIC = 0
 
 
 class Family(IntEnum):
-    """Linux AF_ values, which HEP put on the wire."""
+    """Linux AF_ values, which HEP uses on the wire."""
 
     IPV4 = 2
     IPV6 = 10
@@ -32,7 +32,7 @@ class Vendor(IntEnum):
 
 
 class ProtocolType(IntEnum):
-    """What the payload is (chunk 0x000b). Other numbers are legal: `Packet.protocol_type` is a plain int."""
+    """The kind of the payload (chunk 0x000b). Other numbers are legal: `Packet.protocol_type` is a plain int."""
 
     SIP = 0x01
     XMPP = 0x02
@@ -63,18 +63,18 @@ class ProtocolType(IntEnum):
 
 
 class ChunkType(NamedTuple):
-    """A generic chunk: the `Packet` field it fills and its struct format, "" for octets of any length."""
+    """A generic chunk: its field of `Packet` and its struct format, "" for octets of any length."""
 
     field: str
     format: str = ""
 
     @property
     def size(self) -> int | None:
-        """Bytes of data, None when any number will do."""
+        """Bytes of data; None for any number."""
         return struct.calcsize(">" + self.format) if self.format else None
 
 
-# HEP3 rev. 37, vendor 0. 0x19 to 0x1f are reserved: like any unknown type they are kept in `Packet.extra`.
+# HEP3 rev. 37, vendor 0. 0x19 to 0x1f are reserved: like any unknown type, they are kept in `Packet.extra`.
 CHUNKS: dict[int, ChunkType] = {
     0x0001: ChunkType("family", "B"),
     0x0002: ChunkType("protocol", "B"),

@@ -4,9 +4,8 @@
     source address, destination address                                                  4 or 16 bytes each
     HEP2: u32 seconds, u32 microseconds, u16 capture id, 2 bytes of padding              (little endian)
 
-As Kamailio's siptrace sends it: hp_l counts the first two lines (16 or 40), in HEP2 too; the capture id keeps
-its lower 16 bits; the padding is 00 00. There is no room for anything else of a `Packet`: correlation id, key
-and the rest are left out.
+As sent by Kamailio's siptrace: hp_l counts the first two lines (16 or 40), also in HEP2; the capture id has its lower
+16 bits; the padding is 00 00. Other fields of a `Packet`, such as correlation id and key, are left out.
 """
 
 import struct
@@ -22,7 +21,7 @@ _HEADER = struct.Struct(">BBBBHH")
 _TIME = struct.Struct("<IIHxx")
 _ADDRESS_BYTES: dict[int, int] = {Family.IPV4: 4, Family.IPV6: 16}
 _CAPTURE_ID_MASK = 0xFFFF
-_WITH_TIME = 2  # the version that has a time header
+_WITH_TIME = 2  # the version with a time header
 
 
 def decode12(data: bytes) -> Packet:
@@ -56,7 +55,7 @@ def _need(data: bytes, begin: int, end: int, part: str) -> None:
 
 
 def _check_header_length(version: int, header_length: int, end: int) -> None:
-    # Kamailio does not count HEP2's time header; from a sender that does, the layout is the same.
+    # Kamailio does not count HEP2's time header; some senders do, with the same layout.
     if header_length != end and not (version == _WITH_TIME and header_length == end + _TIME.size):
         raise HepError(Reason.HEADER_LENGTH, "hp_l", f"{header_length}, not {end}", 1)
 

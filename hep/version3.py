@@ -1,9 +1,9 @@
 """Reads HEP3: `HEP3`, total length u16; then chunks of vendor u16, type u16, length u16 (all 6 counted).
 
 Every length must be right, because after a wrong one everything is misread. No chunk is required, and a family that
-does not fit the addresses is kept as it came: the receiver of an incomplete packet decides what to do with it. If a
-chunk comes twice, the last one counts (also an IPv6 address after an IPv4 one): Kamailio, sngrep and hep-js do the
-same, and we show what Homer would. A compressed payload takes precedence over a plain one.
+does not match the addresses is kept: the receiver of an incomplete packet decides what to do with it. If a chunk occurs
+twice, the last one counts (also an IPv6 address after an IPv4 one), as in Kamailio, sngrep and hep-js, so that we show
+what Homer would. A compressed payload takes precedence over a plain one.
 """
 
 import struct
@@ -23,7 +23,7 @@ _Unpack = Callable[[bytes, int], tuple[Any, ...]]
 
 
 def _readers() -> dict[int, tuple[str, int, _Unpack | None]]:
-    """Type -> field, length on the wire (0: any), how to read it (None: octets)."""
+    """Type -> field, length on the wire (0: any), function to read it (None: octets)."""
     readers: dict[int, tuple[str, int, _Unpack | None]] = {}
     for kind, (field, layout) in CHUNKS.items():
         fixed = struct.Struct(">" + layout)
@@ -37,7 +37,7 @@ _READERS = _readers()
 
 
 def total_length(data: bytes | bytearray, offset: int = 0) -> int:
-    """Bytes of the packet that `data` begins with, of which 6 are enough. Raises HepError if it is none."""
+    """Bytes of the packet that `data`, of at least 6 bytes, begins with. Raises HepError if it is not HEP3."""
     if len(data) < HEADER_BYTES:
         raise HepError(Reason.TRUNCATED, "header", f"{len(data)} bytes, not {HEADER_BYTES}", offset)
     magic, length = PREAMBLE.unpack_from(data)
@@ -50,7 +50,7 @@ def total_length(data: bytes | bytearray, offset: int = 0) -> int:
 
 
 def decode3(data: bytes) -> Packet:
-    """The packet in `data`, which is one whole HEP3 message. Raises HepError."""
+    """The packet in `data`, one complete HEP3 message. Raises HepError."""
     if (length := total_length(data)) != len(data):
         detail = f"total length {length}, but {len(data)} bytes came"
         raise HepError(Reason.TOTAL_LENGTH, "header", detail, 4)
@@ -79,7 +79,7 @@ def decode3(data: bytes) -> Packet:
                 raise _wrong_size(field, size, wanted, position)
         position = after
     if deflated_at:
-        # Once, after the loop: many small bombs in one packet cost no more than one.
+        # Once, after the loop: many small compression bombs in one packet cost no more than one.
         fields["payload"] = inflate(fields.pop(_DEFLATED), deflated_at)
         fields["compressed"] = True
     return Packet(extra=tuple(extra), **fields)
@@ -95,7 +95,7 @@ def _wrong_length(chunk: str, size: int, left: int, position: int) -> HepError:
 
 
 def _unknown(vendor: int, kind: int, content: bytes, position: int) -> Chunk:
-    # Type 0 is nobody's: zeroed or shifted memory looks like that, and Kamailio drops such a packet too.
+    # Type 0 is unassigned: zeroed or shifted memory looks like that, and Kamailio also drops such a packet.
     if vendor == GENERIC and kind == 0:
         raise HepError(Reason.CHUNK_TYPE, "chunk", "type 0", position)
     return Chunk(vendor, kind, content)
@@ -107,7 +107,7 @@ def _wrong_size(field: str, size: int, wanted: int, position: int) -> HepError:
 
 
 def chunk_name(vendor: int, kind: int) -> str:
-    """The field's name, or the numbers of a chunk that has none."""
+    """The field's name, or the chunk's numbers if it has none."""
     if vendor == GENERIC and kind in CHUNKS:
         return CHUNKS[kind].field
     return f"chunk {vendor:#06x}/{kind:#06x}"

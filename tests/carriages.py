@@ -1,6 +1,6 @@
-"""SIP messages as IP packets, in every way that a capture agent meets them: whole, in pieces, out of order, with a loss.
+"""SIP messages as IP packets, in every form that a capture agent sees: whole, in pieces, out of order, with a loss.
 
-`carry(family, carriage)` gives the packets, and the messages that a reader gets out of them. Each message has its own
+`carry(family, carriage)` returns the packets, and the messages that a reader gets from them. Each message has its own
 Call-ID, each carriage its own port, so that several of them may share a capture.
 """
 
@@ -66,7 +66,7 @@ def packed(family: int) -> tuple[bytes, bytes]:
 
 
 def ip_packet(family: int, protocol: int, payload: bytes, number: int = 1, fragment: int = 0) -> bytes:
-    """`fragment`: offset in units of eight bytes, times eight; plus one where more follow."""
+    """`fragment`: offset in units of eight bytes, times eight; plus one if more follow."""
     source, destination = packed(family)
     if family == IPV4:
         flags = fragment >> 3 | (0x2000 if fragment & 1 else 0)
@@ -162,7 +162,7 @@ def tcp_in_body(family: int, port: int, given: list[bytes]) -> tuple[list[bytes]
 
 
 def tcp_byte_by_byte(family: int, port: int, given: list[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """One short message, each of whose bytes is a packet, and another one behind it."""
+    """A short message in packets of one byte, and another message after it."""
     stream = b"".join(given[1:3])
     return conversation(family, port, segments(stream, list(range(1, len(given[1]) + 1)))), given[1:3]
 

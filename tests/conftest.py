@@ -1,4 +1,4 @@
-"""What all tests share: fixtures, the mark `once`, which build is tested, and CI's rule that nothing is skipped."""
+"""Shared by all tests: fixtures, the mark `once`, the tested build, and CI's rule that nothing is skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slow_modules import SLOW
 
 from capture_agent.build import flavour
 
-pytest_plugins = ["server_fixtures"]
+pytest_plugins = ["package_fixtures", "server_fixtures"]
 
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow modules come first: a worker that gets one at the end keeps the others waiting."""
+    """Slow modules run first: a worker that gets one at the end would keep the others waiting."""
     places = {(ROOT / "tests" / module): number for number, module in enumerate(SLOW)}
     for item in items:
         if item.path in places:
@@ -61,7 +61,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def no_skip_in_ci(report: Report) -> Report:
-    """A skipped test finds nothing, and nobody reads why: in CI it fails, with the reason."""
+    """In CI a skipped test fails, with its reason: otherwise nobody would notice."""
     if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
@@ -71,7 +71,7 @@ def no_skip_in_ci(report: Report) -> Report:
 
 @pytest.fixture(scope="session", autouse=True)
 def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `run` opens its control socket: not where an agent of this host has it."""
+    """A separate folder for control sockets, so that tests do not meet an agent of this host."""
     folder = tmp_path_factory.mktemp("run")
     os.environ["RUNTIME_DIRECTORY"] = str(folder)
     return folder
@@ -79,7 +79,7 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Captures and reference recordings that are not part of the project, beside the work tree."""
+    """Captures and reference recordings next to the work tree, which are not part of the project."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("no ../shared with the reference captures")

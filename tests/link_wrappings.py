@@ -1,4 +1,4 @@
-"""Link layers that may stand around a packet or a tunnel of `wrappings.py`: the outermost of a case."""
+"""Link layers around a packet or a tunnel of `wrappings.py`: the outermost part of a case."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def loopback(kind: int, inside: bytes) -> bytes | None:
 
 
 def typed_link(header: bytes) -> Link:
-    """Behind the header, an ethertype."""
+    """The header, then an ethertype."""
     return lambda kind, inside: header + struct.pack(">H", kind) + inside
 
 

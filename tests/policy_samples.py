@@ -1,4 +1,4 @@
-"""Messages with addresses, transactions and dialogs around them, and policies out of TOML."""
+"""Messages with addresses, transactions and dialogs, and policies from TOML."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def captured(
     time: float = 0.0,
     **datagram: object,
 ) -> CapturedMessage:
-    """From `ADDRESS PORT` to `ADDRESS PORT`; behind the message lies more, as in a batch."""
+    """From `ADDRESS PORT` to `ADDRESS PORT`; more bytes follow the message, as in a batch."""
     (source, source_port), (destination, destination_port) = source.split(), destination.split()
     addresses = ip_address(source).packed + ip_address(destination).packed
     start = len(addresses) + 5
@@ -59,9 +59,9 @@ def captured(
 
 @dataclass
 class Calls:
-    """Stands for correlate: one dialog for each Call-ID, one transaction for each Call-ID and CSeq number.
+    """Replaces correlate: one dialog per Call-ID, one transaction per Call-ID and CSeq number.
 
-    An ACK for a 2xx - one whose CSeq is said to be `ACK` - is a transaction of its own.
+    An ACK for a 2xx - one whose CSeq is given as `ACK` - is a separate transaction.
     """
 
     dialogs: dict[str, Dialog] = field(default_factory=dict)

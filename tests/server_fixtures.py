@@ -1,4 +1,4 @@
-"""Receivers that a test gets fresh, and database servers that all tests share."""
+"""New receivers per test, and database servers that all tests share."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def fault_servers() -> Iterator[dict[str, databases.Server]]:
-    """Servers apart from those of other tests: these are stopped and killed."""
+    """Servers separate from other tests': these are stopped and killed."""
     with ExitStack() as stack:
         yield {kind: stack.enter_context(databases.server(kind, free_port())) for kind in databases.SERVERS}
 

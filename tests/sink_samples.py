@@ -1,4 +1,4 @@
-"""Traced messages to give to sinks, and receivers on loopback that keep what they get."""
+"""Traced messages for sinks, and receivers on loopback that keep what they get."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RINGING = INVITE.replace(b"INVITE sip:bob@example.com SIP/2.0", b"SIP/2.0 180 Ri
 
 
 def numbered(n: int, size: int = 0) -> bytes:
-    """An INVITE of its own: Call-ID `call-n`, with a body of so many bytes."""
+    """A separate INVITE: Call-ID `call-n`, with a body of this many bytes."""
     message = INVITE.replace(b"call-1", b"call-%d" % n)
     return message.replace(b"Content-Length: 0", b"Content-Length: %d" % size) + b"x" * size
 
@@ -125,10 +125,10 @@ def eventually(true: Callable[[], object], seconds: float = 10) -> None:
 
 @dataclass
 class Receiver:
-    """Where one sink sends to. Each kind of sink has one in its test module: test_sink_kinds.py asks for it.
+    """The destination of a sink. Each kind of sink has one in its test module: test_sink_kinds.py requires it.
 
-    `toml`: the options of the sink that sends there; `uri`: how a rule names it, empty where the kind has no URIs;
-    `received`: the messages that have come, as they were captured.
+    `toml`: the options of the sink that sends there; `uri`: how a rule names it, empty if the kind has no URIs;
+    `received`: the messages received, as they were captured.
     """
 
     toml: str
@@ -157,13 +157,13 @@ class UdpReceiver:
 
 
 class TcpReceiver:
-    """Accepts connections one after the other; `streams` has what came on each of them."""
+    """Accepts connections one after the other; `streams` has the bytes of each."""
 
     def __init__(self, port: int = 0, wrap: Callable[[socket.socket], socket.socket] | None = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self.listener.getsockname()[1]
         self.streams: list[bytearray] = []
-        self.limits: list[int] = []  # after so many bytes connection n is reset; none: read to its end
+        self.limits: list[int] = []  # bytes after which connection n is reset; none: read to its end
         self._wrap = wrap or (lambda connection: connection)
         self._open: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -193,7 +193,7 @@ class TcpReceiver:
                     break
         except OSError:
             pass
-        if limit is not None:  # RST: what is under way is lost
+        if limit is not None:  # RST: bytes in flight are lost
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.close()
 
@@ -214,7 +214,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 class ListSink:
-    """A sink in memory; `fail` raises when and what a test wants."""
+    """A sink in memory; `fail` raises what a test wants, when it wants."""
 
     def __init__(self, fail: Callable[[Sequence[TracedMessage]], None] | None = None, together: int = 1) -> None:
         from collections import Counter

@@ -1,8 +1,9 @@
-"""Which test modules `make check` leaves out."""
+"""The test modules that `make check` leaves out."""
 
 # Modules that take longer than ten seconds on a quiet machine, the longest first.
 SLOW = (
     "test_packaging.py",
+    "packages/test_debian_package.py",
     "benchmarks/test_instructions.py",
     "test_volume.py",
     "streams/test_stream_volume.py",
@@ -32,6 +33,7 @@ SLOW = (
     "test_every_carriage.py",
     "test_prometheus.py",
     "web/test_hostile_clients.py",
+    "packages/test_completions.py",
     "test_user_code.py",
     "test_live.py",
 )

@@ -1,5 +1,5 @@
-"""Configurations in the style of real servers (tests/deployments), each in a real Kamailio, and beside it the agent with
-what `config convert` makes of it: the same messages, or the differences that the comment at the top names.
+"""Configurations in the style of real servers (tests/deployments), each in a real Kamailio, next to the agent with the
+result of `config convert`: the same messages, or the differences that the comment at the top lists.
 
 The network, the phones and the comparison are those of test_beside_kamailio.py.
 """
@@ -23,7 +23,7 @@ CALLS = ["register", "message-caller", "call-caller", "cancel-caller", "busy-cal
 
 @dataclass(frozen=True)
 class Case:
-    """`more`, `fewer`: messages that the agent alone has, and that Kamailio alone has; `says`: the comment names them."""
+    """`more`, `fewer`: messages that only the agent has, or only Kamailio; `says`: the comment lists them."""
 
     more: set[str] = field(default_factory=set)
     fewer: set[str] = field(default_factory=set)
@@ -43,7 +43,7 @@ CASES = {
             "ACK proxy>callee",
         },
         says=(
-            "here its whole transaction is traced",
+            "here the whole transaction is traced",
             "t_is_canceled(): not known",
             "failure_route[NEVER]: nothing leads there",
         ),
@@ -67,7 +67,7 @@ def write(folder: Path, name: str) -> str:
 
 
 def converted(folder: Path, text: str) -> list[str]:
-    """What `config convert` makes of it, with the ports beside Kamailio's."""
+    """The result of `config convert`, with ports next to Kamailio's."""
     (folder / "converted.cfg").write_text(text)
     toml = convert(folder / "converted.cfg")
     for port in (beside.KAMAILIO, beside.OTHERS[0]):

@@ -1,9 +1,9 @@
-"""The agent beside a real Kamailio, both tracing the same calls: who sends which message to the collector.
+"""The agent next to a real Kamailio, both tracing the same calls: which sends which message to the collector.
 
 Kamailio is a stateful proxy between SIPp phones (tools/sip_lab.py), and for one call a spiral: its own next hop. Its
 siptrace sends to port 9060 of the collector, the agent, which listens on the proxy's interfaces, to 9061. In modes t and d
-the agent runs with what `config convert` makes of that Kamailio's configuration. Nothing is counted that a slow machine
-makes more of: what the agent sends is compared with what tcpdump has seen, and what the real one lacks is told by kind.
+the agent runs with the result of `config convert` for that Kamailio's configuration. Counts that a slow machine
+increases are not compared: the agent's messages are compared with tcpdump's, and what the real one lacks, by kind.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def agent_in(net: Lab, *options: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message between two addresses; of what was emitted, whether to the second collector."""
+    """A message between two addresses; if it was emitted, whether to the second collector."""
 
     payload: bytes
     source: str
@@ -119,7 +119,7 @@ class Sent:
 
 @dataclass
 class Emitted:
-    """What both have sent to the collector, in its order, with the correlation ids; and what was on the wire."""
+    """Messages of both to the collector, in order, with correlation ids; and those on the wire."""
 
     kamailio: list[tuple[Sent, bytes | None]]
     agent: list[tuple[Sent, bytes | None]]
@@ -132,14 +132,14 @@ class Emitted:
         return Counter(sent for sent, _ in self.agent) - Counter(sent for sent, _ in self.kamailio)
 
     def counted_down(self) -> Emitted:
-        """Without Max-Forwards: the script counts it down in the message that Kamailio traces afterwards."""
+        """Without Max-Forwards: the script decrements it in the message that Kamailio traces afterwards."""
         kamailio, agent = (
             [(sent.without_count(), some) for sent, some in all_] for all_ in (self.kamailio, self.agent)
         )
         return Emitted(kamailio, agent, self.wire)
 
     def check_agent(self, *left_out: bytes) -> None:
-        """What was on the wire, all of it and nothing else, but for transactions of these methods."""
+        """Exactly the messages on the wire, except transactions of these methods."""
         wanted = Counter(sent for sent in self.wire if sent.sip.cseq_method not in left_out)
         assert Counter(sent for sent, _ in self.agent) == wanted
 
@@ -194,7 +194,7 @@ def trace(folder: Path, text: str, options: list[str], calls: list[str]) -> Emit
 
 
 def mark(net: Lab, name: str) -> None:
-    """A last packet, and tcpdump has it: so it has all before."""
+    """A last packet: once tcpdump has it, it has all earlier ones."""
     place = {"access": (CALLER, 5060), "core": (CALLEES[0], 5060), "lo": (PROXY, 5061), "hep": (COLLECTOR, AGENT)}[name]
     source = 5060 if name == "lo" else 0
     script = f"""if 1:
@@ -218,23 +218,23 @@ LOOPED = {
 def test_every_message(tmp_path: Path) -> None:
     calls = ["register", "call-caller", "cancel-caller", "busy-caller", "slow-caller", "spiral-caller"]
     found = trace(tmp_path, configuration(siptrace(trace_mode=1)), ["-i", "any", "--drop-copies", *HEP], calls)
-    # Kamailio sees what it sends to itself twice, out and in. On the wire it is one packet.
+    # Kamailio sees a message to itself twice, out and in. On the wire it is one packet.
     assert set(map(str, found.only_kamailio())) == LOOPED
     assert found.only_agent() == Counter()
     found.check_agent()
 
 
 def converted(folder: Path, text: str) -> list[str]:
-    """The agent's options: what `config convert` makes of this server's configuration."""
+    """The agent's options: the result of `config convert` for this server's configuration."""
     (folder / "converted.cfg").write_text(text)
     (folder / "agent.toml").write_text(convert(folder / "converted.cfg"))
-    # What goes out on one is here before what has come in on another, as often as not.
+    # An outgoing message on one is often here before the incoming one on another.
     interfaces = [word for device in DEVICES for word in ("-i", device)]
     return ["--config", str(folder / "agent.toml"), *interfaces, *HEP]
 
 
 def accidents(found: Emitted) -> set[str]:
-    """What the agent alone has, by the accident of siptrace's; what is none of them stands there itself."""
+    """Messages that only the agent has, by the fault of siptrace that explains them; others are listed themselves."""
     spirals = {sent.sip.call_id for sent in found.wire if sent.loops}
     both = Counter(sent for sent, _ in found.agent) - found.only_agent()
     numbers: Counter[Sent] = Counter()

@@ -1,4 +1,4 @@
-"""docs/books.md against the accounts in the code: a name that only one of them has fails."""
+"""docs/books.md compared with the accounts in the code: a name in only one of them fails."""
 
 import ast
 import importlib
@@ -24,7 +24,7 @@ Names = dict[tuple[str, str], set[str]]  # of each ledger, by what they name
 
 
 def accounts() -> dict[str, Account]:
-    """Every one of them, by module and name."""
+    """All accounts, by module and name."""
     found: dict[str, Account] = {}
     for module in pkgutil.walk_packages(capture_agent.__path__, "capture_agent."):
         if not module.name.endswith("__main__"):
@@ -83,7 +83,7 @@ def test_the_shared_ledgers_have_every_outcome_in_its_place() -> None:
     assert {name: set(of) for name, of in SHARED.items()} == {name: in_code()[name, "outcome"] for name in SHARED}
 
 
-# Where a ledger has names of others: exceptions of user code, reasons of sinks and sources of packages, and all that a
+# Ledgers with names from elsewhere: exceptions of user code, reasons of packages' sinks and sources, and all that a
 # running agent answers.
 OPEN = ("books.py", "cli/stats.py", "delivery/direct.py", "delivery/outbox.py", "hooks/guard.py", "sources/source.py")
 
@@ -108,7 +108,7 @@ def test_ledgers_are_made_from_accounts() -> None:
 
 
 def test_nothing_is_counted_under_a_name_that_only_the_counting_line_has() -> None:
-    """`rejected["oversize"] += 1` would come into a ledger that takes the reasons of packages."""
+    """`rejected["oversize"] += 1` would appear in a ledger that accepts the reasons of packages."""
     found = [
         f"{path}:{node.lineno}"
         for path, tree in sources()

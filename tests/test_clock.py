@@ -1,4 +1,4 @@
-"""The clock goes with packets, but not with a few that are off."""
+"""The clock follows packets, but not a few outliers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_clock(times: list[int], taken: list[int], now: int, odd: int, jumps: in
 @pytest.mark.parametrize("wrong", [-(2**62) + 1, 0, 2**32 * SECOND, 2**62 - 1], ids=["least", "1970", "2106", "most"])
 @pytest.mark.parametrize("many", [1, AGREEING, AGREEING + 1, 40])
 def test_nothing_expires_for_packets_of_another_time(wrong: int, many: int) -> None:
-    """At the beginning as within, and however many: what was there before is as old as it was."""
+    """At the beginning and later, however many: existing state does not age."""
     now = 1_800_000_000 * SECOND
     for before in (0, 20):
         clock = Clock()

@@ -1,4 +1,4 @@
-"""Constants of hot modules: C's in the .pxd, and the same for the plain build in the .py, which are compared here."""
+"""Constants of hot modules: those in the .pxd equal those for the plain build in the .py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The worst packets and messages cost in proportion to their bytes: twice as many take less than three times as long.
+"""The cost of the worst packets and messages is linear in their bytes: twice as many take less than three times as long.
 
-tests/packet/test_defrag.py, tests/streams/test_stream_cost.py and test_sctp.py have the same of fragments and streams.
+tests/packet/test_defrag.py, tests/streams/test_stream_cost.py and test_sctp.py do the same for fragments and streams.
 """
 
 from __future__ import annotations

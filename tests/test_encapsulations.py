@@ -1,4 +1,4 @@
-"""The generator of cases is right: tshark reads in its frames what it says is in them, and so do the tables of tunnels."""
+"""The generator of cases is right: tshark and the tables of tunnels find in its frames what it claims."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def write_pcapng(path: Path, frames: list[tuple[int, bytes]]) -> None:
 
 
 def call_ids(path: Path) -> list[list[str]]:
-    """Of each frame, as tshark finds them in it."""
+    """The Call-IDs of each frame, found by tshark."""
     tshark = shutil.which("tshark")
     if tshark is None:
         pytest.skip("no tshark")
@@ -103,7 +103,7 @@ def test_the_tables_read_every_encapsulation(depth: int, every: int) -> None:
 @pytest.mark.parametrize("carriage", [carriage for carriage in CARRIAGES if carriage.startswith("tcp")])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_streams_hold_what_is_expected_of_them(family: int, carriage: str) -> None:
-    """Segments at their places, whatever their order: the messages without a gap are those that are expected."""
+    """Segments placed by offset, whatever their order: the messages without a gap are the expected ones."""
     given = messages(f"{carriage}-ipv{family}", 6)
     carried = carry(family, carriage)
     first = LATE if carriage in ("tcp-two-and-a-half", "tcp-reordered") else EARLY

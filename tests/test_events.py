@@ -1,4 +1,4 @@
-"""Messages and log events that nobody has captured."""
+"""Messages and log events that were not captured."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_places(text: str, want: Place) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("192.0.2.1:5060", "protocol '192.0.2.1', expected udp, tcp, tls, ws, wss, sctp, any"),
-        ("", "protocol '', expected udp, tcp, tls, ws, wss, sctp, any"),
-        ("udp:example.com:5060", "'example.com' is no IP address"),
-        ("udp:[2001:db8::1:5060", "'[2001:db8::1:5060' is no IP address"),
-        ("udp:[2001:db8::1]5060", "'[2001:db8::1]5060' is no IP address"),
-        ("udp:192.0.2.1:65536", "port '65536' is not 0 to 65535"),
-        ("udp:192.0.2.1:", "port '' is not 0 to 65535"),
-        ("udp:", "'' is no IP address"),
+        ("192.0.2.1:5060", "protocol '192.0.2.1', expected udp, tcp, tls, sctp, ws, wss, any"),
+        ("", "protocol '', expected udp, tcp, tls, sctp, ws, wss, any"),
+        ("udp:example.com:5060", "'example.com' is not a valid IP address"),
+        ("udp:[2001:db8::1:5060", "the brackets of the IPv6 address do not match"),
+        ("udp:[2001:db8::1]5060", "the brackets of the IPv6 address do not match"),
+        ("udp:192.0.2.1:65536", "port '65536', expected 0 to 65535"),
+        ("udp:192.0.2.1:", "port '', expected 0 to 65535"),
+        ("udp:", "'' is not a valid IP address"),
     ],
 )
 def test_no_places(text: str, problem: str) -> None:

@@ -1,4 +1,4 @@
-"""Every encapsulation, alone and in another one, with each way to carry SIP in it: exactly the messages that were put in.
+"""Every encapsulation, alone and nested, with each way to carry SIP in it: exactly the messages that were put in.
 
 There are 1,600,000 of them; each run takes some, evenly.
 """

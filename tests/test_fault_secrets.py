@@ -1,4 +1,4 @@
-"""Inputs that showed secrets: none of them is left in what is sent or said."""
+"""Inputs that once exposed secrets: no output contains any."""
 
 from __future__ import annotations
 

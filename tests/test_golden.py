@@ -1,4 +1,4 @@
-"""What `decode` finds in each capture of pcaps/, against tests/golden/. `make golden` writes it anew."""
+"""The output of `decode` for each capture in pcaps/, compared with tests/golden/. `make golden` rewrites it."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ def golden(capture: Path) -> Path:
 
 
 def decode(capture: Path) -> str:
-    """The messages, and after them the exit status and what stood on standard error: the books."""
+    """The messages, then the exit status and standard error: the books."""
     command = [Path(sys.executable).parent / "capture-agent", "decode", "--format", "jsonl", capture.relative_to(ROOT)]
     plain_output = os.environ | {"COLUMNS": "1000", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(command, cwd=ROOT, env=plain_output, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""docs/hooks.md: its examples work, and it names all that a message has."""
+"""docs/hooks.md: its examples work, and it names all attributes of a message."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_package(folder: Path, pcaps: Path) -> None:
         environ = os.environ | {"PYTHONPATH": f"{target}{os.pathsep}{Path(__file__).parents[1]}"}
         return subprocess.run(program, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
-    assert command("config", "check", "extras.toml").stdout == "extras.toml: correct\n"
+    assert command("config", "check", "extras.toml").stdout == "extras.toml: OK\n"
     done = command("replay", "-c", "extras.toml", str(pcaps / "demo.pcap"))
     assert done.returncode == 0, done.stderr
     assert "hook no-keepalive: 59 seen, 57 passed, 2 dropped\n" in done.stderr
@@ -160,7 +160,7 @@ def late_calls(folder: Path, pcaps: Path, command: Callable[..., subprocess.Comp
 
 
 def documented(table: str) -> list[str]:
-    """What stands in the first column of the table with this heading."""
+    """The first column of the table with this heading."""
     rows = TEXT.partition(f"\n| {table} |")[2].partition("\n\n")[0].splitlines()[1:]
     return [name for row in rows for name in re.findall(r"`(\w+)[`(]", row.split("|")[1])]
 

@@ -1,4 +1,4 @@
-"""What hooks decide arrives: log lines and messages at a HEP collector, rows in a table, masked and with other addresses."""
+"""Hooks' decisions take effect: log lines and messages at a HEP collector, rows in a table, masked and with other addresses."""
 
 from __future__ import annotations
 

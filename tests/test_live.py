@@ -1,4 +1,4 @@
-"""`capture-agent run` beside real calls: SIPp on loopback and between two hosts, every message once.
+"""`capture-agent run` with real calls: SIPp on loopback and between two hosts, every message once.
 
 The two hosts are network namespaces joined by a veth pair; the agent listens on one end of it.
 """
@@ -95,7 +95,7 @@ class Agent:
 
 
 def calls(uac: Host, uas: Host, port: int, folder: Path, family: str = "-i") -> None:
-    """CALLS calls, without SIP retransmissions: what is seen twice was sent once."""
+    """CALLS calls, without SIP retransmissions: a message seen twice was sent once."""
     server = subprocess.Popen(
         uas.command("sipp", "-sn", "uas", "-i", uas.address, "-p", str(port), "-nostdin", "-nr"),
         stdout=subprocess.DEVNULL,

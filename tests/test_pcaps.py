@@ -1,4 +1,4 @@
-"""The captures are what their script makes, and each is described."""
+"""The captures equal their script's output, and each is described."""
 
 import re
 import runpy

@@ -1,4 +1,4 @@
-"""What the documents say is there, and what must not be there is not."""
+"""Everything in the documents exists, and nothing is committed that must not be."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ from slow_modules import SLOW
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.once
 
-# Split, so that this file is no finding of its own.
+# Split, so that this file is not a finding itself.
 UNWANTED = [
     *("py" + "pi.org", "python" + "hosted.org", "npm" + "js.org", "deb." + "debian.org", "crates" + ".io"),
     *("/wo" + "rk/", "/tmp/con" + "tract", "work" + "place"),

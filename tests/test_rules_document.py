@@ -1,4 +1,4 @@
-"""docs/rules.md: each of its configurations, over a capture of calls through a proxy, does what its text says."""
+"""docs/rules.md: each of its configurations does what its text says, with a capture of calls through a proxy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capture_agent.app.agent import Agent
 from capture_agent.app.replaying import replay
 from capture_agent.cli.program import main
 from capture_agent.config import Config, load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.emission.emission import emission
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
@@ -61,7 +61,7 @@ def traced_by(settings: Config) -> list[TracedMessage]:
 
 
 def calls(traced: list[TracedMessage]) -> Counter[str]:
-    """How many messages of which call: the Call-ID's second number."""
+    """The number of messages by call: the Call-ID's second number."""
     return Counter((one.message.sip.call_id or b"").decode().partition("@")[0].partition("-")[2] for one in traced)
 
 

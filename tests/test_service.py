@@ -16,7 +16,7 @@ pytestmark = pytest.mark.once
 
 
 def command_lines() -> list[list[str]]:
-    """What the unit and the Dockerfile's heading run, without what stands before the sub-command."""
+    """The commands in the unit and the Dockerfile's heading, without the words before the sub-command."""
     unit = re.search(r"^ExecStart=\S+ (.+)$", UNIT.read_text(), re.MULTILINE)
     docker = re.search(r"^# docker run .* capture-agent (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert unit
@@ -47,12 +47,57 @@ def test_every_example_line_is_good(tmp_path: Path) -> None:
     load(tmp_path / "every.toml", {}, {})
 
 
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="no systemd-analyze: apt install systemd"
+)
+
+
+@needs_systemd
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd-analyze is not installed")
     copy = tmp_path / UNIT.name
     program = f"ExecStart={shutil.which('true')}"  # ours is not installed where the unit says
     copy.write_text(re.sub(r"^ExecStart=\S+", program, UNIT.read_text(), flags=re.MULTILINE))
-    done = subprocess.run([analyze, "verify", copy], capture_output=True, text=True, check=False)
-    assert UNIT.name not in done.stderr
+    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if UNIT.name in line]) == (0, [])
+
+
+@needs_systemd
+def test_the_units_exposure_is_low() -> None:
+    """At most 1.5 of 10; systemd counts in tenths."""
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=15", UNIT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Type=notify",
+        "WatchdogSec=30",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "Restart=on-failure",
+        "RestartPreventExitStatus=2",
+        "AmbientCapabilities=CAP_NET_RAW",
+        "CapabilityBoundingSet=CAP_NET_RAW",
+    ],
+)
+def test_the_unit_has(line: str) -> None:
+    assert line in UNIT.read_text().splitlines()
+
+
+def test_keys_that_the_unit_passes_have_the_names_that_it_says(tmp_path: Path) -> None:
+    """As systemd does: files, one by one, in a folder that is not the configuration's."""
+    names = re.findall(r"^LoadCredential=([\w-]+)$", UNIT.read_text(), re.MULTILINE)
+    heading = UNIT.read_text().partition("LoadCredential=")[0]
+    options = dict(re.findall(r'(\w+_file) = "([\w-]+)"', heading))
+    assert sorted(options.values()) == sorted(names)
+    (tmp_path / "credentials").mkdir()
+    for name in names:
+        (tmp_path / "credentials" / name).write_text(f"sqlite:///{name}\n")
+    (tmp_path / "agent.toml").write_text(
+        f'[[hep]]\nhost = "a"\nauth_key_file = "{options["auth_key_file"]}"\n[[sql]]\nurl_file = "{options["url_file"]}"\n'
+        f'[privacy]\nhash_key_file = "{options["hash_key_file"]}"\n'
+    )
+    config = load(tmp_path / "agent.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}, {})
+    found = (config.hep[0].auth_key, config.sql[0].url, config.privacy.hash_key)
+    assert found == ("sqlite:///hep-key", "sqlite:///trace-db", "sqlite:///hash-key")

@@ -1,4 +1,4 @@
-"""event_route[siptrace:msg] as a hook: what the real module's route was told, and what was left when it had dropped.
+"""event_route[siptrace:msg] as a hook: the variables of the real module's route, and the messages after its drops.
 
 The cases are recordings of the real module, replayed as in test_siptrace_vectors.py.
 """
@@ -29,7 +29,7 @@ def extensions(function: Callable[[Message], None]) -> Extensions:
 
 
 def drop_keepalives(message: Message) -> None:
-    """`if (is_method("OPTIONS|REGISTER")) drop();` - of a reply, the method is that of its CSeq."""
+    """`if (is_method("OPTIONS|REGISTER")) drop();` - a reply's method is its CSeq's."""
     if message.method in ("OPTIONS", "REGISTER"):
         message.drop()
 
@@ -45,7 +45,7 @@ def drop_outgoing(message: Message) -> None:
     [("5.6.3/17-mode1-evrt-drop", drop_keepalives), ("head/97-evrt-hep-db-drop", drop_outgoing)],
 )
 def test_what_is_dropped(shared: Path, tmp_path: Path, case: str, function: Callable[[Message], None]) -> None:
-    """The same HEP packets, duplicates and rows, to the byte."""
+    """The same HEP packets, duplicates and rows, byte for byte."""
     compare(shared / "siptrace" / "vectors" / case, tmp_path, extensions(function))
 
 
@@ -61,12 +61,12 @@ X_HEADERS = re.compile(rb"X-Siptrace-Time: (\d+ \d+)\r\nX-Siptrace-Method: (\w*)
 
 
 def without_time_and_method(packets: Counter[bytes]) -> tuple[Counter[bytes], set[tuple[bytes, bytes]]]:
-    """The packets without what stands in these two headers, and what stood there."""
+    """The packets without the values of these two headers, and the values."""
     stood = {match.groups() for packet in packets for match in X_HEADERS.finditer(packet)}
     return Counter(X_HEADERS.sub(b"", packet) for packet in packets.elements()), stood
 
 
-def test_x_headers_beside_a_route(shared: Path, tmp_path: Path) -> None:
+def test_x_headers_with_a_route(shared: Path, tmp_path: Path) -> None:
     """With a route, trace_mode=4 writes them with the time 0 0 and no method. Ours are always correct."""
     case = shared / "siptrace" / "vectors" / "5.6.3" / "14-mode4-dup-xhw-evrt"
     settings = WithHeaders.read(case / "kamailio.cfg")
@@ -85,7 +85,7 @@ def test_x_headers_beside_a_route(shared: Path, tmp_path: Path) -> None:
     assert {time for time, _ in true} <= times
 
 
-def test_what_the_route_is_told(shared: Path, tmp_path: Path) -> None:
+def test_the_variables_of_the_route(shared: Path, tmp_path: Path) -> None:
     """$rm, $cs and the $siptrace(...) variables, as the module's own route has logged them."""
     case = shared / "siptrace" / "vectors" / "5.6.3" / "17-mode1-evrt-drop"
     told: list[str] = []

@@ -1,4 +1,4 @@
-"""The same traffic, the same settings: what Kamailio's siptrace has emitted, and what the agent emits.
+"""The same traffic, the same settings: the output of Kamailio's siptrace, and the agent's.
 
 Each case is a recording of the real module (shared/siptrace/vectors, and our own in pcaps/siptrace): its wire.pcap is
 replayed with the settings of its kamailio.cfg, to real sockets and a real SQLite table. HEP packets, duplicates and
@@ -26,7 +26,7 @@ from capture_agent.app.agent import Agent
 from capture_agent.app.extensions import Extensions
 from capture_agent.app.replaying import replay
 from capture_agent.config import Config
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.config.sections import Capture, Trace
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.packet.decode import PacketDecoder
@@ -88,7 +88,7 @@ HEAD_CASES = ["01-mode1-hep3-udp", "10b-mode3-ipv6-long", "80-ephemeral-tcp", "9
 
 @dataclass
 class Settings:
-    """What a kamailio.cfg says to siptrace."""
+    """siptrace's settings in a kamailio.cfg."""
 
     params: dict[str, str] = field(default_factory=dict)
     listens: list[str] = field(default_factory=list)
@@ -222,7 +222,7 @@ Ports = tuple[int, int]
 
 
 def streams(capture: Path) -> dict[tuple[str, str], dict[Ports, bytes]]:
-    """By source and destination address, and then by ports: all that was sent there. Nothing is lost on loopback."""
+    """All bytes by source and destination address, and then by ports. Nothing is lost on loopback."""
     packets = PacketDecoder()
     sent: dict[tuple[str, str], dict[Ports, bytes]] = {}
     with CaptureFile(capture) as file:
@@ -236,7 +236,7 @@ def streams(capture: Path) -> dict[tuple[str, str], dict[Ports, bytes]]:
 
 @dataclass
 class Corrected:
-    """What the module has emitted, with real ports where it has others; `wrong` counts them."""
+    """The module's output, with wrong ports corrected; `wrong` counts them."""
 
     sent: dict[tuple[str, str], dict[Ports, bytes]]
     wrong: int = 0

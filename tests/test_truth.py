@@ -1,4 +1,4 @@
-"""`decode --format jsonl` against tshark's truth, message by message, over all captures: whatever carries the SIP.
+"""`decode --format jsonl` compared with tshark, message by message, over all captures, whatever carries the SIP.
 
 Each difference is listed by name.
 """
@@ -20,15 +20,15 @@ FIELDS = [
     "to_tag", "via_branch", "content_length", "sip_len", "sha256",
 ]  # fmt: skip
 
-NOT_A_CAPTURE = {"pkts__cool.pcap"}  # little-endian records behind a big-endian header: libpcap refuses it as well
+NOT_A_CAPTURE = {"pkts__cool.pcap"}  # little-endian records after a big-endian header: libpcap refuses it as well
 
-# tshark stops where a header is broken, and ends text at a NUL byte: the fields behind are missing in its truth.
+# tshark stops at a broken header, and ends text at a NUL byte: its truth lacks the fields after it.
 FUZZED = "nDPI__fuzz-2006-06-26-2594.pcap"
 DIFFERENT_FIELDS: dict[tuple[str, int], set[str]] = {
     # The topmost Via has no branch; tshark shows the next one's.
     ("goffinet__voip-extension.pcap", 607): {"via_branch"},
     ("goffinet__voip-extension.pcap", 608): {"via_branch"},
-    # "Content-Length: " something that is no number is 0 for tshark, and null for us.
+    # A Content-Length that is not a number is 0 for tshark, and null for us.
     ("zeek__invalid-content-length.pcap", 1): {"content_length"},
     ("zeek__invalid-content-length.pcap", 2): {"content_length"},
     (FUZZED, 539): {"content_length"},
@@ -52,7 +52,7 @@ MISSING = {
     (FUZZED, 253): "the length in its UDP header is larger than its packet",
     (FUZZED, 603): "the length in its UDP header is larger than its packet",
 }
-# tshark takes them for something else than SIP; their first line is SIP's.
+# tshark takes them for another protocol; their first line is SIP's.
 SURPLUS = {(FUZZED, frame) for frame in (108, 180, 181, 225, 274, 346, 348, 441, 560)} | {
     # A web server that answers "SIP/2.0 200 ok".
     ("suricata-verify__http-evader-486.pcap", 5),
@@ -62,7 +62,7 @@ SURPLUS = {(FUZZED, frame) for frame in (108, 180, 181, 225, 274, 346, 348, 441,
 COPIES = ("open5gs__ipsec_reg.pcapng", "open5gs__ipsec_to_nonipsec_call.pcapng", "open5gs__volte.pcapng")
 # With --drop-copies each comes once; but one was sent three times, 0.46 s and 1 s apart.
 SENT_AGAIN = {("open5gs__ipsec_to_nonipsec_call.pcapng", "10.4.128.21", "INVITE"): 3}
-# A mirror of two ports of a switch: a quarter of its frames stand there twice within 1.5 ms, same identification and all.
+# A mirror of two ports of a switch: a quarter of its frames occur twice within 1.5 ms, with the same identification.
 COPIES_ELSEWHERE = {"nDPI__FAX-Call-t38-CA-TDM-SIP-FB-1.pcap": 23}
 COPIED = ["src", "dst", "call_id", "cseq", "cseq_method", "method", "status", "via_branch"]
 
@@ -132,7 +132,7 @@ def test_esp_without_encryption(shared: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", COPIES)
 def test_without_copies(shared: Path, name: str) -> None:
-    """Each message as often as it was sent: that is once, for all but one."""
+    """Each message as often as it was sent: once, except one of them."""
     found = messages_of(decoded(FOLDER / name, "--drop-copies"))
     assert as_set(found) == as_set(truth_of(shared / "captures" / "truth" / f"{name}.jsonl"))
     sent: Counter[tuple[Any, ...]] = Counter()
@@ -145,21 +145,21 @@ def test_without_copies(shared: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in COPIES])
 def test_nowhere_else_are_copies(shared: Path, name: str) -> None:
-    """--drop-copies takes nothing from a capture that has none, whatever was sent again in it."""
+    """--drop-copies drops nothing from a capture without copies, whatever was retransmitted in it."""
     plain, filtered = messages_of(decoded(FOLDER / name)), messages_of(decoded(FOLDER / name, "--drop-copies"))
     assert len(plain) - len(filtered) == COPIES_ELSEWHERE.get(name, 0)
     assert {message["sha256"] for message in plain} == {message["sha256"] for message in filtered}
 
 
 def same_time(ours: str, theirs: str, number: int) -> bool:
-    """Ours has as many decimals as the capture, theirs always nine. Of several in a segment each is 1 us later."""
+    """Ours has as many decimals as the capture, theirs always nine. Several in a segment are 1 us apart."""
     decimals = len(ours.partition(".")[2])
     later = Decimal(number - 1) / 1_000_000
     return decimals in (6, 9) and Decimal(ours) == Decimal(theirs) + later
 
 
 @pytest.mark.parametrize("name", sorted(NOT_A_CAPTURE))
-def test_what_is_no_capture(shared: Path, name: str) -> None:
+def test_files_that_are_not_captures(shared: Path, name: str) -> None:
     run = decoded(shared / "captures" / "files" / name)
     assert run.returncode in (1, 2)
     assert run.stdout == ""

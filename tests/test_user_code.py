@@ -1,4 +1,4 @@
-"""Whatever user code raises, wherever it is called: the agent goes on, the books balance, and nothing is sent twice."""
+"""Whatever user code raises, wherever it is called: the agent continues, the books balance, and nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NAMES = ["Evil", "Worse", "Code", "SystemExit", "GeneratorExit", "KeyboardInterr
 
 @pytest.fixture(autouse=True)
 def own_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the program: its handler makes Ctrl-C an Interrupted."""
+    """As in the program, whose handler turns Ctrl-C into Interrupted."""
     monkeypatch.setattr("signal.getsignal", lambda number: None)
 
 

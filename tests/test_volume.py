@@ -52,7 +52,7 @@ class Collector:
         self.listener.close()
 
 
-# A child's largest size counts that of its parent when it was forked: so a small parent stands between.
+# A child's largest size includes its parent's when it was forked: so a small process is in between.
 MEASURE = """
 import resource, subprocess, sys
 status = subprocess.run([sys.executable, "-m", "capture_agent", "replay", *sys.argv[1:]]).returncode
@@ -61,7 +61,7 @@ print(status, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def replay(*arguments: str) -> tuple[int, int, str]:
-    """Exit status, largest resident size in KiB, and what it has printed."""
+    """Exit status, largest resident size in KiB, and its output."""
     run = subprocess.run([sys.executable, "-c", MEASURE, *arguments], capture_output=True, text=True, check=True)
     status, memory = map(int, run.stdout.split())
     return status, memory, run.stderr

@@ -1,4 +1,4 @@
-"""A walk over the tables of tunnels, as slow and plain as it can be: for tests of the tables and of what makes cases."""
+"""A slow and simple walk over the tables of tunnels, for tests of the tables and of the generator of cases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def link(frame: bytes, link_type: int) -> Inner | None:
 
 
 def packets(frame: bytes, link_type: int) -> Iterator[tuple[int, bytes]]:
-    """IP protocol and payload of every IP packet in a frame that is no fragment, from the outermost in."""
+    """IP protocol and payload of every IP packet in a frame that is not a fragment, outermost first."""
     step = link(frame, link_type)
     for _ in range(MAX_DEPTH):
         if step is None:
@@ -51,7 +51,7 @@ def packets(frame: bytes, link_type: int) -> Iterator[tuple[int, bytes]]:
 
 
 def behind_ip(frame: bytes, at: int, end: int) -> Inner | None:
-    """Neither options nor extension headers stand in front of SIP here."""
+    """Without options and extension headers, which do not occur here."""
     if frame[at] >> 4 == 4:
         if be16(frame, at + 6) & 0x3FFF:
             return None

@@ -1,4 +1,4 @@
-"""Tunnels that may stand around a packet, and nest. `link_wrappings.py` has what is outermost.
+"""Tunnels around a packet, also nested. `link_wrappings.py` has the link layers.
 
 Headers are made with scapy once; each packet then gets its lengths and checksums, which is a hundred times faster.
 """
@@ -65,7 +65,7 @@ def in_udp(port: int, payload: bytes, outer: Callable[[int, bytes], Wrapped] = i
 
 
 def before(outer: int, header: bytes) -> Tunnel:
-    """A tag in front: its last two bytes become the ethertype of what it carries."""
+    """A tag before it: its last two bytes become the ethertype of its content."""
     return lambda kind, inside: (outer, header[:-2] + struct.pack(">H", kind) + inside)
 
 
@@ -153,7 +153,7 @@ def next_header(packet: bytes) -> int:
 
 
 def transport_mode(number: int, protect: Callable[[int, bytes], bytes]) -> Tunnel:
-    """AH or ESP between the IP header and what it carries: not of a fragment (RFC 4303 3.3.4), nor ESP in ESP."""
+    """AH or ESP between the IP header and its payload: not for a fragment (RFC 4303 3.3.4), nor ESP in ESP."""
 
     def tunnel(kind: int, packet: bytes) -> Wrapped | None:
         if is_ip(kind) and packet[9 if kind == V4 else 6] == 50 == number:

@@ -1,6 +1,6 @@
 """Capture files for tools and tests: read classic pcap, write pcap and pcapng.
 
-On purpose without a line of capture_agent: what tests its reader must not be written with it.
+Deliberately without code of capture_agent: tests of its reader must not use it to write files.
 """
 
 import gzip
@@ -28,7 +28,7 @@ class Capture:
 
 
 def read(path: Path) -> Capture:
-    """A classic pcap of this machine's byte order, whole."""
+    """A complete classic pcap file in this machine's byte order."""
     data = path.read_bytes()
     magic, link_type = struct.unpack_from("<I16xI", data)
     unit = {NANO_MAGIC: 1, MICRO_MAGIC: 1000}[magic]
@@ -67,7 +67,7 @@ def write_gzip(path: Path, data: bytes) -> None:
 
 
 def write_pcapng(path: Path, captures: Sequence[Capture], names: Sequence[str]) -> None:
-    """One interface for each capture, nanoseconds, the packets in the order of time."""
+    """One interface per capture, nanoseconds, packets sorted by time."""
     blocks = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]
     for capture, name in zip(captures, names, strict=True):
         options = option(2, name.encode()) + option(9, b"\x09") + option(0, b"")  # if_name, if_tsresol 10^-9

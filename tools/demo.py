@@ -1,4 +1,4 @@
-"""`make demo`: replay a capture to a collector and into a table, and look at the calls."""
+"""`make demo`: replays a capture to a collector and into a table, and shows the calls."""
 
 import json
 import shlex
@@ -22,7 +22,7 @@ def say(text: str) -> None:
 def show(explanation: str, *arguments: str) -> None:
     """Run a command as the user would type it."""
     say(f"# {explanation}\n$ capture-agent {shlex.join(arguments)}")
-    # One stream: in order, also in a file.
+    # One stream, to keep the order in a file, too.
     none, one = subprocess.DEVNULL, subprocess.STDOUT
     done = subprocess.run([PROGRAM, *arguments], cwd=ROOT, stdin=none, stderr=one, timeout=60, check=False)
     if done.returncode != 0:
@@ -30,7 +30,7 @@ def show(explanation: str, *arguments: str) -> None:
 
 
 def answered_call() -> str:
-    """The Call-ID of the first call of the capture."""
+    """The Call-ID of the capture's first call."""
     command = [PROGRAM, "decode", "--format", "jsonl", CAPTURE]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     messages = map(json.loads, done.stdout.splitlines())
@@ -46,13 +46,13 @@ def address(output: IO[str]) -> str:
 
 def tour(collector: str) -> None:
     url = f"sqlite:///{DATABASE}"
-    show("A table as Kamailio's siptrace has it.", "db", "create", "--db", url)
+    show("Create the table of Kamailio's siptrace.", "db", "create", "--db", url)
     show(
-        "Recorded SIP, through the agent, into the table and to a HEP collector; at the end the books.",
+        "Replay recorded SIP into the table and to a HEP collector; the books come last.",
         *("replay", CAPTURE, "--db", url, "--hep", f"hep+tcp:{collector}", "--local", "192.0.2.10"),
     )
-    show("What happened?", "calls", "--db", url)
-    show("And the first call, message by message.", "flow", answered_call(), "--db", url)
+    show("List the calls.", "calls", "--db", url)
+    show("Show the first call, message by message.", "flow", answered_call(), "--db", url)
 
 
 def main() -> None:

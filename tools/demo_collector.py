@@ -1,4 +1,4 @@
-"""A small HEP collector: prints what it receives over TCP and UDP, and counts it. For the demo and for a first try.
+"""A small HEP collector: prints and counts what it receives over TCP and UDP. For the demo and a first try.
 
 python tools/demo_collector.py [PORT]      127.0.0.1, 9060 if not given; 0 takes a free one. Ends with Ctrl-C
                                            or with the end of its standard input.
@@ -15,7 +15,7 @@ HOST, DEFAULT_PORT = "127.0.0.1", 9060
 
 
 class Collector:
-    """What has arrived, by kind of message."""
+    """Received packets, by kind of message."""
 
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
@@ -65,7 +65,7 @@ async def serve(port: int) -> Counter[str]:
     transport, _ = await loop.create_datagram_endpoint(lambda: Datagrams(collector), (HOST, port))
     print(f"listening on {HOST}:{port}, TCP and UDP", flush=True)
     try:
-        # Whoever started us and is gone, in whatever way, has closed our standard input.
+        # If our parent is gone, for whatever reason, our standard input is closed.
         await loop.run_in_executor(None, sys.stdin.read)
     finally:
         server.close()

@@ -1,6 +1,6 @@
-"""Make the captures of pcaps/ that are not recorded: the same call in other wrappings, and traffic that is broken.
+"""Make the captures in pcaps/ that are not recordings: the same call in other encapsulations, and malformed traffic.
 
-    python tools/make_pcaps.py [FOLDER]     the same bytes every time; tests/test_pcaps.py holds it to that
+    python tools/make_pcaps.py [FOLDER]     the same bytes every time, which tests/test_pcaps.py checks
 
 It starts from the recordings call-ipv6.pcap and demo.pcap (tools/record_demo.py).
 """
@@ -25,7 +25,7 @@ CALLER6, CALLEE6 = "2001:db8:1::20", "2001:db8:2::30"
 
 
 def sip(start: str = "OPTIONS sip:bob@example.com SIP/2.0", body: str = "", **changes: str | None) -> bytes:
-    """A good request; `changes` replaces headers (from_="..."), or leaves them out (None)."""
+    """A valid request; `changes` replaces headers (from_="..."), or omits them (None)."""
     headers: dict[str, str | None] = {
         "Via": f"SIP/2.0/UDP {CALLER}:5060;branch=z9hG4bK-made",
         "Max-Forwards": "70",
@@ -71,7 +71,7 @@ def vlan(*tags: tuple[int, int]) -> Callable[[bytes], bytes]:
 
 
 def bsd_loopback(frame: bytes) -> bytes:
-    """The address family of the machine that captured, in its own byte order; AF_INET is 2 everywhere."""
+    """The capturing machine's address family, in its byte order; AF_INET is 2 everywhere."""
     return struct.pack("<I", 2) + frame[ETHERNET_HEADER:]
 
 

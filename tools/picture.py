@@ -1,4 +1,4 @@
-"""Draw docs/demo.svg, the picture in the README: what `calls` and `flow` really print after `make demo`."""
+"""Draw docs/demo.svg, the picture in the README: the real output of `calls` and `flow` after `make demo`."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def main() -> None:
         console.print(Text(PROMPT + " ".join(command), style="bold"))
         console.print(Text(shown.stdout))
     picture = console.export_svg(title="capture-agent")
-    # A picture in a README loads nothing from elsewhere: the reader's own monospaced font does.
+    # A picture in a README must not load fonts from elsewhere: it uses the reader's monospaced font.
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL).replace("Fira Code", "monospace")
     (ROOT / "docs" / "demo.svg").write_text(picture)
 

@@ -1,4 +1,4 @@
-"""Record calls*.pcap of pcaps/ in the network of sip_lab.py: what a correlator must tell apart. Needs root, kamailio,
+"""Record calls*.pcap of pcaps/ in the network of sip_lab.py, to test correlation. Needs root, kamailio,
 sip-tester.
 
 python tools/record_calls.py [FOLDER [NAME...]]
@@ -14,7 +14,7 @@ import sipp_scenarios
 from record_demo import bound, configuration, stop
 from sip_lab import CALLEES, CALLEES6, CALLER, CALLER6, Lab, lab, wait_for
 
-# What the caller plays, and who answers at which of the callees.
+# The caller's scenario, and the scenario of each callee.
 CALLS: dict[str, dict[int, str]] = {
     "call-caller": {0: "call-callee"},
     "cancel-caller": {1: "cancel-callee"},
@@ -32,12 +32,12 @@ CALLS: dict[str, dict[int, str]] = {
 }
 IN_DEMO = {"call-caller", "cancel-caller", "busy-caller", "slow-caller", "register", "message-caller"}
 BY_THE_SERVER = ("stateless-caller", "ended-caller")
-DEVICES = ("access", "core", "lo")  # what goes round through the proxy is seen on lo
+DEVICES = ("access", "core", "lo")  # packets from the proxy to itself are seen on lo
 
 
 @dataclass(frozen=True)
 class Medium:
-    """How a capture's calls go: between which addresses, and with which options of SIPp."""
+    """Addresses and SIPp options of a capture's calls."""
 
     calls: tuple[str, ...]
     caller: str = CALLER
@@ -52,7 +52,7 @@ def other_than(*left_out: str) -> tuple[str, ...]:
 MEDIA = {
     "calls": Medium(other_than(*IN_DEMO, *BY_THE_SERVER)),
     "calls-server": Medium(BY_THE_SERVER),
-    # TCP repeats nothing, and has had no peers of RFC 2543 here.
+    # Over TCP nothing is repeated, and there are no RFC 2543 peers here.
     "calls-tcp": Medium(other_than("slow-caller", "old-caller", *BY_THE_SERVER), options=("-t", "t1")),
     "calls-ipv6": Medium(other_than(*BY_THE_SERVER), CALLER6, tuple(CALLEES6)),
 }
@@ -73,7 +73,7 @@ def record(name: str, medium: Medium, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary, lab(work := Path(temporary)) as net:
         net.kamailio(configuration())
         scenarios = sipp_scenarios.write(work)
-        play(net, scenarios, "call-caller", medium)  # the neighbours know each other from then on
+        play(net, scenarios, "call-caller", medium)  # from then on the neighbours are known
         captures = [net.capture(device, f"{device}.pcap", "port 5060") for device in DEVICES]
         for call in medium.calls:
             play(net, scenarios, call, medium)

@@ -14,7 +14,7 @@ import sipp_scenarios
 from sip_lab import CALLEE6, CALLEES, CALLER, CALLER6, MODULES, PROXY, Lab, lab, wait_for
 
 HERE = Path(__file__).parent
-PORTS = ("access", "core")  # of the proxy's machine, towards callers and callees
+PORTS = ("access", "core")  # of the proxy's host, towards callers and callees
 
 
 def configuration(siptrace: str = "") -> str:
@@ -41,7 +41,7 @@ def bound(net: Lab, address: str) -> bool:
 
 
 def record(net: Lab, scenarios: dict[str, Path]) -> None:
-    """Everything over UDP and IPv4 is the demo; each way of capturing sees the same packets."""
+    """The demo is everything over UDP and IPv4; each way of capturing sees the same packets."""
     nano = ["--time-stamp-precision=nano"]
     captures = [
         net.capture("access", "access.pcap", "udp", nano),
@@ -75,7 +75,7 @@ def record(net: Lab, scenarios: dict[str, Path]) -> None:
 
 
 def stop(net: Lab, captures: list[subprocess.Popen[bytes]]) -> None:
-    time.sleep(0.5)  # the last packets are still on their way to tcpdump
+    time.sleep(0.5)  # the last packets may not have reached tcpdump yet
     for capture in captures:
         net.stop(capture)
 

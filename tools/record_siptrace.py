@@ -2,8 +2,8 @@
 
     python tools/record_siptrace.py [FOLDER]
 
-Each case is a configuration of the module. Beside the SIP on the wire (wire.pcap) stands what the module made of
-it: hep.pcap or dup.pcap, and rows.json for the table.
+Each case is a configuration of the module, with the SIP on the wire (wire.pcap) and the module's output: hep.pcap or
+dup.pcap, and rows.json for the table.
 """
 
 import json
@@ -27,7 +27,7 @@ CASES = {
     "mode7-all": {"trace_mode": 7, "trace_to_database": 1, "hep_version": 3, "hep_mode_on": 1},
 }
 SCHEMA = Path("/usr/share/kamailio/db_sqlite")
-# As Debian ships it, the table refuses the empty To tag of a first request, which the module binds as NULL.
+# The table in Debian's package refuses the empty To tag of a first request, which the module binds as NULL.
 STRICT, LENIENT = "totag VARCHAR(128) DEFAULT '' NOT NULL", "totag VARCHAR(128) DEFAULT ''"
 
 
@@ -63,7 +63,7 @@ def rows(database: Path) -> list[dict[str, object]]:
 
 
 def keep(captures: list[Path], target: Path) -> int:
-    """One capture in the order of time. Nothing is written for no packets."""
+    """Write one capture sorted by time, or nothing without packets."""
     read = [capture_files.read(capture) for capture in captures]
     if count := sum(len(capture.packets) for capture in read):
         capture_files.write(target, capture_files.merge(read))
@@ -98,7 +98,7 @@ def record(case: str, parameters: dict[str, int], target: Path) -> None:
     print(f"{case}: {counts[0]} messages on the wire, {counts[1]} HEP, {counts[2]} duplicates, {len(found)} rows")
 
 
-# Somebody must listen: an ICMP error would make the module's next send fail.
+# Something must listen: an ICMP error would make the module's next send fail.
 SINK = (
     "import socket,select\n"
     f"s=[socket.socket(socket.AF_INET,socket.SOCK_DGRAM) for _ in 'ab']\n"

@@ -1,7 +1,7 @@
-"""That tools/sanitize can find something: sanitizer_check.py modules FOLDER... | behind LIBRARY | overflow LIBRARY
+"""Checks that tools/sanitize works: sanitizer_check.py modules FOLDER... | behind LIBRARY | overflow LIBRARY
 
-modules    every hot module in these folders is built with AddressSanitizer, and is what this Python imports
-behind     reads the byte behind a bytes object, which must end the process
+modules    every hot module in these folders is built with AddressSanitizer, and this Python imports that build
+behind     reads the byte after a bytes object, which must end the process
 overflow   adds one to the largest int, which must end the process
 """
 
@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-MARK = b"__asan_init"  # what undefined behaviour does leaves no name
+MARK = b"__asan_init"  # the sanitizer of undefined behaviour leaves no symbol
 
 
 def unsanitized(folders: list[str]) -> list[str]:
@@ -38,7 +38,7 @@ def main() -> int:
     library = ctypes.CDLL(arguments[0])
     text = bytes(range(1, 100))
     if what == "behind":
-        library.behind(text, len(text) + 1)  # at len(text) is the NUL that belongs to it
+        library.behind(text, len(text) + 1)  # text[len(text)] is the NUL that belongs to it
     else:
         library.overflow(2**31 - 1, 1)
     return 0

@@ -3,7 +3,7 @@
     callers  eth0 198.51.100.20 ── access  proxy  core ── eth0 203.0.113.30-34  callees
                                            192.0.2.10 Kamailio, 192.0.2.60 collector
 
-Nothing in it reaches, or is reached from, the network of the machine. What it starts, it ends.
+It has no connection to the machine's network, and ends every process that it has started.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ def run(*command: str) -> None:
 
 
 class Lab:
-    """The network, and the processes that were started in it."""
+    """The network, and the processes started in it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder  # where the processes leave their logs
+        self.folder = folder  # folder for the processes' logs
         self.names = {name: f"sip-{os.getpid()}-{name}" for name in ("callers", "proxy", "callees")}
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -45,7 +45,7 @@ class Lab:
         self._connect(
             "core", "callees", f"{v4}1/24", f"{v6}1/64", [*(f"{a}/24" for a in CALLEES), *(f"{a}/64" for a in CALLEES6)]
         )
-        # The proxy's machine is the router of both networks: speech goes through it.
+        # The proxy's host routes between both networks: speech passes through it.
         run("ip", "netns", "exec", self.names["proxy"], "sysctl", "-qw", "net.ipv4.ip_forward=1")
         for address in (f"{PROXY}/32", f"{COLLECTOR}/32", f"{PROXY6}/128"):
             run("ip", "-n", self.names["proxy"], "addr", "add", address, "dev", "lo", *nodad(address))
@@ -76,7 +76,7 @@ class Lab:
         return process
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
-        """Ask it to end; tcpdump then writes what it still holds."""
+        """Ask it to end; tcpdump then writes its buffer."""
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -88,7 +88,7 @@ class Lab:
     def capture(self, device: str, name: str, what: str, options: Iterable[str] = ()) -> subprocess.Popen[bytes]:
         """tcpdump in the proxy's namespace into `name`, ready when this returns."""
         log = f"tcpdump-{name}"
-        # Without immediate mode, what the kernel has not handed over within a second is lost at the end.
+        # Without immediate mode, packets that the kernel has not handed over within a second are lost at the end.
         command = ["tcpdump", "-i", device, "-n", "-s0", "-U", "--immediate-mode", "-Z", "root", "-w", name]
         process = self.start("proxy", *command, *options, what, log=log)
         wait_for(lambda: b"listening on" in (self.folder / f"{log}.log").read_bytes(), f"tcpdump on {device}")
@@ -155,11 +155,11 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> N
 
 
 def nodad(address: str) -> list[str]:
-    return ["nodad"] if ":" in address else []  # an IPv6 address is else tentative for a second
+    return ["nodad"] if ":" in address else []  # otherwise an IPv6 address is tentative for a second
 
 
 def checksums_in_software(namespace: str, device: str) -> None:
-    """A veth leaves checksums to hardware that is not there: captures would be full of wrong ones."""
+    """A veth leaves checksums to missing hardware: captures would be full of wrong ones."""
     ethtool, set_tx_checksum, name_bytes = 0x8946, 0x17, 16
     script = (
         "import ctypes,fcntl,socket,struct\n"

@@ -52,7 +52,7 @@ def request(method: str, user: str, cseq: int, extra: str = "", body: str = "") 
 
 
 def within(method: str, cseq: int) -> str:
-    """A request of the caller inside the dialog that the 200 has made."""
+    """A request of the caller inside the dialog that the 200 has created."""
     return (
         f"{method} [next_url] SIP/2.0\n"
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
@@ -81,7 +81,7 @@ def reply(status: str, tag: bool = True, body: str = "") -> str:
 
 
 def remember(what: str, header: str, *variables: str) -> str:
-    """Receive `what` and keep a header, or its first two: [last_Header:] is soon that of another message."""
+    """Receive `what` and keep a header, or its first two: [last_Header:] soon belongs to another message."""
     action = "".join(
         f'<ereg regexp=".*" search_in="hdr" header="{header}:" occurence="{n}" assign_to="{variable}"/>'
         for n, variable in enumerate(variables, 1)
@@ -120,7 +120,7 @@ def callee(thinks: int = 0, rings: int = 300, speech: bool = False) -> list[str]
 
 
 def from_callee(method: str, user: str, cseq: int, extra: str = "") -> str:
-    """A request of the callee inside the dialog; `remember_caller` has kept what it needs."""
+    """A request of the callee inside the dialog; `remember_caller` has kept the caller's headers."""
     return (
         f"{method} [$contact] SIP/2.0\n"
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]\n"
@@ -141,7 +141,7 @@ def remember_caller(request: str) -> str:
 
 
 def reinviting_caller() -> list[str]:
-    """It changes the session, and the callee hangs up."""
+    """The caller changes the session, and the callee hangs up."""
     return [
         *caller("bob")[:5],
         pause(200),
@@ -202,7 +202,7 @@ def notifier() -> list[str]:
 
 
 def hung_up_on(steps: list[str]) -> list[str]:
-    """Up to where a call is there; then somebody else ends it."""
+    """Until the call is established; another scenario ends it."""
     answer = send(reply("200 OK", tag=False).replace("[last_Record-Route:]\n", ""), retrans=False)
     return [*steps, receive("BYE"), answer]
 
@@ -213,7 +213,7 @@ SCENARIOS = {
     "call-callee": callee(),
     "speech-caller": caller("bob", speech=True),
     "speech-callee": callee(speech=True),
-    # It answers after the proxy has repeated the INVITE, and its 200 waits for the ACK until it is repeated as well.
+    # It answers after the proxy has repeated the INVITE, and accepts the ACK only after its 200 was repeated, too.
     "slow-caller": caller("frank", before_ack=700, talk=200),
     "slow-callee": callee(thinks=700),
     "fork-caller": caller("gina", talk=200),
@@ -274,7 +274,7 @@ SCENARIOS = {
 
 
 def write(folder: Path) -> dict[str, Path]:
-    """Every scenario as the XML file that SIPp reads, and half a second of a 400 Hz tone to say."""
+    """Write every scenario as an XML file for SIPp, and half a second of a 400 Hz tone as speech."""
     period = bytes.fromhex("ffa79b9592 92959ba7ff 271b151211 1112151b27")
     (folder / "speech.ulaw").write_bytes(period * 200)
     paths = {}

@@ -28,7 +28,7 @@ from capture_agent.records.frames import Frames
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks import make_sinks
 from capture_agent.sources.live import HANDED_OVER
-from capture_agent.sources.merge import merged
+from capture_agent.sources.merge import Waits, merged
 from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.packaged_source import PackagedSource
 from capture_agent.sources.source import UNREAD, Source, SourceError, lost_frames
@@ -65,6 +65,7 @@ class Agent:
         self._gone: list[SourceError] = []  # of sources that do not come back
         self._lossless = lossless
         self._stopped_at: float | None = None
+        self._waits = Waits()
         self._pending: deque[Callable[[], object]] = deque()  # to be done between two batches
         sinks = ConfiguredSinks(config, self.sink_ids)
         self.pipeline = make_pipeline(config, self.extensions, sinks, None if lossless else own_traffic(config))
@@ -108,8 +109,8 @@ class Agent:
         foreign = any(isinstance(source, PackagedSource) for source in sources)  # a package's may wait for ever
         gone = None if self._lossless else self._is_gone
         newcomers = None if self.keeper is None else self.keeper.newcomers
-        read = self.observer.took
-        with closing(merged(sources, gone, self.sources.unread, foreign, newcomers, read)) as batches:
+        seen = self.observer.took
+        with closing(merged(sources, gone, self.sources.unread, foreign, newcomers, self._waits, seen)) as batches:
             for source, frames in batches:
                 if self._pending:
                     with self._between.batch():
@@ -126,6 +127,10 @@ class Agent:
                     on_batch(source, frames)
                 if (self._lossless and self.routes.failure) or (self.stop.is_set() and self._has_all(frames)):
                     return
+
+    def hanging(self, seconds: float) -> list[str]:
+        """Sources whose threads have waited for so long; those of packages may. Any thread may ask."""
+        return [one.name for one in self._waits.longer_than(seconds) if not isinstance(one, PackagedSource)]
 
     def between_batches(self, action: Callable[[], object]) -> None:
         """Have this done by the thread that captures, between two batches. Any thread may ask."""
@@ -152,11 +157,12 @@ class Agent:
 
     def _is_gone(self, source: Source, error: SourceError | None) -> None:
         self.sources.retire(source)
+        extra = {"fields": {"name": source.name, "down": True}}
         if self.keeper is not None and self.keeper.lost(source, error):
             if error is not None:
-                _log.error("%s%s", error, "" if self.stop.is_set() else "; waiting for it")
+                _log.error("%s%s", error, "" if self.stop.is_set() else "; waiting for it", extra=extra)
         elif error is not None:
-            _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on")
+            _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on", extra=extra)
             self._gone.append(error)
             self.observer.broken.add(source.name)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
-from capture_agent.config.local import AUTO, LocalAddress
+from capture_agent.config.endpoints import AUTO, LocalAddress
 from capture_agent.emission.emission import emission
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.verb_values import SinkNames
@@ -47,13 +47,13 @@ def all_alike(config: Config, extensions: Extensions) -> bool:
 
 
 def own_traffic(config: Config) -> OwnTraffic:
-    """Finds what this process has sent itself, where it captures live."""
+    """Finds packets that this process sent itself, if it captures live."""
     SOCKETS.wanted, SOCKETS.addresses = True, local_addresses
     return OwnTraffic(SOCKETS, [str(address) for address in config.capture.listen])
 
 
 def local_sides(config: Config) -> Iterator[LocalAddress]:
-    """The configured addresses of the server; `auto` stands for those of this host."""
+    """The configured addresses of the server; `auto` means this host's."""
     for local in config.capture.local:
         if local == AUTO:
             yield from (LocalAddress(ip_network(address)) for address in local_addresses())
@@ -62,7 +62,7 @@ def local_sides(config: Config) -> Iterator[LocalAddress]:
 
 
 def hooks_of(config: Config, extensions: Extensions, sinks: ConfiguredSinks) -> Hooks | None:
-    """The hooks, each behind a guard."""
+    """The hooks, each wrapped in a guard."""
     if not extensions.hooks:
         return None
     limits = limits_of(config)
@@ -72,7 +72,7 @@ def hooks_of(config: Config, extensions: Extensions, sinks: ConfiguredSinks) -> 
 
 
 def conditions_of(config: Config, extensions: Extensions) -> dict[str, Guard]:
-    """What `when` in rules names, each behind a guard."""
+    """The functions that `when` in rules names, each wrapped in a guard."""
     limits = limits_of(config)
     return {
         name: Guard(Path(name).name, function, limits, CONDITION_FAILED, answers=True)
@@ -81,6 +81,6 @@ def conditions_of(config: Config, extensions: Extensions) -> dict[str, Guard]:
 
 
 def limits_of(config: Config) -> Limits:
-    """By our clock; what is reported goes into our log."""
+    """A guard that uses our clock and reports to our log."""
     settings = config.hooks
     return Limits(settings.slow_ms / 1000, settings.failures, time.perf_counter, lambda line: _log.error("%s", line))

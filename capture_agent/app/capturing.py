@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from capture_agent.app.agent import Agent
+from capture_agent.app.agent import Agent, OnBatch
 from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.config import Capture
 from capture_agent.net.own_sockets import SOCKETS
@@ -20,10 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 def capture_filter(capture: Capture, link_type: int) -> str:
-    """What libpcap is given: the user's filter, and what the list of ports makes of it."""
+    """The filter for libpcap: the user's filter combined with the list of ports."""
     ports = expression(capture.ports, link_type, capture.esp_null) if capture.ports else ""
     if ports and capture.filter:
-        # Behind a word that moves all offsets behind it, ours would look at other bytes: then the ports are ours alone.
+        # Keywords such as `vlan` shift every offset after them, so our part would test other bytes: then
+        # ports are checked only after capture.
         return capture.filter if moves_offsets(capture.filter) else f"({capture.filter}) and ({ports})"
     return ports or capture.filter
 
@@ -31,26 +32,25 @@ def capture_filter(capture: Capture, link_type: int) -> str:
 def warn_of_any(capture: Capture) -> None:
     others = [name for name in capture.interfaces if name != ANY]
     if ANY in capture.interfaces and others and not capture.drop_copies:
-        _log.warning(
-            "any shows what %s shows, too: each packet is captured twice (capture.drop_copies takes one)", others[0]
-        )
+        _log.warning("any includes %s: each packet is captured twice (capture.drop_copies keeps one copy)", others[0])
 
 
-def run(agent: Agent, on_ready: Callable[[], None] | None = None) -> None:
-    """Live, from the configured interfaces, sockets and sources, until agent.stop is set. Raises SourceError."""
+def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBatch | None = None) -> None:
+    """Capture from the configured interfaces, sockets and sources until agent.stop is set. Raises SourceError."""
     capture = agent.config.capture
     sources: list[Source] = []
     if capture.interfaces:
         agent.keeper = InterfaceKeeper(capture.interfaces, partial(open_interface, capture), agent.has_opened)
         sources += agent.keeper.open_all(capture.wait_for_interfaces)
-        agent.keeper.start()
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     sources += agent.extensions.sources
     SOCKETS.look()
     if on_ready is not None:
         on_ready()
+    if agent.keeper is not None:
+        agent.keeper.start()  # not before: its thread opens interfaces, and has the capabilities that remain
     warn_of_any(capture)
-    agent.drain(sources)
+    agent.drain(sources, on_batch=on_batch)
 
 
 def open_interface(capture: Capture, name: str) -> LiveInterface:

@@ -1,13 +1,13 @@
 """User code that the configuration names: hooks from files and modules, and what installed packages provide.
 
-A package registers it by entry points. The agent uses an entry point only if the configuration names it:
+Packages register entry points. The agent uses an entry point only if the configuration names it:
 
     capture_agent.hooks     a function like on_message           [hooks] use = ["NAME"]
     capture_agent.rules     a function: message -> bool          [[rule]] when = "NAME"
     capture_agent.sinks     a factory: options -> Sink           [[sink]] use = "NAME"
     capture_agent.sources   a factory: options -> Source         [[source]] use = "NAME"
 
-Anything wrong with it is a problem of the configuration. docs/hooks.md explains how to write such code.
+Anything wrong with user code is a configuration problem. docs/hooks.md explains how to write it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from types import ModuleType
 from typing import Any
 
 from capture_agent.config import Config, ConfigError
+from capture_agent.config.config_errors import in_order, nearest, where
 from capture_agent.config.layers import Layers
 from capture_agent.config.layers import Path as OptionPath
-from capture_agent.config.packages import PackageSink, PackageSource
-from capture_agent.config.problems import in_order, nearest, where
 from capture_agent.config.secrets import MASK, quotable, repeats, texts_of
+from capture_agent.config.targets import PackageSink, PackageSource
 from capture_agent.hooks.guard import end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
 from capture_agent.hooks.hook_message import Message
 from capture_agent.hooks.seen_message import SeenMessage
+from capture_agent.os_errors import in_words
 from capture_agent.sinks.packaged_sink import PackagedSink
 from capture_agent.sinks.sink import Sink
 from capture_agent.sources.packaged_source import PackagedSource
@@ -47,7 +48,7 @@ Module = Callable[[str], ModuleType]
 
 FUNCTION = "on_message"
 CONDITION = "condition"
-GROUPS = {CONDITION: "capture_agent.rules"}  # others are named after what they bring
+GROUPS = {CONDITION: "capture_agent.rules"}  # named differently from what they provide
 SINK_PARTS = ("name", "together", "sent", "rejected", "lost", "open", "send", "flush", "close")
 SOURCE_PARTS = ("name", "batches", "dropped", "close")
 
@@ -62,12 +63,12 @@ class NamedHook:
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What has been loaded, each in the order of the configuration."""
+    """The loaded user code, each list in the order of the configuration."""
 
     hooks: tuple[NamedHook, ...] = ()
     sinks: tuple[Sink, ...] = ()
     sources: tuple[Source, ...] = ()
-    conditions: Mapping[str, When] = field(default_factory=dict)  # by what `when` says
+    conditions: Mapping[str, When] = field(default_factory=dict)  # by the text of `when`
 
 
 class LoadError(Exception):
@@ -101,7 +102,7 @@ def load_extensions(config: Config, layers: Layers | None = None, in_use: InUse 
         except LoadError as error:
             problems.append(f"{where(at, path)}: {quotable(named)!r}: {error}")
 
-    module = cache(module_of)  # what hooks and conditions have in one file, they share
+    module = cache(module_of)  # hooks and conditions in one file share its module
     hooks = [
         *(
             found
@@ -156,7 +157,7 @@ def of_package(name: str) -> Callable[[], NamedHook]:
 
 
 def condition(name: str, module: Module) -> Callable[[], When]:
-    """`trunk.py:is_trunk`, `my_company.calls:is_trunk`, or what a package calls it."""
+    """The function for `trunk.py:is_trunk`, `my_company.calls:is_trunk`, or a package's entry point."""
     place, colon, function = name.rpartition(":")
     if not colon:
         return lambda: check_function(brought(CONDITION, name), name)
@@ -166,36 +167,36 @@ def condition(name: str, module: Module) -> Callable[[], When]:
 def function_in(module: ModuleType, name: str) -> Function:
     function = getattr(module, name, None)
     if function is None:
-        raise LoadError(f"it has no function {name}, expected def {name}(message)")
+        raise LoadError(f"no function {name}, expected def {name}(message)")
     return check_function(function, name)
 
 
 def made(
     kind: str, target: PackageSink | PackageSource, parts: Sequence[str], wrap: Callable[[Any, list[str]], object]
 ) -> Callable[[], object]:
-    """What the factory of a package makes of its options, with a guard around it. No message repeats an option."""
+    """What a package's factory makes from its options, wrapped in a guard. No message repeats an option's value."""
 
     hidden = list(texts_of(target.options))
 
     def load() -> object:
         factory = brought(kind, target.use)
         if not callable(factory):
-            raise LoadError(f"the package brings {class_of(factory)}, expected a function that takes the options")
+            raise LoadError(f"the package provides {class_of(factory)}, expected a function that takes the options")
         found = guarded(lambda: factory(deepcopy(target.options)), hidden)
         missing = [part for part in parts if not hasattr(found, part)]
         if missing:
-            raise LoadError(f"the package made {class_of(found)}, which is no {kind}: it lacks {missing[0]}")
+            raise LoadError(f"the factory returned {class_of(found)}, which is not a {kind}: it lacks {missing[0]}")
         return wrap(found, hidden)
 
     return load
 
 
 def load_file(path: Path) -> ModuleType:
-    """A file as a module of its own. No bytecode is written beside it: the folder is the configuration's."""
+    """Import a file as a separate module. No bytecode is written next to it, in the configuration's folder."""
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise LoadError(f"cannot be read: {(error.strerror or type(error).__name__).lower()}") from None
+        raise LoadError(f"cannot be read: {in_words(error)}") from None
     name = free_name(path)
     module = module_from_spec(ModuleSpec(name, None, origin=str(path)))
     module.__file__ = str(path)
@@ -204,7 +205,7 @@ def load_file(path: Path) -> ModuleType:
         exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
 
     former = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses and the like look themselves up there
+    sys.modules[name] = module  # dataclasses and others look up their module there
     try:
         guarded(execute)
     except LoadError:
@@ -216,7 +217,7 @@ def load_file(path: Path) -> ModuleType:
 
 
 def free_name(path: Path) -> str:
-    """Neither a module's name that others may import, nor that of another file."""
+    """A module name that nothing else imports and no other file has."""
     name = f"capture_agent_hook_{path.stem}"
     while name in sys.modules and sys.modules[name].__file__ != str(path):
         name += "_"
@@ -231,23 +232,23 @@ def load_module(name: str) -> ModuleType:
 
 
 def brought(kind: str, name: str) -> Any:
-    """What a package has registered under this name."""
-    from importlib.metadata import entry_points  # only who names one pays for it
+    """The object that a package has registered under this name."""
+    from importlib.metadata import entry_points  # imported here: only users of packages pay for it
 
     group = GROUPS.get(kind, f"capture_agent.{kind}s")
     known = entry_points(group=group)
     found = list({entry.value: entry for entry in known.select(name=name)}.values())
     if not found:
         names = sorted({entry.name for entry in known})
-        there = f"there are: {', '.join(names)}" if names else "no package brings any"
-        raise LoadError(f"no installed package brings this {kind}{nearest(name, names)} ({there})")
+        there = f"there are: {', '.join(names)}" if names else "no package provides any"
+        raise LoadError(f"no installed package provides this {kind}{nearest(name, names)} ({there})")
     if len(found) > 1:
-        raise LoadError(f"several packages bring this {kind}: {', '.join(entry.value for entry in found)}")
+        raise LoadError(f"several packages provide this {kind}: {', '.join(entry.value for entry in found)}")
     return guarded(found[0].load)
 
 
 def guarded(load: Callable[[], Any], hidden: Sequence[str] = ()) -> Any:
-    """Run user code. Raises LoadError for whatever it raises, without `hidden`; Ctrl-C remains Ctrl-C."""
+    """Run user code. Raises LoadError, without the text `hidden`, for whatever it raises, except Ctrl-C."""
     before = forks()
     try:
         loaded = load()
@@ -272,13 +273,13 @@ def in_a_line(error: BaseException, hidden: Sequence[str] = ()) -> str:
 
 
 def class_of(found: object) -> str:
-    """What a message says of it: its representation may be user code, too."""
+    """Its class, for messages: its representation may be user code, too."""
     return type(found).__name__
 
 
 def check_function(function: Any, name: str) -> Function:
     if not callable(function):
-        raise LoadError(f"{name} is of the type {class_of(function)}, expected a function")
+        raise LoadError(f"{name} is of type {class_of(function)}, expected a function")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise LoadError(f"{name} is a coroutine or a generator, expected a plain function")
     try:

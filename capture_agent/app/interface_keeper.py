@@ -1,4 +1,4 @@
-"""Keeps the wanted interfaces open: waits for one that is down, is not there yet, or is made anew."""
+"""Keeps the wanted interfaces open: waits for those that are down, missing, or being recreated."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import Newcomers
 from capture_agent.sources.source import Source, SourceError
 
-LOOK = 0.25  # seconds between two looks, while an interface is missing
+LOOK = 0.25  # seconds between checks while an interface is missing
 LOOK_FOR_MORE = 1.0  # seconds, while all are there and a pattern may match another
-REPEAT = 60.0  # seconds between two lines about what keeps one from being opened
+REPEAT = 60.0  # seconds between log lines about why one cannot be opened
 
 _log = logging.getLogger(__name__)
 
@@ -63,9 +63,9 @@ class InterfaceKeeper:
         self._thread = threading.Thread(target=self._work, name="interfaces", daemon=True)
 
     def open_all(self, wait: bool) -> list[Source]:
-        """The first time, before the thread starts. Raises SourceError: one is not there, or given twice.
+        """Open them before the thread starts. Raises SourceError: one is missing, or given twice.
 
-        It may `wait` for those that are not there.
+        With `wait`, it waits for missing ones instead.
         """
         up = interfaces_up()
         check_interfaces([name for name in self._wanted if not is_pattern(name)])
@@ -99,7 +99,7 @@ class InterfaceKeeper:
         self._thread.start()
 
     def close(self) -> None:
-        """Open no more."""
+        """Stop opening interfaces."""
         with self._lock:
             self._closed = True
         self._changed.set()
@@ -107,7 +107,7 @@ class InterfaceKeeper:
             self._thread.join()
 
     def lost(self, source: Source, error: SourceError | None) -> bool:
-        """This source has ended. False: it is none of these."""
+        """This source has ended. False: it is not one of these."""
         with self._lock:
             kept = next((kept for kept in self._kept.values() if kept.source is source), None)
             if kept is None:
@@ -119,7 +119,7 @@ class InterfaceKeeper:
         return True
 
     def states(self) -> list[tuple[str, bool]]:
-        """Each interface that is wanted, and whether it is open."""
+        """Each wanted interface, and whether it is open."""
         with self._lock:
             return [(kept.name, kept.source is not None) for kept in self._kept.values()]
 
@@ -223,7 +223,7 @@ class InterfaceKeeper:
         _log.warning("%s: captured%s%s", kept.name, " again" if kept.broken else "", after)
 
     def _say(self, kept: Kept) -> None:
-        """At once, and then once a minute while it lasts."""
+        """Log it at once, then once a minute while it lasts."""
         now, text = self._clock(), str(kept.error)
         if kept.said and now - kept.said_at < REPEAT:
             return
@@ -254,7 +254,7 @@ def names_of(wanted: Sequence[str], present: dict[str, bool]) -> list[str]:
 
 
 def is_the_same(name: str, other: str) -> bool:
-    """Do both name the same interface? One may have several names."""
+    """Whether both name the same interface, which may have several names."""
     if name == other:
         return True
     with suppress(OSError):  # `any`, or one that is not there

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capture_agent import __version__
+from capture_agent.addresses import endpoint_text
 from capture_agent.app.open_sources import MOST_NAMES, OTHERS
 from capture_agent.books import Account, joined
 from capture_agent.build import flavour
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
-from capture_agent.config.targets import HepTarget, SipTarget, endpoint
+from capture_agent.config.targets import HepTarget, SipTarget
 from capture_agent.metrics.figures import About, Figures, Reloaded, SinkFigures, SourceFigures, guards_of, rules_of
 from capture_agent.metrics.health import Health, Reason
 from capture_agent.records.captured import CapturedMessage
@@ -122,7 +123,7 @@ def sink_figures(configured: ConfiguredSinks, routes: Routes) -> list[SinkFigure
             ledgers.remove(ledger)
         address = transport = ""
         if isinstance(sink.target, HepTarget | SipTarget):
-            address, transport = endpoint(sink.target.host, sink.target.port), sink.target.transport
+            address, transport = endpoint_text(sink.target.host, sink.target.port), sink.target.transport
         found.append(SinkFigures(ledger.name, sink.section, ledger, outbox.standing(), address, transport))
     return [*found, *(SinkFigures(ledger.name, "", ledger, None) for ledger in ledgers)]
 

@@ -1,4 +1,4 @@
-"""The sources that are open, and what those that are closed have lost."""
+"""The open sources, and the losses of closed ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OpenSources:
             self._unread[id(source)] += count
 
     def retire(self, source: Source) -> None:
-        """Close it, and keep what it has lost."""
+        """Close it, and keep its losses."""
         source.close()
         with self._lock:
             if source not in self._open:
@@ -49,7 +49,7 @@ class OpenSources:
                 self._lost.setdefault(name, Counter()).update(lost)
 
     def lost(self) -> Mapping[str, Counter[str]]:
-        """Packets by the name of the source and the place where they were lost, from the first source on."""
+        """Lost packets by source name and place, including closed sources."""
         with self._lock:
             found = {name: Counter(lost) for name, lost in self._lost.items()}
             for source in self._open:

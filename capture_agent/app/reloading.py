@@ -1,4 +1,4 @@
-"""Takes another configuration while the agent runs: all of it, or nothing."""
+"""Applies another configuration while the agent runs: all of it, or nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import fields, replace
 from queue import SimpleQueue
 
@@ -24,9 +24,9 @@ from capture_agent.net.errors import SinkError
 from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
 
-# What changes while the agent runs. All else is named in the answer, and takes effect after a restart.
-SECTIONS = {"trace", "rule", "legs", "hep", "sip", "sql", "sink", "hooks", "privacy", "queue", "log"}
-OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}}
+# Options that change while the agent runs. The answer names all others, which take effect after a restart.
+SECTIONS = {"trace", "rule", "legs", "hep", "sip", "sql", "sink", "hooks", "privacy", "queue"}
+OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}, "log": {"level"}}
 
 LOOK = 0.2  # seconds
 APPLIED_WITHIN = 10.0  # seconds: the capture looks up at least once a second, unless user code holds it
@@ -37,7 +37,7 @@ Read = Callable[[InUse], tuple[Config, Extensions]]
 
 
 class NotReloaded(Fault):
-    """Why everything is as it was: a line for each problem."""
+    """Why nothing has changed: a line per problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -45,17 +45,20 @@ class NotReloaded(Fault):
 
 
 class Reloader:
-    """`read`: the configuration as it is now, with its user code; raises ConfigError."""
+    """`read`: the configuration as it is now, with its user code; raises ConfigError. `during`: entered meanwhile."""
 
-    def __init__(self, agent: Agent, read: Read) -> None:
+    def __init__(
+        self, agent: Agent, read: Read, during: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._agent = agent
         self._read = read
+        self._during = during
         self._lock = threading.Lock()
         self._requests: SimpleQueue[None] = SimpleQueue()  # whose put a signal may interrupt
 
     def reload(self) -> list[str]:
-        """What has changed in the configuration and takes effect after a restart alone. Raises NotReloaded."""
-        with self._lock:
+        """The changed options that take effect only after a restart. Raises NotReloaded."""
+        with self._lock, self._during():
             observer = self._agent.observer
             observer.reloaded = replace(observer.reloaded, success=False)  # until it has
             try:
@@ -74,11 +77,11 @@ class Reloader:
         return later
 
     def request(self) -> None:
-        """The same in a thread of its own, for a signal handler: what is wrong is in the log."""
+        """The same in a new thread, for a signal handler: problems are logged."""
         self._requests.put(None)
 
     def listen(self) -> None:
-        """Requests are done from now on; many at once are one."""
+        """Handle requests from now on; several at once count as one."""
         threading.Thread(target=self._work, name="reload", daemon=True).start()
 
     def _work(self) -> None:
@@ -153,7 +156,7 @@ class Reloader:
 
 
 def in_force(now: Config, wanted: Config) -> Config:
-    """The wanted configuration, as far as it can be had without a restart."""
+    """The wanted configuration, as far as possible without a restart."""
     stay = {
         field.name: getattr(now, field.name) for field in fields(Config) if field.name not in SECTIONS | OPTIONS.keys()
     }
@@ -179,7 +182,7 @@ def later(wanted: Config, had: Config) -> list[str]:
 
 
 def kept_sinks(agent: Agent, sinks: ConfiguredSinks) -> dict[int, Outbox]:
-    """Those that do what they did before, by id: their queues stay as they are."""
+    """Unchanged sinks by id, whose queues are kept."""
     now = ConfiguredSinks(agent.config, agent.sink_ids.copy())
     before = {one.id: one for one in now}
     kept: dict[int, Outbox] = {}

@@ -20,9 +20,9 @@ def replay(
     on_batch: OnBatch | None = None,
     on_damage: Callable[[SourceError], None] | None = None,
 ) -> None:
-    """One capture file after the other, `rounds` times; without a pace as fast as can be. Raises SourceError.
+    """Replay the capture files in order, `rounds` times; without a pace, as fast as possible. Raises SourceError.
 
-    With `on_damage`, damage in a file ends that file alone; what is no capture at all is still raised.
+    With `on_damage`, damage ends only the file it is in; a file that is not a capture at all still raises.
     """
     for round_number in range(rounds):
         if round_number:

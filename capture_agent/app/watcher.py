@@ -1,4 +1,4 @@
-"""Logs losses while an agent runs: at once when one begins, then once a minute while it lasts."""
+"""Logs losses while an agent runs: immediately when they begin, then once a minute while they last."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-EVERY = 1.0  # seconds between two looks
-REPEAT = 60.0  # seconds between two lines about one thing
+EVERY = 1.0  # seconds between checks
+REPEAT = 60.0  # seconds between lines about one account
 
 _log = logging.getLogger(__name__)
 
 
 class Outage(Protocol):
-    """As an outbox has it."""
+    """An outage, as an outbox reports it."""
 
     @property
     def seconds(self) -> float: ...
@@ -31,7 +31,7 @@ class Outage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One account. What is counted only ever grows."""
+    """One account. Its counts only ever grow."""
 
     name: str
     unit: str  # messages, packets, entries
@@ -42,7 +42,7 @@ class Watched:
 
 @dataclass(slots=True)
 class Said:
-    """What the log has about one account."""
+    """What the log has said about one account."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     at: float | None = None
@@ -50,7 +50,7 @@ class Said:
 
 
 class Watcher:
-    """A thread that looks at all accounts once a second, until `close`. `also`: is called after it."""
+    """A thread that checks all accounts once a second, until `close`. `also` is called after that."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Watcher:
         self._accounts = accounts
         self._also = also
         self._clock = clock
-        self._said: dict[tuple[str, int], Said] = {}  # by the name; of those that are alike, by the place among them
+        self._said: dict[tuple[str, int], Said] = {}  # by name, and by position among accounts of the same name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
 
@@ -102,7 +102,8 @@ class Watcher:
         more = "more " if said.counts.total() else ""
         parts = [text for kind in ("lost", "rejected") if (text := in_words(kind, new, account.unit, more))]
         in_all = f"; {counts.total():,} in all" if more else ""
-        _log.warning("%s: %s%s", account.name, ", ".join(parts), in_all)
+        fields = {"name": account.name, "lost": account.lost, "rejected": account.rejected}
+        _log.warning("%s: %s%s", account.name, ", ".join(parts), in_all, extra={"fields": fields})
         said.counts, said.at = counts, now
 
     def _look_at_outage(self, account: Watched, said: Said, now: float) -> None:
@@ -110,12 +111,14 @@ class Watcher:
         if outage is None:
             said.outage_at = None
         elif said.outage_at is None:
-            said.outage_at = now  # its beginning the outbox says itself
+            said.outage_at = now  # the outbox itself logs the beginning
         elif now - said.outage_at >= REPEAT:
             said.outage_at = now
             minutes = round(outage.seconds / 60)
-            waiting = f"{outage.waiting:,} waiting of {outage.limit:,}"
-            _log.warning("%s: down for %d min: %s, %s lost", account.name, minutes, waiting, f"{outage.lost:,}")
+            waiting, lost = f"{outage.waiting:,} waiting of {outage.limit:,}", f"{outage.lost:,}"
+            fields = {"name": account.name, "down": True, "waiting": outage.waiting, "lost_meanwhile": outage.lost}
+            text = "%s: down for %d min: %s, %s lost"
+            _log.warning(text, account.name, minutes, waiting, lost, extra={"fields": fields})
 
 
 def in_words(kind: str, new: Counter[tuple[str, str]], unit: str, more: str) -> str:

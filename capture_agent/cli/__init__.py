@@ -1,4 +1,4 @@
-"""The command line: `capture-agent COMMAND`. Each command has a module, and imports what it needs when it runs.
+"""The command line: `capture-agent COMMAND`. Each command has a module that imports what it needs when it runs.
 
 program.py     the list of commands; turns every error into one line and an exit status
 failures.py    WrongUsage (2), Failed (1), and lines on standard error
@@ -6,23 +6,25 @@ options.py     options that several commands share, and the Config made from the
 title.py       the arguments that `ps` shows, without secrets
 tables.py      a table on standard output: rich on a terminal, plain elsewhere
 run.py replay.py sending.py   from interfaces and files to the sinks; progress.py: the progress bar
+capture_reading.py  messages of capture files, for decode and flow
+logs.py        the log: text or JSON, priorities for journald, limits; terminal.py writes it without blocking
 decode.py      lists the SIP messages in capture files
 calls.py       calls in the sip_trace table
 stats.py       figures of a running agent
 status.py      switches or checks a running agent's tracing, and has it reload its configuration
 doctor.py      finds out why nothing arrives
-events.py      log lines and messages that were not captured, to HEP collectors
+events.py      sends log lines and messages that were not captured to HEP collectors
 flow.py       one call as a ladder
-db.py config.py interfaces.py   the table, the configuration, the host
+db.py config.py interfaces.py   the table, the configuration, this host's interfaces
 """
 
 import atexit
 import gc
 
-# Importing makes many objects and frees none, and the plain build's records refer back to nothing: the garbage
-# collector looks at them in vain. With its default of 700 it takes a twelfth of a run's time.
+# Imports create many objects and free none, and the plain build's records form no cycles: the garbage collector
+# would scan them in vain. With its default threshold of 700 it takes a twelfth of a run's time.
 gc.set_threshold(50_000)  # objects
-atexit.register(gc.freeze)  # nor is there anything to find when the process ends: it saves 0.04 s
+atexit.register(gc.freeze)  # nothing to collect when the process ends, either: this saves 0.04 s
 
 from capture_agent.cli.program import main  # noqa: E402
 

@@ -15,7 +15,7 @@ from capture_agent.history.text import Column
 if TYPE_CHECKING:
     from capture_agent.history.stored_calls import StoredCall
 
-INTERVAL = 1.0  # seconds between two looks with --follow
+INTERVAL = 1.0  # seconds between queries with --follow
 REMEMBERED = 100_000  # calls
 
 WIDE = 120  # columns of a terminal that has room for all of them
@@ -45,7 +45,7 @@ def calls(
     table: options.TableName = None,
     follow: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="Go on with new ones, and those whose status changes, until Ctrl-C."),
+        typer.Option("--follow", "-f", help="Keep printing new calls and status changes, until Ctrl-C."),
     ] = False,
     limit: Annotated[str, typer.Option(metavar="N", help="Only the newest N.")] = "1000",
     config: options.ConfigFile = None,
@@ -68,7 +68,7 @@ def calls(
 
 
 class News:
-    """Which calls have not been shown as they are now. The oldest are forgotten, and would be shown again."""
+    """Selects calls that are new or have changed since they were shown. The oldest are forgotten, and show again."""
 
     def __init__(self) -> None:
         self._known: dict[int, int] = {}  # hashes: a Call-ID may be 60 kB long
@@ -87,7 +87,7 @@ class News:
 
 
 def printer() -> Callable[[Iterable[StoredCall]], None]:
-    """What prints calls, on the room there is."""
+    """A function that prints calls in the width available."""
     short = 0 < terminal_width() < WIDE
     table = Table(SHORT if short else LONG)
     return lambda calls: table.show_all(list(map(short_row if short else row, calls)))
@@ -108,7 +108,7 @@ def row(call: StoredCall) -> tuple[str, ...]:
 
 
 def short_row(call: StoredCall) -> tuple[str, ...]:
-    """What a small terminal has room for."""
+    """The columns that fit a small terminal."""
     state = f"{call.state} {call.status}".rstrip()
     return f"{call.first:%m-%d %H:%M:%S}", call.from_user, call.to_user, call.method, state, call.call_id
 

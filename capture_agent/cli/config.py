@@ -13,19 +13,19 @@ from capture_agent.cli import options
 from capture_agent.cli.failures import WRONG_USAGE, Failed, WrongUsage, note
 
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="The configuration, a TOML file, as --config FILE.")]
-# What every kamailio.cfg has one of, at the beginning of a line.
+# Every kamailio.cfg has one of these at the beginning of a line.
 _KAMAILIO = re.compile(
     rb"^[ \t]*(?:(?:#!|!!)[A-Za-z]|loadmodule\b|loadpath\b|modparam\b|(?:\w+_)?route\b|listen\s*="
     rb"|(?:include|import)_file\b)",
     re.MULTILINE,
 )
 
-app = typer.Typer(help="The configuration checked, shown, or made from a kamailio.cfg.", no_args_is_help=False)
+app = typer.Typer(help="Check, show or convert the configuration.", no_args_is_help=False)
 
 
 @app.callback()
 def config() -> None:
-    """The configuration checked, shown, or made from a kamailio.cfg."""
+    """Check, show or convert the configuration."""
 
 
 @app.command()
@@ -33,10 +33,10 @@ def check(
     file: File = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Say that a file is correct, or everything that is wrong with it (status 2). The environment counts, too.
+    """Say that a file is OK, or list everything that is wrong with it (status 2). The environment counts, too.
 
-    Hooks and packages that it names are loaded, as run does. Files are looked at as this user: certificates, drivers,
-    SQLite files and the folder of the control socket. Interfaces and servers are not: they may be another host's.
+    Hooks and packages that it names are loaded, as run does. Files are checked as this user: certificates, drivers,
+    SQLite files and the folder of the control socket. Interfaces and servers are not: they may be on another host.
     """
     from capture_agent.config import ConfigError
 
@@ -49,23 +49,23 @@ def check(
         options.check_sinks(settings, layers, files=True)
     except ConfigError as error:
         for problem in error.problems:
-            note(problem)  # without our name before it: editors find FILE:LINE at the start
+            note(problem)  # without the program's name: editors look for FILE:LINE at the start
         raise typer.Exit(WRONG_USAGE) from None
-    print(f"{path}: correct")
+    print(f"{path}: OK")
 
 
 @app.command()
 def convert(
-    file: Annotated[Path, typer.Argument(metavar="kamailio.cfg", help="The configuration of Kamailio.")],
+    file: Annotated[Path, typer.Argument(metavar="kamailio.cfg", help="Kamailio's configuration.")],
 ) -> None:
-    """Print what siptrace does in a kamailio.cfg as TOML for this agent. Comments name what is not the same."""
+    """Convert what siptrace does in a kamailio.cfg to TOML for this agent. Comments list the differences."""
     from capture_agent.convert import ConvertError
     from capture_agent.convert import convert as converted
 
     try:
         text = converted(file)
         if _KAMAILIO.search(file.read_bytes()) is None:
-            raise Failed(f"{file}: not a kamailio.cfg: no module, no parameter and no route is in it")
+            raise Failed(f"{file}: not a kamailio.cfg: found no module, parameter or route")
     except ConvertError as error:
         raise WrongUsage(str(error)) from None
     print(text, end="")
@@ -73,7 +73,7 @@ def convert(
 
 @app.command()
 def show(file: File = None, config: options.ConfigFile = None) -> None:
-    """Print the configuration in force as TOML; comments tell where a value came from. Secrets are masked."""
+    """Print the configuration in force as TOML; comments say where each value came from. Secrets are masked."""
     from capture_agent.config import show as shown
     from capture_agent.config.load import load_layers
 

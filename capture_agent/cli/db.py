@@ -7,12 +7,12 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import note
 
-app = typer.Typer(help="The sip_trace table itself.", no_args_is_help=False)
+app = typer.Typer(help="Manage the sip_trace table.", no_args_is_help=False)
 
 
 @app.callback()
 def db() -> None:
-    """The sip_trace table itself."""
+    """Manage the sip_trace table."""
 
 
 @app.command()
@@ -21,9 +21,9 @@ def create(
     table: options.TableName = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Make the table with its indexes, as Kamailio's siptrace has it. What is there already stays as it is.
+    """Create the table and its indexes, as for Kamailio's siptrace. An existing table is left unchanged.
 
-    Without --table also those that rules of the configuration name.
+    Without --table, also create the tables that rules of the configuration name.
     """
     from capture_agent.config.configured_sinks import ConfiguredSinks
     from capture_agent.config.secrets import mask
@@ -38,5 +38,5 @@ def create(
     first = next(sink for sink in sinks if sink.section == "sql")
     named = () if table is not None else sinks.tables_of(first)
     for name in dict.fromkeys([target.table, *named]):
-        state = "made" if create_tables(target.url, name) else "is there already"
+        state = "made" if create_tables(target.url, name) else "exists already"
         note(f"{mask(target.url)}: table {name} {state}{times}")

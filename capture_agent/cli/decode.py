@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
-from ipaddress import ip_address
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from capture_agent.addresses import address_text, endpoint_text
 from capture_agent.cli import options
+from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
 from capture_agent.config.secrets import quotable
 from capture_agent.history.text import Column, printable
 from capture_agent.sip.headers import text as header_text
 
 if TYPE_CHECKING:
-    from capture_agent.config import Capture
-    from capture_agent.pipeline import Pipeline
     from capture_agent.records.captured import CapturedMessage
     from capture_agent.records.datagram import Datagram
 
@@ -33,95 +30,31 @@ def decode(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Capture files; - is standard input.")],
     output: Annotated[
         str,
-        typer.Option(
-            "--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object for each message."
-        ),
+        typer.Option("--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object per message."),
     ] = "table",
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
-    esp_null: Annotated[bool, typer.Option("--esp-null", help="Look into ESP for packets without encryption.")] = False,
+    esp_null: Annotated[
+        bool, typer.Option("--esp-null", help="Look inside ESP for packets without encryption.")
+    ] = False,
 ) -> None:
-    """Show the SIP messages in capture files, and on standard error how many frames and messages there were."""
+    """Show the SIP messages in capture files, and count frames and messages on standard error."""
     show = FORMATS.get(output)
     if show is None:
         raise WrongUsage(f"--format: value {quotable(output)!r}, expected {' or '.join(FORMATS)}")
 
     options.check_files(files)
     said = options.overrides(capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null)
-    reading = Reading(options.configuration(None, said).capture, several=len(files) > 1)
+    reading = CaptureReading(options.configuration(None, said).capture, several=len(files) > 1)
     try:
         show(reading.messages(files))
     finally:
         for damage in reading.damages:
             say(damage, "decode")
-    for line in dict.fromkeys(reading.notes):  # several files may have the same
+    for line in dict.fromkeys(reading.notes):  # several files may share one
         note(line)
     note(reading.books())
     raise typer.Exit(FAILED if reading.damages else DONE)
-
-
-class Reading:
-    """The files one after the other, and the books of them all. Damage in a file ends that file alone."""
-
-    def __init__(self, capture: Capture, several: bool = False) -> None:
-        self._capture = capture
-        self._several = several
-        self.damages: list[str] = []
-        self.notes: list[str] = []
-        self._frames = 0
-        self._messages = 0  # of which so many were copies
-        self._copies = 0
-        self._other_ports = 0
-        self._rejected: Counter[str] = Counter()
-        self._problems: Counter[str] = Counter()
-
-    def messages(self, files: list[str]) -> Iterator[list[tuple[str, CapturedMessage]]]:
-        """Batches of messages, each with its file's name where there are several.
-
-        Raises SourceError for what is no capture at all.
-        """
-        from capture_agent.pipeline import Pipeline
-        from capture_agent.sources.capture_file import CaptureFile
-        from capture_agent.sources.source import SourceError
-
-        capture = self._capture
-        for file in files:
-            source = CaptureFile(file)
-            pipeline = Pipeline(capture)
-            name = source.name if self._several else ""
-            try:
-                for messages in pipeline.read(source.batches()):
-                    yield [(name, message) for message in messages]
-            except SourceError as error:
-                if error.usage:
-                    raise
-                self.damages.append(str(error))
-            finally:
-                self._count(pipeline)
-                source.close()
-
-    def _count(self, pipeline: Pipeline) -> None:
-        self._frames += pipeline.packets.seen
-        ledgers = {ledger.name: ledger for ledger in pipeline.ledgers()}
-        self._copies += ledgers["messages"].outcomes["duplicate"]
-        self._other_ports += ledgers["frames"].outcomes.get("other_ports", 0)
-        self._messages += pipeline.intake.accepted
-        for ledger in ledgers.values():
-            self._rejected.update(ledger.rejected)
-        self._problems.update(pipeline.problems())
-        self.notes += pipeline.notes()
-
-    def books(self) -> str:
-        """One line."""
-        parts = [f"{self._frames} frames", f"{self._messages - self._copies} messages"]
-        parts += [f"{self._copies} duplicate"] if self._copies else []
-        parts += [f"{self._other_ports} on other ports"] if self._other_ports else []
-        for name, counts in (("rejected", self._rejected), ("malformed", self._problems)):
-            some = [f"{reason} {count}" for reason, count in sorted(counts.items()) if count]
-            total = "" if name == "malformed" else f"{sum(counts.values())} "
-            if some or name == "rejected":
-                parts.append(f"{total}{name}" + (f" ({', '.join(some)})" if some else ""))
-        return ", ".join(parts)
 
 
 def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
@@ -129,13 +62,13 @@ def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
     for batch in batches:
         lines = [json.dumps(as_object(message, file)) for file, message in batch]
         if lines:
-            # ASCII only: a terminal that shows it obeys nothing in it.
+            # ASCII only: nothing in it can control a terminal that shows it.
             write("\n".join(lines) + "\n")
-            sys.stdout.flush()  # what comes through a pipe is shown when it is there
+            sys.stdout.flush()  # input from a pipe is shown as it arrives
 
 
 def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
-    """One message. `file` is told only where there are several files."""
+    """One message. `file` is included only if there are several files."""
     datagram, sip = message.datagram, message.sip
     bounded = sip.bounded
     found: dict[str, Any] = {"file": file} if file else {}
@@ -163,17 +96,12 @@ def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
 
 
 def as_text(value: bytes | None) -> str | None:
-    """None for what is not there; U+FFFD for what is no UTF-8, as tshark has it (sha256 tells the bytes apart)."""
+    """None if absent; U+FFFD for bytes that are not UTF-8, as in tshark (sha256 still distinguishes the bytes)."""
     return None if value is None else value.decode("utf-8", "replace")
 
 
-@lru_cache(maxsize=4096)
-def address_text(packed: bytes) -> str:
-    return str(ip_address(packed))
-
-
 def time_text(datagram: Datagram) -> str:
-    """Seconds with as many decimals as the capture has: 6, or 9 where it is finer than microseconds."""
+    """Seconds with as many decimals as the capture has: 6, or 9 if it is finer than microseconds."""
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
     if datagram.interface is not None and datagram.interface.time_decimals > 6:
         return f"{seconds}.{nanoseconds:09d}"
@@ -181,7 +109,7 @@ def time_text(datagram: Datagram) -> str:
 
 
 def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
-    """A table for each file; its name above, where there are several. Each batch is shown when it is there."""
+    """A table per file, headed by its name if there are several. Each batch is shown as it arrives."""
     shown: str | None = None
     for batch in batches:
         for file, messages in groupby(batch, key=itemgetter(0)):
@@ -193,7 +121,7 @@ def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
 
 
 def rows_of_a_table() -> Callable[[Iterable[CapturedMessage]], None]:
-    """What shows messages in a table: each call goes on with it."""
+    """A function that adds messages to the same table at each call."""
     from capture_agent.cli.tables import Table, terminal_width
 
     if 0 < terminal_width() < WIDE:
@@ -203,7 +131,7 @@ def rows_of_a_table() -> Callable[[Iterable[CapturedMessage]], None]:
     return lambda messages: wide.show(map(row, messages))
 
 
-WIDE = 132  # columns of a terminal that has room for everything
+WIDE = 132  # columns of a terminal wide enough for everything
 FORMATS = {"table": show_table, "jsonl": show_json}
 
 FRAME = Column("frame", 5, right=True)
@@ -244,13 +172,13 @@ def row(message: CapturedMessage) -> tuple[str, ...]:
 
 
 def short_row(message: CapturedMessage) -> tuple[str, ...]:
-    """What a small terminal has room for."""
+    """The columns that fit a small terminal."""
     frame, moment, source, destination, _, what, _, call_id = row(message)
     return frame, moment.rpartition(" ")[2][:12], source, destination, what, call_id
 
 
 def clock(time_ns: int) -> str:
-    """2014-11-25 21:09:21.124098; what no calendar has stays a number."""
+    """2014-11-25 21:09:21.124098; a time outside the calendar stays a number."""
     try:
         moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
     except (OverflowError, ValueError, OSError):
@@ -259,5 +187,4 @@ def clock(time_ns: int) -> str:
 
 
 def endpoint(address: bytes, port: int) -> str:
-    text = address_text(address)
-    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
+    return endpoint_text(address_text(address), port)

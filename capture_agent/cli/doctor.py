@@ -64,7 +64,7 @@ def doctor(
     from capture_agent.doctor.checks import examine
     from capture_agent.doctor.settings import not_loaded
 
-    logging.getLogger().addHandler(logging.NullHandler())  # what the agent would log is among the findings
+    logging.getLogger().addHandler(logging.NullHandler())  # the findings include what the agent would log
     try:
         findings = examine(Case(*options.loaded(config, said), seconds, not no_test_message))
     except ConfigError as error:

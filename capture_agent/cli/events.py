@@ -12,6 +12,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.config.secrets import quotable, reason_for
+from capture_agent.os_errors import in_words
 
 if TYPE_CHECKING:
     from capture_agent.config import Config
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from capture_agent.sinks.hep.hep_sink import HepSink
 
 STANDARD_INPUT = "-"
-MOST = 65_536  # bytes that are read: more than any packet holds
-REFUSAL = 0.05  # seconds that a collector's host has to say that nobody listens there
+MOST = 65_536  # bytes to read: more than any packet holds
+REFUSAL = 0.05  # seconds that a collector's host has to answer that the port is closed
 
 CorrelationId = Annotated[
-    str, typer.Option("--correlation-id", metavar="ID", help="What it belongs to: a Call-ID, in Homer. [default: none]")
+    str, typer.Option("--correlation-id", metavar="ID", help="Correlation id, usually a Call-ID. [default: none]")
 ]
 
 
@@ -35,9 +36,9 @@ def hlog(
     hep: options.Hep = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Write a line into the log of the HEP collectors, such as Homer's: HEP3, type 100, as siptrace's hlog().
+    """Send a log line to the HEP collectors, such as Homer: HEP3, type 100, like siptrace's hlog().
 
-    Homer shows it with the call whose Call-ID is its correlation id, and drops a line without one.
+    Homer shows the line with the call whose Call-ID is the correlation id, and drops a line without one.
     """
     settings = options.configuration(config, options.overrides(hep))
     if not message:
@@ -53,15 +54,15 @@ def hlog(
 def trace_msg(
     source: Annotated[str, typer.Option("--from", metavar="PROTO:IP:PORT", help="Where the message came from.")],
     destination: Annotated[str, typer.Option("--to", metavar="PROTO:IP:PORT", help="Where it went.")],
-    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Holds the message; - is standard input.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="[FILE|-]", help="File with the message; - is standard input.")] = "-",
     address: Annotated[
         str | None,
-        typer.Option("--address", metavar="URI", help="The HEP collector, instead of those of the configuration."),
+        typer.Option("--address", metavar="URI", help="HEP collector to use instead of the configured ones."),
     ] = None,
     correlation_id: CorrelationId = "",
     config: options.ConfigFile = None,
 ) -> None:
-    """Send a message that was not captured to the HEP collectors, as siptrace's sip_trace_msg()."""
+    """Send a message that was not captured to the HEP collectors, like siptrace's sip_trace_msg()."""
     settings = addressed(config, address)
     seen_from, seen_to = place("--from", source), place("--to", destination)
     message = contents(file)
@@ -104,7 +105,7 @@ def contents(file: str) -> bytes:
     except FileNotFoundError:
         raise WrongUsage(f"no such file: {quotable(file)}") from None
     except OSError as error:
-        raise WrongUsage(f"{quotable(file)}: cannot be read: {error.strerror}") from None
+        raise WrongUsage(f"{quotable(file)}: cannot be read: {in_words(error)}") from None
     if not message:
         raise WrongUsage(f"{file}: empty, expected a message")
     return message
@@ -115,19 +116,19 @@ def encoded(text: str) -> bytes:
 
 
 def deliver(event: TracedMessage, settings: Config) -> None:
-    """To every collector that gets what no rule sends elsewhere. Raises Failed, when all have been tried."""
+    """Send to every collector that is a default sink. Raises Failed after all have been tried."""
     from capture_agent.sinks.hep.hep_sink import HepSink
 
     targets = [target for target in settings.hep if target.default]
     if not targets:
-        raise WrongUsage("no HEP collector: name one by its URI, or give --config FILE with a [[hep]] section")
+        raise WrongUsage("no HEP collector: give its URI, or --config FILE with a [[hep]] section")
     problems = [problem for target in targets if (problem := sent(HepSink(target), target, event))]
     if problems:
         raise Failed("; ".join(problems))
 
 
 def sent(sink: HepSink, target: HepTarget, event: TracedMessage) -> str:
-    """Empty, or what went wrong."""
+    """What went wrong, or an empty string."""
     from capture_agent.net.errors import SinkError
 
     try:

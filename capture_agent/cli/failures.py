@@ -1,4 +1,6 @@
-"""The two exceptions that end a command, each with a line for the user and a status."""
+"""The two exceptions that end a command, each with a line for the user and an exit status."""
+
+import logging
 
 from capture_agent.cli import terminal
 from capture_agent.history.text import printable
@@ -24,11 +26,11 @@ class WrongUsage(Failed):
 
 
 def say(line: str, command: str = "") -> None:
-    """One line on standard error, behind the program's name."""
+    """Write one line to standard error, after the program's name."""
     place = f"{PROGRAM}: {command}: " if command else f"{PROGRAM}: "
-    terminal.put(place + printable(line))
+    terminal.put(place + printable(line), logging.ERROR)
 
 
 def note(line: str) -> None:
-    """One line on standard error that is no complaint: the books, what has been done."""
+    """Write one line of information to standard error: the books, or what was done."""
     terminal.put(printable(line))

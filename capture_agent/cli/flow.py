@@ -1,4 +1,4 @@
-"""capture-agent flow: one call as a ladder."""
+"""capture-agent flow: draws one call as a ladder diagram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from capture_agent.cli import options
+from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.cli.failures import Failed, WrongUsage
+from capture_agent.config import Capture
 from capture_agent.config.secrets import mask
 from capture_agent.history import ladder
 from capture_agent.history.readable import Seen, endpoint_of, steps, title
@@ -28,12 +30,12 @@ def flow(
     ] = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Draw the messages of one call as a ladder: hosts side by side, time downwards."""
+    """Draw the messages of one call as a ladder diagram: one column per host, time running down."""
     if file is not None and db is not None:
-        raise WrongUsage("--db and --file exclude each other, expected one of them")
+        raise WrongUsage("got both --db and --file, expected one of them")
     if file is not None:
         options.check_files([file])
-    call_id = text(os.fsencode(call_id))  # bytes that are no UTF-8 as the table has them: \xff
+    call_id = text(os.fsencode(call_id))  # bytes that are not UTF-8, as the table has them: \xff
     damages: list[str] = []
     messages = list(from_file(file, call_id, damages) if file else from_table(config, db, table, call_id))
     if not messages:
@@ -50,30 +52,21 @@ def flow(
 
 
 def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
-    """What damage says goes to `damages`; all before it counts. Raises SourceError for what is no capture at all."""
-    from capture_agent.pipeline import Pipeline
-    from capture_agent.sources.capture_file import CaptureFile
-    from capture_agent.sources.source import SourceError
-
-    pipeline = Pipeline()
-    source = CaptureFile(path)
-    try:
-        for messages in pipeline.read(source.batches()):
-            for message in messages:
-                found = message.sip.call_id
-                if found is not None and call_id in call_id_forms(found):
-                    sent = message.datagram
-                    yield Seen(
-                        message.time_ns / 1e9,
-                        (sent.source_text, str(sent.source_port)),
-                        (sent.destination_text, str(sent.destination_port)),
-                        message.raw,
-                        sent.transport,
-                    )
-    except SourceError as error:
-        damages.append(str(error))
-    finally:
-        source.close()
+    """Damage is reported in `damages`; messages before it count. Raises SourceError if the file is not a capture."""
+    reading = CaptureReading(Capture())
+    for messages in reading.messages([path]):
+        for _, message in messages:
+            found = message.sip.call_id
+            if found is not None and call_id in call_id_forms(found):
+                sent = message.datagram
+                yield Seen(
+                    message.time_ns / 1e9,
+                    (sent.source_text, str(sent.source_port)),
+                    (sent.destination_text, str(sent.destination_port)),
+                    message.raw,
+                    sent.transport,
+                )
+    damages += reading.damages
 
 
 def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> Iterator[Seen]:

@@ -1,4 +1,4 @@
-"""capture-agent interfaces: lists the interfaces that can be captured on."""
+"""capture-agent interfaces: lists the interfaces available for capture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def interfaces() -> None:
     try:
         found = list_interfaces()
     except OSError as error:
-        raise Failed(f"this host does not tell its interfaces: {error}") from None
+        raise Failed(f"cannot list interfaces: {error}") from None
     rows = [(each.name, "up" if each.up else "down", each.kind, " ".join(map(str, each.addresses))) for each in found]
     Table([Column("name"), Column("state"), Column("kind"), Column("addresses")]).show_all(rows)

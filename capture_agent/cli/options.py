@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from capture_agent.config.layers import Layers
 
 STANDARD_INPUT = "-"
-CONFIG = "CAPTURE_AGENT_CONFIG"  # the variable that names the file
+CONFIG = "CAPTURE_AGENT_CONFIG"  # environment variable with the file's name
 
 ConfigFile = Annotated[
     Path | None,
@@ -26,7 +27,7 @@ ConfigFile = Annotated[
         "-c",
         envvar=CONFIG,
         metavar="FILE",
-        help="The configuration, a TOML file. Other options win over it.",
+        help="Configuration file (TOML). Command-line options override it.",
     ),
 ]
 Interfaces = Annotated[
@@ -84,14 +85,14 @@ Databases = Annotated[
         " May be repeated.",
     ),
 ]
-TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table. [default: sip_trace]")]
+TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="Table name. [default: sip_trace]")]
 Trace = Annotated[
     str | None,
     typer.Option(
         "--trace",
         metavar="MODE",
-        help="What is traced where no rules say it. message: every SIP message. transaction: every request, and all"
-        " that belongs to it. dialog: every initial INVITE and SUBSCRIBE, and the dialogs that they open."
+        help="What to trace when there are no rules. message: every SIP message. transaction: every request, and all"
+        " messages of its transaction. dialog: every initial INVITE and SUBSCRIBE, and the dialogs they open."
         " [default: message]",
     ),
 ]
@@ -100,7 +101,7 @@ Local = Annotated[
     typer.Option(
         "--local",
         metavar="ADDR",
-        help="An address of the traced server: messages to it are `in`, from it `out`. An address, a network,"
+        help="Address of the traced server: messages to it are `in`, from it `out`. An address, a network,"
         " ADDRESS:PORT, [IPv6]:PORT or auto. May be repeated. [default: auto, this host's addresses]",
     ),
 ]
@@ -110,19 +111,27 @@ Ports = Annotated[
         "--port",
         "-p",
         metavar="PORT|FROM-TO",
-        help="Look for SIP on these ports only, in tunnels too. May be repeated. [default: any port, by content]",
+        help="Look for SIP only on this port, also in tunnels. May be repeated. [default: any port, by content]",
     ),
 ]
 DropCopies = Annotated[
     bool,
-    typer.Option("--drop-copies", help="Of a packet that was captured several times take one. [default: take all]"),
+    typer.Option("--drop-copies", help="Keep one copy of packets captured more than once. [default: keep all]"),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        metavar="NAME",
+        help="Started as root: open the sockets, and go on as this user, who keeps CAP_NET_RAW alone.",
+    ),
 ]
 ControlSocket = Annotated[
     str | None,
     typer.Option(
         "--control",
         metavar="PATH",
-        help="The unix socket of a running agent, for `capture-agent status`."
+        help="Unix socket of a running agent, for `capture-agent status`."
         " [default: auto, /run/capture-agent/control.sock for root]",
     ),
 ]
@@ -143,7 +152,7 @@ def overrides(
     table: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """What the command line says, in the shape of the file. `options`: section_name=value; a flag can only set."""
+    """The command line's settings, nested like the file. `options`: section_name=value; a flag can only set."""
     said: dict[str, Any] = {}
     if hep:
         said["hep"] = [{"uri": uri} for uri in hep]
@@ -166,28 +175,39 @@ def configuration(file: Path | None, said: dict[str, Any]) -> Config:
 
 
 def configuration_to_run(
-    file: Path | None, said: dict[str, Any], in_use: InUse | None = None
+    file: Path | None,
+    said: dict[str, Any],
+    in_use: InUse | None = None,
+    before_user_code: Callable[[Config], object] | None = None,
 ) -> tuple[Config, Extensions]:
     """The same, with the user code that it names. Raises ConfigError, also for sinks that can never work.
 
     `in_use`: by the agent that asks again.
     """
-    config, layers, extensions = loaded(file, said, in_use)
-    check_sinks(config, layers)
+    config, layers, extensions = loaded(file, said, in_use, before_user_code)
+    # Another user than the one that has made the files: who waits for them to be writable may wait for ever.
+    check_sinks(config, layers, files=bool(config.run.user and before_user_code))
     return config, extensions
 
 
-def loaded(file: Path | None, said: dict[str, Any], in_use: InUse | None = None) -> tuple[Config, Layers, Extensions]:
+def loaded(
+    file: Path | None,
+    said: dict[str, Any],
+    in_use: InUse | None = None,
+    before_user_code: Callable[[Config], object] | None = None,
+) -> tuple[Config, Layers, Extensions]:
     from capture_agent.app.extensions import load_extensions
     from capture_agent.config.load import load_layers
 
     config, layers = load_layers(file, os.environ, said)
+    if before_user_code is not None:
+        before_user_code(config)
     return config, layers, load_extensions(config, layers, in_use)
 
 
 def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
-    """And the HTTP door. Raises ConfigError. `files`: also for what cannot be written now, but perhaps later."""
-    from capture_agent.config.problems import ConfigError, in_order
+    """Check that sinks and the HTTP door can work. Raises ConfigError. `files`: also files not writable now."""
+    from capture_agent.config.config_errors import ConfigError, in_order
     from capture_agent.sinks.checks import not_ready, unusable
     from capture_agent.web import checks as of_http
 
@@ -202,7 +222,7 @@ def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
 
 def check_filter(config: Config, layers: Layers) -> None:
     """Raises ConfigError."""
-    from capture_agent.config.problems import ConfigError
+    from capture_agent.config.config_errors import ConfigError
     from capture_agent.sources.bpf import wrong_filter
 
     if problems := list(wrong_filter(config, layers)):
@@ -210,9 +230,9 @@ def check_filter(config: Config, layers: Layers) -> None:
 
 
 def one_file(file: Path | None, config: Path | None) -> Path | None:
-    """The configuration as an argument or as an option. Raises WrongUsage for two of them."""
+    """The configuration, given as an argument or an option. Raises WrongUsage if both are given."""
     if file is not None and config is not None and file != config and CONFIG not in os.environ:
-        raise WrongUsage("FILE and --config exclude each other, expected one of them")
+        raise WrongUsage("got both FILE and --config, expected one of them")
     return config if file is None else file
 
 
@@ -221,7 +241,7 @@ def listed(db: str | None) -> list[str] | None:
 
 
 def database(file: Path | None, db: str | None, table: str | None = None) -> SqlTarget:
-    """The table to read: --db, else the first of the configuration."""
+    """The table to read: --db, otherwise the first one configured."""
     from dataclasses import replace
 
     config = configuration(file, overrides(db=listed(db), table=table))
@@ -232,11 +252,11 @@ def database(file: Path | None, db: str | None, table: str | None = None) -> Sql
 
 
 def say_zone(target: SqlTarget) -> None:
-    """A reader in another zone than the writer would be hours off without knowing."""
+    """Say which zone is assumed: a reader in another zone than the writer would be hours off without noticing."""
     from capture_agent.history.stored_times import zone_of
 
     if target.time == "local" and (zone := zone_of(target)):
-        note(f"local times of the table are read as {zone}, this host's zone, and shown in UTC")
+        note(f"the table has local times: reading them as {zone}, this host's zone, and showing UTC")
 
 
 def positive(option: str, text: str) -> int:
@@ -247,7 +267,7 @@ def positive(option: str, text: str) -> int:
 
 
 def check_files(files: list[str], rounds: int = 1) -> None:
-    """Before the first one is read: the third may be misspelt."""
+    """Check all files before the first is read: the third may be misspelt."""
     for file in files:
         if file != STANDARD_INPUT and not (file and Path(file).exists()):
             raise WrongUsage(f"no such file: {quotable(file) or repr(file)}")

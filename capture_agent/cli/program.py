@@ -32,8 +32,8 @@ from capture_agent.cli import (
 )  # fmt: skip
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.cli.title import hide_secrets
+from capture_agent.config.config_errors import ConfigError, nearest
 from capture_agent.config.options import alternatives
-from capture_agent.config.problems import ConfigError, nearest
 from capture_agent.config.secrets import MASK
 from capture_agent.hooks.guard import raised_at
 
@@ -41,10 +41,11 @@ _OPTION = re.compile(r"-{0,2}[a-z][a-z-]{0,30}")
 _VALUE = re.compile(r"'(.*?)'(?=[\s.:,)]|$)")
 _ARGUMENT = re.compile(r" \(.*\)$")  # click: got unexpected extra argument (VALUE)
 
-FULL = (ENOSPC, EDQUOT)  # what a file says that standard output goes to
-DEBUG = "CAPTURE_AGENT_DEBUG"  # with it, an unexpected error shows the calls that led to it
+FULL = (ENOSPC, EDQUOT)  # the name of the file that standard output goes to
+DEBUG = "CAPTURE_AGENT_DEBUG"  # if set, an unexpected error comes with its traceback
+COMPLETION = "_CAPTURE_AGENT_COMPLETE"  # a shell asks with it what can follow; tools/completions.py makes its script
 
-# typer exports BadParameter alone of click's family; UsageError and ClickException stand above it.
+# typer exports only BadParameter of click's exceptions; UsageError and ClickException are its base classes.
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
@@ -77,12 +78,12 @@ app.command("run", short_help="Capture live and send the SIP to the sinks.")(run
 app.command("replay", short_help="Send the SIP in capture files to the sinks.")(replay.replay)
 app.command("decode", short_help="Show the SIP in capture files.")(decode.decode)
 app.command("calls", short_help="List the calls in the sip_trace table.")(calls.calls)
-app.command("flow", short_help="Draw a call as a ladder.")(flow.flow)
-app.command("status", short_help="Tracing of a running agent: on, off or check.")(status.status)
+app.command("flow", short_help="Draw a call as a ladder diagram.")(flow.flow)
+app.command("status", short_help="Switch or check a running agent's tracing.")(status.status)
 app.command("reload", short_help="Have a running agent read its configuration again.")(status.reload)
 app.command("doctor", short_help="Find out why nothing arrives.")(doctor.doctor)
-app.command("stats", short_help="The figures of a running agent.")(stats.stats)
-app.command("hlog", short_help="Write a line into the log of the HEP collectors.")(events.hlog)
+app.command("stats", short_help="Print the figures of a running agent.")(stats.stats)
+app.command("hlog", short_help="Send a log line to the HEP collectors.")(events.hlog)
 app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(events.trace_msg)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
@@ -91,6 +92,8 @@ app.command("interfaces", short_help="List this host's interfaces.")(interfaces.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Its status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted."""
+    if COMPLETION in os.environ:
+        return complete(os.environ[COMPLETION])
     if arguments is None:
         hide_secrets()
     try:
@@ -99,14 +102,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.finish()
 
 
+def complete(instruction: str) -> int:
+    """Print what can follow the words that a shell has so far: `instruction` is complete_bash, _zsh or _fish."""
+    from typer import completion
+
+    shells: Any = completion  # typer exports none of its functions from there
+    shells.completion_init()
+    return int(shells.shell_complete(typer.main.get_command(app), {}, PROGRAM, COMPLETION, instruction))
+
+
 def run_command(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a C locale must not end a decode
+            stream.reconfigure(errors="backslashreplace")  # decode must not fail in a C locale
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # of libraries; they are for us, not for users
+        warnings.simplefilter("ignore")  # warnings of libraries are for developers, not for users
     name = command_name(command, arguments)
     try:
         status = invoked(command, arguments)
@@ -136,7 +148,7 @@ def invoked(command: Any, arguments: list[str]) -> int:
 
 
 def explain(error: Exception, command: str) -> int:
-    """Tell the user; the status."""
+    """Tell the user, and return the status."""
     if isinstance(error, Failed):
         say(str(error), command)
         return error.status
@@ -150,7 +162,7 @@ def explain(error: Exception, command: str) -> int:
     if (status := status_of_stage(error)) is not None:
         say(str(error), command)
         return status
-    # Without its words: what it repeats may be a secret.
+    # Without the exception's text, which may repeat a secret.
     say(f"unexpected {type(error).__name__}{raised_at(error)} (a bug: {DEBUG}=1 shows where)", command)
     if os.environ.get(DEBUG):
         for line in traceback.format_tb(error.__traceback__):
@@ -160,7 +172,7 @@ def explain(error: Exception, command: str) -> int:
 
 def status_of_stage(error: Exception) -> int | None:
     """The errors of sources and sinks, which are lines for the user already."""
-    stages = sys.modules  # one that has not been imported has not raised
+    stages = sys.modules  # a module that was never imported cannot have raised
     source = stages.get("capture_agent.sources.source")
     if source is not None and isinstance(error, source.SourceError):
         return WRONG_USAGE if error.usage else FAILED
@@ -181,7 +193,7 @@ def usage_line(error: Any) -> str:
         return f"no such option: {name}{nearest(error.option_name, known)}"
     commands = getattr(command, "commands", {})
     text, _, guess = text.partition(". Did you mean ")
-    if not text.startswith("missing"):  # what is missing has no value, and its name may be FILE
+    if not text.startswith("missing"):  # a missing argument has no value, and its name may be FILE
         text = _ARGUMENT.sub("", _VALUE.sub(shown_value, text))
     if guess:
         return f"{text}, did you mean {guess}"
@@ -191,12 +203,12 @@ def usage_line(error: Any) -> str:
 
 
 def shown_value(match: re.Match[str]) -> str:
-    """What click quotes: the name of an option or a command, or else a value, which may be a URL in the wrong place."""
+    """What click quotes: an option's or a command's name, or a value, which may be a misplaced URL with a secret."""
     return match[0] if _OPTION.fullmatch(match[1]) else f"'{MASK}'"
 
 
 def command_name(command: Any, arguments: Sequence[str]) -> str:
-    """`replay`, `db create`: as much of it as stands in the arguments."""
+    """`replay`, `db create`: the command's name, as far as the arguments contain it."""
     names: list[str] = []
     for argument in arguments:
         known = getattr(command, "commands", {})
@@ -207,14 +219,14 @@ def command_name(command: Any, arguments: Sequence[str]) -> str:
 
 
 def open_closed_streams() -> None:
-    """`capture-agent decode x.pcap >&-`: Python has no stream then, and many would stumble over that."""
+    """Replace a closed stream, as in `capture-agent decode x.pcap >&-`: Python sets it to None, and libraries fail."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - for as long as the program runs
 
 
 def without_reader() -> int:
-    """`capture-agent decode x.pcap | head`: who reads has enough."""
-    # What is still buffered would break the pipe once more when the interpreter closes it.
+    """`capture-agent decode x.pcap | head`: the reader has closed the pipe."""
+    # Buffered output would raise again when the interpreter closes the stream.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DONE

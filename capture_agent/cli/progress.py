@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from capture_agent.sources.source import Source
 
 PATIENCE = 1.0  # seconds; a shorter replay shows no bar
-RECORD_HEADER = 16  # bytes of a pcap record that are no packet
+RECORD_HEADER = 16  # bytes of a pcap record's header
 
 
 class Progress:
-    """Called with each batch. Goes by the bytes of the frames, which is near the truth for plain capture files."""
+    """Called with each batch. Counts the bytes of frames, which is nearly exact for uncompressed capture files."""
 
     def __init__(self, files: list[str], loop: int) -> None:
         sizes = [Path(file).stat().st_size for file in files if Path(file).is_file()]
-        # Neither standard input nor a compressed file tells how much is to come.
+        # Standard input and compressed files do not say how much is to come.
         known = len(sizes) == len(files) and not any(file.endswith(".gz") for file in files)
         self._total = sum(sizes) * loop if known else None
         self._began = time.monotonic()

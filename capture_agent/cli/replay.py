@@ -11,7 +11,8 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, say
-from capture_agent.cli.sending import keeping_books, log_to_stderr, stopping
+from capture_agent.cli.logs import log_to_stderr
+from capture_agent.cli.sending import keeping_books, stopping
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
@@ -30,20 +31,22 @@ def replay(
     drop_copies: options.DropCopies = False,
     speed: Annotated[
         str,
-        typer.Option(metavar="max|real|FACTOR", help="As fast as can be, as it was captured, or FACTOR times that."),
+        typer.Option(
+            metavar="max|real|FACTOR", help="As fast as possible, at the captured speed, or FACTOR times that."
+        ),
     ] = "max",
     max_gap: Annotated[
         str,
-        typer.Option(metavar="SECONDS", help="With --speed real or FACTOR: do not wait for gaps longer than that."),
+        typer.Option(metavar="SECONDS", help="With --speed real or FACTOR: shorten longer gaps to this."),
     ] = "3600",
     now: Annotated[
-        bool, typer.Option("--now", help="Move the times of the capture so that it begins now; for Homer, say.")
+        bool, typer.Option("--now", help="Shift timestamps so that the capture begins now, for Homer for example.")
     ] = False,
     loop: Annotated[str, typer.Option(metavar="N", help="Replay everything N times.")] = "1",
 ) -> None:
     """Read capture files and send the SIP in them to the sinks, then print the books.
 
-    Nothing is lost: a slow sink slows the replay. Ctrl-C sends what is queued and prints the books (status 130).
+    Nothing is lost: a slow sink slows the replay. Ctrl-C sends queued messages and prints the books (status 130).
     """
     said = options.overrides(
         hep, sip, db, trace_mode=trace, capture_local=local, capture_ports=port, capture_drop_copies=drop_copies
@@ -55,7 +58,7 @@ def replay(
     if not settings.targets():
         from capture_agent.config.options import ways_to_give_a_sink
 
-        raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}; `decode` shows what is in a file")
+        raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}; `decode` only shows a file's messages")
 
     from capture_agent.app.agent import Agent
     from capture_agent.app.replaying import replay as replay_files
@@ -77,15 +80,15 @@ def replay(
 
 
 def say_failures(agent: Agent, damages: Iterable[Exception]) -> int:
-    """A line for each thing that went wrong; how many there were."""
-    lines = list(dict.fromkeys([*map(str, damages), *agent.routes.failures()]))  # --loop finds the same damage again
+    """Write a line for each failure. Returns how many there were."""
+    lines = list(dict.fromkeys([*map(str, damages), *agent.routes.failures()]))  # --loop meets the same damage again
     for line in lines:
         say(line, "replay")
     return len(lines)
 
 
 def parse_speed(text: str) -> float | None:
-    """None is as fast as can be."""
+    """The pace; None is as fast as possible."""
     if text in ("max", "real"):
         return None if text == "max" else 1.0
     try:
@@ -98,7 +101,7 @@ def parse_speed(text: str) -> float | None:
 
 
 def progress_bar(files: list[str], loop: int):  # type: ignore[no-untyped-def]
-    """Gives what Agent calls for each batch; nothing where nobody looks."""
+    """The function that Agent calls with each batch; None if nobody would see a bar."""
     import sys
 
     if not sys.stderr.isatty():

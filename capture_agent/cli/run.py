@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import resource
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from capture_agent.build import flavour
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
-from capture_agent.cli.sending import answering, keeping_books, log_to_stderr, stopping
+from capture_agent.cli.logs import log_to_stderr
+from capture_agent.cli.sending import answering, keeping_books, stopping
 
 if TYPE_CHECKING:
     from capture_agent.config import Config
+
+_log = logging.getLogger(__name__)
 
 
 def run(
@@ -29,13 +36,14 @@ def run(
     drop_copies: options.DropCopies = False,
     control: options.ControlSocket = None,
     http: options.HttpListen = None,
+    user: options.User = None,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
 
     An interface that goes away is captured again when it comes back. Status 1: at the end an interface, socket or
     source was missing.
 
-    A sink that is down or slow never slows the capture: what finds no room in its queue is counted as lost.
+    A sink that is down or slow never slows the capture: messages that do not fit its queue are counted as lost.
     """
     said = options.overrides(
         hep,
@@ -50,8 +58,9 @@ def run(
         capture_listen=listen,
         control_socket=control,
         http_listen=http,
+        run_user=user,
     )
-    settings, extensions = options.configuration_to_run(config, said)
+    settings, extensions = options.configuration_to_run(config, said, before_user_code=become_user)
     if lacking := what_is_lacking(settings):
         raise WrongUsage(lacking)
 
@@ -59,6 +68,7 @@ def run(
     from capture_agent.app.agent import Agent
     from capture_agent.app.extensions import Extensions, InUse
     from capture_agent.app.reloading import Reloader
+    from capture_agent.app.service_manager import Heartbeat, ServiceManager
     from capture_agent.config import ConfigError
 
     def read_again(in_use: InUse) -> tuple[Config, Extensions]:
@@ -68,16 +78,26 @@ def run(
         return wanted, loaded
 
     log_to_stderr(settings)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 are few, with many peers on --listen
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 may be too few with many peers on --listen
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     agent = Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
     places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {', '.join(map(str, settings.targets()))}"
-    reloader = Reloader(agent, read_again)
-    reloader.listen()
+    heartbeat = Heartbeat(ServiceManager(os.environ), agent)
+    reloader = Reloader(agent, read_again, heartbeat.reloading)
     agent.reload = reloader.reload
-    with stopping(agent.stop, reloader.request), keeping_books(agent), answering(agent):
-        capturing.run(agent, lambda: note(f"{ready} ({flavour()} build)"))
+
+    def on_ready() -> None:
+        runs_as = settle(settings)
+        # Their threads may open interfaces: those that this thread starts from now on keep CAP_NET_RAW, as it does.
+        reloader.listen()
+        doors.enter_context(answering(agent))
+        note(f"{ready} ({flavour()} build)")
+        _log.info("%s", runs_as)
+        heartbeat.begin()
+
+    with stopping(agent.stop, reloader.request), keeping_books(agent), closing(heartbeat), ExitStack() as doors:
+        capturing.run(agent, on_ready, heartbeat if heartbeat.needed else None)
     if agent.gone:
         raise Failed("; ".join(map(str, agent.gone)))
 
@@ -91,3 +111,40 @@ def what_is_lacking(settings: Config) -> str:
 
         return f"no sink: give {ways_to_give_a_sink()}"
     return ""
+
+
+def become_user(settings: Config) -> None:
+    """That of the configuration, if it has one; a start as root gives it the control socket's folder, too."""
+    if not settings.run.user:
+        return
+    from capture_agent.app import privileges
+    from capture_agent.config.endpoints import AUTO
+    from capture_agent.control.place import SYSTEM
+
+    with in_words():
+        user = privileges.find_user(settings.run.user)
+        if os.geteuid() == 0 and settings.control.socket == AUTO and "RUNTIME_DIRECTORY" not in os.environ:
+            privileges.give_folder(SYSTEM.parent, user)
+            os.environ["RUNTIME_DIRECTORY"] = str(SYSTEM.parent)  # as systemd would
+        privileges.become(user, os.environ)
+
+
+def settle(settings: Config) -> str:
+    """Gives up what only opening the sockets needed. Returns the line for the log."""
+    if not settings.run.user:
+        as_root = "root: with --user NAME it would keep CAP_NET_RAW alone"
+        return f"runs as {f'uid {os.geteuid()}' if os.geteuid() else as_root}"
+    from capture_agent.app import privileges
+
+    with in_words():
+        return privileges.settle(privileges.find_user(settings.run.user))
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    from capture_agent.app.privileges import PrivilegesError
+
+    try:
+        yield
+    except PrivilegesError as error:
+        raise WrongUsage(f"run.user: {error}") from None

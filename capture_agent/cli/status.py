@@ -21,9 +21,9 @@ def status(
     control: options.ControlSocket = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Switch the tracing of a running agent on or off, or check which it is: prints Enabled or Disabled.
+    """Switch a running agent's tracing on or off, or check it: prints Enabled or Disabled.
 
-    It is siptrace.status of Kamailio's siptrace: `online` is on. The next start does what [trace] on says.
+    Equals siptrace.status in Kamailio's siptrace; `online` means on. At the next start [trace] on applies again.
     """
     from capture_agent.control import commands
     from capture_agent.control.commands import Fault
@@ -70,12 +70,12 @@ def reload(control: options.ControlSocket = None, config: options.ConfigFile = N
 
 
 def address(config: Path | None, control: str | None) -> tuple[Path, str]:
-    """Where the agent of this configuration listens, and in words where it was looked for."""
+    """Where the agent of this configuration listens, and a text that says where it was looked for."""
     from capture_agent.control.place import SYSTEM, default_path, where_to_ask
 
     socket = options.configuration(config, options.overrides(control_socket=control)).control.socket
     if not socket:
-        raise WrongUsage("control.socket is empty: that agent has no control socket")
+        raise WrongUsage("control.socket is empty: this agent has no control socket")
     if socket != "auto":
         return Path(socket), ""
     own = default_path(os.environ, os.geteuid())

@@ -1,4 +1,4 @@
-"""A table on standard output. On a terminal its last column, which people copy, is never wrapped."""
+"""Prints a table to standard output. On a terminal the last column, which people copy, is never wrapped."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from capture_agent.history.text import Column, Columns
 
 
 def terminal_width() -> int:
-    """0 where standard output is not a terminal."""
+    """The terminal's width; 0 if standard output is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 class Table:
-    """`show` prints rows as they come; a second call goes on with the same table."""
+    """`show` prints rows as they come; later calls continue the same table."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = Columns(columns, terminal_width())
@@ -31,7 +31,7 @@ class Table:
         sys.stdout.flush()
 
     def show_all(self, rows: Sequence[Sequence[str]]) -> None:
-        """The same, as wide as all these rows need. On a terminal only: what programs read keeps its columns."""
+        """The same table, as wide as these rows need. Only on a terminal: output for programs keeps its columns."""
         if terminal_width() and not self._titled:
             self._columns.fit(rows)
         self.show(rows)

@@ -1,4 +1,4 @@
-"""The arguments that `ps` shows of this process to every user of the host, without secrets."""
+"""Removes secrets from the arguments that `ps` shows to every user of the host."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from capture_agent.config.secrets import mask, quotable
 
 URIS = ("--hep", "--sip", "--db", "--address", "--listen")  # options whose values may hold a secret
-ARG_START = 47  # of /proc/self/stat, proc_pid_stat(5): field 48, in bytes of memory
+ARG_START = 47  # /proc/self/stat, proc_pid_stat(5): field 48, a memory address
 
 
 def hide_secrets() -> None:
-    """Write over the arguments that the kernel shows. Where it cannot be done, they stay."""
+    """Overwrite the arguments that the kernel shows. If that is not possible, they stay."""
     try:
         given = Path("/proc/self/cmdline").read_bytes()
         hidden = b"\0".join(harmless(given.split(b"\0")))
         if hidden == given or len(hidden) != len(given):
             return
-        # The name of the program, in parentheses, may hold spaces.
+        # The program's name, in parentheses, may contain spaces.
         after_name = Path("/proc/self/stat").read_bytes().rpartition(b") ")[2].split()
         with open("/proc/self/mem", "r+b", buffering=0) as memory:  # noqa: PTH123 - no file to name by a path
             memory.seek(int(after_name[ARG_START - 2]))
@@ -29,7 +29,7 @@ def hide_secrets() -> None:
 
 
 def harmless(arguments: Iterable[bytes]) -> Iterator[bytes]:
-    """Each argument in its own length."""
+    """The arguments, each with its length unchanged."""
     before = b""
     for argument in arguments:
         name, equals, value = argument.partition(b"=")

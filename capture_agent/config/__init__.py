@@ -1,39 +1,35 @@
 """Configuration: TOML, environment and command line become frozen dataclasses, or a list of every problem.
 
-sections.py  what can be configured: one dataclass for each section of the file, and the table of the kinds of sinks
-sink_kinds.py  what stands in a line of that table; sink_checks.py: what is wrong in an entry of a sink
-targets.py   the sinks' part of it: HepTarget, SipTarget, SqlTarget
+sections.py      what can be configured: one dataclass for each section of the file, and the table of sink kinds
+targets.py       the sinks' part of it: what a line of that table holds, and the options of each kind
+rule_options.py  [[rule]] and [legs], with masks and templates; matchers.py: what a message is compared with
+field_types.py   options that are written as text, or as one element of a list
+endpoints.py     hosts, addresses and ports: local ones, advertised ones, those to send from
+uris.py          hep: and sip: URIs, and those of databases
+secrets.py       what must not be shown
+options.py       every option with its type, default and environment name, read off the dataclasses
+layers.py        TOML < environment < command line, and the line or variable that each value came from
+entries.py       the entries of sinks and rules: URIs taken apart, secrets and names of files read
 configured_sinks.py  all sinks of a configuration with their ids, and which one a rule means
-advertised.py  addresses that are shown as others
-sending.py   what a sink sends from
-packages.py  the sinks and sources of installed packages
-masks.py     what a mask can hide in a traced message
-local.py     which addresses are the traced server's own
-http_listen.py  where the HTTP door listens, and what it needs
-listen.py    sockets that receive SIP duplicates
-ports.py     the ports where the agent looks for SIP
-rule_options.py  [[rule]] and [legs]; matchers.py and templates.py: the texts in them
-single_or_list.py  a list that may be written as its only element
-twice.py     what would double everything
-uris.py      hep: and sip: URIs; database_urls.py: those of databases
-options.py   every option with its type, default and environment name, read off the dataclasses
-layers.py    TOML < environment < command line, and where each value came from
-lines.py     the line of an option in the TOML file
-entries.py   the sinks' entries: URIs taken apart, secrets read from files
-files.py     relative names of files
-problems.py  one line for each thing that is wrong
-secrets.py   what must not be shown
-load.py      all of it, in order
-show.py      the configuration in force, as TOML
+http_listen.py   where the HTTP door listens, and what it needs
+config_errors.py  one line for each thing that is wrong
+load.py          all of it, in order
+show.py          the configuration in force, as TOML
 """
 
+from capture_agent.config.config_errors import ConfigError
 from capture_agent.config.load import load
-from capture_agent.config.packages import PackageSink, PackageSource
-from capture_agent.config.problems import ConfigError
 from capture_agent.config.rule_options import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Trace
-from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
-from capture_agent.config.uris import parse_hep_uri, parse_sip_uri
+from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Run, Trace
+from capture_agent.config.targets import (
+    HepTarget,
+    PackageSink,
+    PackageSource,
+    SipTarget,
+    SqlTarget,
+    parse_hep_uri,
+    parse_sip_uri,
+)
 
 __all__ = [
     "Capture",
@@ -50,6 +46,7 @@ __all__ = [
     "Privacy",
     "Queue",
     "Rule",
+    "Run",
     "SipTarget",
     "SqlTarget",
     "Trace",

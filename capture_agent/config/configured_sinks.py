@@ -12,8 +12,7 @@ from typing import Any
 
 from capture_agent.config.rule_options import Rule
 from capture_agent.config.sections import KINDS, Config
-from capture_agent.config.sink_kinds import MOST_SINKS, SinkKind
-from capture_agent.config.targets import Target
+from capture_agent.config.targets import MOST_SINKS, SinkKind, Target
 
 
 class TooManySinks(ValueError):

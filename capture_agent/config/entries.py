@@ -5,17 +5,22 @@ Reads the secrets of all sections from their files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path as FilePath
 from typing import Any
 
+from capture_agent.config.config_errors import nearest, refused, where, wrong
 from capture_agent.config.configured_sinks import taken_apart
-from capture_agent.config.files import directory, place_files
+from capture_agent.config.endpoints import AUTO
+from capture_agent.config.field_types import listed
 from capture_agent.config.layers import Layers, Path
-from capture_agent.config.masks import HASH
 from capture_agent.config.options import SECRETS, options, sections
-from capture_agent.config.problems import nearest, refused, where, wrong
+from capture_agent.config.rule_options import HASH
 from capture_agent.config.sections import KINDS
-from capture_agent.config.single_or_list import listed
+from capture_agent.os_errors import in_words
+
+_CODE = re.compile(r"\.py(:[^:]*)?\Z")  # trunk.py, trunk.py:over_trunk
 
 
 def expand(layers: Layers) -> Iterator[str]:
@@ -101,11 +106,11 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
             continue
         at = (*path, f"{name}_file")
         try:
-            place = directory(layers, at) / file
+            place = located(layers, at, file)
             secret = place.read_text(encoding="utf-8").strip()
             layers.secret_files.append(place)
         except (OSError, ValueError, TypeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not text"
+            reason = in_words(error) if isinstance(error, OSError) else "not text"
             yield wrong(layers, at, file, f"a file that can be read ({reason})")
             secret = ""
         yield from merge(layers, path, entry, {name: secret}, f"{name}_file")
@@ -157,3 +162,58 @@ def check_entry(layers: Layers, section: str, index: int) -> Iterator[str]:
         at = (section, index, name)
         if entry[name] != "" or at not in layers.aliases:  # what came empty out of a file was named there
             yield wrong(layers, at, entry[name], expected, reason)
+
+
+def located(layers: Layers, path: Path, name: str) -> FilePath:
+    """The file that this option names; whether it is there is seen when it is opened.
+
+    A relative name starts at the folder of the configuration, otherwise at the working directory. systemd's credentials
+    (LoadCredential=) come first: a plain name that a credential has means that one. A configuration that is a
+    credential itself has no folder, because systemd passes single files.
+    """
+    folder = layers.credentials
+    if folder is not None and "/" not in name and is_there(folder / name):
+        return folder / name
+    from_file = layers.file is not None and layers.origin(path).startswith(f"{layers.file}:")
+    if layers.file is None or not from_file or layers.file.parent == folder:
+        return FilePath(name)
+    return layers.file.parent / name
+
+
+def is_there(file: FilePath) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name that is too long, say
+        return False
+
+
+def place_files(layers: Layers) -> None:
+    """Put the folder before all names of files. Whether they are there is seen when they are opened."""
+    for path, entry, is_file in named_files(layers):
+        name = str(path[-1])
+        value = entry.get(name)
+        if isinstance(value, list):
+            value[:] = [placed(layers, path, one, is_file) for one in value]
+        elif name in entry and name != "modules":  # that one must be a list: validation says so
+            entry[name] = placed(layers, path, value, is_file)
+
+
+def placed(layers: Layers, path: Path, name: object, is_file: Callable[[str], object]) -> object:
+    return str(located(layers, path, name)) if isinstance(name, str) and is_file(name) else name
+
+
+def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable[[str], object]]]:
+    """Each option that may name files, what holds it, and whether a value of it is the name of one."""
+    for section, name, is_file in (
+        ("control", "socket", lambda text: text not in ("", AUTO)),
+        ("http", "tls_cert", bool),
+        ("http", "tls_key", bool),
+        ("hooks", "modules", _CODE.search),
+    ):
+        table = layers.data.get(section)
+        if isinstance(table, dict):
+            yield (section, name), table, is_file
+    of_sinks = [(section, name) for section, kind in KINDS.items() for name in kind.files]
+    for section, name in (("rule", "when"), *of_sinks):
+        for n, entry in enumerate(layers.data.get(section, [])):
+            yield (section, n, name), entry, _CODE.search if section == "rule" else bool

@@ -6,7 +6,8 @@ import re
 from ipaddress import ip_address
 from typing import Annotated, Final
 
-from capture_agent.config.local import Parsed, split_port
+from capture_agent.config.endpoints import split_port
+from capture_agent.config.field_types import Parsed
 
 EXPECTED: Final = "ADDRESS:PORT or [IPv6]:PORT"
 _TOKEN = re.compile(r"[!-~]{16,1024}")  # as an HTTP header can have it

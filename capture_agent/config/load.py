@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
+from capture_agent.config.config_errors import ConfigError, in_order, nearest, of_pydantic, where, wrong
+from capture_agent.config.endpoints import same_place
 from capture_agent.config.entries import expand
 from capture_agent.config.layers import Layers, Path
 from capture_agent.config.options import ENVIRONMENT, options, sections
-from capture_agent.config.problems import ConfigError, in_order, nearest, of_pydantic, where, wrong
 from capture_agent.config.secrets import quotable, quotable_name
 from capture_agent.config.sections import KINDS, Config
-from capture_agent.config.sink_kinds import MOST_SINKS
-from capture_agent.config.twice import twice
+from capture_agent.config.targets import MOST_SINKS
+from capture_agent.os_errors import in_words
 
 UNFIT = re.compile(r"[\0\ud800-\udfff]")
 _QUOTED = re.compile(r"(['\"])(.*?)\1")
@@ -38,7 +39,8 @@ def load_layers(
     path: FilePath | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> tuple[Config, Layers]:
     """`load`, and where each value came from."""
-    layers = Layers(path)
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    layers = Layers(path, FilePath(folder) if folder else None)
     if path is not None:
         layers.text = read(path)
         layers.data = parse(path, layers.text)
@@ -62,7 +64,7 @@ def read(path: FilePath) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError([f"{quotable(str(path))}: cannot be read: {error.strerror}"]) from None
+        raise ConfigError([f"{quotable(str(path))}: cannot be read: {in_words(error)}"]) from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError([f"{path}:{line}: not UTF-8 text, expected a TOML file"]) from None
@@ -161,3 +163,28 @@ def validate(layers: Layers) -> tuple[Config | None, list[str]]:
         return TypeAdapter(Config).validate_json(json.dumps(layers.data, default=str), strict=True), []
     except ValidationError as error:
         return None, of_pydantic(layers, error.errors(include_url=False))
+
+
+def twice(layers: Layers, config: Config) -> Iterator[str]:
+    """A problem for each that repeats an earlier one."""
+    capture = config.capture
+    yield from repeated(layers, ("capture", "interfaces"), capture.interfaces, str)
+    yield from repeated(
+        layers, ("capture", "listen"), capture.listen, lambda one: same_place(one.host, one.port, one.transport)
+    )
+    yield from repeated(layers, ("source",), config.source, lambda one: one.identity())
+    for section, kind in KINDS.items():
+        yield from repeated(layers, (section,), getattr(config, section), lambda one: one.identity(), kind.noun)
+
+
+def repeated(
+    layers: Layers, path: Path, values: Sequence[Any], identity: Callable[[Any], Hashable | None], noun: str = ""
+) -> Iterator[str]:
+    first: dict[Hashable, int] = {}
+    for n, value in enumerate(values):
+        same = identity(value)
+        if same is not None and first.setdefault(same, n) != n:
+            at = (*path, n)
+            # A sink that a rule has made by naming it stands where the rule does.
+            line = where(layers, layers.aliases.get((*at, "default"), at))
+            yield f"{line}: {noun or value} is given twice (number {first[same] + 1} and {n + 1})"

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from capture_agent.config.local import AUTO, LocalAddress, Parsed, parse_local
+from capture_agent.config.endpoints import AUTO, LocalAddress, parse_local
+from capture_agent.config.field_types import Parsed
+from capture_agent.config.uris import is_table_name
 
 ANY: Final = "*"
 LARGEST_REGEX: Final = 8 << 20  # bytes of memory: its program, and the states that it remembers
 NO_LIBRARY: Final = "regular expressions need google-re2: pip install 'capture-agent[regex]'"
-
 _TOKEN = re.compile(r"[-.!%*_+`'~0-9A-Za-z]+")  # RFC 3261 25.1
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # its name is a value in Kamailio's version table
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def parse_header_name(text: str) -> str:
 
 
 def parse_table(text: str) -> str:
-    if text and _TABLE.fullmatch(text) is None:
+    if text and not is_table_name(text):
         raise ValueError(f"{text!r} is no such name")
     return text
 
@@ -142,10 +142,12 @@ def compiled(regex: str) -> Any:
 Method = Annotated[str, Parsed(parse_method, "a method")]
 Status = Annotated[Numbers, Parsed(parse_status, 'a status, "4xx" or "400-499"')]
 Vlans = Annotated[Numbers, Parsed(parse_vlans, 'a VLAN or "100-199"')]
+
 Place = Annotated[
     LocalAddress | TextPattern,
     Parsed(parse_place, "an address, a network, ADDRESS:PORT, [IPv6]:PORT or /regular expression/"),
 ]
+
 Text = Annotated[TextPattern, Parsed(parse_text, 'text, "text*" or "/regular expression/"')]
 Header = Annotated[HeaderPattern, Parsed(parse_header, '"Name", "Name: text*" or "Name: /regular expression/"')]
 Table = Annotated[str, Parsed(parse_table, "letters, digits and underscores, at most 32")]

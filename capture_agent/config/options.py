@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from annotated_types import Interval
 
-from capture_agent.config.local import Parsed
+from capture_agent.config.field_types import Parsed, Several
 from capture_agent.config.sections import KINDS, Config
-from capture_agent.config.single_or_list import Several
 
 ENVIRONMENT = "CAPTURE_AGENT_"
 
@@ -20,6 +19,7 @@ ENVIRONMENT = "CAPTURE_AGENT_"
 SECRETS = {("privacy", "hash_key"), ("http", "token")} | {
     (section, name) for section, kind in KINDS.items() for name in kind.secrets
 }
+
 # What may hold a secret, if only in a value that is wrong: no message quotes it.
 HIDDEN = SECRETS | {
     *((section, f"{name}_file") for section, name in SECRETS),
@@ -41,6 +41,7 @@ COMMAND_LINE = {
     "trace.mode": "--trace",
     "control.socket": "--control",
     "http.listen": "--http",
+    "run.user": "--user",
     **{f"{section}.{name}": said for section, kind in KINDS.items() for name, said in kind.command_line.items()},
 }
 

@@ -1,12 +1,15 @@
-"""[[rule]]: which messages, and how they are traced. [legs]: what links the legs of a call."""
+"""[[rule]]: which messages, and how they are traced (masks, templates). [legs]: what links the legs of a call."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from string import Formatter
+from typing import Annotated, Final, Literal
 
 from annotated_types import Interval, MinLen
 
-from capture_agent.config.local import Parsed
-from capture_agent.config.masks import Mask, check_masks
+from capture_agent.addresses import Transport
+from capture_agent.config.endpoints import Ports
+from capture_agent.config.field_types import Parsed, Several
 from capture_agent.config.matchers import (
     Header,
     HeaderPattern,
@@ -20,13 +23,86 @@ from capture_agent.config.matchers import (
     parse_header,
     parse_header_name,
 )
-from capture_agent.config.ports import Ports
-from capture_agent.config.single_or_list import Several
-from capture_agent.config.templates import Template, Templated
 
+Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
+HASH, TRUNCATE = "users:hash", "users:truncate"
 # Headers whose value we can read without being told how.
 KNOWN_SHARED = ("p-charging-vector", "session-id")
+# What can stand in braces, beside header:NAME.
+FIELDS: Final = (
+    "call_id", "method", "cseq", "from_tag", "to_tag",
+    "from_user", "from_host", "from_uri", "to_user", "to_host", "to_uri", "pai_user", "pai_host", "pai_uri",
+    "request_user", "request_host", "request_uri",
+    "source", "destination", "source_port", "destination_port", "transport", "interface", "vlan",
+)  # fmt: skip
+HEADER: Final = "header"
 
+
+def check_masks(masks: Collection[str]) -> None:
+    """Raises ValueError."""
+    if HASH in masks and TRUNCATE in masks:
+        raise ValueError(f"mask: {HASH} and {TRUNCATE} exclude each other")
+
+
+def joined(masks: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of [privacy], and a rule's; for the users a rule may ask for the other mask."""
+    if more and {HASH, TRUNCATE} <= {*masks, *more}:
+        masks = tuple(one for one in masks if one not in (HASH, TRUNCATE))
+    return tuple(dict.fromkeys((*masks, *more)))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Text as it is, or a field of FIELDS, or HEADER with the name of one."""
+
+    text: str = ""
+    field: str = ""
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    text: str = ""
+    parts: tuple[Part, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def constant(self) -> str | None:
+        """The whole text, where no message has a part in it."""
+        return None if any(part.field for part in self.parts) else "".join(part.text for part in self.parts)
+
+
+def parse_template(text: str) -> Template:
+    """Raises ValueError with what is wrong."""
+    parts = []
+    try:
+        pieces = list(Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"{error}; a brace itself is written twice") from None
+    for literal, field, spec, conversion in pieces:
+        if literal:
+            parts.append(Part(literal))
+        if field is not None:
+            parts.append(parse_field(field, f"!{conversion}" if conversion else "", spec or ""))
+    return Template(text, tuple(parts))
+
+
+def parse_field(field: str, conversion: str, spec: str) -> Part:
+    if field == HEADER and spec:
+        return Part(field=HEADER, header=parse_header_name(spec + conversion))
+    if field in FIELDS and not spec and not conversion:
+        return Part(field=field)
+    from difflib import get_close_matches  # only who has made a mistake pays for it
+
+    written = f"{{{field}{conversion}{':' * bool(spec)}{spec}}}"
+    near = get_close_matches(field, [*FIELDS, HEADER], n=1, cutoff=0.6)
+    hint = f", did you mean {{{near[0]}{':NAME' * (near[0] == HEADER)}}}?" if near else ""
+    raise ValueError(f"no such part of a message: {written}{hint}")
+
+
+Templated = Annotated[Template, Parsed(parse_template, 'text, with parts of the message in braces: "{call_id}"')]
 NOTHING = Template()
 
 
@@ -57,7 +133,7 @@ class Rule:
     source_port: Annotated[tuple[Ports, ...], Several()] = ()
     destination_port: Annotated[tuple[Ports, ...], Several()] = ()
     port: Annotated[tuple[Ports, ...], Several()] = ()
-    transport: Annotated[tuple[Literal["udp", "tcp", "tls", "sctp", "ws", "wss"], ...], Several()] = ()
+    transport: Annotated[tuple[Transport, ...], Several()] = ()
     direction: Annotated[tuple[Literal["in", "out"], ...], Several()] = ()
     interface: Annotated[tuple[str, ...], Several()] = ()
     vlan: Annotated[tuple[Vlans, ...], Several()] = ()

@@ -12,25 +12,31 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MASK = "***"
-
 _DRIVERS = "psycopg|psycopg2|asyncpg|pg8000|pymysql|mysqldb|mysqlconnector|aiomysql|pysqlite|aiosqlite|pysqlcipher"
+
 _URI = re.compile(
     rf"((?:hep(?:\+(?:udp|tcp|tls))?|sips?):|(?:sqlite|postgres(?:ql)?|mysql|mariadb)(?:\+(?:{_DRIVERS}))?://)([^?]*)(\?.*)?",
     re.IGNORECASE | re.DOTALL,
 )
+
 # Nothing in these needs to be escaped in a URL: a part with any other character may be half of a password.
 _PLACE = re.compile(
     r"(?:[A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[\w ./~+-]*)?(?:;transport=(?:udp|tcp|tls|sctp|wss?))?"
 )
+
 _HARMLESS = r"(?:version=[123]|id=\d{1,10}|vlan=(?:yes|no)|node=[\w.%-]*)"
+
 # A key ends at an & that begins another parameter; anything else after it may be the rest of the key.
 _HEP_QUERY = re.compile(rf"(\?(?:{_HARMLESS}&)*(?:{_HARMLESS}|key=))((?<=key=)[^&]*)?((?:&{_HARMLESS})*)")
+
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")  # as database servers have them
+
 _SUSPICIOUS = re.compile(
     r"://|@|[?;&/]\w+=|%[0-9A-F]{2}|(?:pass|pw|secret|token|key|auth|cookie|cred|psk|signature|sasl)\w*[\s\"']*[=:]"
     r"|(?:bearer|basic|digest)\s",
     re.IGNORECASE,
 )
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}")
 _SPOKEN = re.compile(r"[^\s'\"]+")
 _WORD = re.compile(r"\w{3,}")

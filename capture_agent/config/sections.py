@@ -6,19 +6,24 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
-from capture_agent.config.advertised import Advertise
-from capture_agent.config.database_urls import database_reference
+from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Ports
 from capture_agent.config.http_listen import HttpListen, check_http
-from capture_agent.config.listen import Listen
-from capture_agent.config.local import AUTO, Interface, Local
-from capture_agent.config.masks import HASH, Mask, check_masks
-from capture_agent.config.packages import EntryPointName, PackageSink, PackageSource
-from capture_agent.config.ports import Ports
-from capture_agent.config.rule_options import Legs, Rule
-from capture_agent.config.sink_checks import check_database, check_host_of
-from capture_agent.config.sink_kinds import KIND, SinkKind, sinks
-from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget, Target
-from capture_agent.config.uris import hep_fields, hep_reference, sip_fields, sip_reference
+from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
+from capture_agent.config.targets import (
+    KIND,
+    EntryPointName,
+    HepTarget,
+    PackageSink,
+    PackageSource,
+    SinkKind,
+    SipTarget,
+    SqlTarget,
+    Target,
+    check_database,
+    check_host_of,
+    sinks,
+)
+from capture_agent.config.uris import Listen, database_reference, hep_fields, hep_reference, sip_fields, sip_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +140,18 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """How `run` runs."""
+
+    user: str = ""  # a name or a number; empty: whoever has started it
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """What the agent says about itself."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +209,7 @@ class Config:
     control: Control = field(default_factory=Control)
     http: Http = field(default_factory=Http)
     health: Health = field(default_factory=Health)
+    run: Run = field(default_factory=Run)
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:

@@ -1,27 +1,82 @@
-"""Destinations of traced messages: one frozen record per kind of sink, from the configuration or a URI."""
+"""Sinks: what a kind of sink is to the rest of the agent, and one frozen record of options for each kind.
 
-from collections.abc import Hashable
+The table of the kinds is a part of Config in sections.py.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import quote
 
 from annotated_types import Interval, MinLen
 
-from capture_agent.config.database_urls import same_database
-from capture_agent.config.local import same_host
+from capture_agent.addresses import endpoint_text
+from capture_agent.config.endpoints import Source, check_host, same_place
 from capture_agent.config.secrets import mask
-from capture_agent.config.sending import Source
+from capture_agent.config.uris import (
+    HEP_PORT,
+    SIP_PORT,
+    SipTransport,
+    expected_url,
+    hep_fields,
+    is_table_name,
+    same_database,
+    scheme,
+    sip_fields,
+    sip_place,
+)
 
 HepTransport = Literal["udp", "tcp", "tls"]
 HepVersion = Literal[1, 2, 3]
-SipTransport = Literal["udp", "tcp", "tls"]
-
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Host = Annotated[str, MinLen(1)]
-
-HEP_PORT = 9060
-SIP_PORT = 5060
+EntryPointName = Annotated[str, MinLen(1)]
 LONGEST_TEXT = 1024  # bytes of a key or a name, which stand in every packet
-SIPS_PORT = 5061  # RFC 3261 19.1.2
+ROLE = ("name", "default")  # what a target is to rules, and not where it sends
+KIND = "sink kind"  # of a field's metadata
+MOST_SINKS = 64  # of all kinds: bits of records.Trace
+
+# The option that is wrong, what was expected, and the reason if there is one.
+Wrong = tuple[str, str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class SinkKind:
+    """`sink`, `unusable` and `not_ready` are "module:name", imported when they are needed: sinks load big libraries.
+
+    sink          makes a Sink of a target; empty: a package brings it, and it is loaded with the other user code
+    tables        the sink is also told the tables that rules name for it, as its second argument
+    log_events    it takes log lines, which are not SIP
+    uri           takes the option `uri` apart, into the other options; None: there is no such option
+    reference     the options that a URI in `sinks` of a rule means; None: it is not one of this kind. Raises ValueError
+    check         what is wrong in an entry of the file, before it is validated
+    unusable      of a target: (option, problem) for what can never work as it is configured
+    not_ready     the same for files that cannot be used now, by this user
+    secrets       options that nothing may show; they can be read from the file that <name>_file names
+    hidden        options whose values no message quotes, for they may hold secrets
+    files         options that name files
+    command_line  by option, the option of the command line; the first one is the one to name where there is no sink
+    noun          what messages call a target whose address they do not show
+    """
+
+    sink: str = ""
+    tables: bool = False
+    log_events: bool = False
+    uri: Callable[[str], dict[str, Any]] | None = None
+    reference: Callable[[str], dict[str, Any] | None] = lambda text: None
+    check: Callable[[Mapping[str, Any]], Iterator[Wrong]] = lambda entry: iter(())
+    unusable: str = ""
+    not_ready: str = ""
+    secrets: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    command_line: Mapping[str, str] = field(default_factory=dict)
+    noun: str = ""
+
+
+def sinks(kind: SinkKind) -> Any:
+    """A line of the table: the field of Config that holds the targets of one kind, none by default."""
+    return field(default=(), metadata={KIND: kind})
 
 
 class Target:
@@ -45,9 +100,6 @@ class Target:
         """Equal for two that would send the same to the same place. None: that cannot be known."""
         names = (field.name for field in fields(self))  # type: ignore[arg-type]  # each kind is a dataclass
         return tuple(repr(getattr(self, name)) for name in names if name not in ROLE)
-
-
-ROLE = ("name", "default")  # what a target is to rules, and not where it sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +129,7 @@ class HepTarget(Target):
                 raise ValueError(f"{name}: {size} bytes, expected at most {LONGEST_TEXT}")
 
     def __str__(self) -> str:
-        return f"{scheme('hep', self.transport)}:{endpoint(self.host, self.port)}"
+        return f"{scheme('hep', self.transport)}:{endpoint_text(self.host, self.port)}"
 
     def identity(self) -> Hashable:
         plain = replace(self, host="", port=1, source="", name="", default=True, tls_ca="", tls_verify=True, vlan=False)
@@ -123,20 +175,83 @@ class SqlTarget(Target):
         return None if database is None else (database, self.table)
 
 
-def same_place(host: str, port: int, transport: str) -> Hashable:
-    """Equal for two spellings of one place."""
-    return (same_host(host), port, transport)
+def parse_hep_uri(text: str) -> HepTarget:
+    """Raises ValueError with what is wrong and what was expected; nothing of the text is part of it."""
+    return HepTarget(**hep_fields(text))
 
 
-def scheme(kind: str, transport: str) -> str:
-    return kind if transport == "udp" else f"{kind}+{transport}"
+def parse_sip_uri(text: str) -> SipTarget:
+    """Raises ValueError as parse_hep_uri does."""
+    return SipTarget(**sip_fields(text))
 
 
-def sip_place(host: str, port: int, transport: str) -> str:
-    """As a SIP URI writes it; UDP goes without saying."""
-    place = f"sip:{endpoint(host, port)}"
-    return place if transport == "udp" else f"{place};transport={transport}"
+def hep_uri(target: HepTarget) -> str:
+    """The URI of a target, without its key: parse_hep_uri makes an equal one of it, but for the key."""
+    query = []
+    if target.version != HepTarget.__dataclass_fields__["version"].default:
+        query.append(f"version={target.version}")
+    if target.capture_id != HepTarget.__dataclass_fields__["capture_id"].default:
+        query.append(f"id={target.capture_id}")
+    if target.node_name:
+        query.append(f"node={quote(target.node_name, safe='')}")
+    if target.vlan:
+        query.append("vlan=yes")
+    text = f"{scheme('hep', target.transport)}:{endpoint_text(target.host, target.port or HEP_PORT)}"
+    return f"{text}?{'&'.join(query)}" if query else text
 
 
-def endpoint(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def sip_uri(target: SipTarget) -> str:
+    return str(target)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSink(Target):
+    """A sink of the entry point group `capture_agent.sinks`."""
+
+    use: EntryPointName
+    options: dict[str, Any] = field(default_factory=dict, repr=False)  # as the package defines them: maybe secrets
+    name: str = ""
+    default: bool = True
+
+    def __str__(self) -> str:
+        return self.name or self.use
+
+    def identity(self) -> Hashable:
+        return same_package(self.use, self.options)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSource:
+    """A source of the entry point group `capture_agent.sources`."""
+
+    use: EntryPointName
+    options: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        return self.use
+
+    def identity(self) -> Hashable:
+        return same_package(self.use, self.options)
+
+
+def same_package(use: str, options: dict[str, Any]) -> Hashable:
+    return (use, repr(sorted(options.items())))
+
+
+def check_host_of(entry: Mapping[str, Any]) -> Iterator[Wrong]:
+    host = entry.get("host")
+    if isinstance(host, str) and host:
+        try:
+            check_host(host, bracketed=":" in host)
+        except ValueError as error:
+            yield "host", "a host name or an IP address", error
+
+
+def check_database(entry: Mapping[str, Any]) -> Iterator[Wrong]:
+    url, table = entry.get("url"), entry.get("table")
+    if url == "":
+        yield "url", "the URL of a database", ""
+    elif isinstance(url, str) and (expected := expected_url(url)):
+        yield "url", expected, ""
+    if isinstance(table, str) and not is_table_name(table):
+        yield "table", "letters, digits and underscores, at most 32", ""

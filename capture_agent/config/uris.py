@@ -1,32 +1,46 @@
-"""hep: and sip: URIs, as on the command line and in the configuration.
+"""URIs on the command line and in the configuration: of HEP collectors, SIP servers, our own sockets, databases.
 
 hep:HOST[:PORT]  hep+tcp:...  hep+tls:...   ?version=1|2|3  &id=CAPTURE_ID  &key=AUTH_KEY  &node=NODE_NAME  &vlan=yes|no
 sip:HOST[:PORT][;transport=udp|tcp|tls]     as in siptrace's duplicate_uri; sips:HOST[:PORT] is TLS
+sip:IP[:PORT][;transport=udp|tcp]           capture.listen: a socket that receives SIP duplicates
+postgresql://..., mysql://..., sqlite:///FILE   as SQLAlchemy and Kamailio write them
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
-from typing import Any
-from urllib.parse import quote, unquote
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from os.path import realpath
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from capture_agent.config.local import parse_port
-from capture_agent.config.targets import HEP_PORT, SIP_PORT, SIPS_PORT, HepTarget, SipTarget, endpoint, scheme
+from capture_agent.addresses import endpoint_text, is_address
+from capture_agent.config.endpoints import check_host, same_host, split_port
+from capture_agent.config.field_types import Parsed
 
+SipTransport = Literal["udp", "tcp", "tls"]
+HEP_PORT = 9060
+SIP_PORT = 5060
+SIPS_PORT = 5061  # RFC 3261 19.1.2
 HEP_TRANSPORTS = {"hep": "udp", "hep+udp": "udp", "hep+tcp": "tcp", "hep+tls": "tls"}
 SIP_TRANSPORTS = ("udp", "tcp", "tls")
+LISTEN_EXPECTED: Final = "sip:IP:PORT or sip:IP:PORT;transport=tcp"
+DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
+DATABASE_URL = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
 
-_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
-
-
-def parse_hep_uri(text: str) -> HepTarget:
-    """Raises ValueError with what is wrong and what was expected; nothing of the text is part of it."""
-    return HepTarget(**hep_fields(text))
-
-
-def parse_sip_uri(text: str) -> SipTarget:
-    """Raises ValueError as parse_hep_uri does."""
-    return SipTarget(**sip_fields(text))
+# Of a server's URL, after the scheme. The host begins after the last @, as in Kamailio; Kamailio takes a password as it
+# is written. Only where no @ comes before it, a ? is a part of the password.
+_SERVER = re.compile(
+    r"(?:(?P<user>[^:]*?)(?P<password>:.*)?@)?"
+    r"(?P<place>(?:\[[^/?\]@]+\]|[^:/?@]+)?(?::[0-9]{0,5})?(?:/[^?@]*)?)(?P<query>\?.*)?",
+    re.DOTALL,
+)
+_ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
+SAME_DATABASE = {"postgres": "postgresql", "mariadb": "mysql"}
+PORTS = {"postgresql": 5432, "mysql": 3306}
+TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")  # it is a value in Kamailio's version table
+ELSEWHERE = ("options", "service", "unix_socket")  # a schema, a server
 
 
 def hep_fields(text: str) -> dict[str, Any]:
@@ -119,50 +133,105 @@ def parse_place(text: str, kind: str) -> tuple[str, int | None]:
     """HOST, HOST:PORT, [IPv6] or [IPv6]:PORT."""
     if text.startswith("//"):
         raise ValueError(f"expected {kind}:HOST:PORT, without //")
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError("the brackets of the IPv6 address do not match")
-        port = rest[1:] if rest else None
-    else:
-        host, colon, after = text.partition(":")
-        if ":" in after:
-            raise ValueError("an IPv6 address needs brackets: [ADDRESS]:PORT")
-        port = after if colon else None
-    check_host(host, bracketed=text.startswith("["))
-    return host, None if port is None else parse_port(port)
+    bracketed = text.startswith("[")
+    host, port = split_port(text)
+    if ":" in host and not bracketed:
+        raise ValueError("an IPv6 address needs brackets: [ADDRESS]:PORT")
+    check_host(host, bracketed)
+    return host, port
 
 
-def check_host(host: str, bracketed: bool) -> None:
-    """A name, or an address: raises ValueError for anything else."""
-    if not host:
-        raise ValueError("the host is missing")
+def scheme(kind: str, transport: str) -> str:
+    return kind if transport == "udp" else f"{kind}+{transport}"
+
+
+def sip_place(host: str, port: int, transport: str) -> str:
+    """As a SIP URI writes it; UDP goes without saying."""
+    place = f"sip:{endpoint_text(host, port)}"
+    return place if transport == "udp" else f"{place};transport={transport}"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """One socket of ours."""
+
+    host: str  # an address; an IPv6 address without brackets
+    port: int = SIP_PORT
+    transport: SipTransport = "udp"
+
+    def __str__(self) -> str:
+        return sip_place(self.host, self.port, self.transport)
+
+
+def parse_listen(text: str) -> ListenAddress:
+    """Raises ValueError with what is wrong."""
+    fields = sip_fields(text)
+    if fields.get("transport") == "tls":
+        raise ValueError("transport: tls, expected udp or tcp")
+    if not is_address(fields["host"]):
+        raise ValueError("the host is not a valid IP address")
+    return ListenAddress(**fields)
+
+
+Listen = Annotated[ListenAddress, Parsed(parse_listen, LISTEN_EXPECTED)]
+
+
+def server_url(text: str) -> str | None:
+    """The URL of a database server with user and password escaped, as SQLAlchemy takes it; None: it is not one."""
+    kind = DATABASE_URL.match(text)
+    if kind is None:
+        return None
+    head, question, query = text[kind.end() :].partition("?")
+    if "@" in query and "@" not in head:
+        head, question, query = text[kind.end() :], "", ""
+    found = _SERVER.fullmatch(head)
+    if found is None:
+        return None
+    user, password, place = found["user"] or "", found["password"] or "", found["place"]
+    login = escaped(user) + (f":{escaped(password[1:])}" if password else "")
+    at = "@" if "@" in head else ""
+    return f"{kind[0]}{login}{at}{place}{found['query'] or question + query}"
+
+
+def escaped(text: str) -> str:
+    """Percent-encoded, but for what is so already."""
+    return "".join(
+        part if _ESCAPED.fullmatch(part) else quote(part, safe="") for part in re.split("(%[0-9A-Fa-f]{2})", text)
+    )
+
+
+def expected_url(url: str) -> str:
+    """What a wrong database URL should be; empty for one that may be right."""
+    kind = DATABASE_URL.match(url)
+    if kind is None:
+        return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
+    if kind[1] != "sqlite":
+        return "" if server_url(url) is not None else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
+    # In memory it would be another database for each command, and gone with it.
+    return "sqlite:///FILE" if url[kind.end() :].partition("?")[0] in ("", "/", "/:memory:") else ""
+
+
+def database_reference(text: str) -> dict[str, Any] | None:
+    """The options that the URL of a database means; None: the text is not one."""
+    return {"url": text} if DATABASE_URL.match(text) else None
+
+
+def is_table_name(text: str) -> bool:
+    return TABLE_NAME.fullmatch(text) is not None
+
+
+def same_database(text: str) -> Hashable | None:
+    """Equal for two spellings of one database, whoever logs in. None: that cannot be known."""
     try:
-        if bracketed:
-            IPv6Address(host)
-        elif host.replace(".", "").isdigit():
-            IPv4Address(host)
-        elif _NAME.fullmatch(host) is None:
-            raise ValueError
+        url = urlsplit(text)
+        kind = url.scheme.partition("+")[0]
+        kind = SAME_DATABASE.get(kind, kind)
+        if kind == "sqlite":
+            return (kind, realpath(url.path[1:]) if url.path[1:] else text)
+        said = dict(parse_qsl(url.query))  # drivers take the place from there, too; the rest changes no row
+        host = url.hostname or said.get("host", "")
+        port = url.port or said.get("port") or PORTS.get(kind)
+        name = url.path[1:] or said.get("dbname")
+        return (kind, same_host(host), str(port), name, *map(said.get, ELSEWHERE))
     except ValueError:
-        kind = "IPv6 address" if bracketed else "host name or IPv4 address"
-        raise ValueError(f"the host is not a valid {kind}") from None
-
-
-def hep_uri(target: HepTarget) -> str:
-    """The URI of a target, without its key: parse_hep_uri makes an equal one of it, but for the key."""
-    query = []
-    if target.version != HepTarget.__dataclass_fields__["version"].default:
-        query.append(f"version={target.version}")
-    if target.capture_id != HepTarget.__dataclass_fields__["capture_id"].default:
-        query.append(f"id={target.capture_id}")
-    if target.node_name:
-        query.append(f"node={quote(target.node_name, safe='')}")
-    if target.vlan:
-        query.append("vlan=yes")
-    text = f"{scheme('hep', target.transport)}:{endpoint(target.host, target.port or HEP_PORT)}"
-    return f"{text}?{'&'.join(query)}" if query else text
-
-
-def sip_uri(target: SipTarget) -> str:
-    return str(target)
+        return None

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from capture_agent.control.commands import Fault
-from capture_agent.control.place import ControlError, check_length, reason
+from capture_agent.control.place import ControlError, check_length
+from capture_agent.os_errors import in_words
 
 PATIENCE = 5.0  # seconds for the answer
 LONGEST_ANSWER = 16 << 20
 
 
 def ask(path: Path, method: str, parameters: Sequence[object], patience: float = PATIENCE) -> object:
-    """The result. Raises Fault, or ControlError where no agent answers."""
+    """The result. Raises Fault, or ControlError if no agent answers."""
     check_length(path)
     request = {"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1}
     try:
@@ -26,12 +27,12 @@ def ask(path: Path, method: str, parameters: Sequence[object], patience: float =
     except TimeoutError:
         raise ControlError(f"{path}: no answer within {patience:g} s") from None
     except OSError as error:
-        raise ControlError(f"{path}: {reason(error)}") from None
+        raise ControlError(f"{path}: {in_words(error)}") from None
     return result_in(reply, path)
 
 
 def exchange(path: Path, request: bytes, give_up: float) -> bytes:
-    """One line there, one line back. Raises OSError."""
+    """Send one line, receive one line. Raises OSError."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
         agent.settimeout(max(0.001, give_up - time.monotonic()))
         agent.connect(str(path))
@@ -53,4 +54,4 @@ def result_in(reply: bytes, path: Path) -> object:
             raise Fault(str(answer["error"]["message"]), int(answer["error"]["code"]))
         return answer["result"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ControlError(f"{path}: what answers there is no agent") from None
+        raise ControlError(f"{path}: unexpected reply, not a capture-agent") from None

@@ -12,11 +12,11 @@ from capture_agent.metrics.exposition import PLAIN, Exposition
 from capture_agent.metrics.figures import Figures, SinkFigures
 from capture_agent.metrics.health import Reason
 
-FAULT = 500  # the code of siptrace's own faults
+FAULT = 500  # the code of siptrace's faults
 
 
 class Fault(Exception):
-    """The answer to a command that cannot be done."""
+    """The answer to a command that fails."""
 
     def __init__(self, message: str, code: int = FAULT) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class Fault(Exception):
 
 
 class Controlled(Protocol):
-    """The agent, as far as commands go."""
+    """The agent, as seen by commands."""
 
     tracing: bool
     reload: Callable[[], list[str]] | None
@@ -40,9 +40,9 @@ class Controlled(Protocol):
 
 
 def switch(parameters: Sequence[object]) -> bool | None:
-    """What siptrace.status is asked to do: True on, False off, None: to say how it is. Raises Fault.
+    """The request to siptrace.status: True is on, False is off, None is check. Raises Fault.
 
-    As siptrace reads its parameter: by its first letters, in any case, so that `online` is on.
+    Like siptrace, it compares only the first letters, in any case, so that `online` is on.
     """
     if not parameters:
         raise Fault("Not enough parameters (on, off or check)")
@@ -54,7 +54,7 @@ def switch(parameters: Sequence[object]) -> bool | None:
 
 
 def status(agent: Controlled, parameters: Sequence[object]) -> str:
-    """Switch tracing, or say whether it is on. It is not kept: the next start does what [trace] on says."""
+    """Switch tracing, or report whether it is on. Not saved: the next start follows [trace] on."""
     wanted = switch(parameters)
     if wanted is not None:
         agent.tracing = wanted
@@ -62,7 +62,7 @@ def status(agent: Controlled, parameters: Sequence[object]) -> str:
 
 
 def stats(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
-    """The books so far. Each stage is read for itself: between two of them messages may be on their way."""
+    """The books so far. Stages are read one after another, so messages may be in transit between them."""
     books = agent.books()
     ledgers = [
         {

@@ -27,9 +27,9 @@ Methods = Callable[[str], Callable[[Sequence[object]], object] | None]
 
 
 def answer(document: bytes, methods: Methods) -> bytes:
-    """The answer to one document, one line of ASCII without its end; empty where none is due.
+    """The answer to one document: a line of ASCII without its end; empty if none is due.
 
-    `methods`: gives the function of a method's name, None where there is no such method.
+    `methods`: returns the function for a method's name, None if there is no such method.
     """
     try:
         asked = json.loads(document.decode("utf-8"), parse_constant=no_number)
@@ -51,7 +51,7 @@ def answer(document: bytes, methods: Methods) -> bytes:
 
 
 def no_number(text: str) -> float:
-    raise ValueError(text)  # NaN and Infinity are no JSON
+    raise ValueError(text)  # NaN and Infinity are not JSON
 
 
 def encode(value: Any) -> bytes:
@@ -88,10 +88,10 @@ def result_of(request: dict[str, Any], methods: Methods, identity: object) -> di
         return error(METHOD_NOT_FOUND, identity=identity)
     parameters = request.get("params", [])
     try:
-        # By name they count in their order, as with Kamailio's jsonrpcs.
+        # Parameters by name count in order, as in Kamailio's jsonrpcs.
         result = method(list(parameters.values()) if isinstance(parameters, dict) else parameters)
     except Fault as fault:
         return error(fault.code, fault.message, identity)
-    except Exception as failure:  # a bug in one command must end neither the door nor the agent
+    except Exception as failure:  # a bug in a command must end neither the server nor the agent
         return error(INTERNAL_ERROR, f"Internal error: {type(failure).__name__}", identity)
     return {"jsonrpc": "2.0", "result": result, "id": identity}

@@ -1,4 +1,4 @@
-"""The path of the control socket, and opening it: for its owner only, and never in place of a running agent's."""
+"""The path of the control socket, and opening it: for its owner only, and never over a running agent's."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from capture_agent.os_errors import in_words
+
 NAME = "control.sock"
 FOLDER = "capture-agent"
 SYSTEM = Path("/run") / FOLDER / NAME
 LONGEST_NAME = 107  # bytes: sun_path in unix(7)
-PATIENCE = 1.0  # seconds for another agent that opens its socket in the same folder now
+PATIENCE = 1.0  # seconds to wait for another agent that is opening its socket in the same folder
 
 
 class ControlError(Exception):
@@ -24,7 +26,7 @@ class ControlError(Exception):
 
 
 def default_path(environ: Mapping[str, str], user: int) -> Path | None:
-    """Where `run` opens it: systemd's RuntimeDirectory, root's /run, a user's XDG_RUNTIME_DIR; None: nowhere."""
+    """Where `run` opens it: systemd's RuntimeDirectory, root's /run, or a user's XDG_RUNTIME_DIR; None without any."""
     if given := environ.get("RUNTIME_DIRECTORY"):
         return Path(given.partition(":")[0]) / NAME
     if user == 0:
@@ -35,7 +37,7 @@ def default_path(environ: Mapping[str, str], user: int) -> Path | None:
 
 
 def where_to_ask(environ: Mapping[str, str], user: int) -> Path:
-    """Where a client looks: at its own user's agent, else at that of the system."""
+    """Where a client looks: first its own user's agent, then the system's."""
     path = default_path(environ, user)
     return path if path is not None and path.exists() else SYSTEM
 
@@ -43,26 +45,21 @@ def where_to_ask(environ: Mapping[str, str], user: int) -> Path:
 def check_length(path: Path) -> None:
     """Raises ControlError."""
     if len(os.fsencode(path)) > LONGEST_NAME:
-        raise ControlError(f"control socket {path}: a socket's path has at most {LONGEST_NAME} bytes")
-
-
-def reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]
+        raise ControlError(f"control socket {path}: path too long, expected at most {LONGEST_NAME} bytes")
 
 
 def make_folder(folder: Path) -> None:
-    """The default's folder, for its owner alone where it is new. Raises ControlError."""
+    """Create the default socket's folder, for its owner only. Raises ControlError."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ControlError(f"control socket: folder {folder}: {reason(error)}") from None
+        raise ControlError(f"control socket: folder {folder}: {in_words(error)}") from None
 
 
 def listen(path: Path) -> socket.socket:
     """A listening socket at this path, mode 0600. Raises ControlError.
 
-    What a dead agent has left there is replaced; a socket on which somebody listens, and any other file, is not.
+    Replaces a dead agent's socket, but not a socket on which a process listens, or any other file.
     """
     check_length(path)
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -75,12 +72,12 @@ def listen(path: Path) -> socket.socket:
                     raise
                 remove_stale(path)
                 server.bind(str(path))
-            # Nobody can connect before listen(): there is no moment at which others could.
+            # Nobody can connect before listen(), so others never get a chance to.
             path.chmod(0o600)
             server.listen()
     except OSError as error:
         server.close()
-        raise ControlError(f"control socket {path}: {reason(error)}") from None
+        raise ControlError(f"control socket {path}: {in_words(error)}") from None
     except ControlError:
         server.close()
         raise
@@ -89,7 +86,7 @@ def listen(path: Path) -> socket.socket:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Two agents that start at once must not both find a dead one's socket, and the second remove the first's."""
+    """A lock: of two agents that start together where a dead one's socket is, neither may remove the other's."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         give_up = time.monotonic() + PATIENCE
@@ -107,10 +104,10 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def remove_stale(path: Path) -> None:
-    """Raises ControlError where the path is in use, OSError where there is another reason that it cannot be bound."""
+    """Raises ControlError if the path is in use, OSError if it cannot be bound for another reason."""
     found = path.lstat()
     if not stat.S_ISSOCK(found.st_mode):
-        raise ControlError(f"control socket {path}: there is a file that is no socket")
+        raise ControlError(f"control socket {path}: a file that is not a socket exists there")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(str(path))
@@ -118,16 +115,16 @@ def remove_stale(path: Path) -> None:
             path.unlink()
             return
         except OSError:
-            pass  # its queue is full, or we may not: somebody is there
+            pass  # its queue is full, or we have no permission: a process is there
     raise ControlError(f"control socket {path}: another agent listens there")
 
 
 def remove(path: Path, server: socket.socket, inode: tuple[int, int]) -> None:
-    """Close it; the file goes if it is still ours."""
+    """Close it, and remove the file if it is still ours."""
     server.close()
     try:
         found = path.lstat()
         if (found.st_dev, found.st_ino) == inode:
             path.unlink()
     except OSError:
-        pass  # somebody else has removed it, or its folder
+        pass  # someone else has removed it, or its folder

@@ -1,8 +1,8 @@
 """The control server of a running agent: one thread that answers JSON-RPC on a unix socket.
 
-A request is one line, or everything before the client shuts down its side; each answer is one line. No client can hold
-up the agent or another client: requests are limited in length and time, connections in number, and the server reads
-nothing more from a client that does not read its answers.
+A request is one line, or everything until the client shuts down its side; each answer is one line. No client can hold
+up the agent or another client: requests are limited in length and time, connections in number, and the server stops
+reading from a client that does not read its answers.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from capture_agent.control.place import listen, remove
 LONGEST_REQUEST = 65_536
 MOST_ANSWERS = 8 << 20  # bytes that wait to be read by one client
 MOST_CONNECTIONS = 16
-PATIENCE = 30.0  # seconds for a whole request to come, or for an answer to be read
-# Out of descriptors or memory, accept is let alone for a while.
+PATIENCE = 30.0  # seconds for a complete request to arrive, or for an answer to be read
+# Without descriptors or memory we stop accepting for a while.
 OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE = 1.0  # seconds
-QUIET = 60.0  # seconds between two lines in the log
+QUIET = 60.0  # seconds between log lines
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +36,12 @@ Answer = Callable[[bytes], bytes]
 
 
 class Connection:
-    """One client: what it has sent of a request, and what it has not read of the answers."""
+    """One client: the received part of a request, and the unread part of the answers."""
 
     def __init__(self, client: socket.socket, now: float) -> None:
         self.client = client
         self.deadline = now + PATIENCE
-        self.ended = False  # nothing more is read; when the answers are sent, it is over
+        self.ended = False  # no more is read; it ends once the answers are sent
         self._received = bytearray()
         self._answers = bytearray()
 
@@ -54,7 +54,7 @@ class Connection:
         return self.ended and not self._answers
 
     def read(self, answer: Answer, now: float) -> None:
-        """What has come. Raises OSError where the client is gone."""
+        """Receive data, and answer complete requests. Raises OSError if the client is gone."""
         data = self.client.recv(LONGEST_REQUEST)
         self._received += data
         *lines, rest = self._received.split(b"\n")
@@ -77,7 +77,7 @@ class Connection:
         self.ended = True
 
     def write(self, now: float) -> None:
-        """Raises OSError where the client is gone."""
+        """Raises OSError if the client is gone."""
         sent = self.client.send(self._answers)
         del self._answers[:sent]
         if not self._answers:
@@ -85,7 +85,7 @@ class Connection:
 
 
 class Door:
-    """Open from its making until `close`. Raises ControlError where it cannot be opened."""
+    """Open from creation until `close`. Raises ControlError if it cannot be opened."""
 
     def __init__(self, path: Path, answer: Answer) -> None:
         self.path = path
@@ -113,7 +113,7 @@ class Door:
             try:
                 if not self._turn():
                     break
-            except Exception as error:  # it must not be silent, and must not spin
+            except Exception as error:  # must neither be silent nor spin
                 _log.error("control socket: internal error: %s", type(error).__name__)
                 break
         for connection in list(self._connections.values()):
@@ -122,7 +122,7 @@ class Door:
         self._stopped.close()
 
     def _turn(self) -> bool:
-        """Wait for something and do it; False at the end."""
+        """Wait for an event and handle it; False at the end."""
         now = time.monotonic()
         if self._paused_until is not None and now >= self._paused_until:
             self._paused_until = None
@@ -148,12 +148,12 @@ class Door:
         try:
             client, _ = self._server.accept()
         except OSError as error:
-            if error.errno in OUT_OF:  # it would be ready again at once
+            if error.errno in OUT_OF:  # the socket would be ready again at once
                 self._selector.unregister(self._server)
                 self._paused_until = now + PAUSE
                 if now - self._warned_at >= QUIET:
                     self._warned_at = now
-                    _log.warning("control socket: no connection can be accepted for now: %s", os.strerror(error.errno))
+                    _log.warning("control socket: cannot accept connections for now: %s", os.strerror(error.errno))
             return  # or it has gone away again
         with suppress(OSError):
             client.setblocking(False)

@@ -1,4 +1,4 @@
-"""Converts a kamailio.cfg's siptrace to TOML. It executes nothing, and names what has no equivalent.
+"""Converts siptrace in a kamailio.cfg to TOML. It executes nothing, and lists what has no equivalent.
 
 reading.py     the file and its includes, preprocessed: lines with their positions
 expressions.py    #!ifexp
@@ -9,7 +9,7 @@ syntax.py      statements and conditions
 statements.py  tokens to statements and conditions
 script.py      tokens to modparams, listen lines and routes
 variables.py   pseudo-variables, and their names in rules and templates
-values.py      strings that a script composes of variables, as templates
+values.py      strings that a script composes from variables, as templates
 regexes.py     POSIX regular expressions as RE2's
 rule_matchers.py  matchers of a rule, and the conjunction of two
 texts.py       texts to compare with, in a rule's syntax
@@ -19,7 +19,7 @@ relevance.py   the variables and flags that decide what is traced
 paths.py       walks through a route
 ways.py        the paths found, and the calls of siptrace's functions on each
 parameters.py  siptrace's parameters with their defaults
-addresses.py   listen, advertise and trace_local_ip
+server_addresses.py  listen, advertise and trace_local_ip
 actions.py     a call of sip_trace() as the action of a rule
 outcomes.py    what happens to which messages
 routes.py      when each route runs, and what it traces

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from capture_agent.config.matchers import parse_table
-from capture_agent.config.templates import parse_template
+from capture_agent.config.rule_options import parse_template
 from capture_agent.convert.outcomes import Action
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note
@@ -21,7 +21,7 @@ from capture_agent.convert.variables import REQUEST
 from capture_agent.convert.ways import BRANCHES, FAILURES, TraceCall
 
 MODES = {"m": "message", "t": "transaction", "d": "dialog"}
-# siptrace takes a dialog trace on any INVITE; a new dialog begins with one that has no To tag.
+# siptrace accepts a dialog trace on any INVITE; a new dialog begins with one without a To tag.
 INVITING = (Matcher("method", ("INVITE",)), Matcher("kind", ("initial",)))
 
 
@@ -33,15 +33,15 @@ class Actions:
     notes: list[Note] = field(default_factory=list)
 
     def of(self, made: TraceCall) -> tuple[Matchers, Action] | None:
-        """What it does, and with which messages beside what has led to it; None: with none."""
+        """Its action, and for which messages in addition to the path's conditions; None: for none."""
         call = made.call
         trace = self._mode(made)
         if trace != "message" and made.scope.packet != REQUEST:
-            self.say(call, f"{trace} mode begins with a request, not here: left out")
+            self.say(call, f"{trace} mode starts with a request, which is not here: left out")
             return None
         sinks = self._indexes(self._sinks_of(made, self._address(made)))
         if not sinks and not self.parameters.core:
-            self.say(call, "there is nowhere to send to: left out")
+            self.say(call, "no destination: left out")
             return None
         correlation_id = (
             self._template(made, call.arguments[1]) if call.name == "sip_trace" and len(call.arguments) > 1 else ""
@@ -55,15 +55,15 @@ class Actions:
         return (INVITING if trace == "dialog" else ()), action
 
     def _of_failure(self, call: Call, action: Action) -> Action:
-        why = "siptrace traces the failed request and what follows; here its whole transaction is traced"
+        why = "siptrace traces the failed request and what follows; here the whole transaction is traced"
         self.say(call, why)
         return replace(action, trace="dialog" if action.trace == "dialog" else "transaction", lookback=True)
 
     def _in_branch(self, call: Call, trace: str) -> None:
         if trace == "message":
-            self.say(call, "siptrace traces the request once for each branch; here once")
+            self.say(call, "siptrace traces the request once per branch; here once")
         else:
-            self.say(call, f"siptrace traces the request alone, once for each branch; here the {trace}")
+            self.say(call, f"siptrace traces only the request, once per branch; here the {trace}")
 
     def _mode(self, made: TraceCall) -> str:
         call = made.call
@@ -74,10 +74,10 @@ class Actions:
         elif len(call.arguments) > 2:
             text = (self._constant(call.arguments[2], made.scope) or "").strip().lower()
         if text not in MODES:
-            self.say(call, f"mode {text!r}, expected m, t or d: message mode is taken")
+            self.say(call, f"mode {text!r}, expected m, t or d: using message mode")
             return "message"
         if text != "m" and not self.parameters.script:
-            self.say(call, "with trace_init_mode 1 siptrace traces the message alone, whatever the mode")
+            self.say(call, "with trace_init_mode 1 siptrace traces only the message, whatever the mode")
             return "message"
         if text == "d" and "dialog" not in self.script.modules:
             self.say(call, "without the dialog module siptrace traces no dialog; here the dialog is traced")
@@ -86,18 +86,18 @@ class Actions:
         return MODES[text]
 
     def _address(self, made: TraceCall) -> str:
-        """Empty where duplicate_uri is taken."""
+        """Empty if duplicate_uri is used."""
         arguments = made.call.arguments if made.call.name == "sip_trace" else ()
         if not arguments or not arguments[0]:
             return ""
         address = self._constant(arguments[0], made.scope)
         if address is None:
-            why = "an address that is known at run time only: duplicate_uri is taken"
+            why = "an address known only at run time: using duplicate_uri"
             self.say(made.call, f"{shown(arguments[0])}: {why}")
         return address or ""
 
     def _constant(self, argument: tuple[Token, ...], scope: Scope) -> str | None:
-        """The text of an argument; None where it is known at run time only."""
+        """The text of an argument; None if it is known only at run time."""
         try:
             return constant(parts_of(argument, scope))
         except NotKnown:
@@ -109,7 +109,7 @@ class Actions:
         found: list[Sink] = []
         if number("hep_mode_on"):
             if number("hep_version") < 3 and not self.parameters.text("duplicate_uri"):
-                self.say(made.call, "siptrace sends HEP 1 and 2 only where there is a duplicate_uri; here it is sent")
+                self.say(made.call, "siptrace sends HEP 1 and 2 only with a duplicate_uri; here it is sent")
             found += self.sinks.hep(uri, place) if uri else []
         elif uri and (address or not number("trace_to_database")):
             found += self.sinks.sip(uri, place, bool(number("xheaders_write")))
@@ -121,7 +121,7 @@ class Actions:
         try:
             return self._checked(made.call, parts_of(argument, made.scope))
         except NotKnown as error:
-            self.say(made.call, f"{error}: no part of a message that is known here: left out")
+            self.say(made.call, f"{error}: not a known part of a message: left out")
             return ""
 
     def _checked(self, call: Call, parts: Parts) -> str:
@@ -138,30 +138,30 @@ class Actions:
         found = []
         for value in made.scope.stored.get(name) or () if name else ():
             if value is None:
-                self.say(made.call, "a traced user that is known at run time only: left out")
+                self.say(made.call, "a traced user known only at run time: left out")
             elif user := self._checked(made.call, value):
                 found.append(user)
         return tuple(dict.fromkeys(found))
 
     def _table(self, made: TraceCall) -> str:
-        """It has a name; what is put together of a message is none."""
+        """The table's name; one composed from a message is not possible."""
         name = self.parameters.variable("trace_table_avp")
         values = made.scope.stored.get(name) or () if name else ()
         if not values:
             return ""
         if values[0] is None or any(fields(values[0])):
             what = (
-                "known at run time only"
+                "known only at run time"
                 if values[0] is None
                 else f"{template(values[0])}, which depends on the message"
             )
-            self.say(made.call, f"trace_table_avp: a table that is {what}: {self.parameters.text('table')} is taken")
+            self.say(made.call, f"trace_table_avp: a table that is {what}: using {self.parameters.text('table')}")
             return ""
         text = constant(values[0]) or ""
         try:
             return parse_table(text)
         except ValueError:
-            self.say(made.call, f"trace_table_avp: {text!r} is no name for a table here: left out")
+            self.say(made.call, f"trace_table_avp: {text!r} is not a valid table name here: left out")
             return ""
 
     def say(self, call: Call, text: str) -> None:
@@ -174,7 +174,7 @@ class Actions:
 
 
 def parts_of(argument: tuple[Token, ...], scope: Scope) -> Parts:
-    """Of an argument of a function: a string has variables in it. Raises NotKnown."""
+    """The template of a function's argument: strings may contain variables. Raises NotKnown."""
     if len(argument) == 1 and argument[0].kind == "string":
         return formatted(argument[0].text, scope)
     return evaluated(argument, scope)

@@ -20,11 +20,11 @@ Value = int | str | None  # None: not known
 
 
 class Unreadable(Exception):
-    """Not as Kamailio writes it."""
+    """Not valid in Kamailio."""
 
 
 def is_true(text: str, defines: Mapping[str, str]) -> bool | None:
-    """None: it cannot be known."""
+    """None: unknown."""
     try:
         expression = _Expression(text, defines)
         value = expression.either()
@@ -47,7 +47,7 @@ class _Expression:
         return self._at >= len(self._tokens)
 
     def _take(self, *signs: str) -> str:
-        """The next token's sign, if it is one of these."""
+        """The next token, if it is one of these signs."""
         if not self.ended and self._tokens[self._at][0] == "sign" and self._tokens[self._at][1] in signs:
             self._at += 1
             return str(self._tokens[self._at - 1][1])
@@ -105,7 +105,7 @@ class _Expression:
         return value
 
     def _named(self, name: str) -> Value:
-        """A name without a value says only that it is there."""
+        """A name without a value only says that it is defined."""
         text = self._defines.get(name, "").strip().strip("\"'")
         return number(text) if text.isdecimal() else text or None
 

@@ -1,6 +1,6 @@
-"""Functions in conditions that examine the message, each with its equivalent in a rule.
+"""Functions in conditions that examine the message, with their equivalents in rules.
 
-A text is a regular expression for the status that a transaction has reached.
+A text is a regular expression for the status of the transaction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 
 
 def in_dialog(arguments: list[str], scope: Scope) -> Formula | None:
-    """From outside the To tag of a response says nothing: its request may have had none."""
+    """From outside, a response's To tag says nothing: its request may have had none."""
     return Matcher("kind", ("in-dialog",)) if not arguments and scope.packet == REQUEST else None
 
 
@@ -57,7 +57,7 @@ def value_of(text: str, scope: Scope) -> Parts | None:
 
 
 def field_in(text: str, scope: Scope) -> str:
-    """The field of the message that an argument is; or nothing."""
+    """The message's field named by an argument, if any."""
     parts = value_of(text, scope)
     if not parts or len(parts) != 1 or not isinstance(parts[0], Field):
         return ""
@@ -95,7 +95,7 @@ def is_in_subnet(arguments: list[str], scope: Scope) -> Formula | None:
 
 FUNCTIONS: dict[str, Read] = {
     "has_totag": in_dialog,
-    "loose_route": in_dialog,  # a request with a Route of ours: in practice one inside of a dialog
+    "loose_route": in_dialog,  # a request with our Route: in practice, inside a dialog
     "is_request": of_kind("request"),
     "is_reply": of_kind("response"),
     "is_method": is_method,

@@ -1,4 +1,4 @@
-"""What happens to which messages: lists of which the first that matches decides, and two such lists combined."""
+"""What happens to which messages: lists in which the first match decides, and combinations of two lists."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STRENGTH = ["none", "message", "transaction", "dialog"]
 
 
 class TooMuch(Exception):
-    """A script whose ways are too many to be rules."""
+    """The script has too many paths for rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Both:
     is_and: bool
 
 
-Formula = bool | Matcher | Negation | Both  # a condition as far as rules can ask
+Formula = bool | Matcher | Negation | Both  # a condition, as far as rules can express it
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One call of sip_trace(), or trace_mode. `lookback`: what came before in the transaction is traced, too."""
+    """A call of sip_trace(), or trace_mode. `lookback`: earlier messages of the transaction are traced, too."""
 
     trace: str  # message, transaction, dialog
     sinks: tuple[int, ...]  # by their index in Sinks.found
@@ -74,7 +74,7 @@ T = TypeVar("T", bound=Matching)
 
 
 def union(one: Iterable[Outcome], other: Iterable[Outcome]) -> list[Outcome]:
-    """Each message gets what both lists give it. Raises TooMuch."""
+    """Each message gets the outcomes of both lists. Raises TooMuch."""
     left, right = list(one), list(other)
     if not left or not right:
         return left or right
@@ -91,13 +91,13 @@ def union(one: Iterable[Outcome], other: Iterable[Outcome]) -> list[Outcome]:
                 found.append(Outcome(matchers, merged(a.actions + b.actions)))
             if len(found) > MOST:
                 raise TooMuch
-    while found and not found[-1].actions:  # what no outcome has is nothing
+    while found and not found[-1].actions:  # messages without an outcome are not traced
         found.pop()
     return found
 
 
 def fewest(items: list[T], does: Callable[[T], object]) -> list[T]:
-    """Without those of which a later one does the same, where none before that does something else."""
+    """Without outcomes that a later one repeats, if none in between differs."""
     kept: list[T] = []
     for item in reversed(items):
         for other in kept:
@@ -112,7 +112,7 @@ def fewest(items: list[T], does: Callable[[T], object]) -> list[T]:
 
 
 def exclude(one: Matchers, other: Matchers) -> bool:
-    """Is there no message that matches both?"""
+    """Whether no message matches both."""
     try:
         return narrowed_by_all(one, other) is None
     except Inexpressible:
@@ -120,7 +120,7 @@ def exclude(one: Matchers, other: Matchers) -> bool:
 
 
 def merged(actions: tuple[Action, ...]) -> tuple[Action, ...]:
-    """As few as do the same."""
+    """The fewest with the same result."""
     kept: list[Action] = []
     for action in actions:
         for number, other in enumerate(kept):

@@ -1,4 +1,4 @@
-"""siptrace's parameters, with its own defaults, and those that have no equivalent here."""
+"""siptrace's parameters with their defaults, and those without an equivalent here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXTS = {
 HEP, DATABASE, DUPLICATE = 1, 2, 4  # bits of trace_mode
 CORE_ALONE, SCRIPT_ALONE = 1, 2  # trace_init_mode
 COLUMN = re.compile(r"[a-z_]+_column")
-# As the lexer of Kamailio 5.6 has them; a leading zero makes an octal number.
+# As in the lexer of Kamailio 5.6; a leading zero makes a number octal.
 _NUMBER = re.compile(r"(-?)(?:(0x[0-9a-fA-F]{1,16})|(0[0-7]{0,11})|([1-9][0-9]{0,10}))")
 WORDS = {"yes": 1, "true": 1, "on": 1, "enable": 1, "no": 0, "false": 0, "off": 0, "disable": 0}
 UNSIGNED = {"hep_capture_id"}
@@ -32,7 +32,7 @@ _VARIABLE = re.compile(r"\$(?:avp\(.+\)|\(avp\(.+\)\))")
 
 
 class Parameters:
-    """The last modparam of a name counts. `notes`: wrong values, and names that siptrace does not have."""
+    """The last modparam of a name counts. `notes`: wrong values, and unknown names."""
 
     def __init__(self, given: list[Parameter]) -> None:
         self._given = {parameter.name: parameter for parameter in given}
@@ -59,55 +59,53 @@ class Parameters:
 
     @property
     def core(self) -> int:
-        """Which sinks get every message: the bits of trace_mode that are in force."""
+        """The sinks that get every message: the effective bits of trace_mode."""
         return 0 if self.number("trace_init_mode") == SCRIPT_ALONE else self.number("trace_mode") & 7
 
     @property
     def script(self) -> bool:
-        """Do the functions of the script trace more than the message that they are called for?"""
+        """Whether the script's functions trace more than the message that they are called for."""
         return self.number("trace_init_mode") != CORE_ALONE
 
     @property
     def reads_x_headers(self) -> bool:
-        """trace_mode does not."""
+        """Whether trace_mode traces nothing."""
         return bool(self.number("xheaders_read")) and self.script and not self.core
 
     def variable(self, name: str) -> str:
-        """The AVP that holds users or the table; empty where there is none."""
+        """The AVP that holds users or the table; empty if there is none."""
         text = self.text(name)
         return variable(text).name if _VARIABLE.fullmatch(text) and self.script else ""
 
     def _check(self) -> Iterator[Note]:
         for name, parameter in self._given.items():
             if COLUMN.fullmatch(name):
-                yield Note(parameter.place, f"{name}: columns have siptrace's own names here")
+                yield Note(parameter.place, f"{name}: columns have siptrace's default names here")
             elif name not in NUMBERS and name not in TEXTS:
-                yield Note(parameter.place, f"{name}: no parameter of siptrace")
+                yield Note(parameter.place, f"{name}: not a parameter of siptrace")
             elif name in NUMBERS and (
                 number(parameter.value) is None or (parameter.quoted and parameter.value in WORDS)
             ):
                 yield Note(parameter.place, f"{name}: value {parameter.value!r}, expected a number: left out")
             elif name in NUMBERS and parameter.quoted:
-                yield Note(
-                    parameter.place, f"{name}: a number in quotes, with which Kamailio does not start: understood"
-                )
+                yield Note(parameter.place, f"{name}: a number in quotes, which keeps Kamailio from starting: accepted")
         yield from self._check_values()
 
     def _check_values(self) -> Iterator[Note]:
-        """With these siptrace does not start."""
+        """Values that keep siptrace from starting."""
         if self.number("hep_version") not in (1, 2, 3):
-            yield self.note("hep_version", f"value {self.number('hep_version')}, expected 1, 2 or 3: 3 is taken")
+            yield self.note("hep_version", f"value {self.number('hep_version')}, expected 1, 2 or 3: using 3")
         if not -1 <= self.number("trace_flag") <= 31:
             yield self.note("trace_flag", f"value {self.number('trace_flag')}, expected 0 to 31: left out")
         for name in ("traced_user_avp", "trace_table_avp"):
             if self.text(name) and not _VARIABLE.fullmatch(self.text(name)):
-                yield self.note(name, f"value {self.text(name)!r} is no AVP: left out")
+                yield self.note(name, f"value {self.text(name)!r} is not an AVP: left out")
         if self.number("trace_init_mode") == CORE_ALONE and not self.number("trace_mode"):
             yield self.note("trace_init_mode", "1 without a trace_mode traces nothing")
 
 
 def number(text: str) -> int | None:
-    """As Kamailio takes it: 32 bits with a sign. None for what is none."""
+    """A number as Kamailio reads it: 32 bits, signed. None if it is not a number."""
     if text in WORDS:
         return WORDS[text]
     found = _NUMBER.fullmatch(text)

@@ -33,7 +33,7 @@ from capture_agent.convert.values import NULL, NotKnown, Parts, Scope, evaluated
 from capture_agent.convert.variables import EVENT, REQUEST, Variable, variable
 from capture_agent.convert.ways import BRANCHES, Choice, Doubt, TraceCall, Way
 
-# What gives a request another URI.
+# Functions that change a request's URI.
 REWRITING = {
     "lookup", "lookup_branches", "rewritehost", "sethost", "sethostport", "rewritehostport", "rewriteuser", "setuser",
     "rewriteuserpass", "setuserpass", "rewriteuri", "seturi", "prefix", "strip", "strip_tail", "alias_db_lookup",
@@ -49,10 +49,10 @@ DEEPEST = 20  # routes that call each other
 
 @dataclass
 class Walker:
-    """`kind`: of the route, `packet`: which message its variables are of, `failed`: it has come to a status.
+    """`kind`: the route's, `packet`: the message that its variables refer to, `failed`: the transaction has a status.
 
-    asks     for calls, for what is armed, or for both: what is not asked for makes no ways of its own
-    numbers  of choices, each once for all walks of which one goes on with the ways of another
+    asks     for calls, for armed routes, or for both: anything else does not split paths
+    numbers  of choices, unique over all walks that continue one another
     """
 
     script: Script
@@ -68,7 +68,7 @@ class Walker:
     _depth: int = 0
 
     def ways(self, statements: tuple[Statement, ...], starts: list[Way]) -> list[Way]:
-        """In order. Raises TooMuch."""
+        """The paths in order. Raises TooMuch."""
         return self._all(statements, starts)
 
     def _all(self, statements: Iterable[Statement], ways: list[Way]) -> list[Way]:
@@ -96,7 +96,7 @@ class Walker:
         return self._call(statement, way)
 
     def _if(self, statement: If, way: Way) -> list[Way]:
-        """Both sides; as one where they do the same."""
+        """Both branches; a single path if they do the same."""
         decided = list(self._decide(statement.condition, way))
         found: list[Way] = []
         for each, holds in decided:
@@ -106,7 +106,7 @@ class Walker:
         return self._without_vain(found, way)
 
     def _without_vain(self, found: list[Way], before: Way) -> list[Way]:
-        """Of a condition that is not known a side that only ends adds nothing to the other: one way less goes on."""
+        """If a condition is unknown and one branch only ends, that branch adds nothing: one path fewer continues."""
         level = len(before.path)
         kept: list[Way] = []
         for number, group in groupby(found, lambda way: way.path[level].number if len(way.path) > level else 0):
@@ -128,7 +128,7 @@ class Walker:
         return kept
 
     def _is_vain(self, way: Way, before: Way) -> bool:
-        """It has ended, and nothing was done on it; of what is traced anyway only a drop is nothing."""
+        """Whether it has ended with nothing traced or armed; if messages are traced anyway, only a drop does that."""
         ended = way.ended == "drop" if self.packet == EVENT else bool(way.ended)
         return ended and way.calls == before.calls and way.armed == before.armed
 
@@ -201,7 +201,7 @@ class Walker:
         return self._put(way, given, value, statement.replaces or given.index == "*")
 
     def _put(self, way: Way, given: Variable, value: Parts | None, replaces: bool) -> Way:
-        """An AVP keeps what it had under the new value; $null takes away the topmost, or all."""
+        """An AVP keeps earlier values under the new one; $null removes the topmost, or all."""
         names = URI if given.name in URI else (given.name,)
         stored = way.stored
         for name in names:
@@ -239,9 +239,7 @@ class Walker:
         if self.asks == CALLS and kind != BRANCHES:
             return way
         if "$" in name:
-            self.notes.append(
-                Note(call.place, f"{call.name}({name}): a route that is known at run time only: left out")
-            )
+            self.notes.append(Note(call.place, f"{call.name}({name}): a route known only at run time: left out"))
             return way
         event = f"tm:branch-failure:{name}"
         leads_on = any(
@@ -250,7 +248,7 @@ class Walker:
         return way.arm(kind, name if leads_on else "")
 
     def _store(self, call: Call, way: Way) -> Way:
-        """A function that is given an AVP may put something into it."""
+        """A function with an AVP as argument may assign to it."""
         if call.name in READERS | SENDING:
             return way
         named = [given for argument in call.arguments for given in variables_in(argument)]
@@ -277,7 +275,7 @@ class Walker:
         self._depth += 1
         found = self._all(route.statements, [way])
         self._depth -= 1
-        # return leads back; exit and drop are the end.
+        # return goes back; exit and drop end the script.
         return [replace(each, ended="") if each.ended in ("return", "break") else each for each in found]
 
 
@@ -289,7 +287,7 @@ def variables_in(argument: tuple[Token, ...]) -> Iterator[Variable]:
 
 
 def other_calls(statements: Iterable[Statement]) -> Iterator[Call]:
-    """hlog() and sip_trace_msg(), wherever they stand."""
+    """All calls of hlog() and sip_trace_msg()."""
     waiting = list(statements)
     while waiting:
         statement = waiting.pop(0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-# Kamailio 5.6, core/cfg.lex: of an octal number two digits at least, for the sake of back-references.
+# Kamailio 5.6, core/cfg.lex: an octal number has at least two digits, because of back-references.
 _ESCAPE = re.compile(r"\\(?:([nrta\"\\])|x([0-9a-fA-F]{1,2})|([0-7]{2,3})|(\n))")
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", '"': '"', "\\": "\\"}
 
 
 def unquoted(text: str) -> str:
-    """What the quotes hold. A backslash before any other character is one: `\\.` stays for a regular expression."""
+    """The text in the quotes. A backslash before any other character is kept: `\\.` in a regular expression."""
     if text[0] == "'":
         return text[1:-1]
     return _ESCAPE.sub(unescaped, text[1:-1])
@@ -21,4 +21,4 @@ def unescaped(match: re.Match[str]) -> str:
         return ESCAPES[match[1]]
     if match[2] or match[3]:
         return chr(int(match[2], 16) if match[2] else int(match[3], 8) & 0xFF)
-    return ""  # a line that goes on
+    return ""  # a continued line

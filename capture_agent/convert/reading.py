@@ -1,4 +1,4 @@
-"""A configuration file as Kamailio's preprocessor leaves it: lines, each with its position.
+"""Preprocesses a configuration file like Kamailio: yields lines with their positions.
 
 It removes comments, inserts included files, applies #!define and #!substdef, and keeps one branch of each #!ifdef.
 """
@@ -15,10 +15,11 @@ from capture_agent.convert import substitutions
 from capture_agent.convert.expressions import is_true
 from capture_agent.convert.quotes import unquoted
 from capture_agent.convert.substitutions import Substitution
+from capture_agent.os_errors import in_words
 
-DEEPEST = 10  # files in files; Kamailio has the same limit
+DEEPEST = 10  # nested files; Kamailio has the same limit
 MOST_LINES = 200_000
-MOST_EXPANSIONS = 8  # of a name in the value of a name in ...
+MOST_EXPANSIONS = 8  # names in values of names
 LONGEST_LINE = 65_536
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -27,7 +28,7 @@ _STRING = re.compile(r"\"[^\"]*\"?|'[^']*'?")
 _INCLUDE = re.compile(r"\s*(?:#!|!!)?(include_file|import_file)\s+[\"'](.*?)[\"']\s*;?\s*$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PIECES = re.compile(r"\"(?:[^\"\\]|\\.?)*\"?|'[^']*'?|/\*|//|#|[^\"'/#]+|/", re.DOTALL)
-# The rest of a string that began before, and whether it ends there; in single quotes nothing is escaped.
+# The rest of a string that began on an earlier line, and its end if there; single quotes have no escapes.
 _ENDS = {'"': re.compile(r"(?:[^\"\\]|\\.?)*\"?", re.DOTALL), "'": re.compile(r"[^']*'?")}
 _CLOSED = {'"': re.compile(r"(?:[^\"\\]|\\.)*\"", re.DOTALL), "'": re.compile(r"[^']*'")}
 DEFINING = {"define", "def", "trydef", "trydefine", "redef", "redefine"}
@@ -57,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that is not the same afterwards, or not known."""
+    """A difference after conversion, or something unknown."""
 
     place: Place | None
     text: str
@@ -68,14 +69,14 @@ class Note:
 
 @dataclass
 class Reader:
-    """Raises ConvertError where a file that is needed cannot be read."""
+    """Raises ConvertError if a required file cannot be read."""
 
     notes: list[Note] = field(default_factory=list)
     _defines: dict[str, str] = field(default_factory=dict)
     _substitutions: list[Substitution] = field(default_factory=list)
-    _taken: list[bool] = field(default_factory=list)  # of each open #!ifdef: is this side read?
+    _taken: list[bool] = field(default_factory=list)  # for each open #!ifdef: whether this branch is read
     _in_comment: bool = False
-    _quote: str = ""  # of a string that goes on into the next line
+    _quote: str = ""  # the quote of a string that continues on the next line
     _lines: int = 0
 
     def read(self, path: Path, depth: int = 0) -> Iterator[Line]:
@@ -90,7 +91,7 @@ class Reader:
             started = started if waiting else number
             waiting += line
             if not (self._in_comment or self._quote) and _DIRECTIVE.match(waiting) and waiting.endswith("\\"):
-                waiting = waiting[:-1] + " "  # a define goes on
+                waiting = waiting[:-1] + " "  # a continued define
                 continue
             yield from self._line(waiting, Place(str(path), started), path, depth)
             waiting = ""
@@ -99,12 +100,12 @@ class Reader:
             del self._taken[open_before:]
 
     def _decoded(self, raw: bytes, place: Place) -> str:
-        """UTF-8; a line that is not is ISO-8859-1, which has a character for every byte. TOML can only be UTF-8."""
+        """UTF-8; other lines as ISO-8859-1, which has a character for every byte. TOML must be UTF-8."""
         try:
             return raw.decode()
         except UnicodeDecodeError:
             if not raw.lstrip().startswith((b"#", b"//")) or raw.lstrip().startswith(b"#!"):
-                why = "not UTF-8: read as ISO-8859-1, so what is matched or sent of it is other bytes here"
+                why = "not UTF-8: read as ISO-8859-1, so bytes matched or sent from it differ here"
                 self.notes.append(Note(place, why))
             return raw.decode("latin-1")
 
@@ -118,10 +119,10 @@ class Reader:
         elif all(self._taken):
             yield Line(self._code(text), place)
         else:
-            self._code(text)  # a comment may begin or end there
+            self._code(text)  # a comment may begin or end here
 
     def _include(self, how: str, name: str, place: Place, path: Path, depth: int) -> Iterator[Line]:
-        """As Kamailio: where it was started, else beside the file; import_file does without."""
+        """Like Kamailio: in the working directory, otherwise next to the file; import_file may be missing."""
         found = Path(name) if Path(name).is_absolute() else path.parent / name
         if how == "import_file" and not found.exists():
             return
@@ -148,7 +149,7 @@ class Reader:
     def _holds(self, expression: str, place: Place) -> bool:
         holds = is_true(expression, self._defines)
         if holds is None and all(self._taken):
-            self.notes.append(Note(place, f"#!ifexp {without_strings(expression)}: not known here, taken for true"))
+            self.notes.append(Note(place, f"#!ifexp {without_strings(expression)}: not known here, assumed to be true"))
         return holds is not False
 
     def _define(self, name: str, word: str, value: str, rest: str, place: Place) -> None:
@@ -160,10 +161,10 @@ class Reader:
         elif name in FROM_ENVIRONMENT:
             word = word.partition("=")[0]
             self._defines.setdefault(word, "")
-            self.notes.append(Note(place, f"{word} is of Kamailio's environment, which is not known here"))
+            self.notes.append(Note(place, f"{word} comes from Kamailio's environment, which is not known here"))
 
     def _substitute(self, name: str, rest: str, place: Place) -> None:
-        """Only a name can be a define as well."""
+        """Only a name can also be a define."""
         try:
             quoted = len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "\"'"
             found = substitutions.parse(unquoted(rest) if quoted else rest.strip("\"'"))
@@ -174,7 +175,7 @@ class Reader:
         if name != "subst" and found.name:
             self._defines[found.name] = f'"{found.value}"' if name == "substdefs" else found.value
         elif name != "subst":
-            self.notes.append(Note(place, f"#!{name}: its expression is not a name: replaced in strings alone"))
+            self.notes.append(Note(place, f"#!{name}: its expression is not a name: replaced only in strings"))
 
     def _code(self, text: str) -> str:
         """Without its comments, names replaced."""
@@ -190,7 +191,7 @@ class Reader:
                 out.append(" ")
                 continue
             match = (_ENDS[self._quote] if self._quote else _PIECES).match(text, at)
-            assert match is not None  # some piece always matches
+            assert match is not None  # some part always matches
             piece = match[0]
             at = match.end()
             if self._quote:
@@ -223,12 +224,12 @@ class Reader:
 
 
 def without_strings(expression: str) -> str:
-    """Names and operators; a string may be a password."""
+    """Only names and operators: a string may be a password."""
     return _STRING.sub('"..."', expression)
 
 
 def without_detail(error: ValueError) -> str:
-    """RE2 repeats a part of the expression after its last colon."""
+    """Without RE2's text after the last colon, which repeats a part of the expression."""
     return str(error).rpartition(": ")[0] or str(error)
 
 
@@ -237,7 +238,6 @@ def read_lines(path: Path) -> list[bytes]:
     try:
         return path.read_bytes().removeprefix(BYTE_ORDER_MARK).split(b"\n")
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConvertError(f"{quotable(str(path))}: cannot be read: {reason}") from None
+        raise ConvertError(f"{quotable(str(path))}: cannot be read: {in_words(error)}") from None
     except ValueError:  # a NUL byte in the name
-        raise ConvertError(f"{quotable(str(path))!r}: cannot be read: no name of a file") from None
+        raise ConvertError(f"{quotable(str(path))!r}: cannot be read: not a file name") from None

@@ -1,7 +1,7 @@
 """Converts Kamailio's regular expressions (POSIX extended, ignoring case) to RE2's, which rules use.
 
-Kamailio calls GNU's regcomp: a backslash means nothing within brackets. Outside them `\\w \\s \\b \\< \\>` are
-known, and a backslash before any other character means that character.
+Kamailio calls GNU's regcomp: in brackets a backslash has no special meaning. Outside them `\\w \\s \\b \\< \\>` are
+supported, and a backslash before any other character means that character.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ _BOUND = re.compile(r"\{([0-9]*)(,?)([0-9]*)\}")
 _CLASS = re.compile(r"\[:([a-z]+):\]")
 MOST_REPEATED = 1000  # RE2's own limit
 DEEPEST = 50
-LONGEST = 2000  # characters; what it becomes is a few times as long
+LONGEST = 2000  # characters; the result is a few times as long
 CLASSES = {
     "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "a-zA-Z", "lower": "a-zA-Z", "space": r"\t-\r ",
     "blank": r"\t ", "xdigit": "0-9a-fA-F", "punct": r"!-/:-@\[-`{-~", "cntrl": r"\x00-\x1f\x7f", "graph": "!-~",
     "print": " -~",
 }  # fmt: skip
-# No edge of a word is at the end only or at the start only in RE2: a boundary is all that it knows.
+# RE2 does not distinguish a word's start and end: it has only boundaries.
 KNOWN_ESCAPES = {"w": r"[0-9A-Za-z_]", "W": r"[^0-9A-Za-z_]", "s": r"\s", "S": r"\S", "b": r"\b", "B": r"\B"}
 KNOWN_ESCAPES |= {"<": r"\b", ">": r"\b", "`": "^", "'": "$"}
 
 
 class Untranslatable(Exception):
-    """What RE2 cannot say, or what Kamailio refuses as well."""
+    """RE2 cannot express it, or Kamailio refuses it, too."""
 
 
 def translated(expression: str) -> str:
-    """The same as RE2's expression, with (?is) before it. Raises Untranslatable."""
+    """The equivalent RE2 expression, which needs (?is) before it. Raises Untranslatable."""
     if len(expression) > LONGEST:
         raise Untranslatable
     parser = _Parser(expression)
@@ -70,7 +70,7 @@ class _Parser:
             repeats = self._repeats()
             if repeats and single in ("^", "$"):
                 raise Untranslatable
-            # One behind the other they mean what RE2 refuses, or takes for something else.
+            # RE2 refuses or misinterprets two in a row.
             for repeat in repeats[:-1]:
                 single = f"(?:{single}{repeat})"
             out.append(single + (repeats[-1] if repeats else ""))
@@ -116,7 +116,7 @@ class _Parser:
         return found
 
     def _bracket(self) -> str:
-        """Up to its `]`, which is a character where it comes first."""
+        """Up to its `]`, which is a plain character if it comes first."""
         out = ["["]
         if self._text[self._at : self._at + 1] == "^":
             self._at += 1
@@ -145,7 +145,7 @@ class _Parser:
 
 @cache
 def as_python(expression: str) -> re.Pattern[str] | None:
-    """For texts that are known while converting; None where it is not understood."""
+    """For texts known during conversion; None if it is not understood."""
     try:
         return re.compile(translated(expression))
     except (Untranslatable, re.error, RecursionError):
@@ -153,7 +153,7 @@ def as_python(expression: str) -> re.Pattern[str] | None:
 
 
 def finds(expression: str, text: str) -> bool | None:
-    """Does it match somewhere in this text? None where it is not understood."""
+    """Whether it matches anywhere in this text; None if it is not understood."""
     pattern = as_python(expression)
     return None if pattern is None else pattern.search(text) is not None
 

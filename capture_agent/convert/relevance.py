@@ -1,4 +1,4 @@
-"""The variables and flags of a script that affect what is traced, and that a walk has to follow."""
+"""Finds the variables and flags of a script that affect tracing, which a walk has to follow."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from capture_agent.convert.variables import is_stored, variable
 from capture_agent.convert.ways import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES
 
 TRACING = {"sip_trace", "sip_trace_mode"}
-SENDING = {"sip_trace_msg", "hlog"}  # they send something else than the message
+SENDING = {"sip_trace_msg", "hlog"}  # they send something other than the message
 ARMING = {
     "t_on_reply": REPLIES, "t_on_branch": BRANCHES, "t_on_failure": FAILURES, "t_on_branch_failure": BRANCH_FAILURES,
 }  # fmt: skip
 SETTING, RESETTING, ASKING = {"setflag", "setbflag"}, {"resetflag", "resetbflag"}, {"isflagset", "isbflagset"}
-# What is given a variable, and does not change it.
+# Functions that take a variable, but do not change it.
 READERS = TRACING | {
     "xlog", "xlogl", "xlogm", "xdbg", "xinfo", "xnotice", "xwarn", "xerr", "xalert", "xcrit", "xbug", "log",
     "is_avp_set", "setflag", "resetflag", "isflagset", "setbflag", "resetbflag", "isbflagset", "route",
@@ -31,7 +31,7 @@ ROUNDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Relevance:
-    """`unset`: AVPs that have no value where the script has assigned none."""
+    """`unset`: AVPs that have no value unless the script has assigned one."""
 
     names: frozenset[str]
     flags: frozenset[str]
@@ -39,7 +39,7 @@ class Relevance:
 
 
 def relevance(script: Script, parameters: Iterable[str], trace_flag: str, conditions: bool = True) -> Relevance:
-    """`parameters`: the variables of siptrace's own AVPs. Without conditions: what functions are given alone."""
+    """`parameters`: the variables of siptrace's AVPs. Without conditions: only functions' arguments."""
     statements = list(every_statement(each for route in script.routes for each in route.statements))
     names = {variable(text).name for text in parameters if text}
     flags = {trace_flag} if trace_flag else set()
@@ -66,7 +66,7 @@ def relevance(script: Script, parameters: Iterable[str], trace_flag: str, condit
 
 
 def assignments(statements: Iterable[Statement], names: set[str]) -> Iterator[tuple[Token, ...]]:
-    """What these are given."""
+    """The values assigned to these."""
     for statement in statements:
         if isinstance(statement, Assignment) and variable(statement.variable).name in names:
             yield statement.value
@@ -92,7 +92,7 @@ def every_statement(statements: Iterable[Statement]) -> Iterator[Statement]:
 
 
 def calls(statements: Iterable[Statement]) -> Iterator[Call]:
-    """Also those in conditions."""
+    """All calls, also in conditions."""
     for statement in statements:
         if isinstance(statement, Call):
             yield statement
@@ -111,7 +111,7 @@ def atoms(condition: Condition) -> Iterator[Atom]:
 
 
 def call_in(atom: Atom) -> Call | None:
-    """A condition that is nothing but a call."""
+    """A condition that consists of a call only."""
     tokens = atom.tokens
     if len(tokens) < 3 or tokens[0].kind != "name" or not tokens[1].is_sign("(") or not tokens[-1].is_sign(")"):
         return None
@@ -125,7 +125,7 @@ def call_in(atom: Atom) -> Call | None:
 
 
 def flag_in(call: Call) -> str:
-    """`5`, of a branch `b5`; nothing where it is of another branch than the first."""
+    """`5`, or `b5` for a branch; empty for branches other than the first."""
     if len(call.arguments) != 1:
         return ""
     return "b" * ("bflag" in call.name) + "".join(token.text for token in call.arguments[0])
@@ -137,7 +137,7 @@ def shown(tokens: tuple[Token, ...]) -> str:
 
 
 def traces(route: Route, script: Script) -> bool:
-    """Is one of siptrace's functions called in it, or where it leads?"""
+    """Whether it calls one of siptrace's functions, directly or through routes."""
     seen: set[int] = set()
     waiting = [route]
     while waiting:

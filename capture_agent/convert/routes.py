@@ -1,4 +1,4 @@
-"""When each route runs: what it traces, of which messages.
+"""When each route runs, and what it traces of which messages.
 
 request_route and reply_route run for incoming messages, onsend_route for outgoing requests. onreply_route, branch_route
 and failure_route run if t_on_reply() and the like have named them, for the transactions of those requests: a
@@ -31,7 +31,7 @@ CORE_EVENT = "siptrace:msg"
 ABSORBED_ACK = "sl:filtered-ack"
 LOCAL = {"tm:local-request": REQUESTS, "tm:local-response": RESPONSES}
 DEEPEST = 3  # failure routes that arm failure routes
-# Of a response the same as of its request.
+# Equal in a response and its request.
 KEPT = {"method", "status", "from_uri", "from_user", "from_host", "to_uri", "to_user", "to_host"}
 KEPT_HEADERS = {"call-id", "from", "cseq"}
 PLAIN = {"kind": "request", "direction": "in"}
@@ -39,14 +39,14 @@ PLAIN = {"kind": "request", "direction": "in"}
 
 @dataclass
 class Routes:
-    """`doubts`: conditions that are not known, of what is traced."""
+    """`doubts`: unknown conditions of what is traced."""
 
     script: Script
     parameters: Parameters
     actions: Actions
     notes: list[Note] = field(default_factory=list)
     doubts: dict[Atom, None] = field(default_factory=dict)
-    absorbed_acks: bool = False  # with a function of the script
+    absorbed_acks: bool = False  # by a function of the script
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _used: set[tuple[str, str]] = field(default_factory=set)
 
@@ -59,7 +59,7 @@ class Routes:
         return found
 
     def dropped(self) -> list[Way]:
-        """The ways through event_route[siptrace:msg], of which some end with a drop."""
+        """The paths through event_route[siptrace:msg], some of which end with a drop."""
         ways: list[Way] = []
         for route in self.script.routes:
             if route.kind == "event_route" and route.name == CORE_EVENT:
@@ -81,19 +81,19 @@ class Routes:
         matchers, packet = start
         ways = settled(self._walk(route, [Way(matchers)], packet))
         if route.kind == "onsend_route" and traces(route, self.script):
-            why = "here also what Kamailio runs it not for: messages of its own, and those sent again"
+            why = "here it also covers Kamailio's own messages and retransmissions"
             self._note(route.place, f"onsend_route: {why}")
         self.absorbed_acks |= route.name == ABSORBED_ACK and any(way.calls for way in ways)
         return [self._made(ways)]
 
     def _start(self, route: Route) -> tuple[Matchers, str] | None:
-        both = self.parameters.reads_x_headers  # they say the direction, whichever way the duplicate went
+        both = self.parameters.reads_x_headers  # they give the direction, whichever way the duplicate went
         if route.kind == "event_route" and route.name == ABSORBED_ACK:
             return tuple(
                 each for each in (Matcher("method", ("ACK",)), REQUESTS, IN) if not (both and each == IN)
             ), REQUEST
         if route.kind == "event_route" and route.name in LOCAL and traces(route, self.script):
-            self._note(route.place, f"event_route[{route.name}]: here for all that go out")
+            self._note(route.place, f"event_route[{route.name}]: here for all outgoing messages")
             return (LOCAL[route.name], OUT), SENDING
         if route.kind == "reply_route":
             return ((RESPONSES,) if both else (RESPONSES, IN)), REPLY
@@ -103,7 +103,7 @@ class Routes:
             return (tuple(each for each in matchers if not (both and each == OUT))), SENDING
         known = route.kind != "event_route" or route.name == CORE_EVENT or route.name.startswith("tm:branch-failure")
         if not known and traces(route, self.script):
-            self._note(route.place, f"event_route[{route.name}]: when it is run is not known here: left out")
+            self._note(route.place, f"event_route[{route.name}]: unknown when it runs: left out")
         return None
 
     def _of_requests(self, route: Route) -> list[list[Outcome]]:
@@ -120,7 +120,7 @@ class Routes:
         return [self._made(calls), *self._of_responses(armed, 0)]
 
     def _with_branches(self, ways: list[Way], asks: str) -> list[Way]:
-        """A branch_route goes on where the request leaves the script."""
+        """A branch_route continues where the request leaves the script."""
         found: list[Way] = []
         for way in ways:
             armed = next((each for each in way.armed if each.kind == BRANCHES), None)
@@ -134,13 +134,13 @@ class Routes:
         return found
 
     def _of_responses(self, ways: list[Way], depth: int) -> list[list[Outcome]]:
-        """What onreply_route and failure_route do with the responses to what has gone along these ways."""
+        """What onreply_route and failure_route do with responses to requests on these paths."""
         replies = self._chained(ways, (REPLIES,), depth)
         failures = self._chained(ways, (FAILURES, BRANCH_FAILURES), depth)
         return [replies, failures]
 
     def _chained(self, ways: list[Way], kinds: tuple[str, ...], depth: int) -> list[Outcome]:
-        """In the order of the ways: one that a response shows in full keeps it from the next ones."""
+        """In the order of the paths: a path whose conditions a response shows completely excludes later ones."""
         found: list[Outcome] = []
         for way in reversed(ways):
             matchers, lost = of_response(way.matchers, depth > 0)
@@ -152,7 +152,7 @@ class Routes:
                     own = union(own, self._through(route, start, armed.kind, depth))
             if lost and any(outcome.actions for outcome in own):
                 names = ", ".join(sorted({each.option for each in lost}))
-                why = f"a response does not show {names} of its request: left out, more is traced"
+                why = f"a response does not show {names} of its request: left out, so more is traced"
                 self._note(way.calls[0].call.place if way.calls and not own else None, f"{kinds[0]}: {why}")
             if not lost:
                 scope = narrowed_by_all(matchers, (RESPONSES,))
@@ -182,7 +182,7 @@ class Routes:
         return found
 
     def _of_failed(self, outcomes: list[Outcome]) -> list[Outcome]:
-        """A branch's failure comes in; where nothing has come it goes out, as 408."""
+        """A branch's failure is incoming; a timeout is an outgoing 408."""
         found: list[Outcome] = []
         for outcome in reversed(outcomes):
             matchers, lost = of_response(outcome.matchers)
@@ -203,7 +203,7 @@ class Routes:
         return (RESPONSES,) if self.parameters.reads_x_headers else (RESPONSES, IN)
 
     def _made(self, ways: list[Way]) -> list[Outcome]:
-        """A call in dialog mode acts on some of the messages that come along: a list of its own."""
+        """A call in dialog mode applies to only some messages of the path: a separate list."""
         found: list[Outcome] = []
         fewer = fewest(ways, lambda way: way.calls)
         for way in ways:
@@ -218,7 +218,7 @@ class Routes:
                     self._doubt(way)
                     lists = union(lists, [Outcome(matchers, (done[1],))])
                 elif done:
-                    self.actions.say(call.call, "dialog mode begins with an INVITE, not here: left out")
+                    self.actions.say(call.call, "dialog mode starts with an INVITE, which is not here: left out")
             found += (
                 [*lists, Outcome(way.matchers)] if not any(each.matchers == way.matchers for each in lists) else lists
             )
@@ -244,7 +244,7 @@ class Routes:
         return found
 
     def _armed(self, armed: Armed) -> Route | None:
-        """The route, of two with one name the last."""
+        """The route; the last of several with the same name."""
         kind, name = armed.kind, armed.name
         if kind == BRANCH_FAILURES:
             kind, name = "event_route", f"tm:branch-failure:{name}"
@@ -256,7 +256,7 @@ class Routes:
         for route in self.script.routes:
             unused = route.kind in (REPLIES, BRANCHES, FAILURES) and (route.kind, route.name) not in self._used
             if unused and traces(route, self.script):
-                self._note(route.place, f"{route.kind}[{route.name}]: nothing leads there: left out")
+                self._note(route.place, f"{route.kind}[{route.name}]: never called: left out")
 
     def _doubt(self, way: Way) -> None:
         self.doubts.update((doubt.atom, None) for doubt in way.doubts if len(way.calls) > doubt.calls)
@@ -268,7 +268,7 @@ class Routes:
 
 
 def of_response(matchers: Matchers, later: bool = False) -> tuple[Matchers, list[Matcher]]:
-    """Those of a request that its responses show as well, and those that are lost: the status of one before, too."""
+    """A request's conditions that its responses also show, and the others; an earlier response's status is another."""
     kept, lost = [], []
     for each in matchers:
         if each.option in PLAIN and each.values in ((PLAIN[each.option],), ("response",)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 NARROWER = {"request": {"initial", "in-dialog"}}
-EXACT = ("method", "direction", "kind", "transport", "status")  # of two with different values no message matches both
+EXACT = ("method", "direction", "kind", "transport", "status")  # no message matches two different values
 LISTED = ("method", "direction", "transport")
 PORTS = ("source_port", "destination_port")
 NUMBERS = {"status": (100, 699), **dict.fromkeys(PORTS, (1, 65535))}
@@ -16,7 +16,7 @@ NUMBERS = {"status": (100, 699), **dict.fromkeys(PORTS, (1, 65535))}
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """An option of [[rule]]: the message matches if one of the values does, of headers one for each name."""
+    """An option of [[rule]]: a message matches if one of the values does, for headers one per name."""
 
     option: str
     values: tuple[str, ...]
@@ -26,11 +26,11 @@ Matchers = tuple[Matcher, ...]
 
 
 class Inexpressible(Exception):
-    """Both may hold, but no rule can ask for both."""
+    """Both may hold, but no rule can require both."""
 
 
 def narrowed(matchers: Matchers, more: Matcher) -> Matchers | None:
-    """Both must hold; None: no message can match. Raises Inexpressible."""
+    """The conjunction; None: no message can match. Raises Inexpressible."""
     kept = []
     for each in matchers:
         if each.option != more.option or (each.option == "header" and not same_header(each, more)):
@@ -56,7 +56,7 @@ def narrowed_by_all(matchers: Matchers, more: Iterable[Matcher]) -> Matchers | N
 
 
 def contradict(matchers: Matchers) -> bool:
-    """A request has no status, and a response no URI."""
+    """False: requests have no status, and responses no URI."""
     kinds = next((each.values for each in matchers if each.option == "kind"), ())
     options = {each.option for each in matchers}
     if "status" in options and kinds and "response" not in kinds:
@@ -94,7 +94,7 @@ def common(one: Matcher, other: Matcher) -> list[str]:
 
 
 def fits(text: str, pattern: str) -> bool:
-    """Does this text match a rule's pattern? Raises Inexpressible where that depends on letters' case."""
+    """Whether this text matches a rule's pattern. Raises Inexpressible if that depends on case."""
     text, pattern = (each.partition(":")[2].strip() if ": " in each else each for each in (text, pattern))
     if pattern[0] == pattern[-1] == "/":
         if not pattern.startswith("/(?is)") and text.lower() != text.upper():
@@ -105,7 +105,7 @@ def fits(text: str, pattern: str) -> bool:
 
 
 def common_places(one: Iterable[str], other: Iterable[str]) -> list[str]:
-    """The narrower of two networks where one is in the other."""
+    """The narrower of two networks if one contains the other."""
     found = []
     for here in one:
         for there in other:
@@ -119,17 +119,17 @@ def common_places(one: Iterable[str], other: Iterable[str]) -> list[str]:
 
 
 def any_value(matcher: Matcher) -> bool:
-    """It only asks whether there is one."""
+    """Whether it only tests for presence."""
     return matcher.values == ("*",) or (matcher.option == "header" and ":" not in matcher.values[0])
 
 
 def is_plain(matcher: Matcher) -> bool:
-    """Texts to be compared, none of them a pattern."""
+    """Whether all are plain texts, not patterns."""
     return not any("*" in value or value.endswith("/") for value in matcher.values)
 
 
 def numbers(matcher: Matcher) -> set[int]:
-    """All that the values of a status or a port stand for."""
+    """All numbers in the values of a status or port."""
     found: set[int] = set()
     for value in matcher.values:
         if re.fullmatch(r"[1-6]xx", value):
@@ -141,7 +141,7 @@ def numbers(matcher: Matcher) -> set[int]:
 
 
 def ranges(found: set[int]) -> Iterator[str]:
-    """`200`, `5xx`, `400-407`; the fewest that are just these."""
+    """`200`, `5xx`, `400-407`: the fewest texts for exactly these numbers."""
     waiting = sorted(found)
     while waiting:
         low = high = waiting[0]
@@ -177,5 +177,5 @@ def implies(narrow: Matcher, wide: Matcher) -> bool:
 
 
 def covers(wide: Matchers, narrow: Matchers) -> bool:
-    """Does the first match whatever the second does?"""
+    """Whether the first matches everything that the second does."""
     return all(any(implies(theirs, matcher) for theirs in narrow) for matcher in wide)

@@ -21,21 +21,21 @@ INSTEAD = {"hlog": "`capture-agent hlog`", "sip_trace_msg": "`capture-agent trac
 
 @dataclass
 class RuleMaker:
-    """`core`: the sinks that get every message, `match`: which rules count, as [trace] match has it."""
+    """`core`: the sinks that get every message, `match`: as in [trace] match."""
 
     script: Script
     parameters: Parameters
     sinks: Sinks
     core: tuple[int, ...] = ()
     match: str = "first"
-    is_scripted: bool = False  # do functions of the script trace?
-    is_doubled: bool = False  # is something traced by both, the core and the script?
-    traces_absorbed_acks: bool = False  # with a function of the script
+    is_scripted: bool = False  # whether the script's functions trace
+    is_doubled: bool = False  # whether both the core and the script trace something
+    traces_absorbed_acks: bool = False  # by a function of the script
     notes: list[Note] = field(default_factory=list)
-    doubts: list[Note] = field(default_factory=list)  # conditions that are not known
+    doubts: list[Note] = field(default_factory=list)  # unknown conditions
 
     def make(self) -> list[Rule]:
-        """In order; none where every message is traced anyway."""
+        """The rules in order; none if every message is traced anyway."""
         self.core = self._core_sinks()
         actions = Actions(self.script, self.parameters, self.sinks)
         routes = Routes(self.script, self.parameters, actions)
@@ -43,12 +43,12 @@ class RuleMaker:
             outcomes = self._of_both(routes)
         except (TooMuch, RecursionError):
             place = next((route.place for route in self.script.routes if route.kind == "request_route"), None)
-            self.notes.append(Note(place, "request_route: too many ways lead through it: write its rules by hand"))
+            self.notes.append(Note(place, "request_route: too many paths: write its rules by hand"))
             outcomes = []
         self._name_the_rest()
         self.traces_absorbed_acks = routes.absorbed_acks
         self.notes += [*routes.notes, *actions.notes]
-        why = "not known from outside, so what is traced on either side of it is traced"
+        why = "not known from outside: tracing both branches"
         self.doubts = [Note(atom.place, f"{shown(atom.tokens)}: {why}") for atom in routes.doubts]
         if any(len(outcome.actions) > 1 for outcome in outcomes):
             self.match = "all"
@@ -75,7 +75,7 @@ class RuleMaker:
         return union(scripted, kept)
 
     def _with_core(self, scripted: list[Outcome], everything: Action) -> list[Outcome]:
-        """Each message goes there once: with what the script does, where that is one thing."""
+        """Each message is sent there once: with the script's action, if there is only one."""
         found = []
         for outcome in scripted:
             actions: tuple[Action, ...] = (*outcome.actions, everything)
@@ -96,24 +96,26 @@ class RuleMaker:
         if bits & DUPLICATE and uri:
             wanted = bool(self.parameters.number("xheaders_write"))
             if wanted and not self.has_core_event:
-                why = "without event_route[siptrace:msg] trace_mode writes none: left out"
+                why = "trace_mode writes none without event_route[siptrace:msg]: left out"
                 self.notes.append(self.parameters.note("xheaders_write", why))
             found += self.sinks.sip(uri, place, wanted and self.has_core_event)
         if bits & (HEP | DUPLICATE) and not uri:
-            self.notes.append(self.parameters.note("trace_mode", "there is no duplicate_uri to send to"))
+            self.notes.append(self.parameters.note("trace_mode", "no duplicate_uri to send to"))
         return tuple(self.sinks.found.index(sink) for sink in found)
 
     def _name_the_rest(self) -> None:
-        """hlog() and sip_trace_msg() send what is no message."""
+        """Note hlog() and sip_trace_msg(), which do not send the message."""
         for route in self.script.routes:
             for call in other_calls(route.statements):
-                note = Note(call.place, f"{call.name}(): not of a message, so no rule: {INSTEAD[call.name]} sends one")
+                note = Note(
+                    call.place, f"{call.name}(): not about a message, so no rule: {INSTEAD[call.name]} sends one"
+                )
                 if note not in self.notes:
                     self.notes.append(note)
 
 
 def rules_of(outcome: Outcome) -> list[Rule]:
-    """One for each action; one that keeps the message from later rules where there is none."""
+    """A rule per action; without an action, one that keeps the message from later rules."""
     return [
         Rule(
             outcome.matchers, action.trace, action.place, action.sinks, action.correlation_id, action.users,
@@ -124,7 +126,7 @@ def rules_of(outcome: Outcome) -> list[Rule]:
 
 
 def of_all(outcomes: Iterable[Outcome]) -> list[Rule]:
-    """For match = "all": behind the rules of an outcome one that keeps the message from those of later ones."""
+    """For match = "all": after an outcome's rules, one that keeps the message from later outcomes' rules."""
     groups = [rules_of(outcome) for outcome in fewest(list(outcomes), lambda outcome: frozenset(outcome.actions))]
     reached = without_unreached([group[0] for group in groups])
     groups = [group for group in groups if group[0] in reached]

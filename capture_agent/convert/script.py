@@ -16,7 +16,7 @@ ROUTES = {
     "event_route",
 }  # fmt: skip
 _VARIABLE = re.compile(r"\$(?:\(avp\([^()]*\)[^()]*\)|avp\([^()]*\))")
-MAIN = {"route": "request_route", "onreply_route": "reply_route"}  # without a name they are these
+MAIN = {"route": "request_route", "onreply_route": "reply_route"}  # their names if none is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """A socket of the server: `udp:192.0.2.1:5060`, and what it says of itself to others."""
+    """A socket of the server: `udp:192.0.2.1:5060`, and its advertised address."""
 
     socket: str
     advertised: str
@@ -47,15 +47,15 @@ class Route:
 
 @dataclass
 class Script:
-    parameters: list[Parameter] = field(default_factory=list)  # of siptrace
+    parameters: list[Parameter] = field(default_factory=list)  # siptrace's
     listens: list[Listen] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)
     routes: list[Route] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
-    mentioned: set[str] = field(default_factory=set)  # variables that other modules are given
+    mentioned: set[str] = field(default_factory=set)  # variables passed to other modules
 
     def route(self, name: str) -> Route | None:
-        """What route(NAME) calls; of two with one name the last, as Kamailio."""
+        """The route that route(NAME) calls: like Kamailio, the last of several with that name."""
         found = [route for route in self.routes if route.kind == "route" and route.name == name]
         return found[-1] if found else None
 
@@ -99,13 +99,13 @@ def modparam(call: Call, script: Script) -> None:
 
 
 def written(argument: tuple[Token, ...]) -> str:
-    """The text of an argument: strings next to each other or with a plus between them are one."""
+    """The text of an argument: adjacent strings, also with a plus between them, are joined."""
     joins = any(token.kind == "string" for token in argument)
     return "".join(token.text for token in argument if not (joins and token.is_sign("+")))
 
 
 def touching(parser: Parser) -> str:
-    """Tokens without space between them, put together: udp:192.0.2.1:5060."""
+    """Tokens without space between them, joined: udp:192.0.2.1:5060."""
     text = ""
     end = None
     while not parser.ended and not parser.is_sign(";", ",", ")", "}"):
@@ -162,7 +162,7 @@ def listen_block(parser: Parser, script: Script) -> None:
 
 
 def route(parser: Parser, script: Script) -> None:
-    """KIND {, KIND[NAME] {; anything else of that name is no definition."""
+    """KIND {, KIND[NAME] {; anything else with that name is not a definition."""
     start = parser.tokens[parser.at]
     parser.at += 1
     name = ""

@@ -1,7 +1,7 @@
-"""The script's conditions as combined matchers of a rule. Conditions on anything but the message have none.
+"""Converts the script's conditions to combined matchers of a rule. Only conditions on the message have matchers.
 
-They hold when they hold in Kamailio 5.6: `=~` ignores case and `==` does not, except for the core's own keywords; a
-missing value is an empty text, and $null.
+They follow Kamailio 5.6: `=~` ignores case and `==` does not, except for the core's keywords; a missing value equals an
+empty text, and $null.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from operator import eq, ge, gt, le, lt, ne
 
+from capture_agent.addresses import TRANSPORTS
 from capture_agent.config.matchers import parse_place
 from capture_agent.convert import texts
 from capture_agent.convert.functions import FUNCTIONS
@@ -30,7 +31,6 @@ METHODS = (
     "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO", "MESSAGE", "SUBSCRIBE",
     "NOTIFY", "PUBLISH", "REFER",
 )  # fmt: skip
-TRANSPORTS = ("udp", "tcp", "tls", "sctp", "ws", "wss")
 DOMAINS = {"method": METHODS, "transport": TRANSPORTS, "direction": ("in", "out")}
 FAMILIES = {"INET": "0.0.0.0/0", "INET6": "::/0"}
 STATUS = "status"
@@ -44,8 +44,8 @@ _INTEGER = re.compile(r"[+-]?\d{1,18}")
 class Operand:
     """The left side of a comparison.
 
-    parts    what it comes to; of what only conditions know, a field of its own: status, family
-    keyword  one of the core's, whose == ignores letters' case
+    parts    its value; values only available in conditions have a separate field: status, family
+    keyword  whether it is a keyword of the core, whose == ignores case
     """
 
     parts: Parts
@@ -54,7 +54,7 @@ class Operand:
 
 
 def formula(tokens: tuple[Token, ...], scope: Scope) -> Formula | None:
-    """None where it is not known."""
+    """None if it is unknown."""
     if len(tokens) == 1:
         return truth(tokens[0], scope)
     if len(tokens) == 2 and tokens[0].text == "defined" and tokens[1].kind == "variable":
@@ -74,7 +74,7 @@ def formula(tokens: tuple[Token, ...], scope: Scope) -> Formula | None:
 
 
 def truth(token: Token, scope: Scope) -> Formula | None:
-    """A value alone is true where it is a number that is not 0."""
+    """A value alone is true if it is a number other than 0."""
     text: str | None = token.text
     if token.kind == "name":
         return True if text in TRUE else False if text in FALSE else None
@@ -92,7 +92,7 @@ def of_function(tokens: tuple[Token, ...], scope: Scope) -> Formula | None:
     if read is None or not tokens[-1].is_sign(")") or sum(token.is_sign(",") for token in tokens) > len(arguments):
         return None
     found = read(arguments, scope)
-    if isinstance(found, str):  # a comparison by another name
+    if isinstance(found, str):  # a comparison in another form
         return like_status(found) if scope.packet == REPLY or scope.failed else None
     return found
 
@@ -134,7 +134,7 @@ def read_operand(left: tuple[Token, ...], scope: Scope) -> Operand | None:
 
 
 def wanted_value(operand: Operand, right: tuple[Token, ...], scope: Scope) -> str | None:
-    """The text that it is compared with; of keywords also what has no quotes."""
+    """The text that it is compared with; for keywords, quotes are optional."""
     if not right:
         return ""
     if any(token.kind in ("name", "sign") and not token.is_sign("(", ")", "+") for token in right):
@@ -155,7 +155,7 @@ def decided(operand: Operand, operator: str, wanted: str, is_null: bool, scope: 
     if text is not None:
         return decided_now(operand.parts, text, operator, wanted, is_null)
     if len(operand.parts) != 1 or not isinstance(operand.parts[0], Field):
-        return False if operator == "==" and not wanted else None  # some text is in it
+        return False if operator == "==" and not wanted else None  # it contains some text
     field = operand.parts[0].name
     if field == STATUS:
         return of_status(operator, wanted, is_null)
@@ -178,7 +178,7 @@ def decided(operand: Operand, operator: str, wanted: str, is_null: bool, scope: 
 
 
 def decided_now(parts: Parts, text: str, operator: str, wanted: str, is_null: bool) -> Formula | None:
-    """Both are known while converting."""
+    """Both are known during conversion."""
     if operator == "=~":
         return finds(wanted, text)
     if operator == "==" and is_null:
@@ -219,7 +219,7 @@ def of_port(option: str, operator: str, wanted: str) -> Formula | None:
 
 
 def of_domain(option: str, operator: str, wanted: str, operand: Operand) -> Formula | None:
-    """What has few values: those for which it holds."""
+    """For fields with few values: the values for which it holds."""
     values = {value.upper() if operand.upper else value: value for value in DOMAINS[option]}
     if operator == "=~":
         found = [(value, finds(wanted, written)) for written, value in values.items()]
@@ -252,7 +252,7 @@ def of_place(option: str, operator: str, wanted: str, keyword: bool) -> Formula 
 
 
 def of_text(field: str, operator: str, wanted: str, is_null: bool, ignores_case: bool) -> Formula | None:
-    """A value that is not there is an empty text."""
+    """A missing value is an empty text."""
     if operator == "==" and not wanted:
         there = texts.any_value(field) if is_null else texts.filled(field)
         return None if there is None else Negation(there)

@@ -1,4 +1,4 @@
-"""Reduces rules to as few and as simple ones as possible, with the same outcome for every message."""
+"""Reduces rules to the fewest and simplest with the same outcome for every message."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Rule:
 
     @property
     def action(self) -> tuple[object, ...]:
-        """What it does with a message."""
+        """Its action for a message."""
         return self.trace, frozenset(self.sinks), self.correlation_id, self.users, self.table, self.lookback
 
     def covers(self, other: Rule) -> bool:
-        """Does this one match whatever the other does?"""
+        """Whether this one matches everything that the other does."""
         return covers(self.matchers, other.matchers)
 
 
 def simplified(rules: list[Rule]) -> list[Rule]:
-    """The first that matches decides; what none matches is not traced."""
+    """The first matching rule decides; a message without one is not traced."""
     rules = without_unreached(rules)
     rules = without_repeated(rules)
     rules = list(initial_where_only_that_is_left(rules))
@@ -50,7 +50,7 @@ def without_unreached(rules: list[Rule]) -> list[Rule]:
 
 
 def without_repeated(rules: list[Rule]) -> list[Rule]:
-    """A rule goes if what it matches meets one with the same action later, and none with another before that."""
+    """Removes a rule if a later one does the same for its messages, and none in between does anything else."""
     kept: list[Rule] = []
     for rule in reversed(rules):
         if not is_repeated(rule, kept):
@@ -68,7 +68,7 @@ def is_repeated(rule: Rule, behind: list[Rule]) -> bool:
 
 
 def initial_where_only_that_is_left(rules: list[Rule]) -> Iterator[Rule]:
-    """A request that is in no dialog, where a rule before has taken those that are."""
+    """Drops the test for requests outside dialogs if an earlier rule matches those inside."""
     for number, rule in enumerate(rules):
         if REQUEST in rule.matchers:
             within = tuple(IN_DIALOG if each == REQUEST else each for each in rule.matchers)
@@ -79,7 +79,7 @@ def initial_where_only_that_is_left(rules: list[Rule]) -> Iterator[Rule]:
 
 
 def without_idle(rules: list[Rule]) -> list[Rule]:
-    """Without those that keep nothing from the rules behind them."""
+    """Without rules that keep nothing from later rules."""
     kept: list[Rule] = []
     for rule in reversed(rules):
         if rule.trace != "none" or any(after.trace != "none" and overlap(rule, after) for after in kept):
@@ -88,7 +88,7 @@ def without_idle(rules: list[Rule]) -> list[Rule]:
 
 
 def overlap(one: Rule, other: Rule) -> bool:
-    """May one message match both?"""
+    """Whether a message may match both."""
     for matcher in one.matchers:
         if matcher.option not in EXACT:
             continue
@@ -101,7 +101,7 @@ def overlap(one: Rule, other: Rule) -> bool:
 
 
 def names(rules: list[Rule]) -> Iterator[str]:
-    """`kamailio.cfg:33`, each once; empty where a rule only keeps something out."""
+    """`kamailio.cfg:33`, each once; empty if a rule only excludes messages."""
     used: set[str] = set()
     for rule in rules:
         base = f"{Path(rule.place.file).name}:{rule.place.line}" if rule.place else ""

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 from urllib.parse import quote
 
+from capture_agent.addresses import endpoint_text
 from capture_agent.config.secrets import quotable
-from capture_agent.config.targets import HepTransport, SipTransport, endpoint
-from capture_agent.config.uris import parse_place
+from capture_agent.config.targets import HepTransport
+from capture_agent.config.uris import SipTransport, is_table_name, parse_place
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Place
 
-PORT = 5060  # of a URI without one
+PORT = 5060  # for a URI without a port
 _URI = re.compile(r"(sips?):(?:[^@;?]*@)?([^;?]+)((?:;[^?]*)?)(?:\?.*)?", re.IGNORECASE)
 _DATABASE = re.compile(r"([a-z_]+)://(.*)", re.DOTALL)
 _SERVER = re.compile(
     r"(?:(?P<user>[^:/]*)(?::(?P<password>.*))?@)?(?P<host>\[[^]]*\]|[^:/@]*)(?P<port>:\d+)?(?P<name>/.*)?"
 )
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 SCHEMES = {"sqlite": "sqlite", "mysql": "mysql", "postgres": "postgresql", "postgresql": "postgresql"}
 
 
@@ -34,7 +34,7 @@ class Sink:
 
 @dataclass
 class Sinks:
-    """All that the script names, each once."""
+    """All sinks that the script names, each once."""
 
     parameters: Parameters
     found: list[Sink] = field(default_factory=list)
@@ -71,16 +71,16 @@ class Sinks:
     def sql(self) -> list[Sink]:
         url = database_url(self.parameters.text("db_url"))
         if url is None:
-            self._note(self.parameters.place("db_url"), "db_url: no table can be in such a database: left out")
+            self._note(self.parameters.place("db_url"), "db_url: such a database cannot contain the table: left out")
             return []
         table = self.parameters.text("table")
-        if _TABLE.fullmatch(table) is None:
-            self._note(self.parameters.place("table"), f"table: {table!r} is no name for a table here: left out")
+        if not is_table_name(table):
+            self._note(self.parameters.place("table"), f"table: {table!r} is not a valid table name here: left out")
             table = "sip_trace"
         return [self._once(Sink("sql", {"url": url, "table": table}))]
 
     def check(self) -> None:
-        """With a bad duplicate_uri siptrace does not start, even where nothing is sent there."""
+        """siptrace does not start with an invalid duplicate_uri, even if nothing is sent there."""
         uri = self.parameters.text("duplicate_uri")
         if uri:
             self._target(uri, self.parameters.place("duplicate_uri"), get_args(HepTransport))
@@ -92,12 +92,12 @@ class Sinks:
             self._note(place, f"{quotable(uri)!r}: {error}: left out")
             return None
         if transport not in transports:
-            self._note(place, f"{quotable(uri)}: {quotable(transport)} is not there: left out")
+            self._note(place, f"{quotable(uri)}: {quotable(transport)} is not defined: left out")
             return None
         return host, port, transport
 
     def _source(self) -> dict[str, str]:
-        """siptrace sends from a socket of Kamailio; its port is in use, its address is not."""
+        """siptrace sends from Kamailio's socket: we can use its address, but its port is in use."""
         for name in ("send_sock_addr", "force_send_sock"):
             if self.parameters.text(name) and not self.parameters.text("send_sock_name"):
                 try:
@@ -134,7 +134,7 @@ def place_of(uri: str) -> tuple[str, int, str]:
 
 
 def database_url(text: str) -> str | None:
-    """As SQLAlchemy has it; None for a database that cannot hold the table."""
+    """The URL in SQLAlchemy's form; None for a database that cannot contain the table."""
     found = _DATABASE.fullmatch(text)
     scheme = SCHEMES.get(found[1]) if found else None
     if found is None or scheme is None:
@@ -144,7 +144,7 @@ def database_url(text: str) -> str | None:
     server = _SERVER.fullmatch(found[2])
     if server is None:
         return None
-    # Kamailio takes a password as it is written.
+    # Kamailio takes a password literally.
     login = quote(server["user"] or "", safe="")
     if server["password"]:
         login += f":{quote(server['password'], safe='')}"
@@ -154,4 +154,4 @@ def database_url(text: str) -> str | None:
 def shown(sink: Sink) -> str:
     """The endpoint, for a comment."""
     options = sink.options
-    return str(options["url"]) if sink.section == "sql" else endpoint(options["host"], options["port"])
+    return str(options["url"]) if sink.section == "sql" else endpoint_text(options["host"], options["port"])

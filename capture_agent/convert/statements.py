@@ -1,4 +1,4 @@
-"""Tokens of a route to statements and conditions: the part of the language that decides what is reached."""
+"""Parses a route's tokens to statements and conditions: the part of the language that decides what is reached."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from capture_agent.convert.reading import ConvertError, Place
 from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
 from capture_agent.convert.tokens import Token
 
-MOST_CASES = 50  # of a switch, each of which is one deeper in the tree
-DEEPEST = 100  # blocks and parentheses in each other
+MOST_CASES = 50  # cases of a switch, each one level deeper in the tree
+DEEPEST = 100  # nested blocks and parentheses
 ENDS = {"exit", "return", "drop", "break"}
 OPEN, CLOSE = "([{", ")]}"
 
 
 class Parser:
-    """Reads on from `at`. Whatever is not understood is passed over up to its end."""
+    """Parses from `at` on. Skips statements that it does not understand."""
 
     def __init__(self, tokens: list[Token], at: int = 0) -> None:
         self.tokens = tokens
@@ -36,10 +36,10 @@ class Parser:
         self._depth += 1
         if self._depth > DEEPEST:
             place = self.tokens[min(self.at, len(self.tokens) - 1)].place
-            raise ConvertError(f"{place}: blocks in each other more than {DEEPEST} deep")
+            raise ConvertError(f"{place}: blocks nested more than {DEEPEST} deep")
 
     def block(self) -> tuple[Statement, ...]:
-        """Behind an opening brace, up to the one that closes it."""
+        """After an opening brace, up to the closing one."""
         self.enter()
         found: list[Statement] = []
         while not self.ended and not self.is_sign("}"):
@@ -87,7 +87,7 @@ class Parser:
             return (Breakable(self.switch(token, inside)),)
         then = self.statement() if not self.ended else ()
         if token.text == "while":
-            # How often it is gone through is not known: once or never is the same for what is traced.
+            # The number of iterations is unknown: for tracing, once or never covers all.
             return (If(Atom((token, *inside), token.place), (Breakable(then),), (), token.place),)
         otherwise: tuple[Statement, ...] = ()
         if self.is_name("else"):
@@ -98,7 +98,7 @@ class Parser:
         return (If(condition, then, otherwise, token.place),)
 
     def switch(self, token: Token, value: tuple[Token, ...]) -> tuple[Statement, ...]:
-        """As ifs: a case goes on into the next one, up to its break."""
+        """As ifs: a case continues into the next one, up to its break."""
         self.enter()
         cases: list[tuple[Condition | None, tuple[Statement, ...]]] = []
         self.at += self.is_sign("{")
@@ -114,7 +114,7 @@ class Parser:
         self._depth -= 1
         if len(cases) <= MOST_CASES:
             return chain_of(cases)
-        # Then it is only known that each may be done.
+        # Then we only know that each may run.
         every = tuple(each for _, some in cases for each in some if not (isinstance(each, End) and each.how == "break"))
         return (If(Atom((token, *value), token.place), every, (), token.place),)
 
@@ -137,7 +137,7 @@ class Parser:
         return Atom((first, *wanted), first.place)
 
     def condition(self) -> Condition:
-        """Up to the parenthesis that closes it."""
+        """Up to the closing parenthesis."""
         self.enter()
         left = self.conjunction()
         while self.is_sign("||") or self.is_name("or"):
@@ -197,7 +197,7 @@ class Parser:
         return Call(name.text, tuple(arguments), name.place)
 
     def skip(self) -> None:
-        """Past the end of the statement: a semicolon, or a block; a brace that closes an outer one stays."""
+        """Past the end of the statement: a semicolon, or a block; stops before an outer block's closing brace."""
         while not self.ended:
             if self.is_sign(";"):
                 self.at += 1
@@ -213,7 +213,7 @@ class Parser:
                 self.at += 1
 
     def skip_group(self) -> None:
-        """Past what this opening sign opens."""
+        """Past the group that this sign opens."""
         depth = 0
         while not self.ended:
             token = self.tokens[self.at]
@@ -230,7 +230,7 @@ class Parser:
 
 
 def spaced(tokens: tuple[Token, ...]) -> str:
-    """As they stand in the file."""
+    """In the order of the file."""
     text, end = "", tokens[0].start
     for token in tokens:
         text += " " * (token.start - end) + token.text
@@ -239,14 +239,14 @@ def spaced(tokens: tuple[Token, ...]) -> str:
 
 
 def chain_of(cases: list[tuple[Condition | None, tuple[Statement, ...]]]) -> tuple[Statement, ...]:
-    """The default is what is left, wherever it stands."""
+    """The default covers the rest, wherever it is."""
     last: tuple[Statement, ...] = ()
     reached: tuple[Statement, ...] = ()
     inside: list[tuple[Condition, tuple[Statement, ...]]] = []
     next_is_case = False
     for condition, statements in reversed(cases):
         if not any(isinstance(each, End) for each in statements):
-            # It goes on into the next one, whose break is its own: nothing comes behind that.
+            # It continues into the next case, and ends at that one's break.
             statements = (*statements, Breakable(reached)) if statements and reached else statements or reached  # noqa: PLW2901
         if condition is None:
             last = statements

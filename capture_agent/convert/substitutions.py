@@ -11,14 +11,14 @@ from capture_agent.config.matchers import compiled
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\\(.)", re.DOTALL)
-CONTROLS = {"n": "\n", "r": "\r", "t": "\t"}  # any other character behind a backslash is itself
+CONTROLS = {"n": "\n", "r": "\r", "t": "\t"}  # any other character after a backslash means itself
 FLAGS = re.compile(r"[gi]*")
 LONGEST = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Substitution:
-    """`name`: the whole of the expression, where it is nothing but a name."""
+    """`name`: the whole expression, if it is only a name."""
 
     name: str
     value: str
@@ -28,7 +28,7 @@ class Substitution:
 def parse(text: str) -> Substitution:
     """`/expression/text/flags`, with any character for the slash. Raises ValueError.
 
-    Names are looked for as they are; other expressions are RE2's: linear in time, whatever they are.
+    Names are searched literally; other expressions use RE2, which takes linear time.
     """
     parts = split(text)
     if len(parts) != 4 or parts[0] or not parts[1] or FLAGS.fullmatch(parts[3]) is None:
@@ -45,7 +45,7 @@ def parse(text: str) -> Substitution:
 
 
 def split(text: str) -> list[str]:
-    """At its first character; behind a backslash that stands for itself."""
+    """Split at its first character, which a backslash escapes."""
     if not text:
         return []
     parts = [""]
@@ -63,7 +63,7 @@ def split(text: str) -> list[str]:
 
 
 def replaced(pattern: Any, value: str, count: int, text: str) -> str:
-    """In what is replaced \\1 is the first group."""
+    """In the replacement, \\1 is the first group."""
 
     def expand(match: Any) -> bytes:
         def part(reference: re.Match[str]) -> str:

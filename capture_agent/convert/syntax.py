@@ -10,7 +10,7 @@ from capture_agent.convert.tokens import Token
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function with its arguments, each as its tokens."""
+    """A function with its arguments, each as tokens."""
 
     name: str
     arguments: tuple[tuple[Token, ...], ...]
@@ -22,7 +22,7 @@ class Assignment:
     variable: str
     value: tuple[Token, ...]
     place: Place
-    replaces: bool = False  # with := all values that there were
+    replaces: bool = False  # with := all existing values
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class If:
 
 @dataclass(frozen=True, slots=True)
 class Breakable:
-    """What `break` leaves: the inside of switch and while."""
+    """The body of switch or while, which `break` leaves."""
 
     statements: tuple[Statement, ...]
 

@@ -1,4 +1,4 @@
-"""A rule's syntax for the texts that a script compares with: exact, with `*`, or as a regular expression."""
+"""Writes the texts that a script compares with in a rule's syntax: exact, with `*`, or as a regular expression."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from capture_agent.convert.regexes import Untranslatable, translated
 from capture_agent.convert.rule_matchers import Matcher
 
 HEADER = "header:"
-# A rule ignores letters' case in them, unless a regular expression says otherwise.
+# A rule ignores case in these, unless a regular expression says otherwise.
 CASELESS = {"request_uri", "from_uri", "to_uri", "pai_uri", "request_host", "from_host", "to_host"}
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_@:;=<>\" -]|\\[^\w\s]|\.\*)+")
 
 
 def equal(field: str, text: str, ignores_case: bool = False) -> Matcher | None:
-    """The whole value is this text."""
+    """The whole value equals this text."""
     folds = field in CASELESS or field.startswith(HEADER)
     exact = folds == ignores_case or text.lower() == text.upper()
     if exact and "*" not in text and text == text.strip() and not (text[0] == text[-1] == "/"):
@@ -25,7 +25,7 @@ def equal(field: str, text: str, ignores_case: bool = False) -> Matcher | None:
 
 
 def like(field: str, expression: str) -> Matcher | None:
-    """The value has a part that Kamailio's expression matches."""
+    """Kamailio's expression matches a part of the value."""
     folds = field in CASELESS or field.startswith(HEADER)
     simple = pattern(expression)
     if simple is not None and (folds or simple.lower() == simple.upper()):
@@ -41,17 +41,17 @@ def begins(field: str, text: str) -> Matcher | None:
 
 
 def any_value(field: str) -> Matcher | None:
-    """There is one."""
+    """The value exists."""
     return Matcher("header", (field.removeprefix(HEADER),)) if field.startswith(HEADER) else checked(field, "*")
 
 
 def filled(field: str) -> Matcher | None:
-    """There is one, and something is in it; of what is no header that is the same."""
+    """The value exists and is not empty; for fields other than headers these are the same."""
     return checked(field, "/./") if field.startswith(HEADER) else checked(field, "*")
 
 
 def checked(field: str, text: str) -> Matcher | None:
-    """None where no rule can have it: without RE2, say."""
+    """None if no rule can express it, for example without RE2."""
     if not text.isprintable():
         return None
     try:
@@ -66,12 +66,12 @@ def checked(field: str, text: str) -> Matcher | None:
 
 
 def quoted(text: str) -> str:
-    """For RE2, where a backslash is for signs alone."""
+    """Quoted for RE2, which accepts a backslash only before punctuation."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def pattern(expression: str) -> str | None:
-    """A simple regular expression with `*`; None for one that is more than that."""
+    """A simple regular expression as text with `*`; None for others."""
     body = expression.removeprefix("^")
     if body.endswith("$") and not body.endswith("\\$"):
         body = body[:-1]

@@ -1,4 +1,4 @@
-"""Lines of a Kamailio script to tokens."""
+"""Splits lines of a Kamailio script into tokens."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _TOKEN = re.compile(
 @dataclass(frozen=True, slots=True)
 class Token:
     kind: str  # string, variable, number, name, sign
-    text: str  # of a string: what is in it
+    text: str  # for a string: its content
     place: Place
     start: int
-    end: int  # of the text of all lines: what touches belongs together
+    end: int  # offset in the text of all lines: adjacent tokens belong together
 
     def is_sign(self, *texts: str) -> bool:
         return self.kind == "sign" and self.text in texts
@@ -56,7 +56,7 @@ def tokens(lines: Iterable[Line]) -> list[Token]:
 
 
 def continues(before: Token, token: Token, text: str) -> bool:
-    """Double-quoted strings with nothing but blanks between them are one."""
+    """Joins double-quoted strings that are separated only by blanks."""
     return (
         token.kind == before.kind == "string"
         and text[token.start] == text[before.end - 1] == '"'

@@ -1,4 +1,4 @@
-"""Strings that a script composes - of strings, pseudo-variables, earlier assignments - as templates."""
+"""Converts strings that a script composes from texts, pseudo-variables and earlier assignments to templates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from capture_agent.convert.variables import REQUEST, field_of, is_stored, plain,
 
 _FORMAT = re.compile(r"\$(?:(\$)|(\((?:[^()]|\([^()]*\))*\)|[A-Za-z_]\w*(?:\([^()]*\))?))")
 MOST_PARTS = 64
-MOST_VALUES = 16  # of an AVP
+MOST_VALUES = 16  # an AVP's
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A part of the message, as templates call it."""
+    """A part of the message, by its name in templates."""
 
     name: str
 
@@ -26,17 +26,17 @@ NULL: Parts = ()
 
 
 class NotKnown(Exception):
-    """A part of it that is no part of a message: its text."""
+    """It contains something that is not a part of the message, given as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What variables hold on a way through the script: the last assigned first. None: something that is not known."""
+    """Values of variables on a path through the script, the last assigned first. None: an unknown value."""
 
     values: tuple[tuple[str, tuple[Parts | None, ...]], ...] = ()
 
     def get(self, name: str) -> tuple[Parts | None, ...] | None:
-        """None where nothing has been assigned."""
+        """None if nothing has been assigned."""
         return next((values for known, values in self.values if known == name), None)
 
     def set(self, name: str, values: tuple[Parts | None, ...]) -> Stored:
@@ -49,11 +49,11 @@ NONE_STORED = Stored()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What names mean at one place of the script.
+    """The meaning of names at one place in the script.
 
-    packet  which message a variable is of: one of variables.PACKET
-    unset   AVPs that nothing but assignments can have set: without one they are $null
-    failed  in a failure_route: there is the status that the transaction has come to
+    packet  the message that a variable refers to: one of variables.PACKET
+    unset   AVPs that only assignments can set: without one they are $null
+    failed  in a failure_route: the transaction's status is available
     """
 
     stored: Stored = NONE_STORED
@@ -62,7 +62,7 @@ class Scope:
     failed: bool = False
 
     def value(self, text: str) -> Parts:
-        """Of a variable as it is written. Raises NotKnown."""
+        """The template of a variable in script syntax. Raises NotKnown."""
         given = variable(text)
         name = plain(given)
         if not name:
@@ -85,7 +85,7 @@ class Scope:
 
 
 def evaluated(tokens: tuple[Token, ...], scope: Scope) -> Parts:
-    """Of `"sip:" + $fU + "@" + $fd`. Raises NotKnown."""
+    """The template of an expression such as `"sip:" + $fU + "@" + $fd`. Raises NotKnown."""
     found: list[str | Field] = []
     expects_value = True
     for token in tokens:
@@ -111,12 +111,12 @@ def evaluated(tokens: tuple[Token, ...], scope: Scope) -> Parts:
 
 
 def added_up(tokens: tuple[Token, ...]) -> bool:
-    """Numbers with a plus between them are a sum."""
+    """Numbers with a plus between them are added."""
     return len(tokens) > 1 and next(token.kind for token in tokens if not token.is_sign("(")) == "number"
 
 
 def formatted(text: str, scope: Scope) -> Parts:
-    """Of `corr-$ci`: what functions take for their arguments. Raises NotKnown with all that is not known."""
+    """The template of a function's argument such as `corr-$ci`. Raises NotKnown with all unknown parts."""
     found: list[str | Field] = []
     unknown: list[str] = []
     at = 0
@@ -136,7 +136,7 @@ def formatted(text: str, scope: Scope) -> Parts:
 
 
 def joined(parts: list[str | Field]) -> Parts:
-    """Texts next to each other are one."""
+    """Joins adjacent texts."""
     found: list[str | Field] = []
     for part in parts:
         if isinstance(part, str) and found and isinstance(found[-1], str):
@@ -147,7 +147,7 @@ def joined(parts: list[str | Field]) -> Parts:
 
 
 def constant(parts: Parts) -> str | None:
-    """The text, where no part of a message is in it."""
+    """The text, if it contains no part of a message."""
     return "".join(part for part in parts if isinstance(part, str)) if not any(fields(parts)) else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# By the option of a rule that holds the same text; templates have the same names.
+# By the rule's option for the same text; templates have the same names.
 TEXTS = {
     "ru": "request_uri", "rU": "request_user", "rd": "request_host", "fu": "from_uri", "fU": "from_user",
     "fd": "from_host", "tu": "to_uri", "tU": "to_user", "td": "to_host", "ai": "pai_uri",
@@ -15,7 +15,7 @@ TRANSFORMED = {
     ("ru", "uri.host"): "rd", ("ru", "uri.user"): "rU", ("fu", "uri.host"): "fd", ("fu", "uri.user"): "fU",
     ("tu", "uri.host"): "td", ("tu", "uri.user"): "tU",
 }  # fmt: skip
-# Keywords of the core, whose == ignores letters' case.
+# Keywords of the core, whose == ignores case.
 KEYWORDS = {
     "uri": "ru", "from_uri": "fu", "to_uri": "tu", "method": "rm", "status": "rs", "src_ip": "si", "dst_ip": "Ri",
     "src_port": "sp", "dst_port": "Rp", "proto": "proto", "to_ip": "sndto(ip)", "to_port": "sndto(port)",
@@ -26,7 +26,7 @@ RECEIVED = {
     "si": SOURCE, "Ri": DESTINATION, "sp": "source_port", "Rp": "destination_port", "proto": "transport",
     "pr": "transport", "rP": "transport", "af": "family",
 }  # fmt: skip
-# Where the message that is looked at is not the one that was received.
+# Where the current message is not the received one.
 SENT = {
     "sndto(ip)": DESTINATION, "sndto(port)": "destination_port", "sndto(proto)": "transport", "sndfrom(ip)": SOURCE,
     "sndfrom(port)": "source_port", "sndfrom(proto)": "transport",
@@ -38,9 +38,9 @@ TRACED = {
         "hostip": place, "host": place, "port": f"{place}_port", "proto": "transport",
     }.items()
 } | {"siptrace(direction)": "direction"}  # fmt: skip
-REQUEST, REPLY, SENDING, EVENT = "request", "reply", "onsend", "event"  # what a route looks at
+REQUEST, REPLY, SENDING, EVENT = "request", "reply", "onsend", "event"  # the message that a route sees
 PACKET = {REQUEST: RECEIVED, REPLY: RECEIVED, SENDING: SENT, EVENT: TRACED}
-# As templates call them where no rule asks for them.
+# Names in templates of values that rules cannot match.
 PARTS = {"rm": "method", "cs": "cseq", "ft": "from_tag", "tt": "to_tag"}
 CALL_ID = "call_id"
 ANY_OTHER = re.compile(r"\s+")
@@ -53,7 +53,7 @@ _INDEX = re.compile(r"\[(\*|-?\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`$(name{transformation})[index]` apart."""
+    """The parts of `$(name{transformation})[index]`."""
 
     name: str
     index: str = ""
@@ -61,7 +61,7 @@ class Variable:
 
 
 def variable(text: str) -> Variable:
-    """Of `$fU`, `$(avp(s:x)[0])`, `$(ru{uri.host})`; an AVP has one name, however it is written."""
+    """The name of `$fU`, `$(avp(s:x)[0])`, `$(ru{uri.host})`; an AVP has one name in all its spellings."""
     body = text.removeprefix("$")
     if (inner := _PARENTHESES.fullmatch(body)) is not None:
         body = inner[1].strip()
@@ -77,26 +77,26 @@ def variable(text: str) -> Variable:
 
 
 def is_stored(name: str) -> bool:
-    """Does it hold what the script has put into it?"""
+    """Whether it holds a value that the script has assigned."""
     return name.startswith(("avp(", "var(")) or name in ("ru", "rU", "rd", "du")
 
 
 def plain(given: Variable) -> str:
-    """Its name where it is the whole value, also of a transformation that is a value of its own; or nothing."""
+    """Its name if it is the whole value, or a transformation that is a separate value; otherwise empty."""
     if given.transformation:
         return TRANSFORMED.get((given.name, given.transformation), "") if not given.index else ""
     return given.name if given.index in ("", "0") else ""
 
 
 def header_of(name: str) -> str:
-    """The header that a variable is the value of; or nothing."""
+    """The header whose value a variable has; or empty."""
     if (found := _HEADER.fullmatch(name)) is not None:
         return found[1]
     return HEADERS.get(name, "")
 
 
 def field_of(name: str, packet: str = REQUEST) -> str:
-    """What a template calls it: `from_user`, `header:X-Y`; or nothing."""
+    """Its name in a template: `from_user`, `header:X-Y`; or empty."""
     if name == "ci":
         return CALL_ID
     if found := TEXTS.get(name) or PARTS.get(name):

@@ -1,8 +1,8 @@
-"""The paths that a message can take through a script, reduced where only one of them can be taken.
+"""The paths that a message can take through a script, reduced if only one of them can be taken.
 
-Paths are ordered: of two paths, the one on which a condition holds comes first. In rules in that order, of which the
-first that matches decides, no condition needs to be negated. If it is not known whether a condition holds, the path
-splits in two, and both meet again at the end: more is traced than Kamailio did, and never less.
+Paths are ordered: of two paths, the one on which a condition holds comes first. With rules in that order, the first
+match decides, so no condition needs to be negated. If it is unknown whether a condition holds, the path splits in two,
+and both join again at the end: more is traced than by Kamailio, never less.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ REPLIES, BRANCHES, FAILURES, BRANCH_FAILURES = "onreply_route", "branch_route", 
 
 @dataclass(frozen=True, slots=True)
 class TraceCall:
-    """sip_trace() or sip_trace_mode(), with what the script has set before it."""
+    """A call of sip_trace() or sip_trace_mode(), with the values the script has set before."""
 
     call: Call
     scope: Scope
     flagged: bool = False  # the trace flag is set
-    kind: str = ""  # of the route that it is in
+    kind: str = ""  # of its route
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A condition that is not known, and which side of it this is."""
+    """An unknown condition, and this branch of it."""
 
     number: int
     atom: Atom
@@ -39,7 +39,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A route that the transaction will go through, with what it will find set: t_on_reply("NAME") and its kin."""
+    """A route that the transaction will run, with the values set then: t_on_reply("NAME") and similar calls."""
 
     kind: str
     name: str
@@ -49,7 +49,7 @@ class Armed:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A condition without which fewer messages might have come along; it counts where more than `calls` are made."""
+    """A condition that might have excluded messages; it counts if more than `calls` are made."""
 
     atom: Atom
     calls: int = -1
@@ -64,13 +64,13 @@ class Way:
     stored: Stored = NONE_STORED
     flags: frozenset[str] = frozenset()
     armed: tuple[Armed, ...] = ()
-    ended: str = ""  # exit, return, drop, break; empty: it goes on
+    ended: str = ""  # exit, return, drop, break; empty: it continues
     path: tuple[Choice, ...] = ()
     doubts: tuple[Doubt, ...] = ()
 
     @property
     def effects(self) -> tuple[object, ...]:
-        """All but where it has come along."""
+        """Everything except the path's conditions."""
         return self.calls, self.stored, self.flags, self.armed, self.ended
 
     def arm(self, kind: str, name: str) -> Way:
@@ -79,13 +79,13 @@ class Way:
         return replace(self, armed=others if name in ("", "0") else (*others, Armed(kind, name)))
 
     def finished(self) -> Way:
-        """What is set now is what the armed routes will find."""
+        """The armed routes will find the current values."""
         armed = tuple(replace(each, stored=self.stored, flags=self.flags) for each in self.armed)
         return replace(self, armed=armed, stored=NONE_STORED, flags=frozenset(), ended="")
 
 
 def settled(ways: list[Way], depth: int = 0) -> list[Way]:
-    """Without choices: where a way has gone on twice, both as one. Raises TooMuch."""
+    """Without choices: joins both branches of a path. Raises TooMuch."""
     found: list[Way] = []
     at = 0
     while at < len(ways):
@@ -109,7 +109,7 @@ def settled(ways: list[Way], depth: int = 0) -> list[Way]:
 
 
 def union(holds: list[Way], fails: list[Way], atom: Atom) -> list[Way]:
-    """Each message gets what it got on one of both sides; it is dropped where it was on both."""
+    """Each message gets what either branch gives it; it is dropped if both drop it."""
     if not holds or not fails:
         return [doubted(way, atom) for way in holds or fails]
     if {outcome(way) for way in holds} == {outcome(way) for way in fails} and len({*map(outcome, holds)}) == 1:
@@ -149,6 +149,6 @@ def doubted(way: Way, atom: Atom) -> Way:
 
 
 def shared(ways: Iterable[Way]) -> Matchers:
-    """What all of them ask for."""
+    """The conditions that all of them have."""
     first, *others = [way.matchers for way in ways]
     return tuple(each for each in first if all(each in other for other in others))

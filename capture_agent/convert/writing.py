@@ -8,22 +8,22 @@ from typing import Any
 
 from capture_agent.config.secrets import quotable_words
 from capture_agent.config.show import as_toml
-from capture_agent.convert.addresses import Addresses
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note, Reader
 from capture_agent.convert.rule_matchers import Matcher
 from capture_agent.convert.rule_output import RuleMaker
 from capture_agent.convert.script import parse
+from capture_agent.convert.server_addresses import Addresses
 from capture_agent.convert.simplify import Rule, names
 from capture_agent.convert.sink_output import Sinks
 from capture_agent.convert.tokens import tokens
 
-LOOKBACK = 180  # seconds: a call that nobody answers has failed by then
-FIRST = {"method": 0, "status": 1, "kind": 2, "direction": 3}  # of a rule's matchers, for people to read
+LOOKBACK = 180  # seconds: an unanswered call has failed by then
+FIRST = {"method": 0, "status": 1, "kind": 2, "direction": 3}  # order of a rule's matchers, for readers
 
 
 def convert(path: Path) -> str:
-    """Our TOML for a kamailio.cfg. Raises ConvertError where it, or a file that it includes, cannot be read."""
+    """Our TOML for a kamailio.cfg. Raises ConvertError if it, or a file that it includes, cannot be read."""
     reader = Reader()
     script = parse(tokens(reader.read(path)))
     parameters = Parameters(script.parameters)
@@ -56,7 +56,7 @@ def position(note: Note) -> tuple[str, int]:
 
 
 def printed(text: str) -> str:
-    """In one line of a comment."""
+    """As one line of a comment."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -103,7 +103,7 @@ def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule],
 
 
 def name_sinks(sinks: Sinks, rules: list[Rule]) -> bool:
-    """Do rules have to say where to? Not where all of them send to every sink."""
+    """Whether rules must name sinks: not if all of them send to every sink."""
     every = set(range(len(sinks.found)))
     for number, sink in enumerate(sinks.found, start=1):
         sink.name = f"{sink.section}-{number}"
@@ -134,44 +134,44 @@ def values(found: list[str]) -> str:
 
 
 def traces_acks(rule: Rule) -> bool:
-    """Those for failures: of its own transactions, or all that come in."""
+    """ACKs for failures: of its own transactions, or all incoming ones."""
     ack = Rule((Matcher("method", ("ACK",)), Matcher("kind", ("in-dialog",)), Matcher("direction", ("in",))), "message")
     return rule.trace in ("transaction", "dialog") or (rule.trace == "message" and rule.covers(ack))
 
 
 def missing_in_kamailio(rules: list[Rule], parameters: Parameters) -> Iterator[Note]:
-    """What belongs to a transaction or dialog, and siptrace does not see (docs/siptrace.md)."""
+    """Messages of a transaction or dialog that siptrace does not see (docs/siptrace.md)."""
     modes = {rule.trace for rule in rules} & {"transaction", "dialog"}
     if not modes:
         return
-    also = ["what the server sends again or without state", "the second pass of a spiral"]
+    also = ["messages that the server repeats or sends statelessly", "the second pass of a spiral"]
     if "dialog" in modes:
-        also.insert(0, "BYEs of the server's own")
+        also.insert(0, "the server's own BYEs")
         if parameters.number("trace_dialog_ack"):
             also.insert(0, "the ACKs that confirm a dialog, in and out")
     traced = " and ".join(f'trace = "{mode}"' for mode in sorted(modes))
-    yield Note(None, f"{traced}: more than siptrace sees of it: {', '.join(also)}")
+    yield Note(None, f"{traced}: more than siptrace sees: {', '.join(also)}")
 
 
 def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Iterator[Note]:
-    """Parameters that have no equivalent, where they would do something."""
+    """Parameters without an equivalent, if they have an effect."""
     if not traces(parameters, rules, maker):
-        yield Note(None, "nothing is traced: there is neither a trace_mode nor a call that can be understood")
+        yield Note(None, "nothing is traced: found neither a trace_mode nor a call that is understood")
     for module in ("topoh", "topos"):
         if module in maker.script.modules:
-            yield Note(None, f"{module} changes what goes over the wire, which is what is traced here")
+            yield Note(None, f"{module} changes the bytes on the wire, which are traced here")
     if maker.is_doubled:
-        yield Note(None, "what trace_mode and the script trace both goes out once here, not twice")
+        yield Note(None, "messages traced by both trace_mode and the script are sent once here, not twice")
     if not maker.core:
         yield from missing_in_kamailio(rules, parameters)
     if rules and not maker.core and parameters.number("trace_sl_acks") and not any(map(traces_acks, rules)):
-        yield parameters.note("trace_sl_acks", "ACKs that sl absorbs are traced as the rules say, not always")
+        yield parameters.note("trace_sl_acks", "ACKs absorbed by sl are traced by the rules, not always")
     if parameters.number("xheaders_read") and not parameters.reads_x_headers:
-        yield parameters.note("xheaders_read", "trace_mode traces messages that are no duplicates as well: left out")
+        yield parameters.note("xheaders_read", "trace_mode also traces messages that are not duplicates: left out")
     if parameters.text("evcb_msg") and not maker.has_core_event:
-        yield parameters.note("evcb_msg", "write the function as a hook of this agent")
+        yield parameters.note("evcb_msg", "rewrite the function as a hook for this agent")
     if parameters.text("send_sock_name"):
-        yield parameters.note("send_sock_name", "the name of a socket of Kamailio's: left out")
+        yield parameters.note("send_sock_name", "a name of Kamailio's socket: left out")
     for name in ("send_sock_addr", "force_send_sock"):
         if parameters.text(name):
-            yield parameters.note(name, "its address is taken, but not its port, which Kamailio has")
+            yield parameters.note(name, "using its address, but not its port, which Kamailio uses")

@@ -1,11 +1,11 @@
 """Prefetches memory. Hot: compiled with ahead.pxd; plain Python cannot do this.
 
-With a million calls, each step to another object goes to main memory, and a message waits there longer than all its
-instructions take. Many requests at once are served in parallel. So a group of messages, and of calls that expire, is
-looked up in rounds before its turn: slot of the table, call, its parts.
+With a million calls, each step to another object goes to main memory, and a message waits longer for it than all its
+instructions take. Memory serves many requests in parallel. So a group of messages, and of expiring calls, is looked up
+in rounds ahead of its turn: the table's slot, the call, its parts.
 """
 
-# What is compiled only has names of the .pxd.
+# Code that is only compiled uses names of the .pxd.
 # mypy: disable-error-code="name-defined, attr-defined, no-any-return"
 # ruff: noqa: F821
 
@@ -20,10 +20,10 @@ from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.dialog import Dialog, Transaction
 
 if not cython.compiled:
-    AT_ONCE = 128  # messages, or calls whose time is over, that memory is asked for together
+    AT_ONCE = 128  # messages, or expired calls, whose memory is requested together
 
-TEXT = cython.declare(cython.int, 96)  # bytes that are looked at of a text
-POOL = cython.declare(cython.size_t, 1 << 14)  # Objects/obmalloc.c; were it another size, it would only be of no use
+TEXT = cython.declare(cython.int, 96)  # bytes of a text that are examined
+POOL = cython.declare(cython.size_t, 1 << 14)  # Objects/obmalloc.c; with another size it would only have no effect
 POOL_HEADER = cython.declare(cython.int, 48)
 
 
@@ -31,7 +31,7 @@ POOL_HEADER = cython.declare(cython.int, 48)
 @cython.inline
 @cython.exceptval(check=False)
 def pool_of(thing: cython.p_void) -> cython.p_void:
-    """Compiled only: where Python's allocator notes that this has become free."""
+    """Compiled only: where Python's allocator records that this has been freed."""
     return cython.cast(cython.p_void, cython.cast(cython.size_t, thing) & ~(POOL - 1))
 
 
@@ -58,7 +58,7 @@ def needed_size(one: Dialog) -> cython.int:
     return distance(cython.cast(cython.p_void, one), cython.address(one.confirming_cseq))
 
 
-# Bytes that are looked at of a transaction that goes, and of a dialog for each message: dialog.pxd has them first.
+# Bytes that are read of an expiring transaction, and of a dialog for each message: dialog.pxd puts them first.
 ENDED = cython.declare(cython.int, ended_size(Transaction.__new__(Transaction)) if cython.compiled else 0)
 NEEDED = cython.declare(cython.int, needed_size(Dialog.__new__(Dialog)) if cython.compiled else 0)
 
@@ -66,7 +66,7 @@ NEEDED = cython.declare(cython.int, needed_size(Dialog.__new__(Dialog)) if cytho
 @cython.final
 @cython.cclass
 class Ahead:
-    """Compiled only. Nothing here changes anything."""
+    """Compiled only. Has no effect on results."""
 
     @cython.exceptval(check=False)
     def key(self, number: cython.int) -> cython.ulonglong:
@@ -76,7 +76,7 @@ class Ahead:
     def group(
         self, index: Index, resting: Queue, messages: list[CapturedMessage], first: cython.Py_ssize_t, count: cython.int
     ) -> cython.bint:
-        """What so many messages will need: at most AT_ONCE, that are there."""
+        """Prefetch for this many of the coming messages, at most AT_ONCE."""
         n: cython.int
         message: CapturedMessage
         different: cython.int = 0
@@ -86,7 +86,7 @@ class Ahead:
             if n == 0 or self._keys[n] != self._keys[n - 1]:
                 self._different[different] = self._keys[n]
                 different += 1
-        # Nothing else in these rounds: a processor goes so many instructions ahead, and waits with the rest.
+        # Nothing else in these rounds: a processor executes only so many instructions ahead before it waits.
         for n in range(different):
             index.fetch_slot(self._different[n])
         for n in range(different):
@@ -98,7 +98,7 @@ class Ahead:
         return self._parts(different, cython.sizeof(Transaction))
 
     def queue(self, index: Index, queue: Queue, period_ns: cython.longlong, now_ns: cython.longlong) -> cython.bint:
-        """What the first of a queue will need whose time is over: at most AT_ONCE."""
+        """Prefetch for the expired calls at the head of a queue, at most AT_ONCE."""
         n: cython.int
         count: cython.int = 0
         dialog: Dialog | None
@@ -132,6 +132,6 @@ class Ahead:
                 call = cython.cast(Call, self._calls[n])
                 if call.transactions is not None:
                     fetch(cython.cast(cython.p_void, call.transactions._next), transaction)
-                if call.dialogs is not None and not call.dialogs._callee:  # then it will be written anew, with the tag
+                if call.dialogs is not None and not call.dialogs._callee:  # then it will be rewritten, with the tag
                     fetch(cython.cast(cython.p_void, call.dialogs._text), TEXT)
         return True

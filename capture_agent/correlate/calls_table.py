@@ -1,9 +1,9 @@
-"""Every Call-ID with its transactions and dialogs. Hot: compiled with calls_table.pxd, or plain Python.
+"""The table of Call-IDs with their transactions and dialogs. Hot: compiled with calls_table.pxd, or plain Python.
 
 A call is in one of two queues, and is checked when its time there has expired: in `settling` while it has live
-transactions, in `resting` when it has only dialogs left. What has expired by then is removed; the rest is queued
-again. So no message moves anything, and no entry goes stale. Lifetimes count from an entry's own last message, and
-every lookup checks them: when a queue is processed affects only memory.
+transactions, in `resting` when it has only dialogs left. Expired parts are then removed, and the rest is queued again.
+So no message moves an entry, and no entry goes stale. Lifetimes count from an entry's own last message, and every
+look-up checks them: when a queue is processed affects only memory.
 """
 
 from __future__ import annotations
@@ -46,16 +46,14 @@ CALL_UNITS = cython.declare(cython.int, UNITS[0])
 TRANSACTION_UNITS = cython.declare(cython.int, UNITS[1])
 DIALOG_UNITS = cython.declare(cython.int, UNITS[2])
 
-# calls.TransactionState and calls.DialogState as C integers; tests/correlate keeps them equal.
-
 
 @cython.final
 @cython.cclass
 class CallsTable:
-    """Bounded: `limit` calls, and `mib` MiB that they take with their transactions and dialogs.
+    """Bounded by `limit` calls, and by `mib` MiB for them with their transactions and dialogs.
 
-    When it is full, the queue that has more calls, or takes more memory, gives its first: new Call-IDs without end wear
-    out each other, and not the dialogs that are at rest.
+    If it is full, the queue with more calls, or more memory, evicts its first: a flood of new Call-IDs evicts itself,
+    not the dialogs at rest.
     """
 
     __slots__ = (
@@ -78,11 +76,11 @@ class CallsTable:
 
     @property
     def held_bytes(self) -> int:
-        """What the calls take with their transactions and dialogs."""
+        """Memory of the calls with their transactions and dialogs."""
         return (self._settling.units + self._resting.units) * UNIT
 
     def close(self) -> None:
-        """Forget all of them."""
+        """Forget all calls."""
         queue: Queue
         tally: Tally
         call: Call
@@ -96,11 +94,11 @@ class CallsTable:
         self._index.clear()
 
     def foresee(self, messages: list[CapturedMessage], first: cython.Py_ssize_t, count: cython.int) -> cython.bint:
-        """These messages come next. Compiled only."""
+        """Announce the coming messages. Compiled only."""
         return self._ahead.group(self._index, self._resting, messages, first, count)
 
     def call(self, sip: SipMessage, number: cython.int, now_ns: cython.longlong) -> Call:
-        """The call with the Call-ID of this message; a new one if there is none. `number`: among those foreseen."""
+        """The call with this message's Call-ID; otherwise a new one. `number`: its place among those announced."""
         key: cython.ulonglong = self._ahead.key(number) if cython.compiled else call_key(sip)
         call: Call | None = self._index.find(key)
         if self._settling.units + self._resting.units >= self._most_units:
@@ -126,7 +124,7 @@ class CallsTable:
         return call
 
     def add_transaction(self, call: Call, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
-        """What is over in this call makes room before."""
+        """Make room in this call; expired parts go first."""
         if call.transactions is not None:
             self._prune_transactions(call, now_ns, MOST_TRANSACTIONS - 1)
         transaction._next = call.transactions
@@ -153,7 +151,7 @@ class CallsTable:
         return True
 
     def grown(self, call: Call, units: cython.int) -> cython.bint:
-        """It takes so many units of memory more, or less."""
+        """It takes this many more (or fewer) units of memory."""
         call.units += units
         if call.resting:
             self._resting.units += units
@@ -162,7 +160,7 @@ class CallsTable:
         return True
 
     def note_growth(self, sip: SipMessage, belongs_to: object, units: cython.int) -> cython.bint:
-        """The same, of a transaction or dialog with the Call-ID of this message, if it is still here."""
+        """The same for a transaction or dialog with this message's Call-ID, if it is still here."""
         call: Call | None = self._index.find(call_key(sip))
         if call is None:
             return False
@@ -175,7 +173,7 @@ class CallsTable:
         return (transaction is not None or dialog is not None) and self.grown(call, units)
 
     def holds_transaction(self, transaction: Transaction, now_ns: cython.longlong) -> cython.bint:
-        """Is it live at this time?"""
+        """Whether it is live at this time."""
         silent: cython.longlong = now_ns - transaction._last_ns
         if transaction.state == TRANSACTION_CALLING:
             return -ODD_NS < silent < CALLING_NS
@@ -192,7 +190,7 @@ class CallsTable:
         return -ODD_NS < silent < SETTLED_NS
 
     def clean(self, now_ns: cython.longlong, most: cython.Py_ssize_t) -> None:
-        """Look at those whose time in a queue is over, at most so many."""
+        """Check the calls whose time in a queue has expired, at most this many."""
         self._look_through(self._settling, SETTLING_NS, now_ns, most)
         self._look_through(self._resting, RESTING_NS, now_ns, most)
 
@@ -224,7 +222,7 @@ class CallsTable:
         return True
 
     def _prune_transactions(self, call: Call, now_ns: cython.longlong, most: cython.int) -> cython.bint:
-        """Take out those that are over, and the oldest of more than `most`."""
+        """Remove expired entries, and the oldest beyond `most`."""
         kept: Transaction | None = None
         after: Transaction | None
         one: Transaction | None = call.transactions
@@ -275,7 +273,7 @@ class CallsTable:
         return True
 
     def _make_room(self, spared: Call | None, now_ns: cython.longlong) -> cython.bint:
-        """Let some go, until all take less memory than they may."""
+        """Evict calls until memory is within its limit."""
         larger: Queue
         while self._settling.units + self._resting.units >= self._most_units:
             larger = self._settling if self._settling.units >= self._resting.units else self._resting
@@ -284,7 +282,7 @@ class CallsTable:
         return True
 
     def _evict(self, queue: Queue, spared: Call | None, now_ns: cython.longlong) -> cython.bint:
-        """Let one go, but not the one that is in use."""
+        """Evict one, but not the one in use."""
         if queue.count and queue.first() is spared:
             queue.remove(spared)
             queue.append(spared, now_ns)
@@ -302,7 +300,7 @@ class CallsTable:
         return True
 
     def _take_apart(self, call: Call) -> cython.bint:
-        """Somebody may still hold one of its messages: that must not keep all the others."""
+        """Cut its links: someone may still hold one of its messages, which must not keep all the others."""
         self.calls.held -= 1
         transaction: Transaction | None = call.transactions
         dialog: Dialog | None = call.dialogs

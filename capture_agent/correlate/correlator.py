@@ -54,7 +54,7 @@ DEFAULTS = Correlate()
 
 ACCOUNT = Account("correlation", ("new", "retransmitted", "unmarked"), ("no_call_id", "no_cseq"))
 
-# A batch looks at so many calls whose time may be over: more than it can make, and not all at once.
+# Most calls that a batch checks for expiry: more than it can create, but not all at once.
 LEAST_LOOKS = cython.declare(cython.int, 1000)
 LOOKS_PER_MESSAGE = cython.declare(cython.int, 4)
 
@@ -64,9 +64,9 @@ LOOKS_PER_MESSAGE = cython.declare(cython.int, 4)
 class Correlator:
     """Sets `transaction`, `dialog` and `retransmission` of messages: seen = correlated + no_call_id + no_cseq.
 
-    Its arguments are what [correlate] configures.
+    Its arguments are the options of [correlate].
 
-    unmarked   messages that are not remembered, for want of room in their transaction: sent again they count as new
+    unmarked   messages not remembered because their transaction was full: sent again, they count as new
     """
 
     __slots__ = (
@@ -96,7 +96,7 @@ class Correlator:
         return cls(correlate.calls, correlate.idle_seconds, correlate.age_seconds, correlate.mib)
 
     def ledgers(self) -> list[Ledger]:
-        """The accounts of messages, and of what they are tied to."""
+        """The ledgers of messages, and of calls, transactions and dialogs."""
         first = self.correlated - self.retransmissions - self.unmarked
         outcomes = {"new": first, "retransmitted": self.retransmissions}
         if self.unmarked:
@@ -126,7 +126,7 @@ class Correlator:
         self.table.clean(self.clock.now_ns, LEAST_LOOKS + LOOKS_PER_MESSAGE * count)
 
     def note_growth(self, grown: list[tuple[CapturedMessage, Dialog | Transaction, int]]) -> None:
-        """These take so many units of memory more: what policy keeps in them."""
+        """These take this many more units of memory, for what policy keeps in them."""
         for message, belongs_to, units in grown:
             self.table.note_growth(message.sip, belongs_to, units)
 
@@ -176,10 +176,10 @@ class Correlator:
     def _transaction_of(
         self, call: Call, kind: cython.int, sip: SipMessage, hop: cython.ulonglong, now_ns: cython.longlong
     ) -> Transaction | None:
-        """The one that this message belongs to, if it is known.
+        """The transaction that this message belongs to, if known.
 
-        A CANCEL goes with the INVITE that it cancels (RFC 3261 9.1), and an ACK with the one that has failed
-        (17.1.1.3). One for a 2xx is a transaction of its own (13.2.2.4).
+        A CANCEL belongs to the INVITE that it cancels (RFC 3261 9.1), and an ACK to the INVITE that has failed
+        (17.1.1.3). An ACK for a 2xx is a separate transaction (13.2.2.4).
         """
         invite: Transaction | None
         if call.transactions is None:
@@ -216,7 +216,7 @@ class Correlator:
         return cut(sip.data, start, min(end, start + MOST_OF_METHOD))
 
     def _begin(self, call: Call, kind: cython.int, sip: SipMessage, now_ns: cython.longlong) -> Transaction:
-        """A transaction for this message, and the dialog that it belongs to or makes."""
+        """Create a transaction for this message, and find or create its dialog."""
         one: Transaction = Transaction.__new__(Transaction)
         one.method = NAMES[kind] if kind else self._other_method(sip)
         one.cseq = sip.cseq
@@ -249,7 +249,7 @@ class Correlator:
         return one
 
     def _find_dialog(self, call: Call, kind: cython.int, sip: SipMessage, now_ns: cython.longlong) -> Dialog | None:
-        """The one whose caller's tag is in From or To; with RFC 2543 peers a callee's, in From alone."""
+        """The dialog whose caller's tag is in From or To; with RFC 2543 peers, also a callee's in From."""
         one: Dialog | None = call.dialogs
         tagged: cython.bint = self._tags.in_to != 0
         if one is None or not (DIALOGS[kind] & (FORMS | WITHIN) or (tagged and DIALOGS[kind] & JOINS)):
@@ -272,7 +272,7 @@ class Correlator:
     def _make_dialog(
         self, call: Call, kind: cython.int, sip: SipMessage, transaction: Transaction, now_ns: cython.longlong
     ) -> Dialog | None:
-        """What this message begins, or shows to have begun before."""
+        """Create the dialog that this message begins, or shows to have begun earlier."""
         role: cython.int = DIALOGS[kind]
         tagged: cython.bint = self._tags.in_to != 0
         forms: cython.bint = role & FORMS != 0
@@ -305,7 +305,7 @@ class Correlator:
     def _note(
         self, transaction: Transaction, kind: cython.int, message: CapturedMessage, hop: cython.ulonglong
     ) -> cython.bint:
-        """What this message changes; one that was sent before changes nothing."""
+        """Apply the changes of this message; a retransmission changes nothing."""
         known: cython.int = transaction.remember(mark_of(message, kind, hop, self._tags.in_to))
         if not known:
             message.retransmission = True

@@ -1,11 +1,11 @@
-"""Calls by their Call-ID. Hot: compiled with index.pxd, or plain Python.
+"""Index of calls by Call-ID. Hot: compiled with index.pxd, or plain Python.
 
 The keys are the hashes of marks.call_key: 64 bits with random keys, as for marks (hashing.py). In the plain build the
-index is a dict. In the compiled build it is a table of its own, which can do what a dict cannot: prefetch a slot
-(ahead.py), look up without creating an object, and shrink.
+index is a dict. In the compiled build it is a hash table that can do what a dict cannot: prefetch a slot (ahead.py),
+look up without creating an object, and shrink.
 """
 
-# What is compiled only has names of the .pxd.
+# Code that is only compiled uses names of the .pxd.
 # mypy: disable-error-code="name-defined, attr-defined, no-any-return"
 # ruff: noqa: F821
 
@@ -25,7 +25,7 @@ LEAST = cython.declare(cython.size_t, 1024)  # slots
 class Index:
     """Borrows its calls: a queue holds each of them.
 
-    A slot has two words: the key, and where the call is, or 0. Open addressing with linear probing, at most half full;
+    A slot has two words: the key, and the call's address or 0. Open addressing with linear probing, at most half full;
     no sender can aim at a slot.
     """
 
@@ -46,7 +46,7 @@ class Index:
         return None if call == cython.NULL else cython.cast(Call, call)
 
     def add(self, call: Call) -> cython.bint:
-        """One whose key is not in here."""
+        """Add a call whose key is not in the index."""
         self._count += 1
         if not cython.compiled:
             self._calls[call.key] = call
@@ -62,7 +62,7 @@ class Index:
         return True
 
     def remove(self, call: Call) -> cython.bint:
-        """One that is in here."""
+        """Remove a call that is in the index."""
         self._count -= 1
         if not cython.compiled:
             del self._calls[call.key]
@@ -74,7 +74,7 @@ class Index:
         while slots[2 * at + 1] != word:
             at = (at + 1) & self._mask
         gap = at
-        while True:  # those behind it move up, as far as that brings none before the place where it is looked for
+        while True:  # later ones move up, but none before the slot where its search begins
             at = (at + 1) & self._mask
             if not slots[2 * at + 1]:
                 break
@@ -113,26 +113,26 @@ class Index:
 
     @cython.exceptval(check=False)
     def fetch_slot(self, key: cython.ulonglong) -> cython.void:
-        """Compiled only, as is what follows: the slot will be needed soon."""
+        """Compiled only, like the next method: the slot will be needed soon."""
         fetch(self._slots.data.as_ulonglongs + 2 * (key & self._mask), 16)
 
     @cython.exceptval(check=False)
     def peek(self, key: cython.ulonglong) -> cython.p_void:
-        """Where the call with this key is, or NULL."""
+        """The address of the call with this key, or NULL."""
         slots: cython.pointer[cython.ulonglong] = self._slots.data.as_ulonglongs
         at: cython.size_t = key & self._mask
         while slots[2 * at + 1] and slots[2 * at] != key:
             at = (at + 1) & self._mask
         return cython.cast(cython.p_void, slots[2 * at + 1])
 
-    # For callers that are not compiled, which tests are: the methods above do not exist for them.
+    # For callers that are not compiled, such as tests, for which the methods above do not exist.
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def slots(self) -> int:
-        """How many there are; 0 in the plain build."""
+        """The number of slots; 0 in the plain build."""
         return self._mask + 1 if cython.compiled else 0
 
     def look_up(self, key: int) -> Call | None:
@@ -140,17 +140,17 @@ class Index:
         return self.find(key)
 
     def insert(self, call: Call) -> None:
-        """The caller keeps the call alive while it is in here. Raises ValueError: its key is taken."""
+        """The caller must keep the call alive while it is in the index. Raises ValueError: its key is taken."""
         if self.find(call.key) is not None:
             raise ValueError(f"key {call.key} is taken")
         self.add(call)
 
     def delete(self, call: Call) -> None:
-        """Raises KeyError: it is not in here."""
+        """Raises KeyError: it is not in the index."""
         if self.find(call.key) is not call:
             raise KeyError(call.key)
         self.remove(call)
 
     def empty(self) -> None:
-        """Without any call, and as small as a new one."""
+        """Remove all calls, and shrink to the size of a new index."""
         self.clear()

@@ -35,7 +35,7 @@ BY_LETTER = cython.declare(
 
 
 def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
-    """data[start:end]; of bounds that lie outside nothing."""
+    """data[start:end]; b"" if out of bounds."""
     if not cython.compiled:
         return data[start:end]
     if start < 0 or end > len(data) or start >= end:
@@ -44,7 +44,7 @@ def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
 
 
 def kind_of(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """The changes.Method that data[start:end] names."""
+    """The transitions.Method that data[start:end] names."""
     if not cython.compiled:
         return KINDS.get(data[start:end], 0)
     length: cython.Py_ssize_t = end - start
@@ -65,7 +65,7 @@ def kind_of(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
 def find(
     text: cython.p_uchar, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
-    """Where byte is in text[start:end], or -1. Bounds are the caller's. Compiled only."""
+    """The index of `byte` in text[start:end], or -1. The caller checks bounds. Compiled only."""
     hit: cython.p_uchar
     if start >= end:
         return -1
@@ -79,14 +79,14 @@ def find(
 def number_in(
     data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, lane: cython.int, number: cython.ulonglong
 ) -> cython.ulonglong:
-    """hashing.number_of, within this module: a call costs as much as the number."""
+    """hashing.number_of, copied here: a call to it would cost as much as the number."""
     if not cython.compiled:
         return number_of(data, start, end, lane, number)
     return keyed_part(data, start, end, KEYS + lane, number)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - cimported
 
 
 def call_key(sip: SipMessage) -> cython.ulonglong:
-    """A number for its Call-ID, as far as that counts."""
+    """A number for its Call-ID, cut to the length that counts."""
     end: cython.Py_ssize_t = min(sip.call_id_end, sip.call_id_start + MOST_OF_CALL_ID)
     return number_in(sip.data, sip.call_id_start, end, TEXT, 0)
 
@@ -97,9 +97,9 @@ def tag_key(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
 
 
 def hop_of(sip: SipMessage) -> cython.ulonglong:
-    """Of a request: its top Via and its URI, which no two branches share, with RFC 2543 peers neither. Never 0.
+    """For a request: its top Via and URI, which no two branches share, not even with RFC 2543 peers. Never 0.
 
-    RFC 3261 17.1.1.3: those of an ACK for a failure are the INVITE's. So are a CANCEL's (9.1).
+    RFC 3261 17.1.1.3: an ACK for a failure has the INVITE's, and so does a CANCEL (9.1).
     """
     via: cython.ulonglong = number_in(sip.data, sip.via_start, sip.via_end, TEXT, 0)
     return number_in(sip.data, sip.uri_start, sip.uri_end, WITHIN, via) | 1
@@ -111,9 +111,9 @@ def mark_of(
     hop: cython.ulonglong,
     to_tag: cython.ulonglong,
 ) -> cython.ulonglong:
-    """A number for everything that a retransmission has in common with its original and with nothing else.
+    """A number for everything that a retransmission shares only with its original.
 
-    The hop (of a response, 0: then its top Via), both endpoints, the key of the To tag, method, status, and the length.
+    The hop (0 for a response: then its top Via), both endpoints, the key of the To tag, method, status, and length.
     """
     sip: SipMessage = message.sip
     datagram: Datagram = message.datagram
@@ -131,7 +131,7 @@ def mark_of(
 
 
 def value_of(sip: SipMessage, name: bytes) -> cython.Py_ssize_t:
-    """Where in sip.data the value of the first header with this lower-case name begins, or -1."""
+    """The offset in sip.data of the value of the first header with this lower-case name, or -1."""
     data: bytes = sip.data
     end: cython.Py_ssize_t = sip.body_start
     at: cython.Py_ssize_t = sip.headers_start
@@ -166,13 +166,13 @@ def skip_white(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
 
 
 def is_terminated(sip: SipMessage) -> cython.bint:
-    """Of a NOTIFY: does it end the subscription (RFC 6665 4.1.3)?"""
+    """Whether a NOTIFY ends the subscription (RFC 6665 4.1.3)."""
     at: cython.Py_ssize_t = value_of(sip, b"subscription-state")
     return at >= 0 and cut(sip.data, at, at + 10).lower() == b"terminated"
 
 
 def expires_now(sip: SipMessage) -> cython.bint:
-    """Of a SUBSCRIBE: does it end the subscription (RFC 6665 4.1.2.3)?"""
+    """Whether a SUBSCRIBE ends the subscription (RFC 6665 4.1.2.3)."""
     at: cython.Py_ssize_t = value_of(sip, b"expires")
     first: cython.Py_ssize_t = at
     if at < 0:

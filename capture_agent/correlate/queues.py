@@ -1,6 +1,6 @@
 """Calls, and their queues. Hot: compiled with queues.pxd, or plain Python."""
 
-# What is compiled only has names of the .pxd.
+# Code that is only compiled uses names of the .pxd.
 # mypy: disable-error-code="name-defined, attr-defined, no-any-return"
 # ruff: noqa: F821
 
@@ -18,50 +18,50 @@ LEAST = cython.declare(cython.Py_ssize_t, 1024)  # places
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(1024)
 @cython.cclass
 class Call:
-    """All that has one Call-ID, the newest first. 48 bytes."""
+    """All transactions and dialogs of one Call-ID, the newest first. 48 bytes."""
 
     __slots__ = ("dialogs", "key", "place", "resting", "transactions", "units")
 
     def __init__(self, key: int = 0) -> None:
-        self.key = key  # reading.call_key of its messages
+        self.key = key  # marks.call_key of its messages
         self.transactions: Transaction | None = None
         self.dialogs: Dialog | None = None
-        self.place = 0  # in its ring
-        self.units = 0  # of memory: its own and those of its parts
+        self.place = 0  # its place in the ring
+        self.units = 0  # units of memory: its own and those of its parts
         self.resting = False
 
 
 @cython.final
 @cython.cclass
 class Queue:
-    """Holds calls, in the order in which they came.
+    """Holds calls in order of arrival.
 
-    A ring of places: so whoever stands further behind is known, and can be asked of memory ahead of its turn. One
-    that leaves out of turn leaves its place empty. The first place of those in use is never empty.
+    A ring of places: so later calls are known, and their memory can be prefetched. A call that leaves out of turn
+    leaves its place empty. The first place in use is never empty.
     """
 
     __slots__ = ("_head", "_ring", "_since", "_used", "count", "units")
 
     def __init__(self) -> None:
         self.count = 0
-        self.units = 0  # those of its calls
+        self.units = 0  # units of its calls
         self._head = 0
         self._used = 0  # places, from the head on
         self._ring: list[Call | None] = []
-        self._since = array("q")  # when each of them was put there
+        self._since = array("q")  # when each was queued
         self._resize(LEAST)
 
     def first(self) -> Call:
-        """Of a queue that is not empty."""
+        """The first call of a queue that is not empty."""
         return self._ring[self._head]  # type: ignore[return-value]
 
     @cython.exceptval(check=False)
     def is_due(self, ahead: cython.Py_ssize_t, period_ns: cython.longlong, now_ns: cython.longlong) -> cython.bint:
-        """Is the time over of whoever is so many places behind the first? Or odd: that far ahead of now."""
+        """Whether the call this many places after the first has expired, or has a time that far in the future."""
         if ahead >= self._used:
             return False
         place: cython.Py_ssize_t = (self._head + ahead) & (len(self._ring) - 1)
@@ -70,13 +70,13 @@ class Queue:
 
     @cython.exceptval(check=False)
     def peek(self, ahead: cython.Py_ssize_t) -> cython.p_void:
-        """Compiled only: where the call is that stands so many places behind the first, or NULL."""
+        """Compiled only: the address of the call this many places after the first, or NULL."""
         call: cython.p_void = item(self._ring, (self._head + ahead) & (len(self._ring) - 1))
         return cython.NULL if call == cython.cast(cython.p_void, None) else call
 
     @cython.exceptval(check=False)
     def fetch_place(self, place: cython.Py_ssize_t) -> cython.void:
-        """Compiled only: who stands there will leave soon."""
+        """Compiled only: the call there will leave soon."""
         fetch_item(self._ring, place)
 
     def append(self, call: Call, now_ns: cython.longlong) -> cython.bint:
@@ -105,7 +105,7 @@ class Queue:
         return True
 
     def _resize(self, capacity: cython.Py_ssize_t) -> cython.bint:
-        """Into so many places, a power of two, without those that are empty."""
+        """Move the calls to this many places, a power of two, without empty ones."""
         old: list[Call | None] = self._ring
         call: Call | None
         n: cython.Py_ssize_t
@@ -129,19 +129,19 @@ class Queue:
         self._used = count
         return True
 
-    # For callers that are not compiled, which tests are: the methods above do not exist for them.
+    # For callers that are not compiled, such as tests, for which the methods above do not exist.
 
     def put(self, call: Call, now_ns: int) -> None:
-        """A call that is in no queue."""
+        """Append a call that is in no queue."""
         self.append(call, now_ns)
 
     def take(self, call: Call) -> None:
-        """Raises KeyError: it is not in here."""
+        """Raises KeyError: it is not in the queue."""
         if not any(call is one for one, _ in self.waiting()):
             raise KeyError(call.key)
         self.remove(call)
 
     def waiting(self) -> list[tuple[Call, int]]:
-        """The calls in their order, and since when each is here."""
+        """The calls in order, each with the time it was queued."""
         places = [(self._head + n) & (len(self._ring) - 1) for n in range(self._used)]
         return [(call, self._since[place]) for place in places if (call := self._ring[place]) is not None]

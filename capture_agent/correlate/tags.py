@@ -15,9 +15,9 @@ MOST_OF_TAG = cython.declare(cython.int, limits.MOST_OF_TAG)
 
 
 def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Where the tag of the From or To value data[start:end] begins, or -1: what locate() says.
+    """The offset of the tag in the From or To value data[start:end], or -1: the result of locate().
 
-    Compiled, what nearly all of them look like is looked for first: ["name"] <...>;tag=
+    The compiled build first tries the form that nearly all have: ["name"] <...>;tag=
     """
     i: cython.Py_ssize_t = start
     if start < 0 or start >= end or end > len(data):
@@ -45,7 +45,7 @@ def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cyt
 @cython.final
 @cython.cclass
 class Tags:
-    """The tags of the message that is being looked at, as numbers; 0 is that of one that is missing."""
+    """The tags of the current message, as numbers; 0 for a missing one."""
 
     __slots__ = ("_data", "_from_at", "_from_end", "_to_at", "_to_end", "in_from", "in_to")
 
@@ -53,7 +53,7 @@ class Tags:
         self.forget()
 
     def forget(self) -> cython.bint:
-        """Keep no buffer."""
+        """Release the buffer."""
         self._data = b""
         self._from_at = self._from_end = self._to_at = self._to_end = 0
         self.in_from = self.in_to = 0

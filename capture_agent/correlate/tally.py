@@ -1,4 +1,4 @@
-"""How many of a kind there are, and what happened to the others. Hot: compiled with tally.pxd, or plain Python."""
+"""Counts of one kind of entry, live and former. Hot: compiled with tally.pxd, or plain Python."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OF_CALLS, OF_TRANSACTIONS, OF_DIALOGS = (
 class Tally:
     """begun = held + over + crowded_out + evicted.
 
-    over         their time was over
-    crowded_out  live ones, by others of their own Call-ID
-    evicted      live ones, for want of room in the whole table
+    over         expired
+    crowded_out  removed while live, by others with the same Call-ID
+    evicted      removed while live, because the table was full
     """
 
     __slots__ = ("begun", "crowded_out", "evicted", "held", "over")

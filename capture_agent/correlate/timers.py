@@ -3,29 +3,29 @@
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
 
-# RFC 3261 17, table 4: 64*T1 is how long messages come again behind a final response, and before one but for INVITE.
+# RFC 3261 17, table 4: messages are repeated for 64*T1 after a final response, and, except for INVITE, before one.
 SETTLED_NS = 32 * SECOND_NS
 # An INVITE without any response: 64*T1 at each of a few proxies.
 CALLING_NS = 180 * SECOND_NS
-# One that rings. Timer C of a proxy begins anew with every provisional response, at 3 minutes or more (RFC 3261 16.6).
+# A ringing INVITE. Every provisional response restarts a proxy's timer C, of 3 minutes or more (RFC 3261 16.6).
 RINGING_NS = 600 * SECOND_NS
 
-# How long after it was put there a call is looked at: longer than SETTLED_NS, so that most have ended by then.
+# How long after it was queued a call is checked: longer than SETTLED_NS, so that most have ended by then.
 SETTLING_NS = 36 * SECOND_NS
 RESTING_NS = 300 * SECOND_NS
 
-# Of one Call-ID. The oldest is evicted.
+# Limits per Call-ID. The oldest is evicted.
 MOST_TRANSACTIONS = 32
 MOST_DIALOGS = 16
-# Memory, in units (calls.UNIT): of a call with its places in queue and index, and of a transaction and a dialog without
-# their texts; plain, with the numbers in them, which are objects. tests/limits measures them.
+# Memory in units (UNIT): of a call with its places in queue and index, and of a transaction and a dialog without their
+# texts; in the plain build, with the numbers in them, which are objects. tests/limits measures them.
 COMPILED_UNITS = (9, 13, 8)
 PLAIN_UNITS = (14, 24, 38)
 
-# Bytes that count; Kamailio's table has 255 for a Call-ID and 128 for a tag.
+# Bytes that are compared; Kamailio's table has 255 for a Call-ID and 128 for a tag.
 MOST_OF_CALL_ID = 255
 MOST_OF_TAG = 128
 MOST_OF_METHOD = 32
 
-# Vias of a request that are looked at. Max-Forwards begins at 70 (RFC 3261 8.1.1.6).
+# Vias of a request that are examined. Max-Forwards starts at 70 (RFC 3261 8.1.1.6).
 MOST_VIAS = 70

@@ -1,4 +1,4 @@
-"""Tables of which message changes which state: a pair that is not listed changes nothing.
+"""Tables of state changes by message: a pair that is not listed changes nothing.
 
 The agent misses packets, and sees some from both sides: an observer must tolerate that.
 """
@@ -14,28 +14,28 @@ from capture_agent.records.dialog import DialogState, TransactionState
 State = TypeVar("State", bound=IntEnum)
 Event = TypeVar("Event", bound=IntEnum)
 
-STATES = 8  # room in the flat tables; more than any of them has
+STATES = 8  # columns in the flat tables; more than any of them needs
 
 
 class Seen(IntEnum):
-    """Of a transaction. Only what is new: retransmissions change nothing."""
+    """Events of a transaction. Only new messages: retransmissions change nothing."""
 
-    REQUEST = 0  # on another branch
+    REQUEST = 0  # the request on another branch
     PROVISIONAL = 1
     SUCCESS = 2
-    FAILURE = 3  # the last branch that was open has failed
+    FAILURE = 3  # the last open branch has failed
     ACK = 4
 
 
 class DialogSeen(IntEnum):
-    """Of a dialog."""
+    """Events of a dialog."""
 
-    INITIAL = 0  # a request that makes one; again after a challenge, for instance
+    INITIAL = 0  # a request that creates one; also again, for instance after a challenge
     ACCEPTED = 1  # 2xx to an INVITE
     REFUSED = 2  # 3xx to 6xx on all branches
-    ACK = 3  # for a 2xx
+    ACK = 3  # ACK for a 2xx
     NOTIFIED = 4  # or 2xx to a SUBSCRIBE or REFER
-    END = 5  # 2xx to the last BYE, or to what ends a subscription
+    END = 5  # 2xx to the last BYE, or to the end of a subscription
 
 
 _T, _D = TransactionState, DialogState
@@ -48,7 +48,7 @@ TRANSACTION = {
     (_T.PROCEEDING, Seen.SUCCESS): _T.ACCEPTED,
     (_T.PROCEEDING, Seen.FAILURE): _T.COMPLETED,
     (_T.COMPLETED, Seen.ACK): _T.CONFIRMED,
-    (_T.COMPLETED, Seen.SUCCESS): _T.ACCEPTED,  # of a fork whose request was missed
+    (_T.COMPLETED, Seen.SUCCESS): _T.ACCEPTED,  # from a fork whose request was missed
     (_T.CONFIRMED, Seen.SUCCESS): _T.ACCEPTED,
     (_T.COMPLETED, Seen.REQUEST): _T.CALLING,  # a proxy tries the next target
     (_T.CONFIRMED, Seen.REQUEST): _T.CALLING,
@@ -61,14 +61,14 @@ DIALOG = {
     (_D.EARLY, DialogSeen.ACK): _D.CONFIRMED,
     (_D.EARLY, DialogSeen.NOTIFIED): _D.CONFIRMED,  # RFC 6665 4.1.3: it may come before the response
     (_D.EARLY, DialogSeen.REFUSED): _D.ENDED,
-    (_D.ENDED, DialogSeen.ACCEPTED): _D.CONFIRMED,  # of a fork whose request was missed; or nothing had ended
+    (_D.ENDED, DialogSeen.ACCEPTED): _D.CONFIRMED,  # from a fork whose request was missed; or the dialog had not ended
     (_D.CONFIRMED, DialogSeen.END): _D.ENDED,
-    (_D.ENDED, DialogSeen.INITIAL): _D.EARLY,  # with an answer to the challenge
+    (_D.ENDED, DialogSeen.INITIAL): _D.EARLY,  # with credentials for the challenge
 }
 
 
 def flat(table: Mapping[tuple[State, Event], State]) -> bytes:
-    """The next state at [what was seen * STATES + state]: one lookup for compiled code."""
+    """The next state at [event * STATES + state]: a single look-up for compiled code."""
     events = 1 + max(seen for _, seen in table)
     return bytes(
         next((new for (old, seen), new in table.items() if (old, seen) == (state, event)), state)
@@ -78,7 +78,7 @@ def flat(table: Mapping[tuple[State, Event], State]) -> bytes:
 
 
 class Method(IntEnum):
-    """The methods that have a name here; of the others the text counts."""
+    """The methods with a name here; others are compared as text."""
 
     OTHER = 0
     INVITE = 1
@@ -99,15 +99,15 @@ class Method(IntEnum):
 
 NAMES = tuple(b"" if method is Method.OTHER else method.name.encode() for method in Method)
 
-# What each method has to do with dialogs.
-FORMS = 1  # without a To tag it makes one (RFC 3261 12.1, RFC 6665, RFC 3515)
-WITHIN = 2  # always inside of one; RFC 2543 peers may leave the tags out
-JOINS = 4  # with a To tag it shows one whose beginning was missed
-EARLY = 8  # which then may be an early one
+# The role of each method in dialogs.
+FORMS = 1  # without a To tag it creates a dialog (RFC 3261 12.1, RFC 6665, RFC 3515)
+WITHIN = 2  # always inside a dialog; RFC 2543 peers may omit the tags
+JOINS = 4  # with a To tag it shows a dialog whose beginning was missed
+EARLY = 8  # that dialog may still be early
 DIALOGS = {
     Method.OTHER: JOINS,
     Method.INVITE: FORMS | JOINS,
-    Method.ACK: WITHIN | JOINS | EARLY,  # of a failure, perhaps
+    Method.ACK: WITHIN | JOINS | EARLY,  # perhaps for a failure
     Method.CANCEL: 0,
     Method.BYE: WITHIN | JOINS,
     Method.SUBSCRIBE: FORMS | JOINS,

@@ -40,7 +40,7 @@ def note_request(
     transaction: Transaction, kind: cython.int, message: CapturedMessage, hop: cython.ulonglong, tags: Tags
 ) -> cython.bint:
     dialog: Dialog | None = transaction.dialog
-    if kind != transaction._kind:  # ACK or CANCEL of an INVITE
+    if kind != transaction._kind:  # ACK or CANCEL for an INVITE
         if kind == ACK:
             transaction.state = NEXT[SEEN_ACK * STATES + transaction.state]
         return True
@@ -56,7 +56,7 @@ def note_request(
     if transaction._initial:
         change(dialog, INITIAL)
     if kind == ACK:
-        if not dialog.joined:  # else the INVITE was missed, and it may be for a failure
+        if not dialog.joined:  # otherwise the INVITE was missed, and the ACK may be for a failure
             change(dialog, DIALOG_ACK)
     elif kind in (SUBSCRIBE, NOTIFY):
         note_subscription(transaction, kind, dialog, message.sip)
@@ -66,7 +66,7 @@ def note_request(
 @cython.cfunc
 def note_subscription(transaction: Transaction, kind: cython.int, dialog: Dialog, sip: SipMessage) -> cython.bint:
     if dialog.method == NAMES[INVITE]:
-        return True  # RFC 5057: what shares a call's dialog does not end it
+        return True  # RFC 5057: a subscription that shares a call's dialog does not end it
     transaction._ends = is_terminated(sip) if kind == NOTIFY else expires_now(sip)
     if kind == NOTIFY:
         change(dialog, NOTIFIED)
@@ -77,7 +77,7 @@ def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, t
     dialog: Dialog | None = transaction.dialog
     status: cython.int = sip.status
     seen: cython.int = PROVISIONAL if status < 200 else SUCCESS if status < 300 else FAILURE
-    if status < 100 or kind != transaction._kind:  # broken, or of a CANCEL
+    if status < 100 or kind != transaction._kind:  # malformed, or for a CANCEL
         return True
     if seen == FAILURE:
         transaction._open -= 1
@@ -92,7 +92,7 @@ def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, t
         note_answer(dialog, kind, seen, status, tags)
     elif seen == SUCCESS and kind == INVITE:
         change(dialog, ACCEPTED)
-    # What is refused, or not answered, ends nothing, and neither does 481 or 408: else a party could leave its trace.
+    # A refused or unanswered request ends nothing, nor does 481 or 408: otherwise a party could escape its trace.
     if seen == SUCCESS:
         if kind == BYE:
             hang_up(dialog, tags)
@@ -103,7 +103,7 @@ def note_response(transaction: Transaction, kind: cython.int, sip: SipMessage, t
 
 @cython.cfunc
 def note_answer(dialog: Dialog, kind: cython.int, seen: cython.int, status: cython.int, tags: Tags) -> cython.bint:
-    """Of a request that makes dialogs: one for each To tag."""
+    """A response to a request that creates dialogs: one per To tag."""
     place: cython.int = 0
     one: cython.uint = 1
     if seen == FAILURE:
@@ -121,9 +121,9 @@ def note_answer(dialog: Dialog, kind: cython.int, seen: cython.int, status: cyth
 
 @cython.cfunc
 def hang_up(dialog: Dialog, tags: Tags) -> cython.bint:
-    """A BYE that succeeds ends the dialog with the callee whose tag it has; the last one ends all of it.
+    """A successful BYE ends the dialog with the callee whose tag it has; the last one ends the whole dialog.
 
-    One with a tag that is none of the callees' is of another dialog, or forged. Peers of RFC 2543 leave it out.
+    A BYE without a callee's tag belongs to another dialog, or is forged. RFC 2543 peers omit tags.
     """
     one: cython.uint = 1
     tag: cython.ulonglong = tags.in_to if tags.in_from == dialog._caller else tags.in_from

@@ -19,7 +19,7 @@ from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
 
 
 class Direct:
-    """What an Outbox is to the agent, without its queue. The first failure is the last: what follows is lost."""
+    """An Outbox without a queue. After the first failure it sends nothing more: later messages are lost."""
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
@@ -43,7 +43,7 @@ class Direct:
             self.flush()
 
     def flush(self) -> None:
-        """Send what is held, and do not wait for more of it."""
+        """Send held messages now, without waiting for more."""
         batch, self._held = self._held, []
         before, began = handled(self.sink), time.monotonic()
         try:
@@ -59,10 +59,10 @@ class Direct:
             self._pace.took(batch, handled(self.sink) - before, began)
 
     def stop(self) -> None:
-        """Nothing goes on by itself."""
+        """No effect: there is no thread."""
 
     def down(self) -> None:
-        """It is not tried again: the first failure is the last."""
+        """None: a failed sink is not retried."""
 
     def standing(self) -> Standing:
         oldest = time.monotonic() - self._held_since if self._held else 0.0

@@ -25,12 +25,12 @@ from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
 
-# What waits together goes out together: one write, one transaction.
+# Messages that wait together are sent together: one write, one transaction.
 MOST_AT_ONCE = 4096
 
-FIRST_DELAY = 0.5  # seconds between two attempts to reach a sink that is down
+FIRST_DELAY = 0.5  # seconds between attempts to reach a sink that is down
 LONGEST_DELAY = 30.0
-SETTLE_AFTER = 1.0  # seconds without a batch, until a sink with unconfirmed messages is asked about them
+SETTLE_AFTER = 1.0  # seconds without a batch before a sink is asked about its unconfirmed messages
 LIMIT_BYTES = 128 << 20
 
 _log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class Down:
 class Outbox:
     """One sink's queue. Its books balance at every moment: seen = sent + waiting + rejected + lost.
 
-    A slow sink never slows who calls `put`: what finds no room is lost, and a sink that is down is tried again and
-    again; its thread opens it, too. `limit` messages may wait, and keep `limit_bytes` of memory: their buffers, and
-    what we know of each. direct.py is for replays, which can wait.
+    A slow sink never slows the caller of `put`: messages that do not fit are lost. The thread opens the sink, and
+    retries it while it is down. At most `limit` messages wait, in at most `limit_bytes` of memory: their buffers and
+    our records. direct.py is for replays, which can wait.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class Outbox:
         self._limit_bytes = limit_bytes
         self._first_delay = first_delay
         self._clock = clock
-        self._changed = threading.Condition()  # guards all that follows; taken once per batch
+        self._changed = threading.Condition()  # guards everything below; taken once per batch
         self._queue: deque[tuple[Sequence[TracedMessage], int, float]] = deque()  # and since when it waits
         self._queued = 0  # messages in the queue
-        self._in_hand = 0  # messages that the thread has taken and not yet done
-        self._held = 0  # bytes of both
+        self._in_hand = 0  # messages that the thread has taken but not finished
+        self._held = 0  # bytes of both kinds
         self._given = 0
         self._in_hand_since = 0.0
         self._pace = Pace()
@@ -113,17 +113,17 @@ class Outbox:
             self._limit, self._limit_bytes = limit, limit_bytes
 
     def flush(self) -> None:
-        """Nothing is held back: the thread takes what is there."""
+        """No effect: the thread takes messages as they come."""
 
     def stop(self) -> None:
-        """Take no more, and let the thread end when the queue is empty."""
+        """Accept no more messages; the thread ends when the queue is empty."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
 
     def close(self, timeout: float | None = None) -> None:
-        """Send what waits, for so many seconds at most, and close the sink. What remains is counted as lost,
-        until the thread, which goes on while the process lives, knows better.
+        """Send waiting messages, for this many seconds at most, and close the sink. The rest are counted as lost,
+        unless the thread, which runs while the process lives, sends them after all.
         """
         self.stop()
         self._thread.join(timeout)
@@ -133,7 +133,7 @@ class Outbox:
             self._lose_queue(SHUTDOWN)
             self._given_up = True
             lost = self._lost[SHUTDOWN] + self._undecided()
-        _log.warning("%s: gave up when the time to stop was over; messages lost: %d", self.name, lost)
+        _log.warning("%s: not finished when the time to stop was over; messages lost: %d", self.name, lost)
 
     def ledger(self) -> Ledger:
         with self._changed:
@@ -160,11 +160,11 @@ class Outbox:
             return Standing(self._held, oldest, up, again, self._pace.lag.now(), self._pace.batch.now())
 
     def _undecided(self) -> int:
-        """Messages that the thread has taken, and of which nobody knows yet whether they have arrived."""
+        """Messages that the thread has taken whose arrival is not known yet."""
         return self._in_hand + self._figures.unconfirmed
 
     def down(self) -> Down | None:
-        """Since when it is down, and what that has cost so far; None: it is not."""
+        """When the outage began and what it has cost so far; None if the sink is up."""
         with self._changed:
             if self._down_since is None:
                 return None
@@ -175,7 +175,7 @@ class Outbox:
         return self._lost.total() + self._figures.lost.total()
 
     def _room(self, batch: Sequence[TracedMessage], weight: int) -> int:
-        """How many messages of a batch can wait. When nothing does one fits, however long its buffer is."""
+        """How many messages of a batch fit. One always fits an empty queue, however long its buffer is."""
         if self._closing:
             return 0
         room = max(0, self._limit - self._queued - self._in_hand)
@@ -219,16 +219,16 @@ class Outbox:
     def _open(self) -> None:
         try:
             self.sink.open()
-            SOCKETS.look()  # a package's may have opened some
+            SOCKETS.look()  # a package's sink may have opened some
         except SinkError as error:
             self._went_down(error)
-        except Exception as error:  # `send` will say so for good
+        except Exception as error:  # `send` will raise it again
             _log.error("%s: internal error: %s", self.name, kind(error))
 
     def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
-        """What waits, up to MOST_AT_ONCE messages or one batch; None at the end.
+        """Waiting messages, up to MOST_AT_ONCE or one batch; None at the end.
 
-        An empty batch when nothing has come for a while, and the sink has unconfirmed messages to be asked about.
+        An empty batch if none has come for a while and the sink must be asked about unconfirmed messages.
         """
         with self._changed:
             seconds = SETTLE_AFTER if self._figures.unconfirmed else None
@@ -285,7 +285,7 @@ class Outbox:
             self._lost[where] += count
 
     def _retry(self, error: SinkError, delay: float) -> bool:
-        """Wait and say True when the batch in hand is to be tried again."""
+        """Wait; True if the current batch is to be tried again."""
         self._went_down(error)
         with self._changed:
             if self._closing:
@@ -294,7 +294,7 @@ class Outbox:
             self._changed.wait_for(lambda: self._closing, timeout=delay)
             return True
 
-    # A line is written without the lock that `put` needs: whatever takes it may be slow.
+    # The log line is written without the lock that `put` needs: its reader may be slow.
 
     def _went_down(self, error: SinkError) -> None:
         with self._changed:
@@ -302,7 +302,7 @@ class Outbox:
                 return
             self._down_since = self._clock()
             self._lost_before = self._lost_in_all()
-        _log.warning("%s; trying again", error)
+        _log.warning("%s; trying again", error, extra={"fields": {"name": self.name, "down": True}})
 
     def _recovered(self) -> None:
         with self._changed:
@@ -312,4 +312,5 @@ class Outbox:
             lost = self._lost_in_all() - self._lost_before
             self._down_since = None
             self._outages += 1
-        _log.info("%s: up again after %.0f s; messages lost meanwhile: %s", self.name, seconds, f"{lost:,}")
+        text, fields = "%s: up again after %.0f s; messages lost meanwhile: %s", {"down": False, "lost_meanwhile": lost}
+        _log.info(text, self.name, seconds, f"{lost:,}", extra={"fields": {"name": self.name} | fields})

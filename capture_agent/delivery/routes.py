@@ -1,4 +1,4 @@
-"""The way of each message to its sinks: an outbox for each sink or, where the source can wait, none."""
+"""Hands each message to its sinks: through an outbox per sink or, if the source can wait, directly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMER = "former sinks"
 
 
 class Routes:
-    """Routes by the id of the sink, as in the sinks of a TracedMessage. `alike`: every sink gets every message."""
+    """Routes by sink id, as in TracedMessage.sinks. `alike`: every sink gets every message."""
 
     def __init__(self, routes: Mapping[int, Direct | Outbox], alike: bool) -> None:
         self._routes = dict(routes)
@@ -33,7 +33,7 @@ class Routes:
         return iter(self._routes.values())
 
     def change(self, routes: Mapping[int, Direct | Outbox], alike: bool, seconds: float) -> None:
-        """Others from now on. Those that are not among them send what waits, for so many seconds, and are closed."""
+        """Replace the sinks. Former ones send waiting messages, for this many seconds, and are closed."""
         stay = set(map(id, routes.values()))
         leaving = [outbox for outbox in self if id(outbox) not in stay]
         with self._lock:
@@ -71,7 +71,7 @@ class Routes:
         return next((outbox.failure for outbox in self if outbox.failure), None)
 
     def failures(self) -> Iterator[str]:
-        """A line for each sink that failed, or was told of datagrams that nobody took."""
+        """A line for each sink that failed, or whose datagrams were refused."""
         for outbox in self:
             ledger = outbox.ledger()
             if outbox.failure is not None:
@@ -86,7 +86,7 @@ class Routes:
             return with_former((outbox.ledger() for outbox in self), former)
 
     def close(self, seconds: float | None) -> None:
-        """Close all at once: within so many seconds for all of them together, or when all is sent."""
+        """Close all in parallel: within this many seconds in total, or once everything is sent."""
         if seconds is None:
             at_once([outbox.close for outbox in self])
             return
@@ -106,11 +106,11 @@ def named_for_good(ledger: Ledger, others: Sequence[Ledger]) -> Ledger:
 
 
 def direct(sinks: Mapping[int, Sink], alike: bool) -> Routes:
-    """For a replay. Opens the sinks; raises SinkError."""
+    """Routes for a replay. Opens the sinks; raises SinkError."""
     at_once([sink.open for sink in sinks.values()])
     return Routes({id_: Direct(sink) for id_, sink in sinks.items()}, alike)
 
 
 def queued(sinks: Mapping[int, Sink], alike: bool, messages: int, mib: int) -> Routes:
-    """For live traffic. So many messages may wait for each sink; the outboxes open their sinks."""
+    """Routes for live traffic. Limits apply to each sink; the outboxes open their sinks."""
     return Routes({id_: Outbox(sink, messages, mib << 20) for id_, sink in sinks.items()}, alike)

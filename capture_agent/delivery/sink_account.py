@@ -1,4 +1,4 @@
-"""What becomes of messages between the pipeline and a sink: names in its ledger that are not the sink's own."""
+"""Outcomes of messages between the pipeline and a sink: the names in its ledger that do not come from the sink."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from capture_agent.books import Account
 SENT = "sent"
 WAITING = "waiting"  # in the queue, held by the sink, or not acknowledged
 
-# Where messages are lost before the sink has sent them.
+# Places where messages are lost before the sink has sent them.
 QUEUE_FULL = "queue_full"
 UNREACHABLE = "unreachable"  # the other side is down
 SHUTDOWN = "shutdown"  # the time to stop was over

@@ -11,11 +11,11 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.message import SipMessage
 
-# Of one message, without its bytes: TracedMessage, CapturedMessage, SipMessage and Datagram, and the numbers in them,
-# which are objects in the plain build; other kinds take less. tests/limits measures it.
+# Memory of one message without its bytes: TracedMessage, CapturedMessage, SipMessage and Datagram, and the numbers in
+# them, which are objects in the plain build; other kinds take less. tests/limits measures it.
 RECORDS = 640 if cython.compiled else 1088
-ORIGIN = 256  # of what its sender says of it, without the texts
-HEADER = 184  # of a header that somebody has asked for: a tuple, its name, its value
+ORIGIN = 256  # what its sender says about it, without the texts
+HEADER = 184  # a header that someone has asked for: a tuple, its name, its value
 NO_LIMIT = 1 << 62
 
 _RECORDS = cython.declare(cython.longlong, RECORDS)
@@ -24,7 +24,7 @@ _HEADER = cython.declare(cython.longlong, HEADER)
 
 
 def fit(batch: Sequence[TracedMessage], room: cython.longlong) -> tuple[int, int]:
-    """How many messages, from the first one on, take no more than `room` bytes; and what these take.
+    """How many messages, from the first one on, take no more than `room` bytes; and how many bytes they take.
 
     Many messages share the buffer that their source has read: it counts once for a batch.
     """

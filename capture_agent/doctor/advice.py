@@ -1,4 +1,4 @@
-"""What to do about an error of a destination."""
+"""Advice for errors of destinations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An agent that already runs with this configuration: what it says through its control socket."""
+"""A running agent with this configuration: its answers on the control socket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from capture_agent.config import Config
-from capture_agent.config.local import AUTO
+from capture_agent.config.endpoints import AUTO
 from capture_agent.control import client, place
 from capture_agent.control.commands import Fault
 from capture_agent.doctor.finding import Finding, ok, warning

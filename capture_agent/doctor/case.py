@@ -1,4 +1,4 @@
-"""What is examined, and what was measured for it. Measuring takes a bounded time; the checks then only read."""
+"""The configuration examined, and the measurements. Measuring takes a bounded time; checks then only read."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Case:
     observation: Observation = field(default_factory=Observation)
 
     def measure(self) -> None:
-        """At most `seconds` + LAST or PATIENCE, whichever is longer. What fails is part of what is measured."""
+        """Takes at most `seconds` + LAST or PATIENCE, whichever is longer. Failures are measurements, too."""
         wanted = self.config.capture.interfaces
         try:
             self.interfaces = names_of(wanted, interfaces_up())
-        except OSError:  # the check `interface` says so
+        except OSError:  # the check `interface` reports it
             self.interfaces = [name for name in wanted if not is_pattern(name)]
         self.agent = find_agent(self.config)
         self.trials = trials_of(self.config, self.extensions, self.test_message)

@@ -26,7 +26,7 @@ from capture_agent.net.errors import reason
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Reads the case and says what it finds, at least one finding where it applies."""
+    """Reads the case and returns findings, at least one if it applies."""
 
     name: str
     find: Callable[[Case], Iterable[Finding]]

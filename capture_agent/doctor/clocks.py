@@ -1,4 +1,4 @@
-"""This host's clock: packets have their times from it, and the kernel knows whether somebody keeps it right."""
+"""This host's clock, which gives packets their times; the kernel knows whether it is synchronised."""
 
 from __future__ import annotations
 

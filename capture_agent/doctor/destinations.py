@@ -1,4 +1,4 @@
-"""Tries each destination in a thread of its own; a destination that is slow keeps no other one waiting."""
+"""Tries each destination in its own thread, so that a slow one does not delay the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a trial is told of its sink. `tables`: those that rules name; `make`: the sink itself. Raises SinkError."""
+    """The input of a trial. `tables`: those that rules name; `make`: creates the sink. Raises SinkError."""
 
     target: Any
     tables: tuple[str, ...]
@@ -81,7 +81,7 @@ def trial_of(sink: ConfiguredSink, sinks: ConfiguredSinks, test_message: bool, b
 
 
 def are_reached(case: Case) -> Iterator[Finding]:
-    """What the trials have found by now: one that has not ended is a finding, too."""
+    """The findings of the trials so far: an unfinished trial is a finding, too."""
     for trial in case.trials:
         for one in list(trial.findings):
             yield Finding(one.status, one.found, one.to_do, trial.name, one.check)

@@ -35,7 +35,7 @@ def feature_count(any_socket: socket.socket, interface: str) -> int:
 
 
 def ask(any_socket: socket.socket, interface: str, request: bytes, room: int) -> bytes:
-    """The request as the kernel has filled it in, with so many bytes more. Raises OSError."""
+    """The request as filled in by the kernel, with this many more bytes. Raises OSError."""
     buffer = ctypes.create_string_buffer(request, len(request) + room)
     name = interface.encode()[:15]
     fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP", name, ctypes.addressof(buffer)) + bytes(16))

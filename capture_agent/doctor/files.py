@@ -1,4 +1,4 @@
-"""Disk space for databases, and who may read what is secret or private."""
+"""Disk space for databases, and permissions of secret or private files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def database_files(config: Config) -> Iterator[tuple[SqlTarget, Path]]:
         try:
             path = path_of(parse_url(target.url))
         except SinkError:
-            continue  # the check `configuration` says so
+            continue  # the check `configuration` reports it
         if path is not None:
             yield target, path
 

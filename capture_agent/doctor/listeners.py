@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def can_listen(case: Case) -> Iterator[Finding]:
-    """Opens and closes each; where an agent runs, it has them."""
+    """Opens and closes each one; a running agent has them open."""
     for address in case.config.capture.listen:
         name = str(address)
         try:

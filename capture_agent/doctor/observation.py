@@ -1,7 +1,7 @@
 """Captures for some seconds with the agent's own sources and pipeline, so that it sees what the agent would see.
 
-Where a filter or a list of ports leaves something out, a second view captures without them, for comparison. Nothing is
-sent, hooks are not called, and sources of packages are not read: who reads from a queue takes something away.
+If a filter or a list of ports leaves something out, a second view captures without them, for comparison. Nothing is
+sent, hooks are not called, and sources of packages are not read: reading from a queue would remove data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import Batch, merged
 from capture_agent.sources.source import INTERFACE, KERNEL, Source, SourceError
 
-MOST_MIB = 64  # of a buffer: a running agent has its own beside it
+MOST_MIB = 64  # of a buffer: a running agent has its own in addition
 MOST_UNFILTERED = 500_000  # packets that the second view takes: it must not load the host
 EARLIER = 0.3  # seconds that the second view ends before the first, so that it sees nothing more
 
@@ -74,7 +74,7 @@ class View:
                 self.problems[name] = str(error).removeprefix(f"{name}: ")
 
     def follow(self, until: float, most: int = 0, read: Callable[[Frames], None] | None = None) -> None:
-        """Capture until that time (monotonic) or until so many packets were read. Closes the sources."""
+        """Capture until this time (monotonic) or until this many packets were read. Closes the sources."""
         taken = 0
         try:
             for source, frames in self._batches():
@@ -142,7 +142,7 @@ def note_end(seen: Observation, view: View, before: dict[str, int]) -> None:
     seen.packets += view.packets
     seen.problems |= view.problems
     for source in view.sources:
-        # What was left when we stopped is no loss; libpcap's count for the interface has what no protocol wanted.
+        # Packets left at the stop are not lost; libpcap counts packets that no protocol wanted for the interface.
         seen.dropped.update({(source.name, KERNEL): source.dropped().get(KERNEL, 0)})
     for name, missed in missed_by_card().items():
         if name in seen.opened:
@@ -161,7 +161,7 @@ def missed_by_card() -> dict[str, int]:
 
 
 def duplicates(config: Config) -> Iterator[tuple[bytes, int]]:
-    """Where copies of SIP go: a filter that leaves them out is right to do so."""
+    """Destinations of SIP copies, which a filter rightly leaves out."""
     for target in config.sip:
         with suppress(OSError, UnicodeError):
             for *_, address in socket.getaddrinfo(target.host, target.port, type=socket.SOCK_DGRAM):

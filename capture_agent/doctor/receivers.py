@@ -1,6 +1,6 @@
 """Tries HEP collectors, SIP servers and other sinks: name, connection, certificate, and a HEP test message.
 
-A SIP server is sent nothing: what it would make of a message is unknown.
+Nothing is sent to a SIP server: how it would handle a message is unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from errno import ECONNREFUSED
 from typing import Any, TypeVar
 
 from capture_agent.config import HepTarget, SipTarget
-from capture_agent.config.sending import split_source
+from capture_agent.config.endpoints import split_source
 from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, Status, broken, ok, warning
 from capture_agent.events import log_event
@@ -27,7 +27,7 @@ from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sink import Sink
 
 STEP_SECONDS = 5.0
-REFUSAL = 0.1  # seconds that a collector's host has to say that nobody listens there
+REFUSAL = 0.1  # seconds that a collector's host has to answer that the port is closed
 SOON = 14 * 86_400  # seconds before the end of a certificate, or a tenth of its life if that is less
 CORRELATION_ID = "capture-agent-doctor"
 SHOWN = 3  # addresses
@@ -118,7 +118,7 @@ def of_dates(certificate: dict[str, Any], version: str, now: float) -> Finding:
 
 
 def send_test_message(target: HepTarget) -> Finding:
-    """A line for the collector's log (HEP3, type 100), which is no call and says what it is."""
+    """A line for the collector's log (HEP3, type 100), which is not a call and says so."""
     here = socket.gethostname()
     text = f"test message of capture-agent doctor on {here}: not a call, nothing is wrong"
     event = log_event(text.encode(errors="replace"), time.time_ns(), CORRELATION_ID.encode())

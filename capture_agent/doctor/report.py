@@ -19,7 +19,7 @@ def exit_status(findings: Iterable[Finding]) -> int:
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """One for each finding, one for what to do about it, and a summary."""
+    """A line per finding, one with advice if there is any, and a summary."""
     for one in findings:
         of = f"{one.of}: " if one.of else ""
         yield printable(f"{padded(one.status, STATUS_WIDTH)} {padded(one.check, NAME_WIDTH)} {of}{one.found}")

@@ -1,4 +1,4 @@
-"""The SIP that was seen, and the SIP that the configuration leaves out."""
+"""The SIP seen, and the SIP that the configuration leaves out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from capture_agent.config.local import AUTO
+from capture_agent.config.endpoints import AUTO
 from capture_agent.doctor.finding import Finding, broken, ok, warning
 from capture_agent.doctor.sip_tally import Place, SipTally, listed
 from capture_agent.records.datagram import NO_VLAN

@@ -1,4 +1,4 @@
-"""What SIP was seen: ports, VLANs and addresses. Bounded, whatever is on the wire."""
+"""The SIP seen: ports, VLANs and addresses. Bounded, whatever is on the wire."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SipTally:
                 count_bounded(self.hosts, host)
 
     def top_places(self) -> str:
-        """`udp 5060 (120), tcp 5060 in VLAN 7 (3)`: those with most messages."""
+        """`udp 5060 (120), tcp 5060 in VLAN 7 (3)`: those with the most messages."""
         merged: Counter[str] = Counter()
         for place, count in self.places.items():
             merged[str(place)] += count

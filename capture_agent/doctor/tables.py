@@ -1,4 +1,4 @@
-"""Tries the table of a database: it is there as it should be, and takes a row, which is rolled back."""
+"""Tries a database's table: it exists as it should, and accepts a row, which is rolled back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MESSAGE = (
     b"From: <sip:doctor@192.0.2.2>;tag=1\r\nTo: <sip:doctor@192.0.2.1>\r\n"
     b"Call-ID: capture-agent-doctor\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
 )
-HINT = ": run `"  # how a SinkError says what to do
+HINT = ": run `"  # how a SinkError gives advice
 
 
 def try_table(target: SqlTarget, tables: tuple[str, ...]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Whether packets arrive, and all of them."""
+"""Whether packets arrive, without losses."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from capture_agent.config.advertised import Advertised
-from capture_agent.config.masks import joined
+from capture_agent.config.endpoints import Advertised
+from capture_agent.config.rule_options import joined
 from capture_agent.config.sections import Config, Privacy
 from capture_agent.emission.privacy import masker
 from capture_agent.emission.rewriting import rewritten
@@ -22,7 +22,7 @@ Masks = tuple[str, ...]
 
 
 def emission(config: Config) -> Emission | None:
-    """None when nothing is to be changed: then it costs nothing."""
+    """None if nothing is to be changed: then it costs nothing."""
     if not (config.privacy.mask or config.trace.advertise or any(rule.mask for rule in config.rule)):
         return None
     addresses = AddressMap(config.trace.advertise).shown if config.trace.advertise else None
@@ -30,12 +30,12 @@ def emission(config: Config) -> Emission | None:
 
 
 class Changes:
-    """What is changed, by the masks of the trace; once for a message that several traces have with the same masks."""
+    """The changed messages, by the masks of their traces; done once for a message's traces with the same masks."""
 
     def __init__(self, privacy: Privacy, addresses: Change | None = None) -> None:
         self._privacy = privacy
         self._addresses = addresses
-        self._known: dict[Masks, tuple[Change, ...]] = {}  # as many as there are sets of masks at most
+        self._known: dict[Masks, tuple[Change, ...]] = {}  # at most one per set of masks
 
     def _for(self, masks: Masks) -> tuple[Change, ...]:
         if masks not in self._known:
@@ -56,7 +56,7 @@ class Changes:
         for one in traced:
             message = one.message
             if not isinstance(message, CapturedMessage):
-                changed.append(one)  # masks and addresses are those of SIP
+                changed.append(one)  # masks and rewriting apply to SIP only
                 continue
             masks = one.trace.masks
             if message is not last:
@@ -73,13 +73,13 @@ class Changes:
 class AddressMap:
     """siptrace's trace_local_ip and data_mode, for a server seen from outside.
 
-    An address that is listed is shown so on either side; `*` is the server's side, which the direction tells.
+    A listed address is replaced on either side; `*` means the server's side, by the direction.
     """
 
     def __init__(self, advertised: Iterable[Advertised]) -> None:
         self._shown: dict[tuple[str, bytes, int | None], Shown] = {}
         for one in advertised:
-            # `*` stands for any address of the family: its key has the length alone.
+            # `*` means any address of the family: its key is only the length.
             real = bytes(len(one.shown.packed) + 1) if one.real is None else one.real.packed
             self._shown[one.transport, real, one.real_port] = (one.shown.packed, one.shown_port)
 
@@ -99,7 +99,7 @@ class AddressMap:
         )
 
     def _find(self, transport: str, address: bytes, port: int, is_local: bool) -> Shown | None:
-        """What it is shown as; the most exact entry counts."""
+        """Its replacement; the most specific entry counts."""
         anyone = bytes(len(address) + 1)
         for real in (address, anyone) if is_local else (address,):
             for real_port in (port, None):

@@ -5,8 +5,8 @@ every length. No mask changes the length of a body, so Content-Length stays corr
 nothing more.
 
 The masks search the whole message for lines, not only the parts that its headers name. So they find lines in nested
-multiparts, without boundaries, in any content type, and where a text within a text has its line ends as \\r\\n. They
-cannot look into a body that is compressed or encoded: they hide it as a whole.
+multiparts, without boundaries, in any content type, and in text with escaped line ends (\\r\\n). They cannot look into
+a compressed or encoded body: they hide all of it.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ Mask = Callable[[bytes, SipMessage], bytes]
 _AT_LINE_START = rb"(?i)(?:\A|(?<=[\r\n])|(?<=\\[rn]))[ \t]*+"
 _FIELD = rb"(?:[ \t]|\r?\n[ \t])*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)"  # the value with its folded lines (RFC 3261 7.3.1)
 
-# rspauth of the Info headers can be guessed at like a response.
+# rspauth in the Info headers allows guessing passwords, like a response.
 _CREDENTIALS = re.compile(_AT_LINE_START + rb"(?:proxy-)?auth(?:orization|entication-info)" + _FIELD)
 _SCHEME = re.compile(rb"(?i)[ \t\r\n]*+(?:digest|basic|bearer|ntlm|negotiate|kerberos|aka)(?=[ \t\r\n])")
 _IN_URI = re.compile(rb"[?&]([^=&<>\s\"?]{1,120})=([^&>\s\"]*+)")  # RFC 3261 19.1.1: headers of a URI
 CREDENTIALS_IN_URI = (b"authorization", b"proxy-authorization")
 BODY_IN_URI = (b"body",)
 
-# RFC 3261 20.12, 7.4.1; RFC 2045 6: what is not text as it is.
+# RFC 3261 20.12, 7.4.1; RFC 2045 6: encodings other than plain text.
 _CONTENT_ENCODING = re.compile(_AT_LINE_START + rb"(?:content-encoding|e)[ \t]*+:\s*+(?!identity\s)[^\s]")
 _TRANSFER_ENCODING = re.compile(
     _AT_LINE_START + rb"content-transfer-encoding[ \t]*+:\s*+(?!(?:7bit|8bit|binary)[\s;])[^\s]"
 )
 
-# RFC 4568 9.1, also as a capability (RFC 5939 3.4.1) and with a scale ([MS-SDPEXT] 3.1.5.3); k= and key-mgmt are older
-# and rarer ways to the same end (RFC 4566 5.12, 4567).
+# RFC 4568 9.1, also as a capability (RFC 5939 3.4.1) and with a scale ([MS-SDPEXT] 3.1.5.3); k= and key-mgmt are older,
+# rarer ways to transport keys (RFC 4566 5.12, 4567).
 _ATTRIBUTE = _AT_LINE_START + rb"a[ \t]*+=[ \t]*+(?:acap[ \t]*+:[ \t]*+\d++[ \t]++)?"
 _CRYPTO = re.compile(_ATTRIBUTE + rb"crypto[ \t]*+:([^\r\n]*+)")
 _SCALE = re.compile(_ATTRIBUTE + rb"cryptoscale[ \t]*+:[ \t]*+(?:\d{1,9}[ \t]++)?(?:(?:client|server)\b)?([^\r\n]*+)")
@@ -50,7 +50,7 @@ _OTHER_KEYS = re.compile(
     + _AT_LINE_START.removeprefix(b"(?i)")
     + rb"k[ \t]*+=[ \t]*+(?!prompt\s)(?:(?:clear|base64|uri)[ \t]*+:)?)([^\r\n]*+)"
 )
-# Wherever a key is, in a line that no RFC describes too.
+# A key anywhere, even in a line that no RFC describes.
 _ANY_KEY = re.compile(rb"(?i)\binline(?::|%3a)[ \t]*+([^\s|;,\"'\\<>&]++)")
 _WORD = re.compile(rb"[^ \t]++")
 _TAG = re.compile(rb"\d{1,9}")
@@ -62,7 +62,7 @@ _LIFETIME_OR_MKI = re.compile(rb"(?:2\^)?\d{1,20}|\d{1,20}:\d{1,3}")
 
 _LINE_END = re.compile(rb"\r\n?|\n")
 _HEADER = re.compile(rb"([-.!%*_+`'~0-9A-Za-z]+)[ \t]*:")
-# Those that a MESSAGE has (RFC 3428 table 1), with their compact forms, and extensions of the common kinds.
+# Headers of a MESSAGE (RFC 3428 table 1), with compact forms, and common extensions.
 _SIP_NAME = re.compile(
     rb"(?i)accept.*|alert-info|allow.*|authentication-info|(?:proxy-)?auth.*|proxy-.*|www-authenticate|call-id|call-info"
     rb"|contact|content-.*|cseq|date|error-info|expires|from|geolocation.*|history-info|identity.*|in-reply-to"
@@ -77,7 +77,7 @@ def starred(data: bytes) -> bytes:
 
 
 def mask_authorization(raw: bytes, sip: SipMessage) -> bytes:
-    """Credentials, wherever a line is one of them: a body may hold a message (RFC 3420)."""
+    """Credentials in any line: a body may contain a message (RFC 3420)."""
     raw = without_opaque_body(raw, sip)
     if b"auth" in raw.lower():
         raw = _CREDENTIALS.sub(lambda match: with_group(match, hidden_credentials(match[1])), raw)
@@ -101,7 +101,7 @@ def without_opaque_body(raw: bytes, sip: SipMessage) -> bytes:
 
 
 def hidden_credentials(value: bytes) -> bytes:
-    """All but the name of a scheme that is known: an unknown word may be the secret."""
+    """Hides all but a known scheme's name: an unknown word may be the secret."""
     scheme = _SCHEME.match(value)
     kept = scheme.end() if scheme else 0
     return value[:kept] + starred(value[kept:])
@@ -118,9 +118,9 @@ def mask_sdes(raw: bytes, sip: SipMessage) -> bytes:
 
 
 def hidden_crypto(value: bytes, number: int = 0) -> bytes:
-    """`1 AES_CM_128_HMAC_SHA1_80 inline:****|2^20|1:4 KDR=1`: what is not known to be harmless is hidden.
+    """`1 AES_CM_128_HMAC_SHA1_80 inline:****|2^20|1:4 KDR=1`: hides all words not known to be harmless.
 
-    `number`: how many of the words came before.
+    `number`: how many words came before.
     """
 
     def hide(match: re.Match[bytes]) -> bytes:
@@ -154,10 +154,10 @@ def mask_message_body(raw: bytes, sip: SipMessage) -> bytes:
 
 
 def text_start(raw: bytes, body: int) -> int:
-    """Where the text begins, also where the empty line before it is missing: then no header is the first sign of it.
+    """The offset of the text. If the empty line before it is missing, the first line that is not a header begins it.
 
-    Without any empty line that is also what follows Content-Length, which is the last header by custom, and a line
-    that begins with a name that SIP does not have.
+    Without any empty line, it also begins after Content-Length, by custom the last header, or at a line that begins
+    with a name unknown in SIP.
     """
     ended = body < len(raw)
     at = start_of_next(raw, 0)  # after the first line
@@ -185,7 +185,7 @@ def mask_users(hide: Callable[[bytes], bytes]) -> Mask:
     return lambda raw, sip: hidden_users(raw, sip.body_start - sip.start, hide)
 
 
-# In the order in which they are applied: the last may move the body, whose place the others must know.
+# In order of application: the last may move the body, whose offset the others need.
 MASKS: dict[str, Callable[[bytes], Mask]] = {
     "authorization": lambda key: mask_authorization,
     "sdes": lambda key: mask_sdes,
@@ -196,9 +196,9 @@ MASKS: dict[str, Callable[[bytes], Mask]] = {
 
 
 def masker(names: Iterable[str], key: bytes = b"") -> Callable[[CapturedMessage], CapturedMessage]:
-    """What applies these masks. A message in which there is nothing to mask is given back as it is.
+    """A function that applies these masks. It returns a message with nothing to mask unchanged.
 
-    Raises ValueError for a name that is none of MASKS, for users:hash without a key, and for both masks of users.
+    Raises ValueError for a name not in MASKS, for users:hash without a key, and for both masks of users.
     """
     wanted = set(names)
     if unknown := wanted - set(MASKS):

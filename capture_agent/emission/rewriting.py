@@ -1,7 +1,7 @@
 """Messages with other bytes or other addresses than on the wire.
 
-Sinks copy addresses and message out of the buffer that they point into. So a changed message gets a small buffer of
-its own, and sinks notice no difference.
+Sinks copy addresses and message from the buffer that they point into. So a changed message gets a small new buffer, and
+sinks notice no difference.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def rewritten(
     destination_port: int | None = None,
     transport: str | None = None,
 ) -> CapturedMessage:
-    """A copy of the message in which what is given takes the place of what was seen.
+    """A copy of the message with the given bytes or addresses instead of the captured ones.
 
-    Addresses are packed, both of one family: ValueError otherwise. Time, frame, interface, VLAN, and what correlate
-    has found, stay: the message is still the one that was captured. Bytes that are no SIP any more lack every part.
+    Addresses are packed, both of one family: ValueError otherwise. Time, frame, interface, VLAN and correlation stay:
+    it is still the captured message. Bytes that are no longer SIP lack every part.
     """
     old = message.datagram
     raw = message.raw if raw is None else raw
@@ -33,7 +33,7 @@ def rewritten(
     destination = old.destination if destination is None else destination
     size = len(source)
     if size not in (4, 16) or len(destination) != size:
-        raise ValueError(f"addresses of {size} and {len(destination)} bytes, expected 4 or 16, and both alike")
+        raise ValueError(f"addresses of {size} and {len(destination)} bytes, expected 4 or 16 for both")
     data = source + destination + raw
     datagram = Datagram(
         data,
@@ -61,7 +61,7 @@ def rewritten(
 
 
 def scanned(datagram: Datagram) -> SipMessage:
-    """What intake would find in it."""
+    """The parts that intake would find in it."""
     sip = scan(datagram.data, datagram.start, datagram.end)
     if sip is None:
         sip = unscanned(datagram.data, datagram.start, datagram.end)

@@ -1,6 +1,6 @@
 """The user parts of all URIs in a message's first line and headers, and display names.
 
-It looks into every header, because a list of headers with addresses would miss new ones. Bodies stay.
+It searches every header, because a list of headers with addresses would miss new ones. Bodies are unchanged.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-Hide = Callable[[bytes], bytes]  # a user to what stands for it
+Hide = Callable[[bytes], bytes]  # a user to its replacement
 
-# What is hidden for good becomes this; blanks and line ends stay, and with them the form of the message.
+# Hidden characters become this; blanks and line ends stay, and with them the form of the message.
 STARS = bytes(c if c in b" \t\r\n" else 0x2A for c in range(256))
-KEPT_BACK = 4  # characters that users:truncate takes away
+KEPT_BACK = 4  # characters that users:truncate removes
 
-DIGEST_DIGITS = 16  # 64 bits: among a million users, two alike are one chance in forty million
+DIGEST_DIGITS = 16  # 64 bits: among a million users, the chance of two equal ones is one in forty million
 CHECK_DIGITS = 4
 _TOKEN = re.compile(rb"\*([0-9a-f]{%d})([0-9a-f]{%d})" % (DIGEST_DIGITS, CHECK_DIGITS))
 _NUMBER = re.compile(rb"\+?[-.()0-9]+")  # RFC 3966 5.1.1: with visual separators
@@ -30,9 +30,9 @@ _ADDRESSES = re.compile(
     rb"|route|record-route)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)"
 )
 _PART = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|<[^>]*+>?|[,;]|[^"<,;]+', re.DOTALL)
-_USERNAME = re.compile(rb'(?i)(?<![-\w])username[ \t]*+=[ \t]*+"([^"\r\n]*+)"')  # of credentials
+_USERNAME = re.compile(rb'(?i)(?<![-\w])username[ \t]*+=[ \t]*+"([^"\r\n]*+)"')  # username in credentials
 
-_RUN = re.compile(rb"[^\s<>\"]+")  # no URI reaches beyond one
+_RUN = re.compile(rb"[^\s<>\"]+")  # no URI extends beyond one
 _URI = re.compile(rb"(?i)(?:sips?|im|pres|mailto|xmpp|(tel)):")
 _USER_END = re.compile(rb"@")
 _USER_PARAMETERS = re.compile(rb"[:;]")
@@ -92,7 +92,7 @@ def hidden_in_run(run: bytes, hide: Hide) -> bytes:
 def hidden_uris(
     run: bytes, hide: Hide, scheme: re.Pattern[bytes], user_end: re.Pattern[bytes], tel_end: re.Pattern[bytes]
 ) -> bytes:
-    """Each byte is looked at once for a scheme and once for the end of a user."""
+    """Examines each byte once for a scheme and once for the end of a user."""
     pieces = []
     done = at = 0
     users_may_follow = True
@@ -112,7 +112,7 @@ def hidden_uris(
 
 
 def hidden_user_part(part: bytes, hide: Hide) -> bytes:
-    """`user:password`, `+49...;phone-context=...`: the user hidden, the password gone, parameters as they are."""
+    """`user:password`, `+49...;phone-context=...`: hides the user, removes the password, keeps parameters."""
     found = _USER_PARAMETERS.search(part)
     end = found.start() if found else len(part)
     rest, colon, password = part[end:].partition(b":")
@@ -120,7 +120,7 @@ def hidden_user_part(part: bytes, hide: Hide) -> bytes:
 
 
 def hidden_name_at(value: bytes, hide: Hide) -> bytes:
-    """The user name of credentials, which may be `user@realm`, or a URI as any other."""
+    """The user name of credentials, which may be `user@realm`, or a URI like any other."""
     if _URI.match(value):
         return value
     user, at, realm = value.partition(b"@")
@@ -132,15 +132,15 @@ def hidden_user(user: bytes, hide: Hide) -> bytes:
 
 
 def truncated(user: bytes) -> bytes:
-    """Without its last characters, so that a number's area stays; nothing of a short one."""
+    """Without its last characters, so that a number's area stays; a short one is removed entirely."""
     kept = 0 if b"%" in user else max(0, len(user) - KEPT_BACK)
     return user[:kept] + b"*" * (len(user) - kept)
 
 
 def hashed(key: bytes) -> Hide:
-    """The same word for the same user, which nobody without the key can make or guess: `*` and hexadecimal digits.
+    """The same word for the same user, which nobody can make or guess without the key: `*` and hexadecimal digits.
 
-    The last of them say that it is one, so that it is not hashed again; all may stand in a sip: and in a tel: URI.
+    The last digits mark it as hashed, so that it is not hashed again; all are allowed in sip: and tel: URIs.
     """
 
     def digits(text: bytes, count: int) -> bytes:
@@ -158,6 +158,6 @@ def hashed(key: bytes) -> Hide:
 
 
 def plain(user: bytes) -> bytes:
-    """What is the same user is the same text: without escapes, and a number without its separators."""
+    """One text for the same user: without escapes, and a number without separators."""
     user = unquote_to_bytes(user)
     return user.translate(None, b"-.()") if _NUMBER.fullmatch(user) else user

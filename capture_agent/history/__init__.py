@@ -3,6 +3,6 @@
 stored_calls.py  the calls in a sip_trace table        outcome.py      how a call or registration ended
 stored_rows.py   its rows, from one snapshot           stored_text.py  its text columns, compared byte for byte
 stored_times.py  its times, converted to UTC
-ladder.py        a call as a ladder of arrows          readable.py     a message as text, from a table or a file
-text.py          text from the network made safe for a terminal
+ladder.py        a call as a ladder diagram            readable.py     a message as text, from a table or a file
+text.py          makes text from the network safe for a terminal
 """

@@ -1,4 +1,4 @@
-"""A call as a ladder: hosts side by side, an arrow for each message, time downwards. Pure: steps in, lines out."""
+"""A call as a ladder diagram: a column per host, an arrow per message, time running down. Pure: steps in, lines out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from capture_agent.history.text import padded, printable, shortened, width
 
-NARROWEST = 6  # columns between two hosts: an arrow without words
-MOST_HOSTS = 20  # side by side; the messages of more are a list
+NARROWEST = 6  # columns between two hosts: an arrow without text
+MOST_HOSTS = 20  # columns of hosts; a call with more is a list
 LONGEST_HOST = 48
 LONGEST_LABEL = 60  # and at most half of the terminal
 SHORTEST_LABEL = 24  # however small the terminal is
@@ -20,12 +20,12 @@ MARGIN = 2
 class Step:
     """One message of the ladder."""
 
-    seconds: float  # since the first one
+    seconds: float  # since the first message
     source: str  # host, or host:port
     destination: str
     label: str  # "INVITE", "200 OK"
     has_sdp: bool = False
-    repeated: bool = False  # the very same bytes went the same way before
+    repeated: bool = False  # the same bytes went the same way before
 
     def words(self, most: int) -> str:
         marks = (" (SDP)" if self.has_sdp else "") + (" again" if self.repeated else "")
@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Strokes:
-    """What lines are drawn with."""
+    """The characters that lines are drawn with."""
 
     down: str
     along: str
@@ -47,12 +47,12 @@ BOX = Strokes("\N{BOX DRAWINGS LIGHT VERTICAL}", "\N{BOX DRAWINGS LIGHT HORIZONT
 
 
 def draw(steps: Sequence[Step], columns: int = 80, strokes: Strokes = ASCII) -> Iterator[str]:
-    """The ladder's lines. Words that find no room between the hosts stand to the right of them."""
+    """The ladder's lines. Text that does not fit between the hosts is to the right of them."""
     hosts = list(dict.fromkeys(host for step in steps for host in (step.source, step.destination)))
     if not hosts:
         return
     if len(hosts) > MOST_HOSTS:
-        yield f"{len(hosts)} hosts, more than the {MOST_HOSTS} that a ladder shows side by side: a list of the messages"
+        yield f"{len(hosts)} hosts, more than the {MOST_HOSTS} columns of a ladder: listing the messages"
         for step in steps:
             yield listed(step, columns)
         return
@@ -96,7 +96,7 @@ class Ladder:
         self._numbered = any(width(host) > gap - 1 for host in self._hosts) and len(hosts) > 1
 
     def head(self) -> Iterator[str]:
-        """The hosts above their lines; as numbers where the names find no room."""
+        """The hosts above their lines; as numbers if the names do not fit."""
         if self._numbered:
             for n, host in enumerate(self._hosts, start=1):
                 yield f"{f'({n})':>{TIME_WIDTH}}  {host}"
@@ -121,7 +121,7 @@ class Ladder:
         return f"{text}  {words}" if self._beside else text
 
     def _room_for(self, step: Step) -> int:
-        """How far apart hosts must be for the words to stand in the arrow."""
+        """How far apart hosts must be for the text to fit the arrow."""
         passed = abs(self._at[step.source] - self._at[step.destination])
         return -(-(width(step.words(self._most)) + 6) // max(1, passed))
 
@@ -130,7 +130,7 @@ class Ladder:
         if source == destination:
             return
         left, right = sorted((self._column(source), self._column(destination)))
-        # Hosts in between are passed over, as a packet passes them.
+        # The arrow passes hosts in between, like the packet.
         cells[left + 1 : right] = self._strokes.along * (right - left - 1)
         if source < destination:
             cells[right - 1] = self._strokes.right
@@ -148,5 +148,5 @@ class Ladder:
 
 
 def shared_host(pairs: Iterable[tuple[str, str]]) -> bool:
-    """Is there a message from a host to itself? Then ports tell the ends apart."""
+    """Whether a host sent a message to itself. Then ports distinguish the ends."""
     return any(source == destination for source, destination in pairs)

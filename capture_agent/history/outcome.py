@@ -1,28 +1,28 @@
-"""How a call, a registration or another exchange ended. Pure: its messages in, status and state out."""
+"""How a call, a registration or another exchange ended. Pure: messages in, status and state out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Methods that are sent in a call that an INVITE has opened.
+# Methods sent within a call that an INVITE has opened.
 WITHIN_A_CALL = frozenset({"ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO"})
-GONE = ("408", "481")  # RFC 3261 12.2.1.2: the dialog has ended all the same
+GONE = ("408", "481")  # RFC 3261 12.2.1.2: the dialog has ended nevertheless
 
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """One message of a Call-ID. Of a response `method` is that of its request."""
+    """A message of a Call-ID. In a response, `method` is its request's."""
 
     method: str
     status: str  # '' for a request
-    hop: tuple[str, str]  # from where to where
-    cseq: int = -1  # with `branch` only where `outcome` needs them
+    hop: tuple[str, str]  # source and destination
+    cseq: int = -1  # and `branch`: only if `outcome` needs them
     branch: bytes = b""
 
 
 def answer(statuses: Iterable[str]) -> str:
-    """The first success decides; else the last final response: a challenge comes before what follows it."""
+    """The first success decides; otherwise the last final response, as a challenge precedes the real answer."""
     status = ""
     for new in statuses:
         if new.startswith("2"):
@@ -33,20 +33,20 @@ def answer(statuses: Iterable[str]) -> str:
 
 
 def subject(messages: Sequence[Exchanged]) -> str:
-    """The method that a Call-ID is about: of its first message, or INVITE if that one is part of a call."""
+    """The method that a Call-ID is about: its first message's, or INVITE if that message is part of a call."""
     first = messages[0].method
     return "INVITE" if first in WITHIN_A_CALL and any(one.method == "INVITE" for one in messages) else first
 
 
 def is_decided(messages: Iterable[Exchanged], method: str) -> bool:
-    """A call that was answered stays so, whatever a later INVITE in it is answered."""
+    """An answered call stays answered, whatever a later INVITE in it is answered with."""
     return method == "INVITE" and any(one.method == method and one.status.startswith("2") for one in messages)
 
 
 def outcome(messages: Sequence[Exchanged], method: str) -> tuple[str, str]:
-    """Status and state. Messages in the order of time.
+    """Status and state. Messages are sorted by time.
 
-    trying, ringing, up, ended, cancelled, redirected, failed; done: what is not a call was answered with success.
+    trying, ringing, up, ended, cancelled, redirected, failed; done: an exchange other than a call succeeded.
     """
     own = [one for one in messages if one.method == method]
     status = answer(one.status for one in (own if is_decided(own, method) else last_transaction(own)) if one.status)
@@ -67,7 +67,7 @@ def state_of(status: str) -> str:
 
 
 def has_ended(messages: Iterable[Exchanged]) -> bool:
-    """Has a BYE been sent that was not refused? One that is challenged ends nothing (RFC 3261 15.1.2)."""
+    """Whether a BYE was sent and not refused. A challenged BYE ends nothing (RFC 3261 15.1.2)."""
     ended = False
     for one in messages:
         if one.method != "BYE" or one.status.startswith("1"):
@@ -79,12 +79,12 @@ def has_ended(messages: Iterable[Exchanged]) -> bool:
 
 
 def last_transaction(own: Sequence[Exchanged]) -> list[Exchanged]:
-    """Of messages of one method: those since the last one that is neither forwarded nor sent again nor an answer."""
+    """The last transaction among messages of one method: from the last request that was not forwarded or repeated."""
     begun = 0
     cseq: int | None = None
     known: set[int] = set()
     seen: set[tuple[int, tuple[str, str], bytes]] = set()
-    hops: set[tuple[str, str]] = set()  # that the request of now has passed
+    hops: set[tuple[str, str]] = set()  # that the current request has passed
     for at, one in enumerate(own):
         if one.cseq in known:
             key = (one.cseq, one.hop, one.branch)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from capture_agent.addresses import endpoint_text
 from capture_agent.history.ladder import Step, shared_host
 from capture_agent.history.text import printable, shortened, width
 from capture_agent.sip.headers import text, uri_user
@@ -19,7 +20,7 @@ HOST = re.compile(rb"sips?:([^@>;?\s]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One message: when, from where to where, its bytes."""
+    """One message: time, source, destination, bytes."""
 
     time: float  # seconds since the epoch
     source: tuple[str, str]  # address, port
@@ -29,7 +30,7 @@ class Seen:
 
 
 def steps(messages: Iterable[Seen]) -> Iterator[Step]:
-    """The ladder's steps, in the order of time."""
+    """The ladder's steps, sorted by time."""
     ordered = sorted(messages, key=lambda message: message.time)  # stable: equal times keep their order
     with_ports = shared_host((message.source[0], message.destination[0]) for message in ordered)
     before: set[tuple[tuple[str, str], tuple[str, str], bytes]] = set()
@@ -51,7 +52,7 @@ def host(endpoint: tuple[str, str], with_port: bool) -> str:
     address, port = endpoint
     if not with_port:
         return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return endpoint_text(address, port)
 
 
 def label(sip: SipMessage | None) -> str:
@@ -64,7 +65,7 @@ def label(sip: SipMessage | None) -> str:
 
 
 def has_sdp(sip: SipMessage) -> bool:
-    """Does the body describe a session? In a multipart body it is one of the parts (RFC 5621)."""
+    """Whether the body describes a session; a multipart body has it as a part (RFC 5621)."""
     kind = (sip.header("content-type") or b"").lower()
     if kind.startswith(b"multipart/"):
         return b"application/sdp" in sip.body.lower()
@@ -72,7 +73,7 @@ def has_sdp(sip: SipMessage) -> bool:
 
 
 def title(messages: Sequence[Seen], columns: int) -> Iterator[str]:
-    """Date, zone, from, to, transport and Call-ID of a call: in one line if it has room."""
+    """Date, zone, from, to, transport and Call-ID of a call: in one line if they fit."""
     first = min(messages, key=lambda message: message.time)
     sip = scan(first.raw, 0, len(first.raw))
     parties = [printable(party(value)) for value in ((sip.from_value, sip.to_value) if sip else (b"", b""))]
@@ -90,12 +91,12 @@ def title(messages: Sequence[Seen], columns: int) -> Iterator[str]:
 def clock(seconds: float) -> str:
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, ValueError, OSError):  # no calendar has it
+    except (OverflowError, ValueError, OSError):  # outside the calendar
         return f"{seconds:.0f} s"
 
 
 def party(value: bytes | None) -> str:
-    """The user of a From or To, else its host."""
+    """The user in a From or To, otherwise its host."""
     if user := uri_user(value):
         return user
     host = HOST.search(value or b"")
@@ -103,7 +104,7 @@ def party(value: bytes | None) -> str:
 
 
 def endpoint_of(stored: str) -> tuple[str, str]:
-    """`udp:[::1]:5060`, as the table has it, to address and port. siptrace writes IPv6 without brackets, too."""
+    """Address and port of the table's `udp:[::1]:5060`. siptrace also writes IPv6 without brackets."""
     _, _, place = stored.partition(":")
     address, _, port = place.rpartition(":")
     return address.removeprefix("[").removesuffix("]"), port

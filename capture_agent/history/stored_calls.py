@@ -18,20 +18,20 @@ from capture_agent.sinks.sql.trace_rows import message_bytes
 from capture_agent.sip.headers import call_id_forms, text, uri_user
 from capture_agent.sip.scan import scan
 
-TAIL = 50  # messages of one method, the last, in which its last transaction is looked for
-NAMES_AT_ONCE = 200  # Call-IDs of one query: SQLite binds no more than 999 values in old versions
+TAIL = 50  # newest messages of one method, among which its last transaction is searched
+NAMES_AT_ONCE = 200  # Call-IDs per query: old versions of SQLite bind at most 999 values
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A row; what siptrace left NULL is ''."""
+    """A row; values that siptrace left NULL are ''."""
 
     id: int
     time: datetime  # UTC, with microseconds
     message: bytes
     call_id: str
     traced_user: str
-    method: str  # of a response: of the request it answers
+    method: str  # in a response: of the request it answers
     status: str  # '' for a request
     from_ip: str  # proto:ip:port
     to_ip: str
@@ -42,14 +42,14 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """What the table has of one Call-ID."""
+    """The table's messages of one Call-ID."""
 
     call_id: str
     first: datetime
     last: datetime
-    method: str  # of its first message; INVITE for what belongs to a call
-    status: str  # how that was answered: the last final response, else the last provisional one; '' for none
-    state: str  # outcome.outcome
+    method: str  # of its first message; INVITE for anything in a call
+    status: str  # its answer: the last final response, otherwise the last provisional one; '' for none
+    state: str  # see outcome.outcome
     from_user: str
     to_user: str
     messages: int
@@ -58,7 +58,7 @@ class StoredCall:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Calls, the one with the latest message last, and the highest id that the table had then."""
+    """Calls, sorted by their latest message, and the table's highest id at that time."""
 
     calls: list[StoredCall]
     last_id: int
@@ -75,11 +75,11 @@ class Entry:
 
 
 def stored_messages(target: SqlTarget, call_id: str) -> list[StoredMessage]:
-    """All rows with this Call-ID, as `calls` or `decode` show it, in the order of time. Raises SinkError."""
+    """All rows with this Call-ID, in the form that `calls` or `decode` show, sorted by time. Raises SinkError."""
     with reading(target) as rows:
         found = with_call_id(rows, rows.text.forms(call_id), call_id)
         if not found and not rows.text.is_whole(call_id.encode("utf-8", "surrogateescape")):
-            # What is not UTF-8 or cannot be printed was shown as something else.
+            # Bytes that are not UTF-8 or not printable were shown in another form.
             found = with_call_id(rows, rows.names_like(call_id), call_id)
         exact = [message for message in found if message.call_id == call_id]
         return sorted(exact or found, key=lambda message: (message.time, message.id))
@@ -100,7 +100,7 @@ def is_shown_as(rows: StoredRows, row: Row[Any], call_id: str) -> bool:
 
 
 def own_call_id(rows: StoredRows, stored: bytes, message: bytes) -> bytes:
-    """The message's own Call-ID, if the column has it cut, escaped or in another encoding; else the column's."""
+    """The message's own Call-ID if the column has it cut, escaped or in another encoding; otherwise the column's."""
     if not rows.text.is_whole(stored):
         sip = scan(message, 0, len(message))
         own = sip.call_id if sip is not None else None
@@ -115,7 +115,7 @@ def stored_calls(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> lis
 
 
 def listing(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> Listing:
-    """The same, and where to go on from. All of it is of one moment. Raises SinkError."""
+    """The same, and the id to continue from, in one snapshot. Raises SinkError."""
     with reading(target) as rows:
         last_id = rows.last_id()
         names = rows.names_since(since_id) if since_id else rows.latest_names(limit)
@@ -125,7 +125,7 @@ def listing(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> Listing:
 
 
 def calls_of(rows: StoredRows, names: Sequence[bytes]) -> Iterator[StoredCall]:
-    """The calls under these names: what the column has of two long Call-IDs may be the same."""
+    """The calls with these stored Call-IDs: the column may have the same text for two long ones."""
     by_name: defaultdict[bytes, list[Row[Any]]] = defaultdict(list)
     for row in rows.without_message(names):
         by_name[as_bytes(row.callid)].append(row)
@@ -148,7 +148,7 @@ def call_of(rows: StoredRows, call_id: bytes, of_call: Sequence[Row[Any]]) -> St
     entries = list({(one.time, one.seen, one.direction): one for one in reversed(entries)}.values())[::-1]
     method = subject([one.seen for one in entries])
     own = [one for one in entries if one.seen.method == method]
-    # Which transaction a message belongs to is in the message alone.
+    # Only the message itself names its transaction.
     tail = [] if is_decided((one.seen for one in own), method) else own[-TAIL:]
     messages = rows.messages({entries[0].id, *(one.id for one in tail)})
     looked = {one.id: with_transaction(one.seen, messages.get(one.id, b"")) for one in tail}
@@ -185,7 +185,7 @@ def with_transaction(seen: Exchanged, message: bytes) -> Exchanged:
 
 
 def once_each(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
-    """The messages without the further rows that one has for its traced users. In their order."""
+    """The messages in order, without additional rows for traced users."""
     seen: set[tuple[object, ...]] = set()
     for message in messages:
         key = (message.time, message.from_ip, message.to_ip, message.direction, message.message)

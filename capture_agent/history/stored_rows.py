@@ -18,17 +18,17 @@ from capture_agent.sinks.sql.database import check_table, connect, explained, pa
 from capture_agent.sinks.sql.sip_trace_table import sip_trace_table
 from capture_agent.sinks.sql.trace_rows import message_bytes
 
-AT_ONCE = 500  # ids of one query
-PAGE = 2000  # rows, when it is not known how many are needed
+AT_ONCE = 500  # ids per query
+PAGE = 2000  # rows, if the number needed is unknown
 
-# What `calls` needs of every row.
+# The columns that `calls` needs of every row.
 BRIEF = ("id", "callid", "time_stamp", "time_us", "method", "status", "fromip", "toip", "direction")
 NOT_TEXT = ("id", "time_stamp", "time_us", "msg")
-UNUSUAL = re.compile(r"[^ -\[\]-~]")  # shown, or stored, as something else
+UNUSUAL = re.compile(r"[^ -\[\]-~]")  # shown, or stored, in another form
 
 
 class StoredRows:
-    """Text columns come as they are stored: bytes, or str where the driver has decoded UTF-8."""
+    """Text columns are returned as stored: bytes, or str if the driver has decoded UTF-8."""
 
     def __init__(self, connection: Connection, table: Table, zone: str) -> None:
         self.text = STORED_TEXT[connection.dialect.name](connection, table)
@@ -39,7 +39,7 @@ class StoredRows:
         self._shared: dict[bytes | str | None, str] = {}
 
     def shared(self, value: bytes | str | None) -> str:
-        """The text; one object for all rows that have it."""
+        """The text; one object for all rows with it."""
         found = self._shared.get(value)
         if found is None:
             found = self._shared[value] = self.text.decoded(value)
@@ -49,24 +49,24 @@ class StoredRows:
         return self._connection.scalar(select(func.max(self._table.c.id))) or 0
 
     def names_since(self, row_id: int) -> list[bytes]:
-        """The Call-IDs, as they are stored, of the rows after this one."""
+        """The stored Call-IDs of the rows after this one."""
         name = self.text.raw(self._table.c.callid)
         query = select(name).where(self._table.c.id > row_id).distinct()
         return [as_bytes(found) for (found,) in self._connection.execute(query)]
 
     def latest_names(self, limit: int) -> list[bytes]:
-        """The Call-IDs, as they are stored, of the latest rows: `limit` of them, and the others of the same second."""
+        """The stored Call-IDs of the latest rows: `limit` of them, and all others of the same second."""
         stamp, row_id = self._table.c.time_stamp, self._table.c.id
         query = select(stamp, row_id, self.text.raw(self._table.c.callid).label("callid"))
         query = query.order_by(stamp.desc(), row_id.desc())
-        names: dict[bytes, Stamp] = {}  # with the stamp of each one's latest row
+        names: dict[bytes, Stamp] = {}  # with the timestamp of each one's latest row
         size = PAGE
         page = self._connection.execute(query.limit(size)).all()
         while page:
             for row in page:
                 names.setdefault(as_bytes(row.callid), row.time_stamp)
             last = page[-1]
-            # The last second is read to its end: a call that comes later in it may have the later microsecond.
+            # The last second is read completely: its rows are not sorted by microsecond.
             if len(page) < size or (len(names) >= limit and list(names.values())[limit - 1] != last.time_stamp):
                 break
             size *= 2
@@ -76,7 +76,7 @@ class StoredRows:
         return [name for at, (name, own) in enumerate(names.items()) if at < limit or own == second[0]]
 
     def names_like(self, call_id: str) -> list[bytes]:
-        """The Call-IDs, as they are stored, that are not plain text and begin as this one does."""
+        """The stored Call-IDs that are not plain text and have the same beginning as this one."""
         beginning = UNUSUAL.split(call_id[: self.text.longest])[0]
         column = self._table.c.callid
         query = select(self.text.raw(column)).where(column.startswith(beginning, autoescape=True)).distinct()
@@ -92,7 +92,7 @@ class StoredRows:
         return self._connection.execute(query)
 
     def messages(self, ids: Iterable[int]) -> dict[int, bytes]:
-        """By id. What a table without snapshots has lost meanwhile is missing."""
+        """Rows by id. Rows deleted meanwhile, from a table without snapshots, are missing."""
         wanted = sorted(ids)
         found: dict[int, bytes] = {}
         for at in range(0, len(wanted), AT_ONCE):
@@ -113,7 +113,7 @@ class StoredRows:
         return moments(rows, self._zone, self._second_round)
 
     def _second_round(self, repeated: Repeated) -> int | None:
-        """Where, in the order of ids, the whole table's time goes back by more than half of what is repeated."""
+        """Where, in order of ids, the whole table's time goes back by more than half of the repeated time."""
         if repeated not in self._second_rounds:
             self._second_rounds[repeated] = first_step_back(self._stamps(repeated), repeated.length / 2)
         return self._second_rounds[repeated]
@@ -129,7 +129,7 @@ class StoredRows:
 
 @contextmanager
 def reading(target: SqlTarget) -> Iterator[StoredRows]:
-    """The table as it is now, whatever is stored and deleted meanwhile. Raises SinkError."""
+    """A snapshot of the table, whatever is stored and deleted meanwhile. Raises SinkError."""
     url = parse_url(target.url)
     table = sip_trace_table(target.table)
     connection = connect(url)
@@ -138,7 +138,7 @@ def reading(target: SqlTarget) -> Iterator[StoredRows]:
             connection.execution_options(isolation_level="REPEATABLE READ")
         check_table(connection, url, target.table)
         if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN")  # Python's driver begins none for a SELECT
+            connection.exec_driver_sql("BEGIN")  # Python's driver begins no transaction for a SELECT
         yield StoredRows(connection, table, target.time)
     except SQLAlchemyError as error:
         raise explained(url, error) from error

@@ -14,28 +14,28 @@ from sqlalchemy import literal_column as word
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
 from capture_agent.sip.headers import text as header_text
 
-# Python's names for the encodings of databases that are not ASCII plus something UTF-8 would refuse.
+# Python's names of database encodings that are not ASCII plus bytes that UTF-8 would refuse.
 ENCODINGS = {"utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "latin1": "latin-1", "ascii": "ascii"}
-NAME = re.compile(r"\w+", re.ASCII)  # of a character set or a collation
+NAME = re.compile(r"\w+", re.ASCII)  # the name of a character set or collation
 
 LONGEST = INSERTED["callid"] or 0
-PLAIN = re.compile(rb"[ -\[\]-~]*")  # printable ASCII without the backslash, which opens what is escaped
+PLAIN = re.compile(rb"[ -\[\]-~]*")  # printable ASCII without the backslash, which begins escapes
 
 Expression = ColumnElement[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """How one table's text is read as bytes, and its Call-ID compared as bytes. Indexes are still used."""
+    """How to read a table's text as bytes, and compare its Call-ID as bytes. Indexes are still used."""
 
     raw: Callable[[Expression], Expression]  # a column's bytes
-    one_of: Callable[[Sequence[bytes]], ColumnElement[bool]]  # is the Call-ID one of these?
-    encoding: str = "utf-8"  # of what is not UTF-8
-    longest: int = LONGEST  # characters that the Call-ID column has room for
+    one_of: Callable[[Sequence[bytes]], ColumnElement[bool]]  # whether the Call-ID is one of these
+    encoding: str = "utf-8"  # encoding of text that is not UTF-8
+    longest: int = LONGEST  # length of the Call-ID column in characters
     message_as_bytes: bool = True
 
     def decoded(self, value: bytes | str | None) -> str:
-        """Text of people: UTF-8, else in the column's encoding; what is neither is escaped."""
+        """Readable text: UTF-8, or in the column's encoding; other bytes are escaped."""
         if value is None or isinstance(value, str):
             return value or ""
         try:
@@ -44,7 +44,7 @@ class StoredText:
             return header_text(value) if self.encoding == "utf-8" else value.decode(self.encoding, "backslashreplace")
 
     def forms(self, call_id: str) -> list[bytes]:
-        """As what this Call-ID may be stored: by Kamailio or by the agent, in this encoding or escaped, and cut."""
+        """The forms in which Kamailio or the agent may store this Call-ID: in this encoding or escaped, and cut."""
         escaped = call_id.replace("\0", "\\x00")
         forms = [escaped[: self.longest].encode("utf-8", "surrogateescape")]
         forms.append(call_id.encode("utf-8", "surrogateescape")[: self.longest])
@@ -56,7 +56,7 @@ class StoredText:
         return self.encoding != "utf-8" or encodable(form.decode("utf-8", "surrogateescape"), "utf-8")
 
     def is_whole(self, stored: bytes) -> bool:
-        """Is this exactly the message's Call-ID, neither cut nor escaped nor in another encoding?"""
+        """Whether this is exactly the message's Call-ID, not cut, escaped or in another encoding."""
         return len(stored) < self.longest and PLAIN.fullmatch(stored) is not None
 
 
@@ -80,7 +80,7 @@ def sqlite_text(connection: Connection, table: Table) -> StoredText:
 
 
 def postgresql_text(connection: Connection, table: Table) -> StoredText:
-    """Equality is that of bytes here. SQL_ASCII takes any, LATIN1 and the like have an encoding of their own."""
+    """Compares bytes. SQL_ASCII accepts any; others, such as LATIN1, have their own encoding."""
     encoding = str(connection.scalar(text("SELECT getdatabaseencoding()")))
     utf8 = encoding == "UTF8"
 
@@ -91,12 +91,12 @@ def postgresql_text(connection: Connection, table: Table) -> StoredText:
         usable = [value for value in values if b"\0" not in value]
         return table.c.callid.in_([func.convert_from(literal(value, LargeBinary), encoding) for value in usable])
 
-    # SQL_ASCII has any bytes; "latin-1" as the encoding also says that no form is refused.
+    # SQL_ASCII has any bytes; "latin-1" as the encoding also means that no form is refused.
     return StoredText(raw, one_of, encoding="utf-8" if utf8 else "latin-1", message_as_bytes=not utf8)
 
 
 def mysql_text(connection: Connection, table: Table) -> StoredText:
-    """A comparison by collation, which the index serves, and one by bytes: collations ignore case, accents, blanks."""
+    """Compares by collation, which can use the index, and by bytes: collations ignore case, accents, blanks."""
     found = connection.execute(
         text(
             "SELECT character_set_name, collation_name, character_maximum_length FROM information_schema.columns"

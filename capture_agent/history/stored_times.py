@@ -1,4 +1,4 @@
-"""Converts times of the sip_trace table to UTC. SQLite holds UTC; the others hold local time, as siptrace writes it."""
+"""Converts times of the sip_trace table to UTC. SQLite has UTC; the others have local time, as siptrace writes it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from capture_agent.sinks.sql.trace_rows import SECONDS_A_DAY, UNIX_EPOCH_JULIAN
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
-# Messages that several interfaces have seen are stored a little out of order.
+# Messages from several interfaces are stored slightly out of order.
 DISORDER = timedelta(seconds=10)
 
-Stamp = float | str | datetime  # what the column holds
+Stamp = float | str | datetime  # the column's value
 
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """Local times that a clock shows twice, because summer time ends: from `start` to before `end`."""
+    """Local times that a clock shows twice because summer time ends: from `start` to before `end`."""
 
     start: datetime
     end: datetime
@@ -33,26 +33,26 @@ class Repeated:
         return self.end - self.start
 
 
-# In which row, by id, the second round of a repeated hour begins; None: the table does not show it.
+# The row, by id, in which the second round of a repeated hour begins; None: the table does not show it.
 SecondRound = Callable[[Repeated], int | None]
 
 
 def utc(stored: Stamp | None, zone: str = "local") -> datetime:
-    """Whole seconds. Of a local time that there is twice: the first. The epoch for what no calendar has."""
+    """UTC in whole seconds. For a repeated local time, the first; the epoch for one outside the calendar."""
     try:
         if isinstance(stored, datetime):
             whole = naive(stored)
             return whole.replace(tzinfo=UTC) if zone == "utc" else rounds_of(whole)[0]
         if isinstance(stored, str):  # the column's default
             return datetime.fromisoformat(stored).replace(tzinfo=UTC)
-        # A double has 40 microseconds at this size: round.
+        # A double's resolution is 40 microseconds at this size: round.
         return EPOCH + timedelta(seconds=round(((stored or UNIX_EPOCH_JULIAN) - UNIX_EPOCH_JULIAN) * SECONDS_A_DAY))
     except (ValueError, OverflowError, OSError):
         return EPOCH
 
 
 def moments(rows: Sequence[tuple[int, Stamp]], zone: str, second_round: SecondRound) -> list[datetime]:
-    """The times of one call's rows, which are (id, stamp), in UTC."""
+    """The times in UTC of one call's rows, given as (id, stamp)."""
     found = [utc(stamp, zone) for _, stamp in rows]
     if zone != "utc":
         ambiguous = [(at, repeated) for at, (_, stamp) in enumerate(rows) if (repeated := repeated_hour(stamp))]
@@ -66,7 +66,7 @@ def moments(rows: Sequence[tuple[int, Stamp]], zone: str, second_round: SecondRo
 def second_ones(
     rows: Sequence[tuple[int, Stamp]], at: list[int], repeated: Repeated, second_round: SecondRound
 ) -> Iterator[int]:
-    """Which of the rows `at`, all in the repeated hour, are of its second round: time goes back, ids do not."""
+    """The rows `at`, all in the repeated hour, that belong to its second round: time goes back, ids do not."""
     at = sorted(at, key=lambda n: rows[n][0])
     begins = second_round(repeated)
     if begins is None:
@@ -74,7 +74,7 @@ def second_ones(
     if begins is not None:
         yield from (n for n in at if rows[n][0] >= begins)
         return
-    # Nothing goes back: the round that is nearer to the call's other messages.
+    # Time never goes back: take the round nearer to the call's other messages.
     outside = [naive(stamp) for _, stamp in rows if isinstance(stamp, datetime)]
     last = naive(rows[at[-1]][1])
     after = [one for one in outside if repeated.end <= one < last + repeated.length]
@@ -84,7 +84,7 @@ def second_ones(
 
 
 def first_step_back(rows: Iterable[tuple[int, datetime]], least: timedelta) -> int | None:
-    """The id of the first row, in the order of ids, that is earlier than one before it by more than `least`."""
+    """The id of the first row, in order of ids, that is earlier than a previous one by more than `least`."""
     latest = datetime.min
     for row_id, stamp in rows:
         if latest - stamp > least:
@@ -99,7 +99,7 @@ def naive(stamp: Stamp) -> datetime:
 
 
 def repeated_hour(stamp: Stamp) -> Repeated | None:
-    """The hour that this local time belongs to, if there is that time twice."""
+    """The repeated hour that this local time belongs to, if any."""
     if not isinstance(stamp, datetime):
         return None
     try:
@@ -111,7 +111,7 @@ def repeated_hour(stamp: Stamp) -> Repeated | None:
 
 @lru_cache(maxsize=4096)
 def rounds_of(whole: datetime) -> tuple[datetime, datetime]:
-    """The first and the second moment that a clock shows this; twice the same if it shows this once, or never."""
+    """The first and second moments at which a clock shows this time; equal if it shows it once, or never."""
     first, second = whole.replace(fold=0).astimezone(UTC), whole.replace(fold=1).astimezone(UTC)
     shown_twice = first < second and first.astimezone().replace(tzinfo=None, fold=0) == whole
     return first, second if shown_twice else first
@@ -119,7 +119,7 @@ def rounds_of(whole: datetime) -> tuple[datetime, datetime]:
 
 @lru_cache(maxsize=64)
 def hour_between(first: datetime, second: datetime) -> Repeated:
-    """The clock is put back in between: when, to the second."""
+    """The moment, to the second, at which the clock is put back."""
     offset = first.astimezone().utcoffset()
     before, after = first, second
     while after - before > SECOND:
@@ -135,5 +135,5 @@ def zone_name(zone: str) -> str:
 
 
 def zone_of(target: SqlTarget) -> str:
-    """In which zone this table has its times; '' for SQLite, where it is always UTC."""
+    """The zone of this table's times; '' for SQLite, where it is always UTC."""
     return "" if target.url.startswith("sqlite") else zone_name(target.time)

@@ -1,4 +1,4 @@
-"""Text from the network, made safe for a terminal, and tables of it. Nothing is wider than its column."""
+"""Makes text from the network safe for a terminal, and tables of it. Nothing is wider than its column."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from capture_agent.sip.headers import printable
 __all__ = ["Column", "Columns", "padded", "printable", "shortened", "width"]
 
 GAP = "  "
-MOST = 40  # columns of a terminal that a value gets, unless its column says otherwise
+MOST = 40  # terminal columns of a value, by default
 CUT = ".."
 
 
 def width(text: str) -> int:
-    """Columns of a terminal that this takes: two for CJK, none for what combines. Printable text only."""
+    """Width in terminal columns: two for CJK, none for combining characters. Printable text only."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -24,8 +24,8 @@ def width(text: str) -> int:
 
 
 def shortened(text: str, most: int, ending: int | None = None) -> str:
-    """At most so many columns: the beginning, and of the end so much. Half and half if `ending` is not given."""
-    # A character that combines takes no column, but as many bytes as others.
+    """Shortened to this many columns: the beginning, and `ending` columns of the end; by default half each."""
+    # A combining character takes no column, but as many bytes as others.
     if len(text) <= 4 * most and width(text) <= most:
         return text
     room = max(0, most - len(CUT))
@@ -36,7 +36,7 @@ def shortened(text: str, most: int, ending: int | None = None) -> str:
 
 
 def taken(text: str, room: int) -> str:
-    """As much of the beginning as so many columns hold."""
+    """As much of the beginning as fits this many columns."""
     if text.isascii():
         return text[:room]
     used = 0
@@ -54,23 +54,23 @@ def padded(text: str, to: int, right: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One of a table's, in columns of a terminal: its width at first, how far it grows, how narrow it may get."""
+    """A table's column, in terminal columns: its initial, greatest and least width."""
 
     title: str
     width: int = 0
     most: int = MOST
-    least: int = 0  # 0: it stays as wide as it is
+    least: int = 0  # 0: its width never shrinks
     right: bool = False
 
 
 class Columns:
-    """Rows as aligned text, printed as they come: a column grows with its values, up to its most.
+    """Rows as aligned text, printed as they come: a column grows with its values, up to its greatest width.
 
-    The last column is written whole. If it finds no room on a terminal, it gets a line of its own.
+    The last column is written in full. If it does not fit the terminal, it goes on a separate line.
     """
 
     def __init__(self, columns: Sequence[Column], room: int = 0) -> None:
-        """`room`: the terminal's width; 0: any."""
+        """`room`: the terminal's width; 0: unlimited."""
         self._columns = columns[:-1]
         self._room = room
         self._last = columns[-1].title
@@ -82,7 +82,7 @@ class Columns:
         return self._line([column.title for column in self._columns]) + self._last
 
     def fit(self, rows: Iterable[Sequence[str]]) -> None:
-        """Be as narrow as these rows' last column needs, but not narrower than each column's least."""
+        """Shrink as these rows' last column requires, but no column below its least width."""
         self._fitted = True
         widest = [width(column.title) for column in self._columns]
         lasts = []

@@ -44,7 +44,7 @@ class Dialog:
 
     @property
     def joined(self) -> bool:
-        """The beginning was not seen, so `caller_tag` belongs to the first sender that was seen."""
+        """Whether the beginning was missed, so that `caller_tag` belongs to the first sender seen."""
         return self._dialog.joined
 
     @property

@@ -19,29 +19,29 @@ from capture_agent.books import Account, Ledger
 
 SLOW: Final = "slow"
 OTHER: Final = "other"
-MOST_KINDS = 32  # counted and reported apart: a class of exceptions is made in no time
-LONGEST_REASON = 200  # characters of what an exception says
+MOST_KINDS = 32  # kinds counted and reported separately: user code can create exception classes without limit
+LONGEST_REASON = 200  # characters of an exception's text
 
 FAILED: Final = object()
 
-# By the kind of function; and their failures, by the class of what was raised.
+# Accounts by kind of function; failures by class of the exception.
 HOOK = Account("hook", ("passed", "dropped"), (SLOW, OTHER))
 CONDITION = Account("condition", ("true", "false"), (SLOW, OTHER))
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, where the program has a handler of its own for it."""
+    """Ctrl-C, if the program has its own handler for it."""
 
 
 def is_ctrl_c(error: BaseException) -> bool:
-    """The user's, or a KeyboardInterrupt that user code has raised? Python's own handler leaves no trace."""
+    """Whether the user pressed Ctrl-C, or user code raised KeyboardInterrupt. Python's own handler leaves no trace."""
     if issubclass(type(error), Interrupted):
         return True
     own_handler = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return own_handler and issubclass(type(error), KeyboardInterrupt)
 
 
-_forks = 0  # that lie between this process and the one that has imported us
+_forks = 0  # generations between this process and the one that imported us
 
 
 def count_fork() -> None:
@@ -53,17 +53,17 @@ os.register_at_fork(after_in_child=count_fork)
 
 
 def forks() -> int:
-    """More than before: this is a child, which user code has made."""
+    """How often we were forked. More than before: this is a child made by user code."""
     return _forks
 
 
 def end_child(before: int, error: BaseException | None = None) -> None:
-    """Called after user code, with what forks() was before it. In a child it does not return.
+    """Call it after user code, with forks() from before. In a child it does not return.
 
-    As sys.exit() would, but without closing what belongs to the parent: its connections, its buffered output.
+    Exits like sys.exit(), but without closing the parent's connections and flushing its buffered output.
     """
     if _forks != before:
-        # Not `error.code`, which a subclass may have made a property.
+        # Not `error.code`, which may be a property in a subclass.
         is_exit = error is not None and issubclass(type(error), SystemExit)
         code = SystemExit.__dict__["code"].__get__(error) if is_exit else int(error is not None)
         os._exit(code if isinstance(code, int) else int(code is not None))
@@ -71,12 +71,12 @@ def end_child(before: int, error: BaseException | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a function fails, and how often it may.
+    """When a call counts as failed, and how many failures are allowed.
 
-    slow      seconds that one call may take; 0: they are not measured
-    failures  so many, and it is called no more; 0: it may fail for ever
-    clock     seconds, from any beginning
-    report    takes a line for the log: printable ASCII, whatever a message had in it
+    slow      seconds that a call may take; 0: not measured
+    failures  the number after which it is disabled; 0: never
+    clock     seconds since any origin
+    report    takes a line for the log: printable ASCII, whatever a message contains
     """
 
     slow: float = 0.0
@@ -88,10 +88,10 @@ class Limits:
 @cython.final
 @cython.cclass
 class Guard:
-    """One function. Its books: seen = passed + dropped + failed(kind).
+    """A guarded function. Its books: seen = passed + dropped + failed(kind).
 
-    effect   what becomes of a failed call, for the log
-    answers  what it returns is a yes or no
+    effect   the consequence of a failed call, for the log
+    answers  whether it returns true or false
     """
 
     __slots__ = (
@@ -119,14 +119,14 @@ class Guard:
         self.seen = 0
         self.passed = 0
         self.dropped = 0
-        self.failed: Counter[str] = Counter()  # by kind: the class of what it raised, or SLOW
+        self.failed: Counter[str] = Counter()  # by kind: the exception's class, or SLOW
         self.off = False
         self._limits = limits
         self._clock = limits.clock
         self._slow = limits.slow
 
     def call(self, message: object) -> object:
-        """What the function returns, or FAILED. `self.off` must have been asked before."""
+        """The function's result, or FAILED. Check `self.off` before."""
         began: cython.double = 0.0
         took: cython.double
         before: cython.ulonglong = _forks
@@ -136,8 +136,8 @@ class Guard:
                 began = self._clock()
             result = self.function(message)
             if self.answers:
-                result = bool(result)  # which is user code, too
-        except BaseException as error:  # sys.exit() too: no hook ends a capture
+                result = bool(result)  # its truth value is user code, too
+        except BaseException as error:  # sys.exit() too: a hook must not end a capture
             if _forks != before:
                 end_child(before, error)
             if is_ctrl_c(error):
@@ -156,7 +156,7 @@ class Guard:
         return result
 
     def drops(self) -> None:
-        """What it has just passed, it drops."""
+        """Count the message that it has just passed as dropped."""
         self.passed -= 1
         self.dropped += 1
 
@@ -171,23 +171,23 @@ class Guard:
             kind = OTHER
         self.failed[kind] += 1
         if self.failed[kind] == 1 and reason:
-            self._limits.report(f"{self.name}: {kind}: {reason}; {self.effect}. More of this kind are only counted")
+            self._limits.report(f"{self.name}: {kind}: {reason}; {self.effect}. Further ones are counted, not logged")
         limit = self._limits.failures
         if limit and not self.off and self.failed.total() >= limit:
             self.off = True
-            self._limits.report(f"{self.name}: has failed {limit} times and is called no more")
+            self._limits.report(f"{self.name}: has failed {limit} times and has been disabled")
 
 
 def kind_of(error: BaseException) -> str:
-    """The name of its class: printable ASCII, too, and short."""
+    """The name of its class, also as short printable ASCII."""
     return ascii(type.__dict__["__name__"].__get__(type(error)))[1:-1][:LONGEST_REASON]
 
 
 def said_by(error: BaseException) -> str:
-    """Its message; empty where asking for it raises: it is as broken as the function that raised it."""
+    """Its message; empty if reading it raises: user code may have defined it."""
     before = forks()
     try:
-        says = str.__str__(str(error))  # of a subclass the text alone
+        says = str.__str__(str(error))  # only the text of a subclass
     except BaseException as other:
         end_child(before, other)
         return ""
@@ -196,14 +196,14 @@ def said_by(error: BaseException) -> str:
 
 
 def described(error: BaseException) -> str:
-    """`'what it says' (trunk.py:12)`. It may have come from the network, so only printable ASCII is left of it."""
+    """`'its message' (trunk.py:12)`. It may come from the network, so it is reduced to printable ASCII."""
     says = said_by(error)
     says = says if len(says) <= LONGEST_REASON else f"{says[:LONGEST_REASON]}..."
     return f"{says!a}{raised_at(error)}"
 
 
 def raised_at(error: BaseException) -> str:
-    """` (trunk.py:12)`; empty where Python's own machinery has raised it, which says nothing to anybody."""
+    """` (trunk.py:12)`; empty if Python itself raised it, where a line helps nobody."""
     place = BaseException.__dict__["__traceback__"].__get__(error)
     while place is not None and place.tb_next is not None:
         place = place.tb_next

@@ -7,7 +7,7 @@ from functools import reduce
 
 import cython
 
-from capture_agent.config.masks import joined
+from capture_agent.config.rule_options import joined
 from capture_agent.events import log_event, message_event
 from capture_agent.hooks.seen_message import SeenMessage
 from capture_agent.hooks.verb_values import (
@@ -26,16 +26,16 @@ from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.traced import ALL_SINKS, Trace, TracedMessage
 from capture_agent.sip.headers import text
 
-# What a trace is written down in, the first that there is.
+# Where a trace is recorded: the first of these that exists.
 BELONGS_TO = {"message": (), "transaction": ("transaction",), "dialog": ("dialog", "transaction")}
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
-@cython.annotation_typing(False)  # what hooks hand over may be of any type: values.py says what is wrong with it
+@cython.no_gc  # nothing in it can form a cycle
+@cython.annotation_typing(False)  # hooks may pass any type: verb_values.py checks it
 @cython.cclass
 class Message(SeenMessage):
-    """A message, the decisions about it so far, and verbs that change them.
+    """A message, the decisions about it so far, and verbs to change them.
 
     Verbs work until the hook returns. They take effect when it has returned, and not at all if it raises.
     """
@@ -50,24 +50,24 @@ class Message(SeenMessage):
         sinks: SinkNames | None = None,
         by: str = "",
     ) -> None:
-        self._captured = captured  # all of SeenMessage: super() would cost as much as the rest
+        self._captured = captured  # everything in SeenMessage: super() would cost as much as the rest
         self._sip = captured.sip
         self._datagram = captured.datagram
         self._direction = direction
         self._sinks = SinkNames() if sinks is None else sinks
-        self._by = by  # the name of the hook that is being called
+        self._by = by  # the name of the current hook
         self._traced = traced
-        self._started: tuple[tuple[str, Trace], ...] = ()  # to write down in the transaction or the dialog
-        self._events: tuple[TracedMessage, ...] = ()  # what is sent beside it
+        self._started: tuple[tuple[str, Trace], ...] = ()  # to be recorded in the transaction or the dialog
+        self._events: tuple[TracedMessage, ...] = ()  # sent in addition to it
         self._dropped = False
-        self._bare = False  # it gets no correlation id where none was said
+        self._bare = False  # it gets no correlation id unless one was set
         self._decided = False  # too late for verbs
 
-    # What has been decided
+    # Decisions
 
     @property
     def traced(self) -> bool:
-        """Whether it would be traced as decided so far."""
+        """Whether the decisions so far trace it."""
         return bool(self._traced) and not self._dropped
 
     @property
@@ -87,7 +87,7 @@ class Message(SeenMessage):
     # The verbs
 
     def drop(self) -> None:
-        """This message is not traced, regardless of other decisions. Its transaction and dialog are not affected."""
+        """Do not trace this message, regardless of other decisions. Its transaction and dialog are not affected."""
         self._writable()
         self._dropped = True
 
@@ -99,11 +99,11 @@ class Message(SeenMessage):
         table: str = "",
         correlation_id: str = "",
     ) -> bool:
-        """For these sinks - the default ones, if none is named - replaces the rules' decision by this one.
+        """Replaces the rules' decision for these sinks, or for the default sinks if none is named.
 
-        Other sinks get the message as before, and what rules hide in it stays hidden. `mode` "transaction" or "dialog":
-        the whole transaction or dialog is traced like this from now on. Returns False if the message has no dialog, so
-        that its transaction is traced, or if it has neither, so that only the message is traced. Raises HookError.
+        Other sinks get the message as before, and rules' masks still apply. `mode` "transaction" or "dialog" traces the
+        whole transaction or dialog like this from now on. Returns False if the message has no dialog, so that its
+        transaction is traced, or if it has neither, so that only the message is traced. Raises HookError.
         """
         self._writable()
         wanted = mode_of(mode)
@@ -167,10 +167,10 @@ class Message(SeenMessage):
 
     def _writable(self) -> None:
         if self._decided:
-            raise HookError("too late: what becomes of this message has been decided")
+            raise HookError("too late: this message is already decided")
 
     def _change(self, users: tuple[str, ...] | None, table: str | None, correlation_id: bytes | None) -> None:
-        """Changes the traces. They are shared, so this message gets copies."""
+        """Change the traces. They are shared, so this message gets copies."""
         self._traced = tuple(
             again(traced, traced.trace.changed(correlation_id, users, table), traced.sinks) for traced in self._traced
         )

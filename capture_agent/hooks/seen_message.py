@@ -5,11 +5,9 @@ It reads from the records on request, so values that nobody reads cost nothing.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import ip_address
-
 import cython
 
+from capture_agent.addresses import address_text
 from capture_agent.hooks.dialog_view import Dialog, Transaction
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
@@ -17,15 +15,15 @@ from capture_agent.sip.headers import canonical, text, uri_user
 from capture_agent.sip.message import SipMessage
 
 
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(8)
-@cython.annotation_typing(False)  # user code may call with anything
+@cython.annotation_typing(False)  # user code may pass anything
 @cython.cclass
 class SeenMessage:
     """A message, its transaction and its dialog.
 
     Text is str; bytes that are not valid UTF-8 appear as escapes (`\\xff`). A missing value is '' or None.
-    A message that you keep stays readable, but keeps the packets in memory that were read together with it.
+    A message that you keep stays readable, but keeps in memory the packets that were read together with it.
     """
 
     __slots__ = ("_captured", "_datagram", "_direction", "_sip")
@@ -36,7 +34,7 @@ class SeenMessage:
         self._datagram: Datagram = captured.datagram
         self._direction = direction
 
-    # What it says
+    # Content
 
     @property
     def raw(self) -> bytes:
@@ -118,7 +116,7 @@ class SeenMessage:
         wanted = canonical(name)
         return [text(value) for header, value in self._sip.headers if header == wanted]
 
-    # How it travelled
+    # Transport
 
     @property
     def time(self) -> float:
@@ -157,16 +155,16 @@ class SeenMessage:
 
     @property
     def interface(self) -> str:
-        """Where it was captured; '' where the capture does not say."""
+        """Where it was captured; '' if the capture does not say."""
         interface = self._datagram.interface
         return "" if interface is None else interface.name
 
     @property
     def direction(self) -> Direction:
-        """A str, "in" or "out": towards the server that `capture.local` names, or from it."""
+        """The text "in" or "out": towards the server that `capture.local` names, or from it."""
         return self._direction
 
-    # What it belongs to
+    # Transaction and dialog
 
     @property
     def retransmission(self) -> bool:
@@ -184,8 +182,3 @@ class SeenMessage:
         what = f"{self.status} " if self.status else ""
         way = f"{self.transport} {self.source}:{self.source_port} > {self.destination}:{self.destination_port}"
         return f"<Message {what}{self.method} {self.call_id!r} {way}>"
-
-
-@lru_cache(maxsize=65536)
-def address_text(packed: bytes) -> str:
-    return str(ip_address(packed))

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from capture_agent.config.uris import is_table_name
 from capture_agent.events import PLACE, Place, parse_place
 
 MOST_USERS = 32  # each adds a row to the table
-LONGEST_USER = 255  # as the column traced_user
-LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more, which nobody needs
+LONGEST_USER = 255  # like the column traced_user
+LONGEST_CORRELATION_ID = 1024  # bytes; a HEP packet has room for much more than anyone needs
 LONGEST_EVENT = 16384  # bytes
-LONGEST_MESSAGE = 60_000  # bytes: with its chunks it fits into a datagram
+LONGEST_MESSAGE = 60_000  # bytes: with its chunks it fits a datagram
 MODES = ("message", "transaction", "dialog")
-
-# Its name is a value in Kamailio's version table.
-_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 
 class HookError(ValueError):
@@ -43,26 +40,26 @@ class Decision:
 
 
 class SinkNames:
-    """The sinks by name, as bits of Trace.sinks. Several of one name are all meant by it.
+    """The sinks by name, as bits of Trace.sinks. A name means all sinks with that name.
 
-    `names`: by the sinks' ids.
+    `names`: by sink id.
     """
 
     def __init__(self, names: Mapping[int, str] | None = None, defaults: int = 0, collectors: int = 0) -> None:
         self.names = dict(names or {})
-        self.defaults = defaults  # those that get what nobody sends elsewhere
-        self.collectors = collectors  # those of them that take what nobody has captured
+        self.defaults = defaults  # the default sinks
+        self.collectors = collectors  # those of them that accept uncaptured messages
         self._bits: dict[str, int] = {}
         for bit, name in self.names.items():
             self._bits[name] = self._bits.get(name, 0) | 1 << bit
 
     def bits(self, names: Iterable[str]) -> int:
-        """Of no names: the defaults. Raises HookError."""
+        """Without names: the default sinks. Raises HookError."""
         found = 0
         for name in names:
             if not isinstance(name, str) or name not in self._bits:
                 known = ", ".join(map(repr, self._bits)) or "none"
-                raise HookError(f"sink {name!r}: there is no sink of this name, there are: {known}")
+                raise HookError(f"sink {name!r}: no such sink, configured are: {known}")
             found |= self._bits[name]
         return found or self.defaults
 
@@ -77,7 +74,7 @@ def mode_of(mode: str) -> str:
 
 
 def users_of(users: str | Iterable[str]) -> tuple[str, ...]:
-    """One or several, each once, in their order."""
+    """One or several users, each once, in order."""
     try:
         found = (users,) if isinstance(users, str) else tuple(islice(users, MOST_USERS + 1))
     except TypeError:
@@ -92,13 +89,13 @@ def users_of(users: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def plain(text: str) -> str:
-    """Of a subclass the text alone: its methods are user code, and would be called where nothing guards them."""
+    """Only the text of a str subclass: its methods are user code, and would be called unguarded."""
     return text if type(text) is str else str.__str__(text)
 
 
 def table_of(table: str) -> str:
-    """Empty: the one that the sink is configured with."""
-    if not isinstance(table, str) or (table and _TABLE.fullmatch(table) is None):
+    """Empty: the sink's configured table."""
+    if not isinstance(table, str) or (table and not is_table_name(table)):
         raise HookError(f"table {table!r}: expected letters, digits and underscores, at most 32")
     return plain(table)
 
@@ -127,7 +124,7 @@ def place_of(what: str, text: str) -> Place:
 
 
 def encoded(what: str, text: str, limit: int) -> bytes:
-    """Text as databases and collectors take it."""
+    """Text that databases and collectors accept."""
     if not isinstance(text, str):
         raise HookError(f"{what} {text!r}: expected text")
     try:

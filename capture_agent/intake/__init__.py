@@ -1,8 +1,8 @@
 """From payloads to messages: four stages, each takes a list and returns a list.
 
 own_traffic.py  drops packets of our own sockets
-ports.py        optional: drops traffic on other ports than those configured
-payloads.py     (hot) payloads to SIP messages; what is not SIP is counted by kind
+ports.py        optional: drops traffic on ports other than the configured ones
+payloads.py     (hot) payloads to SIP messages; others are counted by kind
 copies.py       optional: one copy of a packet that was captured more than once
 restore.py      optional: restores the original messages of duplicates with siptrace's x-headers
 

@@ -1,4 +1,4 @@
-"""Optional de-duplication: a packet that was captured several times is one message, and the others are dropped.
+"""Optional de-duplication: keeps one copy of a packet that was captured more than once.
 
 Interface `any`, mirror ports and several VLANs show a packet more than once. A retransmission looks much the same:
 docs/decisions/copies.md explains how to distinguish them. If in doubt, both are kept.
@@ -16,31 +16,31 @@ from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
 
 UDP = 17
-LIMIT = 65_536  # messages that are remembered
-LIMIT_WAYS = 64  # of one message: a tunnel's outer addresses are whatever a sender likes
-WAYS_PER_MESSAGE = 2  # of all messages together, for each of LIMIT
-# Batches of several interfaces come one behind the other, not in the order of time.
+LIMIT = 65_536  # remembered messages
+LIMIT_WAYS = 64  # ways of one message: a sender can choose any outer addresses of a tunnel
+WAYS_PER_MESSAGE = 2  # bytes of all messages together, per message of LIMIT
+# Batches of several interfaces arrive one after another, not sorted by time.
 RETAIN_NS = 1_000_000_000
 
 ACCOUNT = Account("messages", (OfMessages.DUPLICATE,))
 
 
 class _Seen:
-    """A message, and how often each way has shown it within the window."""
+    """A message, and how often it came each way within the window."""
 
     __slots__ = ("since_ns", "taken", "time_ns", "ways")
 
     def __init__(self, time_ns: int, since_ns: int) -> None:
-        self.time_ns = time_ns  # when it was last taken for a new one
+        self.time_ns = time_ns  # when it was last treated as new
         self.since_ns = since_ns  # the same by the clock
         self.taken = 1
         self.ways: dict[bytes, int] = {}
 
 
 class DuplicateFilter:
-    """Takes messages, gives those that are no copies. Of UDP only: TCP and SCTP number what they carry.
+    """Takes messages, returns those that are not copies. Only for UDP: TCP and SCTP number their data.
 
-    `identification` of a packet is 0 where it tells nothing; its `way` is None where nothing is known of it.
+    A packet's `identification` is 0 if it says nothing; its `way` is None if unknown.
     """
 
     def __init__(
@@ -55,32 +55,32 @@ class DuplicateFilter:
         self.limit = limit
         self.limit_ways = limit_ways
         self.dropped = 0
-        self.forgotten = 0  # gave way to newer ones before their time: a copy of them is kept
+        self.forgotten = 0  # evicted early for newer ones: a copy of them would be kept
         self._identification = identification
         self._way = way
         self._table: OrderedDict[bytes, _Seen] = OrderedDict()
         self._clock = Clock()
-        self._ways = 0  # of all messages
+        self._ways = 0  # ways of all messages
 
     def __len__(self) -> int:
         return len(self._table)
 
     @property
     def most_ways(self) -> int:
-        """That one message has come by."""
+        """The ways that one message has come."""
         return max((len(seen.ways) for seen in self._table.values()), default=0)
 
     def ledgers(self) -> list[Ledger]:
         return [ACCOUNT.ledger(outcomes={OfMessages.DUPLICATE: self.dropped})]
 
     def kept(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
-        """The messages without the copies, in their order."""
+        """The messages without copies, in order."""
         kept = [message for message in messages if not self._is_copy(message.datagram)]
         self.dropped += len(messages) - len(kept)
         return kept
 
     def forget(self) -> None:
-        """What comes now was captured by another run, or is replayed again."""
+        """Another capture begins, or the same one again."""
         self._table.clear()
         self._clock = Clock()
         self._ways = 0
@@ -95,12 +95,12 @@ class DuplicateFilter:
         if seen is None or abs(datagram.time_ns - seen.time_ns) > self.window_ns:
             self._note(key, datagram, number)
             return False
-        if number:  # of one sender no two packets have the same within such a time
+        if number:  # no two packets of a sender share it within such a time
             return True
         way = self._way_of(datagram)
         if way is None or (way not in seen.ways and len(seen.ways) >= self.limit_ways):
             return False
-        # Each way shows each packet once: what one shows more often than all others was sent again.
+        # Each way shows each packet once: if one shows it more often than all others, it was sent again.
         self._ways += way not in seen.ways
         seen.ways[way] = seen.ways.get(way, 0) + 1
         self._make_room(key)
@@ -113,7 +113,7 @@ class DuplicateFilter:
         return False
 
     def _way_of(self, datagram: Datagram) -> bytes | None:
-        """The number of its way: the way itself may be hundreds of bytes, as tunnels are in one another."""
+        """A short hash of its way, which may have hundreds of bytes with nested tunnels."""
         way = self._way(datagram)
         return None if way is None else digest(repr(way).encode(), b"way")
 

@@ -12,7 +12,7 @@ ACCOUNT = Account("frames", (OfFrames.CARRIED, OfFrames.OWN))
 
 
 class Known(Protocol):
-    """Our sockets, as own_sockets.py finds them."""
+    """Our sockets, as found by own_sockets.py."""
 
     @property
     def ports(self) -> bytes: ...
@@ -26,20 +26,20 @@ class Sockets(Protocol):
 
 
 class OwnTraffic:
-    """Looks at the innermost packet, whatever carried it. The kernel has left out the most of it already."""
+    """Checks the innermost packet, whatever carried it. The kernel has already left out most of our packets."""
 
     def __init__(self, sockets: Sockets, listeners: Collection[str] = ()) -> None:
         self._sockets = sockets
-        self._listeners = frozenset(listeners)  # sources of ours whose packets are taken as they are
+        self._listeners = frozenset(listeners)  # sources whose packets are never dropped
         self.left_out = 0
 
     def ledgers(self) -> list[Ledger]:
-        """Of the frames that have been carried, those that went no further."""
+        """How many of the carried frames stopped here."""
         count = self.left_out
         return [ACCOUNT.ledger(outcomes={OfFrames.CARRIED: -count, OfFrames.OWN: count})] if count else []
 
     def others(self, datagrams: list[Datagram]) -> list[Datagram]:
-        """What is not ours, in its order."""
+        """The packets that are not ours, in order."""
         known = self._sockets.known
         ports = known.ports
         maybe = [one for one in datagrams if ports[one.source_port] or ports[one.destination_port]]

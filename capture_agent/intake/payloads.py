@@ -25,7 +25,7 @@ ACCOUNT = Account("messages", (OfMessages.DUPLICATE,), rejected=tuple(STRANGERS.
 @cython.final
 @cython.cclass
 class Intake:
-    """Counts what it has seen: seen = accepted + the sum of rejected. A message may have several problems."""
+    """Counts: seen = accepted + the sum of rejected. A message may have several problems."""
 
     __slots__ = ("_rejected", "accepted", "problems", "rejected", "seen")
 
@@ -37,7 +37,7 @@ class Intake:
         self._rejected = self.rejected
 
     def accept(self, datagrams: list[Datagram]) -> list[CapturedMessage]:
-        """The SIP messages among these payloads, in their order."""
+        """The SIP messages among these payloads, in order."""
         messages: list[CapturedMessage] = []
         datagram: Datagram
         sip: SipMessage | None
@@ -56,14 +56,14 @@ class Intake:
         return messages
 
     def ledgers(self) -> list[Ledger]:
-        """`duplicate` is there whether copies are looked for or not."""
+        """Includes `duplicate`, whether or not copies are dropped."""
         rejected = {name: self.rejected[stranger] for stranger, name in STRANGERS.items()}
         return [ACCOUNT.ledger(self.seen, {OfMessages.DUPLICATE: 0}, rejected)]
 
     def malformed(self) -> Counter[str]:
-        """What was wrong with messages that were traced all the same, by name of Problem."""
+        """Problems of messages that were malformed but traced, by name of Problem."""
         counts: Counter[str] = Counter()
-        for combination, count in list(self.problems.items()):  # asked for while others count
+        for combination, count in list(self.problems.items()):  # read while other threads count
             for problem in Problem(combination):
                 counts[PROBLEMS[problem]] += count
         return counts

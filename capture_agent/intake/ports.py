@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from capture_agent.books import Account, Ledger, OfFrames
-from capture_agent.config.ports import PortRange
+from capture_agent.config.endpoints import PortRange
 from capture_agent.records.datagram import Datagram
 
 ACCOUNT = Account("frames", (OfFrames.CARRIED, OfFrames.OTHER_PORTS))
 
 
 class PortFilter:
-    """Looks at the innermost packet, whatever carried it."""
+    """Checks the innermost packet, whatever carried it."""
 
     def __init__(self, ports: Iterable[PortRange]) -> None:
         wanted = bytearray(65536)
@@ -22,12 +22,12 @@ class PortFilter:
         self.left_out = 0
 
     def ledgers(self) -> list[Ledger]:
-        """Of the frames that have been carried, those that went no further."""
+        """How many of the carried frames stopped here."""
         count = self.left_out
         return [ACCOUNT.ledger(outcomes={OfFrames.CARRIED: -count, OfFrames.OTHER_PORTS: count})] if count else []
 
     def chosen(self, datagrams: list[Datagram]) -> list[Datagram]:
-        """Those with one of the ports at either end, in their order."""
+        """The packets with one of the ports at either end, in order."""
         wanted = self._wanted
         chosen = [one for one in datagrams if wanted[one.source_port] or wanted[one.destination_port]]
         self.left_out += len(datagrams) - len(chosen)

@@ -1,4 +1,4 @@
-"""Restores the original messages of duplicates: siptrace's xheaders_read, for everything that is captured.
+"""Restores the original messages of duplicates: siptrace's xheaders_read, for all captured traffic.
 
 It removes the lines that siptrace added, and takes source, destination, transport, time and direction from them.
 """
@@ -19,15 +19,15 @@ ACCOUNT = Account("messages", rejected=(NO_X_HEADERS, MALFORMED_X_HEADERS))
 
 
 class Restorer:
-    """Counts what it was given: seen = restored + without + malformed."""
+    """Counts: seen = restored + without + malformed."""
 
     def __init__(self) -> None:
         self.restored = 0
-        self.without = 0  # no such headers: no duplicate of siptrace's, so not for us
-        self.malformed = 0  # not all of them, or not in order, or without sense
+        self.without = 0  # no such headers: not a duplicate of siptrace, so not for us
+        self.malformed = 0  # incomplete, out of order, or invalid
 
     def restore(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
-        """The originals of those that carry the headers, in their order; all others are left out."""
+        """The originals of messages that carry the headers, in order; all others are left out."""
         return [original for message in messages if (original := self._original(message)) is not None]
 
     def ledgers(self) -> list[Ledger]:
@@ -46,7 +46,7 @@ class Restorer:
             return None
         datagram = made(message, found)
         original = scan(datagram.data, datagram.start, datagram.end)
-        if original is None:  # without the block it is no SIP
+        if original is None:  # without the block it is not SIP
             self.malformed += 1
             return None
         original.problems |= message.sip.problems
@@ -55,7 +55,7 @@ class Restorer:
 
 
 def made(message: CapturedMessage, found: XHeaders) -> Datagram:
-    """The datagram that the original went in, over a buffer of its own: the addresses, then the message."""
+    """The original's datagram, in a new buffer: the addresses, then the message."""
     sip, carrier = message.sip, message.datagram
     addresses = found.source + found.destination
     data = addresses + sip.data[sip.start : found.start] + sip.data[found.end : sip.end]

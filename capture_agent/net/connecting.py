@@ -1,4 +1,4 @@
-"""Sockets to one receiver, from the configured address or one that the system chooses."""
+"""Sockets to one receiver, from the configured address or one chosen by the system."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import socket
 import struct
 import threading
 import time
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
-from capture_agent.config.sending import split_source
+from capture_agent.addresses import is_address, of_socket, parse_address
+from capture_agent.config.endpoints import split_source
 from capture_agent.net.own_sockets import SOCKETS
+from capture_agent.os_errors import in_words
 
 Endpoint = tuple[bytes, int]  # a packed address and a port
 
 FAMILIES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 SIOCGIFADDR = 0x8915  # linux/sockios.h
-IPV6_ADDRESSES = Path("/proc/net/if_inet6")
-NO_ANSWER = "the look-up of the host name has no answer"
+IPV6_ADDRESSES = Path("/proc/self/net/if_inet6")  # /proc/net is not there with ProcSubset=pid
+NO_ANSWER = "no answer to the look-up of the host name"
 
 _REFUSALS = {
     errno.EADDRNOTAVAIL: "not an address of this host",
     errno.EADDRINUSE: "the port is in use",
-    errno.EACCES: "the port is for root alone",
+    errno.EACCES: "the port is reserved for root",
 }
 
 
 class Lookup:
-    """A place's addresses, looked up in a thread of its own: the system's resolver takes as long as it likes.
+    """Looks up a host's addresses in a separate thread: the system's resolver takes as long as it likes.
 
-    One at a time, whoever asks: a name server that is silent costs one thread.
+    One look-up at a time, whoever asks: a silent name server costs one thread.
     """
 
     def __init__(self, host: str, port: int, kind: socket.SocketKind) -> None:
@@ -45,9 +47,9 @@ class Lookup:
         self._problem: OSError | None = None
 
     def answer(self, seconds: float) -> list[Any]:
-        """What getaddrinfo() says, looked up anew: collectors move. Raises OSError.
+        """The result of a new getaddrinfo(): collectors move. Raises OSError.
 
-        When that takes longer than `seconds`, the next call takes what has been found by then.
+        If it takes longer than `seconds`, the next call takes its result.
         """
         if not self.by_name:
             return socket.getaddrinfo(self.host, self._port, type=self.kind)
@@ -68,29 +70,21 @@ class Lookup:
             self._found = socket.getaddrinfo(self.host, self._port, type=self.kind)
         except OSError as error:
             self._problem = error
-        except UnicodeError:  # a label that no name can have
+        except UnicodeError:  # an impossible label
             self._problem = socket.gaierror(socket.EAI_NONAME, "the host name is not known")
 
 
-def is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def connected(lookup: Lookup, source: str, deadline: float) -> socket.socket:
-    """Connected by this time (monotonic), over the name's look-up and all addresses.
+    """A socket connected by this deadline (monotonic time), which covers the look-up and all addresses.
 
-    Each address has its share of the time that is left. Raises OSError, whose strerror is for a user to read.
+    Each address gets a share of the time left. Raises OSError with an strerror for the user.
     """
     places = candidates(lookup.host, lookup.answer(deadline - time.monotonic()), source)
     return first_connected(places, source, deadline)
 
 
 def first_connected(places: list[Any], source: str, deadline: float) -> socket.socket:
-    """Raises OSError: that of the last one."""
+    """Raises OSError: the last address's."""
     problem = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
     for n, (family, kind, protocol, _, address) in enumerate(places):
         left = deadline - time.monotonic()
@@ -112,11 +106,9 @@ def first_connected(places: list[Any], source: str, deadline: float) -> socket.s
 
 
 def candidates(host: str, found: list[Any], source: str) -> list[Any]:
-    """The addresses of the place that can be reached from the source."""
-    try:
-        version = ip_address(split_source(source)[0]).version if source else None
-    except ValueError:  # an interface may have both
-        version = None
+    """The host's addresses that are reachable from the source."""
+    here = split_source(source)[0] if source else ""
+    version = parse_address(here).version if is_address(here) else None  # an interface may have both
     if version is None:
         return found
     wanted = socket.AF_INET6 if version == 6 else socket.AF_INET
@@ -128,9 +120,7 @@ def candidates(host: str, found: list[Any], source: str) -> list[Any]:
 def bind(connection: socket.socket, source: str) -> None:
     """Raises OSError."""
     host, port = split_source(source)
-    try:
-        ip_address(host)
-    except ValueError:
+    if not is_address(host):
         host = address_of(host, connection.family)
     if port and connection.type == socket.SOCK_STREAM:
         # The last connection from this port may still be in TIME_WAIT.
@@ -139,12 +129,12 @@ def bind(connection: socket.socket, source: str) -> None:
         here = socket.getaddrinfo(host, port, connection.family, connection.type, flags=socket.AI_NUMERICHOST)
         connection.bind(here[0][4])
     except OSError as error:
-        why = _REFUSALS.get(error.errno or 0, (error.strerror or "cannot be used").lower())
+        why = _REFUSALS.get(error.errno or 0, in_words(error))
         raise OSError(error.errno, f"source {source}: {why}") from error
 
 
 def address_of(interface: str, family: int) -> str:
-    """The first address of this family that the interface has, one that is valid everywhere before others."""
+    """The interface's first address of this family, globally valid addresses first."""
     try:
         socket.if_nametoindex(interface)
         return ipv4_of(interface) if family == socket.AF_INET else ipv6_of(interface)
@@ -174,9 +164,9 @@ def ipv6_of(interface: str) -> str:
 
 
 def endpoints(connection: socket.socket) -> tuple[Endpoint, Endpoint]:
-    """Ours and the other side's."""
+    """Our address and the other side's."""
     return endpoint(connection.getsockname()), endpoint(connection.getpeername())
 
 
 def endpoint(address: Any) -> Endpoint:
-    return ip_address(address[0].partition("%")[0]).packed, address[1]
+    return of_socket(address).packed, address[1]

@@ -1,4 +1,4 @@
-"""One TCP or TLS connection to a receiver: what was pushed, how much of it has arrived, and how it ended."""
+"""One TCP or TLS connection to a receiver: bytes pushed, bytes arrived, and how it ended."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from contextlib import suppress
 
 from capture_agent.net.connecting import endpoints
 
-STALLED_SECONDS = 10.0  # without taking a byte, or acknowledging one
-HOLD_SECONDS = 1.0  # a connection that ends earlier has shown nothing
+STALLED_SECONDS = 10.0  # without accepting or acknowledging a byte
+HOLD_SECONDS = 1.0  # a connection that ends earlier has proven nothing
 MOST_HOLD_SECONDS = 5.0
-# No kernel keeps more unread by default (tcp_rmem): a receiver that has acknowledged so many bytes reads.
+# No kernel keeps more unread by default (tcp_rmem): a receiver that has acknowledged this many bytes is reading.
 PROOF = 8 << 20
-SLOWEST = 64 << 10  # bytes a second that a goodbye waits for
+SLOWEST = 64 << 10  # bytes per second: the slowest receiver that closing waits for
 KEEPALIVE = {
     socket.TCP_USER_TIMEOUT: int(STALLED_SECONDS * 1000),
     socket.TCP_KEEPIDLE: 4,
@@ -30,11 +30,11 @@ KEEPALIVE = {
     socket.TCP_KEEPCNT: 3,
 }
 
-TLS_RECORD = 16_384  # bytes of plaintext at most, RFC 8446 5.1: a record of which a part arrived has not
-MOST_READ = 16  # reads of what the other side says, at one look
+TLS_RECORD = 16_384  # most bytes of plaintext, RFC 8446 5.1: a record that arrived only in part does not count
+MOST_READ = 16  # reads from the other side per check
 LISTENING_MS = 20
-PAUSE = 0.005  # seconds between two looks at what is acknowledged
-MOMENT = 0.05  # in which whoever was given too much has closed
+PAUSE = 0.005  # seconds between checks for acknowledgements
+MOMENT = 0.05  # seconds in which a receiver that objects has closed
 SAID = 4096
 
 _ABORT = struct.pack("ii", 1, 0)  # struct linger, socket(7)
@@ -42,11 +42,11 @@ _GONE = select.POLLHUP | select.POLLERR
 
 
 class Stream:
-    """`written` bytes were pushed so far. `held`: the other side has shown that it keeps the connection and reads.
+    """`written` bytes were pushed so far. `held`: the other side has proven that it keeps the connection and reads.
 
-    Held is one that had all acknowledged, or acknowledged more, a second after it was opened (`hold_seconds`, when that
-    is more); or more than a kernel keeps for a program that does not read. Before that, acknowledged means little: the
-    other side's kernel acknowledges what comes before its program has accepted the connection.
+    A connection has held if a second after it was opened (or `hold_seconds`, if longer) everything was acknowledged or
+    more was acknowledged since; or if more was acknowledged than a kernel keeps for a program that does not read.
+    Earlier acknowledgements mean little: a kernel acknowledges bytes before its program accepts the connection.
     """
 
     def __init__(self, connection: socket.socket, hold_seconds: float = 0.0) -> None:
@@ -63,14 +63,14 @@ class Stream:
         self._opened_at = time.monotonic()
         self._holds_at = self._opened_at + max(HOLD_SECONDS, hold_seconds)
         self._proven_at = math.inf
-        self._mark = -1  # what was acknowledged at the first look after that
+        self._mark = -1  # bytes acknowledged at the first check after that
         self._finished = False
-        self._pending = array("i", [0])  # what the kernel writes into: for bytes, ioctl makes an exception each time
+        self._pending = array("i", [0])  # written by the kernel: with bytes, ioctl raises an exception internally
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN | select.POLLRDHUP)
 
     def push(self, view: memoryview) -> tuple[int, OSError | None]:
-        """How many bytes of it the kernel has taken, and the error that stopped it."""
+        """How many bytes the kernel has taken, and the error that stopped it."""
         at = 0
         try:
             while at < len(view):
@@ -82,17 +82,17 @@ class Stream:
         return at, None
 
     def acknowledged(self) -> int:
-        """Bytes, of those written, that have reached the other side's kernel; over TLS at least so many.
+        """How many of the written bytes have reached the other side's kernel; over TLS a lower bound.
 
-        SIOCOUTQ (tcp(7)) counts what was written and is not acknowledged, our FIN as one byte. It stays as it was
-        when a reset ends the connection.
+        SIOCOUTQ (tcp(7)) counts bytes that are written but not acknowledged, our FIN as one byte. A reset leaves it
+        unchanged.
         """
         fcntl.ioctl(self._socket, termios.TIOCOUTQ, self._pending)
         pending = self._pending[0] - self._finished
         return self.written if pending <= 0 else max(0, self.written - pending - self._slack)
 
     def look(self) -> OSError | None:
-        """What has ended the connection, if anything. What the other side says is read and forgotten."""
+        """The error that has ended the connection, if any. Data from the other side is read and discarded."""
         events = self._poll.poll(0)
         if events:
             if events[0][1] & _GONE:
@@ -107,16 +107,16 @@ class Stream:
 
     @property
     def is_proven(self) -> bool:
-        """Whether its end is of its own, and not one more in a row."""
+        """Whether its end counts by itself and not as one more failure in a row."""
         return self.held and time.monotonic() >= self._proven_at
 
     @property
     def hold_seconds_of_the_next(self) -> float:
-        """One that ended in a reset as old as this one would show no more than this one did."""
+        """The age that the next connection must exceed: a reset at the same age would prove no more."""
         return min(MOST_HOLD_SECONDS, 2 * (time.monotonic() - self._opened_at))
 
     def begin(self) -> None:
-        """It has been given what other connections have left."""
+        """It has been given the packets that earlier connections left."""
         self._proven_at = time.monotonic() + HOLD_SECONDS
 
     def _see_whether_it_holds(self) -> None:
@@ -128,7 +128,7 @@ class Stream:
             self._mark = acknowledged
 
     def hold(self) -> OSError | None:
-        """Wait until it has held and all has been acknowledged for a moment; or what has ended it before."""
+        """Wait until it has held and all is acknowledged for a moment. Returns an error that ended it before."""
         deadline = time.monotonic() + STALLED_SECONDS
         arrived = False
         while (problem := self.look()) is None:
@@ -145,7 +145,7 @@ class Stream:
         return in_words(OSError(number, os.strerror(number)))
 
     def _listen(self) -> OSError | None:
-        """Read what the other side says: the end of it, or None."""
+        """Read from the other side. Returns the end of the connection, or None."""
         self._socket.setblocking(False)
         try:
             for _ in range(MOST_READ):
@@ -160,10 +160,10 @@ class Stream:
         return None
 
     def finish(self, seconds: float) -> OSError | None:
-        """Write no more, and wait until all has arrived and the other side has closed. None, or what came instead.
+        """Stop writing, and wait until all has arrived and the other side has closed. None, or what happened instead.
 
-        What the other side says is read: a socket that is closed with bytes unread, such as TLS 1.3 session tickets,
-        resets the connection, and the other side may lose what it has not read yet.
+        Data from the other side is read: closing a socket with unread bytes, such as TLS 1.3 session tickets, resets
+        the connection, and the other side may lose what it has not read yet.
         """
         try:
             self._socket.setblocking(False)
@@ -177,9 +177,9 @@ class Stream:
             return in_words(error)
 
     def _wait_for_the_end(self, seconds: float) -> OSError | None:
-        """`seconds` from the last acknowledgement on, and as many in all as what is under way takes when it crawls.
+        """`seconds` after the last acknowledgement, and in total the time the bytes in flight take at the slowest pace.
 
-        Who has acknowledged everything, and neither closes nor resets the connection for a while, has held it.
+        A receiver that has acknowledged everything, and neither closes nor resets for a while, has held the connection.
         """
         arrived = self.acknowledged()
         now = time.monotonic()
@@ -196,33 +196,33 @@ class Stream:
                 self._poll.poll(LISTENING_MS)
                 silent = self._is_silent()
             elif arrived < self.written:
-                time.sleep(PAUSE)  # poll would not wait: there is the end of what it says
+                time.sleep(PAUSE)  # poll would return at once: the other side has ended its stream
             else:
                 return None
         return stalled() if arrived < self.written else None
 
     def _is_silent(self) -> bool:
-        """Whether the other side has said its last. Raises OSError: the connection was reset."""
+        """Whether the other side has ended its stream. Raises OSError: the connection was reset."""
         if number := self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(number, os.strerror(number))
         try:
-            return not socket.socket.recv(self._socket, SAID)  # of TLS the ciphertext: nobody wants it
+            return not socket.socket.recv(self._socket, SAID)  # with TLS, the ciphertext: it is not needed
         except BlockingIOError:
             return False
 
     def close(self) -> None:
-        """The kernel goes on to deliver what has not arrived."""
+        """Close; the kernel keeps delivering unacknowledged bytes."""
         self._socket.close()
 
     def abort(self) -> None:
-        """Nothing more is delivered: it goes out on another connection."""
+        """Reset: nothing more is delivered, another connection sends it."""
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         self._socket.close()
 
 
 def closed() -> OSError:
-    """The other side's FIN came first: what it has acknowledged it has read, or it would have sent a reset."""
+    """The other side's FIN came first: it has read what it acknowledged, or it would have sent a reset."""
     return OSError(errno.EPIPE, "the other side has closed the connection")
 
 
@@ -231,7 +231,7 @@ def stalled() -> OSError:
 
 
 def in_words(error: OSError) -> OSError:
-    """EPIPE of a socket that we have not shut down is a reset after the other side's FIN; ENOTCONN one seen late."""
+    """An error as it is reported: EPIPE without our shutdown is a reset after a FIN; ENOTCONN, a reset seen late."""
     if error.errno == errno.EPIPE:
         return closed()
     if error.errno == errno.ENOTCONN:

@@ -1,4 +1,4 @@
-"""The only error that a sink raises, and operating system errors in words."""
+"""The only error that a sink raises, and operating system errors as text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import os
 import socket
 import ssl
 
+from capture_agent.os_errors import in_words
+
 
 class SinkError(Exception):
-    """The other side is down, or refuses what a user has configured. One clear line, without secrets or SIP."""
+    """The other side is down, or refuses the configuration. One clear line, without secrets or SIP."""
 
 
 def reason(error: OSError) -> str:
-    """An operating system's error as a person reads it: `connection refused`."""
+    """An operating system error as text for people: `connection refused`."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -22,4 +24,4 @@ def reason(error: OSError) -> str:
         return "the host name is not known"
     if isinstance(error, TimeoutError) and error.strerror in (None, os.strerror(errno.ETIMEDOUT)):
         return "no answer in time"
-    return (error.strerror or type(error).__name__).lower()
+    return in_words(error)

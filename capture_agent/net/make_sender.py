@@ -20,7 +20,7 @@ def make_sender(target: HepTarget | SipTarget, tally: Tally) -> Sender:
 
 
 def tls_context(target: HepTarget | SipTarget) -> ssl.SSLContext:
-    """Certificate and host name are checked unless the target says otherwise. Raises SinkError: no such file."""
+    """Certificate and host name are checked unless the target disables that. Raises SinkError: no such file."""
     try:
         context = ssl.create_default_context(cafile=target.tls_ca or None)
     except OSError as error:

@@ -1,7 +1,7 @@
 """Recognises this process's own packets by its sockets, whoever opened them.
 
-The kernel lists a process's descriptors in /proc/self/fd. So this also finds the connections of database drivers and
-packages, which do not show us their sockets.
+The kernel lists a process's descriptors in /proc/self/fd, so this also finds connections of database drivers and
+packages, which do not expose their sockets.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from stat import S_ISSOCK
 from typing import Any
 
+from capture_agent.addresses import of_socket
 from capture_agent.records.datagram import Datagram
 
 # IP protocol, then source address, source port, destination address, destination port
@@ -25,7 +26,7 @@ Flow = tuple[int, bytes, int, bytes, int]
 Place = tuple[int, bytes, int]  # IP protocol, address, port
 
 PROTOCOLS = {socket.SOCK_STREAM: 6, socket.SOCK_DGRAM: 17}
-REMEMBERED = 60.0  # seconds for which a closed connection's packets may still be on their way through us
+REMEMBERED = 60.0  # seconds for which packets of a closed connection may still reach us
 MOST = 1024
 NO_PORTS = bytes(65536)
 DESCRIPTORS = Path("/proc/self/fd")
@@ -36,7 +37,7 @@ class Known:
     """Our sockets at one moment. `ports` has a 1 for each local port."""
 
     flows: frozenset[Flow] = frozenset()  # in both directions
-    places: frozenset[Place] = frozenset()  # where others send to us: all of it is ours
+    places: frozenset[Place] = frozenset()  # where others send to us: all such packets are ours
     ports: bytes = field(default=NO_PORTS, repr=False)
 
     def has(self, datagram: Datagram) -> bool:
@@ -50,26 +51,26 @@ class Known:
 
 
 class OwnSockets:
-    """`known` is what was found last. `look` finds it; any thread may call it."""
+    """`known` is the latest snapshot; `look` takes one. Any thread may call it."""
 
     def __init__(self) -> None:
         self.known = Known()
-        self.wanted = False  # by whoever captures; else nobody needs to look
+        self.wanted = False  # set by a capture; without one nobody needs to look
         self.addresses: Callable[[], Iterable[IPv4Address | IPv6Address]] = (
-            tuple  # of this host: for sockets that are bound to all of them
+            tuple  # this host's, for sockets that are bound to all addresses
         )
         self._lock = threading.Lock()
-        self._seen: dict[Flow, float] = {}  # one direction, and when it was there last
+        self._seen: dict[Flow, float] = {}  # one direction, and when it was last seen
 
     def look(self) -> None:
-        """Whoever connects calls it before anything is sent, so that no packet of it is taken for somebody else's."""
+        """Call it after connecting and before sending, so that no packet of ours is mistaken for another's."""
         if not self.wanted:
             return
         with self._lock:
             now = time.monotonic()
             flows, bound = sockets_of_this_process()
             for flow in flows:
-                self._seen.pop(flow, None)  # the latest stand at the end
+                self._seen.pop(flow, None)  # the latest are at the end
                 self._seen[flow] = now
             old = [flow for flow, seen in self._seen.items() if now - seen > REMEMBERED]
             for flow in old + list(self._seen)[: max(0, len(self._seen) - MOST)]:
@@ -89,7 +90,7 @@ class OwnSockets:
                 places.update((protocol, one, port) for one in every if len(one) == len(address) or len(address) == 16)
         for flow in self._seen:
             protocol, here, here_port, there, there_port = flow
-            if (protocol, here, here_port) not in places:  # else it is one of our listener's
+            if (protocol, here, here_port) not in places:  # otherwise it belongs to our listener
                 flows.update((flow, (protocol, there, there_port, here, here_port)))
         ports = bytearray(65536)
         for _, _, port in (*places, *((protocol, here, port) for protocol, here, port, _, _ in self._seen)):
@@ -98,7 +99,7 @@ class OwnSockets:
 
 
 def sockets_of_this_process() -> tuple[set[Flow], set[Place]]:
-    """Its connections, and where its other sockets are bound."""
+    """The process's connections, and where its other sockets are bound."""
     flows: set[Flow] = set()
     bound: set[Place] = set()
     with suppress(OSError):
@@ -125,10 +126,10 @@ def add_socket(descriptor: int, flows: set[Flow], bound: set[Place]) -> None:
 
 
 def end(address: Any) -> tuple[bytes, int]:
-    """As packets have it."""
-    found = ip_address(address[0].partition("%")[0])
+    """The address as in packets."""
+    found = of_socket(address)
     mapped = getattr(found, "ipv4_mapped", None)
     return (mapped or found).packed, address[1]
 
 
-SOCKETS = OwnSockets()  # of a process there is one set of descriptors
+SOCKETS = OwnSockets()  # a process has one set of descriptors

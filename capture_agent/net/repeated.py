@@ -1,4 +1,4 @@
-"""Messages that a receiver may have twice: sent again after it had acknowledged them on a connection that broke."""
+"""Messages that a receiver may have twice: acknowledged on a connection that broke, and sent again."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import math
 import time
 from collections.abc import Callable
 
-REPEAT = 60.0  # seconds between two lines
+REPEAT = 60.0  # seconds between log lines
 
 _log = logging.getLogger(__name__)
 
 
 class Repeated:
-    """Says in the log how many there are: at once, then once a minute while there are more, and at the end."""
+    """Logs how many there are: at once, then once a minute while there are more, and at the end."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._clock = clock
-        self._unsure = 0  # how many may have arrived of those to be sent again, which go first
-        self.waiting = 0  # of which no line has spoken
+        self._unsure = 0  # how many of those to be sent again, which go first, may have arrived
+        self.waiting = 0  # not logged yet
         self._said_at = -math.inf
 
     def unsure(self, count: int) -> None:
-        """A connection has ended; so many of the messages that are to be sent again may have arrived."""
+        """A connection has ended; this many of the messages to be sent again may have arrived."""
         self._unsure = max(self._unsure, count)
 
     def sent(self, count: int) -> None:
-        """So many messages have now arrived for certain."""
+        """This many messages have now certainly arrived."""
         again = min(count, self._unsure)
         self._unsure -= again
         self.waiting += again
@@ -38,6 +38,6 @@ class Repeated:
 
     def say(self) -> None:
         if self.waiting:
-            what = "messages sent again after a connection broke, and perhaps there twice"
+            what = "messages sent again after a connection broke: the receiver may have them twice"
             _log.warning("%s: %s: about %s", self._name, what, f"{self.waiting:,}")
             self.waiting, self._said_at = 0, self._clock()

@@ -11,47 +11,47 @@ from capture_agent.books import Account
 from capture_agent.net.connecting import Endpoint
 
 OVERSIZE = "oversize"  # rejected: longer than a packet can be
-REFUSED = "refused"  # lost: datagrams that nobody listens for
-UNCONFIRMED = "unconfirmed"  # lost: packets that the other side has not acknowledged
+REFUSED = "refused"  # lost: datagrams to a closed port
+UNCONFIRMED = "unconfirmed"  # lost: packets never acknowledged
 ACCOUNT = Account("sink", rejected=(OVERSIZE,), lost=(REFUSED, UNCONFIRMED))
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the packets, from the first on."""
+    """The packets' outcomes, counted from the start."""
 
     sent: int = 0
-    unconfirmed: int = 0  # given to the kernel, and not known to have arrived
+    unconfirmed: int = 0  # given to the kernel, but not known to have arrived
     rejected: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     connections: int = field(default=0, compare=False)  # that were made; for datagrams, sockets
 
 
 class Sender(Protocol):
-    """Counts in the tally it was made with, in the order of the packets. Its methods raise as those of a Sink."""
+    """Counts in the tally it was made with, in packet order. Its methods raise the same errors as a Sink's."""
 
     @property
     def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
-        """Ours and the other side's, of the socket that is open now. Any thread may ask; it costs nothing."""
+        """Our address and the other side's, of the open socket. Any thread may ask; it costs nothing."""
 
     def open(self) -> None: ...
 
     def endpoints(self) -> tuple[Endpoint, Endpoint]:
-        """Ours and the other side's. Opens what is not open."""
+        """Our address and the other side's. Opens the socket if necessary."""
 
     @property
     def needed(self) -> memoryview | None:
-        """A part of the oldest buffer, of those it was given, that it may have to send again; None: of none.
+        """A part of the oldest buffer that it may have to send again; None if there is none.
 
-        That one and all after it must stay as they are.
+        That buffer and all later ones must not change.
         """
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
 
     def settle(self) -> None:
-        """Count what is known by now of what was sent; send again what is lost."""
+        """Count the outcomes known by now; send lost packets again."""
 
     def flush(self) -> None:
-        """Nothing is held back; what becomes of what was sent is waited for, and counted."""
+        """Send everything, wait for the outcomes, and count them."""
 
     def close(self) -> None: ...

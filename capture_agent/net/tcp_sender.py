@@ -16,21 +16,21 @@ from capture_agent.net.repeated import Repeated
 from capture_agent.net.sender import UNCONFIRMED, Tally
 from capture_agent.net.unconfirmed import ROOM, Unconfirmed
 
-CONNECT_SECONDS = 5.0  # for all: name, addresses, TLS
-MOST_BREAKS = 1  # connections in a row that break at once, and the next one is made without a pause
+CONNECT_SECONDS = 5.0  # in total: name look-up, addresses, TLS
+MOST_BREAKS = 1  # connections in a row that may break at once before there is a pause
 MOST_FINISHES = 3
 LAST_ACKS_SECONDS = 1.0
-GOODBYE_SECONDS = 5.0  # without an acknowledgement, or the end of the other side
+GOODBYE_SECONDS = 5.0  # seconds without an acknowledgement or the other side's close
 
 
 class TcpSender:
-    """Sent is what the other side's kernel has acknowledged on a connection that has held (connection.py); until then a
-    packet is unconfirmed, and a connection that breaks leaves it to the next one, from its first byte on.
+    """A packet is sent once the other side's kernel has acknowledged it on a connection that has held (connection.py).
+    Until then it is unconfirmed: if the connection breaks, the next one sends it again from its first byte.
 
-    After a connection that broke at once, the next one is tried out: it gets one packet alone, and twice as many each
-    time that it holds. If a packet is why the other side closes, it is soon the only one; and a place without a server
-    costs nothing but the attempt. It holds only when it grows twice as old as the one that broke: who reads nothing and
-    closes after a while resets each of them at the same age.
+    After a connection that broke at once, the next one is on trial: it gets a single packet, and twice as many each
+    time it holds. If a packet makes the other side close, it is soon isolated; and an address without a server costs
+    only the attempt. A connection on trial holds only if it lives twice as long as the broken one: a peer that reads
+    nothing and closes after a while resets each of them at the same age.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TcpSender:
         self._unconfirmed = Unconfirmed()
         self._repeated = Repeated(name)
         self._breaks = 0  # connections in a row that broke at once
-        self._hold_seconds = 0.0  # how old the next one must be, to hold
+        self._hold_seconds = 0.0  # the age at which the next one has held
 
     def open(self) -> None:
         self._ready()
@@ -73,7 +73,7 @@ class TcpSender:
                 self._broken(problem)
 
     def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
-        """Packets first to last, without that one, have been pushed: they are unconfirmed until they have arrived."""
+        """Packets `first` up to, but not including, `last` have been pushed: unconfirmed until they arrive."""
         if first < last:
             at = ends[first - 1] if first else 0
             pushed = ends if last - first == len(ends) else ends[first:last]
@@ -87,7 +87,7 @@ class TcpSender:
             self._confirm(stream.acknowledged())
 
     def _believes(self, stream: Stream) -> bool:
-        """Whether what is acknowledged is sent. After breaks not before it has kept what comes after the trial, too."""
+        """Whether acknowledged packets count as sent. After breaks, only once packets after the trial held, too."""
         return stream.held and (not self._breaks or stream.is_proven)
 
     def _confirm(self, position: int) -> None:
@@ -98,7 +98,7 @@ class TcpSender:
             self._repeated.sent(sent)
 
     def _ready(self) -> Stream:
-        """A connection that stands, has all that is unconfirmed, and with room for more. Raises SinkError."""
+        """An open connection that has all unconfirmed packets and room for more. Raises SinkError."""
         while True:
             stream, problem = self._stream, None
             if stream is None:
@@ -116,7 +116,7 @@ class TcpSender:
                 self._broken(problem)
 
     def _connect(self) -> tuple[Stream | None, OSError | None]:
-        """A new connection; or what has ended it before it could be used. Raises SinkError: nobody listens."""
+        """A new connection, or the error that ended it before use. Raises SinkError: nobody listens."""
         deadline = time.monotonic() + CONNECT_SECONDS
         connection = None
         try:
@@ -131,13 +131,13 @@ class TcpSender:
             if connection is not None:
                 connection.close()
             problem = in_words(error)
-            if problem.errno != errno.ECONNRESET:  # which comes after somebody has listened
+            if problem.errno != errno.ECONNRESET:  # TLS: somebody did listen
                 raise SinkError(f"{self.name}: {reason(error)}") from error
             self._breaks += 1
             return None, problem
 
     def _catch_up(self, stream: Stream) -> OSError | None:
-        """Give it what is unconfirmed. What has ended it meanwhile, or None."""
+        """Send it the unconfirmed packets. Returns the error that has ended it meanwhile, or None."""
         self._unconfirmed.rewind()
         if self._breaks:
             return self._try_out(stream)
@@ -149,7 +149,7 @@ class TcpSender:
         return None
 
     def _try_out(self, stream: Stream) -> OSError | None:
-        """One packet first, and twice as many each time that it holds."""
+        """Send one packet first, and twice as many each time it holds."""
         most = 1
         while True:
             _, problem = stream.push(self._unconfirmed.some(stream.written, most))
@@ -162,7 +162,7 @@ class TcpSender:
             most *= 2
 
     def _look(self, stream: Stream) -> OSError | None:
-        """What has ended the connection. Waits for room."""
+        """Wait for room. Returns the error that has ended the connection, or None."""
         last, deadline = -1, 0.0
         while (problem := stream.look()) is None:
             if self._breaks and stream.is_proven:
@@ -180,10 +180,10 @@ class TcpSender:
         return problem
 
     def _broken(self, problem: OSError) -> None:
-        """The connection is of no more use. Raises SinkError unless another may be tried at once."""
+        """Drop a broken connection. Raises SinkError unless another may be tried at once."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            # What is under way is acknowledged, or refused by a reset: then not all was read.
+            # Bytes in flight are acknowledged, or refused by a reset: then not all was read.
             in_order = problem.errno == errno.EPIPE and stream.finish(LAST_ACKS_SECONDS) is None
             if in_order or (self._believes(stream) and not isinstance(problem, TimeoutError)):
                 self._confirm(stream.acknowledged())
@@ -194,12 +194,12 @@ class TcpSender:
             raise SinkError(f"{self.name}: {reason(problem)}")
 
     def _count(self, stream: Stream, problem: OSError | None) -> None:
-        """How many connections in a row have ended before they were proven, or hung."""
+        """How many connections in a row have hung or ended unproven."""
         good = problem is None or (stream.is_proven and not isinstance(problem, TimeoutError))
         self._breaks = 0 if good else self._breaks + 1
         if good:
             self._hold_seconds = 0.0
-        elif not stream.held:  # one that held has ended for another reason
+        elif not stream.held:  # a connection that held has ended for another reason
             self._hold_seconds = stream.hold_seconds_of_the_next
 
     @property
@@ -211,7 +211,7 @@ class TcpSender:
         return self._ready().endpoints
 
     def flush(self) -> None:
-        """End the connection in order: only its end shows that all has arrived. Raises SinkError when it did not."""
+        """Close the connection in order: only that proves that all has arrived. Raises SinkError if it did not."""
         left = MOST_FINISHES
         while self._stream is not None or self._unconfirmed.packets:
             problem = self._finish(self._ready())

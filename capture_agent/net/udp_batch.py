@@ -18,9 +18,9 @@ def send_datagrams(
 ) -> tuple[int, int]:
     """Send the datagrams from number `first` on, each up to its end, on a connected socket.
 
-    Returns the number of the first one that did not go out - len(ends) when all did - and the errno that stopped
-    it, 0 for none. Nothing is sent twice and nothing is skipped: what to do about an error is the caller's.
-    Raises ValueError when the ends do not rise or lie outside of the buffer.
+    Returns the number of the first datagram not sent - len(ends) if all were - and the errno that stopped it, or 0.
+    Nothing is sent twice or skipped: the caller decides what to do about an error.
+    Raises ValueError if the ends do not rise or lie outside the buffer.
     """
     bounds: array[int] = ends if isinstance(ends, array) and ends.typecode == "q" else array("q", ends)
     check_ends(bounds, len(buffer), first)
@@ -54,10 +54,10 @@ def send_compiled(
     ends: cython.const[cython.longlong][:],  # type: ignore[valid-type]
     first: cython.Py_ssize_t,
 ) -> tuple[int, int]:
-    """The loop of system calls, all of them without the GIL: a busy capture thread would be handed it 5 ms later.
+    """The loop of system calls, without the GIL: getting it back from a busy capture thread would take 5 ms.
 
-    sendmmsg saves a fifth of what `send` costs. It forgets the error that stops it behind the first datagram: the
-    next one goes alone, so that an error which lasts, or the next refusal, is seen.
+    sendmmsg saves a fifth of the cost of `send`. It drops an error that stops it after the first datagram: so the next
+    datagram is sent alone, which shows an error that lasts, or the next refusal.
     """
     count: cython.Py_ssize_t = ends.shape[0]
     at: cython.Py_ssize_t = first

@@ -8,35 +8,35 @@ import socket
 import time
 from collections.abc import Sequence
 from errno import EAGAIN, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOBUFS, ENOMEM, ENOPROTOOPT
-from ipaddress import ip_address
 from typing import Any
 
+from capture_agent.addresses import of_socket
 from capture_agent.net.connecting import Endpoint, Lookup, candidates, endpoints, first_connected
 from capture_agent.net.errors import SinkError, reason
 from capture_agent.net.sender import OVERSIZE, REFUSED, Tally
 from capture_agent.net.udp_batch import send_datagrams, send_plain
 
-# ENOBUFS says nothing about when there is room again, and poll() says "now".
+# ENOBUFS does not say when there will be room, and poll() says "now".
 FULL_QUEUE_MS = 2
 PATIENCE_MS = 10_000
 
-LOOKUP_SECONDS = 5.0  # for the first look-up of the name
+LOOKUP_SECONDS = 5.0  # seconds for the first look-up of the name
 LOOK_AGAIN_SECONDS = 60.0
 LOOK_AGAIN_AFTER_TROUBLE = 2.0
-GLANCE_SECONDS = 0.1  # that sending waits for a later look-up; it goes on meanwhile
-LAST_REFUSAL_MS = 100  # after the last datagram: so long its refusal may be under way
+GLANCE_SECONDS = 0.1  # seconds that sending waits for a later look-up, which continues meanwhile
+LAST_REFUSAL_MS = 100  # seconds in which a refusal of the last datagram may still arrive
 
 _NO_ROOM = {EAGAIN, ENOBUFS, ENOMEM}
-# What ICMP says of a datagram that has gone before (ip(7)), and so often at most in a row. What the kernel itself says
-# of the one that is being sent, it says again.
+# ICMP errors about an earlier datagram (ip(7)), and how many to expect in a row. The kernel repeats its own errors
+# about the datagram that is being sent.
 _OF_ONE_BEFORE = {ECONNREFUSED: 64, EHOSTUNREACH: 1, ENETUNREACH: 1, ENOPROTOOPT: 1}
 
 
 class UdpSender:
-    """What it is told about lost datagrams it counts; most losses it is not told about.
+    """Counts the losses that it is told about; most losses of datagrams are never reported.
 
-    A name is looked up again every minute, and after refusals and errors; the old address stays until there is an
-    answer without it.
+    A name is looked up again every minute, and after refusals and errors; the old address is used until an answer
+    omits it.
     """
 
     def __init__(self, name: str, host: str, port: int, tally: Tally, source: str = "") -> None:
@@ -54,7 +54,7 @@ class UdpSender:
 
     @property
     def needed(self) -> None:
-        """None: what the kernel has taken is not sent again."""
+        """None: datagrams that the kernel has taken are not sent again."""
 
     def open(self) -> None:
         self._opened()
@@ -83,8 +83,8 @@ class UdpSender:
             self.close()
 
     def _is_listed(self, connection: socket.socket) -> bool:
-        there = ip_address(connection.getpeername()[0].partition("%")[0])
-        return any(ip_address(address[0].partition("%")[0]) == there for *_, address in self._places)
+        there = of_socket(connection.getpeername())
+        return any(of_socket(address) == there for *_, address in self._places)
 
     def _trouble(self) -> None:
         """Look the name up again, soon."""
@@ -131,7 +131,7 @@ class UdpSender:
         self._one_by_one = self._tally.lost[REFUSED] > before
 
     def _refused(self, count: int) -> None:
-        """ICMP has said so, of datagrams that have gone before; the kernel takes the next ones."""
+        """ICMP has refused earlier datagrams; the kernel accepts the next ones."""
         if count:
             self._trouble()
             count = min(count, self._tally.sent)
@@ -151,10 +151,10 @@ class UdpSender:
             self._refused(1)
 
     def flush(self) -> None:
-        """Nothing is held back, but the last datagram may have been refused."""
+        """Nothing is held back, but a refusal of the last datagram may still arrive."""
         if self._socket is not None:
             left = LAST_REFUSAL_MS - (time.monotonic() - self._sent_at) * 1000
-            if left > 0 and not is_loopback(self._socket):  # where the refusal comes at once
+            if left > 0 and not is_loopback(self._socket):  # on loopback the refusal comes at once
                 poll = select.poll()
                 poll.register(self._socket, 0)  # POLLERR alone
                 poll.poll(left)
@@ -167,11 +167,11 @@ class UdpSender:
 
 
 def is_loopback(connection: socket.socket) -> bool:
-    return ip_address(connection.getpeername()[0].partition("%")[0]).is_loopback
+    return of_socket(connection.getpeername()).is_loopback
 
 
 def wait_for_room(connection: socket.socket, problem: int) -> int:
-    """Milliseconds that were waited, about."""
+    """Wait. Returns about how many milliseconds it took."""
     poll = select.poll()
     if problem != EAGAIN:
         poll.poll(FULL_QUEUE_MS)

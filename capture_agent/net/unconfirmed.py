@@ -1,4 +1,4 @@
-"""Packets that were written to a connection and whose arrival is not certain: a new connection sends them first."""
+"""Packets written to a connection whose arrival is not certain: a new connection sends them first."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-# What is kept at most. More than stream.PROOF: a receiver must be able to acknowledge that much before it is full.
+# Limits. More than connection.PROOF: a receiver must be able to acknowledge that much before this is full.
 ROOM = 16 << 20  # bytes
-OVERHEAD = 640  # bytes of memory that a piece takes beside its packets
+OVERHEAD = 640  # bytes of memory that a piece takes in addition to its packets
 
 
 class Piece:
     """Packets that were pushed together, in the buffer they were pushed from. Those before `first` have been confirmed.
 
-    Packet n ends in the data at ends[n] - shift: the ends are those of the batch that it was a part of.
+    Packet n ends in the data at ends[n] - shift: the ends are those of the whole batch.
     """
 
     __slots__ = ("data", "ends", "first", "held", "shift")
@@ -29,10 +29,10 @@ class Piece:
 
 
 class Unconfirmed:
-    """In the order of the stream, back to back. `packets` counts them, `held` is the memory they take, in bytes.
+    """Pieces in stream order, back to back. `packets` counts the packets, `held` is their memory in bytes.
 
-    They stay where they were packed: a buffer counts as a whole, once for all the pieces in it that follow each other.
-    A position is a number of bytes since the connection was opened.
+    They stay in their buffers: a buffer counts as a whole, once for all its consecutive pieces.
+    A position is the number of bytes since the connection was opened.
     """
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class Unconfirmed:
 
     @property
     def oldest(self) -> memoryview | None:
-        """Of the buffers that must not change, the first one's part."""
+        """The first piece; its buffer and later ones must not change."""
         return self._pieces[0].data if self._pieces else None
 
     def add(self, data: memoryview, ends: Sequence[int], position: int, shift: int = 0) -> None:
-        """Packets that lie at this position of the stream; ends[n] - shift is where packet n ends in the data."""
+        """Add packets at this position of the stream; packet n ends in the data at ends[n] - shift."""
         pieces = self._pieces
         if not pieces:
             self._start = position
@@ -59,7 +59,7 @@ class Unconfirmed:
         self.held += piece.held
 
     def confirm(self, position: int) -> int:
-        """Forget the packets that end at or before this position; how many there were."""
+        """Forget the packets that end at or before this position. Returns how many there were."""
         before = self.packets
         while self._pieces:
             piece = self._pieces[0]
@@ -87,11 +87,11 @@ class Unconfirmed:
         return count
 
     def clear(self) -> int:
-        """Forget all; how many there were."""
+        """Forget all. Returns how many there were."""
         return self.confirm(self._start + sum(len(piece.data) for piece in self._pieces))
 
     def rewind(self) -> None:
-        """A new connection: the first packet that is left has position 0."""
+        """Start a new connection: the first packet left gets position 0."""
         self._start = 0
         if self._pieces and (first := self._pieces[0].first):
             piece = self._pieces[0]
@@ -101,7 +101,7 @@ class Unconfirmed:
             self.held += piece.held
 
     def some(self, position: int, most: int) -> memoryview:
-        """Up to so many packets from this position on, where one begins; all before are confirmed. Empty at the end."""
+        """Up to this many packets from this position, a packet's start; earlier ones are confirmed. Empty: none"""
         if not self._pieces:
             return memoryview(b"")
         piece = self._pieces[0]
@@ -118,5 +118,5 @@ class Unconfirmed:
 
 
 def whole(part: memoryview) -> int:
-    """Bytes of the buffer that this is a part of."""
+    """The size in bytes of the buffer that this is a part of."""
     return memoryview(part.obj).nbytes

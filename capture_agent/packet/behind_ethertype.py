@@ -20,7 +20,7 @@ from capture_agent.packet.inner import (
 
 MAX_LABELS = 16
 
-# RFC 1332, 5072, 3032: PPP protocol, and the ethertype of the same.
+# RFC 1332, 5072, 3032: PPP protocol, and the matching ethertype.
 PPP_PROTOCOLS = {
     0x0021: ETHERTYPE_IPV4,
     0x0057: ETHERTYPE_IPV6,
@@ -28,12 +28,12 @@ PPP_PROTOCOLS = {
     0x0283: ETHERTYPE_MPLS_MULTICAST,
 }
 
-# RFC 8300 2.2 and VXLAN-GPE's register: next protocol, and the kind of the same. 3 is Ethernet.
+# RFC 8300 2.2 and VXLAN-GPE's registry: next protocol, and the matching kind. 3 is Ethernet.
 NEXT_PROTOCOLS = {1: ETHERTYPE_IPV4, 2: ETHERTYPE_IPV6, 4: 0x894F, 5: ETHERTYPE_MPLS}
 
 
 def behind_labels(data: bytes, at: int, end: int) -> int:
-    """The offset behind an MPLS label stack (RFC 3032 2.1), or -1."""
+    """The offset after an MPLS label stack (RFC 3032 2.1), or -1."""
     for _ in range(MAX_LABELS):
         if at + 4 > end:
             return -1
@@ -44,7 +44,7 @@ def behind_labels(data: bytes, at: int, end: int) -> int:
 
 
 def mpls(data: bytes, at: int, end: int) -> Inner | None:
-    """IP, or an Ethernet pseudowire with its control word or without (RFC 4448, 8469). No field says which it is."""
+    """IP, or an Ethernet pseudowire with or without a control word (RFC 4448, 8469). No field says which."""
     at = behind_labels(data, at, end)
     if at < 0 or at >= end:
         return None
@@ -56,7 +56,7 @@ def mpls(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def mpls_that_fits(data: bytes, at: int, end: int) -> Inner | None:
-    """MPLS where it is only a guess: what is inside must be whole."""
+    """MPLS as a guess only: the inner packet must be complete."""
     inner = mpls(data, at, end)
     if inner is None or (inner.kind == IP and not ip_that_fits(data, inner.at, end)):
         return None
@@ -71,7 +71,7 @@ def ppp(data: bytes, at: int, end: int) -> Inner | None:
         return None
     protocol = data[at]
     at += 1
-    if not protocol & 1:  # the last byte of a protocol is odd
+    if not protocol & 1:  # the last byte of a protocol number is odd
         if at >= end:
             return None
         protocol = protocol << 8 | data[at]
@@ -88,12 +88,12 @@ def pppoe(data: bytes, at: int, end: int) -> Inner | None:
     """RFC 2516 4, session stage: version and type 1, code 0."""
     if at + 6 > end or data[at] != 0x11 or data[at + 1] != 0:
         return None
-    # A length that reaches behind the end was cut by the snap length.
+    # If the length exceeds the end, the snap length has cut the frame.
     return ppp(data, at + 6, min(at + 6 + be16(data, at + 4), end))
 
 
 def llc(data: bytes, at: int, end: int) -> Inner | None:
-    """IEEE 802.2 LLC with SNAP, RFC 1042 and 802.1H: what a length in the place of the ethertype announces."""
+    """IEEE 802.2 LLC with SNAP, RFC 1042 and 802.1H: announced by a length in place of the ethertype."""
     if at + 8 > end or data[at] != 0xAA or data[at + 1] != 0xAA or data[at + 2] != 0x03:
         return None
     if data[at + 3] or data[at + 4] or data[at + 5] not in (0x00, 0xF8):  # another organisation's numbers
@@ -102,7 +102,7 @@ def llc(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def next_protocol(number: int, data: bytes, at: int, end: int) -> Inner | None:
-    """As NSH and VXLAN-GPE number what follows."""
+    """By NSH's and VXLAN-GPE's number of the next protocol."""
     if number == 3:
         return ethernet(data, at, end)
     return typed(NEXT_PROTOCOLS.get(number, 0), data, at, end)
@@ -117,14 +117,14 @@ def nsh(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def trill(data: bytes, at: int, end: int) -> Inner | None:
-    """RFC 6325 3: version 0; an Ethernet frame behind the options, whose length counts words of four bytes."""
+    """RFC 6325 3: version 0; an Ethernet frame after the options, whose length counts words of four bytes."""
     if at + 6 > end or data[at] >> 6:
         return None
     return ethernet(data, at + 6 + (be16(data, at) >> 6 & 0x1F) * 4, end)
 
 
 def backbone(data: bytes, at: int, end: int) -> Inner | None:
-    """IEEE 802.1ah 9.7: a customer's frame behind the I-TAG."""
+    """IEEE 802.1ah 9.7: a customer's frame after the I-TAG."""
     return ethernet(data, at + 4, end)
 
 

@@ -10,8 +10,8 @@ GRE_KEY = 0x2000
 GRE_SEQUENCE = 0x1000
 GRE_ACKNOWLEDGE = 0x0080
 GRE_VERSION = 0x0007
-# RFC 2784 2.3: with one of these set a packet MUST be discarded by who does not know RFC 1701: routing, strict
-# source route and the first bit of recursion.
+# RFC 2784 2.3: a receiver without RFC 1701 MUST discard a packet with any of these set: routing, strict source route
+# and the first bit of recursion.
 GRE_REFUSED = 0x4C00
 
 PPP_IN_GRE = 0x880B
@@ -20,12 +20,12 @@ ERSPAN_3 = 0x22EB
 
 
 def ipv4(data: bytes, at: int, end: int) -> Inner | None:
-    """RFC 2003; with IPv6 outside, RFC 2473."""
+    """RFC 2003; in IPv6, RFC 2473."""
     return Inner(IP, at, end) if at < end and data[at] >> 4 == 4 else None
 
 
 def ipv6(data: bytes, at: int, end: int) -> Inner | None:
-    """RFC 4213; with IPv6 outside, RFC 2473."""
+    """RFC 4213; in IPv6, RFC 2473."""
     return Inner(IP, at, end) if at < end and data[at] >> 4 == 6 else None
 
 
@@ -63,12 +63,12 @@ def gre(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def plain_gre(data: bytes, at: int, end: int) -> Inner | None:
-    """RFC 8086 5: version 0 of GRE, in UDP. Here the reserved bits are all the proof there is."""
+    """RFC 8086 5: version 0 of GRE, in UDP. Only the reserved bits identify it."""
     return None if at + 4 > end or be16(data, at) & 0x4FFF else gre(data, at, end)
 
 
 def _gre_of_pptp(flags: int, protocol: int, data: bytes, at: int, end: int) -> Inner | None:
-    """RFC 2637 4.1: no checksum, a key with the length of the payload, which only packets with a sequence have."""
+    """RFC 2637 4.1: no checksum, a key with the payload's length; payload only with a sequence number."""
     if protocol != PPP_IN_GRE or flags & GRE_CHECKSUM or not flags & GRE_KEY or not flags & GRE_SEQUENCE:
         return None
     if at + 8 > end:
@@ -79,7 +79,7 @@ def _gre_of_pptp(flags: int, protocol: int, data: bytes, at: int, end: int) -> I
 
 
 def _erspan_without_sequence(data: bytes, at: int, end: int) -> Inner | None:
-    """Type I has no header. Some send type II without the sequence that goes with it: the frame tells."""
+    """Type I has no header. Some send type II without its sequence number: then the frame decides."""
     if not looks_like_ethernet(data, at, end) and looks_like_ethernet(data, at + 8, end) and data[at] >> 4 == 1:
         return Inner(ETHERNET, at + 8, end)
     return ethernet(data, at, end)

@@ -1,6 +1,6 @@
-"""Tunnels announced by a UDP port. SIP runs on any port, so each decoder refuses what its format forbids.
+"""Tunnels announced by a UDP port. SIP runs on any port, so each decoder rejects payloads that break its format.
 
-None of them mistakes a SIP message for its own format: that begins with a token's characters, all of them above 0x20.
+None of them mistakes a SIP message for its format: SIP begins with a token's characters, all above 0x20.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TZSP_END = 1
 
 
 def vxlan(data: bytes, at: int, end: int) -> Inner | None:
-    """RFC 7348 5: only the flag I is set; with the group policy extension G as well, and its 24 bits."""
+    """RFC 7348 5: only flag I is set, or, with the group policy extension, G as well, and its 24 bits."""
     if at + 8 > end:
         return None
     flags = data[at]
@@ -35,14 +35,14 @@ def vxlan_gpe(data: bytes, at: int, end: int) -> Inner | None:
 
 def geneve(data: bytes, at: int, end: int) -> Inner | None:
     """RFC 8926 3.4: version 0, no control packet; the length of the options counts words of four bytes."""
-    # The reserved bits are to be ignored: but they are what tells Geneve from something else.
+    # Receivers must ignore the reserved bits, but only they distinguish Geneve from other payloads.
     if at + 8 > end or data[at] & 0xC0 or data[at + 1] & 0xBF or data[at + 7]:
         return None
     return typed(be16(data, at + 2), data, at + 8 + (data[at] & 0x3F) * 4, end)
 
 
 def gtp_u(data: bytes, at: int, end: int) -> Inner | None:
-    """3GPP TS 29.281 5: version 1, a G-PDU; the optional fields are there when one of E, S and PN is set."""
+    """3GPP TS 29.281 5: version 1, a G-PDU; with E, S or PN set there are optional fields."""
     if at + 8 > end or data[at] & 0xF8 != 0x30 or data[at + 1] != GTP_G_PDU:
         return None
     flags = data[at] & 0x07
@@ -59,13 +59,13 @@ def gtp_u(data: bytes, at: int, end: int) -> Inner | None:
             return ip_or_ethernet(data, at, end)
         if at >= end or data[at] == 0 or at + data[at] * 4 > end:
             return None
-        at += data[at] * 4  # the length counts words of four bytes, and the last byte names the next
+        at += data[at] * 4  # the length counts words of four bytes; the last byte names the next header
         extension = data[at - 1]
     return None
 
 
 def tzsp(data: bytes, at: int, end: int) -> Inner | None:
-    """TaZmen Sniffer Protocol: version 1, a received or transmitted packet, tags up to the one that ends them."""
+    """TaZmen Sniffer Protocol: version 1, a received or transmitted packet, tags up to an end tag."""
     if at + 4 > end or data[at] != 1 or data[at + 1] > 1:
         return None
     protocol = be16(data, at + 2)
@@ -87,7 +87,7 @@ def tzsp(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def hp_erm(data: bytes, at: int, end: int) -> Inner | None:
-    """HP ProCurve remote mirroring: twelve bytes without a fixed value, so the frame behind must look like one."""
+    """HP ProCurve remote mirroring: twelve bytes without a fixed value, so what follows must look like a frame."""
     return Inner(ETHERNET, at + 12, end) if looks_like_ethernet(data, at + 12, end) else None
 
 

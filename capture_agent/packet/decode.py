@@ -1,7 +1,7 @@
-"""Frames to UDP datagrams, TCP segments and SCTP packets. Hot: compiled with decode.pxd, or plain Python.
+"""Decodes frames to UDP datagrams, TCP segments and SCTP packets. Hot: compiled with decode.pxd, or plain Python.
 
 Each step takes the offset where its header starts and returns the offset after it, or minus a Reject.
-No step reads at or after `_end`, the end of what was captured of this frame: another frame may follow there.
+No step reads at or after `_end`, the end of the frame's captured bytes: another frame may follow there.
 Rare cases - tunnels, odd link layers, fragments - are plain Python: tunnels.py and defrag.py. A tunnel is one more
 step over the same bytes; only a reassembled datagram gets its own buffer.
 """
@@ -43,15 +43,15 @@ PROTOCOL = cython.declare(cython.int, Reject.PROTOCOL)
 TRANSPORT_HEADER = cython.declare(cython.int, Reject.TRANSPORT_HEADER)
 DEPTH = cython.declare(cython.int, Reject.DEPTH)
 EXPORTED = cython.declare(cython.int, EXPORTED_LINK_TYPE)
-READ_ALREADY = cython.declare(cython.int, 0x200)  # added to the protocol where no transport header follows
-HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which stands in the defragmenter's account
+READ_ALREADY = cython.declare(cython.int, 0x200)  # added to the protocol if no transport header follows
+HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which the defragmenter's account counts
 
-BY_LENGTH = cython.declare(cython.int, 0)  # a length, where an ethertype might stand (IEEE 802.3)
+BY_LENGTH = cython.declare(cython.int, 0)  # a length instead of an ethertype (IEEE 802.3)
 UDP = "udp"
 TRANSPORTS = {6: "tcp", 132: "sctp"}
 LATEST = cython.declare(cython.longlong, (1 << 62) - 1)  # in 2116: the difference of two times must have 64 bits
 MAX_DEPTH = cython.declare(cython.int, 8)  # tunnels in tunnels
-MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # RFC 8200 needs 7; a loop must end
+MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # RFC 8200 needs 7; loops must end
 
 
 @cython.cfunc
@@ -83,7 +83,7 @@ class PacketDecoder:
         self.carried = 0
         self.rejected = array("Q", bytes(8 * (max(Reject) + 1)))  # by Reject
         self._rejected = self.rejected
-        self.unread: dict[int, int] = {}  # frames by the link type that we cannot read; LINKTYPE_ values have 16 bits
+        self.unread: dict[int, int] = {}  # frames by unsupported link type; LINKTYPE_ values have 16 bits
         self.fragments = Defragmenter()
         self._link_types = tunnels.BY_LINK_TYPE
         self._ethertypes = tunnels.BY_ETHERTYPE | {BY_LENGTH: tunnels.BEHIND_LENGTH}
@@ -104,7 +104,7 @@ class PacketDecoder:
         return [ACCOUNT.ledger(self.seen, outcomes, rejected)]
 
     def notes(self) -> list[str]:
-        """A line for each link type that could not be read."""
+        """A line for each unsupported link type."""
         unread = sorted(self.unread.items())  # asked for while others count
         return [f"{named(number)} is not supported: {count} frames rejected" for number, count in unread]
 
@@ -116,7 +116,7 @@ class PacketDecoder:
         link_types: list[int] = [seen_on.link_type for seen_on in frames.interfaces]
         interface: cython.Py_ssize_t
         link_type: cython.int = 0
-        known: cython.Py_ssize_t = -1  # whose link type that is
+        known: cython.Py_ssize_t = -1  # the interface that has this link type
         start: cython.Py_ssize_t
         length: cython.Py_ssize_t
         wire: cython.Py_ssize_t
@@ -181,7 +181,7 @@ class PacketDecoder:
         return datagram
 
     def _network(self, data: bytes, at: cython.Py_ssize_t, link_type: cython.int) -> int:
-        """Past the link layer, and past the IP header behind it."""
+        """Past the link layer, and past the IP header after it."""
         if link_type == 1:  # Ethernet
             return self._behind_ethertype(data, at + 12, at + 14)
         if link_type == 113:  # Linux cooked v1
@@ -202,7 +202,7 @@ class PacketDecoder:
         return self._other_link(data, at, link_type)
 
     def _other_link(self, data: bytes, at: cython.Py_ssize_t, link_type: cython.int) -> int:
-        """What few captures have: apart, so that the others are not slowed down."""
+        """Rare link types: kept apart, so that they do not slow down the usual ones."""
         if link_type == EXPORTED:
             return self._exported(data, at)
         if link_type not in self._link_types:
@@ -210,7 +210,7 @@ class PacketDecoder:
         return self._tunnel(self._link_types, link_type, data, at, -LINK_TYPE)
 
     def _exported(self, data: bytes, at: cython.Py_ssize_t) -> int:
-        """One PDU that Wireshark has exported. No header has its endpoints: they get a buffer, with the payload."""
+        """A PDU exported by Wireshark. Its endpoints are in no header, so they get a buffer, with the payload."""
         pdu = exported_pdu(data, at, self._end)
         if pdu is None:
             return -CUT if self._missing else -LINK_TYPE
@@ -238,7 +238,7 @@ class PacketDecoder:
         return at
 
     def _raw(self, data: bytes, at: cython.Py_ssize_t) -> int:
-        """IP, whose version the first four bits tell."""
+        """IP, with its version in the first four bits."""
         if at >= self._end:
             return -CUT
         if data[at] >> 4 == 4:
@@ -246,7 +246,7 @@ class PacketDecoder:
         return self._ipv6(data, at) if data[at] >> 4 == 6 else -NOT_IP
 
     def _behind_ethertype(self, data: bytes, kind_at: cython.Py_ssize_t, at: cython.Py_ssize_t) -> int:
-        """What the ethertype at kind_at announces starts at `at`, behind any VLAN tags (802.1Q, 802.1ad)."""
+        """Past any VLAN tags (802.1Q, 802.1ad). The ethertype is at kind_at, its payload starts at `at`."""
         kind: cython.int
         while at <= self._end:
             kind = be16(data, kind_at)
@@ -310,7 +310,7 @@ class PacketDecoder:
                 return -CUT if self._missing else -IP_HEADER
             if kind == 44:
                 fragment = be16(data, at + 2)
-                if fragment & 0xFFF9:  # RFC 6946: neither offset nor more fragments is no fragment
+                if fragment & 0xFFF9:  # RFC 6946: without offset and more fragments it is not a fragment
                     self._protocol = data[at]
                     return self._fragment(data, at + 8, fragment & 0xFFF8, (fragment & 1) != 0, data[at + 4 : at + 8])
                 length = 8
@@ -323,7 +323,7 @@ class PacketDecoder:
         return -IP_HEADER
 
     def _bound(self, end: cython.Py_ssize_t) -> None:
-        """The IP packet ends there: leave out what the link layer padded, count what the snap length cut."""
+        """The IP packet ends there: leave out the link layer's padding, count packets cut by the snap length."""
         if end <= self._end:
             self._end = end
             self._missing = 0
@@ -333,7 +333,7 @@ class PacketDecoder:
     def _fragment(
         self, data: bytes, at: cython.Py_ssize_t, offset: cython.int, more: cython.bint, identification: bytes
     ) -> int:
-        """The last one missing makes the datagram whole, in a buffer of its own, behind that fragment's headers."""
+        """The last missing fragment completes the datagram, in a new buffer, after that fragment's headers."""
         if self._missing:
             return -CUT
         addresses: bytes = data[self._address_at : self._address_at + 2 * self._address_size]
@@ -356,7 +356,7 @@ class PacketDecoder:
         at: cython.Py_ssize_t,
         otherwise: cython.Py_ssize_t,
     ) -> int:
-        """What a header of this kind carries, up to the transport layer in it; `otherwise` where it is no tunnel."""
+        """The payload of a header of this kind, up to its transport layer; `otherwise` if it is not a tunnel."""
         decoder = table.get(key)
         if decoder is None:
             return otherwise
@@ -371,7 +371,7 @@ class PacketDecoder:
         return self._layer(data, inner.at, inner.kind)
 
     def _layer(self, data: bytes, at: cython.Py_ssize_t, kind: cython.int) -> int:
-        """A layer by the name that tunnels.py has for it."""
+        """A layer, by its name in tunnels.py."""
         if kind == ETHERNET:
             return self._behind_ethertype(data, at + 12, at + 14)
         if kind == IP:
@@ -389,7 +389,7 @@ class PacketDecoder:
         return self._tunnel(self._ethertypes, kind, data, at, -NOT_IP)
 
     def _transport(self, data: bytes, at: cython.Py_ssize_t) -> int:
-        """Check the transport header at this offset, find and bound its payload; the offset of the innermost one."""
+        """Check the transport header at this offset, find and bound its payload. Returns the innermost one's offset."""
         if self._protocol == 17:
             return self._udp(data, at)
         if self._protocol == 6:
@@ -419,7 +419,7 @@ class PacketDecoder:
         return at
 
     def _udp_tunnel(self, data: bytes, at: cython.Py_ssize_t) -> int:
-        """What is no such tunnel, or nothing that we can read, is a payload like any other."""
+        """A payload that is not this tunnel, or that we cannot read, is a payload like any other."""
         before = (
             self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
             self._depth, self._frame_at,

@@ -1,11 +1,11 @@
 """IP datagrams from their fragments: IPv4 (RFC 791, RFC 815) and IPv6 (RFC 8200 4.5).
 
-Two sorted lists hold where each received stretch of a datagram starts and where it ends: a fragment costs a binary
-search and the stretches that it closes up, however many there are and in whatever order they arrive.
+Two sorted lists hold the start and the end of each received range of a datagram: a fragment costs a binary search plus
+the ranges that it joins, however many there are and in whatever order they arrive.
 
-Overlaps: the bytes that came first stay, also for IPv6. RFC 5722 requires a receiver to drop an overlapping IPv6
-datagram. The agent is not a receiver, and dropping it would hide from the trace what a lenient receiver has seen. It
-is counted.
+Overlaps: the bytes that came first are kept, also for IPv6. RFC 5722 requires a receiver to drop an overlapping IPv6
+datagram. The agent is not a receiver, and dropping it would hide from the trace what a lenient receiver has seen. The
+overlap is counted.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from capture_agent.clock import Clock
 
 LONGEST = 65535  # RFC 791 3.1: the total length has 16 bits; so has RFC 8200's payload length
 
-# From the first fragment that was seen. RFC 8200 4.5 and RFC 1122 3.3.2 let a receiver wait 60 s or longer, but IPv4's
-# identification has 16 bits, and what follows after a reuse is another datagram's (RFC 4963): Linux waits 30 s for
+# From the first fragment seen. RFC 8200 4.5 and RFC 1122 3.3.2 let a receiver wait 60 s or longer, but IPv4's
+# identification has 16 bits, and fragments after a reuse belong to another datagram (RFC 4963): Linux waits 30 s for
 # IPv4. Fragments leave the sender together; one that is 30 s late serves no SIP transaction (RFC 3261: 32 s).
 TIMEOUT_NS = 30 * 10**9
 
-# Copies of one packet (mirror ports, interface "any") are milliseconds apart. A sender that does not count its
-# identifications sends a SIP retransmission with the same one: after T1 at the earliest, 500 ms (RFC 3261 17.1.1.1).
+# Copies of a packet (mirror ports, interface "any") are milliseconds apart. A sender that does not increment its
+# identification repeats it in a SIP retransmission: after T1 at the earliest, 500 ms (RFC 3261 17.1.1.1).
 REMEMBER_NS = 250 * 10**6
 
-# What CPython needs beside the payload bytes, so that `limit_bytes` is about memory and not about payload.
+# CPython's memory in addition to the payload, so that `limit_bytes` limits memory, not payload.
 DATAGRAM_COST = 1024
 FRAGMENT_COST = 192
 
@@ -36,23 +36,23 @@ NEVER_NS = 1 << 63  # no packet has this time
 
 
 class Refusal(StrEnum):
-    """Why a fragment joins nothing."""
+    """Why a fragment is not used."""
 
-    EMPTY = "empty"  # no bytes, as some attacks have it
-    UNEVEN = "uneven"  # RFC 791 3.1: all but the last hold a multiple of 8 bytes
-    TOO_LONG = "too_long"  # it ends behind byte 65535
-    CONTRADICTION = "contradiction"  # another last fragment has said where the datagram ends, or bytes lie behind it
-    TOO_MANY = "too_many"  # its datagram has as many fragments as are allowed
+    EMPTY = "empty"  # no bytes, as in some attacks
+    UNEVEN = "uneven"  # RFC 791 3.1: all but the last have a multiple of 8 bytes
+    TOO_LONG = "too_long"  # it ends after byte 65535
+    CONTRADICTION = "contradiction"  # another last fragment has set a different end, or there are bytes after it
+    TOO_MANY = "too_many"  # its datagram already has as many fragments as allowed
 
 
 class _Partial:
-    """A datagram that is not complete: the pieces are apart, the stretches that they cover are merged."""
+    """An incomplete datagram: the pieces stay separate, the ranges that they cover are merged."""
 
     __slots__ = ("ends", "frames", "pieces", "since_ns", "size", "starts", "time_ns", "total")
 
     def __init__(self, time_ns: int, since_ns: int) -> None:
-        self.time_ns = time_ns  # of its first fragment
-        self.since_ns = since_ns  # from when on it waits, by the clock
+        self.time_ns = time_ns  # time of its first fragment
+        self.since_ns = since_ns  # when it began to wait, by the clock
         self.frames = 0
         self.size = DATAGRAM_COST
         self.total: int | None = None  # known with the last fragment
@@ -70,9 +70,9 @@ class _Partial:
         return not more and bool(self.ends) and end < self.ends[-1]
 
     def fill(self, offset: int, payload: bytes) -> int:
-        """Take the bytes that are not there yet; gives how many."""
+        """Take the bytes that are still missing. Returns how many."""
         end = offset + len(payload)
-        first = bisect_left(self.ends, offset)  # the stretches that the fragment touches: first to behind - 1
+        first = bisect_left(self.ends, offset)  # the ranges that the fragment touches: first to behind - 1
         behind = bisect_right(self.starts, end)
         at, new = offset, 0
         for n in range(first, behind):
@@ -101,7 +101,7 @@ class _Partial:
 class Defragmenter:
     """Counts each fragment once: seen = completed + joined + waiting + duplicate + refused + timed_out + evicted.
 
-    Time is the packets' own, and one packet with a wrong time ends nothing that waits: see capture_agent.clock.
+    Time is packet time, and a packet with a wrong time does not expire waiting datagrams: see capture_agent.clock.
     """
 
     def __init__(
@@ -119,19 +119,19 @@ class Defragmenter:
         self.remember_ns = remember_ns
         self.seen = 0
         self.completed = 0  # the fragment that completed a datagram
-        self.joined = 0  # one that another has completed the datagram of
+        self.joined = 0  # a fragment of a datagram that another one completed
         self.waiting = 0
-        self.duplicate = 0  # it brought nothing that was not there
+        self.duplicate = 0  # it added no bytes
         self.refused: Counter[Refusal] = Counter()
         self.timed_out = 0
-        self.evicted = 0  # the oldest datagram gave way to a new one
-        self.overlapping = 0  # fragments that joined, with bytes that were there: beside the balance
+        self.evicted = 0  # the oldest datagram was evicted for a new one
+        self.overlapping = 0  # used fragments that had bytes in common with earlier ones: outside the balance
         self.held_bytes = 0
         self._partials: OrderedDict[bytes, _Partial] = OrderedDict()
-        # What was completed a moment ago, so that a copy of its fragments starts nothing that never completes.
+        # Datagrams completed recently, so that copies of their fragments do not start ones that never complete.
         self._done: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
         self._clock = Clock()
-        # Nothing expires while the clock is between these.
+        # Nothing expires while the clock is between these times.
         self._looked_ns = 0
         self._due_ns = 0
 
@@ -141,7 +141,7 @@ class Defragmenter:
         return len(self._partials)
 
     def accounts(self) -> Iterator[tuple[str, int]]:
-        """What became of the fragments; the counts add up to `seen`, at every moment."""
+        """The fragments' outcomes; the counts always add up to `seen`."""
         for name in ("completed", "joined", "waiting", "duplicate"):
             yield name, getattr(self, name)
         for reason in Refusal:
@@ -152,7 +152,7 @@ class Defragmenter:
     def add(self, key: bytes, offset: int, more: bool, payload: bytes, time_ns: int) -> bytes | None:
         """The payload of the IP datagram if this fragment completes it.
 
-        `key` tells datagrams apart: source, destination, protocol and identification (RFC 791; RFC 8200 leaves out the
+        `key` identifies datagrams: source, destination, protocol and identification (RFC 791; RFC 8200 omits the
         protocol). `offset` is in bytes; `more` is the flag "more fragments".
         """
         self.seen += 1
@@ -170,7 +170,7 @@ class Defragmenter:
             if self._is_late_copy(key, offset, more, payload, time_ns):
                 self.duplicate += 1
                 return None
-            if offset == 0 and not more:  # RFC 6946: whole as it is
+            if offset == 0 and not more:  # RFC 6946: complete as it is
                 self.completed += 1
                 return payload
             partial = self._begin(key, time_ns)
@@ -195,7 +195,7 @@ class Defragmenter:
         return None
 
     def _is_late_copy(self, key: bytes, offset: int, more: bool, payload: bytes, time_ns: int) -> bool:
-        """Only with the same bytes: a sender that reuses an identification at once loses nothing by it."""
+        """Only with the same bytes, so that a sender may reuse an identification at once without a loss."""
         if key not in self._done:
             return False
         done_ns, whole = self._done[key]
@@ -245,7 +245,7 @@ class Defragmenter:
         return whole
 
     def _expire(self, now_ns: int) -> None:
-        """Let go what has waited, or was remembered, for too long."""
+        """Remove datagrams that have waited, or were remembered, for too long."""
         self._looked_ns, self._due_ns = now_ns, NEVER_NS
         while self._partials:
             key, partial = next(iter(self._partials.items()))
@@ -262,18 +262,20 @@ class Defragmenter:
             key, (done_ns, _) = next(iter(self._done.items()))
             age_ns = now_ns - done_ns
             if age_ns < self.remember_ns and not (age_ns < 0 and self._clock.is_ahead(done_ns, self.remember_ns)):
-                self._note_due(done_ns, now_ns, done_ns + 2 * self.remember_ns)  # many at a time; none is used longer
+                self._note_due(
+                    done_ns, now_ns, done_ns + 2 * self.remember_ns
+                )  # in batches; none is used after its time
                 break
             self._forget(key)
 
     def _note_due(self, time_ns: int, now_ns: int, due_ns: int) -> None:
-        """When to look at what came at this time, the first of its table. What is ahead of the clock: at once."""
+        """When to check the first entry of a table, which came at this time. If it is ahead of the clock: at once."""
         if time_ns > now_ns:
             due_ns = now_ns
         self._due_ns = min(self._due_ns, due_ns)
 
     def forget(self) -> None:
-        """Another capture comes, perhaps the same one again: what waits has timed out, and nothing is a late copy."""
+        """Another capture begins, perhaps the same one: waiting datagrams have timed out; nothing is a late copy."""
         for key in list(self._partials):
             self._drop_timed_out(key)
         for key in list(self._done):

@@ -1,7 +1,7 @@
 """ESP with NULL encryption (RFC 4303, 2410): used only on request, because nothing in the packet identifies it.
 
-The length of the integrity check value is negotiated elsewhere. The trailer must be right: the padding counts 1, 2, 3,
-the next header may lead to SIP, and the length that the inner header announces is the length that is there.
+The length of the integrity check value is negotiated elsewhere. The trailer must be consistent: the padding counts
+1, 2, 3, the next header can lead to SIP, and the inner header's length equals the actual length.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ ICV_SIZES = (12, 16, 0, 8, 24, 32)
 
 IPIP, TCP, UDP, IPV6, SCTP = 4, 6, 17, 41, 132
 
-# Tunnels in ESP, with no length to compare. ESP in ESP is not looked for: each layer would try each size again.
+# Tunnels in ESP that have no length to compare. ESP in ESP is not supported: each layer would try each size again.
 TUNNELS: dict[int, Decoder] = {47: gre, 51: ah, 97: etherip, 137: mpls_that_fits}
 
 
 def esp_null(data: bytes, at: int, end: int) -> Inner | None:
     """SPI, sequence, payload, padding, its length, next header, integrity check value. In UDP the same (RFC 3948 2)."""
-    # In UDP a SPI of 0 says IKE, and a keep-alive is one byte. RFC 4303 2.1 reserves 1 to 255, IMS phones use them.
+    # In UDP a SPI of 0 means IKE, and a keep-alive is one byte. RFC 4303 2.1 reserves 1 to 255; IMS phones use them.
     if at + 10 > end or be32(data, at) == 0:
         return None
     at += 8
@@ -41,7 +41,7 @@ def esp_null(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def _plausible(protocol: int, data: bytes, at: int, end: int) -> bool:
-    """Does a header of this protocol fit from `at` to `end` exactly?"""
+    """Whether a header of this protocol fits exactly from `at` to `end`."""
     size = end - at
     if protocol == UDP:
         return size >= 8 and be16(data, at + 4) == size
@@ -49,7 +49,7 @@ def _plausible(protocol: int, data: bytes, at: int, end: int) -> bool:
         return size >= 20 and 20 <= (data[at + 12] >> 4) * 4 <= size and not data[at + 12] & 0x0E
     if protocol == SCTP:
         return size >= 16 and size % 4 == 0 and 4 <= be16(data, at + 14) <= size - 12
-    if protocol in (IPIP, IPV6):  # tunnel mode; behind the packet may be traffic flow padding (RFC 4303 2.7)
+    if protocol in (IPIP, IPV6):  # tunnel mode; traffic flow padding may follow the packet (RFC 4303 2.7)
         return ip_that_fits(data, at, end) and data[at] >> 4 == (4 if protocol == IPIP else 6)
     decoder = TUNNELS.get(protocol)
     return decoder is not None and decoder(data, at, end) is not None

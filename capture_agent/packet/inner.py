@@ -1,8 +1,8 @@
-"""The result of a tunnel decoder: what is inside, and where. Helpers that all decoders share.
+"""The result of a tunnel decoder: the kind and place of the inner packet. Helpers that all decoders share.
 
-A decoder reads the payload data[at:end] of a header that has been read, and never outside of it: other frames may be
-before and after. It copies nothing. None means that the payload is not what its port or type announces, or has no
-packet inside. A UDP payload on a tunnel's port may well be SIP, so decoders check everything that a format fixes.
+A decoder reads the payload data[at:end] of a decoded header, and never outside it: other frames may come before and
+after. It copies nothing. None means that the payload is not what its port or type announces, or contains no packet. A
+UDP payload on a tunnel's port may well be SIP, so decoders check everything that a format fixes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-# Kinds. From 0x0600 on (IEEE 802.3 3.2.6) a kind is an ethertype; IP_PROTOCOL + n is what IP protocol n announces.
+# Kinds. From 0x0600 (IEEE 802.3 3.2.6) a kind is an ethertype; IP_PROTOCOL + n is the payload of IP protocol n.
 ETHERNET = 1  # a MAC frame
-IP = 2  # version 4 or 6, as its first four bits say
+IP = 2  # version 4 or 6, by its first four bits
 IP_PROTOCOL = 0x100
 FIRST_ETHERTYPE = 0x0600
 
@@ -24,7 +24,7 @@ ETHERTYPE_MPLS_MULTICAST = 0x8848
 ETHERTYPE_PPPOE = 0x8864
 ETHERTYPE_BRIDGING = 0x6558  # Transparent Ethernet Bridging: a MAC frame follows
 
-# Ethertypes of which the two bytes must do as proof that they are one: the other tunnels that we can read.
+# Ethertypes accepted on their two bytes alone: the other tunnels that we can read.
 ETHERTYPE_TUNNELS = frozenset((*ETHERTYPE_VLANS, ETHERTYPE_MPLS, ETHERTYPE_MPLS_MULTICAST)) | {
     0x22F3,  # TRILL
     0x88E7,  # 802.1ah
@@ -37,7 +37,7 @@ MAC_HEADER = 14
 
 
 class Inner(NamedTuple):
-    """A packet within a packet: data[at:end] of this kind. Padding may lie before the end."""
+    """A packet in a packet: data[at:end] of this kind. There may be padding before the end."""
 
     kind: int
     at: int
@@ -69,19 +69,19 @@ def ip(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def ethernet(data: bytes, at: int, end: int) -> Inner | None:
-    """A MAC frame, without its FCS or with it: IP knows its own length."""
+    """A MAC frame, with or without its FCS: IP has its own length."""
     return Inner(ETHERNET, at, end) if at + MAC_HEADER <= end else None
 
 
 def typed(kind: int, data: bytes, at: int, end: int) -> Inner | None:
-    """What this ethertype announces."""
+    """The payload of this ethertype."""
     if kind == ETHERTYPE_BRIDGING:
         return ethernet(data, at, end)
     return Inner(kind, at, end) if kind >= FIRST_ETHERTYPE and at < end else None
 
 
 def ip_that_fits(data: bytes, at: int, end: int) -> bool:
-    """Is this IP whose length agrees with where it lies? For places where no field says that it is IP."""
+    """Whether this is IP with a matching length, where no field says that it is IP."""
     if at + 20 > end:
         return False
     if data[at] >> 4 == 4:
@@ -90,7 +90,7 @@ def ip_that_fits(data: bytes, at: int, end: int) -> bool:
 
 
 def looks_like_ethernet(data: bytes, at: int, end: int) -> bool:
-    """Does an ethertype that we can carry on from stand where a MAC frame has it, and the first byte behind agree?"""
+    """Whether a MAC frame's ethertype is one we can read, and the first byte after it agrees."""
     if at + MAC_HEADER >= end:
         return False
     kind = be16(data, at + 12)
@@ -104,7 +104,7 @@ def looks_like_ethernet(data: bytes, at: int, end: int) -> bool:
 
 
 def ip_or_ethernet(data: bytes, at: int, end: int) -> Inner | None:
-    """For formats that do not say which. A MAC address may begin with 4 or 6 as well (RFC 4928)."""
+    """IP or a MAC frame, in formats that do not say which. A MAC address may also begin with 4 or 6 (RFC 4928)."""
     if ip_that_fits(data, at, end):
         return Inner(IP, at, end)
     if looks_like_ethernet(data, at, end):

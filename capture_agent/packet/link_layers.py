@@ -10,18 +10,18 @@ from capture_agent.packet.inner import Inner, be16, ethernet, ip, le16, typed
 ERF_HEADER = 16
 ERF_EXTENDED = 0x80  # in the type, and in each extension header: another one follows
 MOST_ERF_EXTENSIONS = 16
-# Endace's ERF types, in each of their variants: coloured, hashed, of several channels.
+# Endace's ERF types, each in all its variants: coloured, hashed, multi-channel.
 ERF_ETHERNET = frozenset((2, 11, 16, 20))
 ERF_HDLC = frozenset((1, 5, 10, 15, 17, 19))
-ERF_MULTICHANNEL = frozenset((5, 17))  # four bytes in front of HDLC: the channel
+ERF_MULTICHANNEL = frozenset((5, 17))  # four bytes before HDLC: the channel
 ERF_IP = frozenset((22, 23))
 
 NFLOG_PAYLOAD = 9  # NFULA_PAYLOAD
-ATTRIBUTE_TYPE = 0x7FFF  # the highest bit says: nested
+ATTRIBUTE_TYPE = 0x7FFF  # the highest bit: nested
 
 
 def ppp_or_hdlc(data: bytes, at: int, end: int) -> Inner | None:
-    """LINKTYPE_PPP and LINKTYPE_PPP_HDLC: the address tells PPP from Cisco's HDLC."""
+    """LINKTYPE_PPP and LINKTYPE_PPP_HDLC: the address distinguishes PPP from Cisco's HDLC."""
     return cisco_hdlc(data, at, end) or ppp(data, at, end)
 
 
@@ -33,14 +33,14 @@ def cisco_hdlc(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def ppp_with_direction(data: bytes, at: int, end: int) -> Inner | None:
-    """LINKTYPE_PPP_PPPD, where the direction stands for the address; LINKTYPE_PPP_WITH_DIR, where it precedes PPP."""
+    """LINKTYPE_PPP_PPPD, with the direction instead of the address; LINKTYPE_PPP_WITH_DIR, with it before PPP."""
     if at + 2 > end:
         return None
     return ppp(data, at + 2 if data[at + 1] == 0x03 else at + 1, end)
 
 
 def enc(data: bytes, at: int, end: int) -> Inner | None:
-    """OpenBSD's enc(4): family, SPI and flags, four bytes each, in front of IP."""
+    """OpenBSD's enc(4): family, SPI and flags, four bytes each, before IP."""
     return ip(data, at + 12, end)
 
 
@@ -70,7 +70,7 @@ def _nflog_payload(u16: Callable[[bytes, int], int], data: bytes, at: int, end: 
 
 
 def erf(data: bytes, at: int, end: int) -> Inner | None:
-    """LINKTYPE_ERF, Endace's Extensible Record Format: time, type, flags, lengths; then headers that its type says."""
+    """LINKTYPE_ERF, Endace's Extensible Record Format: time, type, flags, lengths; then the headers of its type."""
     if at + ERF_HEADER > end:
         return None
     kind = data[at + 8]
@@ -85,7 +85,7 @@ def erf(data: bytes, at: int, end: int) -> Inner | None:
         at += 8
     if extended:
         return None
-    if kind in ERF_ETHERNET:  # two bytes in front of the MAC frame: offset and padding
+    if kind in ERF_ETHERNET:  # two bytes before the MAC frame: offset and padding
         return ethernet(data, at + 2, end)
     if kind in ERF_HDLC:
         return ppp_or_hdlc(data, at + 4 if kind in ERF_MULTICHANNEL else at, end)

@@ -103,6 +103,6 @@ NAMES = {
 
 
 def named(link_type: int) -> str:
-    """`link type 178 (Juniper Ethernet)`; private and unknown types have their number alone."""
+    """`link type 178 (Juniper Ethernet)`; only the number for private and unknown types."""
     name = NAMES.get(link_type)
     return f"link type {link_type}" + (f" ({name})" if name else "")

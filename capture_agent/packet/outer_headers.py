@@ -8,14 +8,14 @@ from capture_agent.packet import tunnels
 from capture_agent.packet.inner import ETHERNET, ETHERTYPE_VLANS, FIRST_ETHERTYPE, IP, IP_PROTOCOL, Decoder, Inner, be16
 from capture_agent.records.datagram import NO_FRAME, Datagram
 
-MAX_STEPS = 64  # more than the decoder goes through
+MAX_STEPS = 64  # more than the decoder follows
 UDP = 17
 COOKED, COOKED_2 = 113, 276
-# What of a link layer's header is of the way and not of the packet: from where to where. Sequence numbers and lengths,
-# as 802.11 and nflog have them, are not.
+# The range of a link layer's header that depends on the path, not the packet. Sequence numbers and lengths, as in
+# 802.11 and nflog, depend on the packet.
 LINK_ADDRESSES = {1: (0, 12), COOKED: (0, 14), COOKED_2: (4, 20)}
-RAW = {12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 0: 4, 108: 4}  # link types with IP behind so many bytes
-# Extension headers that the decoder passes, but for authentication, whose length is counted otherwise.
+RAW = {12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 0: 4, 108: 4}  # link types with IP after this many bytes
+# Extension headers that the decoder skips, except authentication, whose length has another unit.
 EXTENSIONS = (0, 43, 44, 60, 135, 139, 140)
 
 PROTOCOLS: dict[int, Decoder] = tunnels.BY_IP_PROTOCOL | tunnels.ESP_BY_IP_PROTOCOL
@@ -23,33 +23,33 @@ PORTS: dict[int, Decoder] = tunnels.BY_UDP_PORT | tunnels.ESP_BY_UDP_PORT
 
 
 def outer_addresses(datagram: Datagram) -> tuple[tuple[bytes, bytes], ...]:
-    """Source and destination of each IP header around the innermost one, the outermost first.
+    """Source and destination of each IP header around the innermost one, outermost first.
 
-    Nothing for a message that came in several TCP segments or SCTP chunks, nor from ESP on for one in fragments.
+    Empty for a message in several TCP segments or SCTP chunks; for one in fragments it stops at ESP.
     """
     *around, _ = [*_ip_headers(datagram), 0]
     return tuple(_addresses(datagram.data, at) for at in around)
 
 
 def way(datagram: Datagram) -> tuple[object, ...] | None:
-    """What two packets that came the same way have in common, and what differs elsewhere; None: it cannot be told.
+    """Equal for two packets that came the same way, different for others; None if unknown.
 
-    The interface, link-layer addresses, VLAN, hop limit, and the outer addresses of tunnels.
+    Contains the interface, link-layer addresses, VLAN, hop limit, and the outer addresses of tunnels.
     """
     if datagram.frame_at == NO_FRAME or datagram.interface is None:
         return None
     data, at = datagram.data, datagram.frame_at
     start, end = LINK_ADDRESSES.get(datagram.interface.link_type, (0, 0))
     hops = data[datagram.address_at - (4 if datagram.address_size == 4 else 1)]
-    # One that was made of fragments has their headers in a buffer of its own, and so has its own place.
+    # A datagram made of fragments has their headers in a separate buffer, and so a different place.
     size = datagram.address_at - at
-    # Two VLAN tags and what is before the addresses in IPv4 are shorter than that, an outer IP header is longer.
+    # Two VLAN tags and IPv4's bytes before the addresses are shorter than this, an outer IP header is longer.
     around = outer_addresses(datagram) if size > end + 24 else ()
     return id(datagram.interface), datagram.vlan, hops, size, data[at + start : at + end], around
 
 
 def identification(datagram: Datagram) -> int:
-    """IPv4's identification; 0 where it tells nothing.
+    """IPv4's identification; 0 if it says nothing.
 
     Linux sends 0 with most UDP packets that must not be fragmented (RFC 6864 allows it), and IPv6 has none.
     """
@@ -107,7 +107,7 @@ def _behind(kind: int, data: bytes, at: int, end: int) -> Inner | None:
 
 
 def _behind_ip(data: bytes, at: int, end: int) -> Inner | None:
-    """A trailer of ESP is found from the end of the packet; what was made of fragments ends with its buffer."""
+    """ESP's trailer is found from the end of the packet; a datagram made of fragments ends with its buffer."""
     if data[at] >> 4 == 4:
         if not be16(data, at + 6) & 0x3FFF:
             end = min(end, at + (be16(data, at + 2) or end))

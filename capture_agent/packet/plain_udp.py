@@ -1,4 +1,4 @@
-"""For the plain build, reads nearly all frames - complete UDP in IPv4 in Ethernet, without options - in one go.
+"""For the plain build, reads nearly all frames - complete UDP in IPv4 in Ethernet, without options - in one step.
 
 decode.py reads all others, and would give the same result for these: tests/builds compares both.
 """
@@ -11,12 +11,12 @@ from capture_agent.records.frames import Frames
 # Ethertype; IP version and header length, total length, fragment, protocol; UDP ports and length.
 HEADERS = Struct("!12xHBxHxxHxB10xHHHxx")
 ROW = Struct("qqqqq")  # of Frames.index
-LATEST = 1 << 62  # as decode.py has it: what is later or earlier is bounded there
+LATEST = 1 << 62  # as in decode.py, which bounds earlier and later times
 ETHERNET = 1
 
 
 def usual_datagram(frames: Frames, n: int, tunnel_ports: bytes) -> Datagram | None:
-    """The datagram in frame n, or None where that is anything else."""
+    """The datagram in frame n, or None if it is any other frame."""
     data = frames.data
     start, length, _, time_ns, number = ROW.unpack_from(frames.index, n * ROW.size)
     if length < HEADERS.size or not 0 <= start <= len(data) - length or not -LATEST < time_ns < LATEST:

@@ -1,7 +1,7 @@
-"""A filter for libpcap that passes what may carry SIP on certain ports, in tcpdump's language.
+"""Makes a libpcap filter, in tcpdump's syntax, that passes packets that may carry SIP on certain ports.
 
-It passes what it cannot look into: later fragments, tunnels, unusual headers. `ports` checks what is inside. If it
-would pass everything, it is empty.
+It passes packets that it cannot look into: later fragments, tunnels, unusual headers. intake/ports.py checks their
+content. A filter that would pass everything is empty.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from capture_agent.config.ports import PortRange
+from capture_agent.config.endpoints import PortRange
 from capture_agent.packet import tunnels
 
 ETHERNET, COOKED = 1, 113
 RAW = (12, 14, 101, 228, 229)
-EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)  # that may stand before ports in IPv6, which libpcap does not pass
-VLANS = (0x8100, 0x88A8, 0x9100)  # that libpcap takes for one
+EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)  # headers before the ports in IPv6 that libpcap does not skip
+VLANS = (0x8100, 0x88A8, 0x9100)  # headers that libpcap takes for VLAN tags
 MAX_RANGES = 20
-MAX_VLANS = 2  # behind so many tags all is let through
+MAX_VLANS = 2  # after this many tags everything passes
 
-# pcap-filter(7): these change the offsets of all that stands behind them.
+# pcap-filter(7): these change the offsets in everything after them.
 _MOVES = re.compile(r"\b(vlan|mpls|pppoes|geneve|pppoed)\b")
 
 
 def moves_offsets(filter_text: str) -> bool:
-    """May nothing be appended to this filter?"""
+    """Whether nothing may be appended to this filter."""
     return _MOVES.search(filter_text) is not None
 
 
 def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = False) -> str:
-    """The filter for an interface of this link type; "" is all, for those that libpcap may know less of than we do."""
+    """The filter for this link type; "" passes everything, for types that libpcap may know less well than we do."""
     ip = " or ".join([*_on(list(ports)), *_uncertain(esp_null)])
     if link_type in RAW:
         return ip
@@ -37,7 +37,7 @@ def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = Fals
         return f"{ip} or {_not_ip()}"
     if link_type != ETHERNET:
         return ""
-    # Each `vlan` moves what stands behind it, so what is not in a VLAN comes first.
+    # Each `vlan` shifts the offsets after it, so conditions without a VLAN come first.
     inside = f"{ip} or {_not_ip()}"
     for _ in range(MAX_VLANS):
         inside = f"{ip} or {_not_ip(VLANS)} or (vlan and ({inside}))"
@@ -45,7 +45,7 @@ def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = Fals
 
 
 def _on(ports: list[PortRange]) -> Iterable[str]:
-    """These ports; of a long list, for the kernel takes no long program, all between the least and the greatest."""
+    """These ports; for a long list, all between the lowest and highest: the kernel accepts no long program."""
     if len(ports) > MAX_RANGES:
         ports = [PortRange(min(each.first for each in ports), max(each.last for each in ports))]
     for each in ports:
@@ -53,7 +53,7 @@ def _on(ports: list[PortRange]) -> Iterable[str]:
 
 
 def _uncertain(esp_null: bool) -> Iterable[str]:
-    """IP packets of which more must be seen than the ports."""
+    """IP packets that must be examined beyond their ports."""
     protocols = sorted({*tunnels.BY_IP_PROTOCOL, *(tunnels.ESP_BY_IP_PROTOCOL if esp_null else ())})
     yield "ip[6:2] & 0x1fff != 0"  # later fragments have no ports
     yield from (f"ip proto {protocol}" for protocol in protocols)
@@ -63,6 +63,6 @@ def _uncertain(esp_null: bool) -> Iterable[str]:
 
 
 def _not_ip(besides: Iterable[int] = ()) -> str:
-    """Whatever else may have IP in it: MPLS, PPPoE, tags, 802.2. ARP has none."""
+    """Everything else that may contain IP: MPLS, PPPoE, tags, 802.2. ARP does not."""
     known = ["ip", "ip6", "arp", *(f"ether proto {kind:#x}" for kind in besides)]
     return f"not ({' or '.join(known)})"

@@ -1,4 +1,4 @@
-"""All encapsulations in tables: which number announces which decoder. `inner.py` defines a decoder's result.
+"""All encapsulations in tables: the decoder for each number. `inner.py` defines a decoder's result.
 
 The packet decoder itself reads VLAN tags, Linux cooked, loopback and raw IP.
 """
@@ -21,7 +21,7 @@ BY_ETHERTYPE: dict[int, Decoder] = {
     0x894F: behind_ethertype.nsh,
 }
 
-# An Ethernet or Linux cooked header with a length in the place of the ethertype, or 4 (LINUX_SLL_P_802_2).
+# An Ethernet or Linux cooked header with a length in place of the ethertype, or 4 (LINUX_SLL_P_802_2).
 BEHIND_LENGTH: Decoder = behind_ethertype.llc
 
 BY_IP_PROTOCOL: dict[int, Decoder] = {
@@ -33,7 +33,7 @@ BY_IP_PROTOCOL: dict[int, Decoder] = {
     137: behind_ethertype.mpls,
 }
 
-# The destination port; of L2TP the source port as well.
+# The destination port; for L2TP the source port as well.
 BY_UDP_PORT: dict[int, Decoder] = {
     1701: behind_udp.l2tp,
     2152: behind_udp.gtp_u,
@@ -43,11 +43,11 @@ BY_UDP_PORT: dict[int, Decoder] = {
     6081: behind_udp.geneve,
     6635: behind_ethertype.mpls_that_fits,
     7932: behind_udp.hp_erm,
-    8472: behind_udp.vxlan,  # Linux before the port was assigned, and what still keeps to it
+    8472: behind_udp.vxlan,  # Linux's default before the port was assigned, still in use
     37008: behind_udp.tzsp,
 }
 
-# Only where ESP with NULL encryption is asked for: a guess. The port may be either one: a NAT changes the other.
+# Only if ESP with NULL encryption is enabled: a guess. Either port may match: a NAT changes the other.
 ESP_BY_IP_PROTOCOL: dict[int, Decoder] = {50: esp.esp_null}
 ESP_BY_UDP_PORT: dict[int, Decoder] = {4500: esp.esp_null}
 

@@ -1,11 +1,11 @@
-"""IEEE 802.11: unencrypted data frames, and the headers that capture programs put in front of them."""
+"""IEEE 802.11: unencrypted data frames, and the headers that capture programs put before them."""
 
 from __future__ import annotations
 
 from capture_agent.packet.behind_ethertype import llc
 from capture_agent.packet.inner import Inner, be32, ethernet, le16, le32
 
-# Frame control, IEEE 802.11-2020 9.2.4.1, as two bytes of little endian.
+# Frame control, IEEE 802.11-2020 9.2.4.1, two little-endian bytes.
 VERSION_AND_TYPE = 0x000F
 DATA_FRAME = 0x0008
 NO_DATA = 0x0040  # of the subtypes: null functions
@@ -29,7 +29,7 @@ AVS_MAGIC = 0x80211001  # its last byte is the version: 1 or 2
 
 
 def ieee80211(data: bytes, at: int, end: int) -> Inner | None:
-    """A data frame that is not protected, not a fragment and no A-MSDU (its frames have no room in one Inner)."""
+    """A data frame that is not protected, not a fragment and not an A-MSDU, whose frames do not fit one Inner."""
     return _data_frame(data, at, end, padded=False)
 
 
@@ -52,7 +52,7 @@ def _data_frame(data: bytes, at: int, end: int, padded: bool) -> Inner | None:
 
 
 def radiotap(data: bytes, at: int, end: int) -> Inner | None:
-    """radiotap.org: version 0, its length, which fields are present. One of them says if 802.11 is padded."""
+    """radiotap.org: version 0, its length, a bit for each field present. A field says whether 802.11 is padded."""
     if at + 8 > end or data[at] != 0:
         return None
     size = le16(data, at + 2)
@@ -87,7 +87,7 @@ def ppi(data: bytes, at: int, end: int) -> Inner | None:
 
 
 def prism(data: bytes, at: int, end: int) -> Inner | None:
-    """Prism monitoring header, its numbers in the byte order of the host; under its link type AVS is seen as well."""
+    """Prism monitoring header, its numbers in the host's byte order; its link type is also used for AVS."""
     if at + 8 > end:
         return None
     if PRISM_SIZE in (le32(data, at + 4), be32(data, at + 4)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from capture_agent import config
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.config.matchers import ANY, HeaderPattern, Numbers, TextPattern, compiled
 from capture_agent.policy.conditions import (
     AddressIn,
@@ -30,7 +30,7 @@ from capture_agent.records.captured import Direction
 from capture_agent.records.traced import Trace
 from capture_agent.sip.headers import canonical
 
-INITIAL, IN_DIALOG, RESPONSE = 0, 1, 2  # as rules.py has them
+INITIAL, IN_DIALOG, RESPONSE = 0, 1, 2  # as in rules.py
 LAST_STATUS = 699
 WHAT = {
     "request": {INITIAL, IN_DIALOG},
@@ -53,7 +53,7 @@ def compile_rules(settings: Settings) -> Rules:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the conditions of all rules have in common: each thing is looked up, and each `when` asked, only once."""
+    """Shared by the conditions of all rules: each value is looked up, and each `when` called, only once."""
 
     facts: Facts
     whens: Mapping[str, When]
@@ -77,7 +77,7 @@ def compile_rule(name: str, rule: config.Rule, sinks: int, number: int, shared: 
 
 
 def kinds(rule: config.Rule) -> bytes:
-    """A byte for each kind of message."""
+    """A byte per kind of message."""
     allowed = set().union(*(WHAT[kind] for kind in rule.kind)) if rule.kind else set(range(KINDS))
     if rule.status:
         allowed &= {
@@ -94,13 +94,13 @@ def statuses(ranges: Iterable[Numbers]) -> bytes:
 
 
 def conditions(rule: config.Rule, shared: Shared) -> Iterator[Condition]:
-    """What costs least comes first."""
+    """The matchers of a rule, cheapest first."""
     for field, compiler in CONDITIONS.items():
         if (value := getattr(rule, field)) != DEFAULTS[field]:
             yield from compiler(value, shared)
 
 
-Compiler = Callable[[Any, Shared], Iterable[Condition]]  # of the field's value
+Compiler = Callable[[Any, Shared], Iterable[Condition]]  # from the field's value
 
 
 def directions(values: Iterable[str], shared: Shared) -> Iterator[Condition]:
@@ -128,7 +128,7 @@ def sampled(part: float, shared: Shared) -> Iterator[Condition]:
 
 
 def text(field: str, fold: bool) -> Compiler:
-    """Of what Facts.slot_of() calls so: a part of a URI, or a header. `fold`: letters' case means nothing."""
+    """Texts compared with the slot of this name: a part of a URI, or a header. `fold`: ignores case."""
     return lambda values, shared: [text_condition(field, values, fold, shared.facts)]
 
 
@@ -168,7 +168,7 @@ def text_condition(field: str, patterns: Iterable[TextPattern], fold: bool, fact
 
 
 def header_conditions(headers: Iterable[HeaderPattern], facts: Facts) -> Iterator[Condition]:
-    """One for each header's name: its texts are asked together."""
+    """One condition per header name, for all its texts."""
     by_name: dict[str, list[TextPattern]] = {}
     for header in headers:
         by_name.setdefault(canonical(header.name), []).append(header.value)
@@ -191,10 +191,10 @@ def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make 
 
     if correlation_id.constant is None or any(user.constant is None for user in users):
         return make
-    return make(facts)  # shared by all that it starts
+    return make(facts)  # shared by everything that the rule starts
 
 
-# By the field of a rule: its matchers, what costs least first.
+# The matchers by a rule's field, cheapest first.
 CONDITIONS: dict[str, Compiler] = {
     "direction": directions,
     "vlan": vlans,
@@ -207,7 +207,7 @@ CONDITIONS: dict[str, Compiler] = {
     "destination": addresses(False, True),
     "address": addresses(True, True),
     "sample": sampled,
-    # RFC 3261 19.1.4: letters' case means something in the user part alone.
+    # RFC 3261 19.1.4: only the user part is case-sensitive.
     "request_user": text("request_user", fold=False),
     "from_user": text("from_user", fold=False),
     "to_user": text("to_user", fold=False),
@@ -223,8 +223,8 @@ CONDITIONS: dict[str, Compiler] = {
     "header": headers,
     "when": when,
 }
-INDEXED = {"method", "kind", "status"}  # matchers that compile_rule() gives to the index
-OUTCOMES = {"name", "trace", "sinks", "correlation_id", "users", "table", "mask", "lookback"}  # of a match
+INDEXED = {"method", "kind", "status"}  # matchers that compile_rule() passes to the index
+OUTCOMES = {"name", "trace", "sinks", "correlation_id", "users", "table", "mask", "lookback"}  # fields of a match
 DEFAULTS = {field.name: field.default for field in fields(config.Rule)}
 
 if unknown := DEFAULTS.keys() - CONDITIONS.keys() - INDEXED - OUTCOMES:

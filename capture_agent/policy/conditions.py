@@ -1,7 +1,7 @@
 """What a rule can match in a message. Hot: compiled with conditions.pxd, or plain Python.
 
-No condition can take long, whatever a peer sends: Facts bounds the values, `*` only goes forward, and regular
-expressions are RE2's, which take linear time.
+No condition can take long, whatever a peer sends: Facts bounds the values, `*` never backtracks, and RE2's regular
+expressions take linear time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from zlib import crc32
 
 import cython
 
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.policy.facts import Facts
 from capture_agent.records.datagram import Datagram
 
@@ -36,7 +36,7 @@ class Condition:
 
 @cython.cclass
 class OneOf(Condition):
-    """The transport, or the interface's name."""
+    """Matches the transport, or the interface's name."""
 
     __slots__ = ("_field", "_values")
 
@@ -64,7 +64,7 @@ class DirectionIs(Condition):
 
 @cython.cclass
 class NumberIn(Condition):
-    """A port or the VLAN lies in one of these ranges."""
+    """Matches if a port or the VLAN is in one of these ranges."""
 
     __slots__ = ("_ranges", "_which")
 
@@ -94,7 +94,7 @@ class NumberIn(Condition):
 
 @cython.cclass
 class AddressIn(Condition):
-    """Where it comes from, where it goes to, or either, is one of these hosts or networks."""
+    """Matches if the source, the destination, or either, is one of these hosts or networks."""
 
     __slots__ = ("_destination", "_hosts", "_networks", "_source", "_with_ports")
 
@@ -130,7 +130,7 @@ class AddressIn(Condition):
 
 @cython.cclass
 class AddressLike(Condition):
-    """Where it comes from, where it goes to, or either: in its address one of these expressions is found."""
+    """Matches if one of these expressions occurs in the source's address, the destination's, or either."""
 
     __slots__ = ("_destination", "_regexes", "_source")
 
@@ -160,7 +160,7 @@ def is_host(place: LocalAddress) -> bool:
 @cython.final
 @cython.cclass
 class Network:
-    """The whole bytes of a network's prefix, and of the next one the first bits."""
+    """A network's prefix as whole bytes, and the first bits of the next byte."""
 
     __slots__ = ("_last", "_mask", "_size", "_whole")
 
@@ -174,7 +174,7 @@ class Network:
         self._last = packed[whole]
 
     def has(self, data: bytes, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
-        """Is the address of so many bytes in data[at:] of this network?"""
+        """Whether the address of this many bytes in data[at:] is in this network."""
         i: cython.Py_ssize_t
         if size != self._size or at < 0 or at + size > len(data):
             return False
@@ -188,10 +188,10 @@ class Network:
 
 @cython.cclass
 class TextIs(Condition):
-    """One of the values in a slot is, or is like, one of these texts.
+    """Matches if a value in the slot equals, or matches, one of these texts.
 
-    Exact texts and those with `*` are compared with the values of `slot`, regular expressions with those of `raw`:
-    the same where letter case counts, else `slot` has them in lower case.
+    Exact texts and those with `*` are compared with the values of `slot`, regular expressions with those of `raw`. The
+    two differ if case is ignored: then `slot` has the values in lower case.
     """
 
     __slots__ = ("_exact", "_globs", "_many", "_raw", "_regexes", "_slot")
@@ -202,7 +202,7 @@ class TextIs(Condition):
         self._slot = slot
         self._raw = raw
         self._exact = tuple(exact)
-        # To compare with a few takes less than a hash of the value.
+        # Comparing with a few texts takes less time than hashing the value.
         self._many = frozenset(exact if len(self._exact) > FEW else ())
         self._globs = tuple(globs)
         self._regexes = tuple(regex.search for regex in regexes)
@@ -234,7 +234,7 @@ class TextIs(Condition):
 
 
 def fits(value: bytes, parts: Parts) -> cython.bint:
-    """The parts stand in the value one behind the other, the first at its start and the last at its end."""
+    """Whether the value contains the parts in order, the first at its start and the last at its end."""
     first: bytes = parts[0]
     last: bytes = parts[len(parts) - 1]
     part: bytes
@@ -254,7 +254,7 @@ def fits(value: bytes, parts: Parts) -> cython.bint:
 
 @cython.cclass
 class Present(Condition):
-    """There is such a header."""
+    """Matches if there is such a header."""
 
     __slots__ = ("_slot",)
 
@@ -282,7 +282,7 @@ class AnyOf(Condition):
 
 @cython.cclass
 class Sampled(Condition):
-    """A part of the calls: those whose Call-ID has a low place. The same calls on every host, and after a restart."""
+    """Matches a share of the calls: those whose Call-ID has a low number, on every host and after a restart."""
 
     __slots__ = ("_below",)
 
@@ -295,7 +295,7 @@ class Sampled(Condition):
 
 
 def place_of(call_id: bytes) -> cython.ulonglong:
-    """A number below 2**32 that is the Call-ID's own. CRC-32 alone is linear: what mixes is MurmurHash3's finish."""
+    """A number below 2**32 for a Call-ID. CRC-32 alone is linear, so MurmurHash3's finalizer mixes it."""
     number: cython.ulonglong = crc32(call_id)
     number ^= number >> 16
     number = number * 0x85EBCA6B & 0xFFFFFFFF

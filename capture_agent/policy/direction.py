@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_address
 
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 
-MEMORY = 65536  # endpoints remembered; then all are forgotten and asked for again
+MEMORY = 65536  # endpoints remembered; then all are forgotten and checked again
 
 
 class LocalSide:
-    """Tells which endpoints are the server's.
+    """Says which endpoints are the server's.
 
-    Single addresses, on any port, are a set (`hosts`); for networks and ports `holds` must be asked as well
-    (`simple` is False then), and remembers its answers, as arithmetic with networks is slow.
+    Single addresses, on any port, are a set (`hosts`). For networks and ports (`simple` is False) `holds` must be
+    called as well; it remembers its answers, because network arithmetic is slow.
     """
 
     def __init__(self, local: Iterable[LocalAddress]) -> None:
@@ -32,7 +32,7 @@ class LocalSide:
         self._known: dict[tuple[bytes, int], bool] = {}
 
     def holds(self, address: bytes, port: int) -> bool:
-        """Is this packed address, on this port, one of the server's?"""
+        """Whether this packed address, on this port, is one of the server's."""
         if address in self.hosts:
             return True
         known = self._known.get((address, port))

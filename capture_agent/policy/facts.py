@@ -9,14 +9,14 @@ from capture_agent.sip.headers import COMPACT, canonical
 from capture_agent.sip.lookup import address, addresses, header_values, host_of, user_of
 from capture_agent.sip.message import SipMessage
 
-# Kinds of things.
+# Kinds of values.
 HEADER = cython.declare(cython.int, 0)
 URIS = cython.declare(cython.int, 1)
 USERS = cython.declare(cython.int, 2)
 HOSTS = cython.declare(cython.int, 3)
 KINDS = {"uri": 1, "user": 2, "host": 3}
 
-# Where to look: what the scan has found, or headers by their names; PAI is one, with several URIs in each.
+# Where to look: parts found by the scan, or headers by name; PAI is a header with several URIs.
 REQUEST = cython.declare(cython.int, 0)
 FROM = cython.declare(cython.int, 1)
 TO = cython.declare(cython.int, 2)
@@ -30,7 +30,7 @@ LONGEST_URI = cython.declare(cython.int, 4096)
 
 @cython.cclass
 class Facts:
-    """One message after the other. What can be asked for has a slot, given out while rules are compiled."""
+    """Holds one message at a time. Each value that can be read has a slot, assigned while rules are compiled."""
 
     __slots__ = (
         "_asked",
@@ -56,7 +56,7 @@ class Facts:
         self._asked = False
 
     def slot_of(self, field: str, fold: bool = False) -> int:
-        """`from_user`, `pai_uri`, `to_host`, or the name of a header. `fold`: in lower case."""
+        """The slot of `from_user`, `pai_uri`, `to_host`, or a header's name. `fold`: in lower case."""
         place, _, kind = field.partition("_")
         if place in NAMES and kind in KINDS:
             return self._slot(KINDS[kind], NAMES[place], fold)
@@ -69,7 +69,7 @@ class Facts:
         key = (kind, name, fold)
         if key not in self._slots:
             self._slots[key] = len(self._values)
-            # One that is folded names the slot that it folds.
+            # A folded slot names the slot that it folds.
             self._kinds.append(-1 - self._slots[kind, name, False] if fold else kind)
             self._places.append(PLACES.get(name, 4))
             self._names.append(name)
@@ -79,7 +79,7 @@ class Facts:
         return self._slots[key]
 
     def begin(self, message: CapturedMessage, direction: Direction) -> cython.bint:
-        """This is the message now."""
+        """Make this the current message."""
         self.message = message
         self.direction = direction
         if self._asked:
@@ -88,7 +88,7 @@ class Facts:
         return True
 
     def values(self, slot: cython.Py_ssize_t) -> list[bytes]:
-        """All that the message has of it, in its order."""
+        """All values of this slot in the message, in order."""
         known = self._values[slot]
         if known is None:
             self._asked = True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from capture_agent.config.templates import HEADER, Part, Template
+from capture_agent.config.rule_options import HEADER, Part, Template
 from capture_agent.policy.facts import Facts
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import text
 
-LONGEST = 512  # bytes of what is filled in: a peer chooses them
+LONGEST = 512  # bytes of a filled-in value: a peer chooses it
 
 
 def first_of(slot: int) -> Callable[[Facts], bytes]:
@@ -30,7 +30,7 @@ def part_of_message(read: Callable[[CapturedMessage], object]) -> Callable[[Fact
     return as_bytes
 
 
-# Fields of templates.FIELDS that are no address of SIP.
+# Fields of templates.FIELDS that are not SIP addresses.
 PARTS: dict[str, Callable[[CapturedMessage], object]] = {
     "call_id": lambda message: message.sip.call_id,
     "method": lambda message: message.sip.method if message.sip.is_request else message.sip.cseq_method,
@@ -56,7 +56,7 @@ def reader(part: Part, facts: Facts) -> Callable[[Facts], bytes]:
 
 
 class Filler:
-    """One template. What a message lacks is nothing: of a template that is nothing else, nothing remains."""
+    """A template. Parts that a message lacks are empty, so a template of only such parts is empty."""
 
     def __init__(self, template: Template, facts: Facts) -> None:
         self.constant = template.constant

@@ -17,15 +17,15 @@ from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.records.traced import ALL_SINKS, Trace, TracedMessage
 
-Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: as many as it is under traces
+Decided: TypeAlias = tuple[TracedMessage, ...]  # for one message: one per trace
 
 
 @cython.final
 @cython.cclass
 class Hooks:
-    """The hooks in their order. Each sees what those before it have decided; none sees a message that was dropped.
+    """The hooks in order. Each sees the decisions of earlier ones; none sees a dropped message.
 
-    Of the last message: `dropped`, and `bare` where a hook wants no correlation id on it.
+    For the last message: `dropped`, and `bare` if a hook wants no correlation id on it.
     """
 
     __slots__ = ("_dialog_acks", "_events", "_sinks", "bare", "dropped", "grown", "guards")
@@ -42,9 +42,9 @@ class Hooks:
     def apply(
         self, message: CapturedMessage, direction: Direction, traced: Decided, follow: cython.bint = True
     ) -> Decided:
-        """What the rules have decided, and then the hooks. A hook that fails has not been there.
+        """The traces that the rules, and then the hooks, have decided. A hook that fails has no effect.
 
-        Unless it is to `follow`, what hooks have said at earlier messages does not count.
+        Without `follow`, hooks' decisions at earlier messages do not count.
         """
         guard: Guard
         if follow and (message.transaction is not None or message.dialog is not None):
@@ -71,7 +71,7 @@ class Hooks:
         return () if handed._dropped else handed._traced
 
     def _continued(self, message: CapturedMessage, direction: Direction, traced: Decided) -> Decided:
-        """What hooks have said at earlier messages of its dialog and its transaction."""
+        """Hooks' decisions at earlier messages of its dialog and its transaction."""
         dialog: Dialog | None = message.dialog
         transaction: Transaction | None = message.transaction
         if dialog is not None and dialog.hooked and (self._dialog_acks or not is_confirming_ack(message)):
@@ -81,7 +81,7 @@ class Hooks:
         return traced
 
     def take_events(self) -> list[TracedMessage]:
-        """Log lines and messages since it was asked last: what is sent although nobody has captured it."""
+        """Log lines and uncaptured messages to send, since the last call."""
         taken, self._events = self._events, []
         return taken
 
@@ -100,7 +100,7 @@ def laid_over_by(
 
 
 def start(message: CapturedMessage, started: tuple[tuple[str, Trace], ...]) -> Iterator[Grown]:
-    """Write down what is traced from now on."""
+    """Record what is traced from now on."""
     for mode, trace in started:
         belongs_to = getattr(message, mode)
         before = traces_units(belongs_to.hooked)
@@ -109,7 +109,7 @@ def start(message: CapturedMessage, started: tuple[tuple[str, Trace], ...]) -> I
 
 
 def instead(trace: Trace, traces: tuple[object, ...]) -> tuple[object, ...]:
-    """This trace first, then those that have a sink of their own yet: so there are never more than sinks."""
+    """This trace first, then those that still have a sink of their own: so there are never more than sinks."""
     kept = [trace]
     taken = trace.sinks
     for other in traces:

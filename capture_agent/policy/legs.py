@@ -22,10 +22,10 @@ from capture_agent.sip.lookup import header_values
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.parameters import parameter
 
-LOOKS = 8  # messages of a leg whose headers are read in vain
+LOOKS = 8  # messages of a leg without an id, after which its headers are no longer read
 LONGEST = 512  # bytes of an id: a peer chooses it
-LONGEST_KEPT = 64  # and of one that is remembered as it is
-IDLE_NS = 12 * 3600 * 1_000_000_000  # packet time after which a leg that is still is forgotten
+LONGEST_KEPT = 64  # bytes of an id that is remembered unhashed
+IDLE_NS = 12 * 3600 * 1_000_000_000  # packet time after which a silent leg is forgotten
 
 SHORT = {name: compact.encode() for compact, name in COMPACT.items()}
 _ICID = re.compile(rb"icid-value[ \t]*=[ \t]*", re.IGNORECASE)
@@ -33,15 +33,15 @@ _ICID_VALUE = re.compile(rb'"((?:[^"\\]|\\.)*+)"|([^;, \t"]++)')
 _UUID = re.compile(rb"[0-9a-f]{32}")
 NIL = b"0" * 32
 
-# What servers write where they have no id: nothing, an unset variable, a nil UUID. In any case, with white space,
-# quotes and brackets around.
+# Values that servers write without an id: nothing, an unset variable, a nil UUID. In any case, and in white space,
+# quotes or brackets.
 PLACEHOLDERS = frozenset(
     (b"", b"-", b"--", b"0", b"null", b"nil", b"none", b"undefined", b"unset", b"unknown", b"n/a", b"na")
 )
 LONGEST_PLACEHOLDER = 64
 _AROUND = b" \t\r\n\"'()<>[]{}"
 
-Read = Callable[[bytes], tuple[bytes, ...]]  # from a header's value: the ids in it, the best known first
+Read = Callable[[bytes], tuple[bytes, ...]]  # the ids in a header's value, the best known first
 
 
 def icid(value: bytes) -> tuple[bytes, ...]:
@@ -51,7 +51,7 @@ def icid(value: bytes) -> tuple[bytes, ...]:
 
 
 def session(value: bytes) -> tuple[bytes, ...]:
-    """The UUIDs of both ends: a message back has them the other way round, the first one only its own."""
+    """The UUIDs of both ends: a message the other way has them swapped, the first message only its sender's."""
     ids = (parameter(value, b"remote"), value.partition(b";")[0].strip())
     return tuple(each for each in ids if each is not None and _UUID.fullmatch(each) and each != NIL)
 
@@ -76,7 +76,7 @@ KNOWN: dict[str, Read] = {"p-charging-vector": icid, "session-id": session}
 
 @dataclass(slots=True)
 class Leg:
-    """What is known of a Call-ID. `traces`: the trace that its messages had last, and the same with our id."""
+    """Known facts about a Call-ID. `traces`: its messages' last trace, and the same with our id."""
 
     correlation_id: bytes
     seen_ns: int
@@ -108,12 +108,12 @@ class Header:
 
 
 def known_as(call_id: bytes) -> bytes:
-    """What it is remembered by: itself, or a digest of one that is long. No Call-ID begins with a zero byte."""
+    """The key for an id: itself, or a digest if it is long. No Call-ID begins with a zero byte."""
     return call_id if len(call_id) <= LONGEST_KEPT else b"\0" + digest(call_id, b"Call-ID")
 
 
 def is_placeholder(found: bytes) -> bool:
-    """Is it no id, but what stands for none? docs/configuration.md lists them."""
+    """Whether it is a placeholder for a missing id. docs/configuration.md lists them."""
     if len(found) > LONGEST_PLACEHOLDER:
         return not found.strip()
     text = found.strip(_AROUND).lower()
@@ -129,7 +129,7 @@ class Legs:
     _legs: OrderedDict[bytes, Leg] = field(default_factory=OrderedDict)
     _ids: OrderedDict[bytes, bytes] = field(default_factory=OrderedDict)  # a Session-ID's two UUIDs lead to one id
     _clock: Clock = field(default_factory=Clock)
-    _looked_at: CapturedMessage | None = None  # the last: each of its traces asks
+    _looked_at: CapturedMessage | None = None  # the last message: each of its traces asks
 
     def __post_init__(self) -> None:
         self._by_call_id = [Header.of(pattern) for pattern in self.settings.call_id_in]
@@ -140,7 +140,7 @@ class Legs:
         return len(self._legs)
 
     def with_id(self, message: CapturedMessage, trace: Trace) -> Trace:
-        """This trace, with the correlation id of the message's call where it has none."""
+        """This trace, with the correlation id of the message's call if it has none."""
         if trace.correlation_id:
             return trace
         leg = self.leg_of(message)
@@ -175,7 +175,7 @@ class Legs:
             leg.correlation_id = found
             leg.settled = not any(header.read is session for header in self._by_id) or leg.looks >= LOOKS
         elif not leg.correlation_id and self._by_call_id:
-            leg.correlation_id = call_id[:LONGEST]  # the other leg will name it
+            leg.correlation_id = call_id[:LONGEST]  # the other leg will refer to it
         leg.settled = leg.settled or leg.looks >= LOOKS
 
     def _other_leg(self, sip: SipMessage, call_id: bytes) -> bytes:
@@ -202,7 +202,7 @@ class Legs:
         return b""
 
     def let_go(self) -> None:
-        """Keep no buffer of a batch."""
+        """Release the batch's buffer."""
         self._looked_at = None
 
     def _forget(self, now_ns: int) -> None:

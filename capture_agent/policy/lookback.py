@@ -1,6 +1,6 @@
-"""Holds back messages that no rule has matched yet, until one does: for example what came before a call failed.
+"""Holds back messages that no rule has matched yet, until one does: for example those before a call failed.
 
-It holds a copy, because the message itself would keep its whole batch in memory. Bounded in messages, bytes and packet
+It holds copies, because a message itself would keep its whole batch in memory. Bounded in messages, bytes and packet
 time; the oldest is evicted.
 """
 
@@ -13,37 +13,35 @@ from dataclasses import dataclass
 from capture_agent.clock import Clock
 from capture_agent.policy.rules import Rule
 from capture_agent.records.captured import CapturedMessage, Direction
-from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.scan import scan
 
-# A CANCEL, and the ACK for a failure, belong to the INVITE (RFC 3261 9.1, 17.1.1.3).
+# CANCEL, and the ACK for a failure, belong to the INVITE (RFC 3261 9.1, 17.1.1.3).
 OF_INVITE = (b"ACK", b"CANCEL")
 
-# What CPython needs for one beside its bytes, and for a transaction with its dialog that only such messages keep.
+# CPython's memory for a message in addition to its bytes, and for a transaction and dialog kept only by such messages.
 MESSAGE_COST = 1024
 TRANSACTION_COST = 2560
 
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """`given`: the sinks that have it already, from other rules or hooks: it counts as traced. None: it does not."""
+    """`given`: sinks that have it already, from other rules or hooks, so that it counts as traced. None: not traced."""
 
     message: CapturedMessage
     direction: Direction
     number: int
     time_ns: int
-    since_ns: int  # by the clock, when it was put here
+    since_ns: int  # when it was added, by the clock
     size: int
     given: int | None
     asked: int  # the sinks of rules that may yet trace it
 
 
 class Lookback:
-    """waiting: held now and not traced; given_up: no rule has come in time; crowded_out: there was no room until one
-    came.
+    """waiting: held and not traced; given_up: no rule matched in time; crowded_out: evicted before one matched.
 
-    Messages are held by their transactions, and those by their dialogs: what a rule releases costs as much as it is.
+    Messages are held by transaction, and those by dialog: the cost of a release is proportional to its messages.
     """
 
     def __init__(self, rules: Iterable[Rule], most: int, most_bytes: int) -> None:
@@ -55,7 +53,7 @@ class Lookback:
         self._most_bytes = most_bytes
         self._clock = Clock()
         self._bytes = 0
-        self._held: OrderedDict[int, Held] = OrderedDict()  # by the order of their coming
+        self._held: OrderedDict[int, Held] = OrderedDict()  # by order of arrival
         self._transactions: dict[Transaction, OrderedDict[int, Held]] = {}
         self._of_dialogs: dict[Dialog, dict[Transaction, None]] = {}
         self._number = 0
@@ -72,7 +70,7 @@ class Lookback:
         return self._bytes
 
     def hold(self, message: CapturedMessage, direction: Direction, given: int | None = None, asked: int = -1) -> bool:
-        """False: nothing that may come would trace it, so it is not held. `asked`: the sinks that it may yet go to."""
+        """False: no later message could trace it, so it is not held. `asked`: the sinks that it may yet go to."""
         if not self._may_be_traced(message):
             return False
         transaction = message.transaction
@@ -124,10 +122,10 @@ class Lookback:
         )
 
     def release(self, message: CapturedMessage, rule: Rule, sinks: int) -> Iterator[tuple[Held, int | None]]:
-        """What belongs to the transaction or dialog that this rule traces from this message on, in its order, each with
-        the sinks that have had it before.
+        """Held messages of the transaction or dialog that this rule traces from this message on, in order, each with
+        the sinks that already have it.
 
-        What other rules may yet send elsewhere stays.
+        Messages that other rules may yet send elsewhere stay.
         """
         since_ns = self.pass_time(message.seen_ns) - rule.lookback_ns
         for held in sorted(self._found(message, whole=rule.mode == 2), key=lambda held: held.number):
@@ -171,7 +169,7 @@ class Lookback:
         return self._take(next(iter(self._held.values()))).given is None
 
     def pass_time(self, seen_ns: int) -> int:
-        """Give up what is older than any rule looks back. The time to take for what was seen then."""
+        """Give up messages older than any rule looks back. Returns the clock's time for a message seen at this time."""
         time_ns = self._clock.tick(seen_ns)
         while self._held:
             oldest = next(iter(self._held.values()))
@@ -181,7 +179,7 @@ class Lookback:
         return time_ns
 
     def close(self) -> None:
-        """The capture has ended: nothing decides any more."""
+        """The capture has ended: no rule will match any more."""
         self.given_up += self.waiting
         self._traced = 0
         self._held.clear()
@@ -191,7 +189,7 @@ class Lookback:
 
 
 def methods_of(rules: Iterable[Rule]) -> frozenset[bytes]:
-    """Of the transactions that rules may yet trace; empty: all."""
+    """The methods of transactions that rules may yet trace; empty: all."""
     methods = set()
     for rule in rules:
         if not rule.methods:
@@ -201,35 +199,14 @@ def methods_of(rules: Iterable[Rule]) -> frozenset[bytes]:
 
 
 def copied(message: CapturedMessage) -> CapturedMessage:
-    """The same over a buffer of its own, which holds the two addresses and the message."""
+    """A copy in a new buffer with the two addresses and the message."""
     datagram, raw = message.datagram, message.raw
     addresses = datagram.source + datagram.destination
     data = addresses + raw
     sip = scan(data, len(addresses), len(data))
     assert sip is not None  # the same bytes were SIP before
     sip.problems = message.sip.problems
-    copy = CapturedMessage(
-        Datagram(
-            data,
-            len(addresses),
-            len(data),
-            0,
-            datagram.address_size,
-            datagram.source_port,
-            datagram.destination_port,
-            datagram.time_ns,
-            datagram.frame,
-            datagram.protocol,
-            datagram.transport,
-            datagram.vlan,
-            datagram.interface,
-            datagram.missing,
-            datagram.sequence,
-            datagram.flags,
-        ),
-        sip,
-        message.origin,
-        message.seen_ns,
-    )
+    own = datagram.carrying(data, len(addresses), len(data), datagram.missing)
+    copy = CapturedMessage(own, sip, message.origin, message.seen_ns)
     copy.transaction, copy.dialog, copy.retransmission = message.transaction, message.dialog, message.retransmission
     return copy

@@ -1,6 +1,6 @@
 """Which messages are traced. Hot: compiled with policy.pxd, or plain Python.
 
-Without rules every SIP message, while tracing is on (siptrace's trace_on). Hooks run after the rules, and before a
+Without rules, every SIP message is, while tracing is on (siptrace's trace_on). Hooks run after the rules, and before a
 message is held back.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 import cython
 
 from capture_agent.books import Account, Ledger, OfMessages
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.hooks.guard import Guard
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
@@ -34,9 +34,9 @@ ACCOUNT = Account("messages", (OfMessages.TRACED, OfMessages.NOT_TRACED, OfMessa
 @cython.final
 @cython.cclass
 class Policy:
-    """Counts what it has decided: traced + not_traced + crowded_out + waiting is what it was given.
+    """Counts its decisions: seen = traced + not_traced + crowded_out + waiting.
 
-    `on` may be switched from any thread: it holds from the next batch on.
+    Any thread may switch `on`: it takes effect with the next batch.
     """
 
     __slots__ = (
@@ -87,7 +87,7 @@ class Policy:
         self._side = LocalSide(local)
         self._hosts = self._side.hosts
         self._simple = self._side.simple
-        # Most strangers are told by their last byte: no lookup.
+        # The last byte distinguishes most strangers: no look-up.
         lasts = {host[len(host) - 1] for host in self._hosts}
         self._last_bytes = bytes(last in lasts for last in range(256))
 
@@ -119,7 +119,7 @@ class Policy:
 
     @property
     def crowded_out(self) -> int:
-        """Messages that were held back and gave way to younger ones."""
+        """Messages that were held back, then evicted for newer ones."""
         return self._crowded_before + (self._lookback.crowded_out if self._lookback is not None else 0)
 
     @property
@@ -128,7 +128,7 @@ class Policy:
 
     @property
     def legs_forgotten(self) -> int:
-        """Legs of calls that gave way to younger ones, or were still for very long."""
+        """Legs of calls that were evicted for newer ones, or were silent for too long."""
         return self._legs.forgotten if self._legs is not None else 0
 
     def decisions(self) -> Iterator[tuple[str, str, int]]:
@@ -158,7 +158,7 @@ class Policy:
             yield from self.hooks.ledgers()
 
     def decide(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
-        """The messages to trace, in their order."""
+        """The messages to trace, in order."""
         chosen: list[TracedMessage] = []
         message: CapturedMessage
         if self._rules is not None:
@@ -173,7 +173,7 @@ class Policy:
         return chosen
 
     def take_grown(self) -> list[Grown]:
-        """Which transactions and dialogs take more memory since it was asked last: what of them is traced."""
+        """Transactions and dialogs whose traces have taken more memory since the last call."""
         grown: list[Grown] = []
         if self._rules is not None:
             grown, self._rules.grown = self._rules.grown, []
@@ -183,12 +183,12 @@ class Policy:
         return grown
 
     def _said(self, message: CapturedMessage) -> Direction:
-        """The direction that the message's origin names, else that of its addresses."""
+        """The direction that the message's origin names, otherwise the one of its addresses."""
         origin: Origin | None = message.origin
         return (origin and origin.direction) or self._direction(message.datagram)
 
     def close(self) -> None:
-        """The capture has ended: what is held back is not traced."""
+        """The capture has ended: messages held back are not traced."""
         if self._lookback is not None:
             self._lookback.close()
 
@@ -230,7 +230,7 @@ class Policy:
         direction: Direction,
         traces: Traces,
     ) -> cython.bint:
-        """Hooks see what the rules have decided. What they drop is not held back either, what they trace may be."""
+        """Let hooks change the rules' decision. Messages they drop are not held back; messages they trace may be."""
         by_rules: list[TracedMessage] = []
         given: cython.ulonglong = 0
         one: TracedMessage
@@ -247,14 +247,14 @@ class Policy:
         return True
 
     def _with_leg(self, one: TracedMessage) -> TracedMessage:
-        """What hooks trace gets the correlation id of its call, as the rest."""
+        """Traces by hooks get the call's correlation id, like the others."""
         if self._legs is None:
             return one
         with_id = self._legs.with_id(cython.cast(CapturedMessage, one.message), one.trace)
         return one if with_id is one.trace else traced(one.message, one.direction, with_id, one.sinks)
 
     def _held(self, rules: Rules, message: CapturedMessage, direction: Direction, given: object) -> cython.bint:
-        """Held back, as a rule may yet trace it. `given`: the sinks that have it already, None if it is not traced."""
+        """Hold it back: a rule may yet trace it. `given`: the sinks that have it already, None if it is not traced."""
         asked: cython.ulonglong = rules.asked
         if self._lookback is None or not rules.undecided:
             return False
@@ -272,12 +272,12 @@ class Policy:
         traces: Traces,
         given: cython.ulonglong,
     ) -> cython.bint:
-        """The message once for each trace, less the sinks that have it by then: at first those in `given`."""
+        """The message once per trace, without the sinks that already have it: initially those in `given`."""
         sinks: cython.ulonglong
         trace: Trace
         for trace in traces:
             sinks = trace.sinks & ~given
-            if not sinks and trace.sinks:  # without any sink it is traced all the same
+            if not sinks and trace.sinks:  # without any sink it still counts as traced
                 continue
             given |= sinks
             with_id = trace if self._legs is None else self._legs.with_id(message, trace)
@@ -285,7 +285,7 @@ class Policy:
         return True
 
     def _release(self, rules: Rules, lookback: Lookback, chosen: Traced, message: CapturedMessage) -> cython.bint:
-        """What was held back, before the message that decides."""
+        """Messages held back, which go before the one that decides."""
         for rule, trace in rules.started:
             for held, given in lookback.release(message, rule, trace.sinks):
                 self._emit(chosen, held.message, held.direction, (trace,), given or 0)
@@ -293,9 +293,9 @@ class Policy:
         return True
 
     def _direction(self, datagram: Datagram) -> Direction:
-        """IN towards a local address, OUT from one. Between two strangers (a mirror port): IN, as it reached us.
+        """IN towards a local address, OUT from one. Between two remote hosts (a mirror port): IN, as it reached us.
 
-        Between two local ones (loopback, a spiral) it is IN too: one packet is one message.
+        Between two local ones (loopback, a spiral) also IN: one packet is one message.
         """
         at: cython.Py_ssize_t = datagram.address_at
         size: cython.Py_ssize_t = datagram.address_size
@@ -322,7 +322,7 @@ class Policy:
 
 
 def sinks_of(traces: Traces) -> int:
-    """Those that get a message under these traces."""
+    """The sinks that get a message under these traces."""
     trace: Trace
     sinks: cython.ulonglong = 0
     for trace in traces:

@@ -24,8 +24,8 @@ DIALOG = cython.declare(cython.int, 2)
 NOTHING = cython.declare(cython.int, 3)
 MODES = {"message": 0, "transaction": 1, "dialog": 2, "none": 3}
 
-# Kinds of messages, as the index has them: requests without and with a To tag, then responses by class; 2 is a
-# response without a status.
+# Kinds of messages in the index: requests without and with a To tag, then responses by class; 2 is a response without a
+# status.
 INITIAL = cython.declare(cython.int, 0)
 IN_DIALOG = cython.declare(cython.int, 1)
 RESPONSE = cython.declare(cython.int, 2)
@@ -34,19 +34,19 @@ LAST_STATUS = cython.declare(cython.int, 699)
 
 Make = Callable[[Facts], Trace]
 Traces = tuple[Trace, ...]
-Grown = tuple[CapturedMessage, Dialog | Transaction, int]  # by so many units, with this message
+Grown = tuple[CapturedMessage, Dialog | Transaction, int]  # by this many units, with this message
 
 
 @cython.final
 @cython.cclass
 class Rule:
-    """One rule, ready to be asked.
+    """A compiled rule.
 
-    methods    of the request, or of the CSeq in a response; empty: any
-    kinds      a byte for each kind of message: may it match?
-    statuses   a byte for each status; empty: any
-    make       the trace of all that it starts, or what makes one from the message that starts it
-    decided    how often it has matched: what it starts, and the messages of that are not asked about again
+    methods    the request's method, or the one in a response's CSeq; empty: any
+    kinds      a byte per kind of message: whether it may match
+    statuses   a byte per status; empty: any
+    make       the trace of everything that it starts, or a function that makes one from the starting message
+    decided    how often it has matched; later messages of what it has started are not asked about again
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class Rule:
         self._make = None if isinstance(make, Trace) else make
 
     def may_match(self, method: bytes | None, kind: int) -> bool:
-        """For the index. `method` None: one that no rule names."""
+        """For the index. `method` None: a method that no rule names."""
         return bool(self._kinds[kind]) and (not self._methods or method in self._methods)
 
     @property
@@ -112,9 +112,9 @@ class Rule:
         return True
 
     def start(self, facts: Facts, transaction: Transaction | None, dialog: Dialog | None) -> tuple[Trace, ...]:
-        """The trace of this message, and of all that belongs with it from now on.
+        """Trace this message, and everything that belongs to it from now on. Returns the trace.
 
-        A message without a dialog is traced by its transaction, one without a transaction alone.
+        A message without a dialog is traced by its transaction; one without a transaction, alone.
         """
         alone: tuple[Trace, ...] | None = self._alone
         if alone is None:
@@ -127,7 +127,7 @@ class Rule:
         return alone
 
     def has_started(self, traces: Traces) -> cython.bint:
-        """Is one of them this rule's?"""
+        """Whether one of them is this rule's."""
         trace: Trace
         for trace in traces:  # noqa: SIM110 - a generator would be an object
             if trace.rule == self.name:
@@ -138,9 +138,9 @@ class Rule:
 @cython.final
 @cython.cclass
 class Rules:
-    """All rules in their order. `judge` leaves in `started` the rules that have started something with that message,
-    in `undecided` whether a rule that looks back may yet trace it, in `asked` to which sinks one may after others have
-    traced it, and in `left_out` whether none was asked. `grown` collects what takes more memory since.
+    """All rules in order. `judge` sets, for its message: `started`, the rules that have started something with it;
+    `undecided`, whether a rule with a lookback may yet trace it; `asked`, the sinks to which one may after others have
+    traced it; `left_out`, whether no rule was evaluated. `grown` collects what has taken more memory since.
     """
 
     __slots__ = (
@@ -208,7 +208,7 @@ class Rules:
         return [[rule for rule in self._rules if rule.may_match(method, kind)] for kind in range(KINDS)]
 
     def judge(self, message: CapturedMessage, direction: Direction, on: cython.bint) -> tuple[Trace, ...]:
-        """The traces of this message; none: it is not traced. While `on` is false only traced users are."""
+        """The traces of this message; none: it is not traced. While `on` is false, only traced users are."""
         traces: tuple[Trace, ...] = self._existing(message)  # type: ignore[assignment]
         if self.started:
             self.started = []
@@ -233,9 +233,9 @@ class Rules:
         return (*traces, *[trace for trace in dialog.traces if trace not in traces])
 
     def _answers_local_failure(self, message: CapturedMessage, direction: Direction) -> bool:
-        """An ACK for a failure that nobody behind the server has sent: the INVITE was seen on one hop alone.
+        """Whether it is an ACK for a failure that the server itself sent: the INVITE was seen on only one hop.
 
-        siptrace calls those that its server's `sl` absorbs `sl_acks`; from outside a stateful server's own failures
+        siptrace calls the ACKs that its server's `sl` absorbs `sl_acks`; from outside, a stateful server's own failures
         look the same.
         """
         transaction: Transaction | None = message.transaction
@@ -281,7 +281,7 @@ class Rules:
         return traces
 
     def _note_growth(self, rule: Rule, message: CapturedMessage, trace: Trace) -> cython.bint:
-        """What this rule has started takes memory while its transaction or dialog is remembered."""
+        """Note what this rule has started: it takes memory while its transaction or dialog is remembered."""
         belongs_to: Dialog | Transaction | None = message.dialog if rule.mode == DIALOG else None
         belongs_to = belongs_to or message.transaction
         if belongs_to is None:
@@ -295,7 +295,7 @@ class Rules:
         return True
 
     def _ask_for_more(self, traces: Traces) -> cython.bint:
-        """Of all rules that match each has its own sinks: those that look back and have not started may yet want it."""
+        """Every matching rule has its own sinks: rules with a lookback that have not started may yet want it."""
         rule: Rule
         self.asked = 0
         for rule in self._looking_back:
@@ -305,7 +305,7 @@ class Rules:
         return True
 
     def _candidates(self, sip: SipMessage) -> list[Rule]:
-        """The rules that this message's method and kind leave."""
+        """The rules that this message's method and kind may match."""
         kind: cython.int
         method: bytes | None
         lists: list[list[Rule]] = self._others
@@ -313,7 +313,7 @@ class Rules:
             kind = IN_DIALOG if self._asks_for_tag and sip.to_tag is not None else INITIAL
         else:
             kind = RESPONSE + sip.status // 100
-        if self._index:  # else no rule names a method
+        if self._index:  # otherwise no rule names a method
             if sip.is_request:
                 method = sip._part(sip.method_start, sip.method_end)
             else:
@@ -328,7 +328,7 @@ def is_ack(sip: SipMessage) -> cython.bint:
 
 
 def is_confirming_ack(message: CapturedMessage) -> cython.bint:
-    """The ACK for the 2xx that has made its dialog: none for a failure (RFC 3261 17.1.1.3), nor a re-INVITE's."""
+    """The ACK for the 2xx that confirmed its dialog: not for a failure (RFC 3261 17.1.1.3) or a re-INVITE."""
     transaction: Transaction | None = message.transaction
     dialog: Dialog | None = message.dialog
     if not is_ack(message.sip) or (transaction is not None and transaction.method != b"ACK"):
@@ -337,5 +337,5 @@ def is_confirming_ack(message: CapturedMessage) -> cython.bint:
 
 
 def without_plain_rows(traces: tuple[Trace, ...]) -> tuple[Trace, ...]:
-    """The traces that remain while tracing is off: siptrace's traced users, with no row without a user."""
+    """The traces that remain while tracing is off: siptrace's traced users, without the row without a user."""
     return tuple(trace.changed(plain_row=False) for trace in traces if trace.users)

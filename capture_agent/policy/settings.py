@@ -13,8 +13,8 @@ from capture_agent.records.traced import ALL_SINKS
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`sinks`: the bits of those that get what no rule sends elsewhere; `rules`: each with the bits of its own;
-    `hooked`: there are hooks; `conditions`: the code that rules name in `when`.
+    """`sinks`: the bits of the default sinks; `rules`: each with the bits of its sinks; `hooked`: whether there are
+    hooks; `conditions`: the user code that rules name in `when`.
     """
 
     trace: Trace = field(default_factory=Trace)
@@ -28,19 +28,19 @@ class Settings:
     def of(
         cls, config: Config, conditions: Mapping[str, Guard] | None = None, sinks: ConfiguredSinks | None = None
     ) -> Settings:
-        """`sinks`: the configuration's, with the ids that they have in this process."""
+        """`sinks`: the configured sinks, with their ids in this process."""
         sinks = sinks or ConfiguredSinks(config)
         rules = tuple((rule, sinks.of_rule(rule)) for rule in config.rule)
         return cls(config.trace, rules, config.legs, sinks.defaults, conditions=conditions or {})
 
     @property
     def in_force(self) -> tuple[tuple[Rule, int], ...]:
-        """The rules, or those that [trace] mode stands for."""
+        """The rules, or those equivalent to [trace] mode."""
         return self.rules or tuple((rule, self.sinks) for rule in MODES[self.trace.mode])
 
     @property
     def trivial(self) -> bool:
-        """Every message is traced, and all alike."""
+        """Whether every message is traced in the same way."""
         plain = self.trace.mode == "message" and not self.rules and not self.hooked
         return plain and self.trace.local_failure_acks and not (self.legs.call_id_in or self.legs.id_in)
 
@@ -51,12 +51,12 @@ class Settings:
 
     @property
     def follows_calls(self) -> bool:
-        """Does anything ask what transaction or dialog a message belongs to? Code of others may."""
+        """Whether anything needs a message's transaction or dialog. User code may."""
         modes = any(rule.trace in ("transaction", "dialog") for rule, _ in self.in_force)
         return modes or self.asks_others or not self.trace.local_failure_acks
 
 
-# What [trace] mode is as rules. A dialog starts with a request that has no To tag yet (RFC 3261 12.1, RFC 6665 4.1).
+# The rules for each [trace] mode. A dialog starts with a request without a To tag (RFC 3261 12.1, RFC 6665 4.1).
 MODES: dict[str, tuple[Rule, ...]] = {
     "message": (Rule(name="mode message"),),
     "transaction": (Rule(name="mode transaction", kind=("request",), trace="transaction"),),
@@ -65,5 +65,5 @@ MODES: dict[str, tuple[Rule, ...]] = {
 
 
 def named(rules: Iterable[tuple[Rule, int]]) -> list[tuple[str, Rule, int]]:
-    """Each with a name that is its own."""
+    """The rules with unique names."""
     return [(rule.name or f"rule {number}", rule, sinks) for number, (rule, sinks) in enumerate(rules, start=1)]

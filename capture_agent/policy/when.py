@@ -14,7 +14,7 @@ from capture_agent.records.captured import CapturedMessage
 @cython.final
 @cython.cclass
 class When(Condition):
-    """Asked once for each message, however many rules want to know. What fails, or is switched off, does not hold."""
+    """Called once per message, however many rules use it. If it fails, or is switched off, it does not match."""
 
     __slots__ = ("_answer", "_guard", "_message")
 

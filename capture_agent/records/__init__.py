@@ -4,15 +4,15 @@ sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intak
     ─TracedMessage─▶ emission ─▶ delivery ─▶ sinks
 
 frames.py          (hot) Frames: a batch of captured frames, and the Interface where they were captured
-datagram.py        (hot) Datagram: the payload of one packet; after `streams`, one complete candidate for a message
-captured.py        (hot) CapturedMessage: a SIP message, its datagram, and what it belongs to; Origin: who sent it to us
-kinds.py           what else can be traced: RTCP reports, log events, payloads that other agents sent; all kinds
+datagram.py        (hot) Datagram: the payload of one packet; after `streams`, a complete candidate for a message
+captured.py        (hot) CapturedMessage: a SIP message, its datagram, transaction and dialog; Origin: who sent it to us
+kinds.py           other kinds of messages: RTCP reports, log events, payloads from other agents
 dialog.py          (hot) Transaction and Dialog
 traced.py          (hot) Trace: how something is traced; TracedMessage: a message under a trace
-frame_building.py  wraps what a socket received in frames
+frame_building.py  wraps data from sockets in frames
 
 The stages copy no bytes: each record points into the buffer that its source read (`data`, `start`, `end`), and a sink
-copies the message once, into what it sends.
+copies the message once, into its output.
 """
 
 from capture_agent.records.captured import CapturedMessage, Direction
@@ -20,5 +20,5 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames, Interface
 from capture_agent.records.traced import Trace, TracedMessage
 
-# For the sinks, sources and hooks of packages; this project's own modules import from where it is defined.
+# For sinks, sources and hooks of packages; this project's own modules import from the defining module.
 __all__ = ["CapturedMessage", "Datagram", "Direction", "Frames", "Interface", "Trace", "TracedMessage"]

@@ -14,7 +14,7 @@ from hep import ProtocolType
 
 
 class Direction(StrEnum):
-    """As siptrace has it: towards the local server or from it."""
+    """As in siptrace: towards the local server or from it."""
 
     IN = "in"
     OUT = "out"
@@ -22,9 +22,9 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the agent that has sent us a message says of it; None or empty: it does not say.
+    """What the agent that sent us a message says about it; None or empty: nothing.
 
-    direction       as that agent sees it
+    direction       as seen by that agent
     correlation_id  HEP3 chunk 0x0011
     node            HEP3 chunk 0x0013, the agent's name
     capture_id      HEP3 chunk 0x000c, the agent's number
@@ -41,13 +41,13 @@ class Origin:
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(1024)
 @cython.cclass
 class CapturedMessage:
-    """A SIP message as it was seen: what `sip` found in it, and the datagram that carried it.
+    """A captured SIP message: its parts, found by `sip`, and the datagram that carried it.
 
-    `correlate` fills in the rest: what the message belongs to, and whether it is one of before, sent again.
+    `correlate` fills in the rest: transaction, dialog, and whether it is a retransmission.
     """
 
     __slots__ = ("datagram", "dialog", "origin", "retransmission", "seen_ns", "sip", "transaction")
@@ -57,8 +57,8 @@ class CapturedMessage:
     ) -> None:
         self.datagram = datagram
         self.sip = sip
-        self.origin = origin  # None: we have captured it ourselves
-        # When its packet was seen; `time_ns` may be what the origin has said.
+        self.origin = origin  # None: we captured it ourselves
+        # When its packet was seen; `time_ns` may come from the origin.
         self.seen_ns = datagram.time_ns if seen_ns is None else seen_ns
         self.transaction: Transaction | None = None
         self.dialog: Dialog | None = None
@@ -71,7 +71,7 @@ class CapturedMessage:
 
     @property
     def raw(self) -> bytes:
-        """The exact bytes of the message: what sinks send, never written anew."""
+        """The exact bytes of the message, which sinks send: never serialised again."""
         return self.sip.raw
 
     @property
@@ -79,7 +79,7 @@ class CapturedMessage:
         return self.datagram.time_ns
 
 
-# To make records here, beside their free lists, costs a third of what it costs elsewhere.
+# Creating records here, next to their free lists, costs a third of what it costs elsewhere.
 
 
 def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:

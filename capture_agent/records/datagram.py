@@ -11,16 +11,16 @@ from capture_agent.records.frames import Interface
 
 if not cython.compiled:
     NO_VLAN = -1
-    NO_FRAME = -1  # a message out of several packets has a buffer without their headers
-    WHOLE_MESSAGE = 0x100  # in Datagram.flags, above those of TCP: the capture has one message, not a piece of a stream
+    NO_FRAME = -1  # a message from several packets has a buffer without their headers
+    WHOLE_MESSAGE = 0x100  # in Datagram.flags, above TCP's: the capture has a whole message, not a piece of a stream
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(1024)
 @cython.cclass
 class Datagram:
-    """The payload of one transport-layer packet; behind `streams`, one whole candidate for a message."""
+    """The payload of one transport-layer packet; after `streams`, a complete candidate for a message."""
 
     __slots__ = (
         "address_at",
@@ -69,24 +69,52 @@ class Datagram:
         self.address_size = address_size  # 4 or 16 bytes each
         self.source_port = source_port
         self.destination_port = destination_port
-        self.time_ns = time_ns  # since the epoch: the packet's own time
-        self.frame = frame  # its number in the source, from 1
+        self.time_ns = time_ns  # since the epoch: packet time
+        self.frame = frame  # the frame's number in its source, from 1
         self.protocol = protocol  # IP protocol number: 17 UDP, 6 TCP, 132 SCTP
         self.transport = transport  # udp, tcp, tls, sctp, ws, wss
         self.vlan = vlan  # the innermost VLAN id, or NO_VLAN
         self.interface = interface
         self.sequence = sequence  # of a TCP segment: the number of its first byte, 32 bits
         self.flags = flags  # of a TCP segment; or WHOLE_MESSAGE
-        self.frame_at = frame_at  # in data: its frame's first byte, all headers behind it; or NO_FRAME
-        self.missing = missing  # bytes that the wire had and the capture cut off (snap length)
+        self.frame_at = frame_at  # in data: the first byte of its frame, with all headers; or NO_FRAME
+        self.missing = missing  # bytes that the capture cut off (snap length)
 
     def cut(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
-        """data[start:end]; of bounds that lie outside nothing."""
+        """data[start:end]; b"" if out of bounds."""
         if not cython.compiled:
             return self.data[start:end]
         if start < 0 or end > len(self.data) or start >= end:
             return b""
         return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821
+
+    def carrying(
+        self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, missing: cython.Py_ssize_t = 0
+    ) -> Datagram:
+        """What data[start:end] is in the place of its payload: all else stays, time and ports too.
+
+        `data` is its buffer, or one of its own that begins with the two addresses.
+        """
+        same: cython.bint = data is self.data
+        other: Datagram = Datagram.__new__(Datagram)
+        other.data = data
+        other.start = start
+        other.end = end
+        other.address_at = self.address_at if same else 0
+        other.address_size = self.address_size
+        other.source_port = self.source_port
+        other.destination_port = self.destination_port
+        other.time_ns = self.time_ns
+        other.frame = self.frame
+        other.protocol = self.protocol
+        other.transport = self.transport
+        other.vlan = self.vlan
+        other.interface = self.interface
+        other.missing = missing
+        other.sequence = self.sequence
+        other.flags = self.flags
+        other.frame_at = self.frame_at if same else NO_FRAME
+        return other
 
     @property
     def payload(self) -> bytes:
@@ -105,7 +133,7 @@ class Datagram:
     def _address(self, number: cython.int) -> bytes:
         at: cython.Py_ssize_t = self.address_at
         if not 0 <= at <= len(self.data):
-            return b""  # of no packet; the sums would overflow
+            return b""  # not a packet's; the sums would overflow
         return self.cut(at + number * self.address_size, at + (number + 1) * self.address_size)
 
     @property
@@ -117,7 +145,7 @@ class Datagram:
         return str(ip_address(self.destination))
 
 
-# To make records here, beside their free lists, costs a third of what it costs elsewhere.
+# Creating records here, next to their free lists, costs a third of what it costs elsewhere.
 
 
 def new_datagram() -> Datagram:

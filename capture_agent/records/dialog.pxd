@@ -19,7 +19,7 @@ cpdef enum:
     DIALOG_CONFIRMED = 1
     DIALOG_ENDED = 2
 
-# The order is that of need: with a million of them each 64 bytes are another step to memory.
+# Ordered by need: with a million of them, every 64 bytes are another access to memory.
 
 cdef class Dialog:
     cdef readonly int state
@@ -30,7 +30,7 @@ cdef class Dialog:
     cdef unsigned long long _callee
     cdef public tuple traces
     cdef Dialog _next
-    # Here ends what each message needs: 80 bytes are two of memory's lines, where Python's allocator puts objects of 128.
+    # Each message needs the fields up to here: 80 bytes in two cache lines, as the allocator places 128-byte objects.
     cdef public unsigned int confirming_cseq
     cdef unsigned short _caller_at
     cdef unsigned short _callee_at
@@ -61,7 +61,7 @@ cdef class Transaction:
     cdef object _hops
     cdef object _more
     cdef readonly bytes method
-    # Here ends what is looked at when its time is over.
+    # Expiry reads the fields up to here.
     cdef readonly long long cseq
     cdef unsigned long long _from
     cdef unsigned long long _first_hop

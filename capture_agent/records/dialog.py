@@ -1,6 +1,6 @@
 """The transaction and the dialog of a message. Hot: compiled with dialog.pxd, or plain Python.
 
-`correlate` creates and ends them, `policy` stores what is traced of them, and hooks read them.
+`correlate` creates and ends them, `policy` stores their traces, and hooks read them.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from enum import IntEnum
 import cython
 
 if not cython.compiled:
-    FIRST_MARKS = 8  # messages of a transaction that are remembered within it
+    FIRST_MARKS = 8  # messages that a transaction remembers within itself
 
-    # Memory is counted in these: Python's allocator gives multiples of 16 bytes.
+    # Memory is counted in these units: Python's allocator returns multiples of 16 bytes.
     UNIT = 16
     SHIFT = 4
-    BYTES_MORE = 48  # what an object of bytes takes more, 33 bytes, and what rounds up
+    BYTES_MORE = 48  # overhead of a bytes object, 33 bytes, and rounding
 
-    # What remember() says of a message.
+    # Results of remember().
     KNOWN = 0
     NEW = 1
     NEW_BUT_FORGOTTEN = 2
 
-    # TransactionState and DialogState, which say what they mean.
+    # TransactionState and DialogState, which explain them, as integers.
     TRANSACTION_CALLING = 0
     TRANSACTION_PROCEEDING = 1
     TRANSACTION_ACCEPTED = 2
@@ -35,29 +35,29 @@ if not cython.compiled:
     DIALOG_CONFIRMED = 1
     DIALOG_ENDED = 2
 
-MOST_MARKS = cython.declare(cython.int, 64)  # messages of a transaction that are remembered
+MOST_MARKS = cython.declare(cython.int, 64)  # messages that a transaction remembers
 MOST_TAGS = cython.declare(cython.int, 8)
 
-ARRAY = cython.declare(cython.int, 9)  # units: an array, with what it keeps in hand; two items take one more
-MARK = 4  # plain only: a mark is an object
-MOST_UNITS = cython.declare(cython.int, 0xFFFF)  # of one transaction or dialog
-CALLEE = cython.declare(cython.int, 8)  # beside its tag: a tuple and a number, and a place in a tuple
+ARRAY = cython.declare(cython.int, 9)  # units: an array with its spare room; two items take one more
+MARK = 4  # plain build only: a mark is an object
+MOST_UNITS = cython.declare(cython.int, 0xFFFF)  # for one transaction or dialog
+CALLEE = cython.declare(cython.int, 8)  # in addition to its tag: a tuple and a number, and a place in a tuple
 
 
 class TransactionState(IntEnum):
-    """RFC 3261 17.1 and RFC 6026, as far as they show from outside. The first five are those of an INVITE."""
+    """RFC 3261 17.1 and RFC 6026, as far as visible from outside. The first five are an INVITE's."""
 
     CALLING = TRANSACTION_CALLING
     PROCEEDING = TRANSACTION_PROCEEDING  # a provisional response was seen
     ACCEPTED = TRANSACTION_ACCEPTED  # 2xx
-    COMPLETED = TRANSACTION_COMPLETED  # every branch has its final response, and none is 2xx
-    CONFIRMED = TRANSACTION_CONFIRMED  # and there was an ACK for it
+    COMPLETED = TRANSACTION_COMPLETED  # every branch has a final response, none of them 2xx
+    CONFIRMED = TRANSACTION_CONFIRMED  # COMPLETED, and an ACK was seen
     TRYING = TRANSACTION_TRYING
     ANSWERED = TRANSACTION_ANSWERED  # RFC 3261 17.1.2: Completed
 
 
 class DialogState(IntEnum):
-    """RFC 3261 12. One that forks have made is confirmed with the first 2xx, and ends with the 2xx to the last BYE."""
+    """RFC 3261 12. A forked dialog is confirmed by the first 2xx, and ended by the 2xx to the last BYE."""
 
     EARLY = DIALOG_EARLY
     CONFIRMED = DIALOG_CONFIRMED
@@ -65,17 +65,17 @@ class DialogState(IntEnum):
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(1024)
 @cython.cclass
 class Dialog:
-    """The dialogs that one request of a caller has made: with forks, several that differ in the To tag.
+    """The dialogs that one request of a caller has created: with forks, several that differ in the To tag.
 
-    state   of the type DialogState
-    joined  its beginning was not seen: `caller_tag` is that of whoever was seen to speak first
-    confirming_cseq  of the request whose 2xx has made it; 0: none was seen
-    traces  Trace: everything in this dialog is traced so
-    hooked  the same, by hooks: over what rules decide
+    state   a DialogState
+    joined  its beginning was missed: `caller_tag` belongs to the first sender seen
+    confirming_cseq  of the request whose 2xx confirmed it; 0: none was seen
+    traces  each a Trace for everything in this dialog
+    hooked  the same, by hooks: they override rules
     """
 
     __slots__ = (
@@ -93,15 +93,15 @@ class Dialog:
         self._next: Dialog | None = None
         self._born_ns = 0
         self._last_ns = 0
-        # The Call-ID, the caller's tag and the first callee's: three objects would cost more to make than to cut.
+        # The Call-ID, the caller's tag and the first callee's: slicing costs less than creating three objects.
         self._text = call_id + caller_tag
         self._caller_at = len(call_id)
         self._callee_at = len(self._text)
-        self._caller = 0  # the tags as numbers, which are compared instead (reading.tag_key); 0: there is none
+        self._caller = 0  # the tags as numbers, which are compared instead (marks.tag_key); 0: none
         self._callee = 0
         self._others: tuple[tuple[int, bytes], ...] | None = None  # further callees
-        self._units = 0  # that its texts and traces take, once the table counts it
-        self._answered = 0  # a bit for each callee that has sent 2xx and no BYE came for
+        self._units = 0  # units of its texts and traces, once the table counts it
+        self._answered = 0  # a bit for each callee that has sent 2xx and was not ended by a BYE
 
     @property
     def call_id(self) -> bytes:
@@ -113,22 +113,22 @@ class Dialog:
 
     @property
     def callee_tags(self) -> tuple[bytes, ...]:
-        """In the order in which they were seen; of very many forks not all."""
+        """In order of appearance; not all of very many forks."""
         if not self._callee:
             return ()
         return (self._text[self._callee_at :], *(tag for _, tag in self._others or ()))
 
     def tag(self, key: cython.ulonglong) -> bytes:
-        """The tag that this number is of."""
+        """The tag with this number."""
         place: cython.int = self.callee(key)
         return self.caller_tag if key == self._caller or place < 0 else self.callee_tags[place]
 
     def has(self, key: cython.ulonglong) -> cython.bint:
-        """Is it the number of one of the tags?"""
+        """Whether it is the number of one of the tags."""
         return key == self._caller or self.callee(key) >= 0
 
     def callee(self, key: cython.ulonglong) -> cython.int:
-        """The place of the tag with this number among callee_tags, or -1."""
+        """The index of the tag with this number in callee_tags, or -1."""
         if not key or not self._callee:
             return -1
         if key == self._callee:
@@ -138,13 +138,13 @@ class Dialog:
         return next((place for place, (other, _) in enumerate(self._others, start=1) if other == key), -1)
 
     def hold(self, units: cython.int) -> cython.int:
-        """Its traces take so many units of memory more, or less; how many of them count."""
+        """Its traces take this many more (or fewer) units of memory. Returns how many of them count."""
         units = max(-self._units, min(units, MOST_UNITS - self._units))
         self._units += units
         return units
 
     def add_callee(self, key: cython.ulonglong, tag: bytes) -> cython.int:
-        """One that is not among them yet, if there is room: its place, or -1."""
+        """Add a new one, if there is room. Returns its index, or -1."""
         if not self._callee:
             before: cython.int = (len(self._text) + BYTES_MORE) >> SHIFT
             self._text += tag
@@ -160,19 +160,19 @@ class Dialog:
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(1024)
 @cython.cclass
 class Transaction:
-    """A request as it goes from hop to hop, its responses, CANCEL, and the ACK for a failure.
+    """A request on all its hops, its responses, CANCEL, and the ACK for a failure.
 
-    What a proxy sends on belongs to it as well: the same Call-ID, CSeq number and From tag.
+    Includes the messages that proxies forward: the same Call-ID, CSeq number and From tag.
 
-    state     of the type TransactionState
-    branches  RFC 3261's transactions that were seen in it: one for each hop of the request, and for each fork
-    spiral    the request came through the same host twice
-    traces    Trace: everything in this transaction is traced so
-    hooked    the same, by hooks: over what rules decide
+    state     a TransactionState
+    branches  the RFC 3261 transactions seen in it: one per hop of the request, and per fork
+    spiral    the request passed the same host twice
+    traces    each a Trace for everything in this transaction
+    hooked    the same, by hooks: they override rules
     """
 
     __slots__ = (
@@ -192,13 +192,13 @@ class Transaction:
         self.spiral = False
         self._next: Transaction | None = None
         self._kind = 0
-        self._initial = False  # it makes a dialog
+        self._initial = False  # it creates a dialog
         self._ends = False  # a 2xx to it ends its dialog
         self._last_ns = 0
-        self._units = 0  # that it takes beside what each takes
+        self._units = 0  # units in addition to what each transaction takes
         self._open = 0  # branches without a final response
         self._first_hop = 0  # a hash of its request's top Via and URI
-        self._hops: array[int] | None = None  # those of the others
+        self._hops: array[int] | None = None  # the other branches' hashes
         self._marked = 0
         self._more: array[int] | None = None
         if not cython.compiled:
@@ -215,13 +215,13 @@ class Transaction:
         return (self._first_hop != 0) + (0 if self._hops is None else len(self._hops))
 
     def hold(self, units: cython.int) -> cython.int:
-        """Its traces take so many units of memory more, or less; how many of them count."""
+        """Its traces take this many more (or fewer) units of memory. Returns how many of them count."""
         units = max(-self._units, min(units, MOST_UNITS - self._units))
         self._units += units
         return units
 
     def remember(self, mark: cython.ulonglong) -> cython.int:
-        """Whether a message with this mark was seen before: KNOWN, NEW, or NEW_BUT_FORGOTTEN for want of room."""
+        """Whether a message with this mark was seen before: KNOWN, NEW, or, if there is no room, NEW_BUT_FORGOTTEN."""
         i: cython.int
         if not cython.compiled:
             if mark in self._marks:
@@ -253,11 +253,11 @@ class Transaction:
         return NEW
 
     def knows_hop(self, hop: cython.ulonglong) -> cython.bint:
-        """Was the request seen with this top Via and URI? An ACK for a failure has them as well (RFC 3261 17.1.1.3)."""
+        """Whether the request was seen with this top Via and URI. An ACK for a failure has both (RFC 3261 17.1.1.3)."""
         return hop == self._first_hop or (self._hops is not None and hop in self._hops)
 
     def add_hop(self, hop: cython.ulonglong) -> cython.bint:
-        """Remember it; False if it is known, or there are too many."""
+        """Remember it. False: it is known, or there are too many."""
         if not self._first_hop:
             self._first_hop = hop
             return True

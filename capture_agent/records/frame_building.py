@@ -1,4 +1,4 @@
-"""Wraps what a socket received in IP packets, so that everything takes the same data path."""
+"""Wraps data from sockets in IP packets, so that everything takes the same data path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_SEGMENT = 65_535 - 20 - TCP_HEADER.size
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """From whom to whom: packed addresses of one family, and ports."""
+    """Source and destination: packed addresses of one family, and ports."""
 
     source: bytes
     source_port: int
@@ -31,13 +31,13 @@ class Ends:
 
 
 def udp(ends: Ends, payload: bytes) -> bytes:
-    """A packet with this datagram; the checksums are zero, nobody reads them."""
+    """A packet with this datagram; checksums are zero, as nobody reads them."""
     header = UDP_HEADER.pack(ends.source_port, ends.destination_port, UDP_HEADER.size + len(payload), 0)
     return ip(ends, UDP, header + payload)
 
 
 def tcp(ends: Ends, sequence: int, flags: int, payload: bytes = b"") -> bytes:
-    """A packet with this segment; `sequence` counts on for ever."""
+    """A packet with this segment; `sequence` may exceed 32 bits."""
     window = 65_535
     offset = TCP_HEADER.size // 4 << 4
     header = TCP_HEADER.pack(
@@ -54,7 +54,7 @@ def ip(ends: Ends, protocol: int, payload: bytes) -> bytes:
 
 
 class Batches:
-    """Packets, put together to batches that are numbered through."""
+    """Collects packets into batches with consecutive frame numbers."""
 
     def __init__(self, name: str) -> None:
         self._interfaces = [Interface(name, RAW_IP, time_decimals=9)]
@@ -75,7 +75,7 @@ class Batches:
         self._length += len(packet)
 
     def take(self) -> Frames:
-        """What has been added since the last time; it may be nothing."""
+        """The packets added since the last call; the batch may be empty."""
         frames = Frames(b"".join(self._packets), self._index, len(self._packets), self._interfaces, self._number)
         self._number += len(self._packets)
         self._clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import cython
 
-# A row of Frames.index: where the frame lies in the buffer, its length on the wire, when and where it was seen.
+# A row of Frames.index: the frame's place in the buffer, its length on the wire, its time and interface.
 if not cython.compiled:
     FRAME_START = 0
     FRAME_LENGTH = 1
@@ -19,11 +19,11 @@ if not cython.compiled:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Where frames were captured: an interface of this host, or one that a capture file describes."""
+    """Where frames were captured: an interface of this host, or one described in a capture file."""
 
     name: str
     link_type: int  # LINKTYPE_ value, https://www.tcpdump.org/linktypes.html
-    time_decimals: int = 6  # how many decimals of a second the capture itself holds
+    time_decimals: int = 6  # decimals of a second that the capture itself has
 
 
 @cython.final
@@ -47,7 +47,7 @@ class Frames:
         self.index = index
         self.count = count
         self.interfaces = interfaces
-        self.first_number = first_number  # of the first frame, from 1, within its source
+        self.first_number = first_number  # number of the first frame in its source, from 1
 
     def __len__(self) -> int:
         return self.count
@@ -65,7 +65,7 @@ class Frames:
         times_ns: list[int] | None = None,
         first_number: int = 1,
     ) -> Frames:
-        """A batch of frames that are already apart: for hooks, tools and tests, not for the hot path."""
+        """A batch of separate frames: for hooks, tools and tests, not for the hot path."""
         index = array("q")
         start = 0
         for n, frame in enumerate(frames):

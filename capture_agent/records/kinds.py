@@ -1,8 +1,8 @@
-"""The kinds of what can be traced: SIP messages, and what is not SIP.
+"""The kinds of messages: SIP, and others.
 
 All kinds have `kind` (HEP3 chunk 0x000b), `datagram`, `origin`, `seen_ns`, `time_ns` and `raw`. They are a union and
-not classes under one base because Cython keeps a free list only for a class without a base, and without one each SIP
-message would cost hundreds of instructions more. Stages before `policy` handle SIP messages only.
+not classes with a common base because Cython keeps a free list only for a class without a base, and without one each
+SIP message would cost hundreds of instructions more. Stages before `policy` handle only SIP messages.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_KINDS = 256  # the chunk has one byte
 
 
 class NotSip:
-    """The payload of a datagram that is not read. An address size of 0 in the datagram: it has no addresses."""
+    """A payload that is not parsed. An address size of 0 in its datagram means that it has no addresses."""
 
     __slots__ = ("datagram", "origin", "seen_ns")
 
@@ -25,7 +25,7 @@ class NotSip:
 
     def __init__(self, datagram: Datagram, origin: Origin | None = None, seen_ns: int | None = None) -> None:
         self.datagram = datagram
-        self.origin = origin  # None: it was made or captured here
+        self.origin = origin  # None: it was created or captured here
         self.seen_ns = datagram.time_ns if seen_ns is None else seen_ns
 
     @property
@@ -38,7 +38,7 @@ class NotSip:
 
 
 class RtcpReport(NotSip):
-    """RTCP reports of one packet (RFC 3550 6.4) as JSON."""
+    """The RTCP reports of one packet (RFC 3550 6.4) as JSON."""
 
     __slots__ = ()
     kind = int(ProtocolType.RTCP_JSON)
@@ -52,16 +52,16 @@ class LogEvent(NotSip):
 
 
 class ForeignPayload(NotSip):
-    """What another agent has sent as HEP, of a kind that has no class here: it is passed on unchanged.
+    """A payload that another agent has sent as HEP, of a kind without a class here: it is passed on unchanged.
 
-    Raises ValueError for a kind that has a class of its own, or does not fit the chunk.
+    Raises ValueError for a kind that has a class, or does not fit the chunk.
     """
 
     __slots__ = ("kind",)
 
     def __init__(self, kind: int, datagram: Datagram, origin: Origin | None = None, seen_ns: int | None = None) -> None:
         if kind in OWN_KINDS or not 0 <= kind < MOST_KINDS:
-            raise ValueError(f"kind {kind}, expected 0 to {MOST_KINDS - 1} without {', '.join(map(str, OWN_KINDS))}")
+            raise ValueError(f"kind {kind}, expected 0 to {MOST_KINDS - 1} except {', '.join(map(str, OWN_KINDS))}")
         super().__init__(datagram, origin, seen_ns)
         self.kind = kind
 

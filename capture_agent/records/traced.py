@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cython
 
-from capture_agent.config.sink_kinds import MOST_SINKS
+from capture_agent.config.targets import MOST_SINKS
 from capture_agent.records.captured import Direction
 from capture_agent.records.kinds import Captured
 
@@ -12,18 +12,18 @@ ALL_SINKS = (1 << MOST_SINKS) - 1
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.cclass
 class Trace:
-    """How something is traced. Made once for what is traced - a dialog, say - and shared by its messages.
+    """How something is traced. Made once, for example for a dialog, and shared by its messages.
 
     sinks           a bit for each sink: 1 << its id, which it keeps when the configuration changes
     correlation_id  HEP3 chunk 0x0011; empty: not sent
     users           siptrace's traced users: a row of the table for each, in addition to the row without a user
-    table           instead of the one that the sink is configured with; empty: that one
-    plain_row       whether there is a row of nobody (siptrace: trace_on)
+    table           replaces the sink's configured table; empty: no replacement
+    plain_row       whether there is a row without a user (siptrace: trace_on)
     rule            the name of the rule that made it
-    masks           what is hidden in what it sends, by the names that the configuration has for it
+    masks           the masks to apply, by their names in the configuration
     """
 
     __slots__ = ("correlation_id", "masks", "plain_row", "rule", "sinks", "table", "users")
@@ -53,7 +53,7 @@ class Trace:
         table: str | None = None,
         plain_row: bool | None = None,
     ) -> Trace:
-        """The same but for what is given."""
+        """A copy with the given changes."""
         return Trace(
             self.sinks,
             self.correlation_id if correlation_id is None else correlation_id,
@@ -66,14 +66,14 @@ class Trace:
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(1024)
 @cython.cclass
 class TracedMessage:
-    """A message that policy has decided to trace. One message under several traces is several of these.
+    """A message that policy has decided to trace. A message with several traces is several of these.
 
-    message  of any kind: hot code asks for its type, which is a comparison, before it casts
-    sinks    those of the trace, less those that get the message under another trace already
+    message  of any kind: hot code checks its type, a cheap comparison, before it casts
+    sinks    the trace's, without those that already get the message under another trace
     """
 
     __slots__ = ("direction", "message", "sinks", "trace")
@@ -85,7 +85,7 @@ class TracedMessage:
         self.sinks = trace.sinks if sinks is None else sinks
 
 
-# To make records here, beside their free lists, costs a third of what it costs elsewhere.
+# Creating records here, next to their free lists, costs a third of what it costs elsewhere.
 
 
 def traced(message: Captured, direction: Direction, trace: Trace, sinks: cython.ulonglong) -> TracedMessage:

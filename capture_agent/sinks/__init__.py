@@ -6,7 +6,7 @@ hep/              HEP 1, 2, 3 to a collector
 sip/              SIP duplicates to another SIP server
 sql/              rows of a sip_trace table
 packaged_sink.py  a guarded sink from a package
-checks.py         problems of sinks that can be found before anything is sent
+checks.py         problems of sinks that are found before anything is sent
 
 A new sink is a class with the methods of Sink, a configuration record and a line in the table of kinds
 (capture_agent/config/sections.py): docs/development.md has the steps.
@@ -25,9 +25,9 @@ from capture_agent.sinks.sink import Sink
 def make_sinks(
     sinks: ConfiguredSinks, packaged: Iterable[Sink] = (), except_for: Container[int] = ()
 ) -> dict[int, Sink]:
-    """By id, one for each target. `packaged`: those that packages brought, in the order of their targets.
+    """The sinks by id, one per target. `packaged`: those from packages, in the order of their targets.
 
-    Raises SinkError: a certificate file or database URL is wrong.
+    Raises SinkError: a certificate file or database URL is not valid.
     """
     brought = iter(packaged)
     made: dict[int, Sink] = {}
@@ -39,12 +39,12 @@ def make_sinks(
         if not one.kind.sink:
             made[one.id] = sink
             continue
-        tables = (sinks.tables_of(one),) if one.kind.tables else ()  # they must be there when it opens
+        tables = (sinks.tables_of(one),) if one.kind.tables else ()  # the tables must be known when it opens
         made[one.id] = imported(one.kind.sink)(one.target, *tables)
     return made
 
 
 def imported(path: str) -> Any:
-    """`module:name` of the table of kinds. Not before it is needed: SQLAlchemy alone takes longer than all the rest."""
+    """Imports `module:name` of the table of kinds. Only when needed: SQLAlchemy takes longer than all the rest."""
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)

@@ -1,6 +1,6 @@
-"""What can be found out about sinks before anything is sent: without a network, and without changing a file.
+"""Checks of sinks before anything is sent, without a network and without changing a file.
 
-The table of kinds says which check is whose. One yields (option, problem).
+The table of kinds assigns the checks. A check yields (option, problem).
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capture_agent.config import Config, HepTarget, SipTarget, SqlTarget
+from capture_agent.config.config_errors import where
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.layers import Layers
-from capture_agent.config.problems import where
 from capture_agent.net.errors import SinkError
+from capture_agent.os_errors import in_words
 from capture_agent.sinks import imported
 
 
 def unusable(config: Config, layers: Layers) -> Iterator[str]:
-    """One line for each sink that can never work as it is configured: its certificates, its driver."""
+    """One line per sink that can never work as configured: its certificates, its driver."""
     for one in ConfiguredSinks(config):
         if one.kind.unusable:
             for name, problem in imported(one.kind.unusable)(one.target):
@@ -26,7 +27,7 @@ def unusable(config: Config, layers: Layers) -> Iterator[str]:
 
 
 def not_ready(config: Config, layers: Layers) -> Iterator[str]:
-    """One line for each file that a sink or the control socket could not use now, as this user."""
+    """One line per file that a sink or the control socket could not use now, as this user."""
     for one in ConfiguredSinks(config):
         if one.kind.not_ready:
             for name, problem in imported(one.kind.not_ready)(one.target):
@@ -37,7 +38,7 @@ def not_ready(config: Config, layers: Layers) -> Iterator[str]:
         if not folder.is_dir():
             yield f"{where(layers, ('control', 'socket'))}: no such folder: {folder}"
         elif not os.access(folder, os.W_OK | os.X_OK):
-            yield f"{where(layers, ('control', 'socket'))}: no file can be made in {folder}"
+            yield f"{where(layers, ('control', 'socket'))}: cannot create a file in {folder}"
 
 
 def certificates(target: HepTarget | SipTarget) -> Iterator[tuple[str, str]]:
@@ -48,7 +49,7 @@ def certificates(target: HepTarget | SipTarget) -> Iterator[tuple[str, str]]:
             tls_context(target)
         except SinkError as error:
             cause = error.__cause__
-            why = f" ({cause.strerror})" if isinstance(cause, OSError) and cause.strerror else ""
+            why = f" ({in_words(cause)})" if isinstance(cause, OSError) and cause.strerror else ""
             yield "tls_ca", f"expected a file of certificates{why}"
 
 
@@ -67,7 +68,7 @@ def database_file(target: SqlTarget) -> Iterator[tuple[str, str]]:
     try:
         url = parse_url(target.url)
     except SinkError:
-        return  # `driver` says so
+        return  # `driver` reports it
     if not url.drivername.startswith("sqlite") or not url.database:
         return
     path = Path(url.database)
@@ -76,6 +77,6 @@ def database_file(target: SqlTarget) -> Iterator[tuple[str, str]]:
     elif path.is_dir():
         yield "url", f"{shown(url)}: is a directory"
     elif not os.access(path, os.R_OK | os.W_OK):
-        yield "url", f"{shown(url)}: the file cannot be written"
+        yield "url", f"{shown(url)}: the file is not writable"
     elif not os.access(path.parent, os.W_OK | os.X_OK):
-        yield "url", f"{shown(url)}: no file can be made in its folder, and SQLite keeps its log there"
+        yield "url", f"{shown(url)}: cannot create a file in its folder, where SQLite keeps its log"

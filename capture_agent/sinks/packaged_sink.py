@@ -1,7 +1,7 @@
 """A sink from a package: any failure in it is a failure of this sink only, and one log line.
 
-Its counters are read after each call. Messages that it accepted, and that none of its counters has counted since, are
-lost (uncounted): a counter that is forgotten, or raises, does not unbalance the books.
+Its counters are read after each call. Messages that it accepted but never counted are lost (uncounted): a counter that
+is forgotten, or raises, does not unbalance the books.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import NOT_SIP, InternalError, Sink, handled, kinds_of
 
-MOST_REASONS = 64  # of what it rejects or loses
+MOST_REASONS = 64  # reasons and places
 MOST_TOGETHER = 1_000_000
 
-UNCOUNTED = "uncounted"  # lost: what none of its counters has
+UNCOUNTED = "uncounted"  # lost: messages in none of its counters
 ACCOUNT = Account("sink", rejected=(NOT_SIP,), lost=(UNCOUNTED,))
 
 _log = logging.getLogger(__name__)
 
 
 class PackagedSink:
-    """`hidden`: its options as text, of which no message repeats a part. Raises whatever the sink's name raises."""
+    """`hidden`: its options as text, which no message repeats in part. Raises whatever the sink's `name` raises."""
 
     def __init__(self, sink: Sink, hidden: Sequence[str] = ()) -> None:
         self.name = str.__str__(str(sink.name))[:LONGEST_REASON]
@@ -42,8 +42,8 @@ class PackagedSink:
         self.lost: Counter[str] = Counter()
         self._sink: Any = sink
         self._hidden = [*hidden]
-        self._done = 0  # messages that it was given, as far as we know
-        self._not_taken = 0  # messages of kinds that it does not take
+        self._done = 0  # messages that it has accepted, as far as we know
+        self._not_taken = 0  # messages of kinds that it does not accept
         self._figures: tuple[int, Counter[str], Counter[str]] = (0, Counter(), Counter())
         self._read()
 
@@ -56,7 +56,7 @@ class PackagedSink:
             raise SinkError(f"{self.name}: internal error: {error.kind}") from None
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
-        """What is of a kind that it does not take is rejected, in its turn. Raises SinkError, InternalError."""
+        """Messages of kinds that it does not accept are rejected, in order. Raises SinkError, InternalError."""
         if all(type(one.message) in self.kinds for one in batch):
             self._send(batch)
             return
@@ -102,7 +102,7 @@ class PackagedSink:
         except SinkError as error:
             end_child(before, error)
             raise SinkError(self._said(error)) from None
-        except BaseException as error:  # sys.exit() too: no sink ends the agent
+        except BaseException as error:  # sys.exit() too: a sink must not end the agent
             end_child(before, error)
             if is_ctrl_c(error) and threading.current_thread() is threading.main_thread():
                 raise
@@ -116,7 +116,7 @@ class PackagedSink:
         return f"{self.name}: {MASK}" if repeats(says.replace(self.name, ""), self._hidden) else says
 
     def _read(self) -> None:
-        """Its counters as they are now, or as they were where that cannot be found out."""
+        """Its counters as they are now; if that fails, as they were."""
         before = forks()
         try:
             self._figures = int(self._sink.sent), counted(self._sink.rejected), counted(self._sink.lost)
@@ -134,7 +134,7 @@ class PackagedSink:
 
 
 def counted(counter: Mapping[str, int]) -> Counter[str]:
-    """By reasons that are text."""
+    """Counts with text as reasons."""
     found: Counter[str] = Counter()
     for reason, count in list(counter.items())[:MOST_REASONS]:
         found[str.__str__(str(reason))[:LONGEST_REASON]] = int(count)

@@ -16,12 +16,12 @@ from capture_agent.records.traced import TracedMessage
 class Packed:
     buffer: bytes | memoryview
     ends: Sequence[int]
-    next: int  # number of the first message of the batch that is not in it
-    refused: str = ""  # why that one is not to be sent at all
+    next: int  # number of the first message of the batch that was not packed
+    refused: str = ""  # why that one cannot be sent at all
 
 
 class Packer(Protocol):
-    """Packs into a buffer of its own, which is not one that the sender still needs."""
+    """Packs into its own buffer, never into one that the sender still needs."""
 
     def __call__(self, batch: list[TracedMessage], first: int) -> Packed: ...
 
@@ -29,7 +29,7 @@ class Packer(Protocol):
 class PacketSink:
     """A sink made of a packer and a sender."""
 
-    together = 1  # whatever has been read in one go: it is in the cache
+    together = 1  # everything read together: it is in the CPU cache
 
     def __init__(self, name: str, pack: Packer, sender: Sender, tally: Tally) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class PacketSink:
 
     @property
     def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
-        """The endpoints of the socket it sends from now, ours and the other side's."""
+        """The endpoints of its open socket, ours and the other side's."""
         return self._sender.endpoints_now
 
     @property

@@ -11,11 +11,11 @@ from capture_agent.net.errors import SinkError as SinkError  # noqa: PLC0414 - s
 from capture_agent.records.kinds import SIP_ONLY, Kinds
 from capture_agent.records.traced import TracedMessage
 
-NOT_SIP = "not_sip"  # why a sink that takes SIP alone rejects a message of another kind
+NOT_SIP = "not_sip"  # why a sink for SIP only rejects a message of another kind
 
 
 class InternalError(Exception):
-    """A package's sink raised another exception. `kind`: the name of its class, and where it was raised."""
+    """A package's sink raised an undeclared exception. `kind`: its class name, and where it was raised."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -28,14 +28,14 @@ class Sink(Protocol):
     Each message passed to `send` is counted in exactly one of the counters. If `send` raises SinkError, the counters
     have grown by the number of messages, from the start of the batch, that are done; the others are not done.
 
-    A sink that learns later what became of a message has one counter more, `unconfirmed`: how many it holds of which
-    it does not know. They are done, for `send`; the sink sends them again itself, when it must, and counts each as
-    sent, or as lost at the latest when it is closed. While there are some, `send` is called with an empty batch every
-    so often: it counts what is known by then, and raises SinkError when the other side is down.
+    A sink that learns the outcome later has one more counter, `unconfirmed`: the messages it holds whose outcome is not
+    known. For `send` they are done; the sink itself sends them again if it must, and counts each as sent, or at the
+    latest when it is closed, as lost. While there are any, `send` is called with an empty batch from time to time: it
+    counts the outcomes known by then, and raises SinkError if the other side is down.
 
-    A sink that counts the connections that it has made has them in `connections`.
+    A sink that counts the connections it has made has them in `connections`.
 
-    A sink that takes other kinds of messages than SIP says so in `kinds`; it rejects all others (not_sip).
+    A sink that accepts kinds of messages other than SIP lists them in `kinds`; it rejects all others (not_sip).
     """
 
     name: str  # "hep:10.0.0.1:9060"; contains no secret
@@ -59,19 +59,19 @@ class Sink(Protocol):
         """Blocks until the batch is sent. Raises SinkError if the other side is down."""
 
     def flush(self) -> None:
-        """Ends a run: sends whatever is held back, and waits for what is unconfirmed. Raises SinkError."""
+        """Ends a run: sends held messages, and waits for unconfirmed ones. Raises SinkError."""
 
     def close(self) -> None:
         """Releases everything that is open. Never raises."""
 
 
 def handled(sink: Sink) -> int:
-    """How many messages this sink has accepted: its caller is done with them."""
+    """How many messages this sink has taken over from its caller."""
     return sink.sent + unconfirmed(sink) + sum(sink.rejected.values()) + sum(sink.lost.values())
 
 
 def unconfirmed(sink: Sink) -> int:
-    """How many of them may still be lost; 0 if the sink knows at once."""
+    """How many of them may still be lost; 0 if the sink knows outcomes at once."""
     return getattr(sink, "unconfirmed", 0)
 
 
@@ -82,19 +82,19 @@ def connections(sink: Sink) -> int | None:
 
 
 def kinds_of(sink: Sink) -> Kinds:
-    """The kinds of messages that it takes."""
+    """The kinds of messages that it accepts."""
     taken: Kinds = getattr(sink, "kinds", SIP_ONLY)
     return taken
 
 
 def kind(error: Exception) -> str:
-    """The log's name for a bug in a sink: without its text, which may contain secrets or SIP."""
+    """A bug in a sink as the log names it: without the exception's text, which may contain secrets or SIP."""
     return error.kind if isinstance(error, InternalError) else type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A sink's counters at one moment: they are read while it works, and after it is closed."""
+    """A snapshot of a sink's counters, which are read while it works and after it is closed."""
 
     sent: int
     unconfirmed: int
@@ -110,7 +110,7 @@ class Figures:
         return self.sent + self.unconfirmed + self.rejected.total() + self.lost.total()
 
     def at_the_end(self, sink: Sink) -> Figures:
-        """Those of a sink that has been closed; these, if it has forgotten them."""
+        """The counters of a closed sink; these, if it no longer has them."""
         try:
             last = Figures.of(sink)
         except Exception:

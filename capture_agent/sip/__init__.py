@@ -9,7 +9,7 @@ parameters.py  tags and branches in header values (hot)
 lookup.py    one header's value without parsing the others (hot)
 headers.py   header names, compact forms, values, on request
 x_headers.py  siptrace's own headers in a duplicate
-problems.py  why a payload is not SIP (Stranger), and what is wrong with one that is (Problem)
+problems.py  kinds of payloads that are not SIP (Stranger), and faults of SIP messages (Problem)
 
 No I/O, no clock, no capture_agent modules except these.
 """

@@ -1,4 +1,4 @@
-"""Header names and values beyond those that the scan finds."""
+"""Header names and values that the scan does not find."""
 
 import re
 
@@ -39,7 +39,7 @@ def canonical(name: str) -> str:
 
 
 def split_headers(block: bytes) -> list[tuple[str, bytes]]:
-    """The header lines of a message, unfolded (RFC 3261 7.3.1); lines without a colon are left out."""
+    """The header lines of a message, unfolded (RFC 3261 7.3.1), without lines that lack a colon."""
     headers = []
     for line in _LINE_END.split(_FOLD.sub(b" ", block)):
         name, colon, value = line.partition(b":")
@@ -49,7 +49,7 @@ def split_headers(block: bytes) -> list[tuple[str, bytes]]:
 
 
 def uri_user(value: bytes | None) -> str:
-    """The user part of the URI in a From, To or request line, for people to read; '' where there is none."""
+    """The user part of the URI in a From, To or request line, readable; '' if there is none."""
     if not value:
         return ""
     match = _URI_USER.search(value) or _TEL_USER.search(value)
@@ -57,7 +57,7 @@ def uri_user(value: bytes | None) -> str:
 
 
 def text(value: bytes | None) -> str:
-    """Header bytes as text that can be stored and shown: what is no UTF-8 is escaped."""
+    """Header bytes as text that can be stored and shown: invalid UTF-8 is escaped."""
     return "" if value is None else value.decode("utf-8", "backslashreplace")
 
 
@@ -72,6 +72,6 @@ def printable(value: str) -> str:
 
 
 def call_id_forms(call_id: bytes) -> set[str]:
-    """Every way in which this Call-ID is shown, and so may be asked for: escaped, or U+FFFD for what is not UTF-8."""
+    """Every form in which this Call-ID is shown, and so may be searched: escaped, or with U+FFFD for invalid UTF-8."""
     shown = {text(call_id), call_id.decode("utf-8", "replace")}
     return shown | set(map(printable, shown))

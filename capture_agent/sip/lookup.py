@@ -1,6 +1,6 @@
 """Rarely needed headers, and the URIs in them, without parsing all headers. Hot: compiled with lookup.pxd, or plain.
 
-Bounded, whatever a peer sends: the first MOST_VALUES lines of a header, and LONGEST bytes of each.
+Bounded, whatever a peer sends: reads the first MOST_VALUES lines of a header, and LONGEST bytes of each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LONGEST = cython.declare(cython.int, 4096)
 
 FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
 BLANKS = b" \t\r\n"
-# Quoted strings, <...>, commas and semicolons. What is not closed goes to the end, so that each byte is looked at once.
+# Quoted strings, <...>, commas and semicolons. Unclosed ones extend to the end, so that each byte is examined once.
 PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|[,;]', re.DOTALL)
 HOST = re.compile(rb"\[[^]]*+\]?|[^:;?/ \t\r\n]*+")
 Found = list[bytes]
@@ -61,7 +61,7 @@ def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
 @cython.inline
 @cython.exceptval(check=False)
 def is_name(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes) -> cython.Py_ssize_t:
-    """Where the value starts if data[at:end] is a header of this lower-case name, or -1."""
+    """The offset of the value if data[at:end] is a header with this lower-case name, or -1."""
     size: cython.Py_ssize_t = len(name)
     if size == 0 or at < 0 or end > len(data) or end - at <= size:
         return -1
@@ -76,7 +76,7 @@ def is_name(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, name: by
 
 
 def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
-    """The values of every line with this header, unfolded. Names in lower case; compact: b"" if there is none."""
+    """The values of every line with this header, unfolded. Names in lower case; `compact`: b"" if there is none."""
     data: bytes = sip.data
     at: cython.Py_ssize_t = sip.headers_start
     end: cython.Py_ssize_t = sip.body_start
@@ -90,7 +90,7 @@ def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
         return plain_values(sip, name, compact)
     if not name or at < 0 or end > len(data):
         return values
-    # In lower case; of characters that have none the difference is seen later.
+    # Letters to lower case; for other characters, the full comparison below decides.
     long_one = name[0] | 0x20
     short_one = compact[0] | 0x20 if compact else long_one
     while at < end and len(values) < MOST_VALUES:
@@ -113,7 +113,7 @@ def unfolded(value: bytes) -> bytes:
 
 @cache
 def pattern(name: bytes, compact: bytes) -> re.Pattern[bytes]:
-    """A header and its value, from the line end before it."""
+    """Matches a header and its value, from the line end before it."""
     names = b"|".join(re.escape(each) for each in (name, compact) if each)
     return re.compile(rb"\n(?i:" + names + rb")[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
 
@@ -125,7 +125,7 @@ def plain_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
 
 
 def address(value: bytes) -> bytes:
-    """The URI in a From or To, which has but one (RFC 3261 20.20, 20.39); nothing where there is none."""
+    """The URI in a From or To, which has only one (RFC 3261 20.20, 20.39); b"" if there is none."""
     i: cython.Py_ssize_t = 0
     end: cython.Py_ssize_t = min(len(value), LONGEST)
     c: cython.uchar
@@ -152,7 +152,7 @@ def first_of(found: Found) -> bytes:
 @cython.inline
 @cython.exceptval(check=False)
 def byte_at(value: bytes, byte: cython.uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Where it is, or end."""
+    """The byte's offset, or end."""
     if at < 0 or end > len(value):
         return end
     text: cython.p_char = value
@@ -164,7 +164,7 @@ def byte_at(value: bytes, byte: cython.uchar, at: cython.Py_ssize_t, end: cython
 @cython.cfunc
 @cython.exceptval(-2)
 def quote_end(value: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The quote that closes the one at `at`, or end."""
+    """The offset of the quote that closes the one at `at`, or end."""
     at += 1
     while at < end and value[at] != 0x22:
         at += 2 if value[at] == 0x5C else 1
@@ -172,10 +172,10 @@ def quote_end(value: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
 
 
 def addresses(value: bytes) -> list[bytes]:
-    """All URIs in the value of a P-Asserted-Identity or the like (RFC 3325 9.1), without parameters."""
+    """All URIs in the value of a header such as P-Asserted-Identity (RFC 3325 9.1), without parameters."""
     found: list[bytes] = []
     start: cython.Py_ssize_t = 0  # of an addr-spec without brackets,
-    stop: cython.Py_ssize_t = -1  # and the semicolon behind it: what follows are parameters of the header
+    stop: cython.Py_ssize_t = -1  # and the semicolon after it: the header's parameters follow
     bare: cython.bint = True  # no <URI> yet in this element
     value = value[:LONGEST]
     for token in PIECES.finditer(value):
@@ -199,7 +199,7 @@ def addresses(value: bytes) -> list[bytes]:
 
 
 def user_of(uri: bytes) -> bytes:
-    """Of sip:user:password@host the user, of a tel: URI the number; nothing where there is none."""
+    """The user of sip:user:password@host, or the number of a tel: URI; b"" if there is none."""
     end: cython.Py_ssize_t = len(uri)
     colon: cython.Py_ssize_t
     at: cython.Py_ssize_t
@@ -233,7 +233,7 @@ def plain_user_of(uri: bytes) -> bytes:
 
 
 def host_of(uri: bytes) -> bytes:
-    """Of sip:user@host:port;parameters the host, of IPv6 with its brackets; nothing of a tel: URI."""
+    """The host of sip:user@host:port;parameters, IPv6 with brackets; b"" for a tel: URI."""
     scheme, colon, rest = uri.partition(b":")
     if not colon or scheme.lower() == b"tel":
         return b""

@@ -14,17 +14,17 @@ NOT_A_NUMBER = -2
 
 
 @cython.final
-@cython.no_gc  # nothing in it can refer back
+@cython.no_gc  # nothing in it can form a cycle
 @cython.freelist(1024)
 @cython.cclass
 class SipMessage:
-    """Made by scan.py. Parts are bytes, or None where the message lacks them; they are cut out when asked for.
+    """Made by scan.py. Parts are bytes, or None if the message lacks them; they are sliced on request.
 
-    data[start:end]  the message, as it came
-    status           three digits of a response; 0 in a request, or where the status line is broken
-    cseq             its number; ABSENT, or NOT_A_NUMBER when it is none below 2**32
+    data[start:end]  the message, as received
+    status           three digits of a response; 0 in a request, or if the status line is broken
+    cseq             its number; ABSENT, or NOT_A_NUMBER if it is not a number below 2**32
     content_length   as sent; ABSENT, or NOT_A_NUMBER
-    problems         of the type problems.Problem
+    problems         a problems.Problem
     """
 
     __slots__ = (
@@ -139,12 +139,12 @@ class SipMessage:
 
     @property
     def bounded(self) -> bytes:
-        """The message as RFC 3261 18.3 bounds it: without what lies behind Content-Length. `raw` is the evidence."""
+        """The message as bounded by RFC 3261 18.3: without bytes beyond Content-Length. `raw` is the evidence."""
         return self.data[self.start : self.body_end]
 
     @property
     def body(self) -> bytes:
-        """As RFC 3261 18.3 has it: Content-Length cuts it, the end of the message bounds it."""
+        """The body by RFC 3261 18.3: cut at Content-Length, bounded by the end of the message."""
         return self.data[self.body_start : self.body_end]
 
     @property
@@ -153,7 +153,7 @@ class SipMessage:
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:
-        """Every header in its order: canonical lower-case name, unfolded value. Parsed at the first call."""
+        """Every header in order: canonical lower-case name, unfolded value. Parsed at the first call."""
         if self._headers is None:
             self._headers = split_headers(self.data[self.headers_start : self.body_start])
         return self._headers
@@ -165,7 +165,7 @@ class SipMessage:
 
 
 def new_message() -> SipMessage:
-    """An empty one, for scan.py to fill in: to make it here, beside its free list, costs a third of elsewhere."""
+    """An empty one for scan.py to fill in: creating it here, next to its free list, costs a third of elsewhere."""
     return SipMessage.__new__(SipMessage)
 
 

@@ -6,11 +6,11 @@ import re
 
 import cython
 
-# What the plain build searches for at once, where the compiled one looks at each byte.
+# The plain build searches for these patterns, while the compiled one examines each byte.
 SPECIAL = re.compile(rb"[;,\"<]")
 VALUE_END = re.compile(rb"[;,> \t\r\n]")
 
-# For each byte: 1 if it is one of those that SPECIAL finds, 2 if of VALUE_END, 3 if of both.
+# For each byte: 1 if SPECIAL finds it, 2 if VALUE_END does, 3 if both do.
 STOPS = cython.declare(bytes, bytes((c in b';,"<') + 2 * (c in b";,> \t\r\n") for c in range(256)))
 
 
@@ -18,7 +18,7 @@ STOPS = cython.declare(bytes, bytes((c in b';,"<') + 2 * (c in b";,> \t\r\n") fo
 @cython.inline
 @cython.exceptval(check=False)
 def find(data: bytes, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Where byte is in data[start:end], or -1."""
+    """The offset of `byte` in data[start:end], or -1."""
     if start >= end or start < 0 or end > len(data):
         return -1
     if cython.compiled:
@@ -34,7 +34,7 @@ def find(data: bytes, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.
 @cython.inline
 @cython.exceptval(check=False)
 def named(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes) -> cython.bint:
-    """Does data[start:end] begin with this lower-case name, in any case?"""
+    """Whether data[start:end] begins with this lower-case name, in any case."""
     if start < 0 or end > len(data) or end - start < len(name):
         return False
     if cython.compiled:
@@ -47,7 +47,7 @@ def named(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, name: b
 @cython.cfunc
 @cython.exceptval(-2)
 def next_special(data: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Where the next of ; , " < is, or the end."""
+    """The offset of the next of ; , " < or the end."""
     if not cython.compiled:
         match = SPECIAL.search(data, i, end)
         return match.start() if match else end
@@ -61,7 +61,7 @@ def next_special(data: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
 
 
 def value_end(data: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Where the parameter's value that begins at i ends."""
+    """The end of the parameter's value that begins at i."""
     if not cython.compiled:
         match = VALUE_END.search(data, i, end)
         return match.start() if match else max(i, end)
@@ -85,7 +85,7 @@ def skip_blanks(data: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
 @cython.cfunc
 @cython.exceptval(-2)
 def closing_quote(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The quote that closes the quoted string which opens at start (RFC 3261 25.1), or -1."""
+    """The offset of the quote that closes the quoted string opened at start (RFC 3261 25.1), or -1."""
     escapes: cython.Py_ssize_t
     close: cython.Py_ssize_t = start
     while True:
@@ -102,11 +102,11 @@ def closing_quote(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t)
 def locate(
     data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, name: bytes, first_value_only: cython.bint = False
 ) -> cython.Py_ssize_t:
-    """Where the value of `;name=value` begins in the header value data[start:end], or -1; value_end() says where it
-    ends, which may be at once. `name` is in lower case.
+    """The offset of the value of `;name=value` in the header value data[start:end], or -1; value_end() returns its end,
+    as the value may be empty. `name` is in lower case.
 
-    Quoted strings and <...> are passed over. Where one is not closed, its bracket or quote is a byte like any other,
-    and so are all behind it: to look for the end of each would take the square of the value's length.
+    Quoted strings and <...> are skipped. If one is not closed, its bracket or quote is a byte like any other, and so
+    are all later ones: searching for the end of each would take quadratic time.
     `first_value_only`: only before the first comma (a Via may hold several values).
     """
     i: cython.Py_ssize_t
@@ -141,7 +141,7 @@ def locate(
 
 
 def parameter(value: bytes, name: bytes, first_value_only: cython.bint = False) -> bytes | None:
-    """The value of `;name=value` in a header value, as locate() finds it, or None."""
+    """The value of `;name=value` in a header value, as found by locate(), or None."""
     i: cython.Py_ssize_t = locate(value, 0, len(value), name, first_value_only)
     if i < 0:
         return None
@@ -149,5 +149,5 @@ def parameter(value: bytes, name: bytes, first_value_only: cython.bint = False) 
 
 
 if not cython.compiled:
-    # As the interpreter's own C function.
+    # With the interpreter's own C function.
     globals().update(find=bytes.find)

@@ -10,9 +10,9 @@ from operator import contains
 
 BLANK = b" \t\r\n"
 COLONS = repeat(0x3A)
-LONGEST_NUMBER = 20  # digits: more are no number that fits, and int() of very many is slow
+LONGEST_NUMBER = 20  # digits: a longer number never fits, and int() of very many digits is slow
 
-# They start at the line end before the header, and take folded lines (RFC 3261 7.3.1) as one.
+# They start at the line end before the header, and treat folded lines (RFC 3261 7.3.1) as one.
 _NO_NAME = rb"(?::|[^:\n]*+(?:\n[ \t][^:\n]*+)*+(?:\n(?![ \t])|\Z))"
 FIRST_WITHOUT_NAME = re.compile(rb"\n" + _NO_NAME)
 WITHOUT_NAME = re.compile(rb"\n(?![ \t])" + _NO_NAME)
@@ -25,7 +25,7 @@ UP_TO_BLANK = re.compile(rb"[^ \t\r\n]*+")
 
 
 def headers_end(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Where the last header ends, without its line end, and where the body starts: -1 if nothing ends the headers."""
+    """The offset where the last header ends, without its line end, and the body's: -1 if nothing ends the headers."""
     at = data.find(b"\n\r\n", start - 1, end)
     bare = data.find(b"\n\n", start - 1, end if at < 0 else at + 1)
     if bare >= 0:
@@ -64,7 +64,7 @@ def status(data: bytes, start: int, end: int) -> int:
 
 
 def number(data: bytes, start: int, end: int, limit: int) -> int:
-    """The decimal number that is all of data[start:end], or -2 when it is none, or not below the limit."""
+    """All of data[start:end] as a decimal number, or -2 if it is not one below the limit."""
     digits = data[start:end]
     if not digits.isdigit():
         return -2

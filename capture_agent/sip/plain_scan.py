@@ -1,4 +1,4 @@
-"""The scan of the plain build: scans ordinary messages with patterns in one go, and leaves all others to scan.py.
+"""The scan of the plain build: scans ordinary messages with patterns in one step, and leaves all others to scan.py.
 
 tests/builds compares both over damaged messages.
 """
@@ -17,18 +17,18 @@ ReadHeaders = Callable[[SipMessage, bytes, int, int], bool]
 ReadValue = Callable[[SipMessage, bytes, int, int, int, int], int]
 WalkHeaders = Callable[[SipMessage, bytes, int, int], int]
 
-# Whole start lines in which nothing is odd.
+# Whole start lines without anything unusual.
 REQUEST = re.compile(rb"([-.!%*_+`'~0-9A-Za-z]++) ([^ \t\r\n]++) SIP/2\.0\r?\n")
 RESPONSE = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9]) [^\n]*+\n")
 CSEQ_VALUE = re.compile(rb"([0-9]{1,9}) ([^ \t\r\n].*)", re.DOTALL)
-FEW_DIGITS = 10  # fewer are surely less than 2**31
+FEW_DIGITS = 10  # so few digits are certainly less than 2**31
 
 NO_HEADER_END = int(Problem.NO_HEADER_END)
 BAD_HEADER = int(Problem.BAD_HEADER)
 VIA, FROM, TO = int(Problem.NO_VIA), int(Problem.NO_FROM), int(Problem.NO_TO)
 CALL_ID, CSEQ, LENGTH = int(Problem.NO_CALL_ID), int(Problem.NO_CSEQ), int(Problem.BAD_CONTENT_LENGTH)
 
-# Header names, as they are usually written and in lower case, and the flag that stands for each.
+# Header names, in the usual spelling and in lower case, and the flag of each.
 FLAGS = {
     b"Via": VIA, b"From": FROM, b"To": TO, b"Call-ID": CALL_ID, b"CSeq": CSEQ, b"Content-Length": LENGTH,
     b"via": VIA, b"from": FROM, b"to": TO, b"call-id": CALL_ID, b"cseq": CSEQ, b"content-length": LENGTH,
@@ -37,7 +37,7 @@ FLAGS = {
 
 
 def scanner(otherwise: Scan, read_headers: ReadHeaders) -> Scan:
-    """scan.scan for start lines without anything odd; `otherwise` sees the others."""
+    """scan.scan for usual start lines; `otherwise` scans the others."""
 
     def scan(data: bytes, start: int, end: int) -> SipMessage | None:
         if not 0 <= start <= end <= len(data):
@@ -68,7 +68,7 @@ def scanner(otherwise: Scan, read_headers: ReadHeaders) -> Scan:
 
 
 def header_walker(read_value: ReadValue) -> WalkHeaders:
-    """scan.walk_headers by patterns; `read_value` reads the values that are odd, or come again."""
+    """scan.walk_headers by patterns; `read_value` reads unusual and repeated values."""
 
     def walk_headers(message: SipMessage, data: bytes, start: int, end: int) -> int:
         seen = 0
@@ -81,7 +81,7 @@ def header_walker(read_value: ReadValue) -> WalkHeaders:
             return seen
         if has_line_without_name(data, start, stop):
             message.problems |= BAD_HEADER
-        # All in one loop: a call for each header would cost as much as what it does.
+        # All in one loop: a call per header would cost as much as its work.
         for header in ROUTINE_HEADERS.finditer(data, start - 1, stop):
             name, value = header.groups()
             first = header.start(2)
@@ -93,7 +93,7 @@ def header_walker(read_value: ReadValue) -> WalkHeaders:
                 if not seen & VIA:
                     message.via_start = first
                     message.via_end = last
-            elif seen & flag or not value or value[0] == 0x3B:  # again, nothing, or parameters alone
+            elif seen & flag or not value or value[0] == 0x3B:  # repeated, empty, or only parameters
                 flag = read_value(message, data, first, last, flag, seen)
             elif flag == FROM:
                 message.from_start = first

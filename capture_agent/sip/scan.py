@@ -1,7 +1,7 @@
 """One pass over the bytes of a message. Hot: compiled with scan.pxd, or plain Python.
 
-Finds the parts that every later stage needs - start line, Call-ID, CSeq, From, To, the topmost Via, Content-Length -
-and no more. Lenient as an observer must be (RFC 3261 7.3.1, RFC 4475): it notes problems in `problems`.
+Finds only the parts that every later stage needs: start line, Call-ID, CSeq, From, To, the topmost Via, Content-Length.
+Lenient, as an observer must be (RFC 3261 7.3.1, RFC 4475): it records faults in `problems`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from capture_agent.sip import plain_scan as plain
 from capture_agent.sip.message import SipMessage, new_message
 from capture_agent.sip.problems import Problem
 
-# Bytes stand here as numbers, and so do sets of them, as the bits of one: a name would be a variable to the compiler.
+# Bytes are written as numbers, and sets of bytes as bits of one: the compiler would treat a name as a variable.
 
 # As C integers.
 BAD_START_LINE = cython.declare(cython.int, Problem.BAD_START_LINE)
@@ -31,7 +31,7 @@ BODY_SHORT = cython.declare(cython.int, Problem.BODY_SHORT)
 BODY_LONG = cython.declare(cython.int, Problem.BODY_LONG)
 REPEATED_HEADER = cython.declare(cython.int, Problem.REPEATED_HEADER)
 
-# The shortest first line that Kamailio takes for SIP.
+# The shortest first line that Kamailio accepts as SIP.
 SHORTEST = cython.declare(cython.int, 10)
 
 
@@ -39,7 +39,7 @@ SHORTEST = cython.declare(cython.int, 10)
 @cython.inline
 @cython.exceptval(check=False)
 def find(data: bytes, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Where byte is in data[start:end], or -1. Bounds are the caller's: 0 <= start, end <= len(data)."""
+    """The offset of `byte` in data[start:end], or -1. The caller ensures 0 <= start, end <= len(data)."""
     if start >= end or start < 0 or end > len(data):
         return -1
     if cython.compiled:
@@ -55,9 +55,9 @@ def find(data: bytes, byte: cython.uchar, start: cython.Py_ssize_t, end: cython.
 @cython.inline
 @cython.exceptval(check=False)
 def byte_at(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.uchar:
-    """The byte there; NUL, which is neither blank nor token nor digit, outside of data[:end].
+    """The byte there; outside data[:end] NUL, which is neither blank nor token nor digit.
 
-    0 <= end <= len(data), which `scan` has checked.
+    `scan` has checked 0 <= end <= len(data).
     """
     if not cython.compiled:
         return data[at] if 0 <= at < end else 0
@@ -78,7 +78,7 @@ def lower(c: cython.uchar) -> cython.uchar:
 @cython.inline
 @cython.exceptval(check=False)
 def is_blank(c: cython.uchar) -> cython.bint:
-    """Linear white space (RFC 3261 25.1), line ends of folded lines included."""
+    """Linear white space (RFC 3261 25.1), including line ends of folded lines."""
     return c <= 0x20 and (c == 0x20 or (0x2600 >> c) & 1 != 0)  # space, or tab, LF, CR
 
 
@@ -86,7 +86,7 @@ def is_blank(c: cython.uchar) -> cython.bint:
 @cython.inline
 @cython.exceptval(check=False)
 def is_space(c: cython.uchar) -> cython.bint:
-    """Space or tab: what folds a line, and may stand before a colon."""
+    """Space or tab, which fold a line, and are allowed before a colon."""
     return c == 0x20 or c == 0x09
 
 
@@ -113,7 +113,7 @@ def is_token(c: cython.uchar) -> cython.bint:
 def same(
     data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, wanted: cython.p_char, length: cython.Py_ssize_t
 ) -> cython.bint:
-    """Does data[start:end] start with this text of `length` bytes, in any case?"""
+    """Whether data[start:end] starts with this text of `length` bytes, in any case."""
     if start < 0 or length > end - start:
         return False
     if not cython.compiled:
@@ -197,7 +197,7 @@ def scan(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMe
 
 
 def unscanned(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> SipMessage:
-    """A record of data[start:end] that is no SIP and is sent as such: it lacks every part."""
+    """A record for data[start:end] that is sent although it is not SIP: it lacks every part."""
     if not 0 <= start <= end <= len(data):
         raise ValueError(f"{start}:{end} lies outside of {len(data)} bytes")
     message: SipMessage = SipMessage.__new__(SipMessage)
@@ -218,7 +218,7 @@ def unscanned(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> 
 @cython.cfunc
 @cython.exceptval(check=False)
 def read_start_line(message: SipMessage, data: bytes, first: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-    """Fill in method and URI, or the status. False when data[first:end] is no start line of SIP/2.0."""
+    """Fill in method and URI, or the status. False if data[first:end] is not a start line of SIP/2.0."""
     message.problems = 0
     message.status = 0
     message.method_start = message.method_end = -1
@@ -233,7 +233,7 @@ def read_start_line(message: SipMessage, data: bytes, first: cython.Py_ssize_t, 
         return False
     i: cython.Py_ssize_t = token_end(data, first, end)
     message.is_request = True
-    if not is_blank(byte_at(data, i, end)):  # a word that is not a token names no method
+    if not is_blank(byte_at(data, i, end)):  # a word that is not a token cannot be a method
         message.problems = BAD_START_LINE
         return not same(data, first, end, b"HEP3", 4)  # its payload may well begin with a request line
     message.method_start = first
@@ -274,7 +274,7 @@ def read_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end
 @cython.cfunc
 @cython.exceptval(-1)
 def walk_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """Note the values that are needed, and where the body starts; the flags of the headers that are there."""
+    """Record the values needed, and where the body starts. Returns the flags of the headers present."""
     seen: cython.int = 0
     at: cython.Py_ssize_t = start
     line_end: cython.Py_ssize_t
@@ -295,7 +295,7 @@ def walk_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end
             line_end = find(data, 0x0A, line_end + 1, end)  # a folded line (RFC 3261 7.3.1)
         if line_end < 0:
             line_end = end
-        if c >= 0x43 and (0x50_1248 >> (c & 0x1F)) & 1:  # C F I L T V, by the bits that their cases share
+        if c >= 0x43 and (0x50_1248 >> (c & 0x1F)) & 1:  # C F I L T V, by the bits that upper and lower case share
             length = name_length(data, at, line_end)
             colon = at + length
             while is_space(byte_at(data, colon, line_end)):
@@ -314,7 +314,7 @@ def walk_headers(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end
 @cython.cfunc
 @cython.exceptval(check=False)
 def close_headers(message: SipMessage, seen: cython.int) -> cython.bint:
-    """What is missing, and where the body ends (RFC 3261 18.3)."""
+    """Record missing parts, and where the body ends (RFC 3261 18.3)."""
     message.problems |= (NO_VIA | NO_FROM | NO_TO | NO_CALL_ID | NO_CSEQ) & ~seen
     size: cython.longlong = message.end - message.body_start
     if message.content_length >= 0 and not message.problems & NO_HEADER_END:
@@ -336,7 +336,7 @@ def close_headers(message: SipMessage, seen: cython.int) -> cython.bint:
 @cython.inline
 @cython.exceptval(check=False)
 def equal(data: bytes, one: cython.Py_ssize_t, other: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.bint:
-    """Are `length` bytes the same at both places? Places that scan.py has found."""
+    """Whether `length` bytes are equal at both offsets, which scan.py has found."""
     if not cython.compiled:
         return data[one : one + length] == data[other : other + length]
     text: cython.p_char = PyBytes_AS_STRING(data)  # type: ignore[name-defined]  # noqa: F821
@@ -347,11 +347,11 @@ def equal(data: bytes, one: cython.Py_ssize_t, other: cython.Py_ssize_t, length:
 @cython.inline
 @cython.exceptval(check=False)
 def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """How long the name is with which the line starts, if it can be one that everything needs, else 0.
+    """The length of the name at the start of the line if it may be a needed header, otherwise 0.
 
-    The compact forms have one letter: what else the line starts with, the colon behind it will tell.
+    Compact forms have one letter: whether the name ends there, the colon after it will show.
     """
-    c: cython.uchar = byte_at(data, at, end) | 0x20  # where it is a letter, its lower case
+    c: cython.uchar = byte_at(data, at, end) | 0x20  # if it is a letter, in lower case
     if c == 0x76:  # v
         return 3 if same(data, at, end, b"Via", 3) else 1
     if c == 0x66:  # f
@@ -372,7 +372,7 @@ def name_length(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> c
 @cython.inline
 @cython.exceptval(check=False)
 def flag_of(c: cython.uchar, length: cython.Py_ssize_t) -> cython.int:
-    """The flag of the header whose name starts with this letter and is so long: the NO_ one."""
+    """The NO_ flag of the header whose name starts with this letter and has this length."""
     c |= 0x20
     if c == 0x76:  # v
         return NO_VIA
@@ -395,7 +395,7 @@ def read_value(
     flag: cython.int,
     seen: cython.int,
 ) -> cython.int:
-    """Fill in what data[start:end], the value of the header with this flag, says: the flag, if it is a good one.
+    """Fill in data[start:end], the value of the header with this flag. Returns the flag if the value is valid.
 
     The first of several wins, as in Kamailio.
     """
@@ -433,7 +433,7 @@ def read_value(
 def is_other_value(
     message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, flag: cython.int
 ) -> cython.bint:
-    """Does a second header of the kind say something else than the first?"""
+    """Whether a second header of this kind has a different value."""
     value: bytes = data[start:end]
     if flag == NO_CALL_ID:
         return value != message.call_id
@@ -451,7 +451,7 @@ def is_other_value(
 def read_number(
     data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, limit: cython.longlong
 ) -> cython.longlong:
-    """The decimal number that is all of data[start:end], or -2 when it is none, or not below the limit."""
+    """All of data[start:end] as a decimal number, or -2 if it is not one below the limit."""
     number: cython.longlong = 0
     c: cython.uchar
     i: cython.Py_ssize_t
@@ -481,7 +481,7 @@ def read_cseq(message: SipMessage, data: bytes, start: cython.Py_ssize_t, end: c
 
 
 if not cython.compiled:
-    # The smallest steps as the interpreter's own C functions: the calls alone would double the time of a scan.
+    # The smallest steps with the interpreter's own C functions: calls alone would double the time of a scan.
     globals().update(
         scan=plain.scanner(scan, read_headers),
         walk_headers=plain.header_walker(read_value),

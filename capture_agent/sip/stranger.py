@@ -25,7 +25,7 @@ LONGEST_NAME = cython.declare(cython.int, 255)
 
 
 def stranger(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """What data[start:end] is, of which scan.py has said that it is no SIP: one of problems.Stranger."""
+    """The problems.Stranger for data[start:end], which scan.py has found not to be SIP."""
     size: cython.Py_ssize_t = end - start
     if size <= 0:
         return EMPTY
@@ -65,19 +65,19 @@ def is_hep(data: bytes, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cy
 def is_name_service(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
     """DNS, mDNS, LLMNR or NetBIOS (RFC 1002 4.2), whose random first number may look like RTP's version.
 
-    One question or record at least, whose name ends and has a class of the Internet behind it.
+    Requires at least one question or record, with a complete name followed by the Internet class.
     """
     at: cython.Py_ssize_t = start + NAME_HEADER
     label: cython.int
     i: cython.int
     if end - start < NAME_HEADER + 5:
         return False
-    for i in range(4, NAME_HEADER, 2):  # how many of each section: all of them fit one datagram
+    for i in range(4, NAME_HEADER, 2):  # entries per section: all of them fit one datagram
         if data[start + i] or data[start + i + 1] > 64:
             return False
     while at < end and at - start <= NAME_HEADER + LONGEST_NAME:
         label = data[at]
-        if label & 0xC0 == 0xC0:  # the rest of the name stands elsewhere
+        if label & 0xC0 == 0xC0:  # a pointer to the rest of the name
             at += 2
             break
         if label > 63:
@@ -91,7 +91,7 @@ def is_name_service(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_
 
 @cython.cfunc
 def is_stun(data: bytes, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
-    """RFC 5389 6: the magic cookie; RFC 3489 has none, but its length field and types are telling enough."""
+    """RFC 5389 6: the magic cookie; RFC 3489 has none, but its length field and types identify it."""
     if data[start + 4 : start + 8] == b"\x21\x12\xa4\x42":
         return True
     length: cython.int = data[start + 2] << 8 | data[start + 3]

@@ -6,7 +6,7 @@
     X-Siptrace-Method: INVITE
     X-Siptrace-Dir: in
 
-They say between which hosts the message went, when and in which direction; the duplicate itself went elsewhere.
+They give the original message's hosts, time and direction; the duplicate itself went elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+
+from capture_agent.addresses import TRANSPORTS
 
 FIRST = b"\r\nX-Siptrace-Fromip: "
 # siptrace reads tokens of at most 50 characters; its times are seconds and microseconds, without padding.
@@ -24,13 +26,13 @@ _BLOCK = re.compile(
     rb"\r\nX-Siptrace-Method: ([A-Za-z0-9.!%*_+`'~-]{1,50})"
     rb"\r\nX-Siptrace-Dir: (in|out)(?=\r\n)"
 )
-_ADDRESS = re.compile(r"(udp|tcp|tls|sctp|ws|wss|any):(.+):([0-9]{1,5})")
-ANY = "any"  # siptrace's word where it does not know the transport
+_ADDRESS = re.compile(rf"({'|'.join(TRANSPORTS)}|any):(.+):([0-9]{{1,5}})")
+ANY = "any"  # siptrace's word for an unknown transport
 
 
 @dataclass(frozen=True, slots=True)
 class XHeaders:
-    """What the lines say, and where they stand: from the line end before the first to that behind the last."""
+    """The lines' content, and their place: from the line end before the first to the one after the last."""
 
     start: int
     end: int
@@ -44,16 +46,16 @@ class XHeaders:
 
 
 def find_x_headers(data: bytes, start: int, end: int) -> XHeaders | None:
-    """Those among the headers in data[start:end]; None where there are none. Raises ValueError: not all, or wrong.
+    """The lines among the headers in data[start:end]; None without any. Raises ValueError: incomplete or wrong.
 
-    All five must be there, in their order and with sane values: what only looks like them is not guessed at.
+    All five are required, in order and with valid values: nothing is guessed.
     """
     at = data.find(FIRST, start, end)
     if at < 0:
         return None
     match = _BLOCK.match(data, at, end)
     if match is None:
-        raise ValueError("not the five lines in their order")
+        raise ValueError("not the five lines in order")
     source_transport, source, source_port = address(match[1])
     transport, destination, destination_port = address(match[2])
     if len(source) != len(destination):
@@ -75,7 +77,7 @@ def address(text: bytes) -> tuple[str, bytes, int]:
     """`udp:192.0.2.1:5060`; IPv6 with brackets or, as siptrace's script functions write it, without."""
     match = _ADDRESS.fullmatch(text.decode("ascii", "replace"))
     if match is None:
-        raise ValueError("no proto:ip:port")
+        raise ValueError("not proto:ip:port")
     transport, host, port = match.groups()
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
@@ -85,6 +87,6 @@ def address(text: bytes) -> tuple[str, bytes, int]:
 
 
 def agreed(source: str, destination: str) -> str:
-    """The destination's, as siptrace takes it for HEP; where one is not known, the other's."""
+    """The destination's, as in siptrace's HEP; if it is unknown, the source's."""
     known = destination if destination != ANY else source
     return known if known != ANY else "udp"

@@ -1,4 +1,4 @@
-"""A filter of libpcap checked without a device."""
+"""Checks a libpcap filter without a device."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import pcapy
 
 from capture_agent.config import Config
+from capture_agent.config.config_errors import wrong
 from capture_agent.config.layers import Layers
-from capture_agent.config.problems import wrong
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT
 
-LINK_TYPES = (1, 113, 105, 12)  # DLT_: Ethernet, Linux cooked, 802.11, raw IP. A filter may fit some of them alone.
-NAMES = "unknown "  # a host, a port, a protocol: another host may know it
+LINK_TYPES = (1, 113, 105, 12)  # DLT_: Ethernet, Linux cooked, 802.11, raw IP. A filter may fit only some of them.
+NAMES = "unknown "  # an unknown host, port or protocol name: another host may know it
 
 
 def filter_error(bpf: str) -> str:
-    """Why no link type takes this filter; "" where one does."""
+    """Why no link type accepts this filter; "" if one does."""
     said = ""
     for link_type in LINK_TYPES:
         try:

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from capture_agent.os_errors import in_words
 from capture_agent.records.frames import FRAME_ROW, Frames
 from capture_agent.sources.containers import Stop
-from capture_agent.sources.file_bytes import STANDARD_INPUT, Stopped, open_file, open_stream, reason
+from capture_agent.sources.file_bytes import STANDARD_INPUT, Stopped, open_file, open_stream
 from capture_agent.sources.other_formats import described
 from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
 from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, PcapngFormat
@@ -25,9 +26,9 @@ BLANK_INDEX = array("q", bytes(8 * FRAME_ROW * BATCH))
 
 
 class CaptureFile:
-    """A Source. Opening it raises SourceError where the file is missing or no capture.
+    """A Source. Opening it raises SourceError if the file is missing or not a capture.
 
-    It ends once `stopped` says so while it waits for a pipe.
+    While it waits for a pipe, it ends once `stopped` returns true.
     """
 
     def __init__(self, path: str | Path, stopped: Stopped = lambda: False) -> None:
@@ -35,15 +36,15 @@ class CaptureFile:
         self.name = str(path)
         self._label = "standard input" if self.name == STANDARD_INPUT else self.name
         self._file = open_file(path, self._label)
-        self._earlier: Counter[str] = Counter()  # drops, of the captures in this file before this one
-        self._data = b""  # what has been read and not walked over
-        self._offset = 0  # of its first byte
+        self._earlier: Counter[str] = Counter()  # drops in the file's earlier captures
+        self._data = b""  # bytes read but not walked over
+        self._offset = 0  # offset of its first byte
         try:
             self._stream, self._byte = open_stream(self._file, stopped)
             self._format = self._recognise()
         except OSError as error:
             self.close()
-            raise SourceError(f"{self._label}: {reason(error)}", usage=True) from None
+            raise SourceError(f"{self._label}: {in_words(error)}", usage=True) from None
         except SourceError:
             self.close()
             raise
@@ -75,7 +76,7 @@ class CaptureFile:
                 at = 0
             elif walker.stopped is not Stop.FULL:
                 at = self._enter_next(at)
-        if self._stopped():  # then it is no damage that a record is not whole
+        if self._stopped():  # then an incomplete record is not damage
             return
         if self._stream.problem:
             raise self._broken(self._stream.problem, len(self._data))
@@ -83,16 +84,16 @@ class CaptureFile:
             raise self._broken(self._format.cut(len(self._data)))
 
     def _enter_next(self, at: int) -> int:
-        """Where the walker cannot go on, another capture may begin, as `cat` joins files: where to go on.
+        """Where the walker cannot continue, another capture may begin, joined by `cat`. Returns where to continue.
 
-        Raises SourceError where none does.
+        Raises SourceError if none begins there.
         """
         assert self._format is not None
         if len(self._data) - at < HEADER_SIZE:
             self._fill(at, HEADER_SIZE)
             at = 0
         following = self._data[at : at + HEADER_SIZE]
-        # Another section of pcapng the walker enters by itself: what it stops at there is damaged.
+        # The walker itself enters another section of pcapng: if it stops at one, the section is damaged.
         section = isinstance(self._format, PcapngFormat) and following[:4] == SECTION_HEADER
         if len(following) < HEADER_SIZE or section or not begins_capture(following):
             raise self._broken(self._format.damage(), at)
@@ -101,7 +102,7 @@ class CaptureFile:
         return at + self._format.start
 
     def dropped(self) -> Mapping[str, int]:
-        """What the interface statistics of pcapng files say; nothing for pcap."""
+        """Drops in the interface statistics of pcapng files; none for pcap."""
         return self._earlier + Counter(self._format.dropped) if self._format else {}
 
     def close(self) -> None:
@@ -116,7 +117,7 @@ class CaptureFile:
         self.close()
 
     def _recognise(self) -> PcapFormat | PcapngFormat | None:
-        """The format by its first bytes; None where they are too few."""
+        """The format, by its first bytes; None if there are too few."""
         whole = self._fill(0, HEADER_SIZE)
         head = self._data[:HEADER_SIZE]
         if not whole and self._stopped():
@@ -134,13 +135,13 @@ class CaptureFile:
         )
 
     def _fill(self, at: int, wanted: int) -> bool:
-        """Drop what lies before `at` and read on until `wanted` bytes are there; False if they end before."""
+        """Drop the bytes before `at` and read until `wanted` bytes are available; False if the file ends first."""
         self._data = self._data[at:]
         self._offset += at
         try:
             self._data = self._stream.read(self._data, wanted)
         except (OSError, ValueError) as error:  # ValueError: it has been closed
-            raise self._broken(reason(error)) from None
+            raise self._broken(in_words(error)) from None
         return len(self._data) >= wanted
 
     def _broken(self, what: str, at: int = 0) -> SourceError:
@@ -148,7 +149,7 @@ class CaptureFile:
 
 
 def begins_capture(head: bytes) -> bool:
-    """Is this the beginning of a pcap or pcapng file, as far as it is there?"""
+    """Whether these bytes, as far as they go, begin a pcap or pcapng file."""
     if head[:4] in VARIANTS:
         return True
     return head[:4] == SECTION_HEADER and (head[8:12] in BYTE_ORDER_MAGICS or len(head) < 12)

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple, Protocol
 
 from capture_agent.sources.source import SourceError
 
-GZIP_WITH_HEADER = 31  # zlib's wbits: the largest window, and a gzip header and trailer around
-# What a file may make us allocate for its window: more than `xz -9` and `zstd --ultra -22` need.
+GZIP_WITH_HEADER = 31  # zlib's wbits: the largest window, with a gzip header and trailer
+# The largest window that a file may make us allocate: more than `xz -9` and `zstd --ultra -22` need.
 MOST_MEMORY = 256 << 20
-# Damage costs what one call would have given, as these decompressors cannot go back: so each is given little at a time.
-# Zstandard has no limit for its output; a block of 4 bytes is 128 KiB at most.
+# Damage costs the output of one call, as these decompressors cannot go back: so each call gets little input.
+# Zstandard's output has no limit; a block of 4 bytes yields at most 128 KiB.
 PIECE = 128
 
 
 class CompressionError(Exception):
-    """The data is damaged. `salvaged` is what came out before the damage, and was not returned yet."""
+    """The data is damaged. `salvaged` is the output before the damage that was not returned yet."""
 
     def __init__(self, words: str, salvaged: bytes = b"") -> None:
         super().__init__(words)
@@ -27,26 +27,26 @@ class CompressionError(Exception):
 class Unpacker(Protocol):
     """Decompresses one member (gzip), stream (xz, bzip2) or frame (Zstandard, LZ4)."""
 
-    format: str  # for people
+    format: str  # name for people
 
     @property
     def needs_input(self) -> bool:
-        """Whether another call without data gives nothing."""
+        """Whether another call without data would return nothing."""
 
     @property
     def ended(self) -> bool: ...
 
     @property
     def rest(self) -> bytes:
-        """Once it has ended: what of its input is behind the end."""
+        """Once it has ended: the input after the end."""
 
     def unpack(self, packed: bytes, most: int) -> bytes:
-        """Take these bytes as well; some of what they hold, about `most` bytes. Raises CompressionError."""
+        """Feed these bytes; returns about `most` bytes of output. Raises CompressionError."""
         ...
 
 
 class GzipMember:
-    """RFC 1952, up to the very byte where it is damaged."""
+    """RFC 1952, with all output up to the damaged byte."""
 
     format = "gzip"
 
@@ -79,7 +79,7 @@ class GzipMember:
 
 
 def salvaged(member: zlib._Decompress, packed: bytes) -> bytes:
-    """What comes out before the damage: zlib gives nothing at all of a call that fails."""
+    """The output before the damage: a zlib call that fails returns nothing."""
     data = bytearray()
     try:
         for n in range(len(packed)):
@@ -90,12 +90,12 @@ def salvaged(member: zlib._Decompress, packed: bytes) -> bytes:
 
 
 class Pieces:
-    """A decompressor with the methods of bz2.BZ2Decompressor, which is given its input in small pieces."""
+    """A decompressor with the methods of bz2.BZ2Decompressor, fed in small pieces."""
 
     def __init__(self, name: str, decompressor: Any, bounded: bool = True) -> None:
         self.format = name
         self._decompressor = decompressor
-        self._bounded = bounded  # whether it can hold back what goes beyond a limit
+        self._bounded = bounded  # whether it can limit its output
         self._packed = memoryview(b"")
 
     @property
@@ -117,7 +117,7 @@ class Pieces:
         try:
             while len(found) < most and not self.ended and not (self.needs_input and not self._packed):
                 found += self._piece(most)
-        except Exception as error:  # each library has an error of its own, lz4 a RuntimeError
+        except Exception as error:  # each library raises a different error, lz4 a RuntimeError
             raise CompressionError(str(error).partition("\n")[0].lower(), bytes(found)) from None
         return bytes(found)
 
@@ -157,7 +157,7 @@ def lz4() -> Unpacker:
 class Format(NamedTuple):
     magic: bytes
     unpacker: Callable[[], Unpacker]
-    needs: str = ""  # the package that it needs
+    needs: str = ""  # the package that provides it
 
 
 FORMATS = (
@@ -165,14 +165,14 @@ FORMATS = (
     Format(b"BZh", bzip2),
     Format(b"\xfd7zXZ\0", xz),
     Format(b"\x28\xb5\x2f\xfd", zstandard, "zstandard"),
-    Format(b"\x50\x2a\x4d\x18", zstandard, "zstandard"),  # a skippable frame, with which files of pzstd begin
+    Format(b"\x50\x2a\x4d\x18", zstandard, "zstandard"),  # a skippable frame, the beginning of pzstd's files
     Format(b"\x04\x22\x4d\x18", lz4, "lz4"),
 )
 LONGEST_MAGIC = max(len(each.magic) for each in FORMATS)
 
 
 def unpacker_for(data: bytes) -> Unpacker | None:
-    """By the first bytes; None where they are those of no compression. Raises SourceError if its library is missing."""
+    """By the first bytes; None if they are not a compression's. Raises SourceError if its library is missing."""
     for each in FORMATS:
         if data.startswith(each.magic):
             try:

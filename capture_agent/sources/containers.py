@@ -1,7 +1,7 @@
-"""Walks over the records of a piece of a capture. Hot: compiled with containers.pxd, or plain Python.
+"""Walks over the records in a buffer of a capture. Hot: compiled with containers.pxd, or plain Python.
 
-A walker gets a buffer and writes one row of Frames.index for each complete frame in it. When it stops, `stopped` is
-the reason, `at` the record, and `value` how many bytes that record needs or which number is wrong.
+A walker gets a buffer and writes a row of Frames.index for each complete frame in it. When it stops, `stopped` is the
+reason, `at` the record's offset, and `value` the bytes that the record needs or the number that is wrong.
 pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng.
 """
 
@@ -32,7 +32,7 @@ FILE_WORDS = Struct("<II")
 FILE_VERSIONS = frozenset((0x0002_0004, 0x0400_0200, 0x0004_0002, 0x0200_0400))
 
 LONGEST_FRAME = cython.declare(cython.longlong, MAXIMUM_SNAPSHOT)
-LONGEST_BLOCK = cython.declare(cython.longlong, 16 * 1024 * 1024)  # as libpcap and Wireshark have it
+LONGEST_BLOCK = cython.declare(cython.longlong, 16 * 1024 * 1024)  # as in libpcap and Wireshark
 SMALLEST_BLOCK = cython.declare(cython.longlong, 12)
 
 SECTION_HEADER = cython.declare(cython.longlong, 0x0A0D0D0A)  # reads the same in both byte orders
@@ -46,7 +46,7 @@ SIMPLE_HEADER = cython.declare(cython.longlong, 12)
 BYTE_ORDER = cython.declare(cython.longlong, 0x1A2B3C4D)
 BYTE_ORDER_SWAPPED = cython.declare(cython.longlong, 0x4D3C2B1A)
 
-# A row of PcapngWalker.clocks, one for each interface of the section:
+# A row of PcapngWalker.clocks, one per interface of the section:
 # its number in Frames.interfaces · the snap length, 0 for none · a tick is 2^-shift s, or with shift -1
 # multiply / divide ns · ns to add
 CLOCK_ROW = 6
@@ -55,7 +55,7 @@ CLOCK = cython.declare(cython.int, CLOCK_ROW)
 
 SECOND = cython.declare(cython.ulonglong, 1_000_000_000)
 LOW = cython.declare(cython.ulonglong, 0xFFFFFFFF)
-# Seconds of 32 bits are what pcap and HEP can say. A later time stamp is wrong, but its packet may be right.
+# pcap and HEP have 32 bits for seconds. A later timestamp is wrong, but its packet may be right.
 LATEST_SECOND = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 LATEST = cython.declare(cython.longlong, 4_294_967_295_999_999_999)
 LATEST_TICKS = cython.declare(cython.ulonglong, 4_294_967_295_999_999_999)
@@ -69,24 +69,24 @@ LIVE_RECORD_SIZE = cython.declare(cython.Py_ssize_t, 16)
 class Stop(Enum):
     """Why a walk has stopped."""
 
-    MORE = "the record is not whole"
+    MORE = "the record is incomplete"
     FULL = "the index is full"
-    BLOCK = "a block that is no packet"
+    BLOCK = "a block that is not a packet"
     CAPTURED = "a packet record claims {value} captured bytes, more than 262144"
     BLOCK_LENGTH = "a block claims a length of {value} bytes: not a multiple of 4, or too small for its kind"
     BLOCK_TOO_LONG = "a block claims a length of {value} bytes, more than 16 MiB"
-    BLOCK_ENDS = "the two lengths of a block differ, {value} bytes by the one at its end"
+    BLOCK_ENDS = "the two lengths of a block differ, the one at its end is {value} bytes"
     BLOCK_CAPTURED = "a packet block claims {value} captured bytes, more than it holds"
     MAGIC = "a section header has the byte-order magic {value:#010x}, not 0x1a2b3c4d"
     FILE_HEADER = "another capture file begins, and ends inside its header"
-    UNKNOWN_INTERFACE = "a packet of interface {value}, which the section has not described before"
+    UNKNOWN_INTERFACE = "a packet of interface {value}, which the section has not described"
 
 
 @cython.cfunc
 @cython.inline
 @cython.exceptval(-1)
 def u32(data: bytes, at: cython.Py_ssize_t, big_endian: cython.bint) -> cython.longlong:
-    """For the compiled build alone: the plain one unpacks a record in one go."""
+    """Compiled only: the plain build unpacks a whole record at once."""
     if not 0 <= at < len(data) - 3:
         raise IndexError("a number outside of its buffer")
     text: cython.p_uchar = cython.cast(cython.p_uchar, PyBytes_AS_STRING(data)) + at  # type: ignore[name-defined]  # noqa: F821 - cimported
@@ -108,7 +108,7 @@ def ticks_to_ns(
     divide: cython.ulonglong,
     offset: cython.longlong,
 ) -> cython.longlong:
-    """Exact, in 64 bits, for every resolution of if_tsresol; clamped to what 32 bits of seconds can say."""
+    """Exact, in 64 bits, for every resolution of if_tsresol; clamped to 32 bits of seconds."""
     seconds: cython.ulonglong
     fraction: cython.ulonglong
     time_ns: cython.longlong
@@ -131,7 +131,7 @@ def ticks_to_ns(
 
 @cython.cfunc
 def starts_file(data: bytes, at: cython.Py_ssize_t) -> cython.bint:
-    """Is a record without bytes rather the header of another pcap file: magic, version, zone 0, accuracy 0?"""
+    """Whether an empty record is really another pcap file's header: magic, version, zone 0, accuracy 0."""
     magic, version = FILE_WORDS.unpack_from(data, at)
     return magic in FILE_MAGICS and version in FILE_VERSIONS
 
@@ -139,7 +139,7 @@ def starts_file(data: bytes, at: cython.Py_ssize_t) -> cython.bint:
 @cython.final
 @cython.cclass
 class PcapWalker:
-    """Over the packet records of one pcap file."""
+    """Walks over the packet records of one pcap file."""
 
     __slots__ = (
         "_header",
@@ -157,7 +157,7 @@ class PcapWalker:
         self.big_endian = big_endian
         self._unit = unit_ns
         self._header_size = header_size
-        # Version 2.3 exchanged the two lengths, but not every writer of it (libpcap, sf-pcap.c).
+        # Version 2.3 exchanged the two lengths, but not in every writer (libpcap, sf-pcap.c).
         self._lengths_swapped = minor_version < 3
         self._lengths_mixed = minor_version == 3
         self._header = Struct((">" if big_endian else "<") + "IIII")
@@ -193,7 +193,7 @@ class PcapWalker:
                 seconds, fraction, captured, wire = unpack(data, at)
             if self._lengths_swapped or (self._lengths_mixed and captured > wire):
                 captured, wire = wire, captured
-            if not 0 < captured <= LONGEST_FRAME:  # one comparison for both, which few records need
+            if not 0 < captured <= LONGEST_FRAME:  # one comparison for both rare cases
                 if captured:
                     return self._stop(Stop.CAPTURED, at, captured, count)
                 if not wire and starts_file(data, at):
@@ -227,7 +227,7 @@ class PcapWalker:
 @cython.final
 @cython.cclass
 class PcapngWalker:
-    """Over the blocks of one pcapng file. `clocks` is filled in by who reads the interface descriptions."""
+    """Walks over the blocks of one pcapng file. The reader of interface descriptions fills in `clocks`."""
 
     __slots__ = (
         "_block",
@@ -259,8 +259,8 @@ class PcapngWalker:
     ) -> cython.Py_ssize_t:
         """Index up to `limit` frames from data[at] on; returns how many there were.
 
-        Stops at each block that Python has to read; `value` is its length then. At a section header the byte
-        order is that of the new section already.
+        Stops at each block that Python has to read; `value` is then its length. At a section header the byte order
+        is already the new section's.
         """
         rows = index  # typed in the .pxd
         clocks = self.clocks
@@ -328,7 +328,7 @@ class PcapngWalker:
         return None
 
     def _read_header(self, data: bytes, at: cython.Py_ssize_t) -> cython.void:
-        """Kind and length of a block, and the word behind them."""
+        """A block's kind and length, and the word after them."""
         if cython.compiled:
             self._kind = u32(data, at, self.big_endian)
             self._length = u32(data, at + 4, self.big_endian)
@@ -337,7 +337,7 @@ class PcapngWalker:
             self._kind, self._length, self.value = self._block.unpack_from(data, at)
 
     def _enter_packet(self, data: bytes, at: cython.Py_ssize_t, clocks: array[int]) -> cython.Py_ssize_t:
-        """Read a packet's own header; returns the row of its interface in clocks, or -1 to stop there."""
+        """Read a packet's header; returns its interface's row in clocks, or -1 to stop there."""
         simple: cython.bint = self._kind == SIMPLE_PACKET
         interface: cython.longlong = 0
         ticks: cython.ulonglong = 0
@@ -357,7 +357,7 @@ class PcapngWalker:
         else:
             interface, high, low, self._captured, self._wire = self._packet.unpack_from(data, at + 8)
             ticks = high << 32 | low
-        if simple:  # the first word is its length on the wire, and its interface the first
+        if simple:  # the first word is its length on the wire; its interface is number 0
             self._captured = self._wire = interface
             interface = 0
         elif self._kind == OBSOLETE_PACKET:  # two halves: interface and drop count
@@ -386,9 +386,9 @@ class PcapngWalker:
 
 
 def index_live_batch(meta: bytes, data_size: cython.Py_ssize_t, index: array[int]) -> cython.Py_ssize_t:
-    """The rows of what pcapy's next_batch has given: per frame seconds, microseconds, offset and length.
+    """The rows for a batch of pcapy's next_batch: per frame seconds, microseconds, offset and length.
 
-    It does not say what was on the wire: the captured length stands for it.
+    It does not report the length on the wire: the captured length is used instead.
     """
     rows = index  # typed in the .pxd
     seconds: cython.longlong

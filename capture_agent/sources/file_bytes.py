@@ -10,33 +10,34 @@ from pathlib import Path
 from select import POLLIN, poll
 from typing import Protocol
 
+from capture_agent.os_errors import in_words
 from capture_agent.sources.compressed_file import LONGEST_MAGIC, CompressionError, Unpacker, unpacker_for
 from capture_agent.sources.source import SourceError
 
 STANDARD_INPUT = "-"
-CHUNK = 160 * 1024  # a batch with its records and what is sent of it stay in a cache of 512 KiB
+CHUNK = 160 * 1024  # a batch, its records and the bytes sent for it fit a cache of 512 KiB
 STOP_WITHIN = 200  # milliseconds
 COMPRESSED_CHUNK = 64 * 1024
 
 
-Stopped = Callable[[], bool]  # is nothing more wanted?
+Stopped = Callable[[], bool]  # returns true when no more bytes are wanted
 
 
 class ByteStream(Protocol):
-    """Bytes from the front to the end."""
+    """Bytes read in order."""
 
-    problem: str  # why the bytes ended before their end; empty while all is well
+    problem: str  # why the bytes ended early; empty otherwise
 
     def read(self, tail: bytes, wanted: int) -> bytes:
-        """`tail`, the last bytes it gave, and what is behind them: `wanted` in all or more, at the end less.
+        """`tail`, the last bytes it returned, and the bytes after them: at least `wanted` in total, fewer at the end.
 
-        It waits for no more than that, so that a slow pipe delays nothing that is whole already.
+        It waits only for these, so that a slow pipe does not delay complete records.
         """
         ...
 
 
 class FileStream:
-    """A file on disk: the tail is read again, which costs less than to copy what comes behind it."""
+    """A file on disk: the tail is read again, which costs less than copying the bytes after it."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
@@ -50,7 +51,7 @@ class FileStream:
 
 
 class PipeStream:
-    """What can be read only once."""
+    """Bytes that can be read only once."""
 
     def __init__(self, file: FileIO, first: bytes, stopped: Stopped) -> None:
         self._file = file
@@ -67,7 +68,7 @@ class PipeStream:
 
 
 class PackedStream:
-    """What compressed members hold, one after the other, up to where the data is damaged."""
+    """The content of compressed members in order, up to any damage."""
 
     def __init__(self, file: FileIO, first: bytes, unpacker: Unpacker, stopped: Stopped) -> None:
         self._file = file
@@ -108,7 +109,7 @@ class PackedStream:
         return data
 
     def _begin_member(self) -> None:
-        """Another member may follow, behind padding of NUL bytes, as gzip(1) and xz(1) pass it over."""
+        """Another member may follow, after NUL bytes, which gzip(1) and xz(1) skip, too."""
         self._packed = self._packed.lstrip(b"\0")
         while len(self._packed) < LONGEST_MAGIC:
             more = read_some(self._file, COMPRESSED_CHUNK, self._stopped)
@@ -131,14 +132,14 @@ def gather(tail: bytes, wanted: int, read: Callable[[], bytes]) -> bytes:
 
 
 def read_some(file: FileIO, size: int, stopped: Stopped) -> bytes:
-    """What is there, at most size; b"" at the end, or when it is to stop while there is nothing.
+    """The available bytes, at most `size`; b"" at the end, or if it is to stop while none are available.
 
-    One read: it does not wait until a slow pipe is full.
+    A single read: it does not wait until a slow pipe has more.
     """
     waiting = poll()
     waiting.register(file, POLLIN)
     while not stopped():
-        # A read would go on behind a signal (PEP 475), for as long as the pipe is silent.
+        # After a signal a read would be resumed (PEP 475), for as long as the pipe is silent.
         if waiting.poll(STOP_WITHIN) and (data := file.read(size)) is not None:
             return data
     return b""
@@ -151,11 +152,11 @@ def open_file(path: str | Path, name: str) -> FileIO:
             return FileIO(0, closefd=False)
         return FileIO(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
-        raise SourceError(f"{name}: {reason(error)}", usage=True) from None
+        raise SourceError(f"{name}: {in_words(error)}", usage=True) from None
 
 
 def open_stream(file: FileIO, stopped: Stopped) -> tuple[ByteStream, str]:
-    """The bytes of a file, and what to call an offset in them. By content: a name says nothing.
+    """The bytes of a file, and how to name an offset in them. The content decides, not the file's name.
 
     Raises SourceError for a compression whose library is not installed.
     """
@@ -165,9 +166,3 @@ def open_stream(file: FileIO, stopped: Stopped) -> tuple[ByteStream, str]:
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.tell() == len(first):
         return FileStream(file), "byte {}"
     return PipeStream(file, first, stopped), "byte {}"
-
-
-def reason(error: OSError | ValueError) -> str:
-    """`No such file or directory` as a sentence's end, without the number and the name."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text[:1].lower() + text[1:]

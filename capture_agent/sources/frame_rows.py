@@ -19,10 +19,10 @@ PIECE = cython.declare(cython.int, 4)  # numbers in a row of `pieces`
 
 
 def merge_rows(index: array[int], pieces: array[int], into: array[int]) -> cython.Py_ssize_t:
-    """The rows of several pieces of an index in the order of their times; with one time, in the order of the pieces.
+    """The rows of several pieces of an index, sorted by time; rows with the same time keep the order of the pieces.
 
-    `pieces` has a row for each: its first row in the index and the one behind its last, and what is added to
-    FRAME_START and FRAME_INTERFACE of its rows. The first of these are counted up.
+    `pieces` has a row per piece: its first row in the index and the one after its last, and the numbers to add to
+    FRAME_START and FRAME_INTERFACE of its rows. This function advances the first rows.
     """
     rows = index  # typed in the .pxd
     heads = pieces

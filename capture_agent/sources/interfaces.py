@@ -43,10 +43,10 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class LocalInterface:
-    """An interface that can be captured on."""
+    """An interface available for capture."""
 
     name: str
-    kind: str  # Ethernet, loopback, ...; what it is good for, in the case of `any`
+    kind: str  # Ethernet, loopback, ...; a description for `any`
     up: bool
     mac: str = ""
     addresses: tuple[IPv4Address | IPv6Address, ...] = ()
@@ -90,20 +90,20 @@ def missed_frames(statistics: bytes) -> int:
 
 
 def local_addresses() -> frozenset[IPv4Address | IPv6Address]:
-    """This host's own addresses, on all interfaces that are there. Raises OSError."""
+    """This host's own addresses, on all interfaces. Raises OSError."""
     return frozenset(address for _, address in _addresses())
 
 
 def _addresses() -> Iterator[tuple[int, IPv4Address | IPv6Address]]:
     for body, attributes in _dump(GET_ADDRESS, NEW_ADDRESS, ADDRESS):
-        # On a point-to-point link IFA_ADDRESS is the other end, and IFA_LOCAL ours; IPv6 has the first alone.
+        # On a point-to-point link IFA_ADDRESS is the other end's and IFA_LOCAL ours; IPv6 has only the former.
         packed = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS)
         if packed is not None and len(packed) in (4, 16):
             yield body[-1], ip_address(packed)
 
 
 def _dump(request: int, answer: int, header: Struct) -> Iterator[tuple[tuple[int, ...], dict[int, bytes]]]:
-    """All that the kernel has of one kind: each one's fixed fields, and its attributes by type."""
+    """All of the kernel's objects of one kind: the fixed fields of each, and its attributes by type."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
         kernel.send(MESSAGE.pack(MESSAGE.size + 16, request, REQUEST | DUMP, 1, 0) + bytes(16))
         while True:
@@ -115,7 +115,7 @@ def _dump(request: int, answer: int, header: Struct) -> Iterator[tuple[tuple[int
                 if kind == DONE:
                     return
                 if kind == ERROR:
-                    raise OSError("the kernel does not tell its interfaces")
+                    raise OSError("the kernel refuses to list its interfaces")
                 if kind == answer:
                     yield header.unpack_from(body), dict(_attributes(body, header.size))
                 at += max(length + 3 & ~3, MESSAGE.size)

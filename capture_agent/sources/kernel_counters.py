@@ -6,16 +6,16 @@ WRAP = 1 << 32
 
 
 class Growing:
-    """What such a counter has counted in all. Feed it at least once per 2**31 events."""
+    """The total of such a counter. Feed it at least once per 2**31 events."""
 
     def __init__(self) -> None:
         self.total = 0
         self._last = 0
 
     def feed(self, value: int) -> int:
-        """The counter stands at `value` now. Returns the total."""
+        """The counter's current value is `value`. Returns the total."""
         step = (value - self._last) % WRAP
-        if step < WRAP // 2:  # else it went backwards: libpcap subtracts what a vanished interface had dropped
+        if step < WRAP // 2:  # otherwise it went backwards: libpcap subtracts drops of a vanished interface
             self.total += step
         self._last = value % WRAP
         return self.total

@@ -1,7 +1,7 @@
 """Frames from an interface of this host, by libpcap.
 
-libpcap is never called in a way that blocks, because its blocking read can hang on a quiet interface: the source waits
-on its descriptor, and takes what is there.
+libpcap is only called without blocking, because its blocking read can hang on a quiet interface: the source waits for
+the descriptor, and takes the frames available.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.own_filter import attached, leave_out, take_nothing
 from capture_agent.sources.source import INTERFACE, KERNEL, MAXIMUM_SNAPSHOT, UNREAD, SourceError, link_type
 
-BATCH = 512  # frames at most: at 64 KiB each, as segmentation offload makes them, 32 MiB
-WAIT_MS = 200  # for the first frame of a batch
+BATCH = 512  # most frames: 32 MiB at 64 KiB each, as segmentation offload makes them
+WAIT_MS = 200  # to wait for the first frame of a batch
 HAND_OVER_MS = 50  # how long the kernel may keep a frame to fill a block of its ring
 HANDED_OVER = 0.25  # seconds after which the kernel has handed over what it had
-LAST_COUNT = 2.0  # seconds at most to count what nobody reads any more; a full ring of 1 GiB takes half a second
+LAST_COUNT = 2.0  # most seconds for counting unread frames; a full ring of 1 GiB takes half a second
 
 # PCAP_ERROR_ in pcap/pcap.h
 NO_SUCH_DEVICE, NO_PERMISSION, NOT_UP, NO_PERMISSION_FOR_PROMISCUOUS = -5, -8, -9, -11
 
 
 class LiveInterface:
-    """A Source. Opening it raises SourceError where it cannot capture.
+    """A Source. Opening it raises SourceError if it cannot capture.
 
-    The default snapshot length cuts nothing, also where offload has made frames longer than any on the wire.
-    With a shorter one, pcapy does not tell a cut frame's length on the wire: its row has the captured length.
-    `bpf` is a filter as tcpdump takes it, or what makes one for a link type. Packets of `own` sockets the kernel leaves
-    out, as far as it knows them.
-    Times are the kernel's, in microseconds. `any` is all interfaces, in Linux cooked mode (link type 113).
+    The default snapshot length cuts nothing, not even the long frames of segmentation offload.
+    With a shorter one, pcapy does not report a cut frame's length on the wire: its row has the captured length.
+    `bpf` is a filter in tcpdump's syntax, or a function that makes one for a link type. The kernel leaves out packets
+    of `own` sockets, as far as it knows them.
+    Times are the kernel's, in microseconds. `any` means all interfaces, in Linux cooked mode (link type 113).
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LiveInterface:
         self.name = name
         self._own = own
         self._left_out: Known | None = None
-        self._lock = Lock()  # libpcap's handle is not safe against a close or a count from another thread
+        self._lock = Lock()  # libpcap's handle must not be closed or counted by another thread meanwhile
         self._error: SourceError | None = None
         self._unread = 0
         self._last_at = math.inf  # when nothing more comes, although nobody has closed it
@@ -80,7 +80,7 @@ class LiveInterface:
     def batches(self) -> Iterator[Frames]:
         """Until `close` or `finish`; raises SourceError, after what the kernel has buffered: the interface went down.
 
-        Closed, it raises that at once: what the kernel has buffered is counted then.
+        After `close` it raises that at once, and buffered frames are only counted.
         """
         number = 1
         nothing = Frames(b"", array("q"), 0, self._interfaces)
@@ -108,16 +108,16 @@ class LiveInterface:
             number += count
 
     def _leave_out_own(self) -> None:
-        """Renew the kernel's filter, where our sockets are others than before."""
+        """Renew the kernel's filter if our sockets have changed."""
         if not self._base or self._own is None or (known := self._own.known) is self._left_out:
             return
-        with self._lock, suppress(OSError):  # a kernel that cannot leaves it to user space
+        with self._lock, suppress(OSError):  # if the kernel cannot filter, user space does
             self._left_out = known
             if self._handle is not None and self._base:
                 leave_out(self._handle.getfd(), self._interfaces[0].link_type, known, self._base)
 
     def dropped(self) -> Mapping[str, int]:
-        """After `close`, or where libpcap cannot say any more: the last figures."""
+        """After `close`, or when libpcap can no longer tell: the last figures."""
         with self._lock:
             self._count()
             lost = {place: counter.total for place, counter in self._counters.items()}
@@ -132,7 +132,7 @@ class LiveInterface:
             self._counters[INTERFACE].feed(interface)
 
     def close(self) -> None:
-        """Ends `batches` too, within its waiting time. What the kernel still has is counted as `unread`."""
+        """Also ends `batches`, within its waiting time. Frames still in the kernel are counted as `unread`."""
         with self._lock:
             self._count_left()
             self._count()
@@ -141,7 +141,7 @@ class LiveInterface:
                 handle.close()
 
     def take_no_more(self) -> None:
-        """What the kernel has by now is all that `batches` gives."""
+        """After this, `batches` yields only frames that the kernel has buffered by now."""
         with self._lock:
             self._cut_off()
 
@@ -180,7 +180,7 @@ class LiveInterface:
         self.close()
 
     def _take(self) -> tuple[bytes, bytes] | None:
-        """What is there now, as next_batch gives it; None once closed."""
+        """The frames available now, as next_batch returns them; None once closed."""
         with self._lock:
             return None if self._handle is None else self._next()
 
@@ -188,14 +188,14 @@ class LiveInterface:
         try:
             taken: tuple[bytes, bytes] = self._handle.next_batch(BATCH)
         except pcapy.PcapError as error:
-            # libpcap says it once, and before what the kernel still has in a block that is not full.
+            # libpcap reports it only once, and before the frames in the kernel's last block, which is not full.
             self._error = SourceError(f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}")
             return b"", b""
         return taken
 
 
 def _activate(name: str, snapshot_length: int, promiscuous: bool, buffer_mib: int) -> Any:
-    """libpcap's handle, capturing. Raises SourceError with what to do."""
+    """An activated libpcap handle. Raises SourceError with advice."""
     try:
         handle = pcapy.create(name)
         handle.set_snaplen(snapshot_length)
@@ -215,10 +215,10 @@ def _why_not(status: int, name: str, snapshot_length: int, promiscuous: bool) ->
         return "no permission to capture: run as root, or give the process CAP_NET_RAW"
     if status == NO_SUCH_DEVICE:
         known = ", ".join(interface.name for interface in list_interfaces())
-        return f"no such interface, there are {known}"
+        return f"no such interface, expected one of {known}"
     if status == NOT_UP:
         return "the interface is down"
-    # pcapy does not give libpcap's text for an activation; opening in the older way does.
+    # pcapy does not return libpcap's text for a failed activation; opening in the older way does.
     try:
         pcapy.open_live(name, snapshot_length, int(promiscuous), HAND_OVER_MS).close()
     except pcapy.PcapError as error:

@@ -13,13 +13,13 @@ from capture_agent.records.frames import Frames
 from capture_agent.sources.ordering import Order, size
 from capture_agent.sources.source import Source, SourceError
 
-# Batches, and bytes of them, that wait between the readers and the pipeline. A reader that finds no room waits: the
-# kernel buffers then, and counts what it drops.
+# Most batches and bytes between the readers and the pipeline. A reader without room waits: then the kernel buffers,
+# and counts its drops.
 WAITING = 16
 WAITING_BYTES = 64 << 20
 LOOK_AGAIN = 0.02  # seconds, while frames are held
 LOOK_UP = 1.0  # seconds, else
-PATIENCE = 2.0  # seconds that sources may take to close, and then readers to end; a live source looks up every 0.2 s
+PATIENCE = 2.0  # seconds for sources to close, and then for readers to end; a live source checks every 0.2 s
 
 Item = tuple[int, Frames | BaseException | None]
 OnGone = Callable[[Source, SourceError | None], None]  # None: it has ended
@@ -45,31 +45,44 @@ class Newcomers:
             yield self._sources.popleft()
 
 
+class Waits:
+    """Since when the threads of `merged` wait for the next batches of their sources. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self.readers: dict[int, _Reader] = {}
+
+    def longer_than(self, seconds: float) -> list[Source]:
+        """The sources. A live one comes back several times a second."""
+        before = time.time_ns() - int(seconds * 1e9)
+        return [reader.source for reader in list(self.readers.values()) if 0 < reader.reading_since < before]
+
+
 def merged(
     sources: Sequence[Source],
     gone: OnGone | None = None,
     unread: OnUnread | None = None,
     threads: bool = False,
     newcomers: Newcomers | None = None,
-    read: OnRead | None = None,
+    waits: Waits | None = None,
+    seen: OnRead | None = None,
 ) -> Generator[Batch, None, None]:
-    """The batches of all sources, each with its source, or that of its first frame.
+    """The batches of all sources, each with its source (the source of its first frame).
 
-    One source is read in the caller's thread, unless `threads`; of several, each has a thread of its own, which ends
-    with its source or when the caller closes this iterator. A batch without frames comes where there is nothing to hold
-    back; from threads at least once a second, whatever a source waits for.
+    A single source is read in the caller's thread, unless `threads`; several have a thread each, which ends with its
+    source or when the caller closes this iterator. While there are no frames, it yields empty batches; with threads at
+    least once a second, whatever a source waits for.
 
     A source that breaks while others go on, or others may come, is passed to `gone`. Raises what the last one raises,
     and at once: the error of a source that cannot be read at all, and any that is not a SourceError.
 
-    Where this iterator is closed or raises, several sources are closed, and one is with `gone`. An error that a source
-    had by then is passed to `gone`; how many frames of a source were read and never yielded, to `unread`.
+    If this iterator is closed or raises, it closes the sources, except a single source without `gone`. Errors that
+    sources had by then are passed to `gone`; the number of frames read but never yielded, to `unread`.
 
-    `read` is called with each batch that a source has read, in the thread that reads it.
+    `seen` is called with each batch that a source has read, in the thread that reads it.
     """
-    readers = _Readers(gone, unread, newcomers, read)
+    readers = _Readers(gone, unread, newcomers, Waits() if waits is None else waits, seen)
     if len(sources) == 1 and not threads:
-        left = yield from _alone(sources[0], gone, newcomers, read)
+        left = yield from _alone(sources[0], gone, newcomers, seen)
         if newcomers is None:
             return
         if left is not None:
@@ -84,15 +97,15 @@ def merged(
 
 
 def _alone(
-    source: Source, gone: OnGone | None, newcomers: Newcomers | None, read: OnRead | None
+    source: Source, gone: OnGone | None, newcomers: Newcomers | None, seen: OnRead | None
 ) -> Generator[Batch, None, Iterator[Frames] | None]:
     """What of it is left when another one comes; None: it has ended."""
     batches = source.batches()
     closes = gone is not None
     try:
         for frames in batches:
-            if read is not None:
-                read(source, frames)
+            if seen is not None:
+                seen(source, frames)
             yield source, frames
             if newcomers:
                 closes = False
@@ -106,7 +119,7 @@ def _alone(
         if gone is not None and closes:
             source.close()
             try:
-                next(batches, None)  # closed, it only ends
+                next(batches, None)  # once closed, it only ends
             except SourceError as late:
                 gone(source, late)
     if gone is not None:
@@ -115,7 +128,7 @@ def _alone(
 
 
 class _Queue:
-    """What the readers have read, bounded in batches and in bytes."""
+    """Batches that readers have read, bounded in number and bytes."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -124,7 +137,7 @@ class _Queue:
         self._stopped = False
 
     def put(self, item: Item) -> bool:
-        """Wait for room. False: nobody takes frames any more; an error is kept all the same."""
+        """Wait for room. False: nobody takes frames any more; an error is still kept."""
         weight = size(item[1]) if isinstance(item[1], Frames) else 0
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or self._has_room(weight))
@@ -138,7 +151,7 @@ class _Queue:
         return not self._items or (len(self._items) < WAITING and self._bytes + weight <= WAITING_BYTES)
 
     def take(self, timeout: float) -> list[Item]:
-        """All that is there; when nothing is, one item as soon as it comes, or none."""
+        """All items available; if there are none, the next one as soon as it comes, or none."""
         with self._changed:
             self._changed.wait_for(lambda: self._items, timeout)
             taken = [item for item, _ in self._items]
@@ -168,19 +181,24 @@ class _Reader:
 
 
 class _Readers:
-    """A thread for each source, and what they have read."""
+    """A thread per source, and the batches they have read."""
 
     def __init__(
-        self, gone: OnGone | None, unread: OnUnread | None, newcomers: Newcomers | None, read: OnRead | None
+        self,
+        gone: OnGone | None,
+        unread: OnUnread | None,
+        newcomers: Newcomers | None,
+        waits: Waits,
+        seen: OnRead | None,
     ) -> None:
-        self._on_read = read
+        self._on_read = seen
         self._gone = gone
         self._unread = unread
         self._newcomers = newcomers
         self._queue = _Queue()
-        self._items: deque[Item] = deque()  # out of the queue, not in order yet
+        self._items: deque[Item] = deque()  # out of the queue, not yet sorted
         self._order = Order()
-        self._readers: dict[int, _Reader] = {}  # those that have not ended, by number
+        self._readers = waits.readers  # those that have not ended, by number
         self._closed = threading.Event()
 
     def start(self, source: Source, batches: Iterator[Frames] | None = None) -> None:
@@ -234,7 +252,7 @@ class _Readers:
                 self._gone(reader.source, reader.error)
 
     def _fatal(self, error: BaseException) -> BaseException | None:
-        """The error, if it ends all."""
+        """The error, if it ends everything."""
         last = self._newcomers is None and sum(not reader.ended for reader in self._readers.values()) == 1
         return error if not isinstance(error, SourceError) or error.usage or last else None
 
@@ -248,17 +266,19 @@ class _Readers:
                     self._on_read(reader.source, frames)
                 reader.read += frames.count
                 if not self._queue.put((number, frames)):
-                    # A source that is closed ends, or says what had broken it.
+                    # A closed source ends, or raises the error that it had.
                     if last or not self._closed.wait(PATIENCE):
                         return
                     last = True
                 reader.reading_since = time.time_ns()
+            reader.reading_since = 0
             self._queue.put((number, None))
-        except BaseException as error:  # it belongs to the thread that reads the queue
+        except BaseException as error:  # belongs to the thread that reads the queue
+            reader.reading_since = 0
             self._queue.put((number, error))
 
     def stop(self) -> None:
-        """Close the sources, end the readers, and pass on the errors that nobody has taken yet."""
+        """Close the sources, end the readers, and pass on the remaining errors."""
         readers = list(self._readers.values())
         self._queue.stop()
         at_once([reader.source.close for reader in readers], PATIENCE)

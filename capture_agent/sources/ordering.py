@@ -1,7 +1,7 @@
 """Sorts the frames of several live sources by timestamp.
 
-Each interface delivers its frames in its own blocks, up to 50 ms late: what a server sends on one may arrive here
-before what it received on another. Correlation and rules need the order in which things happened.
+Each interface delivers its frames in blocks, up to 50 ms late: a server's answer on one interface may arrive here
+before the request that it received on another. Correlation and rules need the real order.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames, Inter
 from capture_agent.sources.frame_rows import merge_rows
 
 MILLISECOND = 1_000_000
-LATE_NS = 150 * MILLISECOND  # what a quiet source has by now, it has handed over
-QUIET_NS = 50 * MILLISECOND  # that long in a read: then nothing was there
-LONGEST_NS = 500 * MILLISECOND  # whatever times frames have - clocks are set - none is held for longer
+LATE_NS = 150 * MILLISECOND  # after this a quiet source has handed over everything
+QUIET_NS = 50 * MILLISECOND  # a read that takes this long found nothing
+LONGEST_NS = 500 * MILLISECOND  # no frame is held longer, whatever its time: clocks may be set
 MOST = 64  # batches held
-MOST_BYTES = 64 << 20  # of frames held: media can fill batches of 32 MiB
+MOST_BYTES = 64 << 20  # bytes of held frames: media can fill batches of 32 MiB
 
 
 @dataclass(slots=True)
 class Held:
     frames: Frames
     came_ns: int
-    taken: int = 0  # so many of them have gone on
+    taken: int = 0  # how many of them have been passed on
 
 
 class Order:
@@ -37,7 +37,7 @@ class Order:
         self._held: dict[int, deque[Held]] = {}  # by the number of the source
         self._last_ns: dict[int, int] = {}  # of those that have not ended
         self._bytes = 0
-        self.given: dict[int, int] = {}  # frames of each source that have gone on
+        self.given: dict[int, int] = {}  # frames of each source that have been passed on
 
     def begin(self) -> int:
         """The number of another source."""
@@ -55,7 +55,7 @@ class Order:
         self._last_ns[source] = frames.index[(frames.count - 1) * FRAME_ROW + FRAME_TIME_NS]
 
     def end(self, source: int) -> None:
-        """Nothing more comes from it."""
+        """The source has ended."""
         self._last_ns.pop(source, None)
 
     def holds(self, source: int) -> bool:
@@ -66,7 +66,7 @@ class Order:
         del self._held[source], self.given[source]
 
     def due(self, now_ns: int, reading_since: Mapping[int, int]) -> Iterator[tuple[int, Frames]]:
-        """What can go on, with its source, in order. `reading_since`: when each has begun to wait, 0: it does not."""
+        """Batches that can be passed on, in order, with their source. `reading_since`: when each began to wait."""
         known = []
         for source, last in self._last_ns.items():
             since = reading_since[source]
@@ -77,7 +77,7 @@ class Order:
         yield from self._upto(None, 0)
 
     def _upto(self, time_ns: int | None, now_ns: int) -> Iterator[tuple[int, Frames]]:
-        """All up to this time; None: all."""
+        """All frames up to this time; None means all."""
         crowded = sum(map(len, self._held.values())) > MOST or self._bytes > MOST_BYTES
         found: list[tuple[int, Frames]] = []
         for source, held in self._held.items():
@@ -103,12 +103,12 @@ class Order:
 
 
 def size(frames: Frames) -> int:
-    """Bytes that a batch holds: its buffer and its index."""
+    """Bytes of a batch: its buffer and its index."""
     return len(frames.data) + len(frames.index) * frames.index.itemsize
 
 
 def position(frames: Frames, time_ns: int, start: int) -> int:
-    """How many of these frames are not younger."""
+    """How many of these frames are not later."""
     times = frames.index[FRAME_TIME_NS : frames.count * FRAME_ROW : FRAME_ROW]
     return bisect_right(times, time_ns, start)
 
@@ -121,7 +121,7 @@ def part(frames: Frames, start: int, end: int) -> Frames:
 
 
 def joined(batches: Sequence[Frames]) -> Frames:
-    """One batch in the order of times; of frames with the same time in the order of the batches."""
+    """One batch sorted by time; frames with the same time keep the order of the batches."""
     rows, pieces = array("q"), array("q")
     interfaces: list[Interface] = []
     length = count = 0

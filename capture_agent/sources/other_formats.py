@@ -4,7 +4,7 @@ from __future__ import annotations
 
 CONVERT = "convert it with `editcap FILE new.pcapng` first"
 UNPACK = "unpack it first"
-TWICE = "it is compressed twice: unpack it once"  # what is compressed once never gets here
+TWICE = "the capture is compressed twice: unpack it once"  # a file that is compressed once never gets here
 
 # First bytes · what it is · what to do
 OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
@@ -18,14 +18,14 @@ OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"PK\x03\x04", "a zip archive", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
     (b"Rar!", "a RAR archive", UNPACK),
-    (b"\x1f\x9d", "a file of compress(1)", UNPACK),
+    (b"\x1f\x9d", "compress(1) data", UNPACK),
     (b"\x1f\x8b", "gzip data", TWICE),
     (b"BZh", "bzip2 data", TWICE),
     (b"\xfd7zXZ\0", "xz data", TWICE),
     (b"\x28\xb5\x2f\xfd", "Zstandard data", TWICE),
     (b"\x04\x22\x4d\x18", "LZ4 data", TWICE),
     (b"\x02\x21\x4c\x18", "LZ4 data in the legacy format", UNPACK),
-    (b"\x5d\0\0", "data of lzma(1)", UNPACK),
+    (b"\x5d\0\0", "lzma(1) data", UNPACK),
     (b"SQLite format 3\0", "a SQLite database", "list its calls with `capture-agent calls --db sqlite:///FILE`"),
 )
 TEXT_HINT = "a text file; `text2pcap` makes a capture of a hex dump"
@@ -36,7 +36,7 @@ SIPDUMP_HINT = (
 
 
 def described(head: bytes) -> str:
-    """What a file that begins with these bytes is, and what to do; empty where nothing is known of it."""
+    """The format of a file that begins with these bytes, and what to do; empty if unknown."""
     for magic, what, advice in OTHER_FORMATS:
         if head.startswith(magic):
             return f"{what}; {advice}"

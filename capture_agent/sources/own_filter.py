@@ -1,11 +1,11 @@
-"""Makes the kernel leave out our own packets, by instructions before those that libpcap has attached to a socket.
+"""Makes the kernel leave out our own packets, by instructions put before the filter that libpcap has attached.
 
-Setting another filter through libpcap loses packets: it empties the socket first. The kernel itself replaces one
-program by another at once. So libpcap's program is read back, whatever the user's filter is, and ours is put before
-it: jumps of classic BPF are relative.
+Setting another filter through libpcap loses packets: it empties the socket first. The kernel itself replaces a program
+atomically. So we read back libpcap's program, whatever the user's filter is, and put ours before it: jumps of classic
+BPF are relative.
 
-The filter passes what it cannot be sure of: fragments, IPv4 options, IPv6 extension headers, tags within the frame,
-tunnels.
+The filter passes packets that it cannot be sure of: fragments, IPv4 options, IPv6 extension headers, tags within the
+frame, tunnels.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from typing import Any
 
 from capture_agent.net.own_sockets import Flow, Known, Place
 
-Test = list[Any]  # instructions, and the value that they must give
+Test = list[Any]  # instructions, and the value that they must yield
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, k: struct sock_filter of linux/filter.h
 
 SO_ATTACH_FILTER = SO_GET_FILTER = 26
 LONGEST = 4096  # instructions: BPF_MAXINSNS
-MOST = 48  # flows, and places, that it is told; the others are found in user space
+MOST = 48  # flows and addresses in the filter; the others are found in user space
 ALL = 0x40000  # bytes of a packet: libpcap's MAXIMUM_SNAPLEN
 
 # linux/bpf_common.h
 LOAD_WORD, LOAD_HALF, LOAD_BYTE, LOAD_SAVED = 0x20, 0x28, 0x30, 0x60
 SAVE, JUMP, RETURN = 0x02, 0x05, 0x06
 EQUAL, ANY_BIT, AND, SHIFT_RIGHT = 0x15, 0x45, 0x54, 0x74
-PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the Ethernet type, in no frame's bytes
+PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the Ethernet type, from the kernel instead of the frame
 
-# Where the network header is, by LINKTYPE_: libpcap opens `any` without link layer headers.
+# Offset of the network header, by LINKTYPE_: libpcap opens `any` without link layer headers.
 NETWORK_AT = {1: 14, 101: 0, 113: 0}
 IPV4, IPV6 = 0x0800, 0x86DD
 
-OVER: Instruction = (JUMP, 0, 0, 0)  # to behind the checks; how far that is, `only` knows
+OVER: Instruction = (JUMP, 0, 0, 0)  # a jump past the checks; `only` knows how far that is
 
 
 def leave_out(descriptor: int, link_type: int, known: Known, base: list[Instruction]) -> None:
-    """Attach the program to this packet socket. `base` is what it had at first. Raises OSError."""
+    """Attach the program to this packet socket. `base` is the socket's original program. Raises OSError."""
     program = [*own_program(link_type, known), *base]
     if len(program) > LONGEST:
         program = base
@@ -50,7 +50,7 @@ def leave_out(descriptor: int, link_type: int, known: Known, base: list[Instruct
 
 
 def take_nothing(descriptor: int) -> None:
-    """The kernel passes nothing more to this packet socket; what it has passed stays. Raises OSError."""
+    """The kernel passes no more packets to this packet socket; those in it stay. Raises OSError."""
     attach(descriptor, [(RETURN, 0, 0, 0)])
 
 
@@ -62,9 +62,9 @@ def attach(descriptor: int, program: list[Instruction]) -> None:
 
 
 def attached(descriptor: int) -> list[Instruction]:
-    """The program of this socket; where there is none, or the kernel does not say, one that passes all."""
+    """The program of this socket; if there is none, or the kernel does not return it, one that passes everything."""
     buffer = ctypes.create_string_buffer(8 * LONGEST)
-    count = ctypes.c_uint32(LONGEST)  # of instructions, unlike that of other options
+    count = ctypes.c_uint32(LONGEST)  # in instructions, unlike other options' lengths
     if ctypes.CDLL(None, use_errno=True).getsockopt(
         descriptor, socket.SOL_SOCKET, SO_GET_FILTER, buffer, ctypes.byref(count)
     ):
@@ -73,7 +73,7 @@ def attached(descriptor: int) -> list[Instruction]:
 
 
 def own_program(link_type: int, known: Known) -> list[Instruction]:
-    """Drops what is ours, and goes on behind its end with all else."""
+    """Drops our packets; all others continue after its end."""
     at = NETWORK_AT.get(link_type)
     if at is None or not (known.flows or known.places):
         return []
@@ -90,7 +90,7 @@ def own_program(link_type: int, known: Known) -> list[Instruction]:
 
 
 def only(kind: int, at: int, length: int) -> list[Instruction]:
-    """Save protocol and ports of what has no more than a plain header; jump over `length` checks with all else."""
+    """Save protocol and ports of packets with a plain header; the others jump over `length` checks."""
     ports = at + (20 if kind == IPV4 else 40)
     protocol = at + (9 if kind == IPV4 else 6)
     plain: list[Instruction] = []
@@ -125,7 +125,7 @@ def of_flow(flow: Flow, at: int, size: int) -> list[Instruction]:
 
 
 def of_place(place: Place, at: int, size: int) -> list[Instruction]:
-    """As source, and as destination."""
+    """Tests for an address as source, and as destination."""
     protocol, address, port = place
     first = at + (12 if size == 4 else 8)
     found: list[Instruction] = []
@@ -146,7 +146,7 @@ def words(value: bytes, offset: int) -> Iterable[Test]:
 
 
 def dropping(tests: Iterable[Test]) -> list[Instruction]:
-    """Where each test's instructions give its value the packet is dropped; else on behind the last."""
+    """Drop the packet if each test's instructions yield its value; otherwise continue after the last."""
     steps = list(tests)
     length = sum(map(len, steps)) + 1
     found: list[Instruction] = []

@@ -1,4 +1,4 @@
-"""The times of a capture, for replays: kept, or shifted to the present, without jumps from a wrong clock."""
+"""A capture's times in replays: kept or shifted to the present, without jumps of a wrong clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Timeline:
-    """Times of packets, without the jumps of more than `longest_gap` seconds between one and the next."""
+    """Packet times without jumps of more than `longest_gap` seconds between packets."""
 
     def __init__(self, longest_gap: float) -> None:
         self._longest_ns = int(longest_gap * SECOND_NS)
@@ -37,13 +37,13 @@ class Timeline:
         self._jumps += 1
         if self._jumps <= MOST_LINES:
             way = "forward" if gap_ns > 0 else "back"
-            _log.warning("the packets' times jump %s by %s: this gap is left out", way, in_words(abs(gap_ns)))
+            _log.warning("the packets' times jump %s by %s: skipping this gap", way, in_words(abs(gap_ns)))
         if self._jumps == MOST_LINES:
-            _log.warning("further jumps are left out without a line")
+            _log.warning("further jumps are skipped without a log line")
 
 
 def in_words(span_ns: int) -> str:
-    """`2.5 hours`: in the largest unit that it has two of."""
+    """`2.5 hours`: in the largest unit of which there are two."""
     seconds = span_ns / SECOND_NS
     for size, unit in ((365.25 * DAY, "years"), (DAY, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * size:
@@ -52,7 +52,7 @@ def in_words(span_ns: int) -> str:
 
 
 class Pace:
-    """Replays as the capture went, `factor` times as fast, but waits for no gap of over `longest_gap` seconds."""
+    """Replays at the capture's pace times `factor`, but without gaps of over `longest_gap` seconds."""
 
     def __init__(self, factor: float, longest_gap: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._factor = factor
@@ -63,7 +63,7 @@ class Pace:
     def restart(self) -> None:
         """The capture begins once more."""
         self._timeline = Timeline(self._longest_gap)
-        self._began: tuple[float, int] | None = None  # our clock and the packet's, at the first message
+        self._began: tuple[float, int] | None = None  # our clock and the packet time at the first message
 
     def delay(self, time_ns: int) -> float:
         """Seconds until a message of this time is due."""
@@ -76,7 +76,7 @@ class Pace:
 
 
 class Shift:
-    """Moves the times of a capture so that its first packet is seen now. Differences stay, up to a day."""
+    """Shifts a capture's times so that its first packet is seen now. Differences up to a day are kept."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._clock_ns = clock_ns

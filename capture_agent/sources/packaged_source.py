@@ -1,4 +1,4 @@
-"""A source from a package: any failure in it ends as one line, and never as a traceback."""
+"""A source from a package: any failure in it becomes one line, never a traceback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capture_agent.hooks.guard import LONGEST_REASON, end_child, forks, is_ctrl_
 from capture_agent.records.frames import Frames
 from capture_agent.sources.source import Source, SourceError
 
-MOST_PLACES = 64  # that packets may be lost at
+MOST_PLACES = 64  # where packets may be lost
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class PackagedSource:
-    """`hidden`: its options as text, of which no message repeats a part. Raises whatever the source's name raises."""
+    """`hidden`: its options as text, which no message repeats in part. Raises whatever the source's `name` raises."""
 
     def __init__(self, source: Source, hidden: Sequence[str] = ()) -> None:
         self.name = str.__str__(str(source.name))[:LONGEST_REASON]
@@ -34,7 +34,7 @@ class PackagedSource:
         frames = self._guarded(lambda: iter(self._source.batches()))
         while (batch := self._next(frames)) is not None:
             if type(batch) is not Frames:
-                raise SourceError(f"{self.name}: internal error: gave {type(batch).__name__}, not Frames")
+                raise SourceError(f"{self.name}: internal error: yielded {type(batch).__name__}, expected Frames")
             yield batch
 
     def _next(self, frames: Iterator[Frames]) -> Frames | None:
@@ -46,7 +46,7 @@ class PackagedSource:
             raise
 
     def dropped(self) -> Mapping[str, int]:
-        """After `close`, or where it cannot say: the last figures."""
+        """After `close`, or if it cannot tell: the last figures."""
         if not self._closed:
             try:
                 self._dropped = self._guarded(self._counted)
@@ -69,7 +69,7 @@ class PackagedSource:
             self._complain("close", error)
 
     def _complain(self, method: str, error: SourceError) -> None:
-        """Once: `dropped` is asked each second."""
+        """Log it once: `dropped` is called each second."""
         if method not in self._complained:
             self._complained.add(method)
             _log.error("%s", error)
@@ -79,7 +79,7 @@ class PackagedSource:
         before = forks()
         try:
             result = call()
-        except BaseException as error:  # sys.exit() too: no source ends the agent
+        except BaseException as error:  # sys.exit() too: a source must not end the agent
             end_child(before, error)
             if is_ctrl_c(error):
                 raise

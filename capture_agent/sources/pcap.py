@@ -14,7 +14,7 @@ LINK_TYPE_MASK = 0x03FF_FFFF  # above it: the length of the frame check sequence
 
 
 class Variant(NamedTuple):
-    """What a magic number says."""
+    """The variant that a magic number names."""
 
     big_endian: bool
     unit_ns: int
@@ -26,21 +26,21 @@ VARIANTS = {
     bytes.fromhex("d4c3b2a1"): Variant(False, 1000),
     bytes.fromhex("a1b23c4d"): Variant(True, 1),
     bytes.fromhex("4d3cb2a1"): Variant(False, 1),
-    # Alexey Kuznetsov's patched libpcap: interface, protocol and packet type behind the lengths
+    # Alexey Kuznetsov's patched libpcap: interface, protocol and packet type after the lengths
     bytes.fromhex("a1b2cd34"): Variant(True, 1000, record_header=24),
     bytes.fromhex("34cdb2a1"): Variant(False, 1000, record_header=24),
 }
 
 
 class PcapFormat:
-    """How to walk a pcap file, and what its trouble means."""
+    """How to walk a pcap file, and what its damage means."""
 
     def __init__(self, header: bytes, name: str) -> None:
         variant = VARIANTS[header[:4]]
         order = ">" if variant.big_endian else "<"
         major, minor, _, _, _, network = Struct(order + "HHiIII").unpack_from(header, 4)
         if major != 2 or minor > 4:
-            raise SourceError(f"{name}: pcap version {major}.{minor} is unknown, expected 2.4", usage=True)
+            raise SourceError(f"{name}: unknown pcap version {major}.{minor}, expected 2.4", usage=True)
         self.walker = PcapWalker(variant.big_endian, variant.unit_ns, variant.record_header, minor)
         decimals = 9 if variant.unit_ns == 1 else 6
         self.interfaces = [Interface("", link_type(network & LINK_TYPE_MASK), decimals)]
@@ -51,7 +51,7 @@ class PcapFormat:
         raise AssertionError("pcap has no blocks")
 
     def damage(self) -> str:
-        """What is wrong where the walker has stopped."""
+        """The problem at which the walker has stopped."""
         captured = self.walker.value
         swapped = int.from_bytes(captured.to_bytes(4, "big"), "little")
         hint = ""
@@ -61,5 +61,5 @@ class PcapFormat:
         return self.walker.stopped.value.format(value=captured) + hint
 
     def cut(self, left: int) -> str:
-        """What it means that the bytes end here, `left` bytes behind the last whole record."""
+        """The problem if the bytes end `left` bytes after the last complete record."""
         return f"the file ends inside a packet record, {left} of {self.walker.value} bytes are there"

@@ -14,7 +14,7 @@ INTERFACE_DESCRIPTION, INTERFACE_STATISTICS = 1, 5
 
 IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
 ISB_IFDROP, ISB_OSDROP = 5, 7
-SIZES = {  # of what has a fixed size
+SIZES = {  # sizes of the fixed parts
     INTERFACE_DESCRIPTION: {IF_TSRESOL: 1, IF_TSOFFSET: 8},
     INTERFACE_STATISTICS: {ISB_IFDROP: 8, ISB_OSDROP: 8},
 }
@@ -23,25 +23,27 @@ PLACES = {ISB_IFDROP: INTERFACE, ISB_OSDROP: KERNEL}
 MICROSECONDS = 6
 BINARY = 0x80
 LARGEST_SHIFT, LARGEST_DECIMALS = 63, 19  # more ticks than that in one second do not fit 64 bits
-LARGEST_OFFSET = 0xFFFF_FFFF  # seconds: what lies behind is clamped in any case
+LARGEST_OFFSET = 0xFFFF_FFFF  # seconds: later times are clamped anyway
 MAX_INTERFACES = 65_536
 LONGEST_NAME = 255
 
 
 class PcapngFormat:
-    """How to walk a pcapng file, and what its trouble means."""
+    """How to walk a pcapng file, and what its damage means."""
 
     def __init__(self) -> None:
         self.walker = PcapngWalker()
         self.interfaces: list[Interface] = []
         self.start = 0
-        self._numbers: dict[Interface, int] = {}  # in interfaces; sections often describe the same ones again
-        self._earlier: dict[str, int] = {}  # drops of the sections before this one
-        self._drops: dict[int, dict[str, int]] = {}  # of this section, by interface
+        self._numbers: dict[
+            Interface, int
+        ] = {}  # number of each interface; sections often describe the same ones again
+        self._earlier: dict[str, int] = {}  # drops in earlier sections
+        self._drops: dict[int, dict[str, int]] = {}  # drops in this section, by interface
 
     @property
     def dropped(self) -> dict[str, int]:
-        """What the interface statistics say so far. They are totals: the last one of an interface counts."""
+        """Drops in the interface statistics so far. They are totals: each interface's last one counts."""
         total = dict(self._earlier)
         for drops in self._drops.values():
             for place, count in drops.items():
@@ -54,7 +56,7 @@ class PcapngFormat:
         return len(self.walker.clocks) // CLOCK_ROW
 
     def read_block(self, block: bytes) -> str:
-        """Take in a block that is no packet; returns what is wrong with it, or nothing."""
+        """Process a block that is not a packet. Returns its problem, or an empty string."""
         order = ">" if self.walker.big_endian else "<"
         if block.startswith(SECTION_HEADER):
             return self._start_section(block, order)
@@ -67,7 +69,7 @@ class PcapngFormat:
             return f"a section header of {len(block)} bytes, expected 28 or more"
         major, minor = unpack_from(order + "HH", block, 12)
         if major != 1:
-            return f"pcapng version {major}.{minor} is unknown, expected 1.0"
+            return f"unknown pcapng version {major}.{minor}, expected 1.0"
         self._earlier = self.dropped
         self._drops.clear()
         del self.walker.clocks[:]
@@ -112,16 +114,16 @@ class PcapngFormat:
         return ""
 
     def damage(self) -> str:
-        """What is wrong where the walker has stopped."""
+        """The problem at which the walker has stopped."""
         return self.walker.stopped.value.format(value=self.walker.value)
 
     def cut(self, left: int) -> str:
-        """What it means that the bytes end here, `left` bytes behind the last whole block."""
+        """The problem if the bytes end `left` bytes after the last complete block."""
         return f"the file ends inside a block, {left} of {self.walker.value} bytes are there"
 
 
 def options(block: bytes, at: int, order: str, sizes: dict[int, int]) -> dict[int, bytes]:
-    """The options from block[at] on; those whose size is wrong or that are cut off are passed over."""
+    """The options from block[at] on, except those that have a wrong size or are cut off."""
     found: dict[int, bytes] = {}
     end = len(block) - 4
     while at + 4 <= end:

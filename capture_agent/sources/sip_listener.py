@@ -1,6 +1,6 @@
 """Receives SIP duplicates from a siptrace or another agent, over UDP or TCP.
 
-Each duplicate becomes the IP packet that it came in, from the peer's own address to ours. Nothing is ever sent back.
+Each duplicate becomes the IP packet that carried it, from the peer's address to ours. Nothing is ever sent back.
 """
 
 from __future__ import annotations
@@ -13,39 +13,38 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from ipaddress import ip_address
 from struct import unpack
 from threading import Lock
-from typing import Any
 
+from capture_agent.addresses import of_socket
 from capture_agent.books import Account
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
+from capture_agent.os_errors import in_words
 from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
 from capture_agent.records.frames import Frames
-from capture_agent.sources.file_bytes import reason
 from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.source import KERNEL, UNREAD, SourceError
 
-BATCH = 512  # datagrams or segments at most
-WAIT_MS = 200  # for the first one of a batch
+BATCH = 512  # most datagrams or segments in a batch
+WAIT_MS = 200  # to wait for the first one of a batch
 LONGEST_DATAGRAM = 65_535
 MOST_CONNECTIONS = 256
-# Of one address. A trunk needs a few; a whole office may stand for one address.
+# Connections of one address. A trunk needs a few; a whole office may share one address.
 MOST_OF_PEER = 64
-# Out of descriptors or memory, accept is let alone for a while: the kernel would say at once that it is ready again.
+# Without descriptors or memory we stop accepting for a while: the kernel would report readiness again at once.
 OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE = 1.0  # seconds
-LAST_COUNT = 1.0  # seconds at most to count what nobody reads any more
-QUIET = 60.0  # seconds between two lines in the log
+LAST_COUNT = 1.0  # most seconds for counting unread data
+QUIET = 60.0  # seconds between log lines
 
-# linux/in.h, linux/in6.h, asm-generic/socket.h: those that Python's socket module does not name
+# linux/in.h, linux/in6.h, asm-generic/socket.h: constants that Python's socket module lacks
 IP_PKTINFO = 8
 SO_MEMINFO = 55
 SO_RCVBUFFORCE = 33
-MEMINFO_DROPS = 8  # linux/sock_diag.h SK_MEMINFO_DROPS: which of its 32-bit words counts drops
+MEMINFO_DROPS = 8  # linux/sock_diag.h SK_MEMINFO_DROPS: the 32-bit word that counts drops
 
 
-# Connections that were refused or closed, for their number.
+# Connections that were refused or closed because there were too many.
 PEER_LIMIT, CONNECTION_LIMIT = "peer_limit", "connection_limit"
 LOST = Account("frames", lost=(KERNEL, UNREAD, PEER_LIMIT, CONNECTION_LIMIT))
 
@@ -53,19 +52,19 @@ _log = logging.getLogger(__name__)
 
 
 def open_listener(address: ListenAddress, buffer_mib: int = 16) -> SipListener:
-    """A Source. Raises SourceError where it cannot listen."""
+    """A Source. Raises SourceError if it cannot listen."""
     kind = TcpListener if address.transport == "tcp" else UdpListener
     return kind(address, buffer_mib)
 
 
 class SipListener:
-    """What both have in common: a bound socket, and batches until `close`."""
+    """Common to both: a bound socket, and batches until `close`."""
 
     kind = socket.SOCK_DGRAM
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
         self.name = str(address)
-        self._lock = Lock()  # for `close`, which may come from another thread
+        self._lock = Lock()  # for `close`, which another thread may call
         self._closed = False
         self._lost: dict[str, int] = {}
         self._batches = Batches(self.name)
@@ -79,7 +78,7 @@ class SipListener:
                 self._socket.listen()
         except OSError as error:
             self._socket.close()
-            raise SourceError(f"{self.name}: cannot listen: {reason(error)}", usage=True) from None
+            raise SourceError(f"{self.name}: cannot listen: {in_words(error)}", usage=True) from None
         self.port: int = self._socket.getsockname()[1]
         self._poll.register(self._socket, select.POLLIN)
 
@@ -88,11 +87,11 @@ class SipListener:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, buffer_mib << 20)
-        except PermissionError:  # without CAP_NET_ADMIN the system's limit holds
+        except PermissionError:  # without CAP_NET_ADMIN the system's limit applies
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_mib << 20)
 
     def batches(self) -> Iterator[Frames]:
-        """An empty batch where it has waited in vain. Raises SourceError."""
+        """Yields an empty batch if none arrived while it waited. Raises SourceError."""
         while True:
             ready = self._poll.poll(WAIT_MS)
             with self._lock:
@@ -101,11 +100,11 @@ class SipListener:
                 try:
                     self._take({descriptor for descriptor, _ in ready})
                 except OSError as error:
-                    raise SourceError(f"{self.name}: {reason(error)}") from None
+                    raise SourceError(f"{self.name}: {in_words(error)}") from None
             yield self._batches.take()
 
     def _take(self, ready: set[int]) -> None:
-        """What has come on these descriptors goes into the batch."""
+        """Add the data available on these descriptors to the batch."""
         raise NotImplementedError
 
     def dropped(self) -> Mapping[str, int]:
@@ -116,10 +115,10 @@ class SipListener:
             return dict(self._lost)
 
     def _count(self) -> None:
-        """Ask the kernel for what it counts."""
+        """Read the kernel's counters."""
 
     def close(self) -> None:
-        """Ends `batches` too, within its waiting time. What the kernel still has is counted as `unread`."""
+        """Also ends `batches`, within its waiting time. Data still in the kernel is counted as `unread`."""
         with self._lock:
             if not self._closed:
                 self._count_left()
@@ -137,7 +136,7 @@ class SipListener:
                 self._lose(UNREAD, left)
 
     def _readable(self) -> set[int]:
-        """The descriptors that data may wait on."""
+        """The descriptors that may have data."""
         return {self._socket.fileno()}
 
     def _lose(self, place: str, count: int = 1) -> None:
@@ -156,7 +155,7 @@ class UdpListener(SipListener):
 
     def _prepare(self, buffer_mib: int) -> None:
         super()._prepare(buffer_mib)
-        # Bound to any address, each datagram tells to which of ours it was sent.
+        # With a socket bound to any address, each datagram says which of our addresses it was sent to.
         if self._family == socket.AF_INET6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         else:
@@ -170,7 +169,7 @@ class UdpListener(SipListener):
                 return
             to = self._noted(notes)
             if to is not None:
-                ends = Ends(packed(peer[0]), peer[1], to, self.port)
+                ends = Ends(of_socket(peer).packed, peer[1], to, self.port)
                 self._batches.add(udp(ends, payload), time.time_ns())
 
     def _count(self) -> None:
@@ -180,7 +179,7 @@ class UdpListener(SipListener):
                 self._lost[KERNEL] = lost
 
     def _noted(self, notes: list[tuple[int, int, bytes]]) -> bytes | None:
-        """The address of ours that a datagram was sent to."""
+        """Our address that a datagram was sent to."""
         to = None
         for level, kind, data in notes:
             if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
@@ -200,24 +199,24 @@ class Connection:
 
 
 class TcpListener(SipListener):
-    """Segments as they are read.
+    """Segments as read from TCP connections.
 
-    A connection beyond MOST_OF_PEER of one address is refused. Of more than MOST_CONNECTIONS in all, the newest of the
-    address that has most is closed: nobody can evict another's.
+    Connections beyond MOST_OF_PEER of one address are refused. Beyond MOST_CONNECTIONS in total, the newest connection
+    of the address with the most is closed: nobody can evict another's.
     """
 
     kind = socket.SOCK_STREAM
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
-        self._connections: dict[int, Connection] = {}  # the oldest first
+        self._connections: dict[int, Connection] = {}  # oldest first
         self._held: Counter[bytes] = Counter()  # connections of each address
         self._paused_until: float | None = None
         self._warned_at = -QUIET
-        self.accept_failures = 0  # pauses: nothing is lost by them
+        self.accept_failures = 0  # pauses, which lose nothing
         super().__init__(address, buffer_mib)
 
     def _prepare(self, buffer_mib: int) -> None:
-        # Each connection would get a buffer as large; the peer waits where ours is full, so nothing is lost.
+        # Every connection would get a buffer this large; if ours is full the peer waits, so nothing is lost.
         super()._prepare(1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
@@ -240,13 +239,13 @@ class TcpListener(SipListener):
             if error.errno in OUT_OF:
                 self._pause(error)
             return  # or it has gone away again
-        source = packed(peer[0])
+        source = of_socket(peer).packed
         if self._held[source] >= MOST_OF_PEER:
             self._lose(PEER_LIMIT)
             client.close()
             return
         client.setblocking(False)
-        ends = Ends(source, peer[1], packed(client.getsockname()[0]), self.port)
+        ends = Ends(source, peer[1], of_socket(client.getsockname()).packed, self.port)
         connection = self._connections[client.fileno()] = Connection(client, ends)
         self._held[source] += 1
         self._poll.register(client, select.POLLIN)
@@ -264,14 +263,14 @@ class TcpListener(SipListener):
         )
 
     def _pause(self, error: OSError) -> None:
-        """The peers wait in the kernel's queue meanwhile."""
+        """Stop accepting for a while. Peers wait in the kernel's queue."""
         now = time.monotonic()
         self.accept_failures += 1
         self._poll.unregister(self._socket)
         self._paused_until = now + PAUSE
         if now - self._warned_at >= QUIET:
             self._warned_at = now
-            _log.warning("%s: no connection can be accepted for now: %s", self.name, reason(error))
+            _log.warning("%s: cannot accept connections for now: %s", self.name, in_words(error))
 
     def _read(self, descriptor: int) -> None:
         connection = self._connections[descriptor]
@@ -304,8 +303,3 @@ class TcpListener(SipListener):
         for connection in self._connections.values():
             connection.client.close()
         self._connections.clear()
-
-
-def packed(address: Any) -> bytes:
-    """An address as the socket module has it: an IPv6 one may name its interface, fe80::1%eth0."""
-    return ip_address(str(address).partition("%")[0]).packed

@@ -1,4 +1,4 @@
-"""The interface of sources: batches of frames, and what was lost before them."""
+"""The interface of sources: batches of frames, and the losses before them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ LINK_TYPES_OF_DLT = {
 MAXIMUM_SNAPSHOT = 262_144
 
 
-# Where packets are lost before us.
-KERNEL = "kernel"  # its buffer was full
+# Places where packets are lost before us.
+KERNEL = "kernel"  # the kernel's buffer was full
 INTERFACE = "interface"
-UNREAD = "unread"  # in its buffer, or between a source and the pipeline, when the agent stopped
+UNREAD = "unread"  # in the kernel's buffer, or between a source and the pipeline, when the agent stopped
 LOST = Account("frames", lost=(KERNEL, INTERFACE, UNREAD))
 
 
 class SourceError(Exception):
     """One clear line for the user.
 
-    `usage`: the source cannot be read at all: no such file or interface, not a capture, a wrong filter. Otherwise it
-    failed while it was read; every frame before that has been delivered.
+    `usage`: the source cannot be read at all: no such file or interface, not a capture, an invalid filter. Otherwise
+    reading failed; every frame before the failure has been delivered.
     """
 
     def __init__(self, message: str, usage: bool = False) -> None:
@@ -41,12 +41,12 @@ class SourceError(Exception):
 
 
 class Source(Protocol):
-    """Where frames come from. One thread uses it; others may call `dropped` and `close`."""
+    """Yields frames. One thread uses it; others may call `dropped` and `close`."""
 
     name: str  # path or interface
 
     def batches(self) -> Iterator[Frames]:
-        """Frames in the order of the source; a live source yields an empty batch if none arrived while it waited.
+        """Frames in source order; a live source yields an empty batch if none arrived while it waited.
 
         Raises SourceError, after the last good frame.
         """
@@ -57,7 +57,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends `batches`, which may still raise what had broken the source before."""
+        """Ends `batches`, which may still raise an earlier error of the source."""
         ...
 
 
@@ -67,7 +67,7 @@ def link_type(value: int) -> int:
 
 
 def lost_frames(of_sources: Iterable[Mapping[str, int]]) -> Ledger:
-    """What sources have lost, in the ledger of frames. Packages may name places of their own."""
+    """Losses of sources, in the ledger of frames. Packages may name other places."""
     lost: Counter[str] = Counter()
     for of_source in of_sources:
         lost.update(of_source)

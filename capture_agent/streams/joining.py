@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from capture_agent.records.datagram import Datagram
-from capture_agent.streams.content import Content
 from capture_agent.streams.framing import find_start, measure
+from capture_agent.streams.layer import Layer
 from capture_agent.streams.limits import MAX_JOINING, MAX_JOINING_BYTES
 from capture_agent.streams.pieces import Piece, Pieces
 
@@ -14,30 +14,39 @@ LINE_ENDS = b"\r\n\0"
 
 
 class Joining:
-    """Segments may come in any order also where a capture begins: the start of a message after its end.
+    """When a capture begins, too, segments may come in any order: the start of a message after its end.
 
-    So what is passed by before the first boundary is kept for a while, and so is what comes late and lies before it.
+    So bytes before the first boundary are kept for a while, whether they were passed by or come late.
     """
 
-    def __init__(self, content: Content) -> None:
-        self.content = content
+    def __init__(self, layer: Layer) -> None:
         self.origin = 0  # where the first message starts, or how far its start was looked for
-        self._pieces = Pieces(content.addresses)
+        self._emitter = layer.emitter
+        self._pieces = Pieces(layer.emitter)
 
     @property
     def size(self) -> int:
         return self._pieces.cost()
+
+    def pass_by(self, segment: Datagram, offset: int) -> None:
+        """Keep this segment, which the layer has passed by and counted as skipped. It lies at this offset."""
+        counts = self._emitter.outlet.counts
+        skipped = counts.skipped_bytes
+        self.add(segment, segment.start, segment.end, offset)
+        counts.skipped_bytes = skipped
+        self.origin = offset + segment.end - segment.start
+        self.complete()
 
     def add(self, segment: Datagram, start: int, end: int, offset: int) -> bool:
         """Keep these bytes, which lie before the origin or end there. False: nothing new, or no more room."""
         if self._pieces.size + end - start > MAX_JOINING_BYTES or len(self._pieces.parts) >= MAX_JOINING:
             return False
         new = self._pieces.insert(segment, start, end, offset, False)
-        self.content.outlet.counts.skipped_bytes += new
+        self._emitter.outlet.counts.skipped_bytes += new
         return new > 0
 
     def complete(self) -> None:
-        """Put out the messages that end right at the origin, if such have become whole."""
+        """Emit the messages that end right at the origin, if any are complete now."""
         parts = self._pieces.parts
         first = len(parts)
         at = self.origin
@@ -50,9 +59,9 @@ class Joining:
         if not sizes or sizes[-1][1] != len(run):
             return
         self._put(run, sizes)
-        # What stands before them may still become whole.
+        # Messages before them may still be completed.
         self.origin -= len(run) - start
-        self._pieces = Pieces(self.content.addresses)
+        self._pieces = Pieces(self._emitter)
         for part in parts:
             end = min(part.end, self.origin)
             if part.offset < end:
@@ -60,7 +69,7 @@ class Joining:
                 self._pieces.insert(part.segment, begin, begin + (end - part.offset), part.offset, False)
 
     def finish(self) -> None:
-        """No more will come: what is whole goes out."""
+        """No more will come: emit what is complete."""
         runs: list[list[Piece]] = []
         end = None
         for part in self._pieces.parts:
@@ -69,24 +78,21 @@ class Joining:
             runs[-1].append(part)
             end = part.end
         for parts in runs:
-            self.content.outlet.carrier = parts[-1].segment
+            self._emitter.outlet.carrier = parts[-1].segment
             run = b"".join(part.segment.payload for part in parts)
             start = find_start(run, 0, len(run))
             if start >= 0:
                 self._put(run, list(messages(run, start)))
 
     def _put(self, run: bytes, sizes: list[tuple[int, int]]) -> None:
-        content = self.content
         for start, end in sizes:
-            if start == end:
-                continue
-            data = content.addresses + run[start:end]
-            content.last_ns = content.outlet.put(data, len(content.addresses), len(data), content.last_ns, 0)
-            content.outlet.counts.skipped_bytes -= end - start
+            if start < end:
+                self._emitter.emit_own(run[start:end])
+                self._emitter.outlet.counts.skipped_bytes -= end - start
 
 
 def messages(run: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Where the whole messages from `at` on start and end; keep-alives behind them count as empty ones."""
+    """Where the complete messages from `at` on start and end; keep-alives after them count as empty messages."""
     while at < len(run):
         start = at
         while at < len(run) and run[at] in LINE_ENDS:

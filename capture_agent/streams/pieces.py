@@ -6,17 +6,19 @@ import cython
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
+from capture_agent.streams.outlet import Emitter
 
-if not cython.compiled:  # the .pxd cimports them
-    from capture_agent.records.datagram import NO_FRAME
-
+ALL = cython.declare(cython.longlong, 0xFFFFFFFF)
+CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
+OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 PIECE_COST = cython.declare(cython.int, limits.PIECE_COST)
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Piece:
-    """Bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then they."""
+    """The bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then the bytes."""
 
     __slots__ = ("end", "far", "offset", "segment", "since_ns", "turn", "unit")
 
@@ -31,14 +33,15 @@ class Piece:
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Pieces:
-    """Sorted by offset, none overlapping another: the bytes that came first stay."""
+    """Sorted by offset, without overlaps: the bytes that came first stay."""
 
-    __slots__ = ("addresses", "far", "now_ns", "parts", "size", "turn")
+    __slots__ = ("emitter", "far", "now_ns", "parts", "size", "turn")
 
-    def __init__(self, addresses: bytes) -> None:
-        self.addresses = addresses
+    def __init__(self, emitter: Emitter) -> None:
+        self.emitter = emitter
         self.parts: list[Piece] = []
         self.size = 0  # bytes of payload
         self.now_ns = 0  # what new pieces note
@@ -46,7 +49,7 @@ class Pieces:
         self.far = False
 
     def cost(self) -> int:
-        """Bytes of memory, about."""
+        """Approximate bytes of memory."""
         return self.size + PIECE_COST * len(self.parts)
 
     def is_doubtful(self, i: cython.Py_ssize_t) -> cython.bint:
@@ -68,16 +71,69 @@ class Pieces:
                 return False
         return True
 
+    def covers(self, offset: cython.longlong) -> cython.bint:
+        """Whether the first piece has bytes before this offset."""
+        piece: Piece
+        if not self.parts:
+            return False
+        piece = self.parts[0]
+        return piece.offset < offset
+
     def take(self, i: cython.Py_ssize_t) -> Piece:
-        """This piece, which waits no longer."""
+        """Remove this piece and return it."""
         piece: Piece = self.parts.pop(i)
         self.size -= piece.end - piece.offset
         return piece
 
+    def discard(self, i: cython.Py_ssize_t) -> cython.bint:
+        """This piece does not belong to the stream."""
+        piece: Piece = self.take(i)
+        return self._reject(piece, OUTSIDE)
+
+    def discard_doubtful(self, turn: cython.longlong) -> cython.bint:
+        """Discard pieces that lie far ahead, and that no other adjoined while the stream went on to this turn."""
+        piece: Piece
+        i: cython.Py_ssize_t
+        for i in range(len(self.parts) - 1, -1, -1):
+            piece = self.parts[i]
+            if piece.turn != turn and self.is_doubtful(i):
+                self.discard(i)
+        return True
+
+    def reject_all(self) -> cython.bint:
+        """The stream has ended before them."""
+        piece: Piece
+        for piece in self.parts:
+            self._reject(piece, CLOSED)
+        self.parts = []
+        self.size = 0
+        return True
+
+    def _reject(self, piece: Piece, reason: cython.int) -> cython.bint:
+        counts = self.emitter.outlet.counts
+        counts.waiting -= piece.unit
+        counts.rejected[reason] += piece.unit
+        return True
+
+    def cut_off(self, missing: cython.Py_ssize_t, offset: cython.longlong, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Of `missing` bytes that the snap length has cut off before this offset, those that no piece has; i is next.
+
+        The stream never passes a piece that waits.
+        """
+        piece: Piece
+        while missing and i < len(self.parts):
+            piece = self.parts[i]
+            if piece.offset >= offset + missing:
+                break
+            if not self.is_doubtful(i):
+                return piece.offset - offset
+            self.discard(i)
+        return missing
+
     def ends_at(self, offset: cython.longlong) -> cython.bint:
         """Whether a piece ends there that is not doubtful."""
         piece: Piece
-        i: cython.Py_ssize_t = self._behind(offset) - 1
+        i: cython.Py_ssize_t = self._starting_until(offset) - 1
         if i < 0:
             return False
         piece = self.parts[i]
@@ -91,16 +147,16 @@ class Pieces:
         offset: cython.longlong,
         counted: cython.bint,
     ) -> int:
-        """Copy what is new of segment.data[start:end], whose first byte has this offset. Gives how many bytes were.
+        """Copy the new bytes of segment.data[start:end], whose first byte has this offset. Returns how many were new.
 
-        counted: whether the first piece stands for the segment in the books.
+        counted: whether the first piece represents the segment in the books.
         """
         pieces: list[Piece] = self.parts
         stop: cython.longlong = offset + (end - start)
         until: cython.longlong
         new: cython.longlong = 0
         piece: Piece
-        i: cython.Py_ssize_t = self._behind(offset)
+        i: cython.Py_ssize_t = self._starting_until(offset)
         at: cython.longlong = offset
         if i > 0:
             piece = pieces[i - 1]
@@ -126,7 +182,7 @@ class Pieces:
         self.size += new
         return new
 
-    def _behind(self, offset: cython.longlong) -> cython.Py_ssize_t:
+    def _starting_until(self, offset: cython.longlong) -> cython.Py_ssize_t:
         """The number of pieces that start at or before this offset."""
         piece: Piece
         low: cython.Py_ssize_t = 0
@@ -149,25 +205,13 @@ class Pieces:
         offset: cython.longlong,
         first: cython.bint,
     ) -> Piece:
-        """Of its own bytes: the segment's buffer is a whole batch of frames, and would stay as long."""
-        own: Datagram = Datagram.__new__(Datagram)
-        own.data = self.addresses + segment.data[start:end]
-        own.start = len(self.addresses)
-        own.end = own.start + (end - start)
-        own.address_at = 0
-        own.address_size = segment.address_size
-        own.source_port = segment.source_port
-        own.destination_port = segment.destination_port
-        own.time_ns = segment.time_ns
-        own.frame = segment.frame
-        own.protocol = segment.protocol
-        own.transport = segment.transport
-        own.vlan = segment.vlan
-        own.interface = segment.interface
-        own.missing = 0
-        own.sequence = 0
+        """A copy: the segment's buffer holds a batch of frames, and would be kept as long as the piece."""
+        addresses: bytes = self.emitter.addresses
+        size: cython.Py_ssize_t = len(addresses)
+        data: bytes = addresses + segment.data[start:end]
+        own: Datagram = segment.carrying(data, size, size + (end - start))
+        own.sequence = (segment.sequence + (start - segment.start)) & ALL
         own.flags = 0
-        own.frame_at = NO_FRAME
         piece = Piece(offset, offset + (end - start), own, 1 if first else 0)
         if self.now_ns:
             piece.since_ns = self.now_ns

@@ -10,29 +10,19 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from enum import StrEnum
 
 from capture_agent.books import Account, Ledger
 from capture_agent.clock import Clock
 from capture_agent.records.datagram import Datagram
+from capture_agent.streams.sctp_chunk import DATA, I_DATA, ChunkRejection, data_start, fragment_place, refusal
 from capture_agent.streams.sctp_direction import CONVINCING, Association, Direction, Rival
 from capture_agent.streams.sctp_fragments import FIRST, LAST, FragmentTable
-from capture_agent.streams.sctp_packet import key_of, message_of, tag_of
+from capture_agent.streams.sctp_packet import key_of, tag_of
 
-DATA, INIT_ACK, COOKIE_ECHO, COOKIE_ACK, I_DATA = 0, 2, 10, 11, 64
+INIT_ACK, COOKIE_ECHO, COOKIE_ACK = 2, 10, 11
 
 # RFC 9260 16: a heartbeat every 30 s keeps a path alive, and after 10 without an answer an association ends.
 IDLE_NS = 300 * 10**9
-
-
-class ChunkRejection(StrEnum):
-    """Why a chunk gives nothing."""
-
-    MALFORMED = "malformed"  # shorter than its kind, or longer than its packet
-    CUT = "cut"  # the snap length ends within it
-    EMPTY = "empty"  # RFC 9260 3.3.1: no user data is a protocol violation
-    OUTSIDE = "outside"  # its tag or its TSN is none that the receiver accepts
-    CONFLICT = "conflict"  # another TSN has brought this part of the message
 
 
 CHUNKS = Account(
@@ -65,12 +55,12 @@ class SctpAssociations:
         self.idle_ns = idle_ns
         self.seen = 0
         self.delivered = 0  # the chunk that completed a message
-        self.joined = 0  # one that another has completed the message of
-        self.duplicate = 0  # a TSN that was seen
+        self.joined = 0  # a chunk whose message another one completed
+        self.duplicate = 0  # its TSN was seen before
         self.control = 0  # INIT, SACK, HEARTBEAT, ...
         self.rejected: Counter[ChunkRejection] = Counter()
         self.associations_expired = 0
-        self.associations_evicted = 0  # the one that was silent for longest gave way
+        self.associations_evicted = 0  # the one that was silent for longest
         self.restarted = 0  # another one took the same addresses and ports
         self.fragments = FragmentTable(limit_bytes)
         self.limit_held_bytes = limit_held_bytes
@@ -97,12 +87,12 @@ class SctpAssociations:
             yield name, getattr(self.fragments, name)
 
     def ledgers(self) -> list[Ledger]:
-        """None where there was no chunk."""
+        """Empty if there was no chunk."""
         counts = dict(self.accounts())
         return [CHUNKS.ledger(self.seen, counts, counts)] if any(counts.values()) else []
 
     def feed(self, datagram: Datagram) -> list[Datagram]:
-        """The messages that this packet completes; its payload starts behind the common header of 12 bytes."""
+        """The messages that this packet completes; its payload starts after the common header of 12 bytes."""
         self._seen_ns = self._clock.tick(datagram.time_ns)
         self._seen_ns = max(self._seen_ns, self._clock.now_ns)
         data, at, end = datagram.data, datagram.start, datagram.end
@@ -112,7 +102,7 @@ class SctpAssociations:
             size = data[at + 2] << 8 | data[at + 3]
             if size < 4:
                 self.rejected[ChunkRejection.MALFORMED] += 1
-                return messages  # where the next one starts nobody knows
+                return messages  # where the next chunk starts is unknown
             if data[at] in (DATA, I_DATA):
                 messages += self._data(datagram, at, at + size)
             elif at + size > end + datagram.missing:
@@ -132,20 +122,8 @@ class SctpAssociations:
     def _data(self, datagram: Datagram, at: int, chunk_end: int) -> list[Datagram]:
         """A DATA or I-DATA chunk at this offset: the messages that it completes."""
         data, end = datagram.data, min(chunk_end, datagram.end)
-        kind, flags = data[at], data[at + 1]
-        start = at + (16 if kind == DATA else 20)
-        missing = chunk_end - end
-        rejection = None
-        if chunk_end < start or missing > datagram.missing:
-            rejection = ChunkRejection.MALFORMED
-        elif chunk_end == start:
-            rejection = ChunkRejection.EMPTY
-        elif start >= end or (missing and flags & 3 != FIRST | LAST):
-            rejection = ChunkRejection.CUT
-        elif kind == I_DATA and not flags & FIRST and data[at + 16 : at + 20] == b"\0\0\0\0":
-            rejection = ChunkRejection.MALFORMED  # RFC 8260 2.1: FSN 0 is the first fragment's
-        if rejection is not None:
-            self.rejected[rejection] += 1
+        if (reason := refusal(datagram, at, chunk_end)) is not None:
+            self.rejected[reason] += 1
             return []
         tsn, tag, key = int.from_bytes(data[at + 4 : at + 8], "big"), tag_of(datagram), key_of(datagram)
         messages: list[Datagram] = []
@@ -167,29 +145,20 @@ class SctpAssociations:
     ) -> Datagram | None:
         """A chunk of this association: the message that it completes. Its bytes end at `end`, or it was cut."""
         data, flags = datagram.data, datagram.data[at + 1]
-        start, missing = at + (16 if data[at] == DATA else 20), chunk_end - end
+        start, missing = data_start(data, at), chunk_end - end
         tsn = int.from_bytes(data[at + 4 : at + 8], "big")
         if not association.note(tsn):
             self.duplicate += 1
             return None
         if flags & 3 == FIRST | LAST:
             self.delivered += 1
-            return message_of(datagram, data, start, end, datagram.address_at, missing)
-        return self._fragment(datagram, association, at, start, end, tsn)
+            return datagram.carrying(data, start, end, missing)
+        return self._fragment(datagram, association, at, start, end)
 
-    def _fragment(
-        self, datagram: Datagram, association: Association, at: int, start: int, end: int, tsn: int
-    ) -> Datagram | None:
+    def _fragment(self, datagram: Datagram, association: Association, at: int, start: int, end: int) -> Datagram | None:
         data, flags = datagram.data, datagram.data[at + 1]
-        unordered = flags & 4
-        if data[at] == DATA:  # RFC 9260 3.3.1: the stream's sequence number says nothing in an unordered one
-            name = data[at + 8 : at + (10 if unordered else 12)]
-            position = tsn
-        else:
-            name = data[at + 8 : at + 10] + data[at + 12 : at + 16]
-            # RFC 8260 2.1: the first one has the payload protocol in the place of the FSN, which is 0.
-            position = 0 if flags & FIRST else int.from_bytes(data[at + 16 : at + 20], "big")
-        group = (association, data[at], unordered, name)
+        message, position = fragment_place(data, at)
+        group = (association, *message)
         if not self.fragments.is_free(group, position):
             self.rejected[ChunkRejection.CONFLICT] += 1
             return None
@@ -200,17 +169,17 @@ class SctpAssociations:
         self.joined += len(pieces) - 1
         addresses = datagram.source + datagram.destination
         whole = b"".join((addresses, *pieces))
-        return message_of(datagram, whole, len(addresses), len(whole), 0, 0)
+        return datagram.carrying(whole, len(addresses), len(whole))
 
     def _settle(self, direction: Direction) -> list[Datagram]:
-        """Nothing more comes of it: the messages of the rival that nothing has contradicted, if there is one."""
+        """Nothing more comes: the messages of the rival that nothing has contradicted, if there is one."""
         rival = direction.best()
         messages = [] if rival is None else self._promote(direction, rival)
         self._contradict(direction)
         return messages
 
     def _promote(self, direction: Direction, rival: Rival) -> list[Datagram]:
-        """The ports are this rival's; fragments of what was before wait in vain, and time out."""
+        """The ports are this rival's; fragments of the previous association will time out."""
         before = direction.size
         direction.drop(rival)
         self.held_bytes += direction.size - before
@@ -226,7 +195,7 @@ class SctpAssociations:
         return messages
 
     def _contradict(self, direction: Direction) -> None:
-        """Its rivals are none."""
+        """Its rivals are not real."""
         for rival in tuple(direction.rivals):
             self._refuse(len(rival.held))
             direction.drop(rival)
@@ -243,7 +212,7 @@ class SctpAssociations:
         self._refuse(gone)
         if any(held.payload[4:8] == datagram.data[at + 4 : at + 8] for held in rival.held):
             self.duplicate += 1
-        elif len(rival.held) >= CONVINCING:  # it has not convinced, and has no need of more
+        elif len(rival.held) >= CONVINCING:  # it was not convincing, and more chunks do not help
             self.rejected[ChunkRejection.OUTSIDE] += 1
         else:
             size = rival.size
@@ -305,7 +274,7 @@ class SctpAssociations:
                 direction.proposed = None
 
     def _expire(self) -> list[Datagram]:
-        """Let go what was silent, or incomplete, for too long."""
+        """Drop associations that were silent, and messages that were incomplete, for too long."""
         clock = self._clock
         self.fragments.expire(clock)
         messages: list[Datagram] = []
@@ -327,7 +296,7 @@ class SctpAssociations:
         return [message for direction in tuple(self._doubted.values()) for message in self._settle(direction)]
 
     def forget(self) -> None:
-        """Another capture comes, perhaps the same one again: what is incomplete has timed out."""
+        """Another capture follows, perhaps the same one again: incomplete messages have timed out."""
         for direction in tuple(self._doubted.values()):
             self._contradict(direction)
         self.fragments.forget()

@@ -7,7 +7,7 @@ arrived and none of the previous one.
 
 from __future__ import annotations
 
-from capture_agent.records.datagram import NO_FRAME, Datagram
+from capture_agent.records.datagram import Datagram
 
 # How far from the highest TSN a chunk may be, either way: as many as fit a receive window (a.rwnd) of 1 MiB with
 # 256 bytes each.
@@ -17,7 +17,7 @@ SEEN_MASK = (1 << WINDOW) - 1
 CONVINCING = 3  # chunks of a rival, at most
 FEWEST = 2
 MAX_RIVALS = 4
-CHUNK_COST = 1024  # what CPython needs beside the bytes of one that is held
+CHUNK_COST = 1024  # what CPython needs for a held chunk in addition to its bytes
 
 HeldChunk = Datagram  # the chunk is the payload
 
@@ -67,21 +67,15 @@ class Rival:
         self.size = 0
 
     def hold(self, packet: Datagram, at: int, end: int) -> None:
-        """A copy: the packet's buffer is a whole batch of frames."""
+        """A copy: the packet's buffer holds a batch of frames."""
         addresses = packet.source + packet.destination
         data = addresses + packet.data[at:end]
-        self.held.append(
-            Datagram(
-                data, len(addresses), len(data), 0, packet.address_size, packet.source_port, packet.destination_port,
-                packet.time_ns, packet.frame, protocol=packet.protocol, transport=packet.transport, vlan=packet.vlan,
-                interface=packet.interface, missing=packet.missing, frame_at=NO_FRAME,
-            )
-        )  # fmt: skip
+        self.held.append(packet.carrying(data, len(addresses), len(data), packet.missing))
         self.size += CHUNK_COST + len(data)
 
 
 class Direction:
-    """What is known of it. `proposed`: by a handshake whose cookie has not been seen yet."""
+    """What is known of one direction. `proposed`: by a handshake whose cookie has not been seen yet."""
 
     __slots__ = ("association", "last_ns", "proposed", "rivals", "size")
 
@@ -93,7 +87,7 @@ class Direction:
         self.last_ns = last_ns
 
     def rival(self, tag: bytes, tsn: int) -> tuple[Rival, int]:
-        """The one that this chunk belongs to, and how many chunks gave way to it."""
+        """The rival that this chunk belongs to, and how many chunks were evicted for it."""
         for rival in self.rivals:
             if rival.association.accepts(tag, tsn):
                 return rival, 0
@@ -115,7 +109,7 @@ class Direction:
         return len(rival.held) >= max(FEWEST, min(CONVINCING, current.chunks + 1))
 
     def best(self) -> Rival | None:
-        """The one to believe where nothing more comes: it has as many chunks as what it contradicts."""
+        """The rival to believe if nothing more comes: it has as many chunks as the association it contradicts."""
         for rival in reversed(self.rivals):
             foreign = rival.association.tag != self.association.tag and self.association.handshake
             if not foreign and len(rival.held) >= self.association.chunks:

@@ -11,9 +11,11 @@ from capture_agent.books import Ledger
 from capture_agent.clock import Clock
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
+from capture_agent.streams.connection_keys import addresses_in, key_of, opposite
 from capture_agent.streams.counts import NAMES, OTHERS_OF_WEBSOCKETS, REASONS, SEGMENTS, WEBSOCKET, Counts
+from capture_agent.streams.layers import MakeLayers, layers_of
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS
-from capture_agent.streams.outlet import Outlet
+from capture_agent.streams.outlet import Emitter, Outlet
 from capture_agent.streams.sctp import SctpAssociations
 from capture_agent.streams.tcp import Stream
 
@@ -22,43 +24,21 @@ if not cython.compiled:  # the .pxd cimports them
 
 UDP = cython.declare(cython.int, 17)
 TCP = cython.declare(cython.int, 6)
-FIN_SYN_RST = cython.declare(cython.int, 0x07)
 SYN = cython.declare(cython.int, 0x02)
+RST = cython.declare(cython.int, 0x04)
+FIN_SYN_RST = cython.declare(cython.int, 0x07)
+CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
 EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
 IDLE_NS = cython.declare(cython.longlong, limits.IDLE_NS)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
-PORTS = cython.declare(cython.int, 4)  # bytes at the end of a key
-
-
-@cython.cfunc
-def key_of(datagram: Datagram) -> bytes:
-    """Of one direction of a connection: addresses and ports. Neither interface nor VLAN, for what is seen twice."""
-    at: cython.Py_ssize_t = datagram.address_at
-    size: cython.Py_ssize_t = 2 * datagram.address_size
-    source: cython.int = datagram.source_port
-    destination: cython.int = datagram.destination_port
-    if at < 0 or not 0 <= size <= 32 or at + size > len(datagram.data):
-        raise ValueError(f"addresses of {size} bytes at {at} lie outside of {len(datagram.data)} bytes")
-    if not cython.compiled:
-        return datagram.data[at : at + size] + bytes((source >> 8, source & 255, destination >> 8, destination & 255))
-    # A bytes object may be filled by who has made it, before anybody else sees it.
-    key: bytes = PyBytes_FromStringAndSize(cython.NULL, size + PORTS)  # type: ignore[name-defined]  # noqa: F821 - cimported
-    into: cython.p_uchar = cython.cast(cython.p_uchar, key)
-    text: cython.p_char = datagram.data
-    memcpy(into, text + at, size)  # type: ignore[name-defined]  # noqa: F821 - cimported
-    into[size] = source >> 8 & 0xFF
-    into[size + 1] = source & 0xFF
-    into[size + 2] = destination >> 8 & 0xFF
-    into[size + 3] = destination & 0xFF
-    return key
 
 
 @cython.final
 @cython.cclass
 class Streams:
-    """Holds what is known of each direction of each connection, within bounds: see limits.py.
+    """Keeps the directions of all connections, within bounds: see limits.py.
 
-    `counts` says what became of every segment.
+    `counts` has what happened to every segment.
     """
 
     __slots__ = (
@@ -66,6 +46,7 @@ class Streams:
         "_clock",
         "_known",
         "_latest",
+        "_make_layers",
         "_max_bytes",
         "_max_streams",
         "_outlet",
@@ -76,28 +57,31 @@ class Streams:
         "sctp",
     )
 
-    def __init__(self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES, make_layers: MakeLayers = layers_of
+    ) -> None:
         self.counts = Counts()
         self._clock = Clock()
         self.sctp = SctpAssociations(clock=self._clock)
-        self.buffered = 0  # bytes that wait, of all streams
+        self.buffered = 0  # bytes that all streams hold
         self._outlet = Outlet(self.counts)
+        self._make_layers = make_layers
         self._max_streams = max_streams
         self._max_bytes = max_bytes
         self._known: dict[bytes, Stream] = {}
-        # The least recently used first, in each of them; the first has what is known.
+        # Each has the least recently used first; the first table has all streams.
         self._table: OrderedDict[bytes, Stream] = OrderedDict()
         self._buffering: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold bytes
-        self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold some for want of others
+        self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that wait for other bytes
         self._latest: Stream | None = None
 
     def __len__(self) -> int:
         return len(self._table)
 
     def messages(self, datagrams: list[Datagram]) -> list[Datagram]:
-        """These datagrams, with the messages that they complete in the place of TCP segments and SCTP packets.
+        """These datagrams, with TCP segments and SCTP packets replaced by the messages that they complete.
 
-        Where all are UDP it is the same list.
+        If all are UDP, it is the same list.
         """
         datagram: Datagram
         seen_ns: cython.longlong
@@ -123,7 +107,7 @@ class Streams:
         return out
 
     def close(self) -> list[Datagram]:
-        """The capture has ended: what is whole behind gaps comes out, and the rest is counted."""
+        """The capture has ended: messages that are complete after gaps come out, and the rest is counted."""
         out: list[Datagram] = []
         stream: Stream
         self._outlet.out = out
@@ -141,7 +125,7 @@ class Streams:
         return out
 
     def ledgers(self) -> Iterator[Ledger]:
-        """Only what there was: most hosts have SIP over UDP alone."""
+        """Only those with entries: most hosts have SIP over UDP alone."""
         if self.counts.seen:
             yield SEGMENTS.ledger(self.counts.seen, self.outcomes(), self.rejected())
         others = self.websocket_rejected()
@@ -164,8 +148,8 @@ class Streams:
 
     def notes(self) -> Mapping[str, int]:
         """What did not become a message, and why: all other numbers of Counts, by name."""
-        told = {"seen", "rejected", *self.outcomes()}
-        return {name: getattr(self.counts, name) for name in NAMES if name not in told}
+        in_ledgers = {"seen", "rejected", *self.outcomes()}
+        return {name: getattr(self.counts, name) for name in NAMES if name not in in_ledgers}
 
     def _let_go(self) -> None:
         """Keep no buffer of a batch."""
@@ -183,32 +167,25 @@ class Streams:
         key = key_of(segment)
         stream = self._known.get(key)
         if stream is None:
-            if empty and not segment.flags & SYN:
-                self.counts.empty += 1
+            if not segment.flags & SYN and (segment.start >= segment.end or segment.flags & RST):
+                if segment.start >= segment.end:
+                    self.counts.empty += 1
+                else:
+                    self.counts.rejected[CLOSED] += 1
                 return True
-            stream = self._open(key, seen_ns)
+            stream = self._open(key, segment, seen_ns)
         elif stream is not self._latest:
             self._touch(key, stream, seen_ns)
         self._latest = stream
-        stream.last_ns = seen_ns
-        stream.accept(segment)
-        if (
-            stream.account
-            or stream.content.pending is not None
-            or stream.held.parts
-            or stream.joining is not None
-            or stream.content.websocket is not None
-            or stream.rivals is not None
-            or stream.parked is not None
-        ):
+        if stream.accept(segment, seen_ns):
             self._settle(key, stream)
         return True
 
-    def _open(self, key: bytes, now_ns: cython.longlong) -> Stream:
+    def _open(self, key: bytes, first: Datagram, now_ns: cython.longlong) -> Stream:
         if len(self._table) >= self._max_streams:
             self._evict(next(iter(self._table)))
-        stream = self._table[key] = self._known[key] = Stream(key[: len(key) - PORTS], self._outlet)
-        stream.touched_ns = now_ns
+        emitter = Emitter(addresses_in(key), self._outlet)
+        stream = self._table[key] = self._known[key] = Stream(first, emitter, self._make_layers, now_ns)
         return stream
 
     def _touch(self, key: bytes, stream: Stream, now_ns: cython.longlong) -> cython.bint:
@@ -219,14 +196,14 @@ class Streams:
         return True
 
     def _settle(self, key: bytes, stream: Stream) -> cython.bint:
-        """What it holds now."""
+        """Account for the bytes that it holds now."""
         size: cython.Py_ssize_t = stream.buffered()
         waits: cython.bint = stream.waits()
         self.buffered += size - stream.account
         if size:
             if not stream.account:
                 self._buffering[key] = stream
-            elif 2 * self.buffered > self._max_bytes:  # else nobody asks for their order soon
+            elif 2 * self.buffered > self._max_bytes:  # else their order does not matter yet
                 self._buffering.move_to_end(key)
         elif stream.account:
             del self._buffering[key]
@@ -235,41 +212,36 @@ class Streams:
             self._waiting[key] = stream
         elif stream.in_line and not waits:
             del self._waiting[key]
-        elif waits and stream.line_ns != stream.since_ns:  # it must not stand in the way of others
+        elif waits and stream.line_ns != stream.order.since_ns:  # it must not hold up others
             self._waiting.move_to_end(key)
         stream.in_line = waits
-        stream.line_ns = stream.since_ns
-        if stream.content.websocket is not None and stream.content.websocket.other_deflate is not None:
-            self._agree(key, stream)
+        stream.line_ns = stream.order.since_ns
+        if size:
+            news = stream.order.layer.learned()
+            if news is not None:
+                self._tell_other(key, news)
         while self.buffered > self._max_bytes:
             self._evict(next(iter(self._buffering)))
         return True
 
-    def _agree(self, key: bytes, stream: Stream) -> None:
-        """What the response to an upgrade says of the other direction (RFC 7692 7.1)."""
-        half = (len(key) - PORTS) // 2
-        ports = 2 * half
-        back = key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
-        other: Stream | None = self._table.get(back)
-        response = stream.content.websocket
-        assert response is not None
-        if other is not None and other.content.websocket is not None:
-            other.content.websocket.deflate = response.other_deflate
-            other.content.websocket.remembers = response.other_remembers
-        response.other_deflate = None
+    def _tell_other(self, key: bytes, news: object) -> None:
+        """What one direction has learned of the other one: how a WebSocket is compressed (RFC 7692 7.1)."""
+        other: Stream | None = self._known.get(opposite(key))
+        if other is not None:
+            other.order.layer.learn(news)
 
     def _look_after(self, now_ns: cython.longlong) -> None:
-        """Streams that have waited, or have been idle, for too long by the time of packets."""
+        """Streams that have waited, or have been idle, for too long by packet time."""
         key: bytes
         stream: Stream
         while self._waiting:
             key = next(iter(self._waiting))
             stream = self._waiting[key]
-            if self._clock.is_ahead(stream.since_ns, PATIENCE_NS):
-                stream.since_ns = stream.line_ns = now_ns
+            if self._clock.is_ahead(stream.order.since_ns, PATIENCE_NS):
+                stream.order.since_ns = stream.line_ns = now_ns
                 self._waiting.move_to_end(key)
                 continue
-            if now_ns - stream.since_ns < PATIENCE_NS:
+            if now_ns - stream.order.since_ns < PATIENCE_NS:
                 break
             del self._waiting[key]
             stream.in_line = False
@@ -289,7 +261,7 @@ class Streams:
 
     def _evict(self, key: bytes) -> None:
         stream: Stream = self._table[key]
-        if not stream.closed:
+        if not stream.order.closed:
             self.counts.evicted += 1
         self._drop(key)
 

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from capture_agent.config.local import split_port
+from capture_agent.config.endpoints import split_port
 
 LONGEST_BODY = 65_536
 OPEN = ("/health", "/ready")  # for probes, which have no token

@@ -1,4 +1,4 @@
-"""Code of others: what is loaded, and one line for all that can be wrong with it."""
+"""User code: what is loaded, and one line for each possible problem."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package as an installer leaves it, on Python's path."""
+    """An installed package, on Python's path."""
     folder = tmp_path / "site-packages"
     install(folder, "extras", EXTRAS, ENTRY_POINTS)
     monkeypatch.syspath_prepend(str(folder))
@@ -138,13 +138,13 @@ def configured(folder: Path, text: str) -> Path:
 
 FILES: list[tuple[str, str | None, str]] = [
     ("nix.py", None, "cannot be read: no such file or directory"),
-    ("empty.py", "", "it has no function on_message, expected def on_message(message)"),
+    ("empty.py", "", "no function on_message, expected def on_message(message)"),
     ("syntax.py", "x = 1\ndef on_message(message:\n", "syntax.py:2: '(' was never closed"),
     ("nul.py", "x = 1\0", "source code string cannot contain null bytes"),
     ("import_.py", "import no_such_module", "ModuleNotFoundError: No module named 'no_such_module' (import_.py:1)"),
     ("raises.py", "\n\n{}['a\\nb']", "KeyError: 'a\\nb' (raises.py:3)"),
     ("exits.py", "import sys\nsys.exit('no license')", "SystemExit: no license (exits.py:2)"),
-    ("value.py", "on_message = 7", "on_message is of the type int, expected a function"),
+    ("value.py", "on_message = 7", "on_message is of type int, expected a function"),
     ("later.py", "async def on_message(message): ...", "on_message is a coroutine or a generator, expected a plain function"),
     ("yields.py", "def on_message(message): yield", "on_message is a coroutine or a generator, expected a plain function"),
     ("none.py", "def on_message(): ...", "on_message() cannot be called with one message"),
@@ -176,29 +176,29 @@ def test_files(tmp_path: Path, name: str, code: str | None, problem: str) -> Non
 @pytest.mark.parametrize(
     ("toml", "problem"),
     [
-        ('[hooks]\nmodules = ["extras"]', "2: hooks.modules: 'extras': it has no function on_message, expected def on_message(message)"),
+        ('[hooks]\nmodules = ["extras"]', "2: hooks.modules: 'extras': no function on_message, expected def on_message(message)"),
         ('[hooks]\nmodules = ["no_such.module"]', "2: hooks.modules: 'no_such.module': ModuleNotFoundError: No module named 'no_such'"),
         ('[hooks]\nmodules = ["trunk.pyc"]', "2: hooks.modules: 'trunk.pyc': ModuleNotFoundError: No module named 'trunk'"),
         ('[hooks]\nmodules = ["a b"]', "2: hooks.modules: 'a b': expected FILE.py or package.module"),
-        ('[hooks]\nuse = ["droper"]', "2: hooks.use: 'droper': no installed package brings this hook, did you mean 'dropper'? (there are: dropper, gone, later, missing, number)"),
+        ('[hooks]\nuse = ["droper"]', "2: hooks.use: 'droper': no installed package provides this hook, did you mean 'dropper'? (there are: dropper, gone, later, missing, number)"),
         ('[hooks]\nuse = ["later"]', "2: hooks.use: 'later': on_message is a coroutine or a generator, expected a plain function"),
-        ('[hooks]\nuse = ["number"]', "2: hooks.use: 'number': on_message is of the type int, expected a function"),
+        ('[hooks]\nuse = ["number"]', "2: hooks.use: 'number': on_message is of type int, expected a function"),
         ('[hooks]\nuse = ["missing"]', "2: hooks.use: 'missing': AttributeError: module 'extras' has no attribute 'nix'"),
         ('[hooks]\nuse = ["gone"]', "2: hooks.use: 'gone': ModuleNotFoundError: No module named 'no_such_module_of_ours'"),
-        ('[[rule]]\nwhen = "by"', "2: rule.when: 'by': no installed package brings this condition, did you mean 'bye'? (there are: bye, missing, number)"),
-        ('[[rule]]\nwhen = "number"', "2: rule.when: 'number': number is of the type int, expected a function"),
+        ('[[rule]]\nwhen = "by"', "2: rule.when: 'by': no installed package provides this condition, did you mean 'bye'? (there are: bye, missing, number)"),
+        ('[[rule]]\nwhen = "number"', "2: rule.when: 'number': number is of type int, expected a function"),
         ('[[rule]]\nwhen = "missing"', "2: rule.when: 'missing': AttributeError: module 'extras' has no attribute 'nix'"),
         ('[[rule]]\nwhen = "extras:later"', "2: rule.when: 'extras:later': later is a coroutine or a generator, expected a plain function"),
-        ('[[rule]]\nwhen = "extras:nix"', "2: rule.when: 'extras:nix': it has no function nix, expected def nix(message)"),
+        ('[[rule]]\nwhen = "extras:nix"', "2: rule.when: 'extras:nix': no function nix, expected def nix(message)"),
         ('[[rule]]\nwhen = "no_such.module:f"', "2: rule.when: 'no_such.module:f': ModuleNotFoundError: No module named 'no_such'"),
         ('[[rule]]\nwhen = ":f"', "2: rule.when: ':f': expected FILE.py or package.module"),
-        ('[[rule]]\nwhen = "extras:"', "2: rule.when: 'extras:': it has no function , expected def (message)"),
+        ('[[rule]]\nwhen = "extras:"', "2: rule.when: 'extras:': no function , expected def (message)"),
         ('[[sink]]\nuse = "picky"', "1: sink: 'picky': ValueError: topic: expected the name of a topic (extras.py:18)"),
         ('[[sink]]\nuse = "kafka"', "1: sink: 'kafka': KeyError: 'topic' (extras.py:15)"),
-        ('[[sink]]\nuse = "nothing"', "1: sink: 'nothing': the package made NoneType, which is no sink: it lacks name"),
-        ('[[sink]]\nuse = "number"', "1: sink: 'number': the package brings int, expected a function that takes the options"),
-        ('[[sink]]\nuse = "file"', "1: sink: 'file': no installed package brings this sink (there are: kafka, kept, nothing, number, picky)"),
-        ('[[source]]\nuse = "nothing"', "1: source: 'nothing': the package made NoneType, which is no source: it lacks name"),
+        ('[[sink]]\nuse = "nothing"', "1: sink: 'nothing': the factory returned NoneType, which is not a sink: it lacks name"),
+        ('[[sink]]\nuse = "number"', "1: sink: 'number': the package provides int, expected a function that takes the options"),
+        ('[[sink]]\nuse = "file"', "1: sink: 'file': no installed package provides this sink (there are: kafka, kept, nothing, number, picky)"),
+        ('[[source]]\nuse = "nothing"', "1: source: 'nothing': the factory returned NoneType, which is not a source: it lacks name"),
     ],
 )  # fmt: skip
 def test_what_packages_and_modules_lack(tmp_path: Path, extras: Path, toml: str, problem: str) -> None:
@@ -227,7 +227,7 @@ def test_all_problems_at_once(tmp_path: Path, extras: Path) -> None:
 
 def test_two_packages_with_the_same_name(tmp_path: Path, extras: Path) -> None:
     install(extras, "others", "def hook(message): ...", "[capture_agent.hooks]\ndropper = others:hook\n")
-    with pytest.raises(ConfigError, match=r"several packages bring this hook: (extras|others):hook, "):
+    with pytest.raises(ConfigError, match=r"several packages provide this hook: (extras|others):hook, "):
         loaded(configured(tmp_path, '[hooks]\nuse = ["dropper"]'))
 
 
@@ -257,12 +257,12 @@ def is_third(message):
 
 
 def accounts(books: Books) -> list[str]:
-    """Those of messages, of others' code, and of packages' sinks."""
+    """The ledgers of messages, user code, and packages' sinks."""
     kinds = ("messages", "condition", "hook", "kept")
     return [text for text in map(str, books.ledgers) if text.startswith(kinds)]
 
 
-def test_what_hooks_and_conditions_have_in_one_file_they_share(tmp_path: Path, extras: Path, pcaps: Path) -> None:
+def test_hooks_and_conditions_in_one_file_share_its_module(tmp_path: Path, extras: Path, pcaps: Path) -> None:
     """The books balance, and have a line for each of them."""
     (tmp_path / "both.py").write_text(SHARED)
     file = configured(
@@ -305,11 +305,11 @@ def test_what_fails_is_in_the_log_and_in_the_books(
     ]
     assert caplog.messages == [
         "bad.py:condition: ZeroDivisionError: 'division by zero' (bad.py:2); the rule does not match."
-        " More of this kind are only counted",
+        " Further ones are counted, not logged",
         "bad.py: TypeError: \"unsupported operand type(s) for +: 'NoneType' and 'int'\" (bad.py:1);"
-        " the message is traced as if this hook were not there. More of this kind are only counted",
-        "bad.py:condition: has failed 4 times and is called no more",
-        "bad.py: has failed 4 times and is called no more",
+        " the message is traced as if this hook were not there. Further ones are counted, not logged",
+        "bad.py:condition: has failed 4 times and has been disabled",
+        "bad.py: has failed 4 times and has been disabled",
     ]
     del sys.modules["capture_agent_hook_bad"]
 
@@ -343,7 +343,7 @@ def test_commands_end_with_one_line(
 
 
 def test_a_sink_of_a_package(tmp_path: Path, extras: Path, pcaps: Path) -> None:
-    """It has a bit of its own, behind the other sinks."""
+    """It has its own bit, after the other sinks."""
     (tmp_path / "some.py").write_text(
         "def on_message(message):\n"
         "    message.trace('mine') if message.method == 'BYE' else message.drop()\n"
@@ -381,7 +381,7 @@ def test_a_bug_in_a_sink_ends_the_replay_with_one_line(tmp_path: Path, extras: P
     [
         ("dropped = 3", None),
         ('then = "raise"', "made up: internal error: ZeroDivisionError (extras.py:51)"),
-        ('then = "nonsense"', "made up: internal error: gave bytes, not Frames"),
+        ('then = "nonsense"', "made up: internal error: yielded bytes, expected Frames"),
     ],
 )
 def test_a_source_of_a_package(tmp_path: Path, extras: Path, pcaps: Path, options: str, error: str | None) -> None:

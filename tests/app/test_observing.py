@@ -14,8 +14,8 @@ from capture_agent.app import observing
 from capture_agent.app.observing import OTHERS, Observer, about, identity, sink_figures
 from capture_agent.config import Capture, Config, HepTarget
 from capture_agent.config.configured_sinks import ConfiguredSinks
-from capture_agent.config.listen import parse_listen
 from capture_agent.config.sections import Health
+from capture_agent.config.uris import parse_listen
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.routes import Routes
 from capture_agent.pipeline import Pipeline

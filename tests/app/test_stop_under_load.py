@@ -16,7 +16,7 @@ from faults.interfaces import wires
 from capture_agent.app.agent import Agent
 from capture_agent.app.extensions import Extensions, NamedHook
 from capture_agent.config import load
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source, SourceError
@@ -77,7 +77,7 @@ def test_each_packet_and_each_error(count: int, deleted: bool, caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("count", [pytest.param(count, marks=live) for count in (1, 2)])
-def test_what_had_come_before_a_stop_is_read_and_nothing_after_it(count: int) -> None:
+def test_a_stop_reads_earlier_data_and_nothing_later(count: int) -> None:
     names = ("eth1", "eth2")[:count]
     agent = Agent(load(overrides={"hep": [{"uri": "hep:127.0.0.1:9"}]}), lossless=False)
     with wires(names) as (here, there):
@@ -93,7 +93,7 @@ def test_what_had_come_before_a_stop_is_read_and_nothing_after_it(count: int) ->
     assert (books.ledgers[0].outcomes["carried"], sum(books.ledgers[0].lost.values())) == (100, 0)
 
 
-def test_datagrams_that_nobody_has_read() -> None:
+def test_unread_datagrams() -> None:
     source = open_listener(ListenAddress("127.0.0.1", 0))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(1000):

@@ -1,4 +1,4 @@
-"""Losses are said at once, then once a minute while they last; outages with their numbers."""
+"""Losses are logged at once, then once a minute while they last; outages with their counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Outage:
 
 
 def lines(caplog: pytest.LogCaptureFixture, looks: list[tuple[float, list[Watched]]]) -> list[tuple[float, str]]:
-    """What is said at each time."""
+    """The lines logged at each time."""
     now = 0.0
     accounts: list[Watched] = []
     watcher = Watcher(lambda: accounts, lambda: now)

@@ -1,4 +1,4 @@
-"""Samples to figures, figures to a table, a picture and a kept file."""
+"""Turning samples into figures, and figures into a table, a plot and a file."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_the_machine_is_described_without_its_name() -> None:
     assert number_in("TShark (Wireshark) 4.0.17 (Git v4)") == "4.0.17"
 
 
-def test_the_document_keeps_what_stands_around_the_result() -> None:
+def test_the_document_keeps_the_text_around_the_result() -> None:
     document = f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n"
     assert results.replaced(document, "new") == f"before\n{results.BEGIN}\nnew\n{results.END}\nafter\n"
 

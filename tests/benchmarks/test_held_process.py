@@ -1,4 +1,4 @@
-"""The traffic that holds so many calls, and that the agent holds them while it is measured."""
+"""Traffic that holds many calls, which the agent holds while it is measured."""
 
 import subprocess
 import sys

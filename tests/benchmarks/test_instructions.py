@@ -1,4 +1,4 @@
-"""No row needs many more instructions per message than it did: steady, where time is not."""
+"""No row needs many more instructions per message than before; instructions are steadier than time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limit sends what is there, the sink counts what comes, and what is missing is an error."""
+"""The limit sends everything, the sink counts what arrives, and a missing message is an error."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_limit_sends_every_message(programs: Path, tmp_path: Path, transport
         pytest.param(b"HEP3\0\x06", 1, 1, id="no payload"),
     ],
 )
-def test_the_sink_tells_what_is_broken(programs: Path, sent: bytes, packets: int, broken: int) -> None:
+def test_the_sink_reports_broken_messages(programs: Path, sent: bytes, packets: int, broken: int) -> None:
     with collecting(programs / "sink") as collector:
         with socket.socket(type=socket.SOCK_DGRAM) as udp:
             udp.sendto(sent, ("127.0.0.1", collector.port))
@@ -149,13 +149,13 @@ BOOKS = (
         pytest.param("", id="no books"),
     ],
 )
-def test_books_that_tell_of_a_loss_are_no_figure(books: str) -> None:
+def test_books_with_a_loss_give_no_figure(books: str) -> None:
     check_books(CASE, Usage(1, 1, 1, BOOKS))
     with pytest.raises(Failed, match="the books say"):
         check_books(CASE, Usage(1, 1, 1, books))
 
 
-def test_what_the_sink_lacks_is_no_figure() -> None:
+def test_missing_messages_give_no_figure() -> None:
     assert check_collector(CASE, Counts(4, 1, 0, 1)) == (1, 0)
     assert check_collector(Case(HEP_UDP, "sngrep", Capture(5), ()), Counts(3, 1, 0, 0)) == (0, 2)
     for counts in (Counts(4, 1, 0, 0), Counts(5, 1, 1, 0), Counts(6, 1, 0, 0)):
@@ -163,14 +163,14 @@ def test_what_the_sink_lacks_is_no_figure() -> None:
             check_collector(CASE, counts)
 
 
-def test_measuring_tells_cpu_and_memory(tmp_path: Path) -> None:
+def test_measuring_reports_cpu_and_memory(tmp_path: Path) -> None:
     busy = "import time\nx = bytearray(50_000_000)\nwhile time.process_time() < 0.3: pass"
     usage = measure([sys.executable, "-c", busy], tmp_path, os.environ)
     assert 0.3 <= usage.cpu < 1
     assert 50_000_000 < usage.memory < 90_000_000
 
 
-def test_a_command_that_fails_is_no_figure(tmp_path: Path) -> None:
+def test_a_failing_command_gives_no_figure(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="status 3: sorry"):
         measure(
             [sys.executable, "-c", "import sys; print('sorry', file=sys.stderr); sys.exit(3)"], tmp_path, os.environ

@@ -1,4 +1,4 @@
-"""The generator makes what it says: decoded by the agent, and beside the generator that others use."""
+"""The generator makes what it claims: checked by the agent, and against the generator that others use."""
 
 from __future__ import annotations
 

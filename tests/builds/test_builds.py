@@ -1,4 +1,4 @@
-"""The compiled and the plain build say the same of everything: messages, counts, errors, HEP packets."""
+"""The compiled and the plain build give equal results: messages, counts, errors, HEP packets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def workers() -> Iterator[tuple[Worker, Worker]]:
 
 
 def same(workers: tuple[Worker, Worker], kind: str, argument: object) -> Any:
-    """Both at once; their common answer."""
+    """Ask both at once. Returns their common answer."""
     for worker in workers:
         worker.ask(kind, argument)
     compiled, plain = (worker.answer() for worker in workers)
@@ -81,7 +81,7 @@ def recorded() -> list[tuple[int, bytes]]:
     """Frames of our captures, each once, with their link types."""
     frames: dict[tuple[int, bytes], None] = {}
     for path in PCAPS:
-        with suppress(SourceError), CaptureFile(path) as file:  # the damaged ones end so, behind their frames
+        with suppress(SourceError), CaptureFile(path) as file:  # the damaged ones end like this, after their frames
             for batch in file.batches():
                 for n in range(len(batch)):
                     interface = batch.interfaces[batch.index[n * FRAME_ROW + FRAME_INTERFACE]]
@@ -191,8 +191,8 @@ SHORT = b"OPTIONS sip:a SIP/2.0\r\nVia: v\r\n\r\n"
         pytest.param(frame_of(SHORT, source=4789), id="from a port of tunnels"),
     ],
 )
-def test_frames_beside_the_usual(workers: tuple[Worker, Worker], frame: bytes) -> None:
-    """What the plain build reads in one go (packet/plain_udp.py), and what differs in one thing."""
+def test_unusual_frames(workers: tuple[Worker, Worker], frame: bytes) -> None:
+    """Frames that the plain build reads in one step (packet/plain_udp.py), and frames that differ in one detail."""
     same(workers, "frames", ([frame], 1))
 
 
@@ -213,8 +213,8 @@ HEADERS = [
 ]  # fmt: skip
 
 
-def test_messages_beside_the_usual(workers: tuple[Worker, Worker]) -> None:
-    """What the plain build reads by its patterns (sip/plain_scan.py), and what differs in one thing, first or repeated."""
+def test_unusual_messages(workers: tuple[Worker, Worker]) -> None:
+    """Messages that the plain build reads by patterns (sip/plain_scan.py), and ones with one difference, first or repeated."""
     bare = b"INVITE sip:a SIP/2.0\r\n"
     payloads = [start + REST for start in STARTS]
     payloads += [bare + header + end for header in HEADERS for end in (REST, b"\r\n\r\n", b"\n\n", b"\r\n", b"")]
@@ -224,7 +224,7 @@ def test_messages_beside_the_usual(workers: tuple[Worker, Worker]) -> None:
 
 @st.composite
 def said(draw: st.DrawFn) -> tuple[bytes, int, int, int]:
-    """A message of few calls, with few tags, branches and hosts: most belong together, in ways that no phone has thought of."""
+    """A message of few calls, with few tags, branches and hosts: most are related, in ways that no phone produces."""
     method = draw(st.sampled_from(["INVITE", "INVITE", "ACK", "BYE", "CANCEL", "NOTIFY", "SUBSCRIBE", "OPTIONS", "X"]))
     status = draw(st.sampled_from([0, 0, 100, 180, 200, 202, 302, 401, 481, 487]))
     tags = [draw(st.sampled_from(["", ";tag=a", ";tag=b", ";tag=c"])) for _ in range(2)]
@@ -247,7 +247,7 @@ def said(draw: st.DrawFn) -> tuple[bytes, int, int, int]:
 def test_talks(
     workers: tuple[Worker, Worker], messages: list[tuple[bytes, int, int, int]], calls: int, step: int, in_order: bool
 ) -> None:
-    """Transactions and dialogs, their states, what expires and what is evicted."""
+    """Transactions and dialogs, their states, expiry and eviction."""
     if in_order:
         messages.sort(key=lambda one: one[3])
     found, told = same(workers, "talks", (messages, calls, step))
@@ -256,7 +256,7 @@ def test_talks(
 
 
 def test_talks_of_many_calls(workers: tuple[Worker, Worker]) -> None:
-    """So many that the tables grow, are full and shrink."""
+    """Enough calls that the tables grow, fill and shrink."""
     lines = (
         "Via: SIP/2.0/UDP x;branch=z9hG4bK{1}\r\nFrom: <sip:a@x>;tag=a\r\nTo: <sip:b@x>{2}\r\nCall-ID: {0}\r\nCSeq: {3}"
     )

@@ -1,4 +1,4 @@
-"""One build at work: frames in, all that it finds out, over a pipe. test_builds.py runs two of it and compares."""
+"""One build: frames in, all results out, over a pipe. test_builds.py runs two of them and compares."""
 
 import hashlib
 import pickle
@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from capture_agent.build import flavour
-from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
 from capture_agent.records.frames import Frames
@@ -59,7 +59,7 @@ def values(record: Any, names: list[str]) -> list[tuple[str, Any]]:
 
 
 def scans(payloads: list[bytes]) -> Any:
-    """What the scan says of each payload, at odd places of a buffer, too."""
+    """The scan's result for each payload, also at odd offsets in a buffer."""
     from capture_agent.sip.scan import scan
     from capture_agent.sip.stranger import stranger
 
@@ -71,7 +71,7 @@ def scans(payloads: list[bytes]) -> Any:
 
 
 def calls(job: tuple[list[bytes], int]) -> Any:
-    """What the messages of these frames belong to, by number, and the state of everything at the end."""
+    """The transactions and dialogs of these frames' messages, by number, and all states at the end."""
     from capture_agent.correlate.correlator import Correlator
 
     raw, step_ns = job
@@ -83,7 +83,7 @@ def calls(job: tuple[list[bytes], int]) -> Any:
 
 
 def talks(job: tuple[list[tuple[bytes, int, int, int]], int, int]) -> Any:
-    """The same of messages that are given as such, in batches of `step`: bytes, two hosts, and seconds."""
+    """The same for given messages, in batches of `step`: bytes, two hosts, and seconds."""
     from capture_agent.correlate.correlator import Correlator
     from capture_agent.records.captured import CapturedMessage
     from capture_agent.records.datagram import Datagram
@@ -106,7 +106,7 @@ def talks(job: tuple[list[tuple[bytes, int, int, int]], int, int]) -> Any:
 
 
 def correlation(messages: list[Any]) -> Any:
-    """Which transaction and dialog each has, by number, and how they stand at the end."""
+    """The transaction and dialog of each, by number, and their states at the end."""
     numbers: dict[int, int] = {}
     found = []
     for message in messages:

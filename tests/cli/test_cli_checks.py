@@ -1,4 +1,4 @@
-"""What `config check` finds before `run` fails at it, and what commands say instead of doing nothing."""
+"""Problems that `config check` finds before `run` fails, and messages of commands that would do nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("toml", "says"),
     [
         pytest.param(
-            NO_CA, "agent.toml:3: hep.tls_ca: expected a file of certificates (No such file", id="certificates"
+            NO_CA, "agent.toml:3: hep.tls_ca: expected a file of certificates (no such file", id="certificates"
         ),
         pytest.param(NO_FILE, "agent.toml:2: sql.url: sqlite:///nix.db: no such file", id="no file"),
         pytest.param(NO_FILE.replace("nix.db", "."), "agent.toml:2: sql.url: sqlite:///.: is a directory", id="folder"),
@@ -78,7 +78,7 @@ def test_show_takes_the_file_in_both_ways(folder: Path, capsys: pytest.CaptureFi
         assert "buffer_mib = 7" in capsys.readouterr().out
 
 
-def test_what_is_no_kamailio_cfg(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_are_not_a_kamailio_cfg(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "agent.toml").write_text("[capture]\nbuffer_mib = 7\n")
     for file in ("agent.toml", "call.pcap"):
         assert main(["config", "convert", file]) == 1

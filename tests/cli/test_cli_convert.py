@@ -18,15 +18,15 @@ def test_what_it_prints_is_correct(tmp_path: Path) -> None:
     assert (made.err, made.status) == ("", 0)
     (tmp_path / "agent.toml").write_text(made.out)
     checked = capture_agent("config", "check", "agent.toml", folder=tmp_path)
-    assert (checked.out, checked.err, checked.status) == ("agent.toml: correct\n", "", 0)
+    assert (checked.out, checked.err, checked.status) == ("agent.toml: OK\n", "", 0)
 
 
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("nix.cfg", "nix.cfg: cannot be read: No such file or directory"),
-        (".", ".: cannot be read: Is a directory"),
-        ("includes.cfg", "includes.cfg:2: nix.cfg: cannot be read: No such file or directory"),
+        ("nix.cfg", "nix.cfg: cannot be read: no such file or directory"),
+        (".", ".: cannot be read: is a directory"),
+        ("includes.cfg", "includes.cfg:2: nix.cfg: cannot be read: no such file or directory"),
     ],
 )
 def test_lines(tmp_path: Path, file: str, line: str) -> None:

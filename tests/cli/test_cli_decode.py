@@ -1,4 +1,4 @@
-"""capture-agent decode: what is printed for captures made here."""
+"""capture-agent decode: its output for captures made here."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_jsonl(capture: Path) -> None:
     assert ended.status == 0
 
 
-def test_jsonl_of_what_is_wrong(tmp_path: Path) -> None:
+def test_jsonl_of_malformed_messages(tmp_path: Path) -> None:
     file = tmp_path / "odd.pcap"
     odd = sip("SIP/2.0 200 OK", call_id="\udcff\x1b[31m\u202e", cseq="x INVITE").replace(b"Length: 0", b"Length: x")
     file.write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", odd)]))
@@ -66,7 +66,7 @@ def test_jsonl_of_what_is_wrong(tmp_path: Path) -> None:
     assert ended.err == "1 frames, 1 messages, 0 rejected, malformed (bad_content_length 1, bad_cseq 1)\n"
 
 
-def test_several_files_are_told_apart(capture: Path) -> None:
+def test_several_files_are_distinguished(capture: Path) -> None:
     ended = capture_agent("decode", "calls.pcap", "calls.pcap", "--format", "jsonl", folder=capture.parent)
     found = [json.loads(line) for line in ended.out.splitlines()]
     assert [(message["file"], message["frame"]) for message in found][11:13] == [("calls.pcap", 12), ("calls.pcap", 1)]

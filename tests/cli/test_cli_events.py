@@ -1,4 +1,4 @@
-"""hlog and trace-msg as users run them, to collectors that are there, are not, or are several."""
+"""hlog and trace-msg as users run them: to one collector, to several, or to none."""
 
 from __future__ import annotations
 

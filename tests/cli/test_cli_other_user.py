@@ -1,4 +1,4 @@
-"""What a user who is not root is told: files that it may not write, and no place for a control socket."""
+"""Messages for users other than root: files without write permission, and no place for a control socket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AGENT = [*AS_NOBODY, sys.executable, "-m", "capture_agent"]
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Root's, for everybody to read; `own` is nobody's."""
+    """A folder of root, readable for everybody; `own` belongs to the user `nobody`."""
     with TemporaryDirectory(prefix="capture-agent-") as name:
         path = Path(name)
         path.chmod(0o755)
@@ -56,9 +56,9 @@ def agent(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("file", "owner", "says"),
     [
-        pytest.param("trace.db", 0, "the file cannot be written", id="somebody else's"),
-        pytest.param("trace.db", 65534, "no file can be made in its folder", id="somebody else's folder"),
-        pytest.param("own/trace.db", 0, "the file cannot be written", id="somebody else's in its own folder"),
+        pytest.param("trace.db", 0, "the file is not writable", id="somebody else's"),
+        pytest.param("trace.db", 65534, "cannot create a file in its folder", id="somebody else's folder"),
+        pytest.param("own/trace.db", 0, "the file is not writable", id="somebody else's in its own folder"),
         pytest.param("own/trace.db", 65534, "", id="its own"),
     ],
 )
@@ -82,7 +82,7 @@ def test_check_says_of_a_database_what_a_sink_fails_at(folder: Path, file: str, 
 def test_check_says_of_a_control_socket_what_run_fails_at(folder: Path, place: str, works: bool) -> None:
     (folder / "agent.toml").write_text(f'[control]\nsocket = "{folder / place}"\n')
     checked = agent(folder, "config", "check", "agent.toml")
-    assert (checked.returncode, f"no file can be made in {folder}" in checked.stderr) == (0 if works else 2, not works)
+    assert (checked.returncode, f"cannot create a file in {folder}" in checked.stderr) == (0 if works else 2, not works)
     if not works:
         ran = agent(folder, "run", "-i", "lo", "--hep", "hep:127.0.0.1:9", "--config", "agent.toml")
         assert ran.returncode != 0

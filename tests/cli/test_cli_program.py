@@ -15,7 +15,7 @@ from cli_samples import CALL, capture_agent, pcap
 
 from capture_agent import __version__, cli
 from capture_agent.cli import program
-from capture_agent.cli.decode import Reading
+from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.config.options import COMMAND_LINE
 
 COMMAND = typer.main.get_command(program.app)
@@ -64,7 +64,7 @@ def test_config_check(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text('[[hep]]\nuri = "hep:homer"\n')
     ended = capture_agent("config", "check", file)
-    assert (ended.out, ended.err, ended.status) == (f"{file}: correct\n", "", 0)
+    assert (ended.out, ended.err, ended.status) == (f"{file}: OK\n", "", 0)
     file.write_text('[[hep]]\nuri = "hep:homer"\nversion = 4\n[log]\nlevel = "loud"\n')
     ended = capture_agent("config", "check", file)
     assert ended.err.splitlines() == [
@@ -94,7 +94,7 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     def fail(*_: object) -> None:
         raise ZeroDivisionError("s3cret")
 
-    monkeypatch.setattr(Reading, "messages", fail)
+    monkeypatch.setattr(CaptureReading, "messages", fail)
     monkeypatch.delenv(program.DEBUG, raising=False)
     assert cli.main(["decode", __file__]) == 1
     assert capsys.readouterr().err == (
@@ -123,7 +123,7 @@ def test_what_replay_does_not_load(tmp_path: Path, module: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--version"], ["decode", "one.pcap"], ["decode", "one.pcap", "--format", "jsonl"]]
 )
-def test_a_full_disk_behind_standard_output(tmp_path: Path, arguments: list[str]) -> None:
+def test_standard_output_to_a_full_disk(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "one.pcap").write_bytes(pcap(CALL[:1]))
     command = [sys.executable, "-m", "capture_agent", *arguments]
     with Path("/dev/full").open("w") as full:

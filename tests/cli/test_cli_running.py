@@ -1,7 +1,8 @@
-"""A run that meets a blocked terminal, signals, dead sinks and interfaces that vanish: it captures, and ends with books."""
+"""A run with a blocked terminal, signals, dead sinks and vanishing interfaces: it captures, and ends with books."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -83,7 +84,7 @@ def running(folder: Path, *words: str, inside: Namespace | None = None, kind: ty
 
 
 class Blocked(Run):
-    """Its standard error takes nothing, or is nowhere."""
+    """Its standard error accepts nothing, or does not exist."""
 
     stderr: int
 
@@ -114,7 +115,7 @@ def place(one: socket.socket) -> str:
 
 @pytest.mark.parametrize("how", [full_pipe, pipe_without_reader, stopped_terminal], ids=lambda how: how.__name__)
 def test_a_blocked_terminal_stops_nothing(tmp_path: Path, free_port: Callable[[], int], how: object) -> None:
-    """Warnings, signals, books: none is read, and all SIP arrives; it ends when it is told to."""
+    """Nobody reads warnings, signals or books, but all SIP arrives, and it ends when told to."""
     port = free_port()
     with ExitStack() as stack:
         ends = stack.enter_context(how())  # type: ignore[operator]
@@ -132,7 +133,7 @@ def test_a_blocked_terminal_stops_nothing(tmp_path: Path, free_port: Callable[[]
         assert not run.control.exists()
 
 
-def test_lines_that_found_no_room_are_counted(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_lines_beyond_the_limit_are_counted(tmp_path: Path, free_port: Callable[[], int]) -> None:
     with full_pipe() as (writer, reader):
         kind = type("Kind", (Blocked,), {"stderr": writer})
         port = free_port()
@@ -144,12 +145,34 @@ def test_lines_that_found_no_room_are_counted(tmp_path: Path, free_port: Callabl
             run.process.send_signal(signal.SIGTERM)
             text = b""
             give_up = time.monotonic() + PATIENCE
-            while b" were not written" not in text and b"9: 0 seen" not in text and time.monotonic() < give_up:
+            while b"9: 0 seen" not in text and time.monotonic() < give_up:
                 text += os.read(reader, 65536)
             run.process.wait(PATIENCE)
-    said, unsaid = text.count(b"SIGUSR1 has no effect"), re.search(rb"(\d+) lines were not written", text)
+    said, unsaid = text.count(b"INFO: SIGUSR1 has no effect"), re.search(rb"(\d+) more lines of one kind", text)
     # Signals that come together are one.
-    assert said and (unsaid is None or int(unsaid[1]) + said <= 1500)
+    assert said == 100 and unsaid is not None and int(unsaid[1]) + said <= 1500
+
+
+def test_a_log_in_json_is_nothing_else(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """From the first line to the books; a hook logs what the peer chose, for each message."""
+    (tmp_path / "hook.py").write_text(
+        "import logging\ndef on_message(message):\n    logging.warning('call %s', message.call_id)\n"
+    )
+    config = tmp_path / "agent.toml"
+    config.write_text('[log]\nformat = "json"\n[hooks]\nmodules = ["hook.py"]\n')
+    port = free_port()
+    words = ["--config", str(config), "--listen", f"sip:127.0.0.1:{port}", "--hep", "hep+tcp:127.0.0.1:1"]
+    with running(tmp_path, *words) as run, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for n in range(300):
+            sender.sendto(options(n).replace(b"Call-ID: ", b'Call-ID: \x1b[31m"{'), ("127.0.0.1", port))
+        run.until(lambda: "call " in run.text)
+        assert run.stop() == 0
+    lines = [json.loads(line) for line in run.text.splitlines()]
+    calls = [line for line in lines if line["event"].startswith("call ")]
+    assert calls[0]["event"] == 'call \\x1b[31m"{0' and len(calls) == 100 and calls[0]["level"] == "warning"
+    assert [line["fields"]["left_out"] for line in lines if "more lines of one kind" in line["event"]] == [200]
+    assert any(line.get("fields") == {"name": "hep+tcp:127.0.0.1:1", "down": True} for line in lines)
+    assert any(line["event"].startswith("hep+tcp:127.0.0.1:1: 300 seen") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +186,7 @@ def test_lines_that_found_no_room_are_counted(tmp_path: Path, free_port: Callabl
     ],
 )
 def test_signals(tmp_path: Path, free_port: Callable[[], int], number: signal.Signals, ends: bool) -> None:
-    """Each ends it in order, or has no effect but a line; the socket is never left."""
+    """Each signal ends it in order, or has no effect except a line; the socket is never left behind."""
     with running(tmp_path, "--listen", f"sip:127.0.0.1:{free_port()}", "--sip", "sip:127.0.0.1:9") as run:
         if not ends:
             run.process.send_signal(number)
@@ -193,12 +216,13 @@ def test_log_lines_have_a_time_but_in_the_journal(
 
     with running(tmp_path, *words, kind=Journal) as run:
         run.until(lambda: "trying again" in run.text)
-        assert re.search(r"^capture-agent: WARNING: hep", run.text, re.MULTILINE)
+        assert re.search(r"^<4>capture-agent: WARNING: hep", run.text, re.MULTILINE)
+        assert re.search(r"^<6>capturing on", run.text, re.MULTILINE)
         run.stop()
 
 
 def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port: Callable[[], int]) -> None:
-    """Their queue of connections is full: a connect waits for ever. A third of what one after the other would take."""
+    """Their connection queues are full: connecting waits for ever. In parallel it takes a third of the time."""
     with ExitStack() as stack:
         deaf = []
         for _ in range(6):
@@ -223,7 +247,7 @@ def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port:
         assert len(re.findall(r"^hep\+tcp.*: 1 seen, 0 sent", run.text, re.MULTILINE)) == 6
 
 
-def test_losses_are_said_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_losses_are_logged_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
     port = free_port()
     config = tmp_path / "agent.toml"
     config.write_text("[queue]\nmessages = 5\n")

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_there_and_back(folder: Path) -> None:
     assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace made\n"
-    assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace is there already\n"
+    assert capture_agent("db", "create", "--db", DB, folder=folder).err == f"{DB}: table sip_trace exists already\n"
     ended = capture_agent("replay", "calls.pcap", "--db", DB, folder=folder)
     assert (ended.out, ended.status) == ("", 0)
     assert ended.err.splitlines() == [
@@ -179,8 +179,8 @@ def test_refused_connection(folder: Path, free_port: Callable[[], int]) -> None:
 
 
 @pytest.mark.parametrize(("packets", "lost"), [(1, 1), (12, 6)], ids=["one", "several"])
-def test_datagrams_that_nobody_takes(folder: Path, free_port: Callable[[], int], packets: int, lost: int) -> None:
-    """The kernel tells of a half of them at least."""
+def test_refused_datagrams(folder: Path, free_port: Callable[[], int], packets: int, lost: int) -> None:
+    """The kernel reports at least half of them."""
     (folder / "some.pcap").write_bytes(pcap(CALL[:1] * packets))
     uri = f"hep:127.0.0.1:{free_port()}"
     ended = capture_agent("replay", "some.pcap", "--hep", uri, folder=folder)
@@ -211,7 +211,7 @@ def test_damage_ends_one_file_alone(folder: Path) -> None:
     assert ended.status == 1
 
 
-def test_damage_is_told_before_what_is_no_capture(folder: Path) -> None:
+def test_damage_is_reported_before_a_file_that_is_not_a_capture(folder: Path) -> None:
     (folder / "cut.pcap").write_bytes((folder / "calls.pcap").read_bytes()[:-5])
     (folder / "text.pcap").write_text("no capture at all, but long enough to have a header\n")
     capture_agent("db", "create", "--db", DB, folder=folder)
@@ -226,7 +226,7 @@ def test_damage_is_told_before_what_is_no_capture(folder: Path) -> None:
 
 @pytest.mark.parametrize("call_id", ["\udcff@b", r"\xff@b"], ids=["bytes", "as calls shows it"])
 @pytest.mark.parametrize("source", [["--file", "odd.pcap"], ["--db", DB]], ids=["file", "table"])
-def test_flow_of_a_call_id_that_is_no_utf_8(folder: Path, source: list[str], call_id: str) -> None:
+def test_flow_of_a_call_id_that_is_not_utf_8(folder: Path, source: list[str], call_id: str) -> None:
     odd = sip("OPTIONS sip:b SIP/2.0", call_id="\udcff@b", cseq="1 OPTIONS")
     (folder / "odd.pcap").write_bytes(pcap([Packet(0, "10.0.0.1", "10.0.0.2", odd)]))
     create_tables(f"sqlite:///{folder}/trace.db")
@@ -262,7 +262,7 @@ def test_a_signal_ends_the_wait_for_a_pipe(folder: Path, beginning: int, seen: i
 
 
 def wait_until_it_waits(replay: subprocess.Popen[bytes]) -> None:
-    """With its own handlers for signals, and for more than it has been given."""
+    """Until it has set its signal handlers and waits for more input."""
     deadline = time.monotonic() + 30
     while True:
         caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{replay.pid}/status").read_text())
@@ -309,7 +309,7 @@ def test_follow_prints_new_calls(folder: Path) -> None:
 
 
 def test_follow_prints_a_refresh_that_fails_and_one_that_works_again(folder: Path) -> None:
-    """Of one Call-ID: the last transaction counts, whatever came before it."""
+    """For one Call-ID, the last transaction counts."""
     statuses = ["200 OK", "403 Forbidden", "403 Forbidden", "200 OK"]
     create_tables(f"sqlite:///{folder}/trace.db")
     command = [sys.executable, "-m", "capture_agent", "calls", "--db", DB, "--follow"]

@@ -22,7 +22,7 @@ PATIENCE = 60
 
 
 class Running:
-    """A running `capture-agent run --listen` that writes to a table, and somebody who sends SIP to it."""
+    """A running `capture-agent run --listen` that writes to a table, and a sender of SIP."""
 
     def __init__(self, folder: Path, port: int, *options: str) -> None:
         self.socket = folder / "control.sock"
@@ -43,7 +43,7 @@ class Running:
         self.peer.connect(("127.0.0.1", port))
 
     def send(self, message: bytes) -> None:
-        """And wait until it has been counted, as traced or not."""
+        """Send a message, and wait until it is counted as traced or not."""
         before = self.counted()
         self.peer.send(message)
         for _ in range(10_000):
@@ -131,7 +131,7 @@ def test_what_any_client_can_do(running: Running) -> None:
 def test_the_default_socket(
     tmp_path: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
-    """A default that cannot be opened is a warning, and `run` goes on; an empty name is none at all."""
+    """If the default cannot be opened, `run` warns and continues; an empty name means no socket."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "nix" / "nix"))
     agent = Running(tmp_path, free_port(), "--control", wanted)
     text = agent.said + agent.stop()
@@ -160,7 +160,7 @@ def test_systemds_folder_is_found(
         ("bogus", "status: Bad parameter (on, off or check): 'bogus'", 2),
         ("", "status: missing argument 'on|off|check'", 2),
         ("on --control nix.sock", "status: no agent listens on nix.sock", 1),
-        ("on --config none.toml", "status: control.socket is empty: that agent has no control socket", 2),
+        ("on --config none.toml", "status: control.socket is empty: this agent has no control socket", 2),
         ("on --config beside.toml", "status: no agent listens on folder/beside.sock", 1),
         ("on --control text", "status: no agent listens on text", 1),
     ],

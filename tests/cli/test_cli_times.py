@@ -1,4 +1,4 @@
-"""Replays whose times jump, are moved to now, or come again; and what is shown while a capture is still being written."""
+"""Replays with times that jump, are shifted to now, or repeat; and output while a capture is still being written."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_each_pass_of_a_loop_gives_all(tmp_path: Path, capture: str) -> None:
 
 
 @pytest.mark.parametrize("output", ["jsonl", "table"])
-def test_a_message_is_shown_when_it_is_there(output: str) -> None:
+def test_a_message_is_shown_as_it_arrives(output: str) -> None:
     """`tcpdump -w - | decode -`: nothing waits for a full buffer, or for the end."""
     requests = [Packet(n, "10.0.0.1", "10.0.0.2", sip("OPTIONS sip:b SIP/2.0", f"call-{n}@x")) for n in range(3)]
     whole = pcap(requests)

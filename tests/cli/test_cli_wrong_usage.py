@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
             "replay: --local: value '10.0.0.1/8', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT or \"auto\""
             " (host bits are set: the network is 10.0.0.0/8)",
         ),
-        ("replay call.pcap --config nix.toml", "replay: nix.toml: cannot be read: No such file or directory"),
+        ("replay call.pcap --config nix.toml", "replay: nix.toml: cannot be read: no such file or directory"),
         (
             "replay call.pcap --config wrong.toml",
             "replay: wrong.toml:2: capture.filtre: unknown option, did you mean 'filter'?",
@@ -81,7 +81,7 @@ def folder(tmp_path: Path) -> Path:
         ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
         ("flow", "flow: missing argument 'CALL-ID'"),
         ("flow x", "flow: no database: give --db URL, or --config FILE with a [[sql]] section"),
-        ("flow x --db sqlite:// --file call.pcap", "flow: --db and --file exclude each other, expected one of them"),
+        ("flow x --db sqlite:// --file call.pcap", "flow: got both --db and --file, expected one of them"),
         ("calls", "calls: no database: give --db URL, or --config FILE with a [[sql]] section"),
         ("calls --db sqlite:// --limit x", "calls: --limit: value 'x', expected a whole number from 1"),
         ("hlog", "hlog: missing argument 'MESSAGE'"),
@@ -92,14 +92,14 @@ def folder(tmp_path: Path) -> Path:
         (
             "trace-msg --from 10.0.0.1:5060 --to udp:10.0.0.2:1 call.pcap",
             "trace-msg: --from: value '10.0.0.1:5060', expected PROTO:IP:PORT"
-            " (protocol '10.0.0.1', expected udp, tcp, tls, ws, wss, sctp, any)",
+            " (protocol '10.0.0.1', expected udp, tcp, tls, sctp, ws, wss, any)",
         ),
         (
             "trace-msg --from udp:10.0.0.1:1 --to udp:[::1]:1 call.pcap",
             "trace-msg: --from and --to: one address is IPv4 and the other IPv6",
         ),
         ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 nix", "trace-msg: no such file: nix"),
-        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 .", "trace-msg: .: cannot be read: Is a directory"),
+        ("trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 .", "trace-msg: .: cannot be read: is a directory"),
         (
             "trace-msg --from udp:10.0.0.1:1 --to udp:10.0.0.2:1 --address sip:h call.pcap",
             "trace-msg: --address: expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT",

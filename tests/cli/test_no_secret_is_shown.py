@@ -1,4 +1,4 @@
-"""A secret, however it is spelt and wherever a person has put it, is in nothing that the program writes."""
+"""No output of the program contains a secret, however it is spelt and wherever a user has put it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cli_samples import CALL, capture_agent, pcap
 
 from capture_agent.cli import main
 from capture_agent.cli.title import harmless
-from capture_agent.config.database_urls import server_url
 from capture_agent.config.secrets import mask, quotable, repeats
+from capture_agent.config.uris import server_url
 
 pytestmark = pytest.mark.once
 

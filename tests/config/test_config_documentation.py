@@ -9,7 +9,7 @@ from documented_options import SECTIONS, TEXT, example_of, rows
 
 from capture_agent.config import load
 from capture_agent.config.options import ENVIRONMENT, Option, options
-from capture_agent.config.templates import Template
+from capture_agent.config.rule_options import Template
 
 pytestmark = pytest.mark.once
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from capture_agent.config import Capture, Config, ConfigError, HepTarget, SipTarget, SqlTarget, load
-from capture_agent.config.local import AUTO, Local, LocalAddress
+from capture_agent.config.endpoints import AUTO, Local, LocalAddress
 
 pytestmark = pytest.mark.once
 
@@ -341,10 +341,38 @@ def test_certificates_lie_beside_the_file(file: Path, value: str, want: str) -> 
     assert load(path, {"CAPTURE_AGENT_HEP__1__TLS_CA": value}).hep[0].tls_ca == value
 
 
+@pytest.mark.parametrize(
+    ("config", "name", "want"),
+    [
+        pytest.param("etc", "beside", "etc/beside", id="beside the file"),
+        pytest.param("etc", "both", "credentials/both", id="a credential comes first"),
+        pytest.param("etc", "passed", "credentials/passed", id="a credential alone"),
+        pytest.param("credentials", "passed", "credentials/passed", id="all are credentials"),
+        pytest.param("credentials", "here", "here", id="the working directory, not the credentials"),
+        pytest.param("credentials", "sub/passed", "sub/passed", id="no name of a credential"),
+        pytest.param("credentials", "x" * 300, "x" * 300, id="too long for a name"),
+        pytest.param("credentials", "", "", id="none"),
+        pytest.param("credentials", "..", "..", id="no file"),
+    ],
+)
+def test_credentials_of_systemd(file: Path, config: str, name: str, want: str) -> None:
+    """LoadCredential= passes files one by one, into a folder that has nothing else and cannot be written."""
+    for path in ("etc/both", "etc/beside", "credentials/both", "credentials/passed", "here"):
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).write_text(path)
+    path = Path(config, "agent.toml").absolute()
+    path.write_text(f'[[hep]]\nhost = "a"\ntls_ca = "{name}"\n')
+    environ = {"CREDENTIALS_DIRECTORY": str(Path("credentials").absolute())}
+    assert load(path, environ).hep[0].tls_ca in (want, str(Path(want).absolute()))
+    if len(want) < 100 and Path(want).is_file():
+        path.write_text(f'[[hep]]\nhost = "a"\nauth_key_file = "{name}"\n')
+        assert load(path, environ).hep[0].auth_key == want
+
+
 def test_a_secret_file_that_is_not_there(file: Path) -> None:
     file.write_text('[[hep]]\nhost = "a"\nauth_key_file = "nix"\nauth_key = "s3cret"\n')
     assert problems(file) == [
-        "agent.toml:3: hep.auth_key_file: expected a file that can be read (No such file or directory)",
+        "agent.toml:3: hep.auth_key_file: expected a file that can be read (no such file or directory)",
         "agent.toml:4: hep.auth_key: given twice, here and in auth_key_file",
     ]
 
@@ -356,7 +384,7 @@ def test_a_wrong_secret_is_not_shown(file: Path, value: str) -> None:
 
 
 def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:
-    assert problems(Path("nix.toml")) == ["nix.toml: cannot be read: No such file or directory"]
-    assert problems(tmp_path) == [f"{tmp_path}: cannot be read: Is a directory"]
+    assert problems(Path("nix.toml")) == ["nix.toml: cannot be read: no such file or directory"]
+    assert problems(tmp_path) == [f"{tmp_path}: cannot be read: is a directory"]
     file.write_bytes(b'[log]\nlevel = "\xff"\n')
     assert problems(file) == ["agent.toml:2: not UTF-8 text, expected a TOML file"]

@@ -78,6 +78,7 @@ def test_the_defaults() -> None:
         "control",
         "http",
         "health",
+        "run",
         "log",
     ]
 

@@ -1,4 +1,6 @@
-"""hep: and sip: URIs: what they say, and what is said of wrong ones."""
+"""URIs: what they say, and what is said of wrong ones."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.config import HepTarget, SipTarget, parse_hep_uri, parse_sip_uri
-from capture_agent.config.uris import hep_uri, sip_uri
+from capture_agent.config.targets import hep_uri, sip_uri
+from capture_agent.config.uris import parse_listen
 
 pytestmark = pytest.mark.once
 
@@ -135,3 +138,23 @@ def test_nothing_but_value_error(text: str) -> None:
 def test_the_key_is_in_no_text() -> None:
     target = parse_hep_uri("hep:h?key=s3cret")
     assert "s3cret" not in hep_uri(target) + str(target) + repr(target)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("sip:192.0.2.5", "sip:192.0.2.5:5060"),
+        ("sip:192.0.2.5:5888;transport=UDP", "sip:192.0.2.5:5888"),
+        ("sip:[::1]:5888;transport=tcp", "sip:[::1]:5888;transport=tcp"),
+        ("sip:host.example:5060", "the host is not a valid IP address"),
+        ("udp:192.0.2.5:5060", "expected sip:HOST:PORT, sip:HOST:PORT;transport=tcp or sips:HOST:PORT"),
+        ("sip:192.0.2.5;transport=tls", "transport: tls, expected udp or tcp"),
+        ("sip:192.0.2.5:0", "the port is not 1 to 65535"),
+    ],
+)
+def test_where_to_listen(text: str, wanted: str) -> None:
+    try:
+        told = str(parse_listen(text))
+    except ValueError as error:
+        told = str(error)
+    assert told == wanted

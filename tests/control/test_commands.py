@@ -1,4 +1,4 @@
-"""Commands: siptrace.status with the answers that Kamailio's own gave when it was recorded, and the books."""
+"""Commands: siptrace.status with the answers recorded from Kamailio, and the books."""
 
 from __future__ import annotations
 

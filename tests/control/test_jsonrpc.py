@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: the examples of its specification, what is wrong in every way, and anything at all."""
+"""JSON-RPC 2.0: the examples of its specification, every kind of invalid request, and arbitrary input."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_documents(document: str, wanted: object) -> None:
 
 
 @pytest.mark.parametrize("document", [b"\xff\xfe", b'"\xc3"', '{"a":1}'.encode("utf-16")])
-def test_what_is_no_utf8(document: bytes) -> None:
+def test_text_that_is_not_utf8(document: bytes) -> None:
     assert json.loads(answer(document, methods)) == PARSE
 
 

@@ -1,4 +1,4 @@
-"""The control socket: framing, several clients, and those who mean no good."""
+"""The control socket: framing, several clients, and hostile ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def lines(client: socket.socket, count: int) -> list[bytes]:
     return [reader.readline() for _ in range(count)]
 
 
-def test_without_descriptors_it_waits_and_goes_on(
+def test_without_descriptors_it_waits_and_continues(
     door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(server, "PAUSE", 0.3)
@@ -75,7 +75,7 @@ def test_without_descriptors_it_waits_and_goes_on(
         client.sendall(b"one\n")
         assert lines(client, 1) == [b"ONE\n"]
     assert len(failures) == 2
-    assert caplog.text.count("no connection can be accepted for now") == 1
+    assert caplog.text.count("cannot accept connections for now") == 1
     with connected(door.path) as client:
         client.sendall(b"two\n")
         assert lines(client, 1) == [b"TWO\n"]
@@ -131,7 +131,7 @@ def test_a_client_that_waits_holds_up_nobody(door: Door) -> None:
 
 
 def test_a_client_that_reads_nothing_is_not_read_from(door: Door) -> None:
-    """Its requests stay in its own buffers: what the agent holds for it does not grow."""
+    """Its requests stay in its own buffers: the agent's memory for it does not grow."""
     line = b"x" * 1000 + b"\n"
     with connected(door.path) as greedy, connected(door.path) as quick:
         greedy.setblocking(False)
@@ -266,9 +266,9 @@ def test_what_another_has_put_there_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.write_text("text"), "s: there is a file that is no socket"),
-        (lambda path: path.mkdir(), "s: there is a file that is no socket"),
-        (lambda path: path.symlink_to("elsewhere"), "s: there is a file that is no socket"),
+        (lambda path: path.write_text("text"), "s: a file that is not a socket exists there"),
+        (lambda path: path.mkdir(), "s: a file that is not a socket exists there"),
+        (lambda path: path.symlink_to("elsewhere"), "s: a file that is not a socket exists there"),
     ],
 )
 def test_other_files_stay(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
@@ -282,7 +282,7 @@ def test_other_files_stay(tmp_path: Path, make: Callable[[Path], object], messag
     ("path", "message"),
     [
         ("nix/s", "nix/s: no such file or directory"),
-        ("x" * 120, "x: a socket's path has at most 107 bytes"),
+        ("x" * 120, "x: path too long, expected at most 107 bytes"),
     ],
 )
 def test_where_it_cannot_be(tmp_path: Path, path: str, message: str) -> None:
@@ -331,14 +331,14 @@ def answering(text: bytes) -> Callable[[bytes], bytes]:
     [
         (b'{"jsonrpc": "2.0", "result": "Enabled", "id": 1}', "Enabled"),
         (b'{"jsonrpc": "2.0", "error": {"code": 500, "message": "no"}, "id": 1}', "no"),
-        (b"nonsense", "what answers there is no agent"),
-        (b"[]", "what answers there is no agent"),
-        (b"7", "what answers there is no agent"),
-        (b'{"error": "x"}', "what answers there is no agent"),
-        (b'{"error": {"code": "x", "message": 1}}', "what answers there is no agent"),
-        (b"{}", "what answers there is no agent"),
-        (b"[" * 50_000, "what answers there is no agent"),
-        (b"x" * (1 << 21), "what answers there is no agent"),
+        (b"nonsense", "unexpected reply, not a capture-agent"),
+        (b"[]", "unexpected reply, not a capture-agent"),
+        (b"7", "unexpected reply, not a capture-agent"),
+        (b'{"error": "x"}', "unexpected reply, not a capture-agent"),
+        (b'{"error": {"code": "x", "message": 1}}', "unexpected reply, not a capture-agent"),
+        (b"{}", "unexpected reply, not a capture-agent"),
+        (b"[" * 50_000, "unexpected reply, not a capture-agent"),
+        (b"x" * (1 << 21), "unexpected reply, not a capture-agent"),
     ],
 )
 def test_client(tmp_path: Path, reply: bytes, wanted: str) -> None:
@@ -358,7 +358,7 @@ def test_client_without_an_agent(tmp_path: Path) -> None:
         dead.bind(str(tmp_path / "s"))
     with pytest.raises(ControlError, match=r"^no agent listens on .*/s$"):
         ask(tmp_path / "s", "stats", [])
-    with pytest.raises(ControlError, match=r": a socket's path has at most 107 bytes$"):
+    with pytest.raises(ControlError, match=r": path too long, expected at most 107 bytes$"):
         ask(tmp_path / ("x" * 120), "stats", [])
 
 

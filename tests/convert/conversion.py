@@ -1,4 +1,4 @@
-"""A kamailio.cfg's conversion as a configuration, with sinks at ports of a test."""
+"""The conversion of a kamailio.cfg as a configuration, with sinks at a test's ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the real Kamailio makes of strings, conditions and parameters: `python tests/convert/real_kamailio.py` records it.
+"""How the real Kamailio evaluates strings, conditions and parameters: `python tests/convert/real_kamailio.py` records it.
 
 Each question is a line of recorded/*.json with its answer; None: Kamailio refuses it. The tests compare the converter
 with the answers, and where Kamailio is installed the answers with Kamailio.
@@ -78,7 +78,7 @@ def free_port() -> int:
 
 
 def run(script: str, name: str = "call", parameters: str = "") -> bytes:
-    """Its log after one message; of a configuration that it refuses why."""
+    """Its log after one message, or why it refuses the configuration."""
     port = free_port()
     head = ["#!KAMAILIO", "debug=0", "log_stderror=yes", "children=1", "disable_tcp=yes", "auto_aliases=no"]
     head += [f"listen=udp:127.0.0.1:{port}", f'mpath="{MODULES}/"', *(f'loadmodule "{name}.so"' for name in LOADED)]
@@ -105,7 +105,7 @@ def run(script: str, name: str = "call", parameters: str = "") -> bytes:
 
 
 def strings(literals: Sequence[str]) -> list[str | None]:
-    """What xlog shows of each, as it is written in a script."""
+    """The output of xlog for each string of a script."""
     lines = [f'$var(s) = {literal}; xlog("L_ERR", "<{n}<$var(s)>>\\n");' for n, literal in enumerate(literals)]
     log = run("\n".join(["request_route {", *lines, DONE])).decode("latin-1")
     found = {int(number): text for number, text in re.findall(r"<(\d+)<(.*?)>>\n", log, re.DOTALL)}

@@ -1,4 +1,4 @@
-"""Whatever a kamailio.cfg says, `config check` accepts what `config convert` makes of it."""
+"""For any kamailio.cfg, `config check` accepts the result of `config convert`."""
 
 from __future__ import annotations
 

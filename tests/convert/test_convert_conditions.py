@@ -1,4 +1,4 @@
-"""Conditions of a Kamailio script as matchers of a rule: each form that is understood, and some that must not be."""
+"""Conditions of a Kamailio script as matchers of a rule: each supported form, and some that must not be understood."""
 
 from __future__ import annotations
 
@@ -133,12 +133,12 @@ def test_understood(text: str, wanted: str) -> None:
     ],
 )
 def test_where(packet: str, text: str, wanted: str) -> None:
-    """A variable is of the message that the route looks at."""
+    """A variable refers to the route's current message."""
     assert read(text, packet) == wanted
 
 
 @pytest.mark.parametrize("text", ['t_check_status("(408|486)")', '$T_reply_code =~ "408|486"'])
-def test_what_a_transaction_has_come_to(text: str) -> None:
+def test_the_status_of_a_transaction(text: str) -> None:
     found = formula(tuple(tokens([Line(text, Place("k.cfg", 1))])), Scope(failed=True))
     assert told(found) == "status=408|486"
 

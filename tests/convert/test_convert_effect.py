@@ -1,7 +1,7 @@
 """The converted configuration does what Kamailio did: recordings are replayed with it, and compared with siptrace's output.
 
-Of trace_mode here; what scripts trace is in test_convert_scripts.py. HEP packets, duplicates and rows, to the byte but
-for the clock.
+Here for trace_mode; test_convert_scripts.py covers scripts. HEP packets, duplicates and rows, byte for byte except for
+the clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EVENT_ROUTES = ["5.6.3/17-mode1-evrt-drop", "head/77-data-mode-1", "head/97-evrt
 
 @pytest.fixture
 def use_conversion(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Path], None]:
-    """From now on the vectors' settings are those of the converted kamailio.cfg, with the ports of our receivers."""
+    """Replace the vectors' settings by the converted kamailio.cfg's, with our receivers' ports."""
 
     def use(case: Path) -> None:
         def config(self: vectors.Settings, hep_port: int, sip_port: int, database: Path) -> Config:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.once
 
 
 def read(folder: Path, text: str) -> tuple[list[str], list[str]]:
-    """The lines that are left, without blanks around and without empty ones, and the notes."""
+    """The remaining lines, stripped and without empty ones, and the notes."""
     (folder / "k.cfg").write_text(text)
     reader = Reader()
     lines = [line.text.strip() for line in reader.read(folder / "k.cfg")]
@@ -80,17 +80,17 @@ def test_lines(tmp_path: Path, text: str, wanted: list[str]) -> None:
     [
         (
             "#!ifexp KAMAILIO_VERSION >= 5006000\na\n#!endif",
-            "k.cfg:1: #!ifexp KAMAILIO_VERSION >= 5006000: not known here, taken for true",
+            "k.cfg:1: #!ifexp KAMAILIO_VERSION >= 5006000: not known here, assumed to be true",
         ),
         ("#!ifdef A\na", "k.cfg:2: an #!ifdef without its #!endif"),
-        ("\n#!defenv HOME\nHOME", "k.cfg:2: HOME is of Kamailio's environment, which is not known here"),
+        ("\n#!defenv HOME\nHOME", "k.cfg:2: HOME comes from Kamailio's environment, which is not known here"),
         ('#!subst "!a(b!c!g"', "k.cfg:1: #!subst: no regular expression: missing ): left out"),
         ('#!subst "!a!b!x"', "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         ("#!subst x", "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         ("#!subst", "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         (
             '#!substdef "!a.*b!c!g"',
-            "k.cfg:1: #!substdef: its expression is not a name: replaced in strings alone",
+            "k.cfg:1: #!substdef: its expression is not a name: replaced only in strings",
         ),
     ],
 )
@@ -122,13 +122,13 @@ def failure(folder: Path, name: str = "k.cfg") -> str:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    assert failure(tmp_path) == "k.cfg: cannot be read: No such file or directory"
-    assert failure(tmp_path.parent, tmp_path.name).endswith(": cannot be read: Is a directory")
+    assert failure(tmp_path) == "k.cfg: cannot be read: no such file or directory"
+    assert failure(tmp_path.parent, tmp_path.name).endswith(": cannot be read: is a directory")
     (tmp_path / "k.cfg").write_text('\ninclude_file "nix.cfg"\n')
-    assert failure(tmp_path) == "k.cfg:2: nix.cfg: cannot be read: No such file or directory"
+    assert failure(tmp_path) == "k.cfg:2: nix.cfg: cannot be read: no such file or directory"
     (tmp_path / "k.cfg").write_text('\nimport_file "."\n')
     assert failure(tmp_path).startswith("k.cfg:2: ")
-    assert "no name of a file" in failure(tmp_path, "a\0b")
+    assert "not a file name" in failure(tmp_path, "a\0b")
 
 
 @pytest.mark.parametrize("how", ["include_file", "import_file", "#!include_file"])
@@ -146,7 +146,7 @@ def test_files_that_are_too_long(tmp_path: Path) -> None:
 
 
 def test_names_that_grow(tmp_path: Path) -> None:
-    """Each name twice the one before: what they stand for stays bounded."""
+    """Each name is twice the previous one: the result stays bounded."""
     defines = "".join(f"#!define A{n} A{n + 1} A{n + 1} A{n + 1} A{n + 1}\n" for n in range(40))
     lines, _ = read(tmp_path, f"{defines}A0\n")
     assert len(lines[-1]) < 4 * 65536

@@ -1,4 +1,4 @@
-"""Routes to rules: which are made, in which order, and where each of them sends to."""
+"""Converting routes to rules: which rules, in which order, with which sinks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def made(text: str, parameters: dict[str, str]) -> tuple[list[Rule], Sinks, list
 
 
 def test_match() -> None:
-    """All rules count where one message does several things."""
+    """All rules count if one message has several actions."""
     for text, wanted in (("", "first"), ('sip_trace("sip:z:1", "b", "t");', "all")):
         script = parse(tokens([Line(f'request_route {{ sip_trace("sip:y:1"); {text} }}', Place("k", 1))]))
         parameters = Parameters(script.parameters)
@@ -86,7 +86,7 @@ def rules_of(body: str, **parameters: str) -> list[str]:
         ('if (is_method("A")) exit; if (is_method("B")) sip_trace();', ["request in B -> message"]),
         ("exit; sip_trace();", []),
         ("if (!sip_trace()) xlog(\"x\");", ["request in -> message"]),
-        # What cannot be known: the side with a trace, else the one that goes on.
+        # Unknown conditions: the branch with a trace, otherwise the one that continues.
         ("if (allowed()) sip_trace();", ["request in -> message"]),
         ("if (allowed()) { exit; } sip_trace();", ["request in -> message"]),
         ("if (!allowed()) { exit; } sip_trace();", ["request in -> message"]),
@@ -97,7 +97,7 @@ def rules_of(body: str, **parameters: str) -> list[str]:
         ("route(T); sip_trace(); } route[T] { return;", ["request in -> message"]),
         ("route(NIX); sip_trace();", ["request in -> message"]),
         ("route(T); } route[T] { route(T); sip_trace();", ["request in -> message"]),
-        # A case goes on into the next one, up to its break; the default is what is left.
+        # A case continues into the next one, up to its break; the default covers the rest.
         ('switch ($rU) { case "a": xlog("x"); break; default: sip_trace(); }',
          ["request in request_user=a -> none", "request in -> message"]),
         ('switch ($rU) { case "a": sip_trace(); break; case "b": sip_trace_mode("t"); break; } t_relay();',
@@ -121,14 +121,14 @@ def rules_of(body: str, **parameters: str) -> list[str]:
         ('while ($var(i) < 3) { if (is_method("ACK")) break; $var(i) = $var(i) + 1; } sip_trace();',
          ["request in -> message"]),
         ('while ($var(i) < 3) { sip_trace(); break; } exit;', ["request in -> message"]),
-        # Two calls on one way: a rule for each that does something else, all of which count.
+        # Two calls on one path: a rule for each that differs, all of which count.
         ('sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t");',
          ["request in -> message a", "request in -> transaction b"]),
         ('sip_trace("sip:x:1", "a", "t"); sip_trace("sip:y:1", "a", "t");', ["request in -> transaction a"]),
         ('if ($rU == "a") { sip_trace("sip:x:1", "a", "m"); sip_trace("sip:y:1", "b", "t"); } else sip_trace("sip:z:1");',
          ["request in request_user=a -> message a", "request in request_user=a -> transaction b",
           "request in request_user=a -> none", "request in -> message"]),
-        # What is not known: what is traced on either side.
+        # Unknown conditions: both branches are traced.
         ('if (allowed()) sip_trace_mode("t"); else sip_trace();', ["request in -> transaction"]),
         ('if ($rU =~ "^(a)\\1$") exit; if (is_method("BYE")) exit; sip_trace();',
          ["request in BYE -> none", "request in -> message"]),
@@ -266,7 +266,7 @@ def test_other_routes(text: str, wanted: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_with_trace_mode(text: str, wanted: list[str]) -> None:
-    """Every message is traced anyway: rules only where some are not, or otherwise."""
+    """Every message is traced anyway: rules only for messages that are not traced, or traced differently."""
     assert [told(rule) for rule in made(text, HEP | {"trace_mode": "1"})[0]] == wanted
 
 
@@ -297,7 +297,7 @@ TO_X = 'request_route { sip_trace("sip:x:7"); }'
         ("", {"trace_mode": "7", "duplicate_uri": "sip:h:9", "db_url": "sqlite:///a.db"}, ["hep h:9", "sql sqlite:///a.db", "sip h:9"]),
         ("", {"trace_mode": "1"}, []),
         ("", {"trace_mode": "1", "trace_init_mode": "2", "duplicate_uri": "sip:h:9"}, []),
-        # trace_init_mode 1: functions trace the message itself all the same.
+        # trace_init_mode 1: functions still trace the message itself.
         (CALL, HEP | {"trace_init_mode": "1"}, ["hep h:9060"]),
         ('request_route { sip_trace("sip:x:7"); }', HEP | {"trace_init_mode": "1", "trace_mode": "1"}, ["hep h:9060", "hep x:7"]),
         # Both: each destination once.
@@ -362,36 +362,36 @@ def test_x_headers(text: str, parameters: dict[str, str], x_headers: bool) -> No
 def test_databases(url: str, wanted: str | None) -> None:
     _, sinks, notes = made(CALL, {"db_url": url})
     assert [sink.options["url"] for sink in sinks.found] == ([] if wanted is None else [wanted])
-    assert any("no table can be in" in note for note in notes) == (wanted is None)
+    assert any("such a database cannot contain" in note for note in notes) == (wanted is None)
 
 
 @pytest.mark.parametrize(
     ("text", "parameters", "note"),
     [
-        ("request_route {\nhlog(\"x\"); }", HEP, "k:2: hlog(): not of a message, so no rule: `capture-agent hlog` sends one"),
+        ("request_route {\nhlog(\"x\"); }", HEP, "k:2: hlog(): not about a message, so no rule: `capture-agent hlog` sends one"),
         (CALL, HEP | {"duplicate_uri": "nix"}, "'nix': no SIP URI: left out"),
-        (CALL, HEP | {"duplicate_uri": "sip:h;transport=sctp"}, "sip:h;transport=sctp: sctp is not there: left out"),
-        (CALL, {"trace_to_database": "0"}, "sip_trace(): there is nowhere to send to: left out"),
-        ('request_route { sip_trace("$var(x)"); }', HEP, "an address that is known at run time only: duplicate_uri is taken"),
-        ('request_route { sip_trace("", "$var(x)"); }', HEP, "$var(x): no part of a message that is known here: left out"),
+        (CALL, HEP | {"duplicate_uri": "sip:h;transport=sctp"}, "sip:h;transport=sctp: sctp is not defined: left out"),
+        (CALL, {"trace_to_database": "0"}, "sip_trace(): no destination: left out"),
+        ('request_route { sip_trace("$var(x)"); }', HEP, "an address known only at run time: using duplicate_uri"),
+        ('request_route { sip_trace("", "$var(x)"); }', HEP, "$var(x): not a known part of a message: left out"),
         ('request_route { sip_trace_mode("d"); }', HEP, "siptrace refuses this by mistake and traces nothing; here the dialog is traced"),
-        ('request_route { if (is_method("BYE")) sip_trace("", "", "d"); }', HEP, "dialog mode begins with an INVITE, not here: left out"),
-        ("reply_route { sip_trace_mode(\"t\"); }", HEP, "transaction mode begins with a request, not here: left out"),
-        (TO_X, HEP | {"hep_version": "2", "duplicate_uri": ""}, "siptrace sends HEP 1 and 2 only where there is a duplicate_uri"),
-        ("request_route { if (secret()) sip_trace(); }", HEP, "k:1: secret(): not known from outside, so what is traced on either side of it is traced"),
-        ("onsend_route { sip_trace(); }", HEP, "onsend_route: here also what Kamailio runs it not for"),
+        ('request_route { if (is_method("BYE")) sip_trace("", "", "d"); }', HEP, "dialog mode starts with an INVITE, which is not here: left out"),
+        ("reply_route { sip_trace_mode(\"t\"); }", HEP, "transaction mode starts with a request, which is not here: left out"),
+        (TO_X, HEP | {"hep_version": "2", "duplicate_uri": ""}, "siptrace sends HEP 1 and 2 only with a duplicate_uri"),
+        ("request_route { if (secret()) sip_trace(); }", HEP, "k:1: secret(): not known from outside: tracing both branches"),
+        ("onsend_route { sip_trace(); }", HEP, "onsend_route: here it also covers Kamailio's own messages and retransmissions"),
         ('request_route { sip_trace("sip:x:7", "", "t"); }', HEP | {"trace_init_mode": "1", "trace_mode": "1"},
-         "with trace_init_mode 1 siptrace traces the message alone, whatever the mode"),
+         "with trace_init_mode 1 siptrace traces only the message, whatever the mode"),
         ("route { t_on_branch(\"B\"); } branch_route[B] { sip_trace_mode(\"t\"); }", HEP,
-         "siptrace traces the request alone, once for each branch; here the transaction"),
-        ("failure_route[F] { sip_trace(); }", HEP, "failure_route[F]: nothing leads there: left out"),
-        ("event_route[tm:x] { sip_trace(); }", HEP, "event_route[tm:x]: when it is run is not known here: left out"),
+         "siptrace traces only the request, once per branch; here the transaction"),
+        ("failure_route[F] { sip_trace(); }", HEP, "failure_route[F]: never called: left out"),
+        ("event_route[tm:x] { sip_trace(); }", HEP, "event_route[tm:x]: unknown when it runs: left out"),
         ('route { $avp(t) = "a_" + $rd; sip_trace(); }', HEP | {"trace_table_avp": "$avp(t)"},
-         "a table that is a_{request_host}, which depends on the message: sip_trace is taken"),
-        ('route { $avp(t) = $x; sip_trace(); }', HEP | {"traced_user_avp": "$avp(t)"}, "a traced user that is known at run time only"),
+         "a table that is a_{request_host}, which depends on the message: using sip_trace"),
+        ('route { $avp(t) = $x; sip_trace(); }', HEP | {"traced_user_avp": "$avp(t)"}, "a traced user known only at run time"),
         ("request_route { route(NIX); sip_trace(); }", HEP, "k:1: route(NIX): no such route"),
         ("request_route {" + "".join(f'if ($rU=="{n}") $avp(u)="{n}"; if ($fU=="{n}") $avp(u)="x{n}";' for n in range(30)) + "sip_trace(); }",
-         HEP | {"traced_user_avp": "$avp(u)"}, "request_route: too many ways lead through it: write its rules by hand"),
+         HEP | {"traced_user_avp": "$avp(u)"}, "request_route: too many paths: write its rules by hand"),
     ],
 )  # fmt: skip
 def test_notes(text: str, parameters: dict[str, str], note: str) -> None:

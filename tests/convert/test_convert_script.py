@@ -1,4 +1,4 @@
-"""modparams, listen lines, modules and routes of a script, in every way they can be written."""
+"""modparams, listen lines, modules and routes of a script, in every spelling."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_statements() -> None:
 
 
 def test_too_deep() -> None:
-    with pytest.raises(ConvertError, match=r"^k\.cfg:1: blocks in each other more than 100 deep$"):
+    with pytest.raises(ConvertError, match=r"^k\.cfg:1: blocks nested more than 100 deep$"):
         script("request_route " + "{" * 200)
     with pytest.raises(ConvertError, match="more than 100 deep"):
         script("request_route { if " + "(" * 200)

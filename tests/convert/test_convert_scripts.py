@@ -1,11 +1,11 @@
-"""sip_trace() and sip_trace_mode() in modes m, t and d, converted: what the real module has emitted, and what it has not.
+"""sip_trace() and sip_trace_mode() in modes m, t and d, converted: compared with the real module's output.
 
 Each case is a recording of the module (shared/siptrace/vectors). Its wire.pcap is replayed with the converted
 kamailio.cfg to real sockets and a real SQLite table. HEP packets, duplicates and rows must be the module's own, byte
 for byte except for the clock, and except for the module's faults (docs/siptrace.md), which each case names:
 
-    misses      what we trace and the module does not
-    doubles     what the module emits once more than we do
+    misses      messages that we trace and the module does not
+    doubles     messages that the module emits once more than we do
     without_id  how many of its HEP packets lack the correlation id that all of ours have
     untagged    how many rows of messages that it created itself lack the To tag
     unbracketed how many of its rows have an IPv6 address without brackets
@@ -59,7 +59,7 @@ def rows(counts: Counts) -> dict[str, int]:
 
 
 def users(counts: Counts, *names: str) -> dict[str, int]:
-    """And in the rows of these users."""
+    """The same for rows of these users."""
     return total(*({f"{message} row {name}": count for message, count in counts.items()} for name in names))
 
 
@@ -78,7 +78,7 @@ CONFIRMING_ACKS = {"ACK in": 3}
 LOSING_BRANCH = {"487 INVITE in": 1, "487 INVITE out": 1, "200 INVITE in": 1}
 # The messages of a call that the server creates itself: their rows lack the To tag.
 MADE_HERE = {"200 CANCEL out": 1, "403 INVITE out": 1, "486 INVITE out": 1, "200 OPTIONS out": 1}
-# Kamailio sees what it sends to itself twice, out and in; on the wire it is one packet.
+# Kamailio sees a message to itself twice, out and in; on the wire it is one packet.
 LOOPED = {"INVITE looped": 1, "100 INVITE looped": 1, "180 INVITE looped": 1, "200 INVITE looped": 1}
 # In the dialog it traces only one of the passes.
 SECOND_PASS = {"ACK looped": 1, "ACK out": 1, "BYE out": 1, "200 BYE in": 1}
@@ -136,7 +136,7 @@ CASES = {
         total({"ACK out": 2}, rows({"ACK out": 2})), unbracketed=40,
         untagged={"200 CANCEL out": 1, "403 INVITE out": 1, "ACK out": 1},
     ),
-    # Requests in dialogs are not asked to be traced; CANCEL, and the ACK for a failure, belong to what is.
+    # The script does not trace requests in dialogs; CANCEL, and the ACK for a failure, belong to traced ones.
     "5.6.3/34-trace-t-initial-only": Case(
         total(SENT_AGAIN, WITHOUT_FROM), without_id=68, correlation_id="corr-{call_id}",
     ),
@@ -179,7 +179,7 @@ CASES = {
         total(SECOND_PASS, {"ACK in": 1}), LOOPED, without_id=17, correlation_id="corr-{call_id}",
     ),
     "head/70-spiral-d": Case(
-        # With trace_dialog_spiral it traces twice what it traces in the dialog.
+        # With trace_dialog_spiral it traces messages of the dialog twice.
         SECOND_PASS, total(LOOPED, {"ACK in": 1, "BYE in": 1, "BYE looped": 1, "200 BYE looped": 1, "200 BYE out": 1}),
         without_id=20, correlation_id="corr-{call_id}",
     ),
@@ -271,7 +271,7 @@ class Comparison:
         self._ways = dict(self._ways_on_the_wire())
 
     def _ways_on_the_wire(self) -> Iterator[tuple[bytes, str]]:
-        """Of the messages without their x-headers, which way they went."""
+        """The direction of each message, by its bytes without x-headers."""
         packets = PacketDecoder()
         with CaptureFile(self.case / "wire.pcap") as file:
             for frames in file.batches():
@@ -337,7 +337,7 @@ def headless(message: bytes) -> bytes:
 def comparable(packets: Counter[bytes]) -> Counter[bytes]:
     """Without correlation ids, without x-headers in HEP, and without the time of those in duplicates.
 
-    To take something out they are decoded and encoded: that alone must leave every byte as it is.
+    To remove these they are decoded and encoded, which alone must not change any byte.
     """
     found: Counter[bytes] = Counter()
     for packet, count in packets.items():
@@ -368,7 +368,7 @@ def without_tag(row: Row) -> Row:
 
 
 def untagged(theirs: Counter[Row], ours: Counter[Row]) -> Counter[Row]:
-    """Of these rows those that are in ours as well, but there with a To tag."""
+    """The rows that are also in ours, but there with a To tag."""
     blank = Counter(without_tag(row) for row in ours.elements() if row[TO_TAG])
     return Counter({row: count for row, count in theirs.items() if not row[TO_TAG]}) & blank
 
@@ -402,31 +402,31 @@ def call_id_of(packet: bytes) -> str:
     return (sip.call_id or b"").decode()
 
 
-# With these siptrace does not start, or crashes, or traces nothing: what stands in a comment then.
-NOTHING = "nothing is traced: there is neither a trace_mode nor a call that can be understood"
+# With these siptrace does not start, or crashes, or traces nothing: the comment for each.
+NOTHING = "nothing is traced: found neither a trace_mode nor a call that is understood"
 REFUSED = {
-    "5.6.3/55-hlog": "hlog(): not of a message, so no rule",
-    "5.6.3/57-sip-trace-msg": "sip_trace_msg(): not of a message, so no rule",
+    "5.6.3/55-hlog": "hlog(): not about a message, so no rule",
+    "5.6.3/57-sip-trace-msg": "sip_trace_msg(): not about a message, so no rule",
     "5.6.3/60-bad-dupuri": "'notauri': no SIP URI",
     "5.6.3/61-bad-hepver": "hep_version: value 4, expected 1, 2 or 3",
     "5.6.3/62-bad-flag": "trace_flag: value 99, expected 0 to 31",
     "5.6.3/64-init1-nomode": "trace_init_mode: 1 without a trace_mode traces nothing",
-    "5.6.3/65-bad-avp": "traced_user_avp: value '$var(x)' is no AVP",
+    "5.6.3/65-bad-avp": "traced_user_avp: value '$var(x)' is not an AVP",
     "5.6.3/66-bad-dbmissing": NOTHING,  # the table is looked at when the agent starts
     "5.6.3/67-badaddr-arg": "'not a uri': no SIP URI",
-    "5.6.3/68-badmode-arg": "sip_trace(): mode 'x', expected m, t or d: message mode is taken",
-    "5.6.3/75-hlog-ipv6": "hlog(): not of a message, so no rule",
-    "5.6.3/90-onsend-m": "trace_sl_acks: ACKs that sl absorbs are traced as the rules say, not always",
-    "5.6.3/92-hlog-nodup": "hlog(): not of a message, so no rule",
-    "5.6.3/a8-noaddr-nodup": "sip_trace(): there is nowhere to send to",
-    "head/57-sip-trace-msg": "sip_trace_msg(): not of a message, so no rule",
-    "head/76-sip-trace-msg-protos": "sip_trace_msg(): not of a message, so no rule",
-    "head/92-hlog-nodup": "hlog(): not of a message, so no rule",
+    "5.6.3/68-badmode-arg": "sip_trace(): mode 'x', expected m, t or d: using message mode",
+    "5.6.3/75-hlog-ipv6": "hlog(): not about a message, so no rule",
+    "5.6.3/90-onsend-m": "trace_sl_acks: ACKs absorbed by sl are traced by the rules, not always",
+    "5.6.3/92-hlog-nodup": "hlog(): not about a message, so no rule",
+    "5.6.3/a8-noaddr-nodup": "sip_trace(): no destination",
+    "head/57-sip-trace-msg": "sip_trace_msg(): not about a message, so no rule",
+    "head/76-sip-trace-msg-protos": "sip_trace_msg(): not about a message, so no rule",
+    "head/92-hlog-nodup": "hlog(): not about a message, so no rule",
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_told(shared: Path, tmp_path: Path, name: str) -> None:
+def test_notes_of_recorded_cases(shared: Path, tmp_path: Path, name: str) -> None:
     toml = convert(shared / "siptrace" / "vectors" / name / "kamailio.cfg")
     comments = [line for line in toml.splitlines() if line.startswith("# *")]
     assert any(REFUSED[name] in line for line in comments)
@@ -439,7 +439,7 @@ NO_METHOD = "5.6.3/14-mode4-dup-xhw-evrt"
 
 
 def test_x_headers_of_trace_mode(shared: Path, tmp_path: Path) -> None:
-    """9.11: where an event route has them written they have the time 0 and no method; ours have both."""
+    """If an event route writes them, siptrace's have the time 0 and no method; ours have both."""
     case = shared / "siptrace" / "vectors" / NO_METHOD
     module, ours = by_the_module(case), by_us(case, tmp_path)
     assert all(b"\r\nX-Siptrace-Time: 0 0\r\nX-Siptrace-Method: \r\n" in packet for packet in module.packets)

@@ -1,4 +1,4 @@
-"""The converter beside the real Kamailio 5.6: what it makes of strings, numbers and conditions (recorded/)."""
+"""The converter compared with the real Kamailio 5.6: strings, numbers and conditions (recorded/)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from policy_samples import captured
 from real_kamailio import MESSAGES, recorded
 
 from capture_agent.config import load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.convert import convert
 from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Line, Place
@@ -28,7 +28,7 @@ modparam("siptrace", "hep_mode_on", 1)
 modparam("siptrace", "trace_to_database", no)
 modparam("siptrace", "duplicate_uri", "sip:127.0.0.9:9060")
 """
-# What cannot be told from outside, or is in no matcher.
+# Values that are not visible from outside, or have no matcher.
 NOT_UNDERSTOOD = {
     "$(hdr(X-Multi)[1])", "$(hdr(X-Multi)[-1])", "$(hdr(X-Multi)[*])", "$hdr(X-Multi)", "$hdr(X-Trace)", "$hdr(X-Empty)", "!$hdr(X-None)", "src_ip =~",
     "$rp", "$rz", "$au", "$fn", "$ft", "$tt", "$var(x)", "$cs", "$ml", "$rb", "$cl", "$mi", "$mf", "$(hdr(X-Trace){s.tolower})",
@@ -54,7 +54,7 @@ def test_there_are_strings() -> None:
 
 @pytest.mark.parametrize(("spelling", "wanted"), NUMBERS.items(), ids=list(NUMBERS))
 def test_numbers(spelling: str, wanted: int | None) -> None:
-    """What Kamailio refuses is only named."""
+    """Numbers that Kamailio refuses are only reported."""
     script = parse(tokens(one_line(f'modparam("siptrace", "hep_capture_id", {spelling})')))
     parameters = Parameters(script.parameters)
     if wanted is not None:
@@ -64,7 +64,7 @@ def test_numbers(spelling: str, wanted: int | None) -> None:
 
 
 def traced(condition: str, folder: Path) -> tuple[list[bool], bool]:
-    """Of each message, and whether the condition was understood."""
+    """Whether each message is traced, and whether the condition was understood."""
     (folder / "k.cfg").write_text(SIPTRACE + f"request_route {{ if ({condition}) {{ sip_trace(); }} exit; }}")
     toml = convert(folder / "k.cfg")
     (folder / "agent.toml").write_text(toml)
@@ -80,7 +80,7 @@ def traced(condition: str, folder: Path) -> tuple[list[bool], bool]:
 
 @pytest.mark.parametrize(("condition", "wanted"), CONDITIONS.items(), ids=list(CONDITIONS))
 def test_conditions(condition: str, wanted: list[bool | None], tmp_path: Path) -> None:
-    """What is understood holds for the same messages; of what is not more is traced, and never less."""
+    """A supported condition holds for the same messages; with an unsupported one, more is traced, never less."""
     if None in wanted:
         return
     found, understood = traced(condition, tmp_path)
@@ -94,7 +94,7 @@ def test_conditions(condition: str, wanted: list[bool | None], tmp_path: Path) -
 @pytest.mark.skipif(not real_kamailio.IS_INSTALLED, reason="no kamailio")
 @pytest.mark.parametrize(("name", "most"), [("strings", 80), ("conditions", 200), ("numbers", 3)])
 def test_recordings(name: str, most: int) -> None:
-    """Kamailio says today what was recorded; what it refuses costs a start each, and is not asked again."""
+    """Kamailio still answers as recorded; refusals are not asked again, because each needs a start."""
     answers: dict[str, Any] = {
         question: answer for question, answer in recorded(name).items() if answer is not None and answer != [None] * 3
     }

@@ -1,4 +1,4 @@
-"""A whole kamailio.cfg to a TOML file: it loads, it says what siptrace's defaults are, it names what is not the same."""
+"""Converting a whole kamailio.cfg to TOML: it loads, has siptrace's defaults, and lists the differences."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def loaded(file: Path, folder: Path) -> tuple[str, Config]:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parents[1].name}-{file.parent.name}")
 def test_recorded_configurations(file: Path, tmp_path: Path) -> None:
-    """Of each: what it emitted to is there, and tracing is on where it was, and where anything was traced."""
+    """For each: its destinations exist, and tracing is on if it was on and anything was traced."""
     text = file.read_text()
     _, config = loaded(file, tmp_path)
     params = dict(re.findall(r'modparam\("siptrace", *"(\w+)", *"?([^")]*)"?\)', text))
@@ -88,9 +88,9 @@ def test_an_example(tmp_path: Path) -> None:
         == """# What siptrace does in kamailio.cfg, for this agent.
 #
 # Not the same here, or not known:
-# * kamailio.cfg:19: evcb_msg: write the function as a hook of this agent
-# * kamailio.cfg:24: hlog(): not of a message, so no rule: `capture-agent hlog` sends one
-# * trace = "transaction": more than siptrace sees of it: what the server sends again or without state, the second pass of a spiral
+# * kamailio.cfg:19: evcb_msg: rewrite the function as a hook for this agent
+# * kamailio.cfg:24: hlog(): not about a message, so no rule: `capture-agent hlog` sends one
+# * trace = "transaction": more than siptrace sees: messages that the server repeats or sends statelessly, the second pass of a spiral
 
 [capture]
 interfaces = ["any"]  # or those that carry SIP
@@ -162,17 +162,17 @@ def test_addresses(text: str, local: list[str], advertise: list[str], tmp_path: 
     ("parameter", "note"),
     [
         ('"trace_on", "yes"', "trace_on: value 'yes', expected a number: left out"),
-        ('"trace_on", "1"', "trace_on: a number in quotes, with which Kamailio does not start: understood"),
-        ('"hep_version", 4', "hep_version: value 4, expected 1, 2 or 3: 3 is taken"),
+        ('"trace_on", "1"', "trace_on: a number in quotes, which keeps Kamailio from starting: accepted"),
+        ('"hep_version", 4', "hep_version: value 4, expected 1, 2 or 3: using 3"),
         ('"trace_flag", 99', "trace_flag: value 99, expected 0 to 31: left out"),
-        ('"traced_user_avp", "$var(x)"', "traced_user_avp: value '$var(x)' is no AVP: left out"),
+        ('"traced_user_avp", "$var(x)"', "traced_user_avp: value '$var(x)' is not an AVP: left out"),
         ('"trace_init_mode", 1', "trace_init_mode: 1 without a trace_mode traces nothing"),
-        ('"callid_column", "x"', "callid_column: columns have siptrace's own names here"),
-        ('"trace_onn", 1', "trace_onn: no parameter of siptrace"),
-        ('"send_sock_name", "x"', "send_sock_name: the name of a socket of Kamailio's: left out"),
+        ('"callid_column", "x"', "callid_column: columns have siptrace's default names here"),
+        ('"trace_onn", 1', "trace_onn: not a parameter of siptrace"),
+        ('"send_sock_name", "x"', "send_sock_name: a name of Kamailio's socket: left out"),
         (
             '"trace_local_ip", "nix"',
-            "trace_local_ip: siptrace uses it for what functions trace alone, and none does: left out",
+            "trace_local_ip: siptrace uses it only for messages traced by functions, and none traces: left out",
         ),
     ],
 )
@@ -184,9 +184,9 @@ def test_notes_on_parameters(parameter: str, note: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ('request_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees of it: the ACKs that confirm a dialog, in and out, BYEs of the server\'s own, what'),
-        ('modparam("siptrace", "trace_dialog_ack", 0)\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees of it: BYEs of the server\'s own, what'),
-        ('request_route { sip_trace("sip:h:9060", "$ci", "t"); }', 'trace = "transaction": more than siptrace sees of it: what'),
+        ('request_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees: the ACKs that confirm a dialog, in and out, the server\'s own BYEs, messages'),
+        ('modparam("siptrace", "trace_dialog_ack", 0)\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', 'trace = "dialog": more than siptrace sees: the server\'s own BYEs, messages'),
+        ('request_route { sip_trace("sip:h:9060", "$ci", "t"); }', 'trace = "transaction": more than siptrace sees: messages'),
         ('request_route { sip_trace("sip:h:9060", "$ci", "m"); }', None),
         ('modparam("siptrace", "trace_mode", 1)\nmodparam("siptrace", "duplicate_uri", "sip:h:9060")\nrequest_route { sip_trace("sip:h:9060", "$ci", "d"); }', None),
     ],
@@ -202,7 +202,7 @@ def test_what_the_module_misses_is_announced(script: str, words: str | None, tmp
 @pytest.mark.parametrize("module", ["topoh", "topos"])
 def test_what_changes_the_wire(module: str, tmp_path: Path) -> None:
     toml, _ = converted(f'loadmodule "{module}.so"\n{CALL}', tmp_path)
-    assert f"# * {module} changes what goes over the wire, which is what is traced here\n" in toml
+    assert f"# * {module} changes the bytes on the wire, which are traced here\n" in toml
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_what_changes_the_wire(module: str, tmp_path: Path) -> None:
     ],
 )
 def test_conditions_that_are_not_understood(conditions: str, words: str, tmp_path: Path) -> None:
-    """Those that have a say in what is traced are counted."""
+    """Those that affect tracing are counted."""
     toml, _ = converted(
         f"route {{ {conditions} sip_trace(); }}" if not conditions.startswith("sip") else f"route {{ {conditions} }}",
         tmp_path,
@@ -229,26 +229,24 @@ def test_conditions_that_are_not_understood(conditions: str, words: str, tmp_pat
 
 def test_nothing_there(tmp_path: Path) -> None:
     toml, config = converted("", tmp_path)
-    assert "# * nothing is traced: there is neither a trace_mode nor a call that can be understood\n" in toml
+    assert "# * nothing is traced: found neither a trace_mode nor a call that is understood\n" in toml
     assert not config.trace.on
     assert not (config.hep or config.sip or config.sql or config.rule)
 
 
 def test_a_comment_stays_a_comment(tmp_path: Path) -> None:
-    """Line ends in what the script says must not become lines of ours."""
+    """Line ends in the script's text must not begin new lines of ours."""
     toml, config = converted(CORE + 'modparam("siptrace", "trace_\\non = true", 1)\n', tmp_path)
     assert "trace_\\x0aon" in toml or "trace_\\non" in toml
     assert config.hep
 
 
 def test_latin_1_is_kept(tmp_path: Path) -> None:
-    """A letter of ISO-8859-1 stays that letter, and a comment says that its bytes do not."""
+    """A letter in ISO-8859-1 stays the same letter, and a comment says that its bytes change."""
     file = ROOT / "tests" / "faults" / "inputs" / "latin1_cfg.cfg"
     toml, config = loaded(file, tmp_path)
     assert config.hep[0].auth_key == "geheim\u00e4"
-    assert (
-        f"# * {file}:13: not UTF-8: read as ISO-8859-1, so what is matched or sent of it is other bytes here\n" in toml
-    )
+    assert f"# * {file}:13: not UTF-8: read as ISO-8859-1, so bytes matched or sent from it differ here\n" in toml
 
 
 def test_lines_of_their_own_encoding(tmp_path: Path) -> None:
@@ -262,7 +260,7 @@ def test_lines_of_their_own_encoding(tmp_path: Path) -> None:
 
 
 def test_a_string_over_several_lines(tmp_path: Path) -> None:
-    """In it a # begins no comment, and a directive is none."""
+    """Inside it # does not begin a comment, and directives have no effect."""
     text = 'request_route { xlog("one # two\n#!define trace_on x\nthree"); sip_trace(); # "\n}\n'
     _, config = converted(CORE3 + text, tmp_path)
     assert config.trace.on

@@ -1,4 +1,4 @@
-"""#!ifexp: what a file tells by itself, and what it does not."""
+"""#!ifexp: expressions that the file alone decides, and others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A playbook of SIP: lines like `0.5 P>A 200 of=INVITE t=b via=A`, and what the correlator makes of each."""
+"""A playbook of SIP: lines like `0.5 P>A 200 of=INVITE t=b via=A`, and the correlator's result for each."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Names:
 
 
 def play(lines: list[str], correlator: Correlator | None = None) -> list[CapturedMessage]:
-    """One batch for each message, as it is when little happens."""
+    """One batch per message, as with little traffic."""
     correlator = correlator or Correlator()
     messages = [message(line) for line in lines]
     for one in messages:

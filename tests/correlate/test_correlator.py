@@ -1,4 +1,4 @@
-"""What belongs together: transactions, dialogs, retransmissions; and what bounds them."""
+"""Correlation: transactions, dialogs, retransmissions, and their bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capture_agent.config import Correlate
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.records.dialog import DialogState, TransactionState
 
-# Each message, and what it belongs to.
+# Each message, with its transaction and dialog.
 FLOWS = {
     "a call, from the caller's side": [
         ("0 A>P INVITE", "T1 D1"),
@@ -371,7 +371,7 @@ LIVES = [
 @pytest.mark.parametrize(("before", "last", "want", "lives", "ends"), LIVES)
 @pytest.mark.parametrize("traffic", [False, True], ids=["alone", "among others"])
 def test_expiry(before: list[str], last: str, want: str, lives: float, ends: float, traffic: bool) -> None:
-    """By the time of packets, whatever else there is."""
+    """By packet time, whatever else happens."""
     for seconds, same in ((lives, True), (ends, False)):
         # A gap of more than an hour is taken for an odd time until others confirm it: so here others keep time.
         step = 1800 if seconds > HOUR else 20
@@ -452,8 +452,8 @@ def test_calls_are_bounded_and_the_oldest_gives_way() -> None:
     assert [one.retransmission for one in again] == [True, True, False]
 
 
-def test_new_call_ids_wear_out_each_other() -> None:
-    """Dialogs at rest outlast any number of requests that come to nothing."""
+def test_new_call_ids_evict_each_other() -> None:
+    """Dialogs at rest outlast any number of requests without an answer."""
     correlator = Correlator(calls=100)
     lines = [line.format(n) for n in range(40) for line in ("0 A>P INVITE call={}", "0 P>A 200 t=b call={}")]
     play(lines, correlator)
@@ -481,7 +481,7 @@ LONG = "x" * 100
     ],
 )
 def test_memory_is_bounded(lines: list[str]) -> None:
-    """Whatever takes it; the oldest are evicted, those that are new stay."""
+    """Whatever uses it; the oldest are evicted, new ones stay."""
     correlator = Correlator(mib=1)
     largest = 0
     for start in range(0, len(lines), 50):
@@ -495,8 +495,8 @@ def test_memory_is_bounded(lines: list[str]) -> None:
     assert correlator.table.held_bytes == 0
 
 
-def test_large_calls_wear_out_each_other() -> None:
-    """Dialogs at rest outlast what takes memory, though they are more."""
+def test_large_calls_evict_each_other() -> None:
+    """Dialogs at rest outlast large calls, even if there are more dialogs."""
     correlator = Correlator(mib=1)
     begun = ("0 A>P INVITE call={}", "0 P>A 200 t=b call={}")
     play([line.format(n) for n in range(300) for line in begun], correlator)
@@ -545,8 +545,8 @@ def test_one_wrong_time_ends_nothing() -> None:
     assert (correlator.clock.odd, correlator.clock.jumps) == (2, 0)
 
 
-def test_an_older_capture_behind_a_newer_one() -> None:
-    """The clock goes back with it, and the calls of the newer one end."""
+def test_an_older_capture_after_a_newer_one() -> None:
+    """The clock goes back with it, and the newer one's calls expire."""
     correlator = Correlator()
     play([f"100000 A>P INVITE call=new{n}" for n in range(20)], correlator)
     play([f"{n} A>P OPTIONS call=old{n}" for n in range(100)], correlator)
@@ -556,7 +556,7 @@ def test_an_older_capture_behind_a_newer_one() -> None:
 
 
 def test_expiry_keeps_up_and_the_tables_shrink_again() -> None:
-    """In steps: so many that all tables grow several times over, end, and go with little traffic behind them."""
+    """In steps: calls that make all tables grow several times over, end, and are removed with little later traffic."""
     correlator = Correlator()
     for step in range(3):
         at = step * 300
@@ -572,7 +572,7 @@ def test_expiry_keeps_up_and_the_tables_shrink_again() -> None:
 
 
 def test_calls_that_leave_their_queue_out_of_turn() -> None:
-    """At rest they leave it when something new begins in them, in any order; the others keep their turn."""
+    """Calls at rest leave it in any order when something new begins in them; the others keep their place."""
     correlator = Correlator()
     numbers = list(range(1500))
     play([line.format(n) for n in numbers for line in ("0 A>P INVITE call={}", "0 P>A 200 t=b call={}")], correlator)
@@ -587,7 +587,7 @@ def test_calls_that_leave_their_queue_out_of_turn() -> None:
 
 
 def test_nothing_refers_to_a_call_that_has_ended() -> None:
-    """The queues link calls in circles, which only they can cut; a message that is kept keeps its own parts alone."""
+    """Queues link calls in cycles, which only they can cut; a message that is kept keeps only its own parts."""
     correlator = Correlator()
     kept = play([f"{n} A>P INVITE call={n}" for n in range(50)], correlator)
     correlator.close()
@@ -609,7 +609,7 @@ LINES = st.lists(
 
 @given(st.lists(LINES, min_size=2, max_size=4), st.randoms(use_true_random=False))
 def test_calls_do_not_disturb_each_other(calls: list[list[str]], random: object) -> None:
-    """Whatever runs beside a call changes nothing in it."""
+    """Concurrent calls change nothing in a call."""
     timed = [sorted((float(line.split()[0]), f"{line} call={n}") for line in lines) for n, lines in enumerate(calls)]
     alone = [told([line for _, line in one]) for one in timed]
     mixed = sorted((at, n, i) for n, one in enumerate(timed) for i, (at, _) in enumerate(one))

@@ -1,4 +1,4 @@
-"""A party cannot leave the trace of its call: recorded calls, as rules trace them."""
+"""A party cannot escape the trace of its call: recorded calls, traced by rules."""
 
 from __future__ import annotations
 

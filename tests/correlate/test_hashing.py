@@ -1,4 +1,4 @@
-"""Numbers of texts: nobody can choose two texts that are one number, and no environment fixes the keys."""
+"""Numbers of texts: nobody can choose two texts with the same number, and no environment fixes the keys."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_chosen_texts_are_not_one_number(texts: list[bytes], lane: int) -> None:
 
 @pytest.mark.parametrize("texts", CHOSEN.values(), ids=CHOSEN)
 def test_nor_do_numbers_agree_in_their_last_bits(texts: list[bytes]) -> None:
-    """By which tables are looked through: 16 bits, of a few hundred texts, agree now and then."""
+    """These bits select slots: with 16 bits and a few hundred texts, only a few agree."""
     places = [number_of(text, 0, len(text), TEXT, 0) & 0xFFFF for text in set(texts)]
     assert len(places) - len(set(places)) <= 2 + len(places) ** 2 / (1 << 16)
 

@@ -1,4 +1,4 @@
-"""The index of calls and the queue that holds them, against a dict in the order in which the calls came."""
+"""The index of calls and the queue that holds them, compared with a dict in order of arrival."""
 
 import pytest
 from hypothesis import settings
@@ -15,13 +15,13 @@ COMPILED = flavour() == "compiled"
 
 # Steps between keys. Multiples of the number of slots share their low bits: each of them is looked for at the same slot.
 STRIDES = [1, 2, 3, LEAST // 2, LEAST, LEAST + 1, 2 * LEAST, 4 * LEAST, 1 << 32, 1 << 63, WORD - 1]
-# The last slots, after which a probe goes on at the first one, and the first.
+# The last slots, after which a probe continues at the first, and the first.
 KEYS = st.one_of(st.integers(LEAST - 4, LEAST + 3), st.integers(0, 3), st.integers(0, WORD - 1))
 COUNTS = st.one_of(st.integers(1, 20), st.integers(300, 700))  # the second: enough for growing, and for shrinking again
 
 
 class CallsOfAQueue(RuleBasedStateMachine):
-    """As the table of calls has them: the queue owns each call, the index borrows it."""
+    """As in the table of calls: the queue owns each call, the index borrows it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class CallsOfAQueue(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(count=COUNTS)
     def evict(self, count: int) -> None:
-        """As a full table does: who came first."""
+        """Evict the first call, like a full table."""
         for call, _ in self.queue.waiting()[:count]:
             assert call is next(iter(self.model.values()))[0]
             self._forget(call.key)
@@ -73,7 +73,7 @@ class CallsOfAQueue(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(at=st.integers(0, 10_000))
     def line_up_again(self, at: int) -> None:
-        """One whose time is not over yet goes to the end of the queue; the index does not change."""
+        """A call that has not expired moves to the end of the queue; the index does not change."""
         call, _ = self.model.pop(list(self.model)[at % len(self.model)])
         self.queue.take(call)
         self._put(call)
@@ -117,7 +117,7 @@ TestCallsOfAQueue = CallsOfAQueue.TestCase
 
 @pytest.mark.parametrize("stride", STRIDES)
 def test_keys_that_are_looked_for_at_one_slot(stride: int) -> None:
-    """As many as one size of the table holds, and one more, which makes it grow; then out again from both ends."""
+    """As many as one table size holds, and one more, which makes it grow; then they are removed from both ends."""
     index = Index()
     keys = dict.fromkeys((LEAST - 1 + n * stride) % WORD for n in range(LEAST // 2 + 1))
     calls = {key: Call(key) for key in keys}

@@ -1,4 +1,4 @@
-"""Methods and marks of messages; what a header says of a subscription."""
+"""Methods and marks of messages; the state of a subscription in headers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_other_methods(name: bytes) -> None:
 
 INVITE = "0 A>P INVITE"
 RINGS = "0 P>A 180 t=b"
-# What is as good as the same message, and what is not.
+# Messages that count as the same, and ones that do not.
 MARKS = [
     (INVITE, "5 A>P INVITE", True),
     (INVITE, "0 A>P INVITE branch=other", False),

@@ -1,11 +1,11 @@
 """Recorded calls: which messages are traced, as a table: matrix.txt.
 
 Each recording goes through the pipeline, with a rule that matches what begins a call, a subscription or a registration
-and traces it as message, transaction or dialog (m, t, d), and with the same as `[trace] mode` (M, T, D). It is looked at
-from the client side of the proxy, from the server side, and from both; a dash stands for a message that is not seen
-from there, a dot for one that is not traced.
+and traces it as message, transaction or dialog (m, t, d), and with the same as `[trace] mode` (M, T, D). The viewpoint
+is the client side of the proxy, the server side, or both; a dash is a message that is not seen from there, a dot is one
+that is not traced.
 
-    python tests/correlate/test_matrix.py > tests/correlate/matrix.txt     after a wanted change: read the difference
+    python tests/correlate/test_matrix.py > tests/correlate/matrix.txt     after an intended change: review the diff
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from capture_agent.config import load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
@@ -33,7 +33,7 @@ TABLE = Path(__file__).with_name("matrix.txt")
 
 @dataclass(frozen=True)
 class Case:
-    """Which call of a recording: what it begins with, to whom, and which of several."""
+    """A call of a recording: its first method, its callee, and its number among several."""
 
     user: str
     method: str = "INVITE"
@@ -107,7 +107,7 @@ def recorded(case: Case) -> list[CapturedMessage]:
 
 
 def over(capture: str, name: str) -> Case:
-    """The same call in another recording, which has all of them."""
+    """The same call in another recording with all calls."""
     case = CASES[name]
     return Case(case.user, case.method, capture, case.old, int(name.startswith("re-INVITE")))
 
@@ -124,7 +124,7 @@ def label(message: CapturedMessage) -> str:
 
 
 def traced(messages: list[CapturedMessage], toml: str) -> list[bool]:
-    """In batches of one, as a quiet line brings them."""
+    """In batches of one, as with little traffic."""
     way = pipeline(toml)
     for message in messages:
         message.transaction = message.dialog = None
@@ -163,7 +163,7 @@ def test_matrix(name: str) -> None:
 
 @pytest.mark.parametrize(("capture", "name"), OTHERS)
 def test_over_tcp_and_ipv6_it_is_the_same(capture: str, name: str) -> None:
-    """Which of two messages came first may differ from recording to recording."""
+    """The order of two messages may differ between recordings."""
     assert sorted(rows(over(capture, name))) == sorted(wanted(name).strip().split("\n")[2:])
 
 
@@ -182,7 +182,7 @@ SEEN = {  # of the first transaction: branches, spiral, retransmissions in the c
 
 
 @pytest.mark.parametrize(("name", "want"), SEEN.items(), ids=SEEN)
-def test_what_is_told_of_the_first_transaction(name: str, want: tuple[int, bool, int]) -> None:
+def test_the_first_transaction_as_hooks_see_it(name: str, want: tuple[int, bool, int]) -> None:
     messages = recorded(CASES[name])
     Correlator().observe(messages)
     first = messages[0].transaction

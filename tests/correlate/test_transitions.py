@@ -1,4 +1,4 @@
-"""The tables of states, and the flat ones that compiled code looks into."""
+"""The state tables, and the flat tables that compiled code uses."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def test_every_method_has_its_role() -> None:
 
 
 def test_no_two_methods_look_alike() -> None:
-    """What the table of reading.py needs: lengths and first letters differ."""
+    """The table in marks.py requires that lengths or first letters differ."""
     assert len({(name[0] & 31, len(name)) for name in changes.NAMES[1:]}) == len(Method) - 1
     assert max(map(len, changes.NAMES)) < 16

@@ -1,4 +1,4 @@
-"""The way of a request by its Via headers."""
+"""The path of a request by its Via headers."""
 
 from __future__ import annotations
 

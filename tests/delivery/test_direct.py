@@ -1,4 +1,4 @@
-"""A sink without a queue, for replays: nothing is lost while it works, and its first failure is the last."""
+"""A sink without a queue, for replays: nothing is lost while it works, and it stops at the first failure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_first_failure_is_kept_and_the_rest_counted() -> None:
     assert str(direct.ledger()) == "list:: 20 seen, 0 sent, 0 waiting, 20 lost (unreachable 20)"
 
 
-def test_what_was_sent_before_the_failure_counts_as_sent() -> None:
+def test_messages_before_the_failure_count_as_sent() -> None:
     def half(_: object) -> None:
         sink.sent += 3
         raise SinkError("list:: connection reset by peer")

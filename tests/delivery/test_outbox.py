@@ -1,4 +1,4 @@
-"""The queue before a sink: nothing is lost that is not counted, and nobody waits for ever."""
+"""The queue before a sink: every loss is counted, and nothing waits for ever."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_memory_that_messages_keep_is_bounded_too() -> None:
 
 
 def test_of_a_batch_that_keeps_too_much_the_first_part_waits() -> None:
-    """Wherever the long buffers are: between two messages that share one, say."""
+    """Wherever the long buffers are, for example between two messages that share one."""
     gate = Gate()
     batch = [sharing(SHARED, 0), *(traced(numbered(n, 30_000)) for n in range(10)), sharing(SHARED, 1)]
     outbox = Outbox(ListSink(gate), limit_bytes=110_000)
@@ -121,7 +121,7 @@ SHARED = numbered(0, 100) + numbered(1, 100)
 
 
 def sharing(data: bytes, n: int) -> TracedMessage:
-    """Message n of a buffer with two of the same length."""
+    """Message n of a buffer with two messages of equal length."""
     half = len(data) // 2
     sip = scan(data, n * half, (n + 1) * half)
     assert sip is not None
@@ -168,7 +168,7 @@ def test_weight_counts_headers_that_were_asked_for() -> None:
 
 
 def test_figures_that_change_when_it_ends_are_in_the_books() -> None:
-    """The last datagram that was refused; a package's that forgets all when it is closed."""
+    """A last refused datagram; a package's sink that forgets everything when it is closed."""
 
     class Late(ListSink):
         def flush(self) -> None:
@@ -200,8 +200,8 @@ def test_the_thread_opens_the_sink_and_a_stop_does_not_wait_for_it() -> None:
     gate.open.set()
 
 
-def test_what_an_outage_has_cost_is_said_truly(caplog: pytest.LogCaptureFixture) -> None:
-    """Also what was lost in another place than before the sink; what was lost before the outage does not count."""
+def test_the_cost_of_an_outage_is_reported_correctly(caplog: pytest.LogCaptureFixture) -> None:
+    """Also losses in places other than before the sink; losses before the outage do not count."""
     go_on = threading.Event()
     tried = threading.Event()
 
@@ -281,7 +281,7 @@ def test_a_bug_in_a_sink_stops_only_that_sink(caplog: pytest.LogCaptureFixture) 
     assert str(outbox.ledger()) == "list:: 2 seen, 0 sent, 0 waiting, 2 lost (internal_error 2)"
 
 
-def test_close_does_not_wait_longer_than_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_close_does_not_wait_longer_than_allowed(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate()
     outbox = Outbox(ListSink(gate))
     outbox.put(batch_of(2))

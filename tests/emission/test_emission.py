@@ -1,4 +1,4 @@
-"""What is changed in everything that is emitted: each message once, and nothing when nothing is configured."""
+"""Changes to everything that is emitted: each message once, and none without configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from capture_agent.config import Config, Privacy, Rule
 from capture_agent.config import Trace as TraceSection
-from capture_agent.config.advertised import parse_advertised
+from capture_agent.config.endpoints import parse_advertised
 from capture_agent.emission.emission import AddressMap, emission
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
@@ -108,7 +108,7 @@ def test_a_message_under_several_traces_is_changed_once() -> None:
     ],
 )
 def test_masks_of_a_rule(everywhere: tuple[str, ...], of_rule: tuple[str, ...], want: bytes) -> None:
-    """Each trace of a message has its own; the message is changed once for each set of them."""
+    """Each trace of a message has its own masks; the message is changed once per set of masks."""
     rules = (Rule(mask=of_rule), Rule(mask=("sdes",)))  # type: ignore[arg-type]
     change = emission(Config(privacy=Privacy(mask=everywhere, hash_key="k"), rule=rules))  # type: ignore[arg-type]
     assert change is not None

@@ -1,4 +1,4 @@
-"""Masks: what they hide, what they leave, and that no message troubles them."""
+"""Masks: what they hide, what they keep, and that any message is safe."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ CREDENTIAL_LINES = st.builds(
 
 
 def nested(part: bytes, depth: int, end: bytes, closed: bool) -> bytes:
-    """A part in multiparts, each in a multipart, whose last boundaries may be missing."""
+    """A part in nested multiparts whose last boundaries may be missing."""
     for level in range(depth):
         head = end.join([b"--b%d" % level, b'Content-Type: multipart/mixed; boundary="b%d"' % (level + 1), b"", b""])
         part = head + part + end + (b"--b%d--" % level + end if closed else b"")
@@ -323,8 +323,8 @@ LINE = st.builds(b"".join, st.lists(st.sampled_from(TOKENS[4:]), max_size=12)).m
 
 
 @given(st.lists(LINE), st.binary(max_size=50))
-def test_outside_of_what_is_masked_all_bytes_stay(lines: list[bytes], body: bytes) -> None:
-    """Lines that hold none of what a mask looks for come through it as they are."""
+def test_bytes_outside_masked_parts_stay(lines: list[bytes], body: bytes) -> None:
+    """Lines without anything that a mask searches pass unchanged."""
     raw = b"INVITE x SIP/2.0\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body
     after = masked("users:hash", raw)
     assert after.endswith(body)

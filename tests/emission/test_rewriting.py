@@ -1,4 +1,4 @@
-"""A message with other bytes or addresses is a message of its own, and still the one that was captured."""
+"""A message with other bytes or addresses is independent, and still the captured message."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def seen(message: CapturedMessage) -> dict[str, object]:
         pytest.param({"raw": OTHER, "source": bytes(4), "destination_port": 1, "transport": "ws"}, id="all"),
     ],
 )
-def test_what_is_given_changes_and_all_else_stays(change: dict[str, object]) -> None:
+def test_only_given_parts_change(change: dict[str, object]) -> None:
     message = captured()
     before = seen(message)
     copy = rewritten(message, **change)  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ def test_a_cut_message_stays_one() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"no SIP", b"HTTP/1.1 200 OK\r\n\r\n"])
-def test_bytes_that_are_no_sip_lack_every_part(raw: bytes) -> None:
+def test_bytes_that_are_not_sip_lack_every_part(raw: bytes) -> None:
     copy = rewritten(captured(), raw)
     assert (copy.raw, copy.sip.call_id, copy.sip.method, copy.sip.headers, copy.sip.body) == (raw, None, None, [], b"")
     assert copy.sip.problems & Problem.NO_CALL_ID
@@ -84,5 +84,5 @@ def test_bytes_that_are_no_sip_lack_every_part(raw: bytes) -> None:
 
 @pytest.mark.parametrize("size", [0, 5, 16])
 def test_addresses_of_two_families(size: int) -> None:
-    with pytest.raises(ValueError, match=f"addresses of {size} and 4 bytes, expected 4 or 16, and both alike"):
+    with pytest.raises(ValueError, match=f"addresses of {size} and 4 bytes, expected 4 or 16 for both"):
         rewritten(captured(), source=bytes(size))

@@ -50,7 +50,7 @@ class Server:
             self.process = None
 
     def kill(self) -> None:
-        """As a power cut: no connection is ended in words."""
+        """Like a power cut: no connection is ended properly."""
         assert self.process is not None
         self.signal(signal.SIGKILL)
         self.process.wait()
@@ -65,7 +65,7 @@ class Server:
         self.start()
 
     def freeze(self) -> None:
-        """It says nothing; its kernel still accepts connections and acknowledges."""
+        """It does not answer; its kernel still accepts connections and acknowledges."""
         self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -134,7 +134,7 @@ class Database:
         return [row[0] for row in found] if "," not in columns else found
 
     def end_connections(self) -> int:
-        """All but our own, as an administrator, a proxy or an idle time-out ends them. How many it were."""
+        """End all connections but our own, as an administrator, a proxy or an idle timeout would. Returns how many."""
         if self.kind == "postgresql":
             ended = (
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -190,7 +190,7 @@ class Database:
             self.trigger(f"IF NEW.callid = '{call_id}' THEN KILL CONNECTION_ID(); END IF;")
 
     def partition(self, until: str) -> None:
-        """By date; there is no partition for rows of later ones."""
+        """By date; there is no partition for later rows."""
         if self.kind == "mariadb":
             self.execute(
                 "ALTER TABLE sip_trace DROP PRIMARY KEY, ADD PRIMARY KEY (id, time_stamp)",
@@ -206,7 +206,7 @@ class Database:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """The table, by another program."""
+        """Another program locks the table."""
         with ExitStack() as stack:
             if self.kind == "sqlite":
                 other = sqlite3.connect(self.path, isolation_level=None)
@@ -240,7 +240,7 @@ def can_mount() -> bool:
 class CuttingProxy:
     """Between a client and a server: ends the connections at the client's COMMIT (`at`), as often as `cuts` says.
 
-    `after`: the server has answered, the client does not get it. Else the server does not even get it.
+    `after`: the server has answered, but the client does not get the answer. Otherwise the server gets no COMMIT.
     """
 
     def __init__(self, port: int, after: bool, cuts: int = 1, at: str = "COMMIT") -> None:

@@ -1,4 +1,4 @@
-"""Interfaces that go down or vanish: veth pairs between network namespaces of their own. Needs root and iproute2."""
+"""Interfaces that go down or vanish: veth pairs between new network namespaces. Needs root and iproute2."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Namespace:
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False, timeout=60)
 
     def command(self, *words: str) -> list[str]:
-        """The words of a program that runs inside."""
+        """The command line of a program that runs inside."""
         return ["ip", "netns", "exec", self.name, *words]
 
     def run(self, action: Callable[[], T]) -> T:
-        """The action's result, inside. Sockets that it opens stay there; setns(2) is for one thread alone."""
+        """The result of the action inside. Sockets that it opens stay there; setns(2) affects only one thread."""
         results: list[T] = []
         errors: list[BaseException] = []
 
@@ -76,7 +76,7 @@ class Namespace:
         ip("-n", self.name, "link", "set", interface, "up")
 
     def vanish(self, interface: str) -> None:
-        """It is deleted, and its other end with it."""
+        """Delete it, and with it its other end."""
         ip("-n", self.name, "link", "del", interface)
 
 

@@ -1,4 +1,4 @@
-"""A host whose names are looked up by a name server that a test commands: it is silent, or its answers change.
+"""A host with a name server that a test controls: it is silent, or its answers change.
 
 with Names() as host:                       a network namespace with its own /etc/resolv.conf; needs root
     host.say("collector.test", "127.0.0.2") from now on that is its address
@@ -68,7 +68,7 @@ class Names:
         return subprocess.run(self.inside(*command), text=True, capture_output=True, timeout=120, check=False)
 
     def say(self, name: str, *addresses: str) -> None:
-        """None: there is no such name."""
+        """None: no such name."""
         self._command("say", name, *addresses)
 
     def silence(self) -> None:
@@ -123,7 +123,7 @@ class Server:
 
 
 def serve() -> None:
-    """Inside of the namespace: answer, and obey the lines on standard input."""
+    """Inside the namespace: answer queries, and execute the lines on standard input."""
     server = Server()
     there = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     there.bind(SERVER)

@@ -1,12 +1,12 @@
 """TCP and TLS peers that misbehave, on loopback, each as a context manager with a `port`; and a host that vanishes.
 
 AcceptAndClose  closes every connection at once, as a load balancer without a server does
-Reset           the same with a reset, or after so many bytes read
+Reset           the same with a reset, or after a number of bytes read
 NeverRead       accepts and reads nothing
-LateClose       accepts, reads nothing and closes after so many seconds
-Read            reads all, and keeps it: what the others are compared with; `slowly` so many bytes each time
-Talk            reads all and sends bytes without end, also after the other side has closed
-Silent          never accepts: the kernel alone answers
+LateClose       accepts, reads nothing and closes after some seconds
+Read            reads and keeps everything, for comparison; `slowly`: this many bytes each time
+Talk            reads everything and sends bytes without end, also after the other side has closed
+Silent          never accepts: only the kernel answers
 nobody()        a port where nobody listens
 Vanishing       a receiver in a network namespace that takes everything, until it answers nothing any more
 """
@@ -33,18 +33,18 @@ STARTED = 10.0
 
 
 class Peer:
-    """Takes connections, each in a thread of its own, and does with them what `serve` does. `tls`: its certificate."""
+    """Accepts connections, and runs `serve` for each in its own thread. `tls`: its certificate."""
 
     def __init__(self, port: int = 0, tls: Path | None = None, room: int = 0) -> None:
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if room:  # its kernel's buffer; else the system's
+        if room:  # its kernel's buffer; otherwise the system's default
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         self._listener.bind(("127.0.0.1", port))
         self._listener.listen(64)
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
-        self.streams: list[bytearray] = []  # what was read, by connection
+        self.streams: list[bytearray] = []  # bytes read, by connection
         self._tls = server_context(tls) if tls else None
         self._open: list[socket.socket] = []
         self._ended = threading.Event()
@@ -97,7 +97,7 @@ class Peer:
         raise NotImplementedError
 
     def wait(self, seconds: float) -> bool:
-        """False when the peer is to end."""
+        """False if the peer is to end."""
         return not self._ended.wait(seconds)
 
 
@@ -107,7 +107,7 @@ class AcceptAndClose(Peer):
 
 
 class Reset(Peer):
-    """`after`: bytes that it reads before; `times`: of so many connections, the others are read to their end."""
+    """`after`: bytes that it reads first; `times`: how many connections it resets, others are read to their end."""
 
     def __init__(self, after: int = 0, times: int = 1 << 30, tls: Path | None = None, port: int = 0) -> None:
         super().__init__(port, tls)
@@ -154,7 +154,7 @@ class Read(Peer):
 
 
 class Talk(Peer):
-    """`quickly`: as much as the connection takes; else a byte now and then, as who wants to keep it open."""
+    """`quickly`: as much as the connection accepts; otherwise a byte now and then, like a keep-alive."""
 
     def __init__(self, quickly: bool = False, tls: Path | None = None) -> None:
         super().__init__(tls=tls)
@@ -211,7 +211,7 @@ def nobody(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 @contextmanager
 def process(*command: str) -> Iterator[subprocess.Popen[str]]:
-    """One that says a line when it is ready, and is ended by its own id."""
+    """A process that prints a line when it is ready, and is ended by its pid."""
     running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert running.stdout is not None
@@ -269,7 +269,7 @@ def until(true: Callable[[], object], seconds: float = 30) -> None:
 
 
 def receive(address: str, port: int) -> None:
-    """Inside of the namespace: read all connections."""
+    """Inside the namespace: read all connections."""
     listener = socket.create_server((address, port))
     print("ready", flush=True)
     while True:

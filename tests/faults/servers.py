@@ -1,4 +1,4 @@
-"""Private PostgreSQL and MariaDB servers on loopback, made in a folder of their own and ended by their own pid."""
+"""Private PostgreSQL and MariaDB servers on loopback, created in a separate folder and ended by pid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STARTED = 60.0  # seconds
 
 
 def unprivileged(user: str, stop: Signals = SIGTERM) -> list[str]:
-    """Neither server runs as root, and neither outlives the tests, not even tests that are killed."""
+    """Neither server runs as root or outlives the tests, even if these are killed."""
     identity = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if os.geteuid() == 0 else []
     return ["setpriv", f"--pdeathsig={stop.name.removeprefix('SIG')}", *identity, "--"]
 
@@ -106,7 +106,7 @@ def install_mariadb(folder: Path, port: int) -> Installed:
 
 
 def make(command: list[object], folder: Path) -> None:
-    """Raises RuntimeError, with all that the program said."""
+    """Raises RuntimeError with the program's output."""
     said = subprocess.run(
         [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, check=False
     )
@@ -163,7 +163,7 @@ def accepts(port: int) -> bool:
 
 
 def answers(port: int) -> bool:
-    """PostgreSQL accepts connections before it has started up, and refuses what they ask."""
+    """PostgreSQL accepts connections before it has started up, but refuses queries."""
     try:
         psycopg.connect(f"host=127.0.0.1 port={port} user=tester dbname=postgres connect_timeout=2").close()
     except psycopg.OperationalError:

@@ -14,7 +14,7 @@ F_SETPIPE_SZ = 1031  # linux/fcntl.h
 
 @contextmanager
 def full_pipe() -> Iterator[tuple[int, int]]:
-    """The end to write to, which blocks at once, and the one to read from: a page of `x` is before what comes."""
+    """The end to write to, which blocks at once, and the end to read from, which yields a page of `x` first."""
     reader, writer = os.pipe()
     try:
         size = fcntl.fcntl(writer, F_SETPIPE_SZ, 4096)
@@ -27,7 +27,7 @@ def full_pipe() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def pipe_without_reader() -> Iterator[int]:
-    """What is written raises BrokenPipeError, as after `2>&1 | head`."""
+    """Writing raises BrokenPipeError, as after `2>&1 | head`."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -1,9 +1,9 @@
 """Mutants through every hot entry point: fuzz.py [--cases N | --seconds N] [--seed S] [--only TARGET[:CASE]] [--note FILE]
 
---cases  for each target; about a quarter each are cut and have one bit flipped, as many as there are in turn
+--cases  per target; about a quarter each are cut or have one bit flipped, in turn at every place
 --seconds  for each target, instead of a number of cases
---only   one target, or one case of it: what a finding names
---note   a file that always holds the target and case at work, for a process that dies of it
+--only   one target, or one case of it, as a finding names it
+--note   a file with the current target and case, in case the process dies
 Exit status 1 is a finding. Under AddressSanitizer (tools/sanitize) it looks for leaks, too.
 """
 
@@ -39,7 +39,7 @@ def run_case(target: Target, mutations: Mutations, seed: int, n: int) -> None:
 def run_cases(
     name: str, target: Target, seed: int, cases: range, note: int | None, seconds: float = inf
 ) -> tuple[int, bool]:
-    """How many were well, and whether one was not: it goes no further than that, nor longer than so many seconds."""
+    """How many cases passed, and whether one failed: it stops there, or after this many seconds."""
     mutations = target.mutations(seed)
     until = monotonic() + seconds
     for done, n in enumerate(cases):
@@ -68,7 +68,7 @@ def allocated() -> Callable[[], int] | None:
 
 
 def leaked(target: Target, seed: int, cases: int) -> int:
-    """Bytes by which the heap is larger when the same cases come for the third time than after the second."""
+    """Bytes by which the heap grows between the second and third run of the same cases."""
     count = allocated()
     if count is None:
         return 0

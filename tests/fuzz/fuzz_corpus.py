@@ -1,4 +1,4 @@
-"""What is mutated: our captures and what is in them, HEP packets, the messages of RFC 4475 and RFC 5118."""
+"""The input of mutations: our captures and their content, HEP packets, the messages of RFC 4475 and RFC 5118."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ __all__ = [
     "tunnelled",
 ]
 
-TORTURE = fuzz_paths.TESTS.parents[1] / "shared" / "captures" / "torture"  # beside the work tree, or not there
+TORTURE = fuzz_paths.TESTS.parents[1] / "shared" / "captures" / "torture"  # next to the work tree, if present
 SHORT = 12_000  # bytes: a longer capture would take the time of many
 
 
 @cache
 def payloads() -> list[bytes]:
-    """What UDP carried in our captures, SIP and strangers, and the torture messages."""
+    """UDP payloads in our captures, SIP and others, and the torture messages."""
     found: dict[bytes, None] = {}
     for link_type in {link_type for link_type, _ in RECORDED}:
         frames = [frame for kind, frame in RECORDED if kind == link_type]

@@ -1,4 +1,4 @@
-"""Where a stranger's bytes come in or go out beside packets: exported PDUs, compressed files, copies on a stream."""
+"""Paths of foreign bytes other than packets: exported PDUs, compressed files, copies on a stream."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def exported() -> list[tuple[int, bytes]]:
 
 
 def compressed() -> list[bytes]:
-    """Each compression; members and captures one after the other; one in another."""
+    """Each compression; several members and captures in a file; nested compression."""
     short = sorted(captures(), key=len)[-8:-4]
     packers = [lambda data: gzip.compress(data, mtime=0), bz2.compress, lzma.compress]
     if find_spec("zstandard"):
@@ -63,7 +63,7 @@ def stream_messages() -> list[bytes]:
 
 
 def run_framing(sample: int, data: bytes, draw: Random) -> None:
-    """What goes out on a stream is one message for its receiver: the one that follows begins where it should."""
+    """A copy on a stream is one message for its receiver: the next one begins where it should."""
     copy = framed(data)
     if isinstance(copy, str):
         assert copy in (NO_HEADER_END, FRAMING, NOT_SIP)

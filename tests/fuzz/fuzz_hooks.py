@@ -1,4 +1,4 @@
-"""What hooks read of a message and say about it, whatever the message is."""
+"""Reading of messages by hooks, and their verbs, with arbitrary messages."""
 
 from __future__ import annotations
 

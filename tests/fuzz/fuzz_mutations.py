@@ -17,7 +17,7 @@ EXTREMES = (-1, -2, -4, -8, -20, -(2**31), 2**31, 2**32, 2**62, 2**63 - 1, 2**63
 
 
 class Mutations:
-    """Of a list of samples; `pieces` are texts that mean something to who reads them."""
+    """Mutations of samples; `pieces` are texts with a meaning to the reader."""
 
     def __init__(self, samples: Sequence[bytes], pieces: Sequence[bytes], seed: int) -> None:
         self._samples = [sample for sample in samples if sample]
@@ -27,7 +27,7 @@ class Mutations:
 
     @property
     def size(self) -> int:
-        """The bytes of all samples: each is once the first that a cut takes away."""
+        """The bytes of all samples: each is once the first byte that a cut removes."""
         return self._ends[-1]
 
     def case(self, n: int) -> tuple[int, bytes]:
@@ -90,7 +90,7 @@ class Mutations:
         data[one : one + size], data[other : other + size] = data[other : other + size], data[one : one + size]
 
     def _set_digits(self, data: bytearray, draw: Random) -> None:
-        """A number that is written out: Content-Length, CSeq, status, port."""
+        """A decimal number: Content-Length, CSeq, status, port."""
         at = next((at for at in range(draw.randint(0, len(data)), len(data)) if 0x30 <= data[at] <= 0x39), -1)
         if at < 0:
             return
@@ -119,7 +119,7 @@ def spread(turn: int, size: int) -> int:
     return turn * next(prime for prime in PRIMES if size % prime) % size
 
 
-Run = Callable[[int, bytes, Random], None]  # the number of the sample, its mutant, and what else is drawn
+Run = Callable[[int, bytes, Random], None]  # the sample's number, its mutant, and the random generator
 
 
 class Target:

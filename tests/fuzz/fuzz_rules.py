@@ -1,4 +1,4 @@
-"""Rules, lookback and legs over damaged messages with addresses anywhere, behind a correlator."""
+"""Rules, lookback and legs over damaged messages with random addresses, after a correlator."""
 
 from __future__ import annotations
 

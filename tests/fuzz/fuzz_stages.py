@@ -1,4 +1,4 @@
-"""The stages that hold state: mutants as fragments, TCP segments, WebSocket frames and SCTP chunks, against plain models."""
+"""The stages with state: mutants as fragments, TCP segments, WebSocket frames and SCTP chunks, against plain models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fragments() -> list[bytes]:
 
 
 class FragmentRun:
-    """Bounds and the balance hold at every moment, and a datagram that comes out is made of what went in."""
+    """Bounds and balance always hold, and a resulting datagram consists of bytes that went in."""
 
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         table = Defragmenter(limit_datagrams=draw.choice((1, 2, 10)), limit_bytes=draw.choice((1500, 4000, 100_000)))
@@ -60,7 +60,7 @@ class FragmentRun:
 
 
 def made_of(whole: bytes, given: list[tuple[int, bytes]]) -> bool:
-    """Is each byte one that a fragment has brought for that place?"""
+    """Whether each byte came in a fragment for that place."""
     places: list[set[int]] = [set() for _ in whole]
     for offset, payload in given:
         for place in range(offset, min(offset + len(payload), len(whole))):
@@ -69,7 +69,7 @@ def made_of(whole: bytes, given: list[tuple[int, bytes]]) -> bool:
 
 
 def streams_of_sip() -> list[bytes]:
-    """What goes one way on a connection."""
+    """One direction of a connection."""
     bodies = [request(1, b"v=0\r\n" * 9), request(2), response(3, b"x" * 30), request(4, method=b"INFO")]
     folded = b"INVITE sip:a SIP/2.0\r\nContent-Length:\r\n 3\r\nA: b\r\n c\r\n\r\nxyz" + request(5)
     odd = request(6, length=b"Content-Length: 99999999999\r\n") + request(7, b"ab", length=b"l: 2\r\n") + request(8)
@@ -96,10 +96,10 @@ class SegmentRun:
 
 
 def is_searched(streams: Streams) -> bool:
-    """Was a start line looked for? What stands at the start of a segment then counts, so it may depend on the cuts.
+    """Whether a start line was searched. Then the start of a segment counts, so the result may depend on the cuts.
 
-    Before the first message, and where a WebSocket may begin, often; after a message seldom, where a line that looks
-    like a start line has a header after it that is none.
+    Often before the first message and where a WebSocket may begin; rarely after a message, if a line that looks like a
+    start line is followed by an invalid header.
     """
     return bool(streams.counts.foreign or streams.counts.not_sip_bytes or streams.counts.skipped_bytes)
 
@@ -133,7 +133,7 @@ def shuffled(data: bytes, isn: int, draw: Random) -> list[Datagram]:
 
 
 def hostile(data: bytes, isn: int, draw: Random) -> Iterator[Datagram]:
-    """Of several connections, from anywhere, with other bytes in the same places, cut by the snap length."""
+    """Segments of several connections, anywhere, with different bytes in the same places, cut by the snap length."""
     for n in range(draw.randrange(20)):
         start = draw.randrange(len(data) + 1)
         end = draw.randint(start, len(data))

@@ -1,4 +1,4 @@
-"""The hot entry points, each with what it is given. Whatever is raised but not expected is a finding."""
+"""The hot entry points, each with its input. An unexpected exception is a finding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
 
 from capture_agent.config import Capture
-from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.intake.copies import DuplicateFilter
 from capture_agent.net.udp_batch import send_datagrams
@@ -113,7 +113,7 @@ def read_all(sip: SipMessage) -> None:
 
 
 class Sinks:
-    """What is traced goes on into HEP packets of each version."""
+    """Traced messages are encoded as HEP packets of each version."""
 
     def __init__(self) -> None:
         self._encoders = [Encoder(version, 7, b"key", b"node") for version in (1, 2, 3)]
@@ -136,7 +136,7 @@ class Sinks:
 
 
 class FrameRun:
-    """One frame at the very end of its batch, alone or behind others; sometimes with an index that lies."""
+    """One frame at the end of its batch, alone or after others; sometimes with a wrong index."""
 
     def __init__(self, samples: list[tuple[int, bytes]], esp_null: bool = False) -> None:
         self._samples = samples
@@ -170,7 +170,7 @@ class FrameRun:
 
 
 class CopiesRun:
-    """Frames that come again and again within a short time: a packet's first is kept, and the tables are bounded."""
+    """Frames that repeat within a short time: the first of each packet is kept, and the tables are bounded."""
 
     def __init__(self, samples: list[tuple[int, bytes]]) -> None:
         self._samples = samples
@@ -199,7 +199,7 @@ class CopiesRun:
 
 
 def run_scan(sample: int, data: bytes, draw: Random) -> None:
-    """At the very end of a buffer, or with something behind it that must not be read."""
+    """At the end of a buffer, or before bytes that must not be read."""
     start = draw.choice((0, 3))
     buffer = b"xyz"[:start] + data + draw.choice((b"", b"", b"\r\n\r\n", b"\nVia: x\r\n"))
     end = start + len(data)
@@ -221,7 +221,7 @@ def run_parameters(sample: int, data: bytes, draw: Random) -> None:
 
 
 class HepRun:
-    """Bounds of every kind within a mutated packet; then that packet to the decoders."""
+    """All kinds of bounds within a mutated packet; then the decoders with that packet."""
 
     def __init__(self) -> None:
         self._encoders = [Encoder(version, 2001, key, b"") for version in (1, 2, 3, 3) for key in (b"", b"secret")]
@@ -238,7 +238,7 @@ class HepRun:
         start, end = draw.choice(numbers), draw.choice((len(packet), *numbers))
         times = (0, 1_700_000_000_123_456_789, *EXTREMES)
         added = False
-        with suppress(ValueError):  # what it says of bounds that lie outside
+        with suppress(ValueError):  # its result for bounds outside the data
             added = encoder.add(
                 packet, draw.choice(numbers), draw.choice((4, 4, 16, 16, 5, -4)), draw.randrange(65536),
                 draw.randrange(65536), draw.choice((6, 17, 255)), draw.choice(times), start, end,
@@ -260,7 +260,7 @@ class HepRun:
 
 
 class ContainerRun:
-    """Through a file in memory: to make one on disk takes most of the time."""
+    """Through a file in memory: writing one to disk would take most of the time."""
 
     def __init__(self, file: int) -> None:
         self._file = file
@@ -288,7 +288,7 @@ def run_live(sample: int, data: bytes, draw: Random) -> None:
 
 
 class UdpRun:
-    """Over a pair of sockets that holds a few datagrams only, so that the sender stops and goes on."""
+    """Over a pair of sockets with room for a few datagrams, so that the sender stops and continues."""
 
     def __init__(self, sender: socket.socket, receiver: socket.socket) -> None:
         self._sender = sender
@@ -321,7 +321,7 @@ class UdpRun:
 
 
 class CorrelateRun:
-    """A mutant among the messages before it: calls go on, are evicted, end, and times jump."""
+    """A mutant among earlier messages: calls continue, are evicted, end, and times jump."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -355,7 +355,7 @@ class CorrelateRun:
 
 
 class PolicyRun:
-    """Addresses anywhere, also where there is nothing."""
+    """Addresses at any offset, also out of bounds."""
 
     def __init__(self, messages: list[SipMessage]) -> None:
         self._messages = messages

@@ -18,7 +18,7 @@ Found = TypeVar("Found")
 
 
 def unavailable(what: str) -> NoReturn:
-    """Skip with one line, but not in CI: there everything is installed, or should be."""
+    """Skip with one line, except in CI, where everything should be installed."""
     if os.environ.get("CI"):
         pytest.fail(what, pytrace=False)
     pytest.skip(what)
@@ -64,7 +64,7 @@ class Receiver:
             self._socket.sendto(datagram, ("127.0.0.1", self.port))
 
     def wait_for(self, look: Callable[[], Found | None], what: str) -> Found:
-        """What `look` finds, once it does; fails when the program ends first."""
+        """The result of `look` once there is one; fails if the program ends first."""
         deadline = time.monotonic() + PATIENCE
         while (found := look()) is None:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -98,7 +98,7 @@ def running(
     patience: float = 10,
     environment: dict[str, str] | None = None,
 ) -> Iterator[Receiver]:
-    """The program, until the block ends, however it ends."""
+    """The program runs until the block ends, however it ends."""
     log = folder / "log.txt"
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The three receivers that are not ours: how each is started, and how it says what it decoded."""
+"""Three independent receivers: how each is started, and how it reports what it decoded."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class HepJs:
             yield hep_js
 
     def decapsulated(self, data: bytes) -> dict[str, Any]:
-        """What it makes of a packet."""
+        """The packet as it decoded it."""
         before = len(self._lines())
         self.receiver.send(data)
         decoded = json.loads(self._line(before))
@@ -45,7 +45,7 @@ class HepJs:
         return self.receiver.wait_for(lambda: next(iter(self._lines()[number:]), None), f"line {number}")
 
     def _lines(self) -> list[str]:
-        """The lines printed so far, without one that is not finished."""
+        """The complete lines printed so far."""
         return self.receiver.log.read_text().split("\n")[:-1]
 
 
@@ -88,7 +88,7 @@ class Kamailio:
         self.receiver.send(*datagrams)
 
     def stored(self, table: str, column: str, value: str) -> sqlite3.Row:
-        """The row, once it is there; `column` is what only this test has."""
+        """The row, once it exists; `column` has a value that only this test uses."""
         return self.receiver.wait_for(lambda: self._row(table, column, value), f"a row of {value}")
 
     def _row(self, table: str, column: str, value: str) -> sqlite3.Row | None:
@@ -100,8 +100,8 @@ class Kamailio:
 def _database(path: Path) -> sqlite3.Connection:
     """An empty database, and our connection to it.
 
-    Our looking must not make the receiver's inserts fail, as it does not wait for locks: hence write-ahead
-    logging, and one connection for as long as it runs (who closes the last one locks the file to tidy up).
+    Our reading must not make the receiver's inserts fail, as it does not wait for locks: hence write-ahead
+    logging, and one connection for as long as it runs (closing the last one locks the file for a clean-up).
     """
     connection = sqlite3.connect(path)
     connection.row_factory = sqlite3.Row
@@ -147,7 +147,7 @@ class Sngrep:
         self.receiver.send(*datagrams)
 
     def saved(self, call_id: str) -> Saved:
-        """The message, once it is there."""
+        """The message, once it exists."""
         wanted = f"Call-ID: {call_id}\r\n".encode()
         return self.receiver.wait_for(
             lambda: next((message for message in self.messages() if wanted in message.payload), None), call_id

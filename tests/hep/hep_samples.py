@@ -1,4 +1,4 @@
-"""Packets for the tests: our own golden ones, the recorded ones where they are at hand, and builders."""
+"""Packets for the tests: our golden ones, recorded ones if available, and builders."""
 
 import json
 import struct
@@ -30,7 +30,7 @@ def golden() -> list[Golden]:
 
 
 def reference() -> list[Golden]:
-    """What Kamailio's siptrace sent, recorded; skips where the recordings are not beside the project."""
+    """Recorded packets of Kamailio's siptrace; skips if the recordings are not next to the project."""
     if not REFERENCE_FILE.exists():
         pytest.skip(f"no siptrace recordings at {REFERENCE_FILE}")
     return [_recorded(entry) for entry in json.loads(REFERENCE_FILE.read_text())]

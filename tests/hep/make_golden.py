@@ -1,4 +1,4 @@
-"""Writes golden.json: HEP packets built byte by byte, with nothing of the package under test.
+"""Writes golden.json: HEP packets built byte by byte, without the package under test.
 
     python tests/hep/make_golden.py
 

@@ -1,4 +1,4 @@
-"""The batch encoder writes what `encode` writes, for every version, address family and size."""
+"""The batch encoder writes the same bytes as `encode`, for every version, address family and size."""
 
 from array import array
 
@@ -103,8 +103,8 @@ def test_the_buffer_grows_and_clears() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(0, 3)), max_size=20), st.sampled_from([1, 2, 3]))
-def test_what_is_needed_stays_as_it_is(batches: list[tuple[int, int]], version: int) -> None:
-    """Whatever the sizes, and whenever the oldest buffers are needed no longer."""
+def test_needed_buffers_stay_unchanged(batches: list[tuple[int, int]], version: int) -> None:
+    """Whatever the sizes, and whenever the oldest buffers are released."""
     encoder = Encoder(version)
     needed: list[tuple[memoryview, bytes]] = []
     for n, (size, done) in enumerate(batches):
@@ -145,7 +145,7 @@ def test_small_buffers_share_a_room() -> None:
     assert len({id(buffer.obj) for buffer in needed}) == 1
 
 
-def test_what_is_needed_is_a_buffer_of_this_encoder() -> None:
+def test_needed_must_be_a_buffer_of_this_encoder() -> None:
     encoder, other = Encoder(), Encoder()
     other.add(bytes(600), 0, 4, 1, 2, 17, 0, 8, 600)
     with pytest.raises(ValueError, match="not a buffer of this encoder"):
@@ -184,7 +184,7 @@ def test_bounds_outside_of_the_data_are_refused(version: int, bounds: tuple[int,
     wanted=st.booleans(),
 )
 def test_vlans(vlans: list[int], key: bytes, name: bytes, version: int, wanted: bool) -> None:
-    """Each packet its own, as `encode` has it; none where it is not wanted or HEP has no place for it."""
+    """Each packet has its own, like `encode`; none if it is not wanted or HEP has no place for it."""
     encoder = Encoder(version, 9, key, name, with_vlan=wanted)
     want = []
     for vlan in vlans:

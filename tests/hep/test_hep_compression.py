@@ -78,7 +78,7 @@ def test_no_payload_to_compress() -> None:
     assert encode(Packet(compressed=True)) == hep3()
 
 
-def test_what_nobody_would_inflate_is_not_sent() -> None:
+def test_payloads_that_nobody_would_inflate_are_not_sent() -> None:
     assert len(encode(Packet(payload=bytes(65_535), compressed=True))) < 200
     with pytest.raises(HepError, match=r"^payload: 65536 bytes, at most 65535$") as caught:
         encode(Packet(payload=bytes(65_536), compressed=True))

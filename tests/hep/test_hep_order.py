@@ -1,4 +1,4 @@
-"""Writing HEP3: order, limits, and what cannot be written."""
+"""Writing HEP3: order, limits, and packets that cannot be written."""
 
 import struct
 from dataclasses import replace

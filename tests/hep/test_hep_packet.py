@@ -1,4 +1,4 @@
-"""Packet's conveniences, and the tables beside it."""
+"""Packet's conveniences, and the protocol tables."""
 
 import pickle
 from dataclasses import fields

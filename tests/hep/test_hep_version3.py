@@ -1,4 +1,4 @@
-"""Reading HEP3: what is refused, with which words, and what is forgiven."""
+"""Reading HEP3: what is refused, with which message, and what is tolerated."""
 
 import pytest
 from hep_samples import chunk, hep3

@@ -1,4 +1,4 @@
-"""What we encode is understood by programs that are not ours: Kamailio's sipcapture, sngrep and hep-js."""
+"""Independent programs understand our packets: Kamailio's sipcapture, sngrep and hep-js."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The ladder, line by line."""
+"""The ladder diagram, line by line."""
 
 import pytest
 from cli_samples import INVITE
@@ -38,7 +38,7 @@ def test_an_arrow_passes_the_hosts_between() -> None:
     ]
 
 
-def test_a_narrow_terminal_has_the_words_beside() -> None:
+def test_a_narrow_terminal_has_the_text_to_the_right() -> None:
     drawn = lines(*(Step(n, f"2001:db8::{n}", f"2001:db8::{n + 1}", "SUBSCRIBE") for n in range(5)), width=70)
     assert drawn[:6] == [f"{f'({n})':>10}  2001:db8::{n - 1}" for n in range(1, 7)]
     assert drawn[-1].endswith("|  SUBSCRIBE")
@@ -69,7 +69,7 @@ def test_ports_tell_apart_what_one_host_holds() -> None:
     assert (step.source, step.destination, step.label) == ("[::1]:5060", "[::1]:5061", "ACK")
 
 
-def test_order_is_by_time_and_repetitions_are_told() -> None:
+def test_order_is_by_time_and_repetitions_are_marked() -> None:
     raw = b"ACK sip:a SIP/2.0\r\n\r\n"
     seen = [Seen(5.0, (A, "1"), (B, "2"), raw), Seen(4.0, (A, "1"), (B, "2"), raw), Seen(4.5, (B, "2"), (A, "1"), raw)]
     assert [(step.seconds, step.repeated) for step in steps(seen)] == [(0.0, False), (0.5, False), (1.0, True)]

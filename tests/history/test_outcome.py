@@ -27,7 +27,7 @@ def test_how_a_transaction_was_answered(statuses: list[str], want: str) -> None:
 
 def exchange(text: str) -> list[Exchanged]:
     """`INVITE.1` is a request with CSeq 1, `180.INVITE.1` an answer; `>` before it: at the proxy's other side;
-    `/x` behind it: with that branch."""
+    `/x` after it: with that branch."""
     messages = []
     for word in text.split():
         bare, _, branch = word.lstrip(">").partition("/")

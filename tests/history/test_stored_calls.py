@@ -1,4 +1,4 @@
-"""Reading the table: what we have stored, and what Kamailio has."""
+"""Reading the table, written by us or by Kamailio."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_limit_keeps_the_latest(filled: SqlTarget, limit: int, want: list[st
 
 
 def test_following_begins_after_all_that_is_stored(filled: SqlTarget) -> None:
-    """Not after the calls that a limit has left: what is stored last need not be the latest."""
+    """Not after the calls within a limit: the row stored last need not be the latest."""
     first = listing(filled, limit=1)
     assert listing(filled, since_id=first.last_id).calls == []
 
@@ -192,7 +192,7 @@ def test_a_table_that_kamailio_wrote(tmp_path: Path) -> None:
     assert file.read_bytes() == before, "reading changes nothing in the file"
 
 
-def test_what_is_no_table_of_ours(tmp_path: Path) -> None:
+def test_tables_that_are_not_ours(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE a (b)").connection.close()
     with pytest.raises(SinkError, match="^table sip_trace does not exist in sqlite:///"):
         stored_calls(SqlTarget(f"sqlite:///{tmp_path}/empty.db"))

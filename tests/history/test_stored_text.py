@@ -1,4 +1,4 @@
-"""Call-IDs of every kind, in databases of every encoding and collation: stored, listed apart and found again."""
+"""Call-IDs of every kind, in databases of every encoding and collation: stored, listed separately and found again."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_every_call_id_is_a_call_of_its_own_and_is_found(target: SqlTarget) -> N
 
 
 def test_blanks_at_the_end_of_a_stored_call_id(target: SqlTarget) -> None:
-    """Collations that pad take these for one; Kamailio's parser leaves none, other writers may."""
+    """Padding collations treat these as equal; Kamailio's parser removes blanks, other writers may not."""
     store(target, INVITE)
     execute(target.url, "UPDATE sip_trace SET callid = 'call-1 '")
     store(target, INVITE.replace(b"alice", b"carol"))
@@ -135,7 +135,7 @@ def test_a_tag_that_its_column_cannot_hold_is_escaped(mariadb_url: str) -> None:
 
 
 def test_what_kamailio_has_stored_as_bytes(mariadb_url: str) -> None:
-    """Over a latin1 connection, into latin1 columns: every byte as it came."""
+    """Over a latin1 connection, into latin1 columns: every byte unchanged."""
     create_tables(mariadb_url)
     execute(mariadb_url, "ALTER TABLE sip_trace CONVERT TO CHARACTER SET latin1")
     for call_id in ("straße@x".encode(), b"stra\xdfe@x", b"strasse@x"):
@@ -198,7 +198,7 @@ def test_call_ids_are_looked_up_by_their_index(request: pytest.FixtureRequest, t
 
 
 def test_a_job_that_deletes_meanwhile(database: str) -> None:
-    """Each listing is of one moment: calls whole or not at all, and no error."""
+    """Each listing is a snapshot: complete calls or none, and no error."""
     create_tables(database)
     target = SqlTarget(database)
     if target.url.startswith("sqlite"):

@@ -1,4 +1,4 @@
-"""Local times to UTC, in the hour that there is twice."""
+"""Local times to UTC, in the repeated hour."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def store(target: SqlTarget, call: str, *minutes: float) -> None:
-    """An INVITE, then answers to it, at so many minutes from when the clocks go back."""
+    """An INVITE, then its answers, at these minutes from the moment the clocks go back."""
     sink = SqlSink(target)
     for n, minute in enumerate(minutes):
         message = (RINGING if n else INVITE).replace(b"call-1", call.encode())
@@ -129,7 +129,7 @@ def test_utc_has_no_hour_twice(database: str, zone: str) -> None:
     ],
     indirect=["zone"],
 )
-def test_the_hour_that_there_is_twice(zone: str, stamp: datetime, want: tuple[float, float] | None) -> None:
+def test_the_repeated_hour(zone: str, stamp: datetime, want: tuple[float, float] | None) -> None:
     from capture_agent.history import stored_times
 
     stored_times.rounds_of.cache_clear()
@@ -147,7 +147,7 @@ def test_julian_days_lose_no_second(second: int) -> None:
 
 
 @pytest.mark.parametrize("stored", ["0000-00-00 00:00:00", "soon", None, 1e300, float("inf"), -1e9, datetime(1, 1, 1)])
-def test_what_no_calendar_has_is_no_error(stored: str | float | datetime | None) -> None:
+def test_times_outside_the_calendar_are_not_an_error(stored: str | float | datetime | None) -> None:
     assert utc(stored).year in (1, 1970)
 
 

@@ -1,4 +1,4 @@
-"""Nothing of the network obeys a terminal's escapes, and plain tables."""
+"""No text from the network controls a terminal; and plain tables."""
 
 import pytest
 from hypothesis import given
@@ -82,7 +82,7 @@ def test_shortened(text: str, most: int, want: str) -> None:
 
 
 @given(st.text(), st.integers(2, 30), st.none() | st.integers(0, 30))
-def test_what_is_shortened_fits(text: str, most: int, ending: int | None) -> None:
+def test_shortened_text_fits(text: str, most: int, ending: int | None) -> None:
     assert width(shortened(printable(text), most, ending)) <= most
 
 

@@ -1,4 +1,4 @@
-"""Messages as hooks are given them."""
+"""Messages as hooks get them."""
 
 from __future__ import annotations
 

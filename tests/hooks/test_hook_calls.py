@@ -13,7 +13,7 @@ from capture_agent.config import Config
 from capture_agent.hooks import Dialog, Message, Transaction
 from capture_agent.records.dialog import DialogState, TransactionState
 
-# demo.pcap: a proxy between alice and those she calls, each message with what it belongs to, and how that stands then:
+# demo.pcap: a proxy between alice and her callees, each message with its dialog and transaction, and their states:
 # method, state of the transaction, branches; then state of the dialog and how many have answered.
 BOB = """
 INVITE: INVITE calling 1, early 0
@@ -74,7 +74,7 @@ def test_how_they_stand(pcaps: Path, user: str, want: str) -> None:
 
 
 def test_states_have_words() -> None:
-    """All that calls.py knows of are documented."""
+    """All states in records/dialog.py are documented."""
     text = (Path(__file__).parents[2] / "docs/hooks.md").read_text()
     for state in (*TransactionState, *DialogState):
         assert f"`{state.name.lower()}`" in text

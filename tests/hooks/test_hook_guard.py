@@ -1,4 +1,4 @@
-"""A hook that raises or is slow is counted, reported once, and in the end called no more."""
+"""A hook that raises or is slow is counted, reported once, and finally disabled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from capture_agent.hooks.guard import FAILED, Guard, Limits
 
 
 class Clock:
-    """Seconds that pass only when somebody says so."""
+    """Seconds that pass only on command."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -60,13 +60,13 @@ class Unspeakable(Exception):
         (MemoryError(), "MemoryError", "''"),
     ],
 )
-def test_what_is_raised_is_reported_once(error: BaseException, kind: str, says: str) -> None:
+def test_exceptions_are_reported_once(error: BaseException, kind: str, says: str) -> None:
     guard, log = guarded(raises(error))
     for _ in range(3):
         assert guard.call(None) is FAILED
     line = raises.__code__.co_firstlineno + 2
     assert log == [
-        f"trunk.py: {kind}: {says} (test_hook_guard.py:{line}); traced all the same. More of this kind are only counted"
+        f"trunk.py: {kind}: {says} (test_hook_guard.py:{line}); traced all the same. Further ones are counted, not logged"
     ]
     assert str(guard.ledger()) == f"hook trunk.py: 3 seen, 0 passed, 0 dropped, 3 rejected ({kind} 3)"
 
@@ -99,7 +99,7 @@ def test_slow_calls() -> None:
         False, False, True, True, False
     ]  # fmt: skip
     assert log == [
-        "trunk.py: slow: took 250 ms, more than 125 ms; traced all the same. More of this kind are only counted"
+        "trunk.py: slow: took 250 ms, more than 125 ms; traced all the same. Further ones are counted, not logged"
     ]
     assert str(guard.ledger()) == "hook trunk.py: 5 seen, 3 passed, 0 dropped, 2 rejected (slow 2)"
 
@@ -109,7 +109,7 @@ def test_without_a_limit_the_clock_is_not_read() -> None:
     assert guard.call(None) is None
 
 
-def test_it_is_switched_off_after_so_many_failures_of_any_kind() -> None:
+def test_it_is_disabled_after_a_number_of_failures_of_any_kind() -> None:
     clock = Clock()
 
     def works_at_times(n: int) -> None:
@@ -124,7 +124,7 @@ def test_it_is_switched_off_after_so_many_failures_of_any_kind() -> None:
             called += 1
             guard.call(n)
     assert called == 6
-    assert log[-1] == "trunk.py: has failed 4 times and is called no more"
+    assert log[-1] == "trunk.py: has failed 4 times and has been disabled"
     assert len(log) == 3
     assert str(guard.ledger()) == "hook trunk.py: 6 seen, 2 passed, 0 dropped, 4 rejected (KeyError 2, slow 2)"
 

@@ -1,4 +1,4 @@
-"""What hooks read of a message, and what the verbs make of it."""
+"""What hooks read of a message, and what its verbs do."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_the_traces_of_rules_are_shared_and_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("verb", "error"),
     [
-        (lambda m: m.trace("homr"), "sink 'homr': there is no sink of this name, there are: 'homer', 'spare', 'calls'"),
-        (lambda m: m.trace(7), "sink 7: there is no sink of this name, there are: 'homer', 'spare', 'calls'"),
+        (lambda m: m.trace("homr"), "sink 'homr': no such sink, configured are: 'homer', 'spare', 'calls'"),
+        (lambda m: m.trace(7), "sink 7: no such sink, configured are: 'homer', 'spare', 'calls'"),
         (lambda m: m.trace(mode="d"), "mode 'd': expected 'message', 'transaction' or 'dialog'"),
         (lambda m: m.trace(users=7), "users 7: expected text, or several texts"),
         (lambda m: m.set_users([None]), "user None: expected text"),
@@ -83,7 +83,7 @@ def test_the_traces_of_rules_are_shared_and_stay_as_they_are() -> None:
         (lambda m: m.trace_msg("", "udp:1.2.3.4", "udp:1.2.3.4"), "message: expected 1 to 60000 bytes, or text"),
         (
             lambda m: m.trace_msg(b"x", "1.2.3.4:5", "udp:1.2.3.4"),
-            "source '1.2.3.4:5': expected PROTO:IP:PORT (protocol '1.2.3.4', expected udp, tcp, tls, ws, wss, sctp, any)",
+            "source '1.2.3.4:5': expected PROTO:IP:PORT (protocol '1.2.3.4', expected udp, tcp, tls, sctp, ws, wss, any)",
         ),
         (
             lambda m: m.trace_msg(b"x", "udp:1.2.3.4", "udp:[::1]:5060"),
@@ -108,7 +108,7 @@ def test_a_kept_message_stays_readable() -> None:
 
 def test_nobody_has_sinks_without_names() -> None:
     one = Message(captured(), Direction.IN)
-    with pytest.raises(HookError, match="there are: none"):
+    with pytest.raises(HookError, match="configured are: none"):
         one.trace("homer")
     one.trace()
     assert one.decisions == (Decision((), (), "", "", ""),)

@@ -1,4 +1,4 @@
-"""What verbs take and refuse."""
+"""Values that verbs accept and refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of a packet are dropped, what was sent again never is."""
+"""Copies of a packet are dropped, retransmissions never are."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def packet(
     port: int = 5060,
     six: bool = False,
 ) -> Packet:
-    """As a sender sent it and somebody saw it. `number`: IPv4's identification."""
+    """A packet as sent and seen. `number`: IPv4's identification."""
     ip = (
         IPv6(src="::1", dst="::2", hlim=ttl)
         if six
@@ -51,7 +51,7 @@ def packet(
 
 
 def pipeline_of(seen: list[tuple[float, Packet]], copies_ms: int = 20) -> Pipeline:
-    """What became of packets at these milliseconds."""
+    """The outcome of packets at these milliseconds."""
     pipeline = Pipeline(Capture(drop_copies=copies_ms > 0, copies_within_ms=copies_ms))
     pipeline.process(Frames.of([bytes(one) for _, one in seen], 1, [round(time * MILLISECOND) for time, _ in seen]))
     pipeline.close()
@@ -106,7 +106,7 @@ def test_off_by_default() -> None:
 
 
 class Sent(NamedTuple):
-    """A message as it was sent, and how much later each way showed it."""
+    """A message as sent, and how much later it came each way."""
 
     at_ms: float
     delays_ms: list[float]
@@ -118,7 +118,7 @@ DELAYS = st.lists(st.floats(0, 4), min_size=1, max_size=len(WAYS))
 
 @given(st.lists(st.tuples(st.floats(0, 1000), DELAYS), min_size=1, max_size=5), st.booleans(), st.booleans())
 def test_no_transmission_is_dropped(history: list[tuple[float, list[float]]], counted: bool, all_ways: bool) -> None:
-    """Whatever was sent and when, whatever ways have shown it: as many messages as were sent, or more."""
+    """Whatever was sent, at any time and by any ways: as many messages as were sent, or more."""
     sends = [Sent(at, delays if not all_ways else (delays * 4)[:4]) for at, delays in history]
     seen = [
         (sent.at_ms + delay, packet(n + 1 if counted else 0, **WAYS[way_number]))  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def test_no_transmission_is_dropped(history: list[tuple[float, list[float]]], co
 
 
 def test_tcp_is_numbered(shared: Path) -> None:
-    """A capture on `any` with each segment several times: the reassembly has taken each byte once already."""
+    """A capture on `any` with each segment several times: reassembly has already taken each byte once."""
     capture = shared / "captures" / "files" / "open5gs__volte.pcapng"
     books = {}
     for copies in (False, True):
@@ -173,14 +173,14 @@ def test_the_table_is_bounded_and_counts_what_gives_way() -> None:
 
 
 def test_the_ways_of_a_message_are_bounded() -> None:
-    """One that comes by ever new ways is kept: it is in doubt."""
+    """A message that always comes a new way is kept: it is in doubt."""
     ways = iter(range(100))
     duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 0, lambda _: next(ways))
     assert len(duplicates.kept([message(1, 0) for _ in range(100)])) == 1 + 100 - duplicates.limit_ways
     assert duplicates.most_ways == duplicates.limit_ways
 
 
-def test_what_is_old_goes_whatever_the_clock_does() -> None:
+def test_old_entries_expire_whatever_the_clock_does() -> None:
     duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 1, lambda _: None)
     for time_ns in (0, 2 * 10**9, 10**18, 0, -(10**18)):
         duplicates.kept([message(1, time_ns), message(2, time_ns)])
@@ -189,7 +189,7 @@ def test_what_is_old_goes_whatever_the_clock_does() -> None:
 
 
 def test_memory() -> None:
-    """As many as are remembered, each on two ways, with the largest table."""
+    """As many as are remembered, each by two ways, with the largest table."""
     duplicates = DuplicateFilter(20 * MILLISECOND, identification, way)
     frames = [bytes(packet(vlan=5, sip=INVITE + b"%08d" % n)) for n in range(2000)]
     tracemalloc.start()

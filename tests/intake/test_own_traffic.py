@@ -1,4 +1,4 @@
-"""Nothing that we send is captured again, and what is sent to our own sockets is traced once."""
+"""Our own packets are not traced again, and messages to our sockets are traced once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def options(n: int, size: int = 0) -> bytes:
 
 
 class Collector:
-    """Keeps what it is sent; over TCP each connection ends after one message, so that the next needs another."""
+    """Keeps what it receives; over TCP each connection ends after one message, so that the next needs another."""
 
     def __init__(self, inside: Namespace, transport: str) -> None:
         kind = socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM
@@ -104,7 +104,7 @@ def until(true: object, seconds: float = PATIENCE) -> None:
 
 @contextmanager
 def agent(inside: Namespace, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """`capture-agent run` with these words, once it captures."""
+    """`capture-agent run` with these arguments, once it captures."""
     command = inside.command(sys.executable, "-m", "capture_agent", "run", *words)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -147,7 +147,7 @@ def test_each_message_makes_one_copy(tmp_path: Path, live: object, kind: str, bp
 
 @pytest.mark.parametrize("transport", [pytest.param(transport, marks=live) for transport in ("udp", "tcp")])
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_what_is_sent_to_our_listener_is_traced_once(tmp_path: Path, transport: str, address: str) -> None:
+def test_messages_to_our_listener_are_traced_once(tmp_path: Path, transport: str, address: str) -> None:
     with ExitStack() as stack:
         here = stack.enter_context(host())
         collector = Collector(here, "udp")
@@ -320,7 +320,7 @@ def database(inside: Namespace, kind: str, folder: Path) -> Iterator[str]:
 @pytest.mark.parametrize("kind", [pytest.param(kind, marks=live) for kind in ("postgresql", "mariadb")])
 @pytest.mark.parametrize("bpf", ["", pytest.param("not vlan 7 or udp or tcp", id="moved offsets")])
 def test_rows_on_their_way_to_a_database_are_our_own(kind: str, bpf: str) -> None:
-    """They hold SIP, which is not to be traced again."""
+    """They contain SIP, which must not be traced again."""
     with ExitStack() as stack:
         here = stack.enter_context(host())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix=f"capture-agent-{kind}-")))

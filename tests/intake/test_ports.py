@@ -1,4 +1,4 @@
-"""A list of ports: what is on none of them is left out, within tunnels too, and counted."""
+"""A list of ports: traffic on other ports is left out and counted, also in tunnels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from carriages import SERVER_PORT
 from encapsulations import build, names
 
 from capture_agent.config import Capture
-from capture_agent.config.ports import PortRange, parse_ports
+from capture_agent.config.endpoints import PortRange, parse_ports
 from capture_agent.intake.ports import PortFilter
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.datagram import Datagram
@@ -56,7 +56,7 @@ def test_within_every_encapsulation(depth: int, every: int) -> None:
             assert [ledger for ledger in pipeline.ledgers() if ledger.difference] == [], (name, port)
 
 
-def test_decode_tells_of_other_ports(pcaps: Path) -> None:
+def test_decode_reports_other_ports(pcaps: Path) -> None:
     command = [sys.executable, "-m", "capture_agent", "decode", "--format", "jsonl", str(pcaps / "demo.pcap")]
     every = subprocess.run(command, capture_output=True, text=True, check=True)
     ports = sorted(

@@ -1,7 +1,7 @@
-"""Duplicates with siptrace's x-headers become what they were, in everything that is emitted.
+"""Duplicates with siptrace's x-headers are restored to their originals, in everything that is emitted.
 
 The recordings (cases 72, 81, 82) are duplicates that were sent to a real siptrace with xheaders_read=1:
-xr0 and xr2 have the headers, xr1 has none, of xr3 one is missing.
+xr0 and xr2 have the headers, xr1 has none, xr3 lacks one.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ XR3 = b"Call-ID: xr3@kamref"  # version 5.6.3 takes some of the headers, and mak
 
 @pytest.mark.parametrize("version", ["5.6.3", "head"])
 def test_as_kamailio_stores_and_sends_on(shared: Path, tmp_path: Path, version: str) -> None:
-    """Case 81: rows, to their time, and duplicates - those of the module have the headers again (xheaders_write=1)."""
+    """Case 81: rows, including times, and duplicates, to which the module adds the headers again (xheaders_write=1)."""
     case = shared / "siptrace" / "vectors" / version / "81-xheaders-read-ok"
     _, duplicates, rows = emitted(case, tmp_path)
     theirs = [
@@ -202,7 +202,7 @@ def test_as_kamailio_stores_and_sends_on(shared: Path, tmp_path: Path, version: 
 
 @pytest.mark.parametrize("version", ["5.6.3", "head"])
 def test_as_kamailio_sends_hep(shared: Path, tmp_path: Path, version: str) -> None:
-    """Case 82: all but the time, which the module takes from its own clock. Ours is that of the headers."""
+    """Case 82: all but the time, which the module takes from its clock. Ours is the headers'."""
     case = shared / "siptrace" / "vectors" / version / "82-xheaders-read-hep"
     ours, _, _ = emitted(case, tmp_path)
     theirs = [hep.decode(packet) for packet in payloads(case / "hep.pcap")]

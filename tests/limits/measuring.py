@@ -1,7 +1,7 @@
 """How much memory a table holds under its worst input: measured in a fresh process, compared with docs/limits.md.
 
 A test module has CASES, by the name of the row in docs/limits.md, and ends with `main(CASES)` under `__main__`: each case
-fills one table as full as it gets and returns it, so that it is alive while the process is measured.
+fills one table completely and returns it, so that it is alive while the process is measured.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def documented() -> dict[str, float]:
 
 
 def held_mib(module: str, case: str) -> float:
-    """What the case of this test module holds, in MiB."""
+    """The memory that the case of this test module holds, in MiB."""
     done = subprocess.run([sys.executable, module, case], check=True, capture_output=True, text=True, timeout=600)
     return int(done.stdout.split()[-1]) / MIB
 

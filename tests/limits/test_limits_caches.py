@@ -1,4 +1,4 @@
-"""What is remembered only to be faster: texts of addresses, users that are hidden, states of regular expressions."""
+"""Caches: texts of addresses, hidden users, states of regular expressions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent.cli import calls
-from capture_agent.config.local import LocalAddress
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.config.matchers import compiled
 from capture_agent.emission import users
 from capture_agent.history.stored_calls import StoredCall
@@ -66,7 +66,7 @@ def hidden_users() -> object:
 
 
 def expressions() -> object:
-    """One whose states are without end, and texts that lead to ever new ones."""
+    """An expression with endless states, and texts that lead to new ones."""
     expression = compiled("[ab]*a[ab]{300}c|(x*y?z+)*w[a-m]{200}[^q]{99}$")
     random = Random(1)
     for _ in range(2000):

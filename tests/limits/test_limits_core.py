@@ -1,4 +1,4 @@
-"""Lookback, legs, and copies, each under the input that costs most for each byte of its bound."""
+"""Lookback, legs, and copies, each with the input that costs most per byte of its bound."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def lookback(size: int = 0, each: bool = True) -> Lookback:
 
 
 def legs() -> Legs:
-    """As many shared ids as are remembered, then Call-IDs of 6,000 bytes with ids as long as are taken."""
+    """As many shared ids as are remembered, then Call-IDs of 6,000 bytes with ids of the greatest length."""
     settings = replace(config.Legs(), call_id_in=(parse_header("X-CID"),), id_in=(parse_header("Session-ID"),))
     table = Legs(settings)
     for n in range(settings.remembered // 2):
@@ -69,7 +69,7 @@ def legs() -> Legs:
 
 
 def copies() -> DuplicateFilter:
-    """Each message by as many ways as there is room for, each through eight tunnels."""
+    """Each message by as many ways as fit, each through eight tunnels."""
     numbers = iter(range(1 << 40))
 
     def way(datagram: Datagram) -> Any:
@@ -91,7 +91,7 @@ def correlator(lines: Iterator[bytes]) -> Correlator:
 
 
 def forks() -> Correlator:
-    """Callees of the longest tags, the most of them, in dialogs of the longest Call-IDs."""
+    """The most callees, with the longest tags, in dialogs with the longest Call-IDs."""
     invite = b"INVITE sip:b SIP/2.0\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nFrom: <sip:a>;tag=%0128d\r\nTo: <sip:b>\r\n\r\n"
     ringing = (
         b"SIP/2.0 180 R\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nFrom: <sip:a>;tag=%0128d\r\nTo: <sip:b>;tag=%0128d\r\n\r\n"
@@ -108,22 +108,22 @@ def forks() -> Correlator:
 
 
 def branches() -> Correlator:
-    """Transactions of as many branches and messages as are remembered, of methods and tags that are long."""
+    """Transactions with as many branches and messages as are remembered, and long methods and tags."""
     text = b"%s sip:%d SIP/2.0\r\nCall-ID: %d\r\nCSeq: 1 %s\r\nFrom: <sip:a>;tag=%0128d\r\n\r\n"
     method = b"M" * 40
     return correlator(text % (method, n, n // 2080, method, n // 65) for n in count())
 
 
 def small_calls() -> Correlator:
-    """As many as there can be, each of one message."""
+    """As many as possible, each with one message."""
     text = b"OPTIONS sip:b SIP/2.0\r\nCall-ID: %d\r\nCSeq: 1 OPTIONS\r\nFrom: <sip:a>\r\n\r\n"
     return correlator(text % n for n in count())
 
 
 CASES = {
-    "calls, of forks": forks,
-    "calls, of branches": branches,
-    "calls, small": small_calls,
+    "calls with forks": forks,
+    "calls with branches": branches,
+    "small calls": small_calls,
     "lookback": lookback,
     "legs": legs,
     "copies": copies,

@@ -1,4 +1,4 @@
-"""The memory of what waits: before a sink, between the sources and the pipeline, and for its turn."""
+"""The memory of waiting data: before a sink, between sources and pipeline, and for sorting."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stuck(_: Sequence[TracedMessage]) -> None:
 
 
 def outbox() -> object:
-    """Short messages, each with a buffer of its own, and with headers that a hook has asked for by turns."""
+    """Short messages, each with its own buffer, and some with headers that a hook has read."""
     box = Outbox(ListSink(stuck))
     n = 0
     while not box.ledger().lost:
@@ -62,7 +62,7 @@ def frames(size: int, time_ns: int) -> Frames:
 
 
 def merge() -> object:
-    """As many batches as may wait, and as long as they may be then."""
+    """As many batches as may wait, with the greatest length."""
     queue = _Queue()
     room = 64 << 20
     for _ in range(WAITING):
@@ -72,7 +72,7 @@ def merge() -> object:
 
 CASES = {
     "messages waiting for a sink": outbox,
-    "frames held for their order": ordering,
+    "frames held for sorting": ordering,
     "frames read and not yet taken": merge,
 }
 

@@ -1,4 +1,4 @@
-"""What sinks on connections keep until it is acknowledged."""
+"""Unacknowledged messages of sinks on connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 65_535
 
 
 def small() -> object:
-    """One small packet at a time costs most per byte; then the biggest batch that comes when there is just room."""
+    """One small packet at a time costs most per byte; then the largest batch when there is just room for it."""
     kept = Unconfirmed()
     position = 0
     while kept.held < ROOM:
@@ -25,7 +25,7 @@ def small() -> object:
 
 
 def rooms() -> object:
-    """All that are needed, then those that the encoder keeps to fill again, and small buffers in as many as may be."""
+    """All rooms in use, then those that the encoder keeps for reuse, and small buffers in as many as possible."""
     kept, encoder = Unconfirmed(), Encoder()
     position = 0
     for size in (BATCH, 1):
@@ -41,8 +41,8 @@ def rooms() -> object:
 
 
 CASES = {
-    "what a SIP sink keeps until it is acknowledged": small,
-    "what a HEP sink keeps until it is acknowledged": rooms,
+    "unacknowledged messages of a SIP sink": small,
+    "unacknowledged messages of a HEP sink": rooms,
 }
 
 

@@ -1,4 +1,4 @@
-"""What rules and hooks keep in the calls that they trace, under the input that costs most for each byte of its bound."""
+"""Data of rules and hooks in traced calls, with the input that costs most per byte of its bound."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent import config
-from capture_agent.config.templates import parse_template
+from capture_agent.config.rule_options import parse_template
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.hooks import Message
 from capture_agent.hooks.guard import Guard, Limits
@@ -33,7 +33,7 @@ def message(raw: bytes, time_ns: int) -> CapturedMessage:
 
 
 def rules(sinks: int, users: int, constant: bool = False, mode: str = "dialog") -> Policy:
-    """One for each sink, with an id and so many users."""
+    """One per sink, with an id and this many users."""
     templates = tuple(parse_template(f"{{header:X-User-{n}}}") for n in range(users))
     correlation_id = parse_template("constant" if constant else "{header:X-ID}")
     made = tuple(
@@ -44,7 +44,7 @@ def rules(sinks: int, users: int, constant: bool = False, mode: str = "dialog") 
 
 
 def traced(policy: Policy, users: int = 0, letter: bytes = LONGEST, per_call: int = 1) -> Pipeline:
-    """Calls whose every INVITE starts all of it, until their bound in bytes."""
+    """Calls in which every INVITE starts everything, until their bound in bytes."""
     pipeline = Pipeline(policy=policy, correlator=Correlator(mib=CALLS_MIB))
     assert pipeline.correlator is not None
     headers = b"".join(b"X-User-%d: %s\r\n" % (n, letter) for n in range(users))
@@ -91,12 +91,12 @@ def by_hooks() -> Pipeline:
 
 
 CASES = {
-    "calls, traced with an id": one_rule,
-    "calls, traced by several rules with users": several_rules,
-    "calls, many traced dialogs in each": many_dialogs,
-    "calls, of traced transactions": transactions,
-    "calls, traced by rules without templates": constant_rules,
-    "calls, traced by hooks": by_hooks,
+    "calls traced with an id": one_rule,
+    "calls traced by several rules with users": several_rules,
+    "calls with many traced dialogs": many_dialogs,
+    "calls with traced transactions": transactions,
+    "calls traced by rules without templates": constant_rules,
+    "calls traced by hooks": by_hooks,
 }
 
 

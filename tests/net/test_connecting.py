@@ -1,4 +1,4 @@
-"""What sinks send from: really that address and port, over UDP and TCP, IPv4 and IPv6; and what is said otherwise."""
+"""The source of sinks: exactly that address and port, over UDP and TCP, IPv4 and IPv6; and its errors."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_an_address_that_is_valid_everywhere_comes_before_a_link_local_one(
     [
         ("192.0.2.99", "source 192.0.2.99: not an address of this host"),
         ("127.0.0.1:{taken}", "source 127.0.0.1:{taken}: the port is in use"),
-        ("::1", "source ::1: 127.0.0.1 has no ipv6 address"),
+        ("::1", "source ::1: 127.0.0.1 has no IPv6 address"),
         ("nosuchif0", "source nosuchif0: no such interface"),
     ],
 )

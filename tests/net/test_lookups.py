@@ -1,4 +1,4 @@
-"""Names of collectors that move, and name servers that say nothing, with the system's own getaddrinfo."""
+"""Names of collectors that move, and silent name servers, with the system's own getaddrinfo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 TESTS = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "sinks")))
-# What runs inside: it reads a line, does something, and says what came of it. Address by address, what has arrived.
+# The program inside: it reads a line, acts, and prints the result: how many messages have arrived, by address.
 BEGIN = """
     import socket, sys, time
     from sink_samples import batch_of
@@ -64,7 +64,7 @@ def host() -> Iterator[Names]:
 
 
 class Inside:
-    """A program in the namespace, which waits after each line that it says."""
+    """A program in the namespace, which waits after each line that it prints."""
 
     def __init__(self, host: Names, program: str, limit: float = 60) -> None:
         text = textwrap.dedent(BEGIN).replace("{limit}", str(limit)) + textwrap.dedent(program)
@@ -151,8 +151,8 @@ def test_it_is_looked_up_again_in_time(host: Names, trouble: str) -> None:
         assert inside.says() == "0 4"
 
 
-def test_a_silent_name_server_does_not_hold_up_what_is_sent(host: Names) -> None:
-    """Only the first look-up is waited for; a later one goes on in the background, and its answer counts."""
+def test_a_silent_name_server_does_not_delay_messages(host: Names) -> None:
+    """Sending waits only for the first look-up; later ones continue in the background, and their answers count."""
     host.say("collector.test", "127.0.0.2")
     program = """
         one, other = receiver("127.0.0.2"), receiver("127.0.0.3")
@@ -190,7 +190,7 @@ def test_a_silent_name_server_is_given_up(host: Names, transport: str) -> None:
     """
     with Inside(host, program, limit=4) as inside:
         said = inside.says()
-    assert said.count("the look-up of the host name has no answer") == 3
+    assert said.count("no answer to the look-up of the host name") == 3
     assert said.endswith("True True True")
 
 

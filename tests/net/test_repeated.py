@@ -1,4 +1,4 @@
-"""The lines about messages that may be there twice."""
+"""The log lines about messages that may have arrived twice."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def test_it_says_the_sum_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
     repeated.say()
     repeated.say()
     lines = [record.getMessage() for record in caplog.records]
-    head = "hep+tcp:h:9060: messages sent again after a connection broke, and perhaps there twice: about"
+    head = "hep+tcp:h:9060: messages sent again after a connection broke: the receiver may have them twice: about"
     assert lines == [f"{head} {count}" for count in [*want, "100"]]

@@ -1,4 +1,4 @@
-"""What is called sent was acknowledged, on a connection that holds: against peers that close, reset, hang, talk, vanish."""
+"""Messages count as sent once acknowledged on a connection that holds: with peers that close, reset, hang, talk, vanish."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def patient(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the peer does read: on a busy machine not at once."""
+    """For peers that read, but on a busy machine not at once."""
     monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
 
 
@@ -46,7 +46,7 @@ def sink_to(port: int, tls: Path | None = None) -> HepSink:
 
 
 def read_by(peer: Peer) -> list[bytes]:
-    """The messages that it has read, in their order, from all its connections."""
+    """The messages that it has read, in order, from all its connections."""
     return [packet.payload or b"" for data in peer.streams for packet in StreamDecoder().feed(bytes(data))]
 
 
@@ -78,7 +78,7 @@ def test_nothing_is_sent_that_was_not_read(
         read = set(read_by(there))
     assert (ledger.difference, ledger.outcomes["waiting"]) == (0, 0)
     if peer in ("never reads", "never accepts") and ledger.outcomes["sent"]:
-        # Its kernel has acknowledged everything and holds the connection: nothing tells it from a slow reader.
+        # Its kernel has acknowledged everything and keeps the connection: it cannot be distinguished from a slow reader.
         assert (ledger.outcomes["sent"], count, direct.failure) == (11, 11, None)
         return
     assert ledger.outcomes["sent"] <= len(read)
@@ -108,8 +108,8 @@ def test_a_peer_that_closes_late_has_read_no_more(
     assert direct.failure is not None
 
 
-def test_what_follows_a_trial_is_believed_when_the_connection_has_kept_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each connection takes 100,000 bytes and is reset: after a trial that it has passed, too."""
+def test_packets_after_a_trial_count_once_the_connection_has_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each connection takes 100,000 bytes and is reset, even after it has passed a trial."""
     monkeypatch.setattr(stream, "STALLED_SECONDS", 20.0)
     with Reset(100_000) as there:
         outbox = Outbox(sink_to(there.port), first_delay=0.1)
@@ -124,7 +124,7 @@ def test_what_follows_a_trial_is_believed_when_the_connection_has_kept_it(monkey
 
 
 @pytest.mark.parametrize("peer", ["resets once", "reads"])
-def test_what_may_be_there_twice_is_said(
+def test_possible_duplicates_are_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, peer: str
 ) -> None:
     monkeypatch.setattr(stream, "HOLD_SECONDS", 2.0)  # it has not held when it is reset
@@ -135,7 +135,7 @@ def test_what_may_be_there_twice_is_said(
             direct.put(batch_of(500, first, size=500))
         direct.close()
         read = read_by(there)
-    said = [record.getMessage() for record in caplog.records if "perhaps there twice: about" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "may have them twice: about" in record.getMessage()]
     assert bool(said) == (peer == "resets once") == (len(read) > 4000)
 
 
@@ -182,7 +182,7 @@ def test_a_peer_that_talks_does_not_keep_us(certificate: Path, encrypted: bool, 
 
 @pytest.mark.usefixtures("patient")
 def test_a_place_without_a_server_is_down_and_nothing_is_lost(caplog: pytest.LogCaptureFixture) -> None:
-    """What a load balancer does: it takes connections while nobody is there."""
+    """Like a load balancer that accepts connections without a server."""
     with caplog.at_level(logging.INFO), AcceptAndClose() as balancer:
         outbox = Outbox(sink_to(balancer.port), first_delay=0.2)
         for first in range(0, 2000, 100):
@@ -203,7 +203,7 @@ def test_a_place_without_a_server_is_down_and_nothing_is_lost(caplog: pytest.Log
     assert ": up again after " in said[1]
 
 
-def test_what_is_unconfirmed_is_sent_again_without_new_messages() -> None:
+def test_unconfirmed_messages_are_sent_again_without_new_ones() -> None:
     with Reset(times=1) as there:
         outbox = Outbox(sink_to(there.port))
         outbox.put(batch_of(3))
@@ -212,7 +212,7 @@ def test_what_is_unconfirmed_is_sent_again_without_new_messages() -> None:
         assert read_by(there) == [numbered(n) for n in range(3)]
 
 
-def test_what_nobody_confirms_is_lost_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_unconfirmed_messages_are_lost_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
     with AcceptAndClose() as there, caplog.at_level(logging.WARNING):
         outbox = Outbox(sink_to(there.port))
         outbox.put(batch_of(3))
@@ -233,7 +233,7 @@ def test_who_keeps_the_connection_and_has_acknowledged_everything_has_held_it() 
 
 def test_a_message_that_makes_the_other_side_close_does_not_hold_up_the_others() -> None:
     class Picky(Peer):
-        """As a SIP server does with what it cannot parse."""
+        """Like a SIP server with messages that it cannot parse."""
 
         def serve(self, connection, stream):  # type: ignore[no-untyped-def]
             while data := connection.recv(1000):
@@ -250,7 +250,7 @@ def test_a_message_that_makes_the_other_side_close_does_not_hold_up_the_others()
         assert set(read_by(there)) == {numbered(n) for n in range(300)}
 
 
-def test_the_endpoints_are_those_of_the_connection_that_stands() -> None:
+def test_the_endpoints_are_those_of_the_open_connection() -> None:
     with Reset(after=1, times=1) as there:
         sink = sink_to(there.port)
         assert sink.endpoints_now is None
@@ -265,7 +265,7 @@ def test_the_endpoints_are_those_of_the_connection_that_stands() -> None:
         assert sink.endpoints_now is None
 
 
-def test_a_refused_connection_keeps_what_is_unconfirmed() -> None:
+def test_a_refused_connection_keeps_unconfirmed_messages() -> None:
     with AcceptAndClose() as there:
         sink = sink_to(there.port)
         with pytest.raises(SinkError):
@@ -287,7 +287,7 @@ def test_nobody_listens() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 def test_a_host_that_vanishes_is_noticed_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what it had not acknowledged is not sent."""
+    """Unacknowledged messages do not count as sent."""
     monkeypatch.setitem(stream.KEEPALIVE, stream.socket.TCP_USER_TIMEOUT, 1000)
     monkeypatch.setattr(stream, "STALLED_SECONDS", 30.0)
     with Vanishing() as host:

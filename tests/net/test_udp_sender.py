@@ -1,4 +1,4 @@
-"""What the sender of datagrams does about the kernel's answers."""
+"""How the sender of datagrams handles the kernel's results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from capture_agent.net.udp_sender import UdpSender
 
 
 def sender_with(monkeypatch: pytest.MonkeyPatch, port: int, answers: list[tuple[int, int]]) -> UdpSender:
-    """One whose system calls answer: so many datagrams went, and this error; then everything goes."""
+    """A sender whose system calls report this many datagrams sent, and this error; then they send everything."""
     real = module.send_datagrams
 
     def fake(
@@ -73,7 +73,7 @@ def test_other_errors_end_the_socket_and_the_next_batch_opens_one(
     sender.close()
 
 
-def test_a_listener_that_comes_back_gets_what_is_sent_then() -> None:
+def test_a_listener_that_returns_gets_later_messages() -> None:
     port = free_port(socket.SOCK_DGRAM)
     sender = UdpSender("hep:x", "127.0.0.1", port, Tally())
     sender.send(bytes(1000), range(1, 1001))

@@ -1,4 +1,4 @@
-"""What a connection has been given and has not acknowledged: whole packets, in their order, and none is forgotten."""
+"""Unacknowledged data of a connection: whole packets, in order, none forgotten."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ V6 = IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(sport=5060, dport=5070) / 
 
 def decoded(frame: bytes, link_type: int = ETHERNET) -> tuple[list[Datagram], PacketDecoder]:
     decoder = PacketDecoder()
-    # Strange bytes in front and behind: a decoder that leaves its frame finds them.
+    # Foreign bytes before and after: a decoder that leaves its frame finds them.
     frames = Frames.of([b"\x45" * 7, frame, b"\x45" * 60], link_type, [1, 1_700_000_000_123_456_789, 3])
     datagrams = [datagram for datagram in decoder.decode(frames) if datagram.frame == 2]
     held = sum(count for name, count in decoder.fragments.accounts() if name != "completed")
@@ -229,7 +229,7 @@ def test_udp_lengths(length: int, payload: bytes) -> None:
     assert (datagram.payload, datagram.missing) == (payload, 0)
 
 
-def test_what_the_snap_length_cut_is_said() -> None:
+def test_cuts_by_the_snap_length_are_reported() -> None:
     frame = bytes(LINK / V4)
     [datagram], _ = decoded(frame[:-10])
     assert (datagram.payload, datagram.missing) == (SIP[:-10], 10)

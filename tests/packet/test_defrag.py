@@ -1,4 +1,4 @@
-"""Fragments in, datagrams out: tables, properties, attacks, and fragments that real networks have made."""
+"""Fragments in, datagrams out: tables, properties, attacks, and fragments from real networks."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_one_from_the_future_keeps_no_other_alive() -> None:
 
 @pytest.mark.parametrize("odd_ns", [0, 4_102_444_800 * SECOND, 4_294_967_295 * SECOND, NOW + 1800 * SECOND])
 def test_what_waits_still_times_out(odd_ns: int) -> None:
-    """One wrong time ends nothing, and keeps nothing for ever."""
+    """One wrong time expires nothing, and keeps nothing for ever."""
     defragmenter = Defragmenter()
     for key, time_ns in ((b"1", NOW), (b"2", odd_ns), (b"3", NOW)):
         assert defragmenter.add(key, *A, time_ns) is None
@@ -172,7 +172,7 @@ def test_what_waits_still_times_out(odd_ns: int) -> None:
     assert defragmenter.held_bytes == 0
 
 
-def test_what_was_completed_is_forgotten_soon() -> None:
+def test_completed_datagrams_are_forgotten_soon() -> None:
     """A retransmission of SIP may come from a sender that never changes its identification."""
     defragmenter = Defragmenter()
     got = [defragmenter.add(KEY, *fragment, time) for time in (0, REMEMBER_NS) for fragment in (A, B, C)]
@@ -229,7 +229,7 @@ def shuffled_fragments(draw: st.DrawFn) -> tuple[bytes, list[Fragment]]:
     cuts = [0, *sorted(draw(st.sets(st.integers(1, blocks - 1), min_size=1, max_size=20))), blocks]
     bounds = list(pairwise(cuts))
     extra = draw(st.lists(st.tuples(st.integers(0, blocks - 1), st.integers(1, blocks)), max_size=10))
-    # One that is the whole datagram is no fragment, and stands for itself.
+    # A fragment that is the whole datagram is not a fragment (RFC 6946).
     bounds += [(start, end) for start, end in extra if start < end and end - start < blocks]
     parts = [part(start * 8, min(end * 8, len(data)), data) for start, end in bounds]
     return data, draw(st.permutations(parts))
@@ -264,7 +264,7 @@ def test_garbage_is_accounted_for(
 
 
 def test_a_hundred_thousand_incomplete_fragments() -> None:
-    """`limit_bytes` is what the process really holds."""
+    """`limit_bytes` is the process's actual memory."""
     defragmenter = Defragmenter()
     gc.collect()
     tracemalloc.start()
@@ -315,7 +315,7 @@ def test_effort_grows_with_the_input_only(attack: Callable[[int], Iterator[Fragm
 
 
 def real_fragments(capture: Path) -> Iterator[tuple[int, bytes, int, bool, bytes, int]]:
-    """Frame, key, offset, more, payload, time of each IPv4 fragment straight behind Ethernet."""
+    """Frame, key, offset, more, payload, time of each IPv4 fragment directly in Ethernet."""
     with CaptureFile(capture) as source:
         for batch in source.batches():
             for n in range(len(batch)):

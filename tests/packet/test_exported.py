@@ -1,4 +1,4 @@
-"""SIP that Wireshark has exported from what it dissected, and link types that cannot be read."""
+"""SIP exported by Wireshark, and unsupported link types."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_each_transport(frame: bytes, transport: str) -> None:
 
 
 def test_messages_of_one_connection_are_each_whole() -> None:
-    """The same request twice is two messages: nothing takes the second for a TCP retransmission."""
+    """The same request twice is two messages: the second is not a TCP retransmission."""
     pipeline = Pipeline()
     frames = [tags(port_type=2) + SIP] * 2 + [tags(port_type=2) + SIP.replace(b"Content-Length: 0\r\n", b"")]
     assert len(pipeline.messages(Frames.of(frames, LINK_TYPE))) == 3

@@ -1,4 +1,4 @@
-"""Which way a packet came: the addresses of its tunnels, its link layer, its hop limit and identification."""
+"""The path of a packet: the addresses of its tunnels, its link layer, its hop limit and identification."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_outer_addresses_of_every_encapsulation(depth: int, every: int, carriage
     count = 0
     for name in islice(names(depth, (carriage,)), 0, None, every):
         case = build(name)
-        if case.needs_esp and "fragment" in carriage:  # what is in ESP is told by its end, which is not kept
+        if case.needs_esp and "fragment" in carriage:  # decoding ESP needs its end, which is not kept
             continue
         expected = [pair for tunnel in name.split("/")[1:-2] for pair in outer(tunnel)]
         for datagram in decoded(case.frames, case.link_type, esp_null=True):
@@ -133,7 +133,7 @@ def test_ways_of_interface_any(link_type: int, make: object, field: str) -> None
 
 
 def test_interfaces_are_ways() -> None:
-    """Also where a capture file names none of them."""
+    """Also if a capture file names none of them."""
     first, second = one(PLAIN), one(PLAIN)
     assert first.interface == second.interface
     assert way(first) != way(second)

@@ -1,4 +1,4 @@
-"""The filter for libpcap, by libpcap itself: over every encapsulation it loses nothing, and it does leave out the rest."""
+"""The filter for libpcap, run by libpcap: over every encapsulation it loses nothing, but leaves out the rest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wrappings import TUNNELS, V4, V6, frame
 
 from capture_agent.app.capturing import capture_filter
 from capture_agent.config import load
-from capture_agent.config.ports import PortRange, parse_ports
+from capture_agent.config.endpoints import PortRange, parse_ports
 from capture_agent.packet.port_filter import expression, moves_offsets
 
 pytestmark = pytest.mark.once
@@ -60,7 +60,7 @@ def rtp(family: int, port: int = 30_000) -> bytes:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("tunnel", ["", "vlan", "qinq"])
-def test_what_is_on_other_ports_is_left_out(programs: dict[int, Any], family: int, tunnel: str) -> None:
+def test_other_ports_are_left_out(programs: dict[int, Any], family: int, tunnel: str) -> None:
     kind, packet = (V4 if family == 4 else V6), rtp(family)
     wrapped = TUNNELS[tunnel](kind, packet) if tunnel else (kind, packet)
     assert wrapped is not None
@@ -70,7 +70,7 @@ def test_what_is_on_other_ports_is_left_out(programs: dict[int, Any], family: in
         assert not programs[113].filter(LINKS["linux-cooked"][1](kind, packet))
 
 
-def test_arp_is_left_out_and_what_is_unknown_is_not(programs: dict[int, Any]) -> None:
+def test_arp_is_left_out_but_unknown_types_are_not(programs: dict[int, Any]) -> None:
     assert not programs[1].filter(bytes(Ether() / ARP()))
     assert programs[1].filter(bytes(Ether(type=0x9999) / (b"x" * 50)))
 
@@ -134,7 +134,7 @@ def test_both_filters_together_lose_nothing_of_a_host() -> None:
 
 
 def test_the_kernel_takes_a_long_list() -> None:
-    """Of what is longer than BPF_MAXINSNS libpcap filters by itself, and the kernel's buffer fills with the rest."""
+    """With more than BPF_MAXINSNS instructions libpcap filters in user space, and other packets fill the kernel's buffer."""
     for count in (1, 19, 20, 21, 1000):
         ports = [PortRange(7 * n, 7 * n + n % 2) for n in range(700, 700 + count)]
         assert 100 < len(compiled(1, expression(ports, 1, esp_null=True)).get_bpf()) < 4096

@@ -1,4 +1,4 @@
-"""Each decoder: what scapy or a specification puts together, whole, cut at every byte, and changed at random."""
+"""Each decoder, with packets by scapy or a specification: complete, cut at every byte, and changed at random."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def gre(flags: int, protocol: int, optional: bytes = b"") -> bytes:
     return struct.pack(">HH", flags, protocol) + optional
 
 
-# Decoder, header, what it must say lies inside, that, and what follows it.
+# Decoder, header, the expected kind of content, the content, and the bytes after it.
 Case = tuple[Decoder, bytes, int, bytes, bytes]
 GOOD: dict[str, Case] = {
     "MPLS": (behind_ethertype.mpls, BOTTOM, IP_KIND, V4, b""),
@@ -253,7 +253,7 @@ GOOD: dict[str, Case] = {
 
 
 class Fenced(bytes):
-    """The bytes of a batch of which only those from `first` to `end` may be read, one by one."""
+    """The bytes of a batch, of which only `first` to `end` may be read, one by one."""
 
     first: int
     end: int
@@ -474,4 +474,4 @@ def test_any_bytes_give_an_answer(decoder: Decoder, packet: bytes, changes: list
     for at, value in changes:
         if at < len(damaged):
             damaged[at] = value
-    decode(decoder, bytes(damaged), min(fence, len(damaged)))  # which checks what is read and what is given
+    decode(decoder, bytes(damaged), min(fence, len(damaged)))  # which checks reads and results

@@ -1,4 +1,4 @@
-"""The decoders on recordings: what tshark found in a tunnel, a walk over the tables finds at the same place."""
+"""The decoders on recordings: a walk over the tables finds the same packets in tunnels as tshark."""
 
 from __future__ import annotations
 

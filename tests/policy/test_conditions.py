@@ -1,4 +1,4 @@
-"""What rules ask: samples of whole calls, and values that a peer has made to hold us up."""
+"""Conditions of rules: samples of whole calls, and values that a peer has made to slow us down."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_smaller_sample_is_part_of_a_larger_one() -> None:
 
 
 def test_the_place_of_a_call_never_changes() -> None:
-    """Other hosts, and those of tomorrow, sample the same calls."""
+    """All hosts, now and later, sample the same calls."""
     assert [place_of(text) for text in (b"", b"a", b"1-2@192.0.2.1")] == [0, 3320656311, 1433449804]
 
 
@@ -75,7 +75,7 @@ def test_no_value_takes_long(rule: str, user: str) -> None:
 
 
 def work(action: object, *arguments: object) -> int:
-    """Lines of Python that an action takes: steady where time is not. The compiled build has none to count."""
+    """Lines of Python that an action executes: steadier than time. The compiled build has none to count."""
     lines = 0
 
     def count(frame: object, event: str, argument: object) -> object:

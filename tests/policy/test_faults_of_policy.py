@@ -1,4 +1,4 @@
-"""Captures of what peers send to get out of a trace, or others into it: as rules trace them."""
+"""Captures of peers that try to escape a trace, or to get others into it, traced by rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = ["", " ", "null", "<null>", "(null)", '"null"', "NULL", "nil", "<nil>", 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_stands_for_no_id_ties_no_legs(name: str) -> None:
+def test_placeholders_for_ids_link_no_legs(name: str) -> None:
     legs = Legs(LegsSettings(call_id_in=(parse_header("X-CID"),)))
     ids = [
         legs.with_id(captured(sip("INVITE", call_id=call_id, X_CID=name)), Trace()).correlation_id

@@ -1,4 +1,4 @@
-"""Hooks have the last word: in their order, each on what the ones before it have decided, or not at all if it fails."""
+"""Hooks decide last: in order, each after the earlier ones' decisions, without effect if it fails."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def outcome(*functions: Hook, message: CapturedMessage | None = None) -> list[tu
 
 
 def test_what_a_rule_hides_stays_hidden() -> None:
-    """Whatever a hook makes of it: a trace of its own, or other users."""
+    """Whatever a hook does: its own trace, or other users."""
 
     def traces_and_changes(message: Message) -> None:
         message.trace("c")
@@ -229,7 +229,7 @@ def says(message: Message) -> None:
     message.drop()
 
 
-def test_what_nobody_has_captured_goes_out_also_of_a_dropped_message_and_are_not_counted_as_one() -> None:
+def test_uncaptured_messages_are_sent_also_from_a_dropped_message_and_not_counted() -> None:
     guards = [Guard(str(n), hook, Limits(), "") for n, hook in enumerate((drops_and_raises, says))]
     policy = Policy(hooks=Hooks(guards, SinkNames(dict(enumerate(["a", "b", "c"])), defaults=0b011, collectors=0b001)))
     traced = policy.decide([captured(), captured()])
@@ -263,4 +263,4 @@ def test_policy_counts_what_hooks_have_left() -> None:
     assert (policy.traced, policy.not_traced) == (2, 3)
     policy.on = False
     assert policy.decide([captured()]) == []
-    assert len(seen) == 5  # as siptrace: what is not traced anyway, nobody is asked about
+    assert len(seen) == 5  # as in siptrace: hooks are not called for messages that are not traced anyway

@@ -1,4 +1,4 @@
-"""Hooks behind the rules: what is held back, switched off, linked by legs, or left out."""
+"""Hooks after the rules: messages held back, switched off, linked by legs, or left out."""
 
 from __future__ import annotations
 
@@ -127,10 +127,10 @@ REINVITE = [
         ("local_failure_acks = false", CALL, ["INVITE 2", "180 2", "486 2"]),
     ],
 )
-def test_acks_that_are_left_out_of_what_hooks_have_started(
+def test_acks_left_out_of_traces_that_hooks_started(
     toml: str, rows: list[tuple[str, str, str, str]], want: list[str]
 ) -> None:
-    """As those of rules. A hook may still trace one by its own word."""
+    """As for rules. A hook may still trace such an ACK explicitly."""
     rule = f'[trace]\n{toml}\n[[rule]]\nmethod = "OPTIONS"\n'
 
     def starts(message: Message) -> None:
@@ -189,7 +189,7 @@ def test_a_hook_that_wanted_no_id_and_then_failed_has_not_been_there() -> None:
     assert ids(policy(RULES, fails).decide(call(x_cid="other")[:1])) == [(1, b"other")]
 
 
-def test_log_lines_come_behind_the_messages_of_their_batch() -> None:
+def test_log_lines_follow_the_messages_of_their_batch() -> None:
     one = policy("", lambda m: m.hlog(f"saw {m.method}"), on(180, drop))
     traced = one.decide(call())
     assert [(isinstance(t.message, LogEvent), t.message.raw[:8], t.sinks) for t in traced[3:]] == 3 * [
@@ -204,7 +204,7 @@ def test_log_lines_come_behind_the_messages_of_their_batch() -> None:
     st.lists(st.sampled_from(["", "drop", "trace", "dialog", "raise"]), min_size=1, max_size=7),
 )
 def test_the_books_balance_whatever_hooks_do(rows: list[tuple[str, str]], acts: list[str]) -> None:
-    """Each message is traced, not traced, or waits; and what is traced is what comes out."""
+    """Each message is traced, not traced, or waiting; and all traced messages come out."""
     verbs: dict[str, Hook] = {
         "": lambda m: None,
         "drop": drop,

@@ -1,4 +1,4 @@
-"""Messages held back until a rule decides: released in order and with their own times, or counted; never too many."""
+"""Messages held back until a rule decides: released in order and with their original times, or counted; never too many."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def steps(calls: Calls, call_id: str, start: float, status: int, after: float = 
 
 
 def one_by_one(judge: Policy, messages: list[CapturedMessage]) -> list[TracedMessage]:
-    """In batches of one message; the books balance behind each."""
+    """In batches of one message; the books balance after each."""
     traced = []
     for number, message in enumerate(sorted(messages, key=lambda message: message.time_ns), start=1):
         traced += judge.decide([message])
@@ -66,7 +66,7 @@ def test_a_failed_call_from_its_beginning() -> None:
     assert (judge.traced, judge.not_traced, judge.waiting) == (4, 4, 0)
 
 
-def test_what_is_released_is_the_message_byte_for_byte() -> None:
+def test_released_messages_are_unchanged() -> None:
     calls = Calls()
     messages = steps(calls, "bad", 1, 486)
     traced = policy(FAILED_CALLS).decide(messages)
@@ -109,7 +109,7 @@ def test_how_far(toml: str, after: float, want: list[str]) -> None:
 
 
 def test_a_transaction_alone() -> None:
-    """A call that goes well, and a re-INVITE in it that fails."""
+    """A successful call, with a re-INVITE that fails."""
     calls = Calls()
     raws = [sip("INVITE"), sip("SIP/2.0 200 OK", "1 INVITE", "b"), sip("INVITE", "2 INVITE", "b"),
             sip("SIP/2.0 100 X", "2 INVITE", "b"), sip("SIP/2.0 488 X", "2 INVITE", "b")]  # fmt: skip
@@ -171,7 +171,7 @@ def test_a_clock_that_jumps_back_holds_nothing_for_ever() -> None:
 @pytest.mark.parametrize("odd", [0, 1500, 4_102_444_800, 4_294_967_296 + 1000])
 @pytest.mark.parametrize("times", [1, 5, 30])
 def test_packets_of_another_time_end_no_looking_back(odd: float, times: int) -> None:
-    """1970, half an hour later, 2100, and what wraps in 2106: before all others, and among them."""
+    """1970, half an hour later, 2100, and times that wrap in 2106: before all others, and among them."""
     calls = Calls()
     judge = policy(FAILED_CALLS)
     odd_ones = [calls.observe(captured(sip("OPTIONS", call_id=f"o{n}"), time=odd)) for n in range(times)]
@@ -210,7 +210,7 @@ sinks = ["a", "b"]
 
 @pytest.mark.parametrize(("sampled", "to_a"), [('method = "INVITE"', 8), ("sample = 0.0000001", 4)])
 def test_every_failed_call_whole_to_both_whatever_another_rule_traced(sampled: str, to_a: int) -> None:
-    """A sample of the calls to one collector, every failed call from its beginning to two, and nothing twice."""
+    """A sample of the calls to one collector, every failed call from its beginning to both, and nothing twice."""
     calls = Calls()
     judge = policy(TO_TWO.format(sampled=sampled))
     traced = one_by_one(judge, steps(calls, "good", 0, 200) + steps(calls, "bad", 1, 486))
@@ -229,7 +229,7 @@ def test_two_rules_that_look_back_each_to_its_own() -> None:
 
 
 def looks(monkeypatch: pytest.MonkeyPatch, rules: str, held: int, failures: int) -> int:
-    """How often something that is held is looked at while so many requests of one dialog fail, of those that are held."""
+    """How often held messages are examined while this many of one dialog's requests fail."""
     count = 0
 
     class Counted(lookback.Held):

@@ -1,4 +1,4 @@
-"""Every matcher, with its example from docs/configuration.md: a rule with it takes one message, and not another."""
+"""Every matcher, with its example from docs/configuration.md: a rule with it matches one message, and not another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from documented_options import example_of
 from policy_samples import CLIENT, SERVER, captured, settings, sip
 
 from capture_agent import config
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.hooks import SeenMessage
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.policy.compiling import OUTCOMES
@@ -88,7 +88,7 @@ def is_invite(message: SeenMessage) -> bool:
 
 
 def policy(toml: str) -> Policy:
-    """Of a rule that says this. Its conditions in Python are is_invite()."""
+    """The policy of this rule. Its conditions in Python are is_invite()."""
     known = settings(f"[[rule]]\n{toml}\n")
     [(rule, _)] = known.rules
     conditions = {name: Guard(name, is_invite, Limits(), "", answers=True) for name in rule.when}

@@ -1,10 +1,10 @@
-"""What is traced, and in which direction it went."""
+"""Which messages are traced, and their direction."""
 
 from ipaddress import ip_address
 
 import pytest
 
-from capture_agent.config.local import LocalAddress, parse_local
+from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.policy import direction
 from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.policy import Policy

@@ -1,7 +1,7 @@
-"""Recorded calls through the pipeline: what a rule starts holds for everything in it, and says the same of everything.
+"""Recorded calls through the pipeline: a trace that a rule starts covers everything in it, with the same settings.
 
-This includes what siptrace inside a server misses (docs/siptrace.md): relayed ACKs, retransmissions, BYEs that the server
-creates itself, and messages that it forwards statelessly.
+This includes messages that siptrace inside a server misses (docs/siptrace.md): relayed ACKs, retransmissions, BYEs that
+the server creates itself, and messages that it forwards statelessly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from capture_agent.config import Config, load
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
@@ -36,7 +36,7 @@ url = "sqlite:////tmp/trace.db"
 
 
 class Replayed:
-    """All messages of a recording, and what is traced of them."""
+    """All messages of a recording, and the traced ones."""
 
     def __init__(self, capture: Path, toml: str, folder: Path) -> None:
         (folder / "agent.toml").write_text(f"{toml}\n{SINKS}")
@@ -54,7 +54,7 @@ class Replayed:
         yield from self.pipeline.trace(messages)
 
     def calls(self, user: str) -> list[list[CapturedMessage]]:
-        """Those whose first request is to this user."""
+        """The calls whose first request is to this user."""
         to = f":{user}@".encode()
         ids = dict.fromkeys(message.sip.call_id for message in self.messages if to in (message.sip.to_value or b""))
         return [[message for message in self.messages if message.sip.call_id == call_id] for call_id in ids]
@@ -67,7 +67,7 @@ def told(message: CapturedMessage) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize(("toml", "acks"), [("", {b"1", b"2"}), ("[trace]\ndialog_acks = false\n", {b"2"})])
 def test_acks_of_a_dialog(toml: str, acks: set[bytes], pcaps: Path, tmp_path: Path) -> None:
-    """Without trace_dialog_ack the ACK that confirms the dialog is left out; that of a re-INVITE is kept."""
+    """Without trace_dialog_ack the ACK that confirms the dialog is left out; a re-INVITE's is kept."""
     rule = f'{toml}[[rule]]\nmethod = "INVITE"\nkind = "initial"\nto_user = "bob"\ntrace = "dialog"'
     found = Replayed(pcaps / "calls.pcap", rule, tmp_path)
     calls = {m.sip.call_id for m in found.messages if m.sip.method == b"INVITE" and m.sip.cseq == 2}
@@ -125,7 +125,7 @@ def test_a_dialog_trace_takes_in_all_of_the_call(
 
 
 def test_byes_that_the_server_has_made(pcaps: Path, tmp_path: Path) -> None:
-    """Nobody has sent them to it: two, with CSeq numbers of its own."""
+    """The server itself created them: two, with its own CSeq numbers."""
     replayed = Replayed(pcaps / "calls-server.pcap", WHOLE.format(user="tim"), tmp_path)
     byes = [one.message for one in replayed.traced if one.message.sip.method == b"BYE"]
     assert {message.datagram.source_text for message in byes} == {"192.0.2.10"}
@@ -147,7 +147,7 @@ correlation_id = "{{call_id}}-t"
 def test_a_transaction_trace_takes_in_all_of_it(
     pcaps: Path, tmp_path: Path, capture: str, user: str, repeated: int, sent: str
 ) -> None:
-    """All hops and forks of the INVITE, CANCEL, and the ACKs for failures; but not those for a 2xx (RFC 3261 17.1.1.3)."""
+    """All hops and forks of the INVITE, CANCEL, and ACKs for failures; but not for a 2xx (RFC 3261 17.1.1.3)."""
     replayed = Replayed(pcaps / f"{capture}.pcap", TRANSACTION.format(user=user), tmp_path)
     wanted = [
         message
@@ -194,7 +194,7 @@ LOOKBACK = (
 def test_a_rule_on_a_response_looks_back(
     pcaps: Path, tmp_path: Path, capture: str, method: str, status: str, trace: str, users: str
 ) -> None:
-    """Traced are whole calls, from their first message on, each once, with what the response says."""
+    """Whole calls are traced from their first message on, each once, with the response's rule."""
     toml = LOOKBACK.format(method=method, status=status, trace=trace)
     replayed = Replayed(pcaps / f"{capture}.pcap", toml, tmp_path)
     calls = [call for user in users.split() for call in replayed.calls(user) if call[0].sip.method == method.encode()]

@@ -1,11 +1,11 @@
-"""Rules against messages: which one matches, and what it starts."""
+"""Rules and messages: which rule matches, and what it starts."""
 
 from __future__ import annotations
 
 import pytest
 from policy_samples import CARRIER, CLIENT, HOMER, SERVER, TABLE, Calls, captured, policy, settings, shown, sip
 
-from capture_agent.config.local import parse_local
+from capture_agent.config.endpoints import parse_local
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
@@ -309,7 +309,7 @@ def test_tracing_is_off(toml: str, want: list[str]) -> None:
 
 
 def test_it_is_switched_while_it_runs() -> None:
-    """As siptrace.status does. A dialog that is traced goes on where it was."""
+    """Like siptrace.status. A traced dialog continues afterwards."""
     calls = Calls()
     judge = policy('[trace]\nmode = "dialog"')
     rows = []
@@ -363,7 +363,7 @@ def test_damaged_messages_match_what_they_have() -> None:
 
 
 def through(via: str, raw: bytes, back: bool = False) -> CapturedMessage:
-    """With another top Via, as the next hop has it; `back`: from the server."""
+    """With another top Via, as on the next hop; `back`: from the server."""
     way = (SERVER, CLIENT) if back else (CLIENT, SERVER)
     return captured(raw.replace(b"branch=z9hG4bK1", f"branch=z9hG4bK{via}".encode()), *way)
 

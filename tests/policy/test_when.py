@@ -62,7 +62,7 @@ TO_CARRIER = '[[rule]]\nsinks = "carrier"\n'
     ],
 )
 def test_what_it_says(condition: Condition, matches: bool) -> None:
-    """Where it does not hold, the next rule is asked."""
+    """If it does not hold, the next rule is evaluated."""
     assert shown(policy(RULE + TO_CARRIER, one=condition).decide([INVITE])) == ["INVITE 1" if matches else "INVITE 2"]
 
 

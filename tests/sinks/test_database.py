@@ -1,4 +1,4 @@
-"""One clear line for whatever is wrong with a database, and never a password."""
+"""One clear line for any problem of a database, and never a password."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_what_is_shown(url: str, want: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "trace.db", "oracle://u:secret@h/d", "postgresql://u:secret@h:port/d", "://"])
-def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(SinkError, match="^database URL: .*expected sqlite:///FILE") as caught:
+def test_texts_that_are_not_urls(url: str) -> None:
+    with pytest.raises(SinkError, match="^not a database URL, expected sqlite:///FILE") as caught:
         SqlSink(SqlTarget(url))
     assert "secret" not in str(caught.value)
 
@@ -72,20 +72,20 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         create_tables(f"sqlite:///{tmp_path}/none/x.db")
 
 
-def test_a_folder_is_no_database(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_database(tmp_path: Path) -> None:
     for use in (create_tables, lambda url: SqlSink(SqlTarget(url)).open()):
         with pytest.raises(SinkError, match=rf"^sqlite:///{tmp_path}: is a directory$"):
             use(f"sqlite:///{tmp_path}")
 
 
-def test_a_folder_that_nobody_may_write() -> None:
-    with pytest.raises(SinkError, match=r"^sqlite:////proc/x.db: the file cannot be opened or made$"):
+def test_a_folder_without_write_permission() -> None:
+    with pytest.raises(SinkError, match=r"^sqlite:////proc/x.db: cannot open or create the file$"):
         create_tables("sqlite:////proc/x.db")
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"INVITE sip:bob@example.com SIP/2.0\r\n" * 100)
-    with pytest.raises(SinkError, match="the file is no SQLite database$"):
+    with pytest.raises(SinkError, match="the file is not a SQLite database$"):
         SqlSink(SqlTarget(f"sqlite:///{tmp_path}/x.db")).open()
 
 

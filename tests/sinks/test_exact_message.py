@@ -1,4 +1,4 @@
-"""A copy on a stream is one message for every receiver, whatever the datagram was; or it is refused."""
+"""A copy on a stream is exactly one message for every receiver, whatever the datagram was; or it is refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def strict(stream: bytes) -> list[bytes]:
 
 
 def lenient(stream: bytes) -> list[bytes]:
-    """As Kamailio's tcp_read.c: LF ends lines, also alone; folding is not known; the last Content-Length counts."""
+    """Like Kamailio's tcp_read.c: LF alone ends lines, too; folding is unknown; the last Content-Length counts."""
     messages = []
     while stream := stream.lstrip(b"\r\n"):
         found = re.search(rb"\n\r?\n", stream)
@@ -62,7 +62,7 @@ def lenient(stream: bytes) -> list[bytes]:
 
 
 def line_by_line(stream: bytes) -> list[bytes]:
-    """A program that takes a line of white space for an empty one, and white space off both ends of each line."""
+    """A program that strips each line, and treats a line of white space as empty."""
     messages = []
     while stream := stream.lstrip():
         end, at, size = 0, 0, None
@@ -140,7 +140,7 @@ def test_content_length_is_made_right(headers: bytes, want: bytes) -> None:
         pytest.param(b"", "no_header_end", id="nothing"),
     ],
 )
-def test_what_has_no_certain_end_is_refused(message: bytes, reason: str) -> None:
+def test_a_message_without_a_certain_end_is_refused(message: bytes, reason: str) -> None:
     assert framed(message) == reason
 
 

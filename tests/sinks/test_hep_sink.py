@@ -29,7 +29,7 @@ def receiver(folder: Path) -> Iterator[Receiver]:
 
 
 def payloads(stream: bytes) -> list[bytes]:
-    """Of all whole packets of a connection."""
+    """The payloads of all complete packets of a connection."""
     return [packet.payload for packet in StreamDecoder().feed(bytes(stream))]
 
 
@@ -69,7 +69,7 @@ def test_protocol_numbers_are_those_of_siptrace(udp: UdpReceiver, transport: str
     [("ethernet/ipv4/udp", None), ("ethernet/vlan/ipv6/tcp-in-body", 100), ("ethernet/qinq/ipv4/udp", 4094)],
 )
 def test_the_innermost_vlan(udp: UdpReceiver, name: str, vlan: int | None, wanted: bool) -> None:
-    """Where there is one and it is asked for: siptrace sends none."""
+    """If there is one and it is configured: siptrace sends none."""
     case, pipeline = build(name), Pipeline()
     sink = HepSink(HepTarget("127.0.0.1", udp.port, vlan=wanted))
     sink.send(pipeline.process(Frames.of(case.frames)))
@@ -114,7 +114,7 @@ def test_key_and_node_name(udp: UdpReceiver) -> None:
         pytest.param(65_507 - 15, 1, False, id="HEP1, too long"),
     ],
 )
-def test_what_is_too_long_is_counted_and_never_cut(udp: UdpReceiver, size: int, version: int, goes: bool) -> None:
+def test_too_long_messages_are_counted_and_never_cut(udp: UdpReceiver, size: int, version: int, goes: bool) -> None:
     long = numbered(2, size=1)
     long += b"x" * (size - len(long))
     sink = HepSink(HepTarget("127.0.0.1", udp.port, version=version))  # type: ignore[arg-type]
@@ -199,7 +199,7 @@ def test_what_cannot_be_reached_is_one_clear_line(host: str, transport: str, wan
 def test_a_refused_datagram_is_counted_and_nothing_fails() -> None:
     sink = HepSink(HepTarget("127.0.0.1", free_port(socket.SOCK_DGRAM)))
     sink.send(batch_of(100))
-    # Each ICMP error tells of a datagram before; nobody tells of the last one.
+    # Each ICMP error reports an earlier datagram; nothing reports the last one.
     assert sink.lost["refused"] > 0
     assert handled(sink) == 100
     sink.close()
@@ -227,7 +227,7 @@ def test_tls_checks_the_certificate(tls: TcpReceiver) -> None:
     sink.close()
 
 
-def test_tls_unless_it_is_told_not_to(tls: TcpReceiver) -> None:
+def test_tls_is_checked_unless_disabled(tls: TcpReceiver) -> None:
     sink = HepSink(HepTarget("127.0.0.1", tls.port, transport="tls", tls_verify=False))
     sink.send(batch_of(1))
     sink.close()

@@ -43,7 +43,7 @@ onreply_route {{ xlog("L_ERR", "GOT $rs $ci $ml\\n"); drop; }}
 
 @contextmanager
 def kamailio(folder: Path, port: int) -> Iterator[Callable[[], list[list[str]]]]:
-    """What it has got so far: method or status, Call-ID, size."""
+    """What it has received so far: method or status, Call-ID, size."""
     (folder / "kamailio.cfg").write_text(CONFIGURATION.format(port=port))
     log = folder / "kamailio.log"
 

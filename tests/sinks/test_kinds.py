@@ -8,7 +8,7 @@ import pytest
 from sink_samples import FOREIGN, TIME_NS, ListSink, UdpReceiver, not_sip, numbered, traced
 from sqlalchemy import create_engine, text
 
-from capture_agent.config.advertised import parse_advertised
+from capture_agent.config.endpoints import parse_advertised
 from capture_agent.config.sections import KINDS, Config, Privacy
 from capture_agent.config.sections import Trace as TraceSection
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
@@ -73,7 +73,7 @@ def package_of_all(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
     return PackagedSink(inner), lambda: [one.message.raw for one in inner.messages]
 
 
-# By kind of sink: one that is added needs to be made here, and what it takes is said once more.
+# By kind of sink: a new one must be created here, with the kinds of messages that it accepts.
 MAKERS: dict[str, tuple[Callable[[UdpReceiver, str], tuple[Sink, Out]], Kinds]] = {
     "hep": (hep, ALL_KINDS),
     "sip": (sip, SIP_ONLY),
@@ -102,7 +102,7 @@ def test_it_comes_out_or_is_rejected(udp: UdpReceiver, sqlite_url: str, name: st
 
 
 class Failing(ListSink):
-    """Takes one batch, and is down then."""
+    """Accepts one batch, then is down."""
 
     def send(self, batch: object) -> None:
         if self.batches:
@@ -111,7 +111,7 @@ class Failing(ListSink):
 
 
 def test_a_package_s_sink_that_fails_has_done_what_came_before() -> None:
-    """`handled` counts from the first of the batch on: what is rejected must not be counted before its turn."""
+    """`handled` counts from the first of the batch on: rejected messages must not be counted before their turn."""
     sink = PackagedSink(Failing())
     direct = Direct(sink)
     log = SAMPLES[LogEvent]
@@ -180,7 +180,7 @@ def test_unspecified_addresses_are_addresses(udp: UdpReceiver) -> None:
 
 @pytest.mark.parametrize("kind", [-1, 256, ProtocolType.SIP, ProtocolType.RTCP_JSON, ProtocolType.LOG])
 def test_no_kind_of_a_foreign_payload(kind: int) -> None:
-    with pytest.raises(ValueError, match=f"kind {int(kind)}, expected 0 to 255 without 1, 5, 100"):
+    with pytest.raises(ValueError, match=f"kind {int(kind)}, expected 0 to 255 except 1, 5, 100"):
         ForeignPayload(kind, Datagram(b"", 0, 0, 0, 0, 0, 0))
 
 

@@ -1,4 +1,4 @@
-"""A sink that a package brings, next to the others."""
+"""A sink from a package, next to the others."""
 
 from __future__ import annotations
 

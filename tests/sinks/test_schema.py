@@ -1,4 +1,4 @@
-"""The table as Kamailio's own scripts make it, on each kind of database."""
+"""The table as Kamailio's own scripts create it, on each kind of database."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def test_twice_is_once(database: str) -> None:
     assert query(database, "SELECT table_name, table_version FROM version ORDER BY table_name") == want
 
 
-def test_another_table_beside_it(database: str) -> None:
+def test_another_table_next_to_it(database: str) -> None:
     create_tables(database)
     assert [create_tables(database, "trace_2"), create_tables(database, "trace_2")] == [True, False]
     assert query(database, "SELECT count(*) FROM version") == [(3,)]
 
 
 def test_where_the_table_was_renamed(database: str) -> None:
-    """As people rotate; its indexes keep their names."""
+    """A common way to rotate; its indexes keep their names."""
     engine = create_engine(parse_url(database))
     for n in range(2):
         assert create_tables(database)

@@ -1,6 +1,6 @@
-"""Every kind of sink in the table gives what it is given to a real receiver, and is named by rules.
+"""Every kind of sink in the table sends its messages to a real receiver, and rules can name it.
 
-A kind is a field of Config with sinks(...); its receiver is in the test module that is called after its sink's.
+A kind is a field of Config with sinks(...); its receiver is in the test module named after its sink's.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def test_what_is_given_comes_out(section: str, tmp_path: Path, pcaps: Path, mess
 
 @pytest.fixture(params=["in order", "upside down"])
 def table(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Which of two lines of the table comes first means nothing."""
+    """The order of the table's lines has no effect."""
     assert isinstance(KINDS, dict)
     before = dict(KINDS)
     if request.param == "upside down":

@@ -1,4 +1,4 @@
-"""The messages as they were, or with siptrace's headers: its recorded behaviour, cases 12, 50, 51 and 83."""
+"""The messages unchanged, or with siptrace's headers: its recorded behaviour, cases 12, 50, 51 and 83."""
 
 from __future__ import annotations
 

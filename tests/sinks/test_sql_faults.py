@@ -1,4 +1,4 @@
-"""Databases that end connections, restart, say nothing, refuse rows: nothing is lost, and nothing is stored twice."""
+"""Databases that end connections, restart, do not answer, refuse rows: nothing is lost, and nothing is stored twice."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_locked_table_is_waited_for(faulty: Database, impatient: None) -> None
 
 
 def deliver(sink: SqlSink, batch: list[TracedMessage]) -> None:
-    """As an outbox does: a busy server may take a while to end the transaction of a connection that was cut."""
+    """Like an outbox: a busy server may take a while to end the transaction of a broken connection."""
     before = handled(sink)
     for _ in range(50):
         try:
@@ -241,7 +241,7 @@ def test_a_refused_row_costs_no_other(faulty: Database, how: str, caplog: pytest
         sink.send(batch_of(40))
         assert (sink.sent, sink.rejected, faulty.rows()) == (39, {"refused": 1}, refused_at(batch_of(40), 7))
     [line] = [record.message for record in caplog.records]
-    assert line.startswith(f"{sink.name}: a message is refused: ")
+    assert line.startswith(f"{sink.name}: refused a message: ")
     assert "call-7" not in line
 
 
@@ -331,7 +331,7 @@ SKIPPING = {
 
 @pytest.mark.parametrize("faulty", SKIPPING, indirect=True)
 def test_a_row_that_a_trigger_leaves_out_counts_as_sent(faulty: Database) -> None:
-    """Whether such a trigger has stored it elsewhere, no database says: docs/databases.md."""
+    """No database reports whether such a trigger has stored it elsewhere: docs/databases.md."""
     with sink_to(faulty) as sink:
         (faulty.execute if faulty.kind == "sqlite" else faulty.trigger)(SKIPPING[faulty.kind])
         sink.send(batch_of(40))

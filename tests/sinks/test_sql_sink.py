@@ -274,7 +274,7 @@ def test_tables_of_traces(database: str, caplog: pytest.LogCaptureFixture) -> No
     said = [record.message for record in caplog.records]
     assert len(said) == 2
     assert said[0].startswith("table missing does not exist in ")
-    assert said[0].endswith("--table missing`; what is traced into it is not stored")
+    assert said[0].endswith("--table missing`; messages traced into it are not stored")
 
 
 def test_tables_that_are_configured_are_looked_for_at_once(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""SQLite's file: for its owner alone, and rotated while it is written."""
+"""SQLite's file: for its owner only, and rotated while it is written."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_files_are_for_their_owner(tmp_path: Path) -> None:
     sink.close()
 
 
-def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_file_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "trace.db").touch(0o640)
     (tmp_path / "trace.db").chmod(0o640)
     create_tables(f"sqlite:///{tmp_path}/trace.db")
@@ -100,7 +100,7 @@ def test_rotation(
         assert calls(file) == stored
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert sink.sent == 2 + 3 * times
-    said = "the file was moved or deleted; rows now go into the one at its place"
+    said = "the file was moved or deleted; rows now go into the new file at its path"
     assert [record.message for record in caplog.records] == [f"sqlite:///{file}: {said}"] * times
 
 

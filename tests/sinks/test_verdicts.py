@@ -1,4 +1,4 @@
-"""What each database's errors are taken for, and what a batch with such rows becomes."""
+"""The verdict on each database's errors, and the outcome of batches with such rows."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_an_outage_is_never_a_refusal(verdict: Verdict) -> None:
 
 
 class Recovers(Table):
-    """Takes each message when it has been asked so often."""
+    """Accepts each message after a number of attempts."""
 
     def __init__(self, asked: int, batch: list[TracedMessage]) -> None:
         super().__init__(dict.fromkeys(range(len(batch)), Verdict.DOUBTED), batch)
@@ -175,7 +175,7 @@ class Recovers(Table):
 
 
 @pytest.mark.parametrize("asked", range(1, 20))
-def test_an_outage_that_is_said_at_once_and_ends_costs_no_row(asked: int) -> None:
+def test_an_outage_reported_at_once_that_ends_costs_no_row(asked: int) -> None:
     batch = batch_of(20)
     table = Recovers(asked, batch)
     divider = Divider(table)
@@ -190,7 +190,7 @@ def test_an_outage_that_is_said_at_once_and_ends_costs_no_row(asked: int) -> Non
     assert sorted(map(id, table.done)) == sorted(map(id, batch))
 
 
-def test_an_outage_that_is_said_at_once_is_never_a_refusal_of_all() -> None:
+def test_an_outage_reported_at_once_never_refuses_all() -> None:
     batch = batch_of(20)
     table = Table(dict.fromkeys(range(20), Verdict.DOUBTED), batch)
     divider = Divider(table)
@@ -239,6 +239,6 @@ def test_lines_are_few(caplog: pytest.LogCaptureFixture) -> None:
         now = float(second)
         refusals.add("words")
     assert [record.message for record in caplog.records] == [
-        "sqlite:///x: a message is refused: words",
-        f"sqlite:///x: a message is refused: words; {EVERY - 1:.0f} more since the last such line",
+        "sqlite:///x: refused a message: words",
+        f"sqlite:///x: refused a message: words; {EVERY - 1:.0f} more since the last such line",
     ]

@@ -1,4 +1,4 @@
-"""Siptrace's five lines: their form as recorded, their place, and what they leave as it is."""
+"""siptrace's five lines: their recorded form, their place, and the rest unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_lines(one: TracedMessage) -> bytes | None:
     return with_x_headers(one.message, one.direction)
 
 
-def test_behind_the_last_header() -> None:
+def test_after_the_last_header() -> None:
     assert with_lines(traced(INVITE)) == INVITE[:-2] + INVITE_LINES + b"\r\n"
 
 

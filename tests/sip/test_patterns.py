@@ -1,4 +1,4 @@
-"""The plain build's patterns, where the loop that they stand for is easy to say."""
+"""The plain build's patterns, if the loop that they replace is easy to write."""
 
 import pytest
 

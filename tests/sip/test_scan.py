@@ -1,4 +1,4 @@
-"""What is SIP, and where its parts lie: tables of in and want."""
+"""What is SIP, and where its parts are: tables of in and want."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ def parsed(data: bytes) -> SipMessage:
 
 
 def with_header(name: bytes, line: bytes) -> bytes:
-    """INVITE with one header line in place of its own."""
+    """INVITE with one header line replaced."""
     lines = [line if old.startswith(name + b":") else old for old in INVITE.split(b"\r\n")]
     return b"\r\n".join(lines)
 

@@ -1,7 +1,6 @@
-"""The raw messages of RFC 4475 and RFC 5118: what each parses to, or why it is none.
+"""The raw messages of RFC 4475 and RFC 5118: what each parses to, or why it is not SIP.
 
-A message is traced whatever is wrong with it; what is wrong is a Problem. Only what is no SIP/2.0 by its first line
-is rejected.
+A malformed message is traced, with its faults as Problems. Only payloads whose first line is not SIP/2.0 are rejected.
 """
 
 from pathlib import Path

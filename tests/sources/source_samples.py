@@ -1,4 +1,4 @@
-"""Capture files of every kind, built byte by byte, and what should be read from them."""
+"""Capture files of every kind, built byte by byte, and their expected content."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def read_into(source: CaptureFile, found: list[Packet]) -> None:
 
 
 def read(path: Path | str) -> tuple[list[Packet], SourceError | None]:
-    """What comes out before an error, and the error."""
+    """The frames before an error, and the error."""
     found: list[Packet] = []
     try:
         with CaptureFile(path) as source:
@@ -148,7 +148,7 @@ def same(found: list[Packet], wanted: list[Packet]) -> bool:
 
 
 def unprivileged(prepare: str) -> str:
-    """What `open_it(path)` says to a user who may do nothing: SourceError.usage and its text."""
+    """The error of `open_it(path)` for a user without permissions: SourceError.usage and its text."""
     script = f"""
 import os
 from capture_agent.sources.source import SourceError

@@ -116,9 +116,9 @@ def test_gzip_damaged(tmp_path: Path, damage: object, text: str, frames: int) ->
     assert str(error) == f"{path}: the gzip data {text} (byte {at} of the decompressed data)"
 
 
-def test_gzip_damaged_in_the_middle_gives_what_is_before(tmp_path: Path) -> None:
+def test_gzip_damaged_in_the_middle_yields_everything_before(tmp_path: Path) -> None:
     packets = [Packet(os.urandom(1000), T0 + n * 1000) for n in range(400)]
-    # Stored blocks have a length and its complement: one of them is broken, behind more than one chunk.
+    # Stored blocks have a length and its complement: one of them is broken, after more than one chunk.
     packed = bytearray(gzip.compress(pcap(packets), 0))
     at = 10
     while at < 300_000:
@@ -155,7 +155,10 @@ BLOCK_DAMAGE = {
     "length not a multiple of 4": (pack("<II", 6, 33) + bytes(40), "a block claims a length of 33 bytes"),
     "length too small": (pack("<II", 6, 8) + bytes(40), "a block claims a length of 8 bytes"),
     "length too large": (pack("<II", 6, 2**24 + 4) + bytes(40), "a block claims a length of 16777220 bytes, more than"),
-    "two lengths": (block(9, b"")[:-4] + pack("<I", 16), "the two lengths of a block differ, 16 bytes by the one"),
+    "two lengths": (
+        block(9, b"")[:-4] + pack("<I", 16),
+        "the two lengths of a block differ, the one at its end is 16 bytes",
+    ),
     "packet block too small": (block(6, bytes(16)), "a block claims a length of 28 bytes"),
     "simple packet block too small": (block(3, b""), "a block claims a length of 12 bytes"),
     "packet longer than its block": (block(6, pack("<IIIII", 0, 0, 0, 5, 5) + b"1234"), "claims 5 captured bytes"),
@@ -164,7 +167,7 @@ BLOCK_DAMAGE = {
     "none described in a new section": (section() + simple(Packet(b"x")), "a packet of interface 0, which"),
     "byte order": (block(0x0A0D0D0A, pack("<IHHq", 0x1234, 1, 0, -1)), "the byte-order magic 0x00001234"),
     "section too small": (block(0x0A0D0D0A, pack("<I", 0x1A2B3C4D)), "a section header of 16 bytes"),
-    "section version": (section(major=2), "pcapng version 2.0 is unknown"),
+    "section version": (section(major=2), "unknown pcapng version 2.0"),
     "interface too small": (block(1, b"abcd"), "an interface description of 16 bytes"),
     "binary resolution": (interface(resolution=0xC0), "an interface whose time resolution is 2^-64 s"),
     "decimal resolution": (interface(resolution=20), "an interface whose time resolution is 10^-20 s"),
@@ -206,10 +209,10 @@ def test_options_that_are_damaged_are_passed_over(tmp_path: Path) -> None:
         pytest.param(
             lambda path: path.write_bytes(gzip.compress(b"text" * 9)), "not a capture file", id="gzip of text"
         ),
-        pytest.param(lambda path: path.write_bytes(pcap_header(major=1)), "pcap version 1.4 is unknown", id="version"),
+        pytest.param(lambda path: path.write_bytes(pcap_header(major=1)), "unknown pcap version 1.4", id="version"),
     ],
 )
-def test_what_is_no_capture(tmp_path: Path, make: object, text: str) -> None:
+def test_files_that_are_not_captures(tmp_path: Path, make: object, text: str) -> None:
     path = tmp_path / "no-capture"
     make(path)  # type: ignore[operator]
     with pytest.raises(SourceError) as caught:

@@ -152,7 +152,7 @@ RESOLUTIONS = [*range(20), *(0x80 | shift for shift in range(64))]
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS, ids=[f"{r:#x}" for r in RESOLUTIONS])
 def test_pcapng_resolution(tmp_path: Path, resolution: int) -> None:
-    """Exact against fractions; a time behind 32 bits of seconds stays at their end."""
+    """Compared exactly with fractions; a time beyond 32 bits of seconds is clamped."""
     per_second = 2 ** (resolution & 0x7F) if resolution & 0x80 else 10**resolution
     now = 1_700_000_000 * per_second
     all_ticks = [0, 1, now, now + per_second - 1, now + per_second // 3, 2**64 - 1]
@@ -236,7 +236,7 @@ def test_what_scapy_writes(tmp_path: Path) -> None:
 
 
 def recorded() -> list[Path]:
-    """All that are captures: one mixes byte orders, and tshark refuses it as we do."""
+    """All captures, except one that mixes byte orders, which tshark refuses as we do."""
     return sorted(set(CAPTURES.iterdir()) - {CAPTURES / "pkts__cool.pcap"}) if CAPTURES.is_dir() else []
 
 

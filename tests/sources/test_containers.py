@@ -1,4 +1,4 @@
-"""The compiled walkers and their plain twins say the same, of whole and of damaged bytes."""
+"""The compiled walkers and their plain twins give equal results for complete and damaged bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel says of this host's interfaces, beside what ip(8) says."""
+"""The kernel's list of this host's interfaces, compared with ip(8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several captures in one file, as `cat` joins them, and files that are compressed."""
+"""Several captures in one file, joined by `cat`, and compressed files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_joined_and_cut_inside_the_second_header(tmp_path: Path, size: int) -> N
     assert error is not None and "ends inside" in str(error) and not error.usage
 
 
-def test_joined_and_damaged_behind_the_second_header(tmp_path: Path) -> None:
+def test_joined_and_damaged_after_the_second_header(tmp_path: Path) -> None:
     path = tmp_path / "joined"
     path.write_bytes(pcap(PACKETS) + pcap(PACKETS) + b"\xff" * 40)
     found, error = read(path)
@@ -121,7 +121,7 @@ def test_compressed_and_cut(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKERS)
-def test_compressed_and_damaged_gives_what_is_before(tmp_path: Path, name: str) -> None:
+def test_compressed_and_damaged_yields_everything_before(tmp_path: Path, name: str) -> None:
     packed = bytearray(PACKERS[name](pcap(MANY)))
     packed[len(packed) * 3 // 4] ^= 0xFF
     path = tmp_path / "packed"
@@ -144,7 +144,7 @@ def test_any_compressed_bytes_end(tmp_path_factory: pytest.TempPathFactory, name
 
 @pytest.mark.parametrize("name", PACKERS)
 def test_a_bomb_takes_little_memory(tmp_path: Path, name: str) -> None:
-    """256 MiB of nothing, which each format makes small: the reader holds a piece of it at a time."""
+    """256 MiB of zeros, which each format compresses well: the reader holds a piece at a time."""
     path = tmp_path / "bomb"
     piece = PACKERS[name](bytes(32 << 20))
     path.write_bytes(PACKERS[name](pcap(PACKETS)) + 8 * piece)
@@ -172,6 +172,6 @@ def test_a_library_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "install zstandard (pip install 'capture-agent[compression]'), or unpack the file first" in str(error)
 
 
-def test_magic_numbers_are_told_apart() -> None:
+def test_magic_numbers_are_distinguished() -> None:
     magics = [each.magic for each in compression.FORMATS]
     assert not [one for one in magics for other in magics if one is not other and one.startswith(other)]

@@ -1,4 +1,4 @@
-"""What was lost before us is known after a source is closed, and where an interface is gone."""
+"""Losses before us are known after a source is closed, and if an interface is gone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shutil import which
 import pytest
 from faults.interfaces import wires
 
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
 from capture_agent.records.frames import Frames
 from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.live import LiveInterface
@@ -46,7 +46,7 @@ def test_a_counter_of_32_bits(values: list[int], total: int) -> None:
 
 
 @pytest.mark.parametrize("end", [pytest.param(end, marks=live) for end in ("closed", "down", "vanished")])
-def test_an_interface_nobody_has_asked_before(end: str) -> None:
+def test_an_interface_asked_for_the_first_time(end: str) -> None:
     with wires() as (here, there):
         source = here.run(lambda: LiveInterface("eth1", bpf="udp port 5060", buffer_mib=1))
         with there.udp("192.0.2.2", 5060) as sender:
@@ -69,7 +69,7 @@ def test_an_interface_nobody_has_asked_before(end: str) -> None:
 
 
 def test_a_listener_whose_last_datagrams_were_lost() -> None:
-    """The kernel tells of losses with the next datagram that it hands over: none came."""
+    """The kernel reports losses with the next datagram, but none came."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,6 +1,6 @@
-"""LiveInterface on loopback and on a veth pair of its own: every packet once, with its time, and what was lost.
+"""LiveInterface on loopback and on a veth pair: every packet once, with its time, and the losses.
 
-Everything happens in network namespaces that the test makes, so that no other traffic is about.
+Everything happens in network namespaces that the test makes, without other traffic.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Host:
         self.name = name
 
     def run(self, action: Callable[[], T]) -> T:
-        """The action's result, inside. Sockets that it opens stay there; setns(2) is for one thread alone."""
+        """The result of the action inside. Sockets that it opens stay there; setns(2) affects only one thread."""
         results: list[T] = []
         errors: list[BaseException] = []
 
@@ -107,7 +107,7 @@ def hosts() -> Iterator[tuple[Host, Host]]:
 
 
 class Captured:
-    """Frames as they come, until there are enough or nothing more has come for a while."""
+    """Frames as they come, until there are enough or none has come for a while."""
 
     def __init__(self, source: LiveInterface) -> None:
         self.batches: Iterator[Frames] = source.batches()
@@ -121,7 +121,7 @@ class Captured:
         idle = 0
         while time.monotonic() < give_up and idle < 3:
             frames = next(self.batches)
-            # Behind the last expected one, silence is waited for: what comes twice would come now.
+            # After the last expected frame, wait for silence: a duplicate would come now.
             idle = idle + 1 if not len(frames) and len(self.frames) >= count else 0
             assert not len(frames) or frames.first_number == len(self.frames) + 1
             for n in range(len(frames)):
@@ -187,7 +187,7 @@ def test_snapshot_length(hosts: tuple[Host, Host]) -> None:
         sender.sendto(b"x" * 500, ("127.0.0.1", PORT))
         captured = Captured(source).take(1)
         assert [len(frame) for frame in captured.frames] == [100]
-        assert captured.wire_lengths == [100]  # what was there, libpcap does not say in a batch
+        assert captured.wire_lengths == [100]  # libpcap does not report the length on the wire in a batch
 
 
 def test_filter(hosts: tuple[Host, Host]) -> None:
@@ -200,7 +200,7 @@ def test_filter(hosts: tuple[Host, Host]) -> None:
 
 @pytest.mark.parametrize("interface", ["veth", "any"])
 def test_a_list_of_ports_keeps_every_encapsulation(hosts: tuple[Host, Host], interface: str) -> None:
-    """By the kernel, which holds VLAN tags apart from the frame: nothing of these ports is lost, the rest is not seen."""
+    """By the kernel, which keeps VLAN tags apart from the frame: nothing on these ports is lost, the rest is not seen."""
     here, there = hosts
     wanted = [
         name for depth in (0, 1) for name in names(depth, ("udp", "udp-fragmented")) if name.startswith("ethernet/")
@@ -281,7 +281,7 @@ def test_interface_goes_down(hosts: tuple[Host, Host]) -> None:
 @pytest.mark.parametrize(
     ("name", "bpf", "text"),
     [
-        pytest.param("none0", "", "none0: no such interface, there are ", id="no such interface"),
+        pytest.param("none0", "", "none0: no such interface, expected one of ", id="no such interface"),
         pytest.param("lo", "udp prot 5060", "lo: filter 'udp prot 5060': can't parse filter", id="filter"),
         pytest.param("lo", "udp\0", "lo: filter 'udp\\x00': ", id="filter with a NUL"),
         pytest.param("lo\0", "", "lo\0: ", id="name with a NUL"),

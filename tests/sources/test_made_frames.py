@@ -1,4 +1,4 @@
-"""Packets made around what a socket received: read by the decoder, they give it back."""
+"""Packets made around data from a socket: the decoder returns the data."""
 
 from __future__ import annotations
 

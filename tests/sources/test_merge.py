@@ -23,7 +23,7 @@ def batch(number: int) -> Frames:
 
 
 class Listed:
-    """Gives so many batches, then ends or raises; None gives them for ever. `given` counts."""
+    """Yields this many batches, then ends or raises; None yields them for ever. `given` counts."""
 
     def __init__(self, name: str, batches: int | None, error: BaseException | None = None) -> None:
         self.name = name
@@ -73,7 +73,7 @@ def test_one_source_is_read_by_the_caller() -> None:
     ids=["cannot be read at all", "a bug"],
 )
 def test_an_error_that_ends_all(others: int, error: BaseException) -> None:
-    """Behind the batches of its own source; the others would go on for ever."""
+    """After the batches of its own source; the others would continue for ever."""
     failing = Listed("eth0", 2, error)
     found = []
     with pytest.raises(type(error)) as caught:
@@ -86,7 +86,7 @@ def test_an_error_that_ends_all(others: int, error: BaseException) -> None:
 
 @pytest.mark.parametrize("broken", [1, 2, 3])
 def test_the_others_go_on_when_a_source_breaks(broken: int) -> None:
-    """The last one's error is raised, also where another ended well before."""
+    """The last one's error is raised, also if another ended normally before."""
     sources = [Listed(f"eth{n}", 3 + n, SourceError(f"eth{n}: it went down")) for n in range(broken)]
     sources += [Listed(f"eth{n}", 30, None) for n in range(broken, 3)]
     gone: list[tuple[str, str]] = []
@@ -162,7 +162,7 @@ def test_who_takes_no_more_ends_the_readers() -> None:
 
 
 def test_a_reader_does_not_run_ahead() -> None:
-    """What waits is bounded: then the reader waits, and the kernel counts what it drops."""
+    """Waiting batches are bounded: then the reader waits, and the kernel counts its drops."""
     sources = [Listed("eth0", None), Listed("eth1", 0)]
     stream = merged(sources)
     for taken in range(1, 50):
@@ -173,7 +173,7 @@ def test_a_reader_does_not_run_ahead() -> None:
 
 
 def test_a_source_that_waits_for_ever_does_not_hold_up_its_reader() -> None:
-    """A stop is looked for between batches."""
+    """It checks for a stop between batches."""
     waiting = threading.Event()
 
     class Stuck(Listed):
@@ -191,7 +191,7 @@ def test_a_source_that_waits_for_ever_does_not_hold_up_its_reader() -> None:
 @pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
 @pytest.mark.parametrize("taken", [0, 1, 3, 20])
 @pytest.mark.parametrize("others", [0, 1])
-def test_what_nobody_takes_any_more_is_counted(others: int, taken: int, broken: bool) -> None:
+def test_frames_that_are_no_longer_taken_are_counted(others: int, taken: int, broken: bool) -> None:
     """In the queue, in the order, in the readers' hands."""
 
     class Full(Listed):
@@ -222,7 +222,7 @@ def test_what_nobody_takes_any_more_is_counted(others: int, taken: int, broken: 
     assert readers() == []
 
 
-def test_an_error_that_waits_behind_frames_is_not_forgotten() -> None:
+def test_an_error_after_waiting_frames_is_not_forgotten() -> None:
     entered, broke = threading.Event(), threading.Event()
 
     class Breaking(Listed):

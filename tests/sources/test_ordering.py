@@ -1,4 +1,4 @@
-"""Frames of several sources in the order of their times: none lost, none held for ever."""
+"""Frames of several sources sorted by time: none lost, none held for ever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START = 1_800_000_000_000 * MILLISECOND
 
 
 def batch(*times: int, name: str = "a") -> Frames:
-    """Frames of these ms, each with its name and time in it."""
+    """Frames at these milliseconds, each containing its name and time."""
     frames = Frames.of([f"{name}{time}".encode() for time in times], times_ns=[START + t * MILLISECOND for t in times])
     return Frames(frames.data, frames.index, frames.count, [Interface(name, 1)])
 
@@ -42,7 +42,7 @@ def of_two() -> Order:
 
 
 def test_what_came_later_may_be_older() -> None:
-    """The core's block is here first, and the request that it answers is in the other's."""
+    """The core's block arrives first, and the request that it answers is in the other's."""
     order = of_two()
     order.add(0, batch(12, 40, name="core"), at(50))
     assert told(order.due(at(50), BUSY)) == []
@@ -114,7 +114,7 @@ def test_one_source_alone_is_not_copied() -> None:
     assert (source, found) == (0, frames)
 
 
-def test_joined_frames_keep_what_is_theirs() -> None:
+def test_joined_frames_keep_their_data() -> None:
     one, other = batch(1, 4, name="one"), batch(2, 3, name="other")
     found = joined([one, part(other, 1, 2), part(other, 0, 1)])
     assert told([(0, found)]) == ["one1", "other2", "other3", "one4"]
@@ -127,7 +127,7 @@ def test_joined_frames_keep_what_is_theirs() -> None:
 def test_nothing_is_lost_and_what_came_in_time_is_in_order(
     blocks: list[tuple[int, int, int]], data: st.DataObject
 ) -> None:
-    """Three sources, each block handed over up to 100 ms after its last frame; the clock goes on in small steps."""
+    """Three sources, each block delivered up to 100 ms after its last frame; the clock advances in small steps."""
     sent: list[tuple[int, int, Frames]] = []
     latest = [0, 0, 0]
     for number, (source, after, count) in enumerate(blocks):

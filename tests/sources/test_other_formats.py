@@ -1,4 +1,4 @@
-"""Files that are no captures are named, with what to do about them."""
+"""Files that are not captures are named, with advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times of captures kept to, or moved to now."""
+"""Times of captures, kept or shifted to now."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_jumps_are_reported_a_few_times(caplog: pytest.LogCaptureFixture) -> Non
     for n in range(100):
         timeline.time_ns(n % 2 * 56 * YEAR * SECOND)
     lines = [record.getMessage() for record in caplog.records]
-    assert lines[0] == "the packets' times jump forward by 56.0 years: this gap is left out"
-    assert lines[1] == "the packets' times jump back by 56.0 years: this gap is left out"
+    assert lines[0] == "the packets' times jump forward by 56.0 years: skipping this gap"
+    assert lines[1] == "the packets' times jump back by 56.0 years: skipping this gap"
     assert len(lines) == MOST_LINES + 1
 
 
@@ -51,7 +51,7 @@ def test_in_words(seconds: float, words: str) -> None:
     assert in_words(int(seconds * SECOND)) == words
 
 
-def test_pace_waits_for_what_is_due_and_not_for_jumps() -> None:
+def test_pace_waits_for_due_messages_but_not_for_jumps() -> None:
     clock = [0.0]
     pace = Pace(2.0, 60, lambda: clock[0])
     assert pace.delay(0) == 0

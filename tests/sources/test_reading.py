@@ -1,4 +1,4 @@
-"""Pipes and standard input: read once, never waited for longer than one frame needs."""
+"""Pipes and standard input: read once, never waiting longer than one frame needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PATIENCE = 60
 
 @pytest.fixture
 def shown() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that reads its standard input and shows each frame in one line."""
+    """A process that reads its standard input and prints each frame in one line."""
     command = [sys.executable, "-c", SHOW]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=ROOT, **pipes) as process:  # type: ignore[call-overload]
@@ -121,7 +121,7 @@ def test_named_pipe(tmp_path: Path, build: object, wrap: object, size: int) -> N
 
 
 def test_pipe_that_does_not_block(tmp_path: Path) -> None:
-    """Whoever opened the pipe may have set it so, and it is theirs too."""
+    """The pipe's creator may have set it so, and shares it."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     writer = feed(path, pcap(PACKETS), 7)

@@ -1,4 +1,4 @@
-"""Rows of an index put together in the order of their times."""
+"""Rows of an index merged in order of time."""
 
 from __future__ import annotations
 

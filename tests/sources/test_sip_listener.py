@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from capture_agent.books import joined
-from capture_agent.config.listen import ListenAddress
+from capture_agent.config.uris import ListenAddress
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Frames
@@ -119,7 +119,7 @@ def test_a_stream_in_any_pieces(piece: int) -> None:
         assert [each.raw for each in got] == wanted
 
 
-def test_connections_one_after_the_other_and_beside() -> None:
+def test_connections_in_sequence_and_in_parallel() -> None:
     pipeline = Pipeline()
     with closing(listening("127.0.0.1", "tcp")) as source:
         peers = [socket.create_connection(("127.0.0.1", source.port)) for _ in range(5)]
@@ -163,7 +163,7 @@ def test_of_too_many_connections_the_newest_of_the_biggest_holder_goes(monkeypat
     assert source.dropped()["connection_limit"] >= 1  # also when it is closed
 
 
-def test_one_peer_has_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_has_a_limited_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sip_listener, "MOST_OF_PEER", 2)
     pipeline = Pipeline()
     with closing(listening("127.0.0.1", "tcp")) as source:
@@ -179,7 +179,7 @@ def test_one_peer_has_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
-def test_without_descriptors_it_waits_and_goes_on(
+def test_without_descriptors_it_waits_and_continues(
     number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sip_listener, "PAUSE", 0.3)
@@ -208,7 +208,7 @@ def test_without_descriptors_it_waits_and_goes_on(
         assert [each.raw for each in messages(source, pipeline, 1)] == [message(1)]
         assert failing.failures == 3
         assert source.dropped() == {}
-        assert caplog.text.count("no connection can be accepted for now") == 1
+        assert caplog.text.count("cannot accept connections for now") == 1
 
 
 def test_nothing_comes() -> None:

@@ -31,8 +31,8 @@ def fill(
 ) -> tuple[int, bool]:
     """Add the packets of batch[first:] until the buffer has `enough` bytes or a message is too long for HEP.
 
-    Returns the number of the first message that is not in it, and whether that one is too long. `packet_of`
-    gives the packet of what is not SIP; an empty one: it is too long.
+    Returns the number of the first message that is not in it, and whether that one is too long. `packet_of` makes the
+    packet of a message that is not SIP; an empty packet means that it is too long.
     """
     protocols: dict[str, int] = PROTOCOLS
     at: cython.Py_ssize_t = first
@@ -55,7 +55,7 @@ def fill(
         sip = message.sip
         if encoder.with_vlan:
             encoder.set_vlan(datagram.vlan)
-        protocol = 17 if datagram.transport is UDP else protocols.get(datagram.transport, 17)  # no lookup for most
+        protocol = 17 if datagram.transport is UDP else protocols.get(datagram.transport, 17)  # most need no look-up
         if not encoder.add(
             datagram.data,
             datagram.address_at,

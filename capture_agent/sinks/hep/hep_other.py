@@ -1,4 +1,4 @@
-"""The HEP packet of what is not SIP: RTCP reports, log events, payloads of other agents."""
+"""HEP packets of messages that are not SIP: RTCP reports, log events, payloads of other agents."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ OURS = Origin()
 
 
 def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> bytes:
-    """HEP3 whatever the target's version; empty when it would be too long. Raises SinkError.
+    """HEP3 whatever the target's version; empty if it would be too long. Raises SinkError.
 
-    What the agent that has sent it says of itself is kept, and its correlation id unless the trace has one. The order
-    of chunks is that of siptrace's hlog(), which writes an empty correlation id too.
+    Keeps the sending agent's own identity, and its correlation id unless the trace has one. The chunks are in the order
+    of siptrace's hlog(), which writes an empty correlation id, too.
     """
     message, datagram = traced.message, traced.message.datagram
     origin = message.origin or OURS
@@ -47,10 +47,10 @@ def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> by
 
 
 def ends(datagram: Datagram, target: HepTarget, sender: Sender) -> tuple[Endpoint, Endpoint, int]:
-    """From where, to where and by which protocol it went.
+    """Source, destination and protocol.
 
-    What has no addresses gets those of our connection to the collector, and its protocol: siptrace says UDP over TCP
-    as well (SPEC 9.18).
+    A message without addresses gets those of our connection to the collector, and its protocol: siptrace writes UDP
+    even over TCP (docs/siptrace.md).
     """
     if datagram.address_size:
         source = (datagram.source, datagram.source_port)

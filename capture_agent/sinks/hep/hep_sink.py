@@ -14,7 +14,7 @@ from capture_agent.sinks.hep.hep_other import other_packet
 from capture_agent.sinks.packet_sink import Packed, PacketSink
 from hep.batch import Encoder
 
-# As much as the encoder takes without growing: one packet of 65,535 bytes may still come on top.
+# The encoder holds this much without growing, plus one packet of 65,535 bytes.
 ENOUGH = (1 << 18) - 65_535
 
 
@@ -22,7 +22,7 @@ class HepSink(PacketSink):
     """One HEP packet per message of any kind.
 
     rejected   oversize: longer than 65,535 bytes as HEP, or than a datagram; it is never cut
-    lost       refused: the collector's host said that nobody listens there
+    lost       refused: the collector's host reported a closed port
     """
 
     kinds = ALL_KINDS

@@ -1,6 +1,6 @@
-"""Other SIP servers: each traced message once more (siptrace's duplicate_uri).
+"""Other SIP servers: a copy of each traced message (siptrace's duplicate_uri).
 
 sip_duplicate.py    the sink
 exact_message.py    a copy that is exactly one message on a stream
-x_headers_added.py  siptrace's header lines, which say where a message was captured
+x_headers_added.py  siptrace's headers, which say where a message was captured
 """

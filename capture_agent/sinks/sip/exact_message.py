@@ -1,7 +1,7 @@
-"""Makes a message exactly one message on a stream for every receiver: RFC 3261 18.3, 7.5, 20.14.
+"""Ensures that every receiver sees exactly one message on a stream: RFC 3261 18.3, 7.5, 20.14.
 
-A datagram has its own end, whatever its Content-Length says. On a stream the Content-Length decides where the next
-message begins: a wrong one swallows what follows, and turns bytes that a stranger put after a body into a message.
+The end of a datagram ends its message, whatever the Content-Length says. On a stream the Content-Length decides where
+the next message begins: a wrong one swallows that message, or turns bytes that a stranger put after a body into one.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from capture_agent.books import Account
 from capture_agent.sinks.sink import NOT_SIP
 
 HEADERS_END = b"\r\n\r\n"
-BEFORE = b" \t\r\n"  # what may come before a start line: it is not of the message
+BEFORE = b" \t\r\n"  # may come before a start line, and is not part of the message
 
-# Why a message is not sent.
+# Reasons why a message is not sent.
 NO_HEADER_END, FRAMING = "no_header_end", "framing"
 ACCOUNT = Account("sink", rejected=(NO_HEADER_END, FRAMING, NOT_SIP))
 
-# All patterns are for lower-case headers, and none takes more than linear time.
+# All patterns expect lower-case headers and take linear time.
 _START_LINE = re.compile(rb"sip/2\.0 |[^\r\n]* sip/2\.0[ \t]*[\r\n]")
 _CONTROLS = bytes(set(range(32)) - set(b"\t\r\n")) + b"\x7f"
-# Folded lines that a receiver may take for something else: for a header, or, of white space alone, for the last line.
+# Folded lines that a receiver may misread: as a header or, if they are all white space, as the end of the headers.
 _FOLDED = re.compile(rb"\A[^\r]*\r\n[ \t]|\r\n[ \t]+(?:\r\n|(?:content-length|l)[ \t]*:)")
-# The name of a Content-Length, which does not go on: `Content-Lengthy` is another header.
+# The complete name Content-Length: `Content-Lengthy` is another header.
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)(?![-.!%*_+`'~0-9a-z])")
 _VALUE = re.compile(rb"([ \t]*:)((?:[^\r]|\r\n[ \t])*)")
 _NUMBER = re.compile(rb":[ \t]*([0-9]+)[ \t]*")
 
 
 def framed(message: bytes) -> bytes | str:
-    """The message with the Content-Length that makes all bytes after its headers its body; or why it cannot be sent.
+    """The message with a Content-Length that makes all bytes after its headers its body; or why it cannot be sent.
 
-    Only a Content-Length is changed: each that is there is corrected in place, without folding, and one is added as
-    the last header when there is none. White space before the start line is left out.
+    Changes only Content-Length: each one is corrected in place, without folding; if there is none, one is added as the
+    last header. White space before the start line is removed.
     """
     if message[:1] in (b" ", b"\t", b"\r", b"\n"):
         message = message.lstrip(BEFORE)
@@ -53,7 +53,7 @@ def framed(message: bytes) -> bytes | str:
     for name in _LENGTH.finditer(lower):
         missing = False
         value = _VALUE.match(lower, name.end())
-        if value is None:  # something odd between the name and the colon
+        if value is None:  # unexpected bytes between the name and the colon
             return FRAMING
         number = _NUMBER.fullmatch(lower, *value.span())
         if number is None or number[1] != size:
@@ -67,7 +67,7 @@ def framed(message: bytes) -> bytes | str:
 
 
 def is_ambiguous(headers: bytes) -> bool:
-    """Whether receivers may disagree about lines and their ends: CR or LF alone, other control characters, folding."""
+    """Whether receivers may disagree about line ends: a lone CR or LF, other control characters, folding."""
     lines = headers.count(b"\r\n")
     if headers.count(b"\n") != lines or headers.count(b"\r") != lines:
         return True

@@ -19,15 +19,14 @@ ENOUGH = 1 << 18  # bytes in it
 
 
 class SipDuplicateSink(PacketSink):
-    """One datagram per message, byte for byte; or one after the other on a connection, with the right Content-Length.
+    """One datagram per message, byte for byte; or messages back to back on a connection, with the right Content-Length.
 
-    Both with X-Siptrace headers where they are wanted.
+    Optionally with X-Siptrace headers.
 
-    rejected   oversize: longer than a datagram can be, it is never cut; not_sip: another kind of message;
+    rejected   oversize: longer than a datagram can be, and messages are never cut; not_sip: another kind of message;
                no_header_end: no place for X-Siptrace headers or, on a connection, no end that a receiver could find;
-               framing: on a connection, its headers have no form in which every receiver finds the same end of the
-               message (framing.py)
-    lost       refused: the server's host said that nobody listens there; unconfirmed: not acknowledged (tcp.py)
+               framing: on a connection, receivers could disagree about where the message ends (exact_message.py)
+    lost       refused: the server's host reported a closed port; unconfirmed: not acknowledged (tcp_sender.py)
     """
 
     def __init__(self, target: SipTarget) -> None:
@@ -52,7 +51,7 @@ class SipDuplicateSink(PacketSink):
         return Packed(b"".join(messages), list(accumulate(map(len, messages))), first + len(messages), refused)
 
     def _copy(self, traced: TracedMessage) -> bytes | str:
-        """What is sent, or why nothing is."""
+        """The bytes to send, or why the message is not sent."""
         message = traced.message
         if not isinstance(message, CapturedMessage):
             return NOT_SIP

@@ -1,4 +1,4 @@
-"""siptrace's five header lines, which show the receiver of a duplicate where the message was seen."""
+"""siptrace's five headers, which tell the receiver of a duplicate where the message was seen."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from capture_agent.sinks.sql.trace_rows import place
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.problems import Problem
 
-LONGEST_TOKEN = 50  # siptrace's reader takes no more
-NO_METHOD = b"-"  # a response without a CSeq; the reader wants a word
+LONGEST_TOKEN = 50  # siptrace's reader accepts no more
+NO_METHOD = b"-"  # for a response without a CSeq: the reader expects a word
 
 NO_HEADER_END = int(Problem.NO_HEADER_END)
-_TOKEN = re.compile(rb"[-.!%*_+`'~0-9A-Za-z]{1,50}")  # RFC 3261 25.1: nothing that would end the line
+_TOKEN = re.compile(rb"[-.!%*_+`'~0-9A-Za-z]{1,50}")  # RFC 3261 25.1: nothing that could end the line
 
 
 def with_x_headers(message: CapturedMessage, direction: Direction) -> bytes | None:
-    """The message with the lines behind its last header; None when no empty line ends its headers.
+    """The message with the lines after its last header; None if no empty line ends its headers.
 
-    Body and Content-Length stay. The lines end in CRLF also where the message's own have LF alone.
+    Body and Content-Length are unchanged. The lines end in CRLF even if the message's own end in LF only.
     """
     sip = message.sip
     if sip.problems & NO_HEADER_END:

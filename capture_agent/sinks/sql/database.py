@@ -7,8 +7,8 @@ from contextlib import suppress
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from capture_agent.config.database_urls import server_url
 from capture_agent.config.secrets import mask, repeats, texts_of
+from capture_agent.config.uris import server_url
 from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.sinks.sql.deadlines import (
@@ -21,7 +21,7 @@ from capture_agent.sinks.sql.deadlines import (
 from capture_agent.sinks.sql.sip_trace_table import INSERTED, TABLE_VERSION, version_table
 from capture_agent.sinks.sql.sqlite_file import make_file, path_of
 
-# What people write: the driver we come with, and the extra that installs it.
+# The URL scheme that people write: our driver, and the extra that installs it.
 DRIVERS = {
     "sqlite": ("sqlite", ""),
     "postgresql": ("postgresql+psycopg", "postgresql"),
@@ -33,14 +33,14 @@ EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE or
 
 
 def parse_url(url: str) -> URL:
-    """Raises SinkError; what the URL says is not repeated, for it may hold a password."""
+    """Raises SinkError, without the URL's text, which may contain a password."""
     try:
         parsed = make_url(server_url(url) or url)
     except (ArgumentError, ValueError) as error:
-        raise SinkError(f"database URL: not one, {EXPECTED}") from error
+        raise SinkError(f"not a database URL, {EXPECTED}") from error
     kind, plus, _ = parsed.drivername.partition("+")
     if kind not in DRIVERS:
-        raise SinkError(f"database URL: {EXPECTED}")
+        raise SinkError(f"not a database URL, {EXPECTED}")
     return parsed if plus else parsed.set(drivername=DRIVERS[kind][0])
 
 
@@ -51,13 +51,13 @@ def shown(url: URL) -> str:
 
 
 def make_engine(url: URL, seconds: int = READ_SECONDS) -> Engine:
-    """`seconds`: how long to wait for an answer. Raises SinkError: the driver is not there."""
+    """`seconds`: how long to wait for an answer. Raises SinkError: the driver is not installed."""
     patience: float = seconds
     try:
         arguments = connect_arguments(url, seconds)
         if url.drivername == "postgresql+psycopg":
             url, patience = without_option(url, seconds)
-        # One connection for as long as it is used: a pool would keep it open behind our back.
+        # One connection for as long as it is used: a pool would keep it open without our knowing.
         engine = create_engine(url, connect_args=arguments, poolclass=NullPool)
         if url.drivername == "postgresql+psycopg":
             limit_waits(engine, patience)
@@ -70,19 +70,19 @@ def make_engine(url: URL, seconds: int = READ_SECONDS) -> Engine:
         raise SinkError(f"{shown(url)}: the driver {url.drivername} is not installed{hint}") from error
     except ArgumentError as error:
         raise SinkError(f"{shown(url)}: not a database URL, {EXPECTED}") from error
-    except ValueError as error:  # what it is stays unsaid: it may be a secret in the wrong place
+    except ValueError as error:  # the value is not shown: it may be a misplaced secret
         raise SinkError(f"{shown(url)}: an option of the URL has a wrong value") from error
 
 
 def prepare_for_writing(connection: Connection) -> None:
-    """SQLite: readers do not stop the writer, and a crash costs at most the last transactions, never the file."""
+    """SQLite: readers do not block the writer, and a crash costs at most the last transactions, never the file."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA journal_mode=WAL")
         connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
 
 
 def connect(url: URL, seconds: int = READ_SECONDS) -> Connection:
-    """Raises SinkError. A SQLite file that is not there is not made."""
+    """Raises SinkError. Does not create a missing SQLite file."""
     path = path_of(url)
     if path is not None and not path.exists():
         raise SinkError(f"{shown(url)}: no such file{creation_hint(url)}")
@@ -90,28 +90,28 @@ def connect(url: URL, seconds: int = READ_SECONDS) -> Connection:
 
 
 def open_connection(url: URL, seconds: int = READ_SECONDS) -> Connection:
-    """Raises SinkError. A SQLite file that is not there is made, for its owner alone."""
+    """Raises SinkError. Creates a missing SQLite file, for its owner only."""
     path = path_of(url)
     if path is not None:
         if path.is_dir():
             raise SinkError(f"{shown(url)}: is a directory")
         if not path.parent.is_dir():
             raise SinkError(f"{shown(url)}: no such directory: {path.parent}")
-        # What keeps it from being made, SQLite says.
+        # SQLite says why it cannot be created.
         with suppress(OSError):
             make_file(path)
     try:
         connection = make_engine(url, seconds).connect()
     except SQLAlchemyError as error:
         raise explained(url, error) from error
-    except (TypeError, ValueError) as error:  # drivers quote an option that they do not know
+    except (TypeError, ValueError) as error:  # drivers quote unknown options
         raise SinkError(f"{shown(url)}: the driver refuses an option of the URL ({type(error).__name__})") from None
     SOCKETS.look()
     return connection
 
 
 def disconnect(connection: Connection) -> None:
-    """Without a word to the other side that it would have to answer. Never raises."""
+    """Closes without a request that the other side would have to answer. Never raises."""
     for end in (connection.invalidate, connection.close):
         with suppress(Exception):
             end()
@@ -120,12 +120,12 @@ def disconnect(connection: Connection) -> None:
 def explained(url: URL, error: Exception) -> SinkError:
     says = explain(error)
     if repeats(says, secrets_of(url)):
-        says = type(error).__name__  # psycopg quotes what it cannot read
+        says = type(error).__name__  # psycopg quotes input that it cannot read
     return SinkError(f"{shown(url)}: {says}")
 
 
 def secrets_of(url: URL) -> list[str]:
-    """What of it no message repeats."""
+    """The parts of the URL that no message repeats."""
     shown_user = url.username if f"//{url.username}" in shown(url) else None
     known = (shown_user or "", url.host or "", url.database or "")
     texts = (url.username, url.password, *texts_of(dict(url.query)))
@@ -133,18 +133,18 @@ def secrets_of(url: URL) -> list[str]:
 
 
 def explain(error: Exception) -> str:
-    """The driver's own words, first line only: SQLAlchemy adds the statement's values, PostgreSQL the row."""
+    """The first line of the driver's own text: SQLAlchemy adds the statement's values, PostgreSQL the row."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    words = cause.args[1] if cause and len(cause.args) == 2 else cause  # MySQL: (number, words)
+    words = cause.args[1] if cause and len(cause.args) == 2 else cause  # MySQL: (number, text)
     line = next((line for line in str(words).splitlines() if line.strip()), type(cause).__name__)
     line = line.rpartition("FATAL:")[2].strip()
     return KNOWN.get(line, line)
 
 
 KNOWN = {
-    "unable to open database file": "the file cannot be opened or made",
-    "attempt to write a readonly database": "the file cannot be written",
-    "file is not a database": "the file is no SQLite database",
+    "unable to open database file": "cannot open or create the file",
+    "attempt to write a readonly database": "the file is not writable",
+    "file is not a database": "the file is not a SQLite database",
 }
 
 
@@ -154,7 +154,7 @@ def creation_hint(url: URL, table: str = "sip_trace") -> str:
 
 
 def check_table(connection: Connection, url: URL, table: str) -> None:
-    """Is it there, with our columns and version? Raises SinkError."""
+    """Check that the table exists with our columns and version. Raises SinkError."""
     try:
         inspector = inspect(connection)
         if not inspector.has_table(table):
@@ -164,7 +164,7 @@ def check_table(connection: Connection, url: URL, table: str) -> None:
     except SQLAlchemyError as error:
         raise explained(url, error) from error
     if version is None:
-        raise SinkError(f"{shown(url)}: no version is noted for table {table}{creation_hint(url, table)}")
+        raise SinkError(f"{shown(url)}: no entry in the version table for {table}{creation_hint(url, table)}")
     if version != TABLE_VERSION:
         raise SinkError(f"{shown(url)}: table {table} has version {version}, expected {TABLE_VERSION}")
 
@@ -177,7 +177,7 @@ def check_columns(connection: Connection, url: URL, table: str) -> None:
 
 
 def stored_version(connection: Connection, table: str) -> int | None:
-    """What the version table says; None when it says nothing or is not there."""
+    """The version in the version table; None without an entry or a table."""
     if not inspect(connection).has_table("version"):
         return None
     versions = version_table()

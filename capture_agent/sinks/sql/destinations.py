@@ -15,11 +15,11 @@ from capture_agent.sinks.sql.trace_rows import Row, RowMaker
 
 CALL_ID, TIME_US = (list(INSERTED).index(name) for name in ("callid", "time_us"))
 
-# A statement of PyMySQL: several rows up to so many bytes.
+# PyMySQL puts several rows into one statement, up to this many bytes.
 LONGEST_STATEMENT = 1_024_000
-ROOM = 64  # bytes of a packet beside the statement
+ROOM = 64  # bytes of a packet in addition to the statement
 
-# Given a new connection: True, stored; False, not; None, no telling. Raises StillOpen.
+# Asked with a new connection: True, stored; False, not stored; None, unknown. Raises StillOpen.
 Receipt = Callable[[Connection], bool | None]
 
 
@@ -29,7 +29,7 @@ class StillOpen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """A part of a batch whose commit had no answer."""
+    """A part of a batch whose commit was not answered."""
 
     part: Sequence[TracedMessage]
     rejected: list[str]
@@ -38,15 +38,15 @@ class Unsure:
 
 @dataclass(slots=True)
 class Destination:
-    """A table. `insert` returns the id of a row that it has stored last, 0 where the database does not say."""
+    """A table. `insert` returns the id of the last row that it stored, 0 if the database does not report it."""
 
     name: str  # quoted
     rows: RowMaker
     insert: Callable[[Connection, Destination, list[Row]], int]
     statement: str
-    another: str = ""  # the statement that stores the newest row again, with another message
+    another: str = ""  # statement that stores the newest row again, with another message
     transactional: bool = True
-    last_id: int = 0  # of a table without transactions: the highest before the next message
+    last_id: int = 0  # for a table without transactions: the highest id before the next message
 
 
 def insert_rows(connection: Connection, destination: Destination, rows: list[Row]) -> int:
@@ -55,7 +55,7 @@ def insert_rows(connection: Connection, destination: Destination, rows: list[Row
 
 
 def insert_one_by_one(connection: Connection, destination: Destination, rows: list[Row]) -> int:
-    """For a table that keeps what it has although a later row fails: all rows of a message or none."""
+    """For a table without transactions, which keeps rows although a later one fails: all rows of a message or none."""
     stored: list[int] = []
     try:
         for row in rows:
@@ -72,7 +72,7 @@ def insert_one_by_one(connection: Connection, destination: Destination, rows: li
 def copy_rows(connection: Connection, destination: Destination, rows: list[Row]) -> int:
     """PostgreSQL's COPY takes twice as many rows a second as INSERT does."""
     if not connection.in_transaction():
-        connection.begin()  # SQLAlchemy does not see what is done with the cursor, and would not commit it
+        connection.begin()  # SQLAlchemy does not see statements on the cursor, and would not commit them
     cursor: Any = connection.connection.cursor()
     into = destination.statement
     try:
@@ -87,9 +87,9 @@ def copy_rows(connection: Connection, destination: Destination, rows: list[Row])
 
 
 def takes_another(connection: Connection, destination: Destination, length: int) -> bool:
-    """Whether the newest row could be stored again with a message of this length, which a full disk has no room for.
+    """Whether the newest row could be stored again with a message of this length, which fails on a full disk.
 
-    Stores nothing. False where that cannot be tried: no row, no permission to read, a table without transactions.
+    Stores nothing. False if that cannot be tried: no row, no permission to read, a table without transactions.
     """
     if not destination.transactional:
         return False
@@ -113,14 +113,14 @@ def rolled_back(connection: Connection) -> bool:
 
 
 def receipt(connection: Connection, destination: Destination, row_id: int, rows: list[Row]) -> Receipt:
-    """Of rows that are inserted and not yet committed. Asks PostgreSQL for the transaction's number."""
+    """A question about rows inserted but not yet committed. Asks PostgreSQL for the transaction's number."""
     if connection.dialect.name == "postgresql":
         return transaction_receipt(connection)
     return row_receipt(destination, row_id, rows)
 
 
 def transaction_receipt(connection: Connection) -> Receipt:
-    """txid_status() is there since PostgreSQL 10."""
+    """txid_status() exists since PostgreSQL 10."""
     if (connection.dialect.server_version_info or (0,)) < (10,):
         return lambda _: None
     number = connection.exec_driver_sql("SELECT txid_current()").scalar()
@@ -135,7 +135,7 @@ def transaction_receipt(connection: Connection) -> Receipt:
 
 
 def row_receipt(destination: Destination, row_id: int, rows: list[Row]) -> Receipt:
-    """The row with that id, if it is one of ours: a restarted server may give the id again.
+    """Looks for the row with that id and our values: a restarted server may assign the id again.
 
     The lock waits for the end of a transaction that is still open.
     """
@@ -151,7 +151,7 @@ def row_receipt(destination: Destination, row_id: int, rows: list[Row]) -> Recei
 
 
 def value_receipt(destination: Destination, row: Row) -> Receipt:
-    """For a table without transactions, whose INSERT had no answer: a row with these values, newer than all before."""
+    """For a table without transactions, whose INSERT was not answered: looks for a newer row with these values."""
     names = [name for name in INSERTED if name not in ("msg", "traced_user")]
     same = " AND ".join(f"{name} = :{name}" for name in names)
     query = text(f"SELECT 1 FROM {destination.name} WHERE id > :last_id AND {same} LIMIT 1")
@@ -173,7 +173,7 @@ def prepare_mysql(connection: Connection, destination: Destination, table: str) 
 
 
 def is_transactional(connection: Connection, table: str) -> bool:
-    """Of MySQL and MariaDB: MyISAM, Aria, MEMORY are not. A view, whose engine is unknown, counts as one that is."""
+    """In MySQL and MariaDB: MyISAM, Aria and MEMORY are not. A view counts as transactional: its engine is unknown."""
     query = text(
         "SELECT engines.transactions FROM information_schema.tables JOIN information_schema.engines"
         " ON engines.engine = tables.engine WHERE table_schema = DATABASE() AND table_name = :table"
@@ -182,7 +182,7 @@ def is_transactional(connection: Connection, table: str) -> bool:
 
 
 def bound_statements(connection: Connection) -> None:
-    """MySQL ends the connection of who sends more than max_allowed_packet: such a statement is refused here."""
+    """MySQL closes the connection after more than max_allowed_packet: such a statement is refused here."""
     driver: Any = connection.connection.dbapi_connection
     if not type(driver).__module__.startswith("pymysql") or driver.cursorclass.__name__ == "Bounded":
         return

@@ -1,4 +1,4 @@
-"""Divides a batch of which the database refuses a row until that row is alone, so that its neighbours are stored."""
+"""Divides a batch until the row that the database refuses is alone, so that its neighbours are stored."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.verdicts import Verdict
 
-TRIES = (
-    3  # of `send`, with a connection that works each time, before what is not surely an outage counts as one no more
-)
+TRIES = 3  # calls of `send`, each with a working connection, after which a possible outage no longer counts as one
 PERHAPS_OF_ITS_ROW = (Verdict.DOUBTED, Verdict.LOST, Verdict.UNKNOWN)
-MOST_HELD = 8  # messages of one batch that fail alone while none is stored: then it is not they
+MOST_HELD = 8  # messages of a batch that failed alone while none was stored: beyond that they are not the cause
 
 
 class Failure(Protocol):
@@ -26,16 +24,16 @@ class Failure(Protocol):
 
 
 class Store(Protocol):
-    """Where parts of a batch go. Both raise SinkError when the database cannot be reached."""
+    """Stores parts of a batch. Both methods raise SinkError if the database cannot be reached."""
 
     def confirmed(self, part: Sequence[TracedMessage]) -> int:
-        """How many of the first messages a commit without an answer has stored; they are counted."""
+        """How many of the first messages an unanswered commit has stored; they are counted."""
 
     def store(self, part: Sequence[TracedMessage]) -> Failure | None:
-        """All, in one transaction, and counted; or none, and why."""
+        """Store all in one transaction and count them; or none, and say why."""
 
     def takes_another(self, message: TracedMessage) -> bool:
-        """Whether another message of this length can be stored now, where this one goes. Stores nothing.
+        """Whether another message of this length can be stored now in this message's table. Stores nothing.
 
         Never raises.
         """
@@ -47,29 +45,29 @@ class Store(Protocol):
 
 
 class Divider:
-    """Sends batches part by part, in their order; each message is counted before a later one is tried again.
+    """Sends batches part by part, in order; each message is counted before a later one is tried again.
 
-    What a verdict leads to:
+    Actions by verdict:
 
     REFUSED            divided; alone: refused
     OUTAGE             raised
     CONFLICT           tried again at once, then raised
     TIMEOUT            raised; the TRIES-th time divided
-    LOST, UNKNOWN      tried again at once on a new connection, then divided. Alone: held, and when the store takes
-                       another message, or a later one is stored, tried once more and refused; refused also when `send`
-                       has failed like this TRIES times with nothing stored between; raised otherwise
-    DOUBTED            the same, but on the same connection, and raised however often
+    LOST, UNKNOWN      tried again at once on a new connection, then divided. Alone: held, and once the store accepts
+                       another message, or a later one is stored, tried once more and refused; also refused if `send`
+                       has failed like this TRIES times with nothing stored in between; otherwise raised
+    DOUBTED            the same, but on the same connection, and always raised
 
-    n messages take at most 5 n + 1 transactions, whatever is wrong with them; one bad one takes 2 log2(n) + 5.
+    n messages take at most 5 n + 1 transactions, whatever is wrong with them; one bad message takes 2 log2(n) + 5.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._failed = 0  # sends that ended with held messages, since something was last stored
+        self._failed = 0  # calls of `send` that ended with held messages since anything was stored
         self._timed_out = 0
 
     def send(self, batch: Sequence[TracedMessage], at_once: int) -> None:
-        """Raises SinkError: what the store has counted is done, from the first message on, the others are not."""
+        """Raises SinkError: the messages counted by the store, from the first on, are done; the others are not."""
         parts = [batch[at : at + at_once] for at in range(0, len(batch), at_once)]
         parts.reverse()
         held: list[tuple[TracedMessage, Failure]] = []
@@ -122,13 +120,13 @@ class Divider:
         return verdicts == {Verdict.REFUSED}
 
     def _stored(self, held: list[tuple[TracedMessage, Failure]]) -> None:
-        """The database takes rows: it was those that are held. An outage may have ended meanwhile."""
+        """The database accepts rows, so the held ones are at fault, or an outage has just ended: those are retried."""
         self._failed = self._timed_out = 0
         self._refuse([one for one in held if one[1].verdict not in PERHAPS_OF_ITS_ROW or not self._stores(one[0])])
         held.clear()
 
     def _stores(self, message: TracedMessage) -> bool:
-        """A later message has been stored: nothing can be left for another `send`."""
+        """Whether it can be stored now: a later message has been, so this one cannot wait for another `send`."""
         try:
             return self._store.store([message]) is None or self._store.confirmed([message]) == 1
         except SinkError:

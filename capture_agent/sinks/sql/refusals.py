@@ -16,13 +16,13 @@ from capture_agent.sinks.sql.database import explain, shown
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
 from capture_agent.sinks.sql.verdicts import Verdict
 
-EVERY = 60.0  # seconds between two lines
-LONGEST = 300  # characters of the database's words
+EVERY = 60.0  # seconds between log lines
+LONGEST = 300  # characters of the database's text
 
 HIDDEN = "..."
 TOKEN = re.compile(r"[^\s'\"`(),;]+")
 WORD = re.compile(r"\w+")
-LONG = 6  # letters of a word that is also looked for inside of others
+LONG = 6  # shortest word that is also searched inside other words
 OWN_WORDS = frozenset((*INSERTED, "sip_trace", "from", "to", "for", "with", "by"))
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Failed:
     part: Sequence[TracedMessage]
 
     def words(self) -> str:
-        """The database's own, without what a message holds."""
+        """The database's own text, without content of messages."""
         words = explain(self.error)
         quotes = self.verdict in (Verdict.REFUSED, Verdict.DOUBTED, Verdict.UNKNOWN)
         return without_content(words, self.part) if quotes else words
@@ -48,7 +48,7 @@ class Failed:
 
 
 class Refusals:
-    """The first refusal at once, then a line a minute at most, with how many it was."""
+    """Logs the first refusal at once, then at most one line a minute, with the number of refusals."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
@@ -63,11 +63,11 @@ class Refusals:
             return
         more = f"; {self._silent} more since the last such line" if self._silent else ""
         self._next, self._silent = now + EVERY, 0
-        _log.warning("%s: a message is refused: %s%s", self._name, words, more)
+        _log.warning("%s: refused a message: %s%s", self._name, words, more)
 
 
 def without_content(words: str, messages: Sequence[TracedMessage]) -> str:
-    """The words, without those that also occur in one of the messages: constraints and triggers quote values."""
+    """The text without words that also occur in one of the messages: constraints and triggers quote values."""
     texts = [traced.message.raw.decode("utf-8", "replace") for traced in messages]
     texts += [user for traced in messages for user in traced.trace.users]
     content = "\n".join(texts).casefold()
@@ -79,7 +79,7 @@ def without_content(words: str, messages: Sequence[TracedMessage]) -> str:
             return word
         pieces = [piece for piece in WORD.findall(word.casefold()) if len(piece) > 2 or not piece.isalpha()]
         found = any(piece in there or (len(piece) >= LONG and piece in content) for piece in pieces)
-        return HIDDEN if found or "\\" in word else word  # bytes that are no text are quoted as \xE9
+        return HIDDEN if found or "\\" in word else word  # bytes that are not text are quoted as \xE9
 
     shown = TOKEN.sub(hidden, words[: 4 * LONGEST])[:LONGEST]
     return "".join(letter if letter.isprintable() else "?" for letter in shown)

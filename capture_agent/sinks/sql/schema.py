@@ -13,7 +13,7 @@ from capture_agent.sinks.sql.sip_trace_table import TABLE_VERSION, checked_name,
 
 
 def create_tables(url: str, table: str = "sip_trace") -> bool:
-    """Make the table, its indexes and its row in `version`. False: all was there. Raises SinkError."""
+    """Create the table, its indexes and its row in `version`. False: everything existed. Raises SinkError."""
     parsed = parse_url(url)
     checked_name(table)
     try:
@@ -46,7 +46,7 @@ def create_in(connection: Connection, url: URL, table: str) -> bool:
     return made
 
 
-# The indexes of a table that was renamed keep their names, which belong to the whole schema.
+# Indexes of a renamed table keep their names, which are unique in the schema.
 NAMES = {
     "sqlite": "SELECT count(*) FROM sqlite_master WHERE name = :name",
     "postgresql": (
@@ -56,7 +56,7 @@ NAMES = {
 
 
 def free_name(connection: Connection, name: str) -> str:
-    """The name, or one with a number at its end where another table's index has it."""
+    """The name, with a number appended if another table's index has it."""
     query = NAMES.get(connection.dialect.name)
     tried = (name if n == 1 else f"{name}_{n}" for n in count(1))
     return next(each for each in tried if query is None or not connection.scalar(text(query), {"name": each}))

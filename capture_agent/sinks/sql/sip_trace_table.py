@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table, UniqueConstraint, text
 from sqlalchemy.dialects.mysql import DATETIME, INTEGER, MEDIUMTEXT, VARCHAR
 from sqlalchemy.types import Text, UserDefinedType
 
+from capture_agent.config.uris import is_table_name
 from capture_agent.net.errors import SinkError
 
 TABLE_VERSION = 4
 
 # Its name is a value in the version table, VARCHAR(32).
-TABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+
 
 MYSQL = ("mysql", "mariadb")
 
-# In the order in which siptrace inserts; with the length of each column in characters, None: unlimited.
+# In siptrace's insertion order, with the length of each column in characters; None is unlimited.
 INSERTED: dict[str, int | None] = {
     "msg": None,
     "callid": 255,
@@ -34,12 +34,12 @@ INSERTED: dict[str, int | None] = {
     "totag": 128,
 }
 
-# Its index's name, without the table's
+# The index's name, without the table's
 INDEXES = {"traced_user": "traced_user_idx", "time_stamp": "date_idx", "fromip": "fromip_idx", "callid": "callid_idx"}
 
 
 class Timestamp(UserDefinedType[Any]):
-    """Passes values unchanged: SQLite holds a REAL here, the Julian day, as siptrace writes it."""
+    """Passes values unchanged: in SQLite siptrace writes the Julian day here, a REAL."""
 
     cache_ok = True
 
@@ -48,14 +48,14 @@ class Timestamp(UserDefinedType[Any]):
 
 
 def checked_name(name: str) -> str:
-    """Raises SinkError for a name that is no plain identifier."""
-    if TABLE_NAME.fullmatch(name) is None:
+    """Raises SinkError for a name that is not a plain identifier."""
+    if not is_table_name(name):
         raise SinkError(f"table: {name!r}, expected a letter, then letters, digits and _, at most 32")
     return name
 
 
 def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None) -> Table:
-    """Raises SinkError for a name that is no plain identifier."""
+    """Raises SinkError for a name that is not a plain identifier."""
     unsigned = Integer().with_variant(INTEGER(unsigned=True), *MYSQL)
     table = Table(
         checked_name(name),
@@ -70,12 +70,12 @@ def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None) -
         Column("time_us", unsigned, nullable=False, server_default=text("0")),
         _varchar("callid"),
         _varchar("traced_user"),
-        # latin1 takes every byte, as siptrace's messages need it; the database's own character set may not.
+        # latin1 accepts every byte, which siptrace's messages need; the database's own character set may not.
         Column("msg", Text().with_variant(MEDIUMTEXT(charset="latin1"), *MYSQL), nullable=False),
         *(_varchar(column) for column in ("method", "status", "fromip", "toip", "fromtag", "totag", "direction")),
     )
     for column, index in INDEXES.items():
-        # In MySQL an index's name belongs to its table, elsewhere to the whole schema.
+        # In MySQL index names are unique in a table, elsewhere in the schema.
         for dialect in MYSQL:
             Index(index, table.c[column]).ddl_if(dialect=dialect)
         for dialect in ("sqlite", "postgresql"):
@@ -85,13 +85,13 @@ def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None) -
 
 def _varchar(name: str) -> Column[str]:
     length = INSERTED[name]
-    # A collation of the server's would take Call-IDs for one that differ in case or accents (RFC 3261 20.8).
+    # The server's collation could treat Call-IDs that differ in case or accents as equal (RFC 3261 20.8).
     binary = VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return Column(name, String(length).with_variant(binary, *MYSQL), nullable=False, server_default=text("''"))
 
 
 def version_table(metadata: MetaData | None = None) -> Table:
-    """As Kamailio's standard-create.sql has it."""
+    """The `version` table of Kamailio's standard-create.sql."""
     return Table(
         "version",
         MetaData() if metadata is None else metadata,

@@ -60,7 +60,7 @@ from capture_agent.sinks.sql.verdicts import FileGone, Verdict, is_doubtful, ver
 from capture_agent.sip.headers import text as header_text
 
 AT_ONCE = 2000  # messages of one transaction
-MOST_TABLES = 1000  # names that are remembered, of tables that are there and of such that are not
+MOST_TABLES = 1000  # remembered names of tables that exist, and of missing ones
 
 _log = logging.getLogger(__name__)
 
@@ -68,15 +68,15 @@ TimeOf = Callable[[int], str]
 
 
 class SqlSink:
-    """One row per message, and one for each traced user. `tables`: those that rules name, besides the target's own.
+    """One row per message, and one per traced user. `tables`: those that rules name, in addition to the target's own.
 
-    rejected   headers: From, To, Call-ID or CSeq are not what siptrace could store; start_line: a response without
-               a status; refused: the database did not take its rows; table: its trace names one that is not there;
-               not_sip: another kind of message; no_user: its trace has neither a row of nobody nor a user
-    cut        values that were longer than their column, by column: PostgreSQL and MySQL have no room for them
+    rejected   headers: From, To, Call-ID or CSeq that siptrace could not store; start_line: a response without a
+               status; refused: the database refused its rows; table: its trace names a table that does not exist;
+               not_sip: another kind of message; no_user: its trace has neither a row without a user nor a user
+    cut        values longer than their column, by column: PostgreSQL and MySQL have no room for them
     """
 
-    together = AT_ONCE  # a commit costs as much as many rows
+    together = AT_ONCE  # one commit costs as much as many rows
 
     def __init__(self, target: SqlTarget, tables: Iterable[str] = ()) -> None:
         self._url = parse_url(target.url)
@@ -94,20 +94,20 @@ class SqlSink:
         self._unsure: Unsure | None = None
         self._divider = Divider(self)
         self._refusals = Refusals(self.name)
-        self._destinations: dict[str, Destination | None] = {}  # None: there is no such table
+        self._destinations: dict[str, Destination | None] = {}  # None: no such table
 
     def open(self) -> None:
         self._opened()
 
     def _opened(self) -> Connection:
-        """The connection; a new one where SQLite's file was moved away. Raises SinkError."""
+        """The connection; a new one if SQLite's file was moved away. Raises SinkError."""
         if self._connection is not None:
             if not self._file.moved:
                 return self._connection
             self.close()
         if self._left and self._file.missing:
             self._make_file()
-        with suppress(OSError):  # connect() says what is wrong
+        with suppress(OSError):  # connect() reports the error
             self._file.watch()
         connection = connect(self._url, WRITE_SECONDS)
         try:
@@ -119,7 +119,7 @@ class SqlSink:
             disconnect(connection)
             raise
         if self._left:
-            _log.warning("%s: the file was moved or deleted; rows now go into the one at its place", self.name)
+            _log.warning("%s: the file was moved or deleted; rows now go into the new file at its path", self.name)
             self._left = ()
         self._connection = connection
         return connection
@@ -134,13 +134,13 @@ class SqlSink:
         connection.rollback()
 
     def _make_file(self) -> None:
-        """With the tables that were in the one that left."""
+        """Create the new file, with the tables that the moved one had."""
         self._file.remove_logs()
         for name in self._left:
             create_tables(self._url.render_as_string(hide_password=False), name)
 
     def _destination(self, connection: Connection, name: str) -> Destination | None:
-        """That of a table which is not the target's own; None if there is none. Looked for once per connection."""
+        """A table other than the target's own; None if it does not exist. Checked once per connection."""
         if name in self._destinations:
             return self._destinations[name]
         if len(self._destinations) >= MOST_TABLES:
@@ -152,8 +152,8 @@ class SqlSink:
             found = self._prepared(connection, name)
         except SinkError as error:
             if isinstance(error.__cause__, SQLAlchemyError):
-                raise  # it is the database that failed
-            _log.warning("%s; what is traced into it is not stored", error)
+                raise  # the database itself failed
+            _log.warning("%s; messages traced into it are not stored", error)
         self._destinations[name] = found
         return found
 
@@ -163,7 +163,7 @@ class SqlSink:
         rows.cut = self.cut
         quote = dialect.identifier_preparer.quote
         columns = ", ".join(map(quote, INSERTED))
-        # Values are always bound; the names come from our own table and from checked_name.
+        # Values are always bound; names come from our table and from checked_name.
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
         marks = ", ".join([mark] * len(INSERTED))
         into = f"{quote(table)} ({columns})"
@@ -220,7 +220,7 @@ class SqlSink:
         unsure: Unsure | None,
         seconds: float,
     ) -> Failed:
-        """The connection is used again only where the row is at fault. Raises SinkError that is not the database's."""
+        """The connection is kept only if the row is at fault. Raises a SinkError that is not the database's."""
         cause = error.__cause__ if isinstance(error, SinkError) else error
         if not isinstance(cause, Exception):
             self.close()
@@ -238,7 +238,7 @@ class SqlSink:
         return Failed(verdict, self._url, cause, part)
 
     def confirmed(self, part: Sequence[TracedMessage]) -> int:
-        """How many of the first messages the commit that had no answer has stored. Raises SinkError."""
+        """How many of the first messages the unanswered commit has stored. Raises SinkError."""
         unsure = self._unsure
         if unsure is None:
             return 0
@@ -259,7 +259,7 @@ class SqlSink:
         self._unsure = None
         if stored is None:
             _log.warning(
-                "%s: a commit had no answer: up to %d messages may be stored twice", self.name, len(unsure.part)
+                "%s: a commit was not answered: up to %d messages may be stored twice", self.name, len(unsure.part)
             )
         if not stored:
             return 0
@@ -309,8 +309,8 @@ class SqlSink:
     def _made(
         self, connection: Connection, batch: Sequence[TracedMessage]
     ) -> tuple[dict[str, tuple[Destination, list[Row]]], list[str]]:
-        """The rows of each table, in the order of the messages; and why messages have none, once for each of them."""
-        rows: dict[str, tuple[Destination, list[Row]]] = {}  # by the statement
+        """The rows for each table, in message order; and a reason for each message without rows."""
+        rows: dict[str, tuple[Destination, list[Row]]] = {}  # by statement
         rejected = []
         for traced in batch:
             destination = self._destination(connection, traced.trace.table)
@@ -342,7 +342,7 @@ class SqlSink:
     def _leave_file(self, connection: Connection) -> None:
         with suppress(SQLAlchemyError):
             if not self._file.leave(connection):
-                _log.warning("%s: rows of the file that was moved are still in its -wal file: keep it", self.name)
+                _log.warning("%s: rows of the moved file are still in its -wal file: keep it", self.name)
 
 
 def sqlite_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
@@ -350,13 +350,13 @@ def sqlite_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
 
 
 def postgresql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
-    # SQL_ASCII takes every byte, but its columns are so many bytes long, not characters.
+    # SQL_ASCII accepts every byte, but measures columns in bytes, not characters.
     utf8 = connection.scalar(text("SELECT getdatabaseencoding()")) == "UTF8"
     return RowMaker(as_hex, time, text_without_nul if utf8 else text_in_ascii, limited=True)
 
 
 def mysql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
-    """Our own table takes every byte; one that was made otherwise may have another character set in each column."""
+    """Our own table accepts every byte; other tables may have a different character set in each column."""
     found = connection.execute(
         text(
             "SELECT column_name, character_set_name FROM information_schema.columns"

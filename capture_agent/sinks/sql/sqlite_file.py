@@ -20,9 +20,9 @@ def path_of(url: URL) -> Path | None:
 
 
 def make_file(path: Path) -> None:
-    """An empty file, mode 0600 whatever the umask; one that is there stays. Raises OSError.
+    """Create an empty file, mode 0600 whatever the umask; an existing one is kept. Raises OSError.
 
-    SQLite gives -wal, -shm and -journal the mode of the database.
+    SQLite gives -wal, -shm and -journal the database's mode.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY)
@@ -35,22 +35,22 @@ def make_file(path: Path) -> None:
 
 
 class WatchedFile:
-    """Which file a connection has open, and whether its path still leads there."""
+    """The file that a connection has open, and whether its path still leads to it."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._handle = -1
 
     def watch(self) -> None:
-        """Before SQLite opens it. Raises OSError."""
+        """Call it before SQLite opens the file. Raises OSError."""
         self.close()
         if self.path is not None:
-            # Without O_PATH, closing this would take away SQLite's locks on the file (fcntl(2)).
+            # Without O_PATH, closing this would release SQLite's locks on the file (fcntl(2)).
             self._handle = os.open(self.path, os.O_PATH | os.O_CLOEXEC)
 
     @property
     def moved(self) -> bool:
-        """The path leads to another file, or to none."""
+        """Whether the path leads to another file, or to none."""
         if self._handle < 0 or self.path is None:
             return False
         opened = os.fstat(self._handle)
@@ -62,12 +62,12 @@ class WatchedFile:
 
     @property
     def deleted(self) -> bool:
-        """No path leads to it any more: what is written into it is lost."""
+        """Whether no path leads to it any more: anything written to it is lost."""
         return self._handle >= 0 and os.fstat(self._handle).st_nlink == 0
 
     @property
     def missing(self) -> bool:
-        """There is no file at the path, or an empty one."""
+        """Whether there is no file at the path, or an empty one."""
         if self.path is None:
             return False
         try:
@@ -83,16 +83,16 @@ class WatchedFile:
             self._handle = -1
 
     def leave(self, connection: Connection) -> bool:
-        """Bring what is in the write-ahead log into the file that was moved; SQLite's close does not do it then.
+        """Copy the write-ahead log into the moved file; SQLite's close does not do it then.
 
-        Must be followed by closing the connection. False: a reader holds the log's rows back.
+        Close the connection afterwards. False: a reader keeps the rows in the log.
         """
         connection.rollback()
         row = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return row is None or row[0] == 0
 
     def remove_logs(self) -> None:
-        """A new file must not share them with programs that still have the old one open."""
+        """Remove -wal and -shm: a new file must not share them with programs that still have the old one open."""
         if self.path is None or self.path.exists():
             return
         for suffix in ("-wal", "-shm"):

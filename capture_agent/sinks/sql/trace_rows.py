@@ -1,4 +1,4 @@
-"""Turns traced messages into rows of sip_trace with siptrace's values, in the form that each database accepts."""
+"""Turns traced messages into rows of sip_trace with siptrace's values, in the form each database accepts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 
+from capture_agent.addresses import endpoint_text
 from capture_agent.books import Account
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.traced import TracedMessage
@@ -17,21 +18,21 @@ from capture_agent.sinks.sql.sip_trace_table import INSERTED
 from capture_agent.sip.headers import text
 from capture_agent.sip.problems import Problem
 
-# Why a message has no rows.
+# Reasons why a message has no rows.
 HEADERS, START_LINE, NO_USER = "headers", "start_line", "no_user"
 NO_TABLE, ROWS_REFUSED = "table", "refused"
 ACCOUNT = Account("sink", rejected=(HEADERS, START_LINE, NOT_SIP, NO_USER, NO_TABLE, ROWS_REFUSED))
 
 Row = tuple[bytes | str | float | int, ...]
 
-# siptrace stores nothing that Kamailio's parser refuses (docs/siptrace.md).
+# siptrace does not store messages that Kamailio's parser refuses (docs/siptrace.md).
 UNPARSED = int(Problem.NO_FROM | Problem.NO_TO | Problem.NO_CALL_ID | Problem.NO_CSEQ | Problem.BAD_CSEQ)
 
 STATUS = [""] + [str(status) for status in range(1, 1000)]
 UNIX_EPOCH_JULIAN = 2440587.5
 SECONDS_A_DAY = 86400
 
-# What opens a message that is stored as hexadecimal digits; no SIP message opens with it.
+# Prefix of a message stored as hexadecimal digits; no SIP message starts with it.
 HEX_PREFIX = "\\x"
 
 TRACED_USER = list(INSERTED).index("traced_user")
@@ -50,12 +51,12 @@ def local_time(seconds: int) -> str:
 
 
 def utc_time(seconds: int) -> str:
-    """The same, in UTC."""
+    """As local_time, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(" ")
 
 
 def as_hex(message: bytes) -> str:
-    """PostgreSQL's text takes neither NUL nor what is no UTF-8; Kamailio writes every message like this there.
+    """PostgreSQL's text accepts neither NUL nor invalid UTF-8; Kamailio writes every message like this there.
 
     To read it: `msg::bytea`, or `encode(msg::bytea, 'escape')`.
     """
@@ -67,7 +68,7 @@ def as_it_is(message: bytes) -> bytes:
 
 
 def as_text_or_hex(charset: str) -> Callable[[bytes], bytes | str]:
-    """For a MySQL table of somebody else: bytes where its character set takes them, else as_hex."""
+    """For a MySQL table that we did not create: bytes if its character set accepts them, otherwise as_hex."""
     encoding = {"utf8mb4": "utf-8"}.get(charset, "ascii")
 
     def convert(message: bytes) -> bytes | str:
@@ -81,7 +82,7 @@ def as_text_or_hex(charset: str) -> Callable[[bytes], bytes | str]:
 
 
 def message_bytes(stored: bytes | str) -> bytes:
-    """The message, from whatever the column holds."""
+    """The message, from the column's value in any of these forms."""
     raw = stored.encode("utf-8", "surrogateescape") if isinstance(stored, str) else bytes(stored)
     if raw.startswith(HEX_PREFIX.encode()):
         try:
@@ -99,31 +100,30 @@ def text_in_ascii(value: bytes | None) -> str:
     return text_without_nul(value).encode("ascii", "backslashreplace").decode("ascii")
 
 
-# By `[[sql]] time`.
+# By the value of `[[sql]] time`.
 TIMES = {"local": local_time, "utc": utc_time}
 
 
 @lru_cache(maxsize=65536)
 def place(transport: str, address: bytes, port: int) -> str:
     """`proto:ip:port`; IPv6 always in brackets, which siptrace omits in places."""
-    ip = ip_address(address)
-    return f"{transport}:[{ip}]:{port}" if ip.version == 6 else f"{transport}:{ip}:{port}"
+    return f"{transport}:{endpoint_text(str(ip_address(address)), port)}"
 
 
 @dataclass(slots=True)
 class RowMaker:
-    """How one database takes the values. `cut` counts values that were longer than their column, by column."""
+    """The form of values for one database. `cut` counts values longer than their column, by column."""
 
     message: Callable[[bytes], bytes | str]
     time: Callable[[int], float | str]
     text: Callable[[bytes | None], str]
-    limited: bool  # whether it refuses what is longer than the column says
+    limited: bool  # whether it refuses values longer than their column
     cut: Counter[str] = field(default_factory=Counter)
     _second: int = -1
     _time: float | str = ""
 
     def rows(self, traced: TracedMessage) -> list[Row] | str:
-        """A row without a user unless the trace omits it, then one for each user; or why there are none."""
+        """A row without a user, unless the trace omits it, then one per user; or why there are none."""
         trace = traced.trace
         row = self.row(traced)
         if isinstance(row, str):

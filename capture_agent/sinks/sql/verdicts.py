@@ -1,4 +1,4 @@
-"""Decides by tables of error numbers whether a failing database refuses a row or is down.
+"""Decides from tables of error numbers whether a failing database refuses a row or is down.
 
 Sources: PostgreSQL's appendix A (SQLSTATE), MariaDB's and MySQL's error references, SQLite's result codes.
 """
@@ -11,19 +11,19 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 
 
 class Verdict(Enum):
-    REFUSED = "refused"  # by this row's values: the next row may pass
-    OUTAGE = "outage"  # the database says that it cannot work now: every row waits
-    CONFLICT = "conflict"  # with another transaction, which is over when the same one is tried again
-    TIMEOUT = "timeout"  # it says nothing, or took too long
-    LOST = "lost"  # the connection ended: an outage, or the answer to a row (max_allowed_packet)
-    DOUBTED = "doubted"  # OUTAGE, CONFLICT, TIMEOUT or LOST, said at once and on a connection that still works
+    REFUSED = "refused"  # caused by this row's values: the next row may pass
+    OUTAGE = "outage"  # the database reports that it cannot work now: every row waits
+    CONFLICT = "conflict"  # with another transaction, which is over by the next attempt
+    TIMEOUT = "timeout"  # no answer, or too late
+    LOST = "lost"  # the connection ended: an outage, or a reaction to a row (max_allowed_packet)
+    DOUBTED = "doubted"  # OUTAGE, CONFLICT, TIMEOUT or LOST, reported at once on a connection that still works
     UNKNOWN = "unknown"  # a missing table or permission, an internal error: rows are tried one by one
 
 
-# By number. A trigger may give its refusal the number of any of them (SIGNAL, RAISE ... USING ERRCODE).
+# A trigger may use any of these numbers for a refusal (SIGNAL, RAISE ... USING ERRCODE).
 NOT_ITS_ROW = (Verdict.OUTAGE, Verdict.CONFLICT, Verdict.TIMEOUT, Verdict.LOST)
 
-# Seconds until an answer, for a transaction and for each message of it. A later one has waited: for a lock, a disk.
+# Seconds until an answer, for a transaction plus each of its messages. A later answer has waited for a lock or disk.
 AT_ONCE = 0.5
 AT_ONCE_EACH = 0.002
 
@@ -32,7 +32,7 @@ class FileGone(Exception):
     """A SQLite file was deleted while a batch was written into it."""
 
 
-# The longest prefix counts.
+# The longest matching prefix counts.
 SQLSTATES = {
     "08": Verdict.LOST,
     "09": Verdict.REFUSED,  # in a trigger
@@ -126,12 +126,12 @@ SQLITE_CODES = {  # the low byte of an extended code
 
 
 def verdict_of(error: Exception) -> Verdict:
-    """Of what SQLAlchemy, a driver, or the making of a row has raised."""
+    """The verdict on an exception of SQLAlchemy, a driver, or the making of a row."""
     if isinstance(error, FileGone):
         return Verdict.LOST
     cause: object = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(cause, ValueError | OverflowError):
-        return Verdict.REFUSED  # no driver can pass this value on; UnicodeError is a ValueError
+        return Verdict.REFUSED  # no driver can transmit this value; UnicodeError is a ValueError
     if timed_out(cause):
         return Verdict.TIMEOUT
     found = by_number(cause)
@@ -158,15 +158,15 @@ def by_number(cause: object) -> Verdict | None:
             return Verdict.LOST
         return MYSQL_NUMBERS.get(arguments[0])
     state = getattr(cause, "sqlstate", None)
-    if state is None:  # libpq's own words
+    if state is None:  # libpq's own text
         return Verdict.LOST if type(cause).__name__ == "OperationalError" else None
     return next((SQLSTATES[state[:n]] for n in (5, 2) if state[:n] in SQLSTATES), None)
 
 
 def is_doubtful(verdict: Verdict, error: Exception, seconds: float, count: int) -> bool:
-    """Whether the error of a transaction of `count` messages may be about one of them, if its connection still works.
+    """Whether the error of a transaction of `count` messages may concern one of them, if its connection still works.
 
-    Not in SQLite: there RAISE() has a code of its own.
+    Not in SQLite, where RAISE() has a separate code.
     """
     if hasattr(getattr(error, "orig", None), "sqlite_errorcode"):
         return False

@@ -1,0 +1,45 @@
+"""How the type of an option says that it is written as text, or as one element of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Marks a type that the configuration writes as text, or as a number: pydantic calls `parse` for it."""
+
+    parse: Callable[[str], object]
+    expected: str
+    numbers: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        from pydantic_core import core_schema  # only who validates pays for pydantic
+
+        written: CoreSchema = core_schema.str_schema()
+        if self.numbers:
+            number = core_schema.no_info_after_validator_function(str, core_schema.int_schema())
+            written = core_schema.tagged_union_schema(
+                {"int": number, "str": written}, lambda value: type(value).__name__
+            )
+        return core_schema.no_info_after_validator_function(self.parse, written)
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Marks such a list. Its elements are text; a number is as good: 486 is "486"."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        from pydantic_core import core_schema  # only who validates pays for pydantic
+
+        return core_schema.no_info_before_validator_function(listed, handler(source))
+
+
+def listed(value: object) -> tuple[object, ...]:
+    elements = value if isinstance(value, list) else [value]
+    return tuple(str(each) if isinstance(each, int) and not isinstance(each, bool) else each for each in elements)

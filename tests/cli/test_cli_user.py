@@ -1,0 +1,243 @@
+"""`run --user`: started as root, it goes on as another user, who keeps CAP_NET_RAW alone and owns what was made."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
+
+import pytest
+from faults.interfaces import Namespace, wires
+
+from capture_agent.app.privileges import PrivilegesError, User, find_user, give_folder
+from capture_agent.sinks.sql.schema import create_tables
+
+pytestmark = [pytest.mark.once, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+
+PATIENCE = 60
+NOBODY = 65534
+NET_RAW = f"{1 << 13:016x}"
+NOTHING = f"{0:016x}"
+OPTIONS = (
+    b"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=f\r\nTo: <sip:c@d>\r\n"
+    b"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Root's, for everybody to read; `own` is nobody's."""
+    with TemporaryDirectory(prefix="capture-agent-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        (path / "own").mkdir()
+        os.chown(path / "own", NOBODY, NOBODY)
+        yield path
+
+
+def table(file: Path, owner: int = NOBODY) -> str:
+    """The URL of a database with the table."""
+    create_tables(f"sqlite:///{file}")
+    os.chown(file, owner, owner)
+    return f"sqlite:///{file}"
+
+
+def agent(*words: str) -> list[str]:
+    return [sys.executable, "-m", "capture_agent", "run", *words]
+
+
+@contextmanager
+def running(folder: Path, *words: str, inside: Namespace | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    log = folder / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(agent(*words) if inside is None else inside.command(*agent(*words)), stderr=file)
+    try:
+        give_up = time.monotonic() + PATIENCE
+        while "runs as" not in log.read_text():
+            assert time.monotonic() < give_up and process.poll() is None, log.read_text()
+            time.sleep(0.02)
+        yield process
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+def status(process: int) -> list[dict[str, str]]:
+    """Of each thread, as proc_pid_status(5) has it."""
+    texts = [(task / "status").read_text() for task in Path(f"/proc/{process}/task").iterdir()]
+    return [dict(re.findall(r"^(\w+):\s*(.*?)\s*$", text, re.MULTILINE)) for text in texts]
+
+
+def test_what_remains(folder: Path, free_port: Callable[[], int]) -> None:
+    """A port below 1024 is taken, and user code is imported as the user."""
+    port = free_port()
+    (folder / "hook.py").write_text(
+        "import os, pathlib\npathlib.Path(__file__).with_name('own').joinpath('imported').write_text(str(os.geteuid()))\n"
+        "def on_message(message):\n    pass\n"
+    )
+    (folder / "agent.toml").write_text('[hooks]\nmodules = ["hook.py"]\n[run]\nuser = "nobody"\n')
+    control, database = folder / "own" / "c.sock", table(folder / "own" / "trace.db")
+    words = ["--config", str(folder / "agent.toml"), "-i", "lo", "--filter", f"udp port {port}", "--db", database]
+    words += ["--listen", "sip:127.0.0.77:77", "--control", str(control), "--hep", "hep+tcp:127.0.0.1:1"]
+    with running(folder, *words) as process:
+        threads = status(process.pid)
+        assert len(threads) > 5
+        for one in threads:
+            assert one["Uid"].split() == one["Gid"].split() == [str(NOBODY)] * 4
+            assert one["Groups"].split() in ([], [str(NOBODY)])
+            assert one["CapPrm"] == one["CapEff"] in (NET_RAW, NOTHING)
+            assert (one["CapBnd"], one["CapInh"], one["CapAmb"]) == (NET_RAW, NOTHING, NOTHING)
+            assert one["NoNewPrivs"] == "1"
+        assert [one["CapEff"] for one in threads if int(one["Pid"]) == process.pid] == [NET_RAW]
+        assert control.stat().st_uid == NOBODY
+        asked = subprocess.run(
+            [sys.executable, "-m", "capture_agent", "status", "check", "--control", str(control)],
+            capture_output=True, text=True, check=True, timeout=PATIENCE,
+        )  # fmt: skip
+        assert asked.stdout == "Enabled\n"
+        with socket.socket(type=socket.SOCK_DGRAM) as sender:
+            sender.sendto(OPTIONS, ("127.0.0.1", port))
+            sender.sendto(OPTIONS.replace(b"Call-ID: 1", b"Call-ID: 2"), ("127.0.0.77", 77))
+            give_up = time.monotonic() + PATIENCE
+            with closing(sqlite3.connect(folder / "own" / "trace.db")) as rows:
+                while rows.execute("select count(*) from sip_trace").fetchone() != (2,):
+                    assert time.monotonic() < give_up
+                    time.sleep(0.05)
+        assert {path.stat().st_uid for path in (folder / "own").iterdir()} == {NOBODY}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    assert (folder / "own" / "imported").read_text() == str(NOBODY)
+    assert "runs as user nobody (uid 65534, gid 65534), with CAP_NET_RAW alone" in (folder / "log").read_text()
+
+
+@pytest.mark.skipif(which("ip") is None, reason="no ip: apt install iproute2")
+def test_interfaces_are_opened_later(folder: Path) -> None:
+    """One that a reload adds, by a signal and by a command, and one that was down."""
+    config, control = folder / "agent.toml", folder / "own" / "c.sock"
+    config.write_text('[capture]\ninterfaces = ["eth1"]\n')
+    config.chmod(0o644)
+
+    def arrives(sender: socket.socket, to: str) -> None:
+        give_up = time.monotonic() + PATIENCE
+        while True:
+            sender.sendto(OPTIONS, (to, 5060))
+            try:
+                sink.recv(9999)
+                return
+            except TimeoutError:
+                assert time.monotonic() < give_up, (folder / "log").read_text()
+
+    with (
+        wires(("eth1", "eth2")) as (here, there),
+        here.udp() as sink,
+        there.udp("192.0.2.2") as first,
+        there.udp("198.51.100.2") as second,
+    ):
+        sink.settimeout(0.5)
+        words = ["--config", str(config), "--user", "nobody", "--control", str(control)]
+        words += ["--sip", f"sip:127.0.0.1:{sink.getsockname()[1]}"]
+        with running(folder, *words, inside=here) as process:
+            arrives(first, "192.0.2.1")
+            config.write_text('[capture]\ninterfaces = ["eth1", "eth2"]\n')
+            asked = [sys.executable, "-m", "capture_agent", "reload", "--control", str(control)]
+            subprocess.run(asked, check=True, timeout=PATIENCE)
+            arrives(second, "198.51.100.1")
+            here.down("eth1")
+            here.up("eth1")
+            arrives(first, "192.0.2.1")
+            config.write_text('[capture]\ninterfaces = ["eth1"]\n')
+            subprocess.run(asked, check=True, timeout=PATIENCE)
+            config.write_text('[capture]\ninterfaces = ["eth1", "eth2"]\n')
+            process.send_signal(signal.SIGHUP)
+            arrives(second, "198.51.100.1")
+        assert "no permission" not in (folder / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        pytest.param("nobody-at-all", "user 'nobody-at-all': there is no such user", id="unknown"),
+        pytest.param("4000000000", "there is no such user", id="unknown number"),
+        pytest.param("9" * 30, "there is no such user", id="no number of a user"),
+        pytest.param("root", "is root, or in root's group", id="root"),
+        pytest.param("0", "is root, or in root's group", id="root's number"),
+    ],
+)
+def test_refused(user: str, says: str) -> None:
+    words = agent("-i", "lo", "--hep", "hep:127.0.0.1:9", "--user", user)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"capture-agent: run: run\.user: .*{re.escape(says)}.*\n", done.stderr)
+
+
+def test_what_the_user_may_not_write_is_refused(folder: Path) -> None:
+    words = agent("-i", "lo", "--db", table(folder / "own" / "trace.db", owner=0), "--user", "nobody")
+    for control, says in (("", "the file cannot be written"), (str(folder / "c.sock"), "no file can be made in")):
+        done = subprocess.run([*words, "--control", control], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 2
+        assert says in done.stderr
+
+
+@pytest.mark.skipif(which("setpriv") is None, reason="needs setpriv of util-linux")
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        pytest.param("daemon", "only root can become another user, and this is uid 65534", id="another"),
+        pytest.param("nobody", "runs as user nobody (uid 65534, gid 65534), as it was started", id="the same"),
+    ],
+)
+def test_not_started_as_root(user: str, says: str, free_port: Callable[[], int]) -> None:
+    # The second capability reads this environment, wherever it is, and writes nothing.
+    capabilities = "+net_raw,+dac_read_search"
+    nobody = ["setpriv", "--pdeathsig=KILL", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+              f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}", "--"]  # fmt: skip
+    words = agent(
+        "--listen", f"sip:127.0.0.1:{free_port()}", "--hep", "hep:127.0.0.1:9", "--control", "", "--user", user
+    )
+    with subprocess.Popen([*nobody, *words], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline(), process.stderr.readline()]
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+    assert says in "".join(lines)
+    assert process.returncode == (0 if user == "nobody" else 2)
+
+
+def test_as_root_a_line_says_so(folder: Path, free_port: Callable[[], int]) -> None:
+    words = ["--listen", f"sip:127.0.0.1:{free_port()}", "--hep", "hep:127.0.0.1:9", "--control", ""]
+    with running(folder, *words):
+        assert "INFO: runs as root: with --user NAME" in (folder / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "owner"),
+    [
+        pytest.param(lambda path: None, NOBODY, id="new"),
+        pytest.param(lambda path: path.mkdir(), NOBODY, id="root's, empty"),
+        pytest.param(lambda path: (path.mkdir(), (path / "control.sock").touch()), 0, id="root's, in use"),
+        pytest.param(lambda path: (path.mkdir(), os.chown(path, 1, 1)), 1, id="another user's"),
+    ],
+)
+def test_the_folder_of_the_control_socket(tmp_path: Path, before: Callable[[Path], object], owner: int) -> None:
+    path = tmp_path / "capture-agent"
+    before(path)
+    give_folder(path, find_user("nobody"))
+    assert path.stat().st_uid == owner
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    with pytest.raises(PrivilegesError, match="link"):
+        give_folder(tmp_path / "link", User("nobody", NOBODY, NOBODY, "/"))
+    assert (tmp_path / "target").stat().st_uid == 0
