@@ -101,6 +101,15 @@ class Ledger:
         return f"{self.name}: " + ", ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A bounded table at one moment. `evicted`: how many entries have made room for others; None: not known."""
+
+    name: str
+    held: int
+    evicted: int | None = None
+
+
 # Ledgers that several stages count in, with their outcomes in print order.
 SHARED: dict[str, type[StrEnum]] = {"frames": OfFrames, "messages": OfMessages}
 

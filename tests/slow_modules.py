@@ -31,6 +31,8 @@ SLOW = (
     "intake/test_own_traffic.py",
     "benchmarks/test_programs.py",
     "test_every_carriage.py",
+    "test_prometheus.py",
+    "web/test_hostile_clients.py",
     "packages/test_completions.py",
     "test_user_code.py",
     "test_live.py",

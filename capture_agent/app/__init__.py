@@ -8,6 +8,8 @@ open_sources.py       the sources that are open, and what closed ones have lost
 reloading.py   takes another configuration while the agent runs
 replaying.py   replays capture files
 extensions.py  loads user code: hooks, conditions, and the sinks and sources of packages
+observing.py   what is asked about it: figures, health
+between.py     counters as they are between two batches
 privileges.py  becomes another user, who keeps CAP_NET_RAW
 service_manager.py  notifies systemd: readiness, figures, watchdog
 watcher.py     reports losses and outages in the log while the agent runs

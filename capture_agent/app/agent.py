@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from capture_agent.app.assembly import all_alike, local_sides, make_pipeline, own_traffic
+from capture_agent.app.between import Between
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.interface_keeper import InterfaceKeeper
+from capture_agent.app.observing import Observer, figures, sink_figures
 from capture_agent.app.open_sources import OpenSources
 from capture_agent.app.watcher import Watched, Watcher
 from capture_agent.books import Books, joined
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
 from capture_agent.delivery.routes import direct, queued
+from capture_agent.metrics.exposition import Exposition
+from capture_agent.metrics.figures import Figures, SinkFigures, SourceFigures
+from capture_agent.metrics.health import Reason
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.records.frames import Frames
 from capture_agent.records.traced import TracedMessage
@@ -68,7 +73,10 @@ class Agent:
         alike = all_alike(config, self.extensions)
         queue = config.queue
         self.routes = direct(made, alike) if lossless else queued(made, alike, queue.messages, queue.mib)
-        self._watcher = Watcher(self._watched)
+        self.observer = Observer(config)
+        self.exposition = Exposition(self.figures)
+        self._between = Between(self._figures)
+        self._watcher = Watcher(self._watched, also=self.health)
         if not lossless:
             self._watcher.start()
 
@@ -97,19 +105,23 @@ class Agent:
         Raises SourceError.
         """
         self.sources.add(sources)
+        self.observer.opened(sources)
         foreign = any(isinstance(source, PackagedSource) for source in sources)  # a package's may wait for ever
         gone = None if self._lossless else self._is_gone
         newcomers = None if self.keeper is None else self.keeper.newcomers
-        with closing(merged(sources, gone, self.sources.unread, foreign, newcomers, self._waits)) as batches:
+        seen = self.observer.took
+        with closing(merged(sources, gone, self.sources.unread, foreign, newcomers, self._waits, seen)) as batches:
             for source, frames in batches:
                 if self._pending:
-                    self._pending.popleft()()
+                    with self._between.batch():
+                        self._pending.popleft()()
                 if shift is not None:
                     shift.move(frames)
-                traced = self.pipeline.process(frames)
-                if pace is None:
-                    self.routes.put(traced)
-                else:
+                with self._between.batch():
+                    traced = self._process(frames)
+                    if pace is None:
+                        self.routes.put(traced)
+                if pace is not None:
                     self._put_in_time(traced, pace)
                 if on_batch is not None:
                     on_batch(source, frames)
@@ -124,9 +136,17 @@ class Agent:
         """Have this done by the thread that captures, between two batches. Any thread may ask."""
         self._pending.append(action)
 
+    def _process(self, frames: Frames) -> list[TracedMessage]:
+        if not self.observer.asks_for_sip:
+            return self.pipeline.process(frames)
+        messages = self.pipeline.messages(frames)
+        self.observer.saw(messages)
+        return self.pipeline.trace(messages)
+
     def has_opened(self, source: Source) -> None:
         """One more. Its interface may have brought addresses of this host."""
         self.sources.add([source])
+        self.observer.opened([source])
         SOCKETS.look()
         self.between_batches(lambda: self.pipeline.policy.know_local(local_sides(self.config)))
 
@@ -144,6 +164,7 @@ class Agent:
         elif error is not None:
             _log.error("%s%s", error, "" if self.stop.is_set() else "; the other sources go on", extra=extra)
             self._gone.append(error)
+            self.observer.broken.add(source.name)
 
     def _has_all(self, frames: Frames) -> bool:
         """After a stop: is what the kernel had buffered by then read? A file is left where it is."""
@@ -197,6 +218,30 @@ class Agent:
             yield Watched(ledger.name, "messages", ledger.lost, ledger.rejected, outbox.down())
         for ledger in self.pipeline.ledgers():
             yield Watched(ledger.name, "entries", ledger.lost)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it captures: its sources are open, and it has not been told to stop."""
+        return bool(self.sources.names()) and not self.stop.is_set()
+
+    def health(self) -> tuple[list[SinkFigures], list[Reason]]:
+        """The sinks, and what is wrong now. From any thread."""
+        sinks = self._sink_figures()
+        return sinks, self.observer.reasons(self._source_figures(), sinks)
+
+    def _source_figures(self) -> list[SourceFigures]:
+        states = dict(self.keeper.states()) if self.keeper is not None else {}
+        return self.observer.sources(states, self.sources.names(), self.sources.lost())
+
+    def _sink_figures(self) -> list[SinkFigures]:
+        return sink_figures(ConfiguredSinks(self.config, self.sink_ids.copy()), self.routes)
+
+    def figures(self) -> Figures:
+        """All counters, as they are between two batches. From any thread."""
+        return self._between.now()
+
+    def _figures(self) -> Figures:
+        return figures(self.observer, self.pipeline, self._source_figures(), self._sink_figures())
 
     def books(self) -> Books:
         ledgers = joined([lost_frames(self.sources.lost().values()), *self.pipeline.ledgers()])

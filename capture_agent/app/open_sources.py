@@ -27,6 +27,11 @@ class OpenSources:
         with self._lock:
             self._open += sources
 
+    def names(self) -> set[str]:
+        """Of those that are open."""
+        with self._lock:
+            return {source.name for source in self._open}
+
     def unread(self, source: Source, count: int) -> None:
         with self._lock:
             self._unread[id(source)] += count

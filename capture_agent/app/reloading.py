@@ -19,6 +19,7 @@ from capture_agent.control.commands import Fault
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.emission.emission import emission
+from capture_agent.metrics.figures import Reloaded
 from capture_agent.net.errors import SinkError
 from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
@@ -58,8 +59,11 @@ class Reloader:
     def reload(self) -> list[str]:
         """The changed options that take effect only after a restart. Raises NotReloaded."""
         with self._lock, self._during():
+            observer = self._agent.observer
+            observer.reloaded = replace(observer.reloaded, success=False)  # until it has
             try:
                 later = self._reload()
+                observer.reloaded = Reloaded(True, time.time())
             except ConfigError as error:
                 raise self._refused(list(error.problems)) from None
             except (SourceError, SinkError, TooManySinks) as error:

@@ -50,10 +50,16 @@ class Said:
 
 
 class Watcher:
-    """A thread that checks all accounts once a second, until `close`."""
+    """A thread that checks all accounts once a second, until `close`. `also` is called after that."""
 
-    def __init__(self, accounts: Callable[[], Iterable[Watched]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        accounts: Callable[[], Iterable[Watched]],
+        clock: Callable[[], float] = time.monotonic,
+        also: Callable[[], object] = bool,
+    ) -> None:
         self._accounts = accounts
+        self._also = also
         self._clock = clock
         self._said: dict[tuple[str, int], Said] = {}  # by name, and by position among accounts of the same name
         self._stop = threading.Event()
@@ -85,6 +91,7 @@ class Watcher:
             names[account.name] += 1
             self._look_at_losses(account, said, now)
             self._look_at_outage(account, said, now)
+        self._also()
 
     def _look_at_losses(self, account: Watched, said: Said, now: float) -> None:
         counts = Counter({("lost", place): count for place, count in account.lost.items()})

@@ -10,6 +10,7 @@ capture_reading.py  messages of capture files, for decode and flow
 logs.py        the log: text or JSON, priorities for journald, limits; terminal.py writes it without blocking
 decode.py      lists the SIP messages in capture files
 calls.py       calls in the sip_trace table
+stats.py       figures of a running agent
 status.py      switches or checks a running agent's tracing, and has it reload its configuration
 doctor.py      finds out why nothing arrives
 events.py      sends log lines and messages that were not captured to HEP collectors

@@ -135,6 +135,14 @@ ControlSocket = Annotated[
         " [default: auto, /run/capture-agent/control.sock for root]",
     ),
 ]
+HttpListen = Annotated[
+    str | None,
+    typer.Option(
+        "--http",
+        metavar="ADDR:PORT",
+        help="Answer HTTP there: /metrics for Prometheus, /health, /ready, /api/stats, /rpc. [default: nowhere]",
+    ),
+]
 
 
 def overrides(
@@ -198,11 +206,16 @@ def loaded(
 
 
 def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
-    """Check that the sinks can work. Raises ConfigError. `files`: also for files that cannot be written right now."""
+    """Check that sinks and the HTTP door can work. Raises ConfigError. `files`: also files not writable now."""
     from capture_agent.config.config_errors import ConfigError, in_order
     from capture_agent.sinks.checks import not_ready, unusable
+    from capture_agent.web import checks as of_http
 
-    problems = [*unusable(config, layers), *(not_ready(config, layers) if files else ())]
+    problems = [
+        *unusable(config, layers),
+        *of_http.unusable(config, layers),
+        *(not_ready(config, layers) if files else ()),
+    ]
     if problems:
         raise ConfigError(in_order(problems))
 

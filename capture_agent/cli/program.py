@@ -15,7 +15,21 @@ import typer
 
 from capture_agent import __version__
 from capture_agent.build import flavour
-from capture_agent.cli import calls, config, db, decode, doctor, events, flow, interfaces, replay, run, status, terminal
+from capture_agent.cli import (
+    calls,
+    config,
+    db,
+    decode,
+    doctor,
+    events,
+    flow,
+    interfaces,
+    replay,
+    run,
+    stats,
+    status,
+    terminal,
+)  # fmt: skip
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.cli.title import hide_secrets
 from capture_agent.config.config_errors import ConfigError, nearest
@@ -68,6 +82,7 @@ app.command("flow", short_help="Draw a call as a ladder diagram.")(flow.flow)
 app.command("status", short_help="Switch or check a running agent's tracing.")(status.status)
 app.command("reload", short_help="Have a running agent read its configuration again.")(status.reload)
 app.command("doctor", short_help="Find out why nothing arrives.")(doctor.doctor)
+app.command("stats", short_help="Print the figures of a running agent.")(stats.stats)
 app.command("hlog", short_help="Send a log line to the HEP collectors.")(events.hlog)
 app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(events.trace_msg)
 app.add_typer(db.app, name="db")

@@ -35,6 +35,7 @@ def run(
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
     control: options.ControlSocket = None,
+    http: options.HttpListen = None,
     user: options.User = None,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
@@ -56,6 +57,7 @@ def run(
         capture_drop_copies=drop_copies,
         capture_listen=listen,
         control_socket=control,
+        http_listen=http,
         run_user=user,
     )
     settings, extensions = options.configuration_to_run(config, said, before_user_code=become_user)

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from capture_agent.hooks.guard import Interrupted
 if TYPE_CHECKING:
     from capture_agent.app.agent import Agent
     from capture_agent.control.server import Door
+    from capture_agent.web.door import HttpDoor
 
 _log = logging.getLogger(__name__)
 
@@ -100,13 +101,29 @@ def keeping_books(agent: Agent) -> Iterator[None]:
 
 @contextmanager
 def answering(agent: Agent) -> Iterator[None]:
-    """Answers commands on the control socket. If it was not asked for, the agent runs without one, too."""
-    door = open_door(agent)
-    try:
+    """Answers commands on the control socket, and by HTTP where that is configured.
+
+    If the control socket was not asked for, the agent runs without one, too.
+    """
+    with ExitStack() as doors:
+        for opened in (open_door(agent), open_http(agent)):
+            if opened is not None:
+                doors.callback(opened.close)
         yield
-    finally:
-        if door is not None:
-            door.close()
+
+
+def open_http(agent: Agent) -> HttpDoor | None:
+    http = agent.config.http
+    if not http.listen:
+        return None
+    from capture_agent.config.http_listen import host_and_port
+    from capture_agent.web.checks import tls_of
+    from capture_agent.web.door import HttpDoor
+
+    try:
+        return HttpDoor(host_and_port(http.listen), agent, http.token, tls_of(http))
+    except OSError as error:
+        raise WrongUsage(f"http.listen {http.listen}: {(error.strerror or 'cannot be used').lower()}") from None
 
 
 def open_door(agent: Agent) -> Door | None:

@@ -25,19 +25,27 @@ def status(
 
     Equals siptrace.status in Kamailio's siptrace; `online` means on. At the next start [trace] on applies again.
     """
-    from capture_agent.control import client, commands, place
+    from capture_agent.control import commands
     from capture_agent.control.commands import Fault
+
+    try:
+        commands.switch([wanted])  # it is wrong whether an agent is there or not
+        answer = asked(config, control, "siptrace.status", wanted)
+    except Fault as fault:
+        raise WrongUsage(f"{fault.message}: {quotable(wanted)!r}") from None
+    print(printable(str(answer)))
+
+
+def asked(config: Path | None, control: str | None, method: str, *parameters: object) -> object:
+    """The answer of the agent of this configuration. Raises Fault, or Failed where no agent answers."""
+    from capture_agent.control import client, place
 
     looked = ""
     try:
-        commands.switch([wanted])  # wrong whether or not an agent is running
         path, looked = address(config, control)
-        answer = client.ask(path, "siptrace.status", [wanted])
-    except Fault as fault:
-        raise WrongUsage(f"{fault.message}: {quotable(wanted)!r}") from None
+        return client.ask(path, method, parameters)
     except place.ControlError as error:
         raise Failed(quotable_words(f"{error}{looked}")) from None
-    print(printable(str(answer)))
 
 
 def reload(control: options.ControlSocket = None, config: options.ConfigFile = None) -> None:

@@ -11,6 +11,7 @@ options.py       every option with its type, default and environment name, read 
 layers.py        TOML < environment < command line, and the line or variable that each value came from
 entries.py       the entries of sinks and rules: URIs taken apart, secrets and names of files read
 configured_sinks.py  all sinks of a configuration with their ids, and which one a rule means
+http_listen.py   where the HTTP door listens, and what it needs
 config_errors.py  one line for each thing that is wrong
 load.py          all of it, in order
 show.py          the configuration in force, as TOML

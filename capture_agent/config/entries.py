@@ -206,6 +206,8 @@ def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable
     """Each option that may name files, what holds it, and whether a value of it is the name of one."""
     for section, name, is_file in (
         ("control", "socket", lambda text: text not in ("", AUTO)),
+        ("http", "tls_cert", bool),
+        ("http", "tls_key", bool),
         ("hooks", "modules", _CODE.search),
     ):
         table = layers.data.get(section)

@@ -16,7 +16,9 @@ from capture_agent.config.sections import KINDS, Config
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
-SECRETS = {("privacy", "hash_key")} | {(section, name) for section, kind in KINDS.items() for name in kind.secrets}
+SECRETS = {("privacy", "hash_key"), ("http", "token")} | {
+    (section, name) for section, kind in KINDS.items() for name in kind.secrets
+}
 
 # What may hold a secret, if only in a value that is wrong: no message quotes it.
 HIDDEN = SECRETS | {
@@ -38,6 +40,7 @@ COMMAND_LINE = {
     "capture.listen": "--listen",
     "trace.mode": "--trace",
     "control.socket": "--control",
+    "http.listen": "--http",
     "run.user": "--user",
     **{f"{section}.{name}": said for section, kind in KINDS.items() for name, said in kind.command_line.items()},
 }

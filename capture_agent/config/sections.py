@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, MinLen
 
 from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Ports
+from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
 from capture_agent.config.targets import (
     KIND,
@@ -118,6 +119,27 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Http:
+    """The HTTP door of a running agent."""
+
+    listen: HttpListen = ""  # empty: there is none
+    token: str = field(default="", repr=False)  # a secret
+    tls_cert: str = ""
+    tls_key: str = ""
+
+    def __post_init__(self) -> None:
+        check_http(self.listen, self.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """When the agent is degraded, beyond what is broken. 0: never."""
+
+    no_packets_seconds: Annotated[float, Interval(ge=0, le=86_400)] = 0.0
+    no_sip_seconds: Annotated[float, Interval(ge=0, le=86_400)] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """How `run` runs."""
 
@@ -185,6 +207,8 @@ class Config:
     privacy: Privacy = field(default_factory=Privacy)
     queue: Queue = field(default_factory=Queue)
     control: Control = field(default_factory=Control)
+    http: Http = field(default_factory=Http)
+    health: Health = field(default_factory=Health)
     run: Run = field(default_factory=Run)
     log: Log = field(default_factory=Log)
 

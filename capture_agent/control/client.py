@@ -13,7 +13,7 @@ from capture_agent.control.place import ControlError, check_length
 from capture_agent.os_errors import in_words
 
 PATIENCE = 5.0  # seconds for the answer
-LONGEST_ANSWER = 1 << 20
+LONGEST_ANSWER = 16 << 20
 
 
 def ask(path: Path, method: str, parameters: Sequence[object], patience: float = PATIENCE) -> object:
@@ -37,14 +37,14 @@ def exchange(path: Path, request: bytes, give_up: float) -> bytes:
         agent.settimeout(max(0.001, give_up - time.monotonic()))
         agent.connect(str(path))
         agent.sendall(request)
-        received = b""
-        while b"\n" not in received and len(received) < LONGEST_ANSWER:
+        received = bytearray()
+        while not received.endswith(b"\n") and len(received) < LONGEST_ANSWER:
             agent.settimeout(max(0.001, give_up - time.monotonic()))
             data = agent.recv(65536)
             if not data:
                 break
             received += data
-    return received.partition(b"\n")[0]
+    return bytes(received).partition(b"\n")[0]
 
 
 def result_in(reply: bytes, path: Path) -> object:

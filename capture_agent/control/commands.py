@@ -7,6 +7,10 @@ from functools import partial
 from typing import Any, Protocol
 
 from capture_agent.books import Books
+from capture_agent.metrics.agent_stats import agent_health, agent_stats
+from capture_agent.metrics.exposition import PLAIN, Exposition
+from capture_agent.metrics.figures import Figures, SinkFigures
+from capture_agent.metrics.health import Reason
 
 FAULT = 500  # the code of siptrace's faults
 
@@ -26,7 +30,13 @@ class Controlled(Protocol):
     tracing: bool
     reload: Callable[[], list[str]] | None
 
+    @property
+    def exposition(self) -> Exposition: ...
+    @property
+    def ready(self) -> bool: ...
     def books(self) -> Books: ...
+    def figures(self) -> Figures: ...
+    def health(self) -> tuple[list[SinkFigures], list[Reason]]: ...
 
 
 def switch(parameters: Sequence[object]) -> bool | None:
@@ -77,6 +87,21 @@ def reload(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
     return {"restart": agent.reload()}
 
 
+def metrics(agent: Controlled, parameters: Sequence[object]) -> str:
+    """What Prometheus would scrape: as text, or what a content type in the parameters names."""
+    accept = str(parameters[0]) if parameters else PLAIN
+    return agent.exposition.text(accept)[0].decode("utf-8")
+
+
+def stats_of_agent(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
+    """As Homer's `agent stats` reads it."""
+    return agent_stats(agent.figures())
+
+
+def health_of_agent(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
+    return agent_health(*agent.health())
+
+
 def some(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
@@ -86,6 +111,9 @@ COMMANDS: dict[str, Command] = {
     "siptrace.status": status,
     "stats": stats,
     "reload": reload,
+    "metrics": metrics,
+    "agent.stats": stats_of_agent,
+    "agent.health": health_of_agent,
 }
 
 

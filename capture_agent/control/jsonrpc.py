@@ -12,13 +12,16 @@ PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INTERNAL_ERROR = -32603
+TOO_LONG = -32000
 TEXTS = {
     PARSE_ERROR: "Parse error",
     INVALID_REQUEST: "Invalid Request",
     METHOD_NOT_FOUND: "Method not found",
     INTERNAL_ERROR: "Internal error",
+    TOO_LONG: "The answers are too long",
 }
 MOST_IN_BATCH = 100  # requests in one document
+LONGEST_BATCH = 4 << 20  # bytes of their answers: what comes after them is not done
 
 Methods = Callable[[str], Callable[[Sequence[object]], object] | None]
 
@@ -37,8 +40,14 @@ def answer(document: bytes, methods: Methods) -> bytes:
         return b"" if one is None else encode(one)
     if not 1 <= len(asked) <= MOST_IN_BATCH:
         return encode(error(INVALID_REQUEST))
-    answers = [one for request in asked if (one := respond(request, methods)) is not None]
-    return encode(answers) if answers else b""
+    answers: list[bytes] = []
+    left = LONGEST_BATCH
+    for request in asked:
+        one = respond(request, methods) if left > 0 else error(TOO_LONG)
+        if one is not None:
+            answers.append(encode(one))
+            left -= len(answers[-1])
+    return b"[" + b", ".join(answers) + b"]" if answers else b""
 
 
 def no_number(text: str) -> float:

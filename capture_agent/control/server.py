@@ -22,6 +22,7 @@ from capture_agent.control import jsonrpc
 from capture_agent.control.place import listen, remove
 
 LONGEST_REQUEST = 65_536
+MOST_ANSWERS = 8 << 20  # bytes that wait to be read by one client
 MOST_CONNECTIONS = 16
 PATIENCE = 30.0  # seconds for a complete request to arrive, or for an answer to be read
 # Without descriptors or memory we stop accepting for a while.
@@ -64,6 +65,9 @@ class Connection:
             if line.strip() and (text := answer(bytes(line))):
                 self._answers += text + b"\n"
                 self.deadline = now + PATIENCE
+            if len(self._answers) > MOST_ANSWERS:
+                self.refuse("Too many requests at once")
+                return
         if len(rest) > LONGEST_REQUEST:
             self.refuse(f"Request longer than {LONGEST_REQUEST} bytes")
 

@@ -1,5 +1,6 @@
 """Between the pipeline and the sinks.
 
+standing.py      what the operator of a sink wants to know of it
 outbox.py        live: a bounded queue and a thread for each sink, and its ledger
 direct.py        replay: no queue, the source waits for the sink
 routes.py        hands each message to its sinks

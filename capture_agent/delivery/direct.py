@@ -6,14 +6,16 @@ cache.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.delivery.sink_account import INTERNAL_ERROR, SENT, UNREACHABLE, WAITING
+from capture_agent.delivery.standing import Pace, Standing
 from capture_agent.net.errors import SinkError
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.sink import Figures, Sink, handled, kind
+from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
 
 
 class Direct:
@@ -26,12 +28,16 @@ class Direct:
         self._held: list[TracedMessage] = []
         self._lost: Counter[str] = Counter()
         self._last: Figures | None = None  # once it is closed
+        self._pace = Pace()
+        self._held_since = 0.0
 
     def put(self, batch: Sequence[TracedMessage]) -> None:
         self._given += len(batch)
         if self.failure is not None:
             self._lost[UNREACHABLE] += len(batch)
             return
+        if not self._held:
+            self._held_since = time.monotonic()
         self._held.extend(batch)
         if len(self._held) >= self.sink.together:
             self.flush()
@@ -39,7 +45,7 @@ class Direct:
     def flush(self) -> None:
         """Send held messages now, without waiting for more."""
         batch, self._held = self._held, []
-        before = handled(self.sink)
+        before, began = handled(self.sink), time.monotonic()
         try:
             if batch:
                 self.sink.send(batch)
@@ -49,12 +55,19 @@ class Direct:
         except Exception as error:  # a bug in one sink must not stop the others
             self.failure = SinkError(f"{self.sink.name}: internal error: {kind(error)}")
             self._lost[INTERNAL_ERROR] += len(batch) - (handled(self.sink) - before)
+        if batch:
+            self._pace.took(batch, handled(self.sink) - before, began)
 
     def stop(self) -> None:
         """No effect: there is no thread."""
 
     def down(self) -> None:
         """None: a failed sink is not retried."""
+
+    def standing(self) -> Standing:
+        oldest = time.monotonic() - self._held_since if self._held else 0.0
+        again = max(0, (connections(self.sink) or 1) - 1)
+        return Standing(0, oldest, self.failure is None, again, self._pace.lag.now(), self._pace.batch.now())
 
     def close(self, timeout: float | None = None) -> None:
         self.flush()

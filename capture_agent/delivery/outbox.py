@@ -18,11 +18,12 @@ from capture_agent.delivery.sink_account import (
     UNREACHABLE,
     WAITING,
 )
+from capture_agent.delivery.standing import Pace, Standing
 from capture_agent.delivery.weight import NO_LIMIT, fit
 from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.sink import Figures, Sink, handled, kind
+from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
 
 # Messages that wait together are sent together: one write, one transaction.
 MOST_AT_ONCE = 4096
@@ -68,11 +69,14 @@ class Outbox:
         self._first_delay = first_delay
         self._clock = clock
         self._changed = threading.Condition()  # guards everything below; taken once per batch
-        self._queue: deque[tuple[Sequence[TracedMessage], int]] = deque()
+        self._queue: deque[tuple[Sequence[TracedMessage], int, float]] = deque()  # and since when it waits
         self._queued = 0  # messages in the queue
         self._in_hand = 0  # messages that the thread has taken but not finished
         self._held = 0  # bytes of both kinds
         self._given = 0
+        self._in_hand_since = 0.0
+        self._pace = Pace()
+        self._outages = 0  # that are over
         self._down_since: float | None = None
         self._lost_before = 0  # when it went down
         self._closing = False
@@ -98,7 +102,7 @@ class Outbox:
                 batch = batch[:room]
                 _, weight = fit(batch, NO_LIMIT)
             if batch:
-                self._queue.append((batch, weight))
+                self._queue.append((batch, weight, self._clock()))
                 self._queued += len(batch)
                 self._held += weight
                 self._changed.notify_all()
@@ -146,6 +150,15 @@ class Outbox:
                 lost=+lost,
             )
 
+    def standing(self) -> Standing:
+        with self._changed:
+            since = self._in_hand_since if self._in_hand else self._queue[0][2] if self._queue else None
+            oldest = 0.0 if since is None else self._clock() - since
+            made = connections(self.sink)
+            again = self._outages if made is None else max(0, made - 1)
+            up = self._down_since is None
+            return Standing(self._held, oldest, up, again, self._pace.lag.now(), self._pace.batch.now())
+
     def _undecided(self) -> int:
         """Messages that the thread has taken whose arrival is not known yet."""
         return self._in_hand + self._figures.unconfirmed
@@ -178,7 +191,7 @@ class Outbox:
 
     def _lose_queue(self, where: str) -> None:
         self._lost[where] += self._queued
-        self._held -= sum(weight for _, weight in self._queue)
+        self._held -= sum(weight for _, weight, _ in self._queue)
         self._queue.clear()
         self._queued = 0
         self._changed.notify_all()
@@ -222,11 +235,11 @@ class Outbox:
             self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
             if not self._queue:
                 return None if self._closing else ([], 0)
-            batch, weight = self._queue.popleft()
+            batch, weight, self._in_hand_since = self._queue.popleft()
             if self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
                 batch = list(batch)
                 while self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
-                    more, more_weight = self._queue.popleft()
+                    more, more_weight, _ = self._queue.popleft()
                     batch += more
                     weight += more_weight
             self._queued -= len(batch)
@@ -236,31 +249,33 @@ class Outbox:
     def _deliver(self, batch: Sequence[TracedMessage]) -> None:
         delay = self._first_delay
         while True:
-            before = handled(self.sink)
+            before, began = handled(self.sink), time.monotonic()
             try:
                 self.sink.send(batch)
             except SinkError as error:
                 done = handled(self.sink) - before
+                self._settle(done, batch, began)
                 batch = batch[done:]
-                self._settle(done)
                 if not self._retry(error, delay):
                     self._give_up(len(batch), UNREACHABLE)
                     return
                 delay = self._first_delay if done else min(2 * delay, LONGEST_DELAY)
             except Exception as error:  # a bug in one sink must neither stop the others nor hang capture
                 done = handled(self.sink) - before
-                self._settle(done)
+                self._settle(done, batch, began)
                 self.failure = SinkError(f"{self.name}: internal error: {kind(error)}")
                 _log.error("%s: internal error: %s", self.name, kind(error))
                 self._give_up(len(batch) - done, INTERNAL_ERROR)
                 return
             else:
-                self._settle(len(batch))
+                self._settle(len(batch), batch, began)
                 self._recovered()
                 return
 
-    def _settle(self, done: int) -> None:
+    def _settle(self, done: int, batch: Sequence[TracedMessage] = (), began: float = 0.0) -> None:
         with self._changed:
+            if batch:
+                self._pace.took(batch, done, began)
             self._in_hand -= done
             self._figures = Figures.of(self.sink)
 
@@ -296,5 +311,6 @@ class Outbox:
             seconds = self._clock() - self._down_since
             lost = self._lost_in_all() - self._lost_before
             self._down_since = None
+            self._outages += 1
         text, fields = "%s: up again after %.0f s; messages lost meanwhile: %s", {"down": False, "lost_meanwhile": lost}
         _log.info(text, self.name, seconds, f"{lost:,}", extra={"fields": {"name": self.name} | fields})

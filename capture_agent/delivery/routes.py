@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import Lock, Thread
 
 from capture_agent.books import Ledger, with_former
@@ -52,6 +52,10 @@ class Routes:
 
     def route(self, id_: int) -> Direct | Outbox:
         return self._routes[id_]
+
+    def items(self) -> Iterable[tuple[int, Direct | Outbox]]:
+        """Those in use, with their ids."""
+        return self._routes.items()
 
     def put(self, traced: list[TracedMessage]) -> None:
         for id_, outbox in self._routes.items():

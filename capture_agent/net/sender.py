@@ -24,6 +24,7 @@ class Tally:
     unconfirmed: int = 0  # given to the kernel, but not known to have arrived
     rejected: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+    connections: int = field(default=0, compare=False)  # that were made; for datagrams, sockets
 
 
 class Sender(Protocol):

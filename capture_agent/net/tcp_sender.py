@@ -124,7 +124,9 @@ class TcpSender:
             if self._tls is not None:
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
                 connection = self._tls.wrap_socket(connection, server_hostname=self._host)
-            return Stream(connection, self._hold_seconds), None
+            stream = Stream(connection, self._hold_seconds)
+            self._tally.connections += 1
+            return stream, None
         except OSError as error:
             if connection is not None:
                 connection.close()

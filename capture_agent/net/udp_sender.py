@@ -99,6 +99,7 @@ class UdpSender:
             raise SinkError(f"{self.name}: {reason(error)}") from error
         connection.setblocking(False)
         self._endpoints = endpoints(connection)
+        self._tally.connections += 1
         return connection
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:

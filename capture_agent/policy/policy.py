@@ -13,12 +13,13 @@ import cython
 
 from capture_agent.books import Account, Ledger, OfMessages
 from capture_agent.config.endpoints import LocalAddress
+from capture_agent.hooks.guard import Guard
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.hooks import Decided, Hooks
 from capture_agent.policy.legs import Legs
 from capture_agent.policy.lookback import Lookback
-from capture_agent.policy.rules import Grown, Rules, Traces
+from capture_agent.policy.rules import MODES, Grown, Rules, Traces
 from capture_agent.policy.settings import Settings
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
@@ -129,6 +130,18 @@ class Policy:
     def legs_forgotten(self) -> int:
         """Legs of calls that were evicted for newer ones, or were silent for too long."""
         return self._legs.forgotten if self._legs is not None else 0
+
+    def decisions(self) -> Iterator[tuple[str, str, int]]:
+        """Of each rule, its name and mode, and how often it has matched."""
+        names = {number: mode for mode, number in MODES.items()}
+        for rule in self._rules.rules if self._rules is not None else ():
+            yield rule.name, names[rule.mode], rule.decided
+
+    def guards(self) -> Iterator[Guard]:
+        """Of the user code: conditions of rules, then hooks."""
+        yield from self.settings.conditions.values()
+        if self.hooks is not None:
+            yield from self.hooks.guards
 
     def ledgers(self) -> Iterator[Ledger]:
         """Of messages; then those of user code: conditions of rules, and hooks."""

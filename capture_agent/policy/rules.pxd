@@ -14,6 +14,7 @@ cdef class Rule:
     cdef readonly long long lookback_ns
     cdef readonly int number
     cdef readonly unsigned long long sinks
+    cdef readonly unsigned long long decided
     cdef frozenset _methods
     cdef bytes _kinds
     cdef bytes _statuses

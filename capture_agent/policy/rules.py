@@ -46,6 +46,7 @@ class Rule:
     kinds      a byte per kind of message: whether it may match
     statuses   a byte per status; empty: any
     make       the trace of everything that it starts, or a function that makes one from the starting message
+    decided    how often it has matched; later messages of what it has started are not asked about again
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class Rule:
         "_make",
         "_methods",
         "_statuses",
+        "decided",
         "has_users",
         "lookback_ns",
         "mode",
@@ -83,6 +85,7 @@ class Rule:
         self.lookback_ns = lookback_ns
         self.number = number
         self.sinks = sinks or ALL_SINKS
+        self.decided = 0
         self._methods = frozenset(methods)
         self._kinds = kinds
         self._statuses = statuses
@@ -258,6 +261,7 @@ class Rules:
             if not rule.matches(self._facts, sip):
                 continue
             matched = True
+            rule.decided += 1
             if rule.mode == NOTHING:
                 stopped = True
                 break

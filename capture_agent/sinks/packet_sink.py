@@ -46,6 +46,10 @@ class PacketSink:
         return self._tally.unconfirmed
 
     @property
+    def connections(self) -> int:
+        return self._tally.connections
+
+    @property
     def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
         """The endpoints of its open socket, ours and the other side's."""
         return self._sender.endpoints_now

@@ -33,6 +33,8 @@ class Sink(Protocol):
     latest when it is closed, as lost. While there are any, `send` is called with an empty batch from time to time: it
     counts the outcomes known by then, and raises SinkError if the other side is down.
 
+    A sink that counts the connections it has made has them in `connections`.
+
     A sink that accepts kinds of messages other than SIP lists them in `kinds`; it rejects all others (not_sip).
     """
 
@@ -71,6 +73,12 @@ def handled(sink: Sink) -> int:
 def unconfirmed(sink: Sink) -> int:
     """How many of them may still be lost; 0 if the sink knows outcomes at once."""
     return getattr(sink, "unconfirmed", 0)
+
+
+def connections(sink: Sink) -> int | None:
+    """How many connections it has made so far; None if it does not count them."""
+    made: int | None = getattr(sink, "connections", None)
+    return made
 
 
 def kinds_of(sink: Sink) -> Kinds:

@@ -24,6 +24,7 @@ PATIENCE = 2.0  # seconds for sources to close, and then for readers to end; a l
 Item = tuple[int, Frames | BaseException | None]
 OnGone = Callable[[Source, SourceError | None], None]  # None: it has ended
 OnUnread = Callable[[Source, int], None]
+OnRead = Callable[[Source, Frames], None]
 Batch = tuple[Source | None, Frames]
 
 
@@ -63,6 +64,7 @@ def merged(
     threads: bool = False,
     newcomers: Newcomers | None = None,
     waits: Waits | None = None,
+    seen: OnRead | None = None,
 ) -> Generator[Batch, None, None]:
     """The batches of all sources, each with its source (the source of its first frame).
 
@@ -75,10 +77,12 @@ def merged(
 
     If this iterator is closed or raises, it closes the sources, except a single source without `gone`. Errors that
     sources had by then are passed to `gone`; the number of frames read but never yielded, to `unread`.
+
+    `seen` is called with each batch that a source has read, in the thread that reads it.
     """
-    readers = _Readers(gone, unread, newcomers, Waits() if waits is None else waits)
+    readers = _Readers(gone, unread, newcomers, Waits() if waits is None else waits, seen)
     if len(sources) == 1 and not threads:
-        left = yield from _alone(sources[0], gone, newcomers)
+        left = yield from _alone(sources[0], gone, newcomers, seen)
         if newcomers is None:
             return
         if left is not None:
@@ -93,13 +97,15 @@ def merged(
 
 
 def _alone(
-    source: Source, gone: OnGone | None, newcomers: Newcomers | None
+    source: Source, gone: OnGone | None, newcomers: Newcomers | None, seen: OnRead | None
 ) -> Generator[Batch, None, Iterator[Frames] | None]:
     """What of it is left when another one comes; None: it has ended."""
     batches = source.batches()
     closes = gone is not None
     try:
         for frames in batches:
+            if seen is not None:
+                seen(source, frames)
             yield source, frames
             if newcomers:
                 closes = False
@@ -177,7 +183,15 @@ class _Reader:
 class _Readers:
     """A thread per source, and the batches they have read."""
 
-    def __init__(self, gone: OnGone | None, unread: OnUnread | None, newcomers: Newcomers | None, waits: Waits) -> None:
+    def __init__(
+        self,
+        gone: OnGone | None,
+        unread: OnUnread | None,
+        newcomers: Newcomers | None,
+        waits: Waits,
+        seen: OnRead | None,
+    ) -> None:
+        self._on_read = seen
         self._gone = gone
         self._unread = unread
         self._newcomers = newcomers
@@ -248,6 +262,8 @@ class _Readers:
         try:
             for frames in reader.batches or reader.source.batches():
                 reader.reading_since = 0
+                if self._on_read is not None:
+                    self._on_read(reader.source, frames)
                 reader.read += frames.count
                 if not self._queue.put((number, frames)):
                     # A closed source ends, or raises the error that it had.

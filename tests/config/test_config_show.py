@@ -76,6 +76,8 @@ def test_the_defaults() -> None:
         "privacy",
         "queue",
         "control",
+        "http",
+        "health",
         "run",
         "log",
     ]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.control.commands import Fault
-from capture_agent.control.jsonrpc import MOST_IN_BATCH, answer
+from capture_agent.control.jsonrpc import LONGEST_BATCH, MOST_IN_BATCH, TOO_LONG, answer
 
 pytestmark = pytest.mark.once
 
@@ -116,3 +116,19 @@ def test_anything_gives_one_line_of_json_or_nothing(document: bytes) -> None:
             assert one["jsonrpc"] == "2.0"
             assert ("result" in one) != ("error" in one)
             assert "id" in one
+
+
+def test_the_answers_of_a_batch_are_bounded() -> None:
+    done: list[int] = []
+
+    def long(parameters: Sequence[object]) -> object:
+        done.append(1)
+        return "x" * (LONGEST_BATCH // 3)
+
+    batch = [{"jsonrpc": "2.0", "method": "long", "id": n} for n in range(MOST_IN_BATCH)]
+    text = answer(json.dumps(batch).encode(), lambda name: long)
+    answers = json.loads(text)
+    assert len(text) < 2 * LONGEST_BATCH
+    assert len(answers) == MOST_IN_BATCH
+    assert len(done) == sum("result" in one for one in answers) == 3
+    assert {one["error"]["code"] for one in answers[3:]} == {TOO_LONG}

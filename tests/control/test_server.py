@@ -144,6 +144,18 @@ def test_a_client_that_reads_nothing_is_not_read_from(door: Door) -> None:
         assert held <= 2 * LONGEST_REQUEST + len(line)
 
 
+def test_answers_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_ANSWERS", 1000)
+    door = Door(tmp_path / "s", lambda document: b"x" * 300)
+    with connected(door.path) as client:
+        client.sendall(b"a\n" * 1000)
+        client.shutdown(socket.SHUT_WR)
+        *answers, last = client.makefile("rb").read().splitlines()
+    door.close()
+    assert answers == [b"x" * 300] * 4
+    assert json.loads(last)["error"]["message"] == "Too many requests at once"
+
+
 def test_more_connections_than_are_allowed(door: Door) -> None:
     held = [connected(door.path) for _ in range(MOST_CONNECTIONS)]
     for n, client in enumerate(held):

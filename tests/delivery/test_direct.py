@@ -68,3 +68,14 @@ def test_what_is_held_at_a_failure_is_lost() -> None:
     direct.close()
     assert str(direct.failure) == "list:: connection refused"
     assert str(direct.ledger()) == "list:: 4 seen, 0 sent, 0 waiting, 4 lost (unreachable 4)"
+
+
+def test_its_standing() -> None:
+    sink = ListSink(together=3)
+    direct = Direct(sink)
+    direct.put(batch_of(2))
+    assert (direct.standing().lag.count, direct.standing().up) == (0, True)
+    direct.put(batch_of(2))
+    direct.close()
+    standing = direct.standing()
+    assert (standing.lag.count, standing.batch.count, standing.oldest_seconds) == (4, 1, 0.0)

@@ -308,3 +308,71 @@ def test_close_wakes_a_sink_that_waits_to_try_again() -> None:
     assert tried.wait(10)
     outbox.close(timeout=10)
     assert outbox.ledger().lost == {"unreachable": 2}
+
+
+class Connecting(ListSink):
+    connections = 0
+
+    def send(self, batch: object) -> None:
+        self.connections += 1
+        super().send(batch)  # type: ignore[arg-type]
+
+
+def test_its_standing_says_what_waits_and_since_when() -> None:
+    gate, now = Gate(), [100.0]
+    outbox = Outbox(ListSink(gate), clock=lambda: now[0])
+    assert (outbox.standing().oldest_seconds, outbox.standing().queue_bytes, outbox.standing().up) == (0.0, 0, True)
+    outbox.put(batch_of(1))
+    assert gate.entered.wait(10)
+    now[0] = 103.0
+    outbox.put(batch_of(2))
+    now[0] = 110.0
+    standing = outbox.standing()
+    assert standing.oldest_seconds == 10.0  # the one in hand
+    assert standing.queue_bytes > 3 * RECORDS
+    gate.open.set()
+    outbox.close()
+    standing = outbox.standing()
+    assert (standing.oldest_seconds, standing.queue_bytes) == (0.0, 0)
+    assert (standing.lag.count, standing.batch.count) == (3, 2)
+
+
+def test_its_standing_says_how_often_it_was_reached_again() -> None:
+    failures = iter([True, True, False])
+
+    def once_down(_: object) -> None:
+        if next(failures, False):
+            down(_)
+
+    outbox = Outbox(ListSink(once_down), first_delay=0.001)
+    outbox.put(batch_of(1))
+    outbox.put(batch_of(1))
+    eventually(lambda: outbox.ledger().outcomes["sent"] == 2)
+    eventually(lambda: outbox.standing().up)
+    outbox.close()
+    assert outbox.standing().reconnects == 1
+
+
+def test_a_sink_that_counts_its_connections_is_believed() -> None:
+    outbox = Outbox(Connecting())
+    for _ in range(3):
+        outbox.put(batch_of(1))
+        eventually(lambda: outbox.ledger().outcomes["waiting"] == 0)
+    outbox.close()
+    assert outbox.standing().reconnects == 2
+
+
+def test_the_lag_is_that_of_what_was_handed_over() -> None:
+    fails = iter([True])
+
+    def half(sink: object) -> None:
+        if next(fails, False):
+            down(sink)
+
+    outbox = Outbox(ListSink(half), first_delay=0.001)
+    outbox.put(batch_of(5))
+    eventually(lambda: outbox.ledger().outcomes["sent"] == 5)
+    outbox.close()
+    standing = outbox.standing()
+    assert (standing.lag.counts[-1], standing.lag.count, standing.batch.count) == (5, 5, 1)  # its messages are old
+    assert standing.lag.total > 5 * standing.lag.bounds[-1]

@@ -156,6 +156,26 @@ END = ["ACK", "BYE", "200"]
 @pytest.mark.parametrize(
     ("toml", "want"),
     [
+        pytest.param('[trace]\nmode = "message"', [], id="no rules"),
+        pytest.param('[trace]\nmode = "dialog"', [("mode dialog", "dialog", 1)], id="mode dialog"),
+        pytest.param('[[rule]]\nmethod = "INVITE"\nkind = "request"\ntrace = "transaction"',
+                     [("rule 1", "transaction", 2)], id="what begins a transaction"),
+        pytest.param('[[rule]]\nname = "no options"\nmethod = "OPTIONS"\ntrace = "none"\n[[rule]]\ntrace = "message"',
+                     [("no options", "none", 1), ("rule 2", "message", 9)], id="none excludes"),
+        pytest.param('[trace]\nmatch = "all"\n[[rule]]\nmethod = "BYE"\n[[rule]]\nstatus = 486\nsinks = "carrier"',
+                     [("rule 1", "message", 2), ("rule 2", "message", 1)], id="all that match"),
+        pytest.param('[trace]\non = false\n[[rule]]\nmethod = "BYE"', [("rule 1", "message", 0)], id="off"),
+    ],
+)  # fmt: skip
+def test_decisions_are_counted_by_rule_and_mode(toml: str, want: list[tuple[str, str, int]]) -> None:
+    judge = policy(toml)
+    judge.decide(call())
+    assert list(judge.decisions()) == want
+
+
+@pytest.mark.parametrize(
+    ("toml", "want"),
+    [
         pytest.param('[trace]\nmode = "message"', [*FIRST, *SECOND, *END, "OPTIONS"], id="mode message"),
         pytest.param('[trace]\nmode = "transaction"', [*FIRST, *SECOND, *END, "OPTIONS"], id="mode transaction"),
         pytest.param('[trace]\nmode = "dialog"', [*FIRST, *SECOND, *END], id="mode dialog"),

@@ -1,0 +1,59 @@
+"""Counters of the pipeline as they are between two batches, read from other threads.
+
+In the middle of a batch they contradict each other: a message is in one ledger, and not in the next one yet.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+Read = TypeVar("Read")
+
+PATIENCE = 1.0  # seconds for a batch to end
+
+
+class Question(Generic[Read]):
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.answer: Read | None = None
+
+
+class Between(Generic[Read]):
+    """`read` reads the counters. While no batch is being processed, whoever asks does it; else the thread that
+    processes it does, at its end: a batch costs one look at whether somebody has asked.
+    """
+
+    def __init__(self, read: Callable[[], Read]) -> None:
+        self._read = read
+        self._turns = 0  # odd while a batch is being processed
+        self._questions: deque[Question[Read]] = deque()
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Around the processing of one batch, in the thread that does it."""
+        self._turns += 1
+        try:
+            yield
+        finally:
+            self._turns += 1
+            while self._questions:
+                question = self._questions.popleft()
+                question.answer = self._read()
+                question.answered.set()
+
+    def now(self) -> Read:
+        """From any thread. Where a batch takes too long, what it has counted so far."""
+        before = self._turns
+        if before % 2 == 0:
+            answer = self._read()
+            if self._turns == before:
+                return answer
+        question: Question[Read] = Question()
+        self._questions.append(question)
+        if question.answered.wait(PATIENCE) and question.answer is not None:
+            return question.answer
+        return self._read()

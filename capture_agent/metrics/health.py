@@ -1,0 +1,78 @@
+"""Whether the agent does what it is there for: ok, or degraded with the reasons."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from capture_agent.metrics.figures import SinkFigures, SourceFigures
+
+LOSING_SECONDS = 60.0  # so long a sink counts as losing after it has lost something
+
+SOURCE_DOWN, NO_PACKETS, NO_SIP = "source_down", "no_packets", "no_sip"
+SINK_UNREACHABLE, SINK_LOSING = "sink_unreachable", "sink_losing"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`name`: of the source or sink; `text`: what is wrong with it, in words."""
+
+    reason: str
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+class Health:
+    """`no_packets_seconds`, `no_sip_seconds`: for so long a source may have nothing; 0: for ever."""
+
+    def __init__(self, no_packets_seconds: float = 0, no_sip_seconds: float = 0) -> None:
+        self._no_packets_seconds = no_packets_seconds
+        self._no_sip_seconds = no_sip_seconds
+        self._lock = threading.Lock()  # several may look
+        self._lost: dict[tuple[str, int], tuple[int, float]] = {}  # by sink: how many, and when that became more
+        self._said: frozenset[tuple[str, str]] = frozenset()
+
+    def look(self, sources: Iterable[SourceFigures], sinks: Sequence[SinkFigures], now: float) -> list[Reason]:
+        """All that is wrong. `now`: seconds of any clock that only goes on. Losses are seen if it is asked at times."""
+        with self._lock:
+            return [
+                *(reason for source in sources if (reason := self._of_source(source)) is not None),
+                *(reason for n, sink in enumerate(sinks) if (reason := self._of_sink(sink, n, now)) is not None),
+            ]
+
+    def _of_source(self, source: SourceFigures) -> Reason | None:
+        if source.up is None:
+            return None
+        if not source.up:
+            return Reason(SOURCE_DOWN, source.name, "down")
+        if 0 < self._no_packets_seconds <= source.quiet_seconds:
+            return Reason(NO_PACKETS, source.name, f"no packets for {source.quiet_seconds:.0f} s")
+        quiet = source.sip_quiet_seconds
+        if quiet is not None and 0 < self._no_sip_seconds <= quiet:
+            return Reason(NO_SIP, source.name, f"no SIP for {quiet:.0f} s")
+        return None
+
+    def _of_sink(self, sink: SinkFigures, number: int, now: float) -> Reason | None:
+        if sink.standing is None:
+            return None
+        lost = sum(sink.ledger.lost.values())
+        before, grew_at = self._lost.get((sink.name, number), (0, -LOSING_SECONDS + now))
+        if lost > before:
+            grew_at = now
+        self._lost[sink.name, number] = lost, grew_at
+        if not sink.standing.up:
+            return Reason(SINK_UNREACHABLE, sink.name, "unreachable")
+        if now - grew_at < LOSING_SECONDS:
+            return Reason(SINK_LOSING, sink.name, f"loses messages: {lost:,} so far")
+        return None
+
+    def is_news(self, reasons: Sequence[Reason]) -> bool:
+        """Are other things wrong than when this was asked last?"""
+        found = frozenset((one.reason, one.name) for one in reasons)
+        with self._lock:
+            self._said, before = found, self._said
+        return found != before

@@ -1,0 +1,57 @@
+"""Who may ask, and for how much: a token, and the size of a request."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from capture_agent.config.endpoints import split_port
+
+LONGEST_BODY = 65_536
+OPEN = ("/health", "/ready")  # for probes, which have no token
+BEARER = "bearer"
+
+
+class Access:
+    """Before the application: refuses who has not the token, and what is too long."""
+
+    def __init__(self, app: ASGIApp, token: str = "") -> None:
+        self._app = app
+        self._token = token.encode("ascii")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = self._refusal(scope) if scope["type"] == "http" else None
+        await (response or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        headers = Headers(scope=scope)
+        if self._token and scope["path"] not in OPEN and not self._is_known(headers):
+            return PlainTextResponse("a token is needed\n", 401, {"WWW-Authenticate": "Bearer"})
+        if not self._token and is_foreign(headers):
+            return PlainTextResponse("wrong Host\n", 403)
+        length = headers.get("content-length", "0")
+        if len(length) > 9 or int(length) > LONGEST_BODY:
+            return PlainTextResponse(f"more than {LONGEST_BODY} bytes\n", 413)
+        return None
+
+    def _is_known(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
+        return right and scheme.lower() == BEARER
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Is the host of the request a name? A page of another site reaches loopback in a browser by a name of its own."""
+    host = headers.get("host", "")
+    if not host:
+        return False
+    try:
+        name, _ = split_port(host)
+        ip_address(name)
+    except ValueError:
+        return host.partition(":")[0].lower() != "localhost"
+    return False

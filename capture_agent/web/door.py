@@ -1,0 +1,152 @@
+"""The thread of `run` that answers HTTP. No client can hold up the agent or another client: connections are limited in
+number, and when there are too many, the one that has done nothing for longest is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from capture_agent.control.commands import Controlled
+from capture_agent.web.application import Answers, application
+from capture_agent.web.protocol import LONGEST_HEAD, BoundedConnection
+
+MOST_CONNECTIONS = 64
+SPARED_SECONDS = 1.0  # no connection that is answered now is closed for another one sooner
+HANDSHAKE_SECONDS = 5.0
+BACKLOG = 64
+# Out of descriptors or memory, accept is let alone for a while.
+OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+PAUSE = 1.0  # seconds
+QUIET = 60.0  # seconds between two lines in the log
+PATIENCE = 2.0  # seconds for the thread to end
+
+_log = logging.getLogger(__name__)
+
+Guests = dict["asyncio.Task[None]", BoundedConnection]
+
+
+class HttpDoor:
+    """Open from its making until `close`. Raises OSError where it cannot listen. `tls`: for a server."""
+
+    def __init__(
+        self, place: tuple[str, int], agent: Controlled, token: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._socket = listening(*place)
+        self.port: int = self._socket.getsockname()[1]
+        self._tls = tls
+        self._answers = Answers(agent)
+        self._config = Config(
+            application(self._answers, token),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=LONGEST_HEAD,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._guests: Guests = {}
+        self._warned_at = -QUIET
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(lambda loop, context: None)  # of connections that broke
+        self._accepting = self._loop.create_task(self._run())
+        self._thread = threading.Thread(target=self._work, name="http", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        with suppress(RuntimeError):  # the thread has ended by itself
+            self._loop.call_soon_threadsafe(self._accepting.cancel)
+        self._thread.join(PATIENCE)
+        self._answers.close()
+
+    def _work(self) -> None:
+        try:
+            self._loop.run_until_complete(self._accepting)
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # it must not be silent
+            _log.error("http: internal error: %s", type(error).__name__)
+        finally:
+            self._loop.close()
+
+    async def _run(self) -> None:
+        try:
+            await self._accept()
+        finally:
+            self._socket.close()
+            guests = list(self._guests)
+            for guest in guests:
+                guest.cancel()
+            await asyncio.gather(*guests, return_exceptions=True)
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = await self._loop.sock_accept(self._socket)
+            except OSError as error:
+                if error.errno in OUT_OF:
+                    self._warn(os.strerror(error.errno))
+                    await asyncio.sleep(PAUSE)
+                continue  # or it has gone away again
+            if not self._make_room():
+                connection.close()
+                continue
+            guest = BoundedConnection(self._config, self._state, self._loop)
+            task = self._loop.create_task(self._serve(connection, guest))
+            self._guests[task] = guest
+            task.add_done_callback(self._guests.pop)
+            await asyncio.sleep(0)  # it begins now: one that is cancelled before could not close its connection
+
+    def _make_room(self) -> bool:
+        if len(self._guests) < MOST_CONNECTIONS:
+            return True
+        task, oldest = min(self._guests.items(), key=lambda item: (item[1].is_busy, item[1].since))
+        if oldest.is_busy and time.monotonic() - oldest.since < SPARED_SECONDS:
+            return False
+        del self._guests[task]
+        task.remove_done_callback(self._guests.pop)
+        task.cancel()
+        return True
+
+    async def _serve(self, connection: socket.socket, guest: BoundedConnection) -> None:
+        try:
+            opening = self._loop.connect_accepted_socket(lambda: guest, connection, ssl=self._tls)
+            await asyncio.wait_for(opening, HANDSHAKE_SECONDS)
+            await guest.gone.wait()
+        except OSError:  # of TLS, too
+            pass
+        finally:
+            guest.abort()
+
+    def _warn(self, reason: str) -> None:
+        if time.monotonic() - self._warned_at >= QUIET:
+            self._warned_at = time.monotonic()
+            _log.warning("http: no connection can be accepted for now: %s", reason)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    server = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((host, port))
+        server.listen(BACKLOG)
+    except OSError:
+        server.close()
+        raise
+    return server

@@ -1,0 +1,70 @@
+"""Figures in which every metric has a sample, and the text of a scrape taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from capture_agent.books import Ledger, Table
+from capture_agent.delivery.standing import BATCH_SECONDS, LAG_SECONDS, Standing
+from capture_agent.histogram import Histogram
+from capture_agent.metrics.figures import (
+    About,
+    Figures,
+    GuardFigures,
+    Reloaded,
+    RuleFigures,
+    SinkFigures,
+    SourceFigures,
+)
+
+ABOUT = About("1.2", "compiled", "3.11.7", 1000.0, "edge", 2001, "u-u-i-d")
+
+
+def standing(up: bool = True, queue_bytes: int = 0, oldest: float = 0.0, reconnects: int = 0) -> Standing:
+    lag, batch = Histogram(LAG_SECONDS), Histogram(BATCH_SECONDS)
+    lag.observe(0.004, 3)
+    batch.observe(0.5)
+    return Standing(queue_bytes, oldest, up, reconnects, lag.now(), batch.now())
+
+
+def sink(name: str = "hep:h:9060", kind: str = "hep", up: bool = True, lost: int = 0, waiting: int = 0) -> SinkFigures:
+    ledger = Ledger(name, 7 + lost + waiting, {"sent": 7, "waiting": waiting}, {}, {"queue_full": lost} if lost else {})
+    place = ("h:9060", "tcp") if kind == "hep" else ("", "")
+    return SinkFigures(name, kind, ledger, standing(up, 100 * waiting), *place)
+
+
+def source(name: str = "eth0", up: bool = True, quiet: float = 0.0, sip_quiet: float | None = None) -> SourceFigures:
+    return SourceFigures(name, 10, 1000, {"kernel": 2}, up, quiet, sip_quiet)
+
+
+LEDGERS = (
+    Ledger("frames", 12, {"carried": 9, "waiting": 1}, {"not_ip": 0}, {"kernel": 2}),
+    Ledger("segments", 3, {"delivered": 2, "waiting": 1}),
+    Ledger("websocket", 1, {"delivered": 1}),
+    Ledger("chunks", 1, {"joined": 1}),
+    Ledger("messages", 9, {"traced": 5, "not_traced": 1, "duplicate": 1}, {"rtp": 1, "stun": 1}),
+    Ledger("correlation", 5, {"new": 4, "retransmitted": 1}),
+    Ledger("calls", 3, {"over": 1, "held": 2}, {}, {"evicted": 0}),
+    Ledger("transactions", 3, {"over": 1, "held": 2}),
+    Ledger("dialogs", 1, {"over": 0, "held": 1}),
+    Ledger("condition c", 2, {"true": 1, "false": 1}),
+    Ledger("hook h.py", 2, {"passed": 1}, {"KeyError": 1}),
+    Ledger("hook h.py", 1, {"passed": 1}),
+)
+
+
+def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = (sink(),)) -> Figures:
+    return Figures(
+        about=ABOUT,
+        now=8230.5,
+        tracing=True,
+        reloaded=Reloaded(True, 1000.0),
+        ledgers=list(ledgers),
+        problems={"no_via": 1},
+        streams={"gaps": 1, "lost_bytes": 30},
+        tables=[Table("fragments", 1, 4), Table("segments", 1)],
+        rules=[RuleFigures("rule 1", "dialog", 2)],
+        guards=[GuardFigures("condition", "c", False), GuardFigures("hook", "h.py", True), GuardFigures("hook", "h.py", False)],
+        sources=[source()],
+        sinks=list(sinks),
+    )  # fmt: skip
