@@ -8,7 +8,7 @@ open_sources.py       the sources that are open, and what closed ones have lost
 reloading.py   takes another configuration while the agent runs
 replaying.py   replays capture files
 extensions.py  loads user code: hooks, conditions, and the sinks and sources of packages
-privileges.py  becomes another user, who keeps CAP_NET_RAW
+dropping_root.py becomes another user, who keeps CAP_NET_RAW
 service_manager.py  notifies systemd: readiness, figures, watchdog
 watcher.py     reports losses and outages in the log while the agent runs
 """

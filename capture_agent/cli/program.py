@@ -15,11 +15,24 @@ import typer
 
 from capture_agent import __version__
 from capture_agent.build import flavour
-from capture_agent.cli import calls, config, db, decode, doctor, events, flow, interfaces, replay, run, status, terminal
+from capture_agent.cli import (
+    calls,
+    config,
+    db,
+    decode,
+    doctor,
+    flow,
+    interfaces,
+    replay,
+    run,
+    send_events,
+    status,
+    terminal,
+)
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.cli.title import hide_secrets
 from capture_agent.config.config_errors import ConfigError, nearest
-from capture_agent.config.options import alternatives
+from capture_agent.config.option_list import alternatives
 from capture_agent.config.secrets import MASK
 from capture_agent.hooks.guard import raised_at
 
@@ -68,8 +81,10 @@ app.command("flow", short_help="Draw a call as a ladder diagram.")(flow.flow)
 app.command("status", short_help="Switch or check a running agent's tracing.")(status.status)
 app.command("reload", short_help="Have a running agent read its configuration again.")(status.reload)
 app.command("doctor", short_help="Find out why nothing arrives.")(doctor.doctor)
-app.command("hlog", short_help="Send a log line to the HEP collectors.")(events.hlog)
-app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(events.trace_msg)
+app.command("hlog", short_help="Send a log line to the HEP collectors.")(send_events.hlog)
+app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(
+    send_events.trace_msg
+)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.command("interfaces", short_help="List this host's interfaces.")(interfaces.interfaces)

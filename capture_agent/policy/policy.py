@@ -16,7 +16,7 @@ from capture_agent.config.endpoints import LocalAddress
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.hooks import Decided, Hooks
-from capture_agent.policy.legs import Legs
+from capture_agent.policy.legs import LegTable
 from capture_agent.policy.lookback import Lookback
 from capture_agent.policy.rules import Grown, Rules, Traces
 from capture_agent.policy.settings import Settings
@@ -76,7 +76,7 @@ class Policy:
         if self._rules is not None and self._rules.looks_back:
             trace = settings.trace
             self._lookback = Lookback(self._rules.rules, trace.lookback_messages, trace.lookback_mib << 20)
-        self._legs = Legs(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
+        self._legs = LegTable(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
         self._in = Direction.IN
         self._out = Direction.OUT
         self.know_local(local)
