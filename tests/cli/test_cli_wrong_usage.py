@@ -11,8 +11,8 @@ from capture_agent.cli import main
 
 pytestmark = pytest.mark.once
 
-COMMANDS = "run, replay, decode, calls, flow, status, reload, hlog, trace-msg, interfaces, db or config"
-NO_COLLECTOR = "no HEP collector: name one by its URI, or give --config FILE with a [[hep]] section"
+COMMANDS = "run, replay, decode, calls, flow, status, reload, doctor, hlog, trace-msg, interfaces, db or config"
+NO_COLLECTOR = "no HEP collector: give its URI, or --config FILE with a [[hep]] section"
 
 
 @pytest.fixture
