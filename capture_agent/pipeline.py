@@ -9,12 +9,12 @@ from capture_agent.books import Ledger, Table, joined, with_former
 from capture_agent.config import Capture, Correlate
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.emission.emission import Emission
-from capture_agent.intake.copies import DuplicateFilter
+from capture_agent.intake.copies import CopyFilter
 from capture_agent.intake.own_traffic import OwnTraffic
 from capture_agent.intake.payloads import Intake
 from capture_agent.intake.ports import PortFilter
 from capture_agent.intake.restore import Restorer
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.packet.outer_headers import identification, way
 from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
@@ -42,7 +42,7 @@ class Pipeline:
         self.ports = PortFilter(capture.ports) if capture.ports else None
         self.streams = Streams()
         self.intake = Intake()
-        self.duplicates = DuplicateFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
+        self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
         self.restorer = Restorer() if capture.x_headers else None
         self.policy = policy or Policy()
         follows = self.policy.settings.follows_calls
@@ -73,8 +73,8 @@ class Pipeline:
 
     def _accepted(self, datagrams: list[Datagram]) -> list[CapturedMessage]:
         messages = self.intake.accept(datagrams)
-        if self.duplicates is not None:
-            messages = self.duplicates.kept(messages)
+        if self.copies is not None:
+            messages = self.copies.kept(messages)
         return messages if self.restorer is None else self.restorer.restore(messages)
 
     def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
@@ -103,8 +103,8 @@ class Pipeline:
 
     def begin(self) -> None:
         """Another capture begins, perhaps the same one again: none of it is a copy of earlier packets."""
-        if self.duplicates is not None:
-            self.duplicates.forget()
+        if self.copies is not None:
+            self.copies.forget()
 
     def close(self) -> list[TracedMessage]:
         """The capture has ended. Returns messages that were still waiting for missing packets."""
@@ -137,7 +137,7 @@ class Pipeline:
     def ledgers(self) -> list[Ledger]:
         """The ledgers so far, stage by stage."""
         stages = (
-            self.packets, self.own, self.ports, self.streams, self.intake, self.duplicates, self.restorer,
+            self.packets, self.own, self.ports, self.streams, self.intake, self.copies, self.restorer,
             self.correlator, self.policy,
         )  # fmt: skip
         present = joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())

@@ -3,6 +3,8 @@
 import ast
 import re
 import subprocess
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,39 @@ def test_each_folder_has_its_map(package: Path) -> None:
     if package.name == "capture_agent":
         return  # ARCHITECTURE.md is its map
     assert [module for module in modules if module.removesuffix(".py") not in docstring] == []
+
+
+SOURCES = [
+    path for path in tracked() if path.suffix == ".py" and path.parts[len(ROOT.parts)] in ("capture_agent", "hep")
+]
+
+# Classes that may have the name of another one.
+SAME_CLASSES = {
+    "Dialog": "what hooks see of a record has the name of the record",
+    "Transaction": "what hooks see of a record has the name of the record",
+}
+# They say nothing of what a module or a class is.
+MEANINGLESS = {"together", "way", "ways", "made", "noting", "several", "seen"}
+
+
+def repeated(names: Iterable[str]) -> set[str]:
+    return {name for name, count in Counter(names).items() if count > 1}
+
+
+def classes(source: Path) -> list[str]:
+    return [node.name for node in ast.parse(source.read_text()).body if isinstance(node, ast.ClassDef)]
+
+
+def test_a_name_means_one_module() -> None:
+    names = [path.stem for path in SOURCES if path.stem not in ("__init__", "__main__")]
+    assert repeated(names) == set()
+    assert MEANINGLESS & set(names) == set()
+
+
+def test_a_name_means_one_class() -> None:
+    names = [name for source in SOURCES for name in classes(source)]
+    assert repeated(names) == set(SAME_CLASSES)
+    assert MEANINGLESS & {name.strip("_").lower() for name in names} == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)

@@ -17,7 +17,7 @@ from test_siptrace_vectors import Settings, compare, emitted_by_the_module, emit
 from capture_agent.app.extensions import Extensions, NamedHook
 from capture_agent.config import Config
 from capture_agent.hooks import Message
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.sources.capture_file import CaptureFile
 
 METHODS = {b"INVITE", b"ACK", b"BYE", b"OPTIONS"}

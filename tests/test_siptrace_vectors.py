@@ -27,9 +27,9 @@ from capture_agent.app.extensions import Extensions
 from capture_agent.app.replaying import replay
 from capture_agent.config import Config
 from capture_agent.config.endpoints import parse_local
-from capture_agent.config.sections import Capture, Trace
+from capture_agent.config.sections import Capture, TraceSection
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sources.capture_file import CaptureFile
 
@@ -122,7 +122,7 @@ class Settings:
         )
         return Config(
             capture=Capture(local=tuple(parse_local(listen) for listen in dict.fromkeys(self.listens))),
-            trace=Trace(on=bool(self.number("trace_on", 0))),
+            trace=TraceSection(on=bool(self.number("trace_on", 0))),
             hep=(hep_target,) if emits and self.mode & 1 else (),
             sip=(SipTarget("127.0.0.1", sip_port),) if emits and self.mode & 4 else (),
             sql=(SqlTarget(f"sqlite:///{database}", self.table),) if self.mode & 2 else (),

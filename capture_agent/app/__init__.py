@@ -10,7 +10,7 @@ replaying.py   replays capture files
 extensions.py  loads user code: hooks, conditions, and the sinks and sources of packages
 observing.py   what is asked about it: figures, health
 between.py     counters as they are between two batches
-privileges.py  becomes another user, who keeps CAP_NET_RAW
+dropping_root.py becomes another user, who keeps CAP_NET_RAW
 service_manager.py  notifies systemd: readiness, figures, watchdog
 watcher.py     reports losses and outages in the log while the agent runs
 """

@@ -21,7 +21,7 @@ from capture_agent.pipeline import Pipeline
 from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
-from capture_agent.sources.interfaces import local_addresses
+from capture_agent.sources.interface_list import local_addresses
 
 HOOK_FAILED = "the message is traced as if this hook were not there"
 CONDITION_FAILED = "the rule does not match"

@@ -11,7 +11,7 @@ from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.config import Capture
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.packet.port_filter import expression, moves_offsets
-from capture_agent.sources.interfaces import ANY
+from capture_agent.sources.interface_list import ANY
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import Source

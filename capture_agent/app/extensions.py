@@ -28,8 +28,8 @@ from typing import Any
 
 from capture_agent.config import Config, ConfigError
 from capture_agent.config.config_errors import in_order, nearest, where
-from capture_agent.config.layers import Layers
-from capture_agent.config.layers import Path as OptionPath
+from capture_agent.config.precedence import Layers
+from capture_agent.config.precedence import Path as OptionPath
 from capture_agent.config.secrets import MASK, quotable, repeats, texts_of
 from capture_agent.config.targets import PackageSink, PackageSource
 from capture_agent.hooks.guard import end_child, forks, is_ctrl_c, kind_of, raised_at, said_by

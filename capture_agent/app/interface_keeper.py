@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from socket import if_nametoindex
 
-from capture_agent.sources.interfaces import ANY, list_interfaces
+from capture_agent.sources.interface_list import ANY, list_interfaces
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import Newcomers
 from capture_agent.sources.source import Source, SourceError

@@ -20,7 +20,7 @@ from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.emission.emission import emission
 from capture_agent.metrics.figures import Reloaded
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
 

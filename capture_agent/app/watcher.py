@@ -41,7 +41,7 @@ class Watched:
 
 
 @dataclass(slots=True)
-class Said:
+class LoggedLosses:
     """What the log has said about one account."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -61,7 +61,7 @@ class Watcher:
         self._accounts = accounts
         self._also = also
         self._clock = clock
-        self._said: dict[tuple[str, int], Said] = {}  # by name, and by position among accounts of the same name
+        self._said: dict[tuple[str, int], LoggedLosses] = {}  # by name, and by position among accounts of the same name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watcher", daemon=True)
 
@@ -87,13 +87,13 @@ class Watcher:
         now = self._clock()
         names: Counter[str] = Counter()
         for account in self._accounts():
-            said = self._said.setdefault((account.name, names[account.name]), Said())
+            said = self._said.setdefault((account.name, names[account.name]), LoggedLosses())
             names[account.name] += 1
             self._look_at_losses(account, said, now)
             self._look_at_outage(account, said, now)
         self._also()
 
-    def _look_at_losses(self, account: Watched, said: Said, now: float) -> None:
+    def _look_at_losses(self, account: Watched, said: LoggedLosses, now: float) -> None:
         counts = Counter({("lost", place): count for place, count in account.lost.items()})
         counts.update({("rejected", reason): count for reason, count in account.rejected.items()})
         new = counts - said.counts
@@ -106,7 +106,7 @@ class Watcher:
         _log.warning("%s: %s%s", account.name, ", ".join(parts), in_all, extra={"fields": fields})
         said.counts, said.at = counts, now
 
-    def _look_at_outage(self, account: Watched, said: Said, now: float) -> None:
+    def _look_at_outage(self, account: Watched, said: LoggedLosses, now: float) -> None:
         outage = account.outage
         if outage is None:
             said.outage_at = None

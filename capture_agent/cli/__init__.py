@@ -4,7 +4,7 @@ program.py     the list of commands; turns every error into one line and an exit
 failures.py    WrongUsage (2), Failed (1), and lines on standard error
 options.py     options that several commands share, and the Config made from them
 title.py       the arguments that `ps` shows, without secrets
-tables.py      a table on standard output: rich on a terminal, plain elsewhere
+table_output.py a table on standard output: rich on a terminal, plain elsewhere
 run.py replay.py sending.py   from interfaces and files to the sinks; progress.py: the progress bar
 capture_reading.py  messages of capture files, for decode and flow
 logs.py        the log: text or JSON, priorities for journald, limits; terminal.py writes it without blocking
@@ -13,7 +13,7 @@ calls.py       calls in the sip_trace table
 stats.py       figures of a running agent
 status.py      switches or checks a running agent's tracing, and has it reload its configuration
 doctor.py      finds out why nothing arrives
-events.py      sends log lines and messages that were not captured to HEP collectors
+send_events.py sends log lines and messages that were not captured to HEP collectors
 flow.py       one call as a ladder
 db.py config.py interfaces.py   the table, the configuration, this host's interfaces
 """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capture_agent.cli import options
-from capture_agent.cli.tables import Table, terminal_width
+from capture_agent.cli.table_output import Table, terminal_width
 from capture_agent.history.text import Column
 
 if TYPE_CHECKING:

@@ -122,7 +122,7 @@ def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
 
 def rows_of_a_table() -> Callable[[Iterable[CapturedMessage]], None]:
     """A function that adds messages to the same table at each call."""
-    from capture_agent.cli.tables import Table, terminal_width
+    from capture_agent.cli.table_output import Table, terminal_width
 
     if 0 < terminal_width() < WIDE:
         narrow = Table(SHORT)

@@ -61,8 +61,8 @@ def doctor(
 
     from capture_agent.config import ConfigError
     from capture_agent.doctor.case import Case
-    from capture_agent.doctor.checks import examine
-    from capture_agent.doctor.settings import not_loaded
+    from capture_agent.doctor.check_table import examine
+    from capture_agent.doctor.settings_check import not_loaded
 
     logging.getLogger().addHandler(logging.NullHandler())  # the findings include what the agent would log
     try:

@@ -17,7 +17,7 @@ from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.config import Capture
 from capture_agent.config.secrets import mask
 from capture_agent.history import ladder
-from capture_agent.history.readable import Seen, endpoint_of, steps, title
+from capture_agent.history.readable import ShownMessage, endpoint_of, steps, title
 from capture_agent.sip.headers import call_id_forms, text
 
 
@@ -51,7 +51,7 @@ def flow(
         raise Failed(damages[0])
 
 
-def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
+def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[ShownMessage]:
     """Damage is reported in `damages`; messages before it count. Raises SourceError if the file is not a capture."""
     reading = CaptureReading(Capture())
     for messages in reading.messages([path]):
@@ -59,7 +59,7 @@ def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
             found = message.sip.call_id
             if found is not None and call_id in call_id_forms(found):
                 sent = message.datagram
-                yield Seen(
+                yield ShownMessage(
                     message.time_ns / 1e9,
                     (sent.source_text, str(sent.source_port)),
                     (sent.destination_text, str(sent.destination_port)),
@@ -69,14 +69,14 @@ def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[Seen]:
     damages += reading.damages
 
 
-def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> Iterator[Seen]:
+def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> Iterator[ShownMessage]:
     """Raises SinkError."""
     from capture_agent.history.stored_calls import once_each, stored_messages
 
     target = options.database(config, db, table)
     options.say_zone(target)
     for message in once_each(stored_messages(target, call_id)):
-        yield Seen(
+        yield ShownMessage(
             message.time.timestamp(),
             endpoint_of(message.from_ip),
             endpoint_of(message.to_ip),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from capture_agent.cli.failures import Failed
-from capture_agent.cli.tables import Table
+from capture_agent.cli.table_output import Table
 from capture_agent.history.text import Column
 
 
 def interfaces() -> None:
     """List this host's interfaces: name, state, kind and addresses."""
-    from capture_agent.sources.interfaces import list_interfaces
+    from capture_agent.sources.interface_list import list_interfaces
 
     try:
         found = list_interfaces()

@@ -15,7 +15,7 @@ from capture_agent.config.secrets import quotable
 if TYPE_CHECKING:
     from capture_agent.app.extensions import Extensions, InUse
     from capture_agent.config import Config, SqlTarget
-    from capture_agent.config.layers import Layers
+    from capture_agent.config.precedence import Layers
 
 STANDARD_INPUT = "-"
 CONFIG = "CAPTURE_AGENT_CONFIG"  # environment variable with the file's name

@@ -21,11 +21,11 @@ from capture_agent.cli import (
     db,
     decode,
     doctor,
-    events,
     flow,
     interfaces,
     replay,
     run,
+    send_events,
     stats,
     status,
     terminal,
@@ -33,7 +33,7 @@ from capture_agent.cli import (
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.cli.title import hide_secrets
 from capture_agent.config.config_errors import ConfigError, nearest
-from capture_agent.config.options import alternatives
+from capture_agent.config.option_list import alternatives
 from capture_agent.config.secrets import MASK
 from capture_agent.hooks.guard import raised_at
 
@@ -83,8 +83,10 @@ app.command("status", short_help="Switch or check a running agent's tracing.")(s
 app.command("reload", short_help="Have a running agent read its configuration again.")(status.reload)
 app.command("doctor", short_help="Find out why nothing arrives.")(doctor.doctor)
 app.command("stats", short_help="Print the figures of a running agent.")(stats.stats)
-app.command("hlog", short_help="Send a log line to the HEP collectors.")(events.hlog)
-app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(events.trace_msg)
+app.command("hlog", short_help="Send a log line to the HEP collectors.")(send_events.hlog)
+app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(
+    send_events.trace_msg
+)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.command("interfaces", short_help="List this host's interfaces.")(interfaces.interfaces)

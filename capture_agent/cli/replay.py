@@ -56,7 +56,7 @@ def replay(
     longest_gap = options.positive("--max-gap", max_gap)
     options.check_files(files, rounds)
     if not settings.targets():
-        from capture_agent.config.options import ways_to_give_a_sink
+        from capture_agent.config.option_list import ways_to_give_a_sink
 
         raise WrongUsage(f"no sink: give {ways_to_give_a_sink()}; `decode` only shows a file's messages")
 

@@ -107,7 +107,7 @@ def what_is_lacking(settings: Config) -> str:
     if not (settings.capture.interfaces or settings.capture.listen or settings.source):
         return "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
     if not settings.targets():
-        from capture_agent.config.options import ways_to_give_a_sink
+        from capture_agent.config.option_list import ways_to_give_a_sink
 
         return f"no sink: give {ways_to_give_a_sink()}"
     return ""
@@ -117,16 +117,16 @@ def become_user(settings: Config) -> None:
     """That of the configuration, if it has one; a start as root gives it the control socket's folder, too."""
     if not settings.run.user:
         return
-    from capture_agent.app import privileges
+    from capture_agent.app import dropping_root
     from capture_agent.config.endpoints import AUTO
     from capture_agent.control.place import SYSTEM
 
     with in_words():
-        user = privileges.find_user(settings.run.user)
+        user = dropping_root.find_user(settings.run.user)
         if os.geteuid() == 0 and settings.control.socket == AUTO and "RUNTIME_DIRECTORY" not in os.environ:
-            privileges.give_folder(SYSTEM.parent, user)
+            dropping_root.give_folder(SYSTEM.parent, user)
             os.environ["RUNTIME_DIRECTORY"] = str(SYSTEM.parent)  # as systemd would
-        privileges.become(user, os.environ)
+        dropping_root.become(user, os.environ)
 
 
 def settle(settings: Config) -> str:
@@ -134,15 +134,15 @@ def settle(settings: Config) -> str:
     if not settings.run.user:
         as_root = "root: with --user NAME it would keep CAP_NET_RAW alone"
         return f"runs as {f'uid {os.geteuid()}' if os.geteuid() else as_root}"
-    from capture_agent.app import privileges
+    from capture_agent.app import dropping_root
 
     with in_words():
-        return privileges.settle(privileges.find_user(settings.run.user))
+        return dropping_root.settle(dropping_root.find_user(settings.run.user))
 
 
 @contextmanager
 def in_words() -> Iterator[None]:
-    from capture_agent.app.privileges import PrivilegesError
+    from capture_agent.app.dropping_root import PrivilegesError
 
     try:
         yield

@@ -7,8 +7,8 @@ field_types.py   options that are written as text, or as one element of a list
 endpoints.py     hosts, addresses and ports: local ones, advertised ones, those to send from
 uris.py          hep: and sip: URIs, and those of databases
 secrets.py       what must not be shown
-options.py       every option with its type, default and environment name, read off the dataclasses
-layers.py        TOML < environment < command line, and the line or variable that each value came from
+option_list.py   every option with its type, default and environment name, read off the dataclasses
+precedence.py    TOML < environment < command line, and the line or variable that each value came from
 entries.py       the entries of sinks and rules: URIs taken apart, secrets and names of files read
 configured_sinks.py  all sinks of a configuration with their ids, and which one a rule means
 http_listen.py   where the HTTP door listens, and what it needs
@@ -20,7 +20,18 @@ show.py          the configuration in force, as TOML
 from capture_agent.config.config_errors import ConfigError
 from capture_agent.config.load import load
 from capture_agent.config.rule_options import Legs, Rule
-from capture_agent.config.sections import Capture, Config, Control, Correlate, Hooks, Log, Privacy, Queue, Run, Trace
+from capture_agent.config.sections import (
+    Capture,
+    Config,
+    Control,
+    Correlate,
+    HooksSection,
+    Log,
+    Privacy,
+    QueueSection,
+    Run,
+    TraceSection,
+)
 from capture_agent.config.targets import (
     HepTarget,
     PackageSink,
@@ -38,18 +49,18 @@ __all__ = [
     "Control",
     "Correlate",
     "HepTarget",
-    "Hooks",
+    "HooksSection",
     "Legs",
     "Log",
     "PackageSink",
     "PackageSource",
     "Privacy",
-    "Queue",
+    "QueueSection",
     "Rule",
     "Run",
     "SipTarget",
     "SqlTarget",
-    "Trace",
+    "TraceSection",
     "load",
     "parse_hep_uri",
     "parse_sip_uri",

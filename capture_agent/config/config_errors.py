@@ -1,4 +1,4 @@
-"""One line for each problem of the configuration: where, which option, what was expected."""
+"""One line for each problem of the configuration: its place, the option, what was found and what was expected."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from capture_agent.config.layers import Layer, Layers, Path
-from capture_agent.config.options import Option, element, in_words, options
+from capture_agent.config.option_list import Option, element, in_words, options
+from capture_agent.config.precedence import Layers, Path, Precedence
 from capture_agent.config.secrets import quotable, quotable_name, reason_for
 
 SHOWN = 80  # characters of a wrong value
@@ -26,20 +26,20 @@ class ConfigError(Exception):
 def wrong(layers: Layers, path: Path, value: object, expected: str, reason: object = "") -> str:
     """`agent.toml:3: capture.buffer_mib: value 0, expected a whole number from 1 to 2047`
 
-    Without the value where the option may hold a secret; `reason` may repeat a part of what is quoted.
+    The value is left out if the option may hold a secret; `reason` may repeat a part of the quoted value.
     """
     said = reason_for(str(value), reason) if reason and not is_hidden(path) else ""
     return f"{where(layers, path)}:{quoted(path, value)} expected {expected}{said}"
 
 
 def refused(layers: Layers, path: Path, value: object, reason: object) -> str:
-    """The same for what a parser says, which does not repeat the value."""
+    """The same with a parser's own message, which does not repeat the value."""
     return f"{where(layers, path)}:{quoted(path, value)} {reason}"
 
 
 def where(layers: Layers, path: Path) -> str:
     origin = layers.origin(path)
-    if layers.layer(path) > Layer.FILE:
+    if layers.layer(path) > Precedence.FILE:
         return origin  # a variable or an option names itself
     known = [option.name for option in options().values()]
     name = ".".join(quotable_name(part, known) for part in path if isinstance(part, str))
@@ -47,7 +47,7 @@ def where(layers: Layers, path: Path) -> str:
 
 
 def is_hidden(path: Path) -> bool:
-    """May the option hold a secret? One that nobody knows may."""
+    """May the option hold a secret? An unknown option may."""
     section, *inner = [part for part in path if isinstance(part, str)] or [""]
     return not inner or (option := options().get((section, inner[0]))) is None or option.hidden
 
@@ -62,12 +62,12 @@ def quoted(path: Path, value: object) -> str:
 
 
 def expected(option: Option, path: Path) -> str:
-    """Of the option, or of one element where it is a list."""
+    """The type of the option, or of one element if it is a list."""
     return in_words(element(option.annotation)) if isinstance(path[-1], int) else option.expected
 
 
 def in_order(problems: Iterable[str]) -> list[str]:
-    """Those of the file in the order of its lines, the others behind them."""
+    """Problems of the file in the order of its lines, then the others."""
 
     def line(problem: str) -> int:
         match = _FILE_LINE.match(problem)
@@ -78,14 +78,14 @@ def in_order(problems: Iterable[str]) -> list[str]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`, did you mean 'x'?` or nothing."""
-    from difflib import get_close_matches  # only who has made a mistake pays for it
+    from difflib import get_close_matches  # imported only after a mistake
 
     match = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f", did you mean {match[0]!r}?" if match else ""
 
 
 def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The problems that validation has found, one for each option."""
+    """The problems that validation found, one for each option."""
     found: dict[str, None] = {}
     for error in errors:
         path: Path = tuple(error["loc"])
@@ -94,7 +94,7 @@ def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str
         if option is not None and error["type"] == "missing":
             found[f"{where(layers, path[:-1])}: {option.name} is missing, expected {option.expected}"] = None
         elif option is None:
-            # Said by a target as a whole: __post_init__ compares its options with one another.
+            # Raised by __post_init__ of the target, which compares its options with one another.
             reason = error.get("ctx", {}).get("error", error["msg"])
             found[f"{where(layers, path)}: {reason}"] = None
         elif error["type"] == "value_error":

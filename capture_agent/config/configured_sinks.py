@@ -1,4 +1,4 @@
-"""The sinks of a configuration: what rules call them, which a text means, and the id that each keeps.
+"""The sinks of a configuration: the name that rules use, the sink that a text names, and the id that each keeps.
 
 An id is a bit of Trace.sinks. Traces live in dialogs, so they outlive the configuration that they were made under:
 an id belongs to a target for as long as the process runs, whatever happens to the others.
@@ -16,7 +16,7 @@ from capture_agent.config.targets import MOST_SINKS, SinkKind, Target
 
 
 class TooManySinks(ValueError):
-    """More sinks than there are ids, with those that are no longer configured."""
+    """More sinks than ids, counting those that are no longer configured."""
 
 
 def taken_apart(text: str) -> tuple[str, dict[str, Any]] | None:
@@ -46,7 +46,7 @@ class ConfiguredSink:
         return 1 << self.id
 
     def is_named(self, text: str) -> bool:
-        """Does this text of a rule mean the sink? A URI does where all that it says is so."""
+        """Does this text of a rule name the sink? A URI does if every option in it has the sink's value."""
         found = taken_apart(text)
         if found is None:
             return self.target.name == text
@@ -73,7 +73,7 @@ class SinkIds:
         return other
 
     def of(self, config: Config) -> list[int]:
-        """One for each of config.targets(), in their order. Raises TooManySinks."""
+        """One id for each of config.targets(), in their order. Raises TooManySinks."""
         wanted = [keys(section, target) for section in KINDS for target in getattr(config, section)]
         found: dict[int, int] = {}  # number of the target: id
         for level in range(LEVELS):
@@ -102,7 +102,7 @@ LEVELS = 3
 
 
 def keys(section: str, target: Target) -> tuple[Hashable, ...]:
-    """What identifies it, the strongest first; None: it has nothing of this kind."""
+    """What identifies the target, the strongest key first; None: the target has no such key."""
     identity = target.identity()
     name = (section, "name", target.name) if target.name else None
     return None if identity is None else (section, identity), name, (section, "place", str(target))
@@ -133,21 +133,21 @@ class ConfiguredSinks:
 
     @property
     def defaults(self) -> int:
-        """The bits of those that get what no rule sends elsewhere."""
+        """The bits of the sinks with `default = true`: they get messages for which no rule names sinks."""
         return sum(sink.bit for sink in self._sinks if sink.target.default)
 
     @property
     def log_events(self) -> int:
-        """The bits of those of them that take log lines."""
+        """The bits of the default sinks that accept log lines."""
         return sum(sink.bit for sink in self._sinks if sink.target.default and sink.kind.log_events)
 
     def of_rule(self, rule: Rule) -> int:
-        """The bits of those that this rule sends to."""
+        """The bits of the sinks that this rule sends to."""
         if not rule.sinks:
             return self.defaults
         return sum(sink.bit for sink in self._sinks if any(map(sink.is_named, rule.sinks)))
 
     def tables_of(self, sink: ConfiguredSink) -> tuple[str, ...]:
-        """The tables that rules name for it, in addition to its own."""
+        """The tables that rules name for this sink, in addition to its own."""
         named = (rule.table for rule in self._rules if rule.table and self.of_rule(rule) & sink.bit)
         return tuple(dict.fromkeys(named))

@@ -42,19 +42,19 @@ class LocalAddress:
 
 
 def parse_local(text: str) -> LocalAddress | Literal["auto"]:
-    """Raises ValueError with what is wrong."""
+    """Raises ValueError that names the problem."""
     if text == AUTO:
         return AUTO
     host, port = split_port(text)
     if "/" in host:
         if port is not None:
-            raise ValueError("a network takes no port")
+            raise ValueError("a network cannot have a port")
         return LocalAddress(parse_network(host))
     return LocalAddress(ip_network(parse_address(host)), port)
 
 
 def resolve(local: Iterable[LocalAddress | Literal["auto"]], own: Iterable[str]) -> tuple[LocalAddress, ...]:
-    """The addresses in full: "auto" stands for `own`, those of this host."""
+    """All addresses: "auto" is replaced by `own`, the addresses of this host."""
     addresses: dict[LocalAddress, None] = {}
     for entry in local:
         if isinstance(entry, LocalAddress):
@@ -68,28 +68,28 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f"{text!r} is no network") from None
+        raise ValueError(f"{text!r} is not a valid network") from None
     if ip_address(text.partition("/")[0]) != network.network_address:
         raise ValueError(f"host bits are set: the network is {network}")
     return network
 
 
 def parse_interface(text: str) -> str:
-    """The text itself. A slash is in no interface's name, but in URLs that belong to another option."""
+    """The text itself. No interface name contains a slash; a URL does, and belongs to another option."""
     if not text or "/" in text or "@" in text:
-        raise ValueError("not the name of an interface")
+        raise ValueError("not a valid interface name")
     return text
 
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """An address as it is on the wire, and what is emitted instead of it."""
+    """An address on the wire, and the address emitted instead."""
 
     transport: str  # empty: any
-    real: Address | None  # None: whatever address the server's side has
-    real_port: int | None  # None: any
+    real: Address | None  # None: any address of the server's side
+    real_port: int | None  # None: any port
     shown: Address
-    shown_port: int | None  # None: the real one stays
+    shown_port: int | None  # None: the real port is kept
 
     def __str__(self) -> str:
         transport = f"{self.transport}:" if self.transport else ""
@@ -101,10 +101,10 @@ def written(address: Address | None, port: int | None) -> str:
 
 
 def parse_advertised(text: str) -> Advertised:
-    """Raises ValueError with what is wrong."""
+    """Raises ValueError that names the problem."""
     real, equals, shown = (part.strip() for part in text.partition("="))
     if not equals:
-        raise ValueError("the = is missing")
+        raise ValueError("no = between the two addresses")
     transport = ""
     if match := _TRANSPORT.fullmatch(real):
         transport, real = match[1], match[2]
@@ -118,7 +118,7 @@ def parse_advertised(text: str) -> Advertised:
 
 
 def split_source(text: str) -> tuple[str, int]:
-    """The address or interface, and the port: 0 is any. Raises ValueError with what is wrong."""
+    """The address or interface, and the port: 0 is any. Raises ValueError."""
     host, port = split_port(text)
     digits = host.replace(".", "").isdigit()
     if not is_address(host) and (":" in host or digits or _INTERFACE.fullmatch(host) is None):
@@ -127,7 +127,7 @@ def split_source(text: str) -> tuple[str, int]:
 
 
 def parse_source(text: str) -> str:
-    """The text itself, if it can be one; empty: the system chooses."""
+    """The text itself if it is valid; empty: the system chooses. Raises ValueError."""
     if text:
         split_source(text)
     return text
@@ -135,7 +135,7 @@ def parse_source(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PortRange:
-    """From the first port to the last, both of it."""
+    """From the first port to the last, both included."""
 
     first: int
     last: int
@@ -145,7 +145,7 @@ class PortRange:
 
 
 def parse_ports(text: str) -> PortRange:
-    """Raises ValueError with what is wrong."""
+    """Raises ValueError that names the problem."""
     first, dash, last = text.partition("-")
     ports = PortRange(parse_port(first.strip()), parse_port((last if dash else first).strip()))
     if ports.first > ports.last:
@@ -161,12 +161,12 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 def parse_port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535):
-        raise ValueError("the port is not 1 to 65535")
+        raise ValueError("expected a port from 1 to 65535")
     return int(text)
 
 
 def check_host(host: str, bracketed: bool) -> None:
-    """A name, or an address: raises ValueError for anything else."""
+    """Raises ValueError unless the host is a name or an address."""
     if not host:
         raise ValueError("the host is missing")
     try:

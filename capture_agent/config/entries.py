@@ -1,4 +1,4 @@
-"""The sinks' entries: URIs become options; those that rules name by a URI join them.
+"""The entries of the sinks: URIs become options; a sink that a rule names by its URI is added.
 
 Reads the secrets of all sections from their files.
 """
@@ -14,8 +14,8 @@ from capture_agent.config.config_errors import nearest, refused, where, wrong
 from capture_agent.config.configured_sinks import taken_apart
 from capture_agent.config.endpoints import AUTO
 from capture_agent.config.field_types import listed
-from capture_agent.config.layers import Layers, Path
-from capture_agent.config.options import SECRETS, options, sections
+from capture_agent.config.option_list import SECRETS, options, sections
+from capture_agent.config.precedence import Layers, Path
 from capture_agent.config.rule_options import HASH
 from capture_agent.config.sections import KINDS
 from capture_agent.os_errors import in_words
@@ -24,14 +24,14 @@ _CODE = re.compile(r"\.py(:[^:]*)?\Z")  # trunk.py, trunk.py:over_trunk
 
 
 def expand(layers: Layers) -> Iterator[str]:
-    """Change the entries in place; yields the problems."""
+    """Change the entries in place; yield the problems."""
     for section, repeated in sections().items():
         if not repeated and isinstance(entry := layers.data.get(section), dict):
             yield from read_secrets(layers, (section,), entry)
     for section in ("sink", "source"):
         for index, entry in enumerate(layers.data.get(section, [])):
             if "use" not in entry:
-                yield f"{where(layers, (section, index))}: use is missing, expected the name that a package brings"
+                yield f"{where(layers, (section, index))}: use is missing, expected the name of an entry point"
                 entry["use"] = "unknown"
     for section in KINDS:
         for index, entry in enumerate(layers.data.get(section, [])):
@@ -50,12 +50,12 @@ def expand(layers: Layers) -> Iterator[str]:
 
 
 def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
-    """A rule names sinks that there are; one that it names by its URI is made when there is none."""
+    """Check the sinks that a rule names; a sink named by its URI is added if it is not configured."""
     sinks = rule.get("sinks", [])
     for text in sinks if isinstance(sinks, list) else [sinks]:
         path: Path = ("rule", index, "sinks")
         if not isinstance(text, str):
-            continue  # validation says so
+            continue  # validation reports it
         try:
             found = taken_apart(text)
         except ValueError as error:
@@ -72,7 +72,7 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
 
 
 def find_key(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
-    """A rule that hashes does it with the key of [privacy]."""
+    """A rule that hashes users needs the key of [privacy]."""
     privacy = layers.data.get("privacy", {})
     if HASH in listed(rule.get("mask", [])) and not (isinstance(privacy, dict) and privacy.get("hash_key")):
         yield f"{where(layers, ('rule', index, 'mask'))}: {HASH} needs a hash_key or hash_key_file in [privacy]"
@@ -91,7 +91,7 @@ def is_same(section: str, entry: dict[str, Any], found: tuple[str, dict[str, Any
 
 
 def add_target(layers: Layers, path: Path, section: str, fields: dict[str, Any]) -> int:
-    """It gets what rules send to it, and nothing else. Returns its place in the section."""
+    """Add a sink that gets only what rules send to it. Returns its index in the section."""
     entries = layers.data.setdefault(section, [])
     for name in (*fields, "default"):
         layers.aliases[section, len(entries), name] = path
@@ -117,7 +117,7 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
 
 
 def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[str]:
-    """`uri` becomes host, port, transport and the rest."""
+    """Replace `uri` by host, port, transport and the other options."""
     parse = KINDS[str(path[0])].uri
     if parse is None:
         return
@@ -140,7 +140,7 @@ def take_apart(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[st
 
 
 def merge(layers: Layers, path: Path, entry: dict[str, Any], found: dict[str, Any], source: str) -> Iterator[str]:
-    """Options out of `source` join the entry; where both have one, the higher layer wins."""
+    """Add the options found in `source` to the entry; if both have one, the higher layer wins."""
     for name, value in found.items():
         at, source_at = (*path, name), (*path, source)
         if name in entry and layers.layer(at) == layers.layer(source_at):
@@ -160,7 +160,7 @@ def check_entry(layers: Layers, section: str, index: int) -> Iterator[str]:
             entry[name] = ""
     for name, expected, reason in kind.check(entry):
         at = (section, index, name)
-        if entry[name] != "" or at not in layers.aliases:  # what came empty out of a file was named there
+        if entry[name] != "" or at not in layers.aliases:  # an empty secret from a file is reported there
             yield wrong(layers, at, entry[name], expected, reason)
 
 
@@ -188,13 +188,13 @@ def is_there(file: FilePath) -> bool:
 
 
 def place_files(layers: Layers) -> None:
-    """Put the folder before all names of files. Whether they are there is seen when they are opened."""
+    """Make all names of files absolute or relative to the working directory. Opening them finds missing files."""
     for path, entry, is_file in named_files(layers):
         name = str(path[-1])
         value = entry.get(name)
         if isinstance(value, list):
             value[:] = [placed(layers, path, one, is_file) for one in value]
-        elif name in entry and name != "modules":  # that one must be a list: validation says so
+        elif name in entry and name != "modules":  # it must be a list: validation reports it
             entry[name] = placed(layers, path, value, is_file)
 
 
@@ -203,7 +203,7 @@ def placed(layers: Layers, path: Path, name: object, is_file: Callable[[str], ob
 
 
 def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable[[str], object]]]:
-    """Each option that may name files, what holds it, and whether a value of it is the name of one."""
+    """Each option that may name files, the table that holds it, and a test whether a value is a file name."""
     for section, name, is_file in (
         ("control", "socket", lambda text: text not in ("", AUTO)),
         ("http", "tls_cert", bool),

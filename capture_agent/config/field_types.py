@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Marks a type that the configuration writes as text, or as a number: pydantic calls `parse` for it."""
+    """Marks a type that is written as text, or also as a number: pydantic calls `parse` for it."""
 
     parse: Callable[[str], object]
     expected: str
     numbers: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        from pydantic_core import core_schema  # only who validates pays for pydantic
+        from pydantic_core import core_schema  # pydantic is imported only to validate
 
         written: CoreSchema = core_schema.str_schema()
         if self.numbers:
@@ -31,11 +31,11 @@ class Parsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
-    """Marks such a list. Its elements are text; a number is as good: 486 is "486"."""
+class SingleOrList:
+    """Marks a list that may be written as its only element: `method = "INVITE"`. Numbers become text: 486 is "486"."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        from pydantic_core import core_schema  # only who validates pays for pydantic
+        from pydantic_core import core_schema  # pydantic is imported only to validate
 
         return core_schema.no_info_before_validator_function(listed, handler(source))
 

@@ -10,8 +10,8 @@ from typing import Any
 from capture_agent.config.config_errors import ConfigError, in_order, nearest, of_pydantic, where, wrong
 from capture_agent.config.endpoints import same_place
 from capture_agent.config.entries import expand
-from capture_agent.config.layers import Layers, Path
-from capture_agent.config.options import ENVIRONMENT, options, sections
+from capture_agent.config.option_list import ENVIRONMENT, options, sections
+from capture_agent.config.precedence import Layers, Path
 from capture_agent.config.secrets import quotable, quotable_name
 from capture_agent.config.sections import KINDS, Config
 from capture_agent.config.targets import MOST_SINKS
@@ -29,7 +29,7 @@ def load(
 ) -> Config:
     """The configuration in force. Raises ConfigError with all problems.
 
-    `overrides` holds what the command line says, in the shape of the file:
+    `overrides` holds the options of the command line, in the structure of the file:
     {"capture": {"interfaces": ["eth0"]}, "hep": [{"uri": "hep:10.0.0.1:9060"}]}
     """
     return load_layers(path, environ or {}, overrides or {})[0]
@@ -38,7 +38,7 @@ def load(
 def load_layers(
     path: FilePath | None, environ: Mapping[str, str], overrides: Mapping[str, Any]
 ) -> tuple[Config, Layers]:
-    """`load`, and where each value came from."""
+    """As `load`, with the origin of each value."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     layers = Layers(path, FilePath(folder) if folder else None)
     if path is not None:
@@ -71,7 +71,7 @@ def read(path: FilePath) -> str:
 
 
 def parse(path: FilePath, text: str) -> dict[str, Any]:
-    import tomllib  # without a file nobody pays for it
+    import tomllib  # needed only with a file
 
     try:
         return tomllib.loads(text)
@@ -84,7 +84,7 @@ def parse(path: FilePath, text: str) -> dict[str, Any]:
 
 
 def without_values(reason: str) -> str:
-    """tomllib's words, which quote characters and keys: a key may be a value in the wrong place."""
+    """tomllib's message without the keys it quotes: a key may be a value in the wrong place."""
     known = {*sections(), *(name for _, name in options())}
 
     def shown(match: re.Match[str]) -> str:
@@ -95,7 +95,7 @@ def without_values(reason: str) -> str:
 
 
 def drop_unknown(layers: Layers) -> Iterator[str]:
-    """Take out of the file's values what is no option, or no section, and say so."""
+    """Remove unknown sections and options from the file's values, and report them."""
     for section in list(layers.data):
         value = layers.data[section]
         if section not in sections():
@@ -131,7 +131,7 @@ def unknown_variable(variable: str, section: str, name: str) -> str:
 
 
 def unfit_text(layers: Layers, value: object, path: Path) -> Iterator[str]:
-    """What neither JSON nor the operating system would take: bytes of the command line that are no UTF-8, and NUL."""
+    """Report text that neither JSON nor the operating system accepts: NUL, and bytes that are not UTF-8."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from unfit_text(layers, inner, (*path, name))
@@ -154,7 +154,7 @@ def too_many_sinks(layers: Layers, config: Config | None) -> Iterator[str]:
 def validate(layers: Layers) -> tuple[Config | None, list[str]]:
     if not layers.data:
         return Config(), []
-    import json  # as pydantic: not before there is something to validate
+    import json  # like pydantic, imported only to validate
 
     from pydantic import TypeAdapter, ValidationError
 
@@ -166,7 +166,7 @@ def validate(layers: Layers) -> tuple[Config | None, list[str]]:
 
 
 def twice(layers: Layers, config: Config) -> Iterator[str]:
-    """A problem for each that repeats an earlier one."""
+    """Report interfaces, listeners and destinations that repeat an earlier one: each would double everything."""
     capture = config.capture
     yield from repeated(layers, ("capture", "interfaces"), capture.interfaces, str)
     yield from repeated(
@@ -185,6 +185,6 @@ def repeated(
         same = identity(value)
         if same is not None and first.setdefault(same, n) != n:
             at = (*path, n)
-            # A sink that a rule has made by naming it stands where the rule does.
+            # A sink that a rule names by its URI has the line of the rule.
             line = where(layers, layers.aliases.get((*at, "default"), at))
             yield f"{line}: {noun or value} is given twice (number {first[same] + 1} and {n + 1})"

@@ -1,4 +1,4 @@
-"""Parses the matchers of a rule: each text becomes a record, or a ValueError that says what is wrong."""
+"""Parses the matchers of a rule: each text becomes a record, or raises a ValueError that names the problem."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from capture_agent.config.field_types import Parsed
 from capture_agent.config.uris import is_table_name
 
 ANY: Final = "*"
-LARGEST_REGEX: Final = 8 << 20  # bytes of memory: its program, and the states that it remembers
+LARGEST_REGEX: Final = 8 << 20  # bytes of memory: the program, and the states it caches
 NO_LIBRARY: Final = "regular expressions need google-re2: pip install 'capture-agent[regex]'"
 _TOKEN = re.compile(r"[-.!%*_+`'~0-9A-Za-z]+")  # RFC 3261 25.1
 
@@ -30,7 +30,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class TextPattern:
-    """A text, with `*` for any part of it; or between slashes a regular expression that is searched for."""
+    """A text, in which `*` matches anything; or a regular expression between slashes, which may match anywhere."""
 
     text: str
 
@@ -45,7 +45,7 @@ class TextPattern:
 
 @dataclass(frozen=True, slots=True)
 class HeaderPattern:
-    """A header by its name, and what its value must be; `*`: anything, if only it is there."""
+    """A header name and the value it must have; `*`: any value, but the header must exist."""
 
     name: str
     value: TextPattern
@@ -56,7 +56,7 @@ class HeaderPattern:
 
 def parse_method(text: str) -> str:
     if _TOKEN.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is no method")
+        raise ValueError(f"{text!r} is not a valid method")
     return text.upper()
 
 
@@ -75,7 +75,7 @@ def parse_numbers(text: str, least: int, most: int) -> Numbers:
     low, dash, high = text.partition("-")
     for part in (low, high) if dash else (low,):
         if not (part.isascii() and part.isdigit() and len(part) <= 5 and least <= int(part) <= most):
-            raise ValueError(f"{part!r} is not {least} to {most}")
+            raise ValueError(f"{part!r}: expected {least} to {most}")
     numbers = Numbers(int(low), int(high if dash else low), text)
     if numbers.low > numbers.high:
         raise ValueError(f"{low} is more than {high}")
@@ -83,19 +83,19 @@ def parse_numbers(text: str, least: int, most: int) -> Numbers:
 
 
 def parse_place(text: str) -> LocalAddress | TextPattern:
-    """An address or a network, an address with a port: where messages come from or go to. Or how it is written."""
+    """An address, a network or an address with a port; or a regular expression for the address as text."""
     if TextPattern(text).regex is not None:
         return parse_text(text)
     place = parse_local(text)
     if isinstance(place, str):
-        raise ValueError(f"{AUTO!r} is for capture.local alone")
+        raise ValueError(f"{AUTO!r} is allowed only in capture.local")
     return place
 
 
 def parse_text(text: str) -> TextPattern:
     pattern = TextPattern(text)
     if not text:
-        raise ValueError("it is empty")
+        raise ValueError("empty text")
     if pattern.regex is not None:
         compiled(pattern.regex)
     return pattern
@@ -106,24 +106,24 @@ def parse_header(text: str) -> HeaderPattern:
     name, colon, value = text.partition(":")
     name = parse_header_name(name.strip())
     if colon and not value.strip():
-        raise ValueError("behind the colon is nothing")
+        raise ValueError("nothing after the colon")
     return HeaderPattern(name, parse_text(value.strip() or ANY))
 
 
 def parse_header_name(text: str) -> str:
     if _TOKEN.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is no name of a header")
+        raise ValueError(f"{text!r} is not a valid header name")
     return text
 
 
 def parse_table(text: str) -> str:
     if text and not is_table_name(text):
-        raise ValueError(f"{text!r} is no such name")
+        raise ValueError(f"{text!r} is not a valid table name")
     return text
 
 
 def compiled(regex: str) -> Any:
-    """RE2's expression over bytes: its time is linear in the value, whatever value and expression are."""
+    """RE2's expression over bytes: its time is linear in the value, for any value and any expression."""
     try:
         import re2
     except ImportError:
@@ -136,7 +136,7 @@ def compiled(regex: str) -> Any:
     except re2.error as error:
         reason = error.args[0] if error.args else b""
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise ValueError(f"no regular expression: {text}") from None
+        raise ValueError(f"invalid regular expression: {text}") from None
 
 
 Method = Annotated[str, Parsed(parse_method, "a method")]

@@ -9,7 +9,7 @@ from annotated_types import Interval, MinLen
 
 from capture_agent.addresses import Transport
 from capture_agent.config.endpoints import Ports
-from capture_agent.config.field_types import Parsed, Several
+from capture_agent.config.field_types import Parsed, SingleOrList
 from capture_agent.config.matchers import (
     Header,
     HeaderPattern,
@@ -26,9 +26,9 @@ from capture_agent.config.matchers import (
 
 Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
 HASH, TRUNCATE = "users:hash", "users:truncate"
-# Headers whose value we can read without being told how.
+# Headers whose values we can parse without a regular expression.
 KNOWN_SHARED = ("p-charging-vector", "session-id")
-# What can stand in braces, beside header:NAME.
+# The fields allowed in braces, in addition to header:NAME.
 FIELDS: Final = (
     "call_id", "method", "cseq", "from_tag", "to_tag",
     "from_user", "from_host", "from_uri", "to_user", "to_host", "to_uri", "pai_user", "pai_host", "pai_uri",
@@ -41,11 +41,11 @@ HEADER: Final = "header"
 def check_masks(masks: Collection[str]) -> None:
     """Raises ValueError."""
     if HASH in masks and TRUNCATE in masks:
-        raise ValueError(f"mask: {HASH} and {TRUNCATE} exclude each other")
+        raise ValueError(f"mask: {HASH} and {TRUNCATE} cannot be combined")
 
 
 def joined(masks: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of [privacy], and a rule's; for the users a rule may ask for the other mask."""
+    """The masks of [privacy] and of a rule; the rule's mask of users replaces the other one."""
     if more and {HASH, TRUNCATE} <= {*masks, *more}:
         masks = tuple(one for one in masks if one not in (HASH, TRUNCATE))
     return tuple(dict.fromkeys((*masks, *more)))
@@ -53,7 +53,7 @@ def joined(masks: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Text as it is, or a field of FIELDS, or HEADER with the name of one."""
+    """Literal text, a field of FIELDS, or HEADER with a header name."""
 
     text: str = ""
     field: str = ""
@@ -70,17 +70,17 @@ class Template:
 
     @property
     def constant(self) -> str | None:
-        """The whole text, where no message has a part in it."""
+        """The whole text, if it has no part of a message."""
         return None if any(part.field for part in self.parts) else "".join(part.text for part in self.parts)
 
 
 def parse_template(text: str) -> Template:
-    """Raises ValueError with what is wrong."""
+    """Raises ValueError that names the problem."""
     parts = []
     try:
         pieces = list(Formatter().parse(text))
     except ValueError as error:
-        raise ValueError(f"{error}; a brace itself is written twice") from None
+        raise ValueError(f"{error}; write a literal brace twice") from None
     for literal, field, spec, conversion in pieces:
         if literal:
             parts.append(Part(literal))
@@ -94,12 +94,12 @@ def parse_field(field: str, conversion: str, spec: str) -> Part:
         return Part(field=HEADER, header=parse_header_name(spec + conversion))
     if field in FIELDS and not spec and not conversion:
         return Part(field=field)
-    from difflib import get_close_matches  # only who has made a mistake pays for it
+    from difflib import get_close_matches  # imported only after a mistake
 
     written = f"{{{field}{conversion}{':' * bool(spec)}{spec}}}"
     near = get_close_matches(field, [*FIELDS, HEADER], n=1, cutoff=0.6)
     hint = f", did you mean {{{near[0]}{':NAME' * (near[0] == HEADER)}}}?" if near else ""
-    raise ValueError(f"no such part of a message: {written}{hint}")
+    raise ValueError(f"unknown part of a message: {written}{hint}")
 
 
 Templated = Annotated[Template, Parsed(parse_template, 'text, with parts of the message in braces: "{call_id}"')]
@@ -108,55 +108,55 @@ NOTHING = Template()
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """All matchers must hold; of a matcher's list, one; of `header`, one for each name. Without any: every message."""
+    """All matchers must match; of a list, one element; of `header`, one for each name. None: every message."""
 
     name: str = ""
-    method: Annotated[tuple[Method, ...], Several()] = ()  # of a response: the CSeq's
-    status: Annotated[tuple[Status, ...], Several()] = ()
-    kind: Annotated[tuple[Literal["request", "response", "initial", "in-dialog"], ...], Several()] = ()
-    request_uri: Annotated[tuple[Text, ...], Several()] = ()
-    request_user: Annotated[tuple[Text, ...], Several()] = ()
-    request_host: Annotated[tuple[Text, ...], Several()] = ()
-    from_uri: Annotated[tuple[Text, ...], Several()] = ()
-    from_user: Annotated[tuple[Text, ...], Several()] = ()
-    from_host: Annotated[tuple[Text, ...], Several()] = ()
-    to_uri: Annotated[tuple[Text, ...], Several()] = ()
-    to_user: Annotated[tuple[Text, ...], Several()] = ()
-    to_host: Annotated[tuple[Text, ...], Several()] = ()
-    pai_uri: Annotated[tuple[Text, ...], Several()] = ()  # P-Asserted-Identity (RFC 3325)
-    pai_user: Annotated[tuple[Text, ...], Several()] = ()
-    pai_host: Annotated[tuple[Text, ...], Several()] = ()
-    header: Annotated[tuple[Header, ...], Several()] = ()
-    source: Annotated[tuple[Place, ...], Several()] = ()
-    destination: Annotated[tuple[Place, ...], Several()] = ()
-    address: Annotated[tuple[Place, ...], Several()] = ()  # either of them
-    source_port: Annotated[tuple[Ports, ...], Several()] = ()
-    destination_port: Annotated[tuple[Ports, ...], Several()] = ()
-    port: Annotated[tuple[Ports, ...], Several()] = ()
-    transport: Annotated[tuple[Transport, ...], Several()] = ()
-    direction: Annotated[tuple[Literal["in", "out"], ...], Several()] = ()
-    interface: Annotated[tuple[str, ...], Several()] = ()
-    vlan: Annotated[tuple[Vlans, ...], Several()] = ()
-    when: Annotated[tuple[Annotated[str, MinLen(1)], ...], Several()] = ()  # code: an entry point, or MODULE:FUNCTION
+    method: Annotated[tuple[Method, ...], SingleOrList()] = ()  # of a response: the CSeq's
+    status: Annotated[tuple[Status, ...], SingleOrList()] = ()
+    kind: Annotated[tuple[Literal["request", "response", "initial", "in-dialog"], ...], SingleOrList()] = ()
+    request_uri: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    request_user: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    request_host: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    from_uri: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    from_user: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    from_host: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    to_uri: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    to_user: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    to_host: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    pai_uri: Annotated[tuple[Text, ...], SingleOrList()] = ()  # P-Asserted-Identity (RFC 3325)
+    pai_user: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    pai_host: Annotated[tuple[Text, ...], SingleOrList()] = ()
+    header: Annotated[tuple[Header, ...], SingleOrList()] = ()
+    source: Annotated[tuple[Place, ...], SingleOrList()] = ()
+    destination: Annotated[tuple[Place, ...], SingleOrList()] = ()
+    address: Annotated[tuple[Place, ...], SingleOrList()] = ()  # either of them
+    source_port: Annotated[tuple[Ports, ...], SingleOrList()] = ()
+    destination_port: Annotated[tuple[Ports, ...], SingleOrList()] = ()
+    port: Annotated[tuple[Ports, ...], SingleOrList()] = ()
+    transport: Annotated[tuple[Transport, ...], SingleOrList()] = ()
+    direction: Annotated[tuple[Literal["in", "out"], ...], SingleOrList()] = ()
+    interface: Annotated[tuple[str, ...], SingleOrList()] = ()
+    vlan: Annotated[tuple[Vlans, ...], SingleOrList()] = ()
+    when: Annotated[tuple[Annotated[str, MinLen(1)], ...], SingleOrList()] = ()  # an entry point, or MODULE:FUNCTION
     sample: Annotated[float, Interval(ge=0, le=1)] = 1.0  # of the calls, by Call-ID
     trace: Literal["message", "transaction", "dialog", "none"] = "message"
-    sinks: Annotated[tuple[str, ...], Several()] = ()  # names or URIs; none: those with default = true
+    sinks: Annotated[tuple[str, ...], SingleOrList()] = ()  # names or URIs; empty: every sink with default = true
     correlation_id: Templated = NOTHING
-    users: Annotated[tuple[Templated, ...], Several()] = ()
+    users: Annotated[tuple[Templated, ...], SingleOrList()] = ()
     table: Table = ""
-    mask: Annotated[tuple[Mask, ...], Several()] = ()  # besides those of [privacy]
+    mask: Annotated[tuple[Mask, ...], SingleOrList()] = ()  # in addition to those of [privacy]
     lookback: Annotated[float, Interval(ge=0, le=3600)] = 0.0  # seconds
 
     def __post_init__(self) -> None:
         if self.trace == "none" and (self.sinks or self.users or self.table or self.correlation_id.text or self.mask):
             raise ValueError(
-                'trace = "none" sends nothing: sinks, users, table, correlation_id and mask have no meaning'
+                'trace = "none" sends nothing: sinks, users, table, correlation_id and mask cannot be combined with it'
             )
         check_masks(self.mask)
         if self.lookback and self.trace not in ("transaction", "dialog"):
-            raise ValueError('lookback is for trace = "transaction" or "dialog": what came before in the same one')
+            raise ValueError('lookback needs trace = "transaction" or "dialog"')
         if self.status and self.kind and "response" not in self.kind:
-            raise ValueError("a request has no status: this rule matches nothing")
+            raise ValueError("status with kind = request matches nothing: a request has no status")
 
 
 def parse_call_id_header(text: str) -> HeaderPattern:
@@ -164,13 +164,13 @@ def parse_call_id_header(text: str) -> HeaderPattern:
 
 
 def parse_shared(text: str) -> HeaderPattern:
-    """A header that we know, any other for its whole value, or with a regular expression that has one group."""
+    """A known header, any other header with its whole value, or one with a regular expression that has one group."""
     header = parse_header(text)
     regex = header.value.regex
     if ":" in text and regex is None:
-        raise ValueError("behind the colon stands a regular expression between slashes")
+        raise ValueError("expected /regular expression/ after the colon")
     if regex is not None and compiled(regex).groups != 1:
-        raise ValueError(f"the regular expression has {compiled(regex).groups} groups, not 1")
+        raise ValueError(f"the regular expression has {compiled(regex).groups} groups, expected 1")
     return header
 
 
@@ -180,8 +180,8 @@ SharedId = Annotated[HeaderPattern, Parsed(parse_shared, '"Name" or "Name: /regu
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """The correlation id of what no rule gives one: off while both lists are empty."""
+    """The correlation id of messages to which no rule gives one: off while both lists are empty."""
 
-    call_id_in: Annotated[tuple[OtherCallId, ...], Several()] = ()  # headers that hold the other leg's Call-ID
-    id_in: Annotated[tuple[SharedId, ...], Several()] = ()  # headers that hold the same in all legs
+    call_id_in: Annotated[tuple[OtherCallId, ...], SingleOrList()] = ()  # headers that hold the other leg's Call-ID
+    id_in: Annotated[tuple[SharedId, ...], SingleOrList()] = ()  # headers that hold the same in all legs
     remembered: Annotated[int, Interval(ge=100, le=10_000_000)] = 200_000  # Call-IDs

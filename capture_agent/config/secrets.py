@@ -1,7 +1,7 @@
 """Values that must not be shown: passwords in database URLs, keys in HEP URIs, authentication keys, package options.
 
 A value of an option that may hold a secret is never quoted: an error names its place and what was expected. In a
-mistyped URL the password can be anywhere, so no search for the secret part finds all of them. `mask` is for valid
+mistyped URL the password can be anywhere, so no search for it is complete. `mask` is for valid
 values: it keeps what it knows to be harmless, and hides the rest.
 """
 
@@ -60,14 +60,14 @@ def mask(text: str) -> str:
         return MASK
     scheme, rest, query = found[1], found[2], found[3] or ""
     login, at, place = rest.rpartition("@")
-    # An @ after the ? means that the password has a ?, or that a parameter has an @: what the host is, nobody knows.
+    # An @ after the ? means that the password has a ?, or that a parameter has an @: the host is unknown.
     if "@" in query or _PLACE.fullmatch(place) is None or not (scheme.endswith("//") or is_place(place)):
         return f"{scheme}{MASK}"
     return f"{scheme}{hidden_login(scheme, login) + at if at else ''}{place}{hidden_query(scheme, query)}"
 
 
 def hidden_login(scheme: str, login: str) -> str:
-    """The user of a database is shown where it looks like one; of a password not even its length."""
+    """A database user is shown if it looks like one; a password is hidden with its length."""
     user, colon, _ = login.partition(":")
     known = _USER.fullmatch(user) if scheme.endswith("//") else None
     return f"{user}{colon}{MASK if colon else ''}" if known else MASK
@@ -80,32 +80,32 @@ def hidden_query(scheme: str, query: str) -> str:
 
 
 def is_place(text: str) -> bool:
-    """Of a URI without //: a path is none of its parts."""
+    """A URI without // has no path."""
     return "/" not in text
 
 
 def quotable(text: str) -> str:
-    """A wrong value of an option that holds no secret, unless somebody has put one there by mistake."""
+    """A wrong value of an option that holds no secret; masked if it looks as if it held one by mistake."""
     return mask(text) if _SUSPICIOUS.search(text) else text
 
 
 def quotable_words(text: str) -> str:
-    """A sentence about what others have written, of which words may be URLs."""
+    """A sentence that quotes others, in which words may be URLs."""
     return _SPOKEN.sub(lambda match: quotable(match[0]), text)
 
 
 def reason_for(text: str, error: object) -> str:
-    """` (what a parser says)`, which may repeat a part of the text; empty where that may be a secret."""
+    """` (the parser's message)`, which may repeat a part of the text; empty if that may be a secret."""
     return f" ({error})" if quotable(text) == text else ""
 
 
 def quotable_name(name: str, known: Iterable[str] = ()) -> str:
-    """A name that nobody knows, if it is one: it may be a value in the wrong place."""
+    """An unknown name, masked unless it looks like a name: it may be a value in the wrong place."""
     return name if name in known or _NAME.fullmatch(name) else MASK
 
 
 def mask_table(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a package: only the package knows which of them are secret."""
+    """Options of a package, all masked: only the package knows which are secret."""
     return {name: value if isinstance(value, bool) or not value else MASK for name, value in options.items()}
 
 
@@ -123,7 +123,7 @@ def texts_of(value: object) -> Iterator[str]:
 
 
 def repeats(says: str, values: Iterable[str]) -> bool:
-    """Does a message of user code repeat a part of these values, as far as letters and digits go?"""
+    """Does a message of user code repeat a word of these values?"""
     lower = says.lower()
     words = set(_WORD.findall(lower))
     for value in map(str.lower, values):

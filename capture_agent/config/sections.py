@@ -37,22 +37,22 @@ class Capture:
     promiscuous: bool = True
     buffer_mib: Annotated[int, Interval(ge=1, le=2047)] = 16  # the kernel's, for each interface
     local: tuple[Local, ...] = (AUTO,)
-    ports: tuple[Ports, ...] = ()  # none: SIP is found on any port
-    drop_copies: bool = False  # of packets that were captured several times
+    ports: tuple[Ports, ...] = ()  # empty: SIP is found on any port
+    drop_copies: bool = False  # of packets captured more than once
     copies_within_ms: Annotated[int, Interval(ge=1, le=400)] = 20  # T1, the least time to a retransmission, is 500
     listen: tuple[Listen, ...] = ()  # for SIP duplicates
-    x_headers: bool = False  # everything is a duplicate of siptrace's, and its headers tell what it was
+    x_headers: bool = False  # all traffic is siptrace duplicates; their headers hold the original addresses and time
     esp_null: bool = False  # look into ESP for packets without encryption
 
     @property
     def copies_ms(self) -> int:
-        """0: copies are not looked for."""
+        """0: copies are kept."""
         return self.copies_within_ms if self.drop_copies else 0
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
-    """What is traced where no rule says so, and how rules are read."""
+class TraceSection:
+    """What to trace when there are no rules, and how rules are applied."""
 
     on: bool = True
     mode: Literal["message", "transaction", "dialog"] = "message"  # while there are no rules
@@ -66,12 +66,12 @@ class Trace:
     def __post_init__(self) -> None:
         real = [str(one).partition("=")[0] for one in self.advertise]
         if twice := next((one for one in real if real.count(one) > 1), ""):
-            raise ValueError(f"advertise: {twice} stands there twice")
+            raise ValueError(f"advertise: {twice} is given twice")
 
 
 @dataclass(frozen=True, slots=True)
 class Correlate:
-    """What is remembered of calls, and for how long."""
+    """How much is remembered of calls, and for how long."""
 
     calls: Annotated[int, Interval(ge=100, le=100_000_000)] = 1_000_000  # Call-IDs
     mib: Annotated[int, Interval(ge=1, le=1_000_000)] = 1024  # that they take with their transactions and dialogs
@@ -84,7 +84,7 @@ class Privacy:
     """What is hidden in everything that is traced."""
 
     mask: tuple[Mask, ...] = ()
-    hash_key: str = field(default="", repr=False)  # a secret: who has it can tell whether a hash is a user's
+    hash_key: str = field(default="", repr=False)  # a secret: with it, a guessed user can be checked against a hash
 
     def __post_init__(self) -> None:
         check_masks(self.mask)
@@ -93,17 +93,17 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True)
-class Hooks:
+class HooksSection:
     """Functions that see each message before it is traced."""
 
     modules: tuple[Annotated[str, MinLen(1)], ...] = ()  # FILE.py or package.module, each with on_message
     use: tuple[EntryPointName, ...] = ()  # of the entry point group capture_agent.hooks
-    slow_ms: Annotated[float, Interval(ge=0, le=60_000)] = 100.0  # that one call may take; 0: not measured
-    failures: Annotated[int, Interval(ge=0, le=1_000_000_000)] = 100  # so many switch it off; 0: none do
+    slow_ms: Annotated[float, Interval(ge=0, le=60_000)] = 100.0  # a call that takes longer is slow; 0: not measured
+    failures: Annotated[int, Interval(ge=0, le=1_000_000_000)] = 100  # after so many a hook is disabled; 0: never
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class QueueSection:
     """The queue before each sink."""
 
     messages: Annotated[int, Interval(ge=1, le=100_000_000)] = 100_000
@@ -113,9 +113,9 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """How a running agent is spoken to."""
+    """How clients reach a running agent."""
 
-    socket: str = AUTO  # a path; empty: there is none
+    socket: str = AUTO  # a path; empty: no socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +156,14 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All of it. Config() holds the documented defaults."""
+    """The complete configuration. Config() holds the documented defaults."""
 
     capture: Capture = field(default_factory=Capture)
-    trace: Trace = field(default_factory=Trace)
+    trace: TraceSection = field(default_factory=TraceSection)
     correlate: Correlate = field(default_factory=Correlate)
     rule: tuple[Rule, ...] = ()
     legs: Legs = field(default_factory=Legs)
-    # The table of the kinds of sinks: sink_kinds.py says what stands in a line.
+    # The table of sink kinds: SinkKind in targets.py explains a line.
     hep: tuple[HepTarget, ...] = sinks(
         SinkKind(
             "capture_agent.sinks.hep.hep_sink:HepSink",
@@ -203,9 +203,9 @@ class Config:
     )
     sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))
     source: tuple[PackageSource, ...] = ()
-    hooks: Hooks = field(default_factory=Hooks)
+    hooks: HooksSection = field(default_factory=HooksSection)
     privacy: Privacy = field(default_factory=Privacy)
-    queue: Queue = field(default_factory=Queue)
+    queue: QueueSection = field(default_factory=QueueSection)
     control: Control = field(default_factory=Control)
     http: Http = field(default_factory=Http)
     health: Health = field(default_factory=Health)
@@ -213,7 +213,7 @@ class Config:
     log: Log = field(default_factory=Log)
 
     def targets(self) -> list[Target]:
-        """Every sink's, kind by kind in the order of the table."""
+        """The targets of all sinks, kind by kind in the order of the table."""
         return [target for section in KINDS for target in getattr(self, section)]
 
 

@@ -7,16 +7,16 @@ from dataclasses import fields
 from typing import Any
 
 from capture_agent.config.configured_sinks import taken_apart
-from capture_agent.config.layers import Layer, Layers, Path
-from capture_agent.config.options import options, sections
+from capture_agent.config.option_list import options, sections
+from capture_agent.config.precedence import Layers, Path, Precedence
 from capture_agent.config.secrets import MASK, mask, mask_table
 from capture_agent.config.sections import Config
 
-SHORT = ("rule",)  # sections of which nobody gives but a few options
+SHORT = ("rule",)  # sections that show only the options that are given
 
 
 def show(config: Config, layers: Layers) -> Iterator[str]:
-    """Lines of TOML. A comment tells where a value came from, if it is no default."""
+    """Lines of TOML. A comment names the origin of each value that is not a default."""
     first = True
     for section, repeated in sections().items():
         value = getattr(config, section)
@@ -37,7 +37,7 @@ def show_table(layers: Layers, path: Path, table: Any) -> Iterator[str]:
         given = at in layers.aliases or is_given(layers, at)
         if path[0] in SHORT and not given:
             continue
-        yield f"{line}  # {layers.origin(at)}" if given and layers.layer(at) > Layer.DEFAULT else line
+        yield f"{line}  # {layers.origin(at)}" if given and layers.layer(at) > Precedence.DEFAULT else line
 
 
 def is_given(layers: Layers, path: Path) -> bool:

@@ -1,6 +1,6 @@
-"""Sinks: what a kind of sink is to the rest of the agent, and one frozen record of options for each kind.
+"""Kinds of sinks as the rest of the agent sees them, and a frozen dataclass of options for each kind.
 
-The table of the kinds is a part of Config in sections.py.
+The table of kinds is part of Config in sections.py.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -31,12 +31,12 @@ HepVersion = Literal[1, 2, 3]
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Host = Annotated[str, MinLen(1)]
 EntryPointName = Annotated[str, MinLen(1)]
-LONGEST_TEXT = 1024  # bytes of a key or a name, which stand in every packet
-ROLE = ("name", "default")  # what a target is to rules, and not where it sends
+LONGEST_TEXT = 1024  # bytes of a key or a name: every packet carries both
+ROLE = ("name", "default")  # how rules use a target, not where it sends
 KIND = "sink kind"  # of a field's metadata
 MOST_SINKS = 64  # of all kinds: bits of records.Trace
 
-# The option that is wrong, what was expected, and the reason if there is one.
+# The wrong option, what was expected, and the reason, if any.
 Wrong = tuple[str, str, object]
 
 
@@ -44,19 +44,19 @@ Wrong = tuple[str, str, object]
 class SinkKind:
     """`sink`, `unusable` and `not_ready` are "module:name", imported when they are needed: sinks load big libraries.
 
-    sink          makes a Sink of a target; empty: a package brings it, and it is loaded with the other user code
-    tables        the sink is also told the tables that rules name for it, as its second argument
-    log_events    it takes log lines, which are not SIP
-    uri           takes the option `uri` apart, into the other options; None: there is no such option
-    reference     the options that a URI in `sinks` of a rule means; None: it is not one of this kind. Raises ValueError
-    check         what is wrong in an entry of the file, before it is validated
-    unusable      of a target: (option, problem) for what can never work as it is configured
+    sink          makes a Sink of a target; empty: a package provides it, loaded with the other user code
+    tables        the sink gets the tables that rules name for it as its second argument
+    log_events    it accepts log lines, which are not SIP
+    uri           parses the option `uri` into the other options; None: the kind has no such option
+    reference     the options in a URI in `sinks` of a rule; None: a URI of another kind. Raises ValueError
+    check         problems of an entry of the file that types cannot express, found before validation
+    unusable      of a target: (option, problem) for whatever cannot work as configured
     not_ready     the same for files that cannot be used now, by this user
-    secrets       options that nothing may show; they can be read from the file that <name>_file names
-    hidden        options whose values no message quotes, for they may hold secrets
+    secrets       options that nothing may show; <name>_file names a file to read them from
+    hidden        options whose values no message quotes, because they may hold secrets
     files         options that name files
-    command_line  by option, the option of the command line; the first one is the one to name where there is no sink
-    noun          what messages call a target whose address they do not show
+    command_line  by option, the option of the command line; errors about missing sinks suggest the first
+    noun          the word for a target in messages that do not show its address
     """
 
     sink: str = ""
@@ -83,7 +83,7 @@ class Target:
     """One configured sink. A kind of sink is a frozen dataclass of this class and a line of the table in sections.py.
 
     Its fields are the options of the section; the last are `name: str = ""`, which rules name it by, and
-    `default: bool = True`: whether it gets what no rule sends elsewhere. `str()` shows it, without secrets.
+    `default: bool = True`: whether it gets messages for which no rule names sinks. `str()` shows it, without secrets.
     """
 
     __slots__ = ()
@@ -97,7 +97,7 @@ class Target:
         def default(self) -> bool: ...
 
     def identity(self) -> Hashable | None:
-        """Equal for two that would send the same to the same place. None: that cannot be known."""
+        """Equal for two targets that send the same to the same place. None: unknown."""
         names = (field.name for field in fields(self))  # type: ignore[arg-type]  # each kind is a dataclass
         return tuple(repr(getattr(self, name)) for name in names if name not in ROLE)
 
@@ -113,12 +113,12 @@ class HepTarget(Target):
     capture_id: Annotated[int, Interval(ge=0, le=0xFFFFFFFF)] = 2001  # siptrace hep_capture_id's range
     auth_key: str = field(default="", repr=False)  # HEP3 only; a secret: never logged
     node_name: str = ""  # HEP3 chunk 0x0013; empty: not sent
-    vlan: bool = False  # chunk 0x0012 with the VLAN id of what has one; siptrace, inside of a server, knows none
+    vlan: bool = False  # chunk 0x0012 with the VLAN id, if there is one; siptrace, inside a server, cannot know it
     tls_ca: str = ""  # file of certificates to trust; empty: the system's
     tls_verify: bool = True
-    source: Source = ""  # what it is sent from; empty: the system chooses
-    name: str = ""  # for rules to name it
-    default: bool = True  # gets what no rule sends elsewhere
+    source: Source = ""  # address or interface to send from; empty: the system chooses
+    name: str = ""  # used by rules
+    default: bool = True  # gets messages for which no rule names sinks
 
     def __post_init__(self) -> None:
         if self.version < 3 and self.transport != "udp":
@@ -138,7 +138,7 @@ class HepTarget(Target):
 
 @dataclass(frozen=True, slots=True)
 class SipTarget(Target):
-    """A server that gets every traced message once more."""
+    """A SIP server that gets a duplicate of every traced message."""
 
     host: Host
     port: Port = SIP_PORT
@@ -176,7 +176,7 @@ class SqlTarget(Target):
 
 
 def parse_hep_uri(text: str) -> HepTarget:
-    """Raises ValueError with what is wrong and what was expected; nothing of the text is part of it."""
+    """Raises ValueError that names the problem and what was expected, and quotes nothing of the text."""
     return HepTarget(**hep_fields(text))
 
 
@@ -186,7 +186,7 @@ def parse_sip_uri(text: str) -> SipTarget:
 
 
 def hep_uri(target: HepTarget) -> str:
-    """The URI of a target, without its key: parse_hep_uri makes an equal one of it, but for the key."""
+    """The URI of a target without its key: parse_hep_uri makes an equal target of it, except for the key."""
     query = []
     if target.version != HepTarget.__dataclass_fields__["version"].default:
         query.append(f"version={target.version}")

@@ -44,7 +44,7 @@ ELSEWHERE = ("options", "service", "unix_socket")  # a schema, a server
 
 
 def hep_fields(text: str) -> dict[str, Any]:
-    """What a HEP URI says, by the names of HepTarget."""
+    """The options in a HEP URI, by the fields of HepTarget. Raises ValueError."""
     head, colon, rest = text.partition(":")
     if not colon or head.lower() not in HEP_TRANSPORTS:
         raise ValueError("expected hep:HOST:PORT, hep+tcp:HOST:PORT or hep+tls:HOST:PORT")
@@ -92,7 +92,7 @@ HEP_PARAMETERS: dict[str, tuple[str, Callable[[str], object]]] = {
 
 
 def sip_fields(text: str) -> dict[str, Any]:
-    """What a SIP URI says, by the names of SipTarget."""
+    """The options in a SIP URI, by the fields of SipTarget. Raises ValueError."""
     head, colon, rest = text.partition(":")
     if not colon or head.lower() not in ("sip", "sips"):
         raise ValueError("expected sip:HOST:PORT, sip:HOST:PORT;transport=tcp or sips:HOST:PORT")
@@ -116,7 +116,7 @@ def sip_fields(text: str) -> dict[str, Any]:
 
 
 def hep_reference(text: str) -> dict[str, Any] | None:
-    """The options that a HEP URI means where a rule names a collector by it; None: the text is not a HEP URI."""
+    """The options of the collector that a rule names by its HEP URI; None: the text is not a HEP URI."""
     return {"port": HEP_PORT, **hep_fields(text)} if scheme_of(text) in HEP_TRANSPORTS else None
 
 
@@ -146,7 +146,7 @@ def scheme(kind: str, transport: str) -> str:
 
 
 def sip_place(host: str, port: int, transport: str) -> str:
-    """As a SIP URI writes it; UDP goes without saying."""
+    """As a SIP URI; UDP, the default, is left out."""
     place = f"sip:{endpoint_text(host, port)}"
     return place if transport == "udp" else f"{place};transport={transport}"
 
@@ -164,7 +164,7 @@ class ListenAddress:
 
 
 def parse_listen(text: str) -> ListenAddress:
-    """Raises ValueError with what is wrong."""
+    """Raises ValueError that names the problem."""
     fields = sip_fields(text)
     if fields.get("transport") == "tls":
         raise ValueError("transport: tls, expected udp or tcp")
@@ -194,20 +194,20 @@ def server_url(text: str) -> str | None:
 
 
 def escaped(text: str) -> str:
-    """Percent-encoded, but for what is so already."""
+    """Percent-encoded, except for escapes that are already there."""
     return "".join(
         part if _ESCAPED.fullmatch(part) else quote(part, safe="") for part in re.split("(%[0-9A-Fa-f]{2})", text)
     )
 
 
 def expected_url(url: str) -> str:
-    """What a wrong database URL should be; empty for one that may be right."""
+    """The expected form of a wrong database URL; empty if the URL may be right."""
     kind = DATABASE_URL.match(url)
     if kind is None:
         return f"{', '.join(DATABASES[:-1])} or {DATABASES[-1]}, then ://..."
     if kind[1] != "sqlite":
         return "" if server_url(url) is not None else f"{kind[0]}USER:PASSWORD@HOST:PORT/DATABASE"
-    # In memory it would be another database for each command, and gone with it.
+    # A database in memory would be another one for each command, and vanish with it.
     return "sqlite:///FILE" if url[kind.end() :].partition("?")[0] in ("", "/", "/:memory:") else ""
 
 
@@ -221,14 +221,14 @@ def is_table_name(text: str) -> bool:
 
 
 def same_database(text: str) -> Hashable | None:
-    """Equal for two spellings of one database, whoever logs in. None: that cannot be known."""
+    """Equal for two spellings of one database, with any login. None: unknown."""
     try:
         url = urlsplit(text)
         kind = url.scheme.partition("+")[0]
         kind = SAME_DATABASE.get(kind, kind)
         if kind == "sqlite":
             return (kind, realpath(url.path[1:]) if url.path[1:] else text)
-        said = dict(parse_qsl(url.query))  # drivers take the place from there, too; the rest changes no row
+        said = dict(parse_qsl(url.query))  # drivers read host and database from there, too
         host = url.hostname or said.get("host", "")
         port = url.port or said.get("port") or PORTS.get(kind)
         name = url.path[1:] or said.get("dbname")

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 Answer = Callable[[bytes], bytes]
 
 
-class Connection:
+class ControlConnection:
     """One client: the received part of a request, and the unread part of the answers."""
 
     def __init__(self, client: socket.socket, now: float) -> None:
@@ -97,7 +97,7 @@ class Door:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._server, selectors.EVENT_READ)
         self._selector.register(self._stopped, selectors.EVENT_READ)
-        self._connections: dict[socket.socket, Connection] = {}
+        self._connections: dict[socket.socket, ControlConnection] = {}
         self._paused_until: float | None = None
         self._warned_at = -QUIET
         self._thread = threading.Thread(target=self._work, name="control", daemon=True)
@@ -157,14 +157,14 @@ class Door:
             return  # or it has gone away again
         with suppress(OSError):
             client.setblocking(False)
-            connection = Connection(client, now)
+            connection = ControlConnection(client, now)
             if len(self._connections) >= MOST_CONNECTIONS:
                 client.close()
                 return
             self._connections[client] = connection
             self._selector.register(client, selectors.EVENT_READ, connection)
 
-    def _serve(self, connection: Connection, events: int, now: float) -> None:
+    def _serve(self, connection: ControlConnection, events: int, now: float) -> None:
         try:
             if events & selectors.EVENT_WRITE:
                 connection.write(now)
@@ -180,7 +180,7 @@ class Door:
         else:
             self._selector.modify(connection.client, connection.wants, connection)
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: ControlConnection) -> None:
         del self._connections[connection.client]
         self._selector.unregister(connection.client)
         connection.client.close()

@@ -17,12 +17,12 @@ functions.py   functions in conditions
 script_conditions.py  a condition of the script as matchers of a rule
 relevance.py   the variables and flags that decide what is traced
 paths.py       walks through a route
-ways.py        the paths found, and the calls of siptrace's functions on each
-parameters.py  siptrace's parameters with their defaults
+script_paths.py the paths found, and the calls of siptrace's functions on each
+modparams.py   siptrace's parameters with their defaults
 server_addresses.py  listen, advertise and trace_local_ip
 actions.py     a call of sip_trace() as the action of a rule
 outcomes.py    what happens to which messages
-routes.py      when each route runs, and what it traces
+script_routes.py when each route runs, and what it traces
 sink_output.py  duplicate_uri, db_url and addresses as [[hep]], [[sip]] and [[sql]]
 rule_output.py  the outcomes as [[rule]]s
 simplify.py    as few rules as possible

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from capture_agent.config.matchers import parse_table
 from capture_agent.config.rule_options import parse_template
+from capture_agent.convert.modparams import Parameters
 from capture_agent.convert.outcomes import Action
-from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.reading import Note
 from capture_agent.convert.relevance import shown
 from capture_agent.convert.rule_matchers import Matcher, Matchers
 from capture_agent.convert.script import Script
-from capture_agent.convert.sink_output import Sink, Sinks
-from capture_agent.convert.syntax import Call
+from capture_agent.convert.script_paths import BRANCHES, FAILURES, TraceCall
+from capture_agent.convert.sink_output import Sinks, SinkTable
+from capture_agent.convert.syntax import FunctionCall
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.values import NotKnown, Parts, Scope, constant, evaluated, fields, formatted, template
 from capture_agent.convert.variables import REQUEST
-from capture_agent.convert.ways import BRANCHES, FAILURES, TraceCall
 
 MODES = {"m": "message", "t": "transaction", "d": "dialog"}
 # siptrace accepts a dialog trace on any INVITE; a new dialog begins with one without a To tag.
@@ -54,12 +54,12 @@ class Actions:
             self._in_branch(call, trace)
         return (INVITING if trace == "dialog" else ()), action
 
-    def _of_failure(self, call: Call, action: Action) -> Action:
+    def _of_failure(self, call: FunctionCall, action: Action) -> Action:
         why = "siptrace traces the failed request and what follows; here the whole transaction is traced"
         self.say(call, why)
         return replace(action, trace="dialog" if action.trace == "dialog" else "transaction", lookback=True)
 
-    def _in_branch(self, call: Call, trace: str) -> None:
+    def _in_branch(self, call: FunctionCall, trace: str) -> None:
         if trace == "message":
             self.say(call, "siptrace traces the request once per branch; here once")
         else:
@@ -103,10 +103,10 @@ class Actions:
         except NotKnown:
             return None
 
-    def _sinks_of(self, made: TraceCall, address: str) -> list[Sink]:
+    def _sinks_of(self, made: TraceCall, address: str) -> list[SinkTable]:
         number, uri = self.parameters.number, address or self.parameters.text("duplicate_uri")
         place = made.call.place if address else self.parameters.place("duplicate_uri")
-        found: list[Sink] = []
+        found: list[SinkTable] = []
         if number("hep_mode_on"):
             if number("hep_version") < 3 and not self.parameters.text("duplicate_uri"):
                 self.say(made.call, "siptrace sends HEP 1 and 2 only with a duplicate_uri; here it is sent")
@@ -124,7 +124,7 @@ class Actions:
             self.say(made.call, f"{error}: not a known part of a message: left out")
             return ""
 
-    def _checked(self, call: Call, parts: Parts) -> str:
+    def _checked(self, call: FunctionCall, parts: Parts) -> str:
         found = template(parts)
         try:
             parse_template(found)
@@ -164,12 +164,12 @@ class Actions:
             self.say(made.call, f"trace_table_avp: {text!r} is not a valid table name here: left out")
             return ""
 
-    def say(self, call: Call, text: str) -> None:
+    def say(self, call: FunctionCall, text: str) -> None:
         note = Note(call.place, f"{call.name}(): {text}")
         if note not in self.notes:
             self.notes.append(note)
 
-    def _indexes(self, sinks: Iterable[Sink]) -> tuple[int, ...]:
+    def _indexes(self, sinks: Iterable[SinkTable]) -> tuple[int, ...]:
         return tuple(self.sinks.found.index(sink) for sink in sinks)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from capture_agent.convert.reading import Place
+from capture_agent.convert.reading import ScriptPlace
 from capture_agent.convert.rule_matchers import Inexpressible, Matcher, Matchers, covers, narrowed_by_all
 
 MOST = 1000
@@ -23,7 +23,7 @@ class Negation:
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
+class BothOutcomes:
     """Left and right, or left or right."""
 
     left: Formula
@@ -31,7 +31,7 @@ class Both:
     is_and: bool
 
 
-Formula = bool | Matcher | Negation | Both  # a condition, as far as rules can express it
+Formula = bool | Matcher | Negation | BothOutcomes  # a condition, as far as rules can express it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Action:
     users: tuple[str, ...] = ()
     table: str = ""
     lookback: bool = False
-    place: Place | None = None
+    place: ScriptPlace | None = None
 
     def does_all_of(self, other: Action) -> bool:
         return (

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby
 
-from capture_agent.convert.outcomes import Both as BothHold
+from capture_agent.convert.outcomes import BothOutcomes as BothHold
 from capture_agent.convert.outcomes import Formula, Negation, TooMuch
-from capture_agent.convert.reading import Note, Place
+from capture_agent.convert.reading import Note, ScriptPlace
 from capture_agent.convert.relevance import (
     ARMING,
     ASKING,
@@ -27,11 +27,22 @@ from capture_agent.convert.relevance import (
 from capture_agent.convert.rule_matchers import Inexpressible, Matcher, narrowed
 from capture_agent.convert.script import Script
 from capture_agent.convert.script_conditions import formula
-from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
+from capture_agent.convert.script_paths import BRANCHES, Choice, Doubt, ScriptPath, TraceCall
+from capture_agent.convert.syntax import (
+    Assignment,
+    Atom,
+    Both,
+    Breakable,
+    Condition,
+    End,
+    FunctionCall,
+    If,
+    Not,
+    Statement,
+)
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.values import NULL, NotKnown, Parts, Scope, evaluated, formatted
 from capture_agent.convert.variables import EVENT, REQUEST, Variable, variable
-from capture_agent.convert.ways import BRANCHES, Choice, Doubt, TraceCall, Way
 
 # Functions that change a request's URI.
 REWRITING = {
@@ -67,11 +78,11 @@ class Walker:
     _steps: int = 0
     _depth: int = 0
 
-    def ways(self, statements: tuple[Statement, ...], starts: list[Way]) -> list[Way]:
+    def ways(self, statements: tuple[Statement, ...], starts: list[ScriptPath]) -> list[ScriptPath]:
         """The paths in order. Raises TooMuch."""
         return self._all(statements, starts)
 
-    def _all(self, statements: Iterable[Statement], ways: list[Way]) -> list[Way]:
+    def _all(self, statements: Iterable[Statement], ways: list[ScriptPath]) -> list[ScriptPath]:
         for statement in statements:
             if all(way.ended for way in ways):
                 break
@@ -80,7 +91,7 @@ class Walker:
                 raise TooMuch
         return ways
 
-    def _one(self, statement: Statement, way: Way) -> list[Way]:
+    def _one(self, statement: Statement, way: ScriptPath) -> list[ScriptPath]:
         self._steps += 1
         if self._steps > MOST_STEPS or len(way.path) > MOST_CHOICES:
             raise TooMuch
@@ -95,20 +106,20 @@ class Walker:
             return [self._assign(statement, way)]
         return self._call(statement, way)
 
-    def _if(self, statement: If, way: Way) -> list[Way]:
+    def _if(self, statement: If, way: ScriptPath) -> list[ScriptPath]:
         """Both branches; a single path if they do the same."""
         decided = list(self._decide(statement.condition, way))
-        found: list[Way] = []
+        found: list[ScriptPath] = []
         for each, holds in decided:
             found += self._all(statement.then if holds else statement.otherwise, [each])
         if len({each.effects for each in found}) == 1 and found:
             return [replace(found[0], matchers=way.matchers, path=way.path, doubts=way.doubts)]
         return self._without_vain(found, way)
 
-    def _without_vain(self, found: list[Way], before: Way) -> list[Way]:
+    def _without_vain(self, found: list[ScriptPath], before: ScriptPath) -> list[ScriptPath]:
         """If a condition is unknown and one branch only ends, that branch adds nothing: one path fewer continues."""
         level = len(before.path)
-        kept: list[Way] = []
+        kept: list[ScriptPath] = []
         for number, group in groupby(found, lambda way: way.path[level].number if len(way.path) > level else 0):
             ways = list(group)
             vain = {
@@ -127,12 +138,12 @@ class Walker:
                     kept.append(replace(way, path=path, doubts=(*way.doubts, Doubt(choice.atom, calls))))
         return kept
 
-    def _is_vain(self, way: Way, before: Way) -> bool:
+    def _is_vain(self, way: ScriptPath, before: ScriptPath) -> bool:
         """Whether it has ended with nothing traced or armed; if messages are traced anyway, only a drop does that."""
         ended = way.ended == "drop" if self.packet == EVENT else bool(way.ended)
         return ended and way.calls == before.calls and way.armed == before.armed
 
-    def _decide(self, condition: Condition, way: Way) -> Iterator[tuple[Way, bool]]:
+    def _decide(self, condition: Condition, way: ScriptPath) -> Iterator[tuple[ScriptPath, bool]]:
         if isinstance(condition, Not):
             for each, holds in self._decide(condition.inner, way):
                 yield each, not holds
@@ -145,7 +156,7 @@ class Walker:
         else:
             yield from self._decide_atom(condition, way)
 
-    def _decide_atom(self, atom: Atom, way: Way) -> Iterator[tuple[Way, bool]]:
+    def _decide_atom(self, atom: Atom, way: ScriptPath) -> Iterator[tuple[ScriptPath, bool]]:
         call = call_in(atom)
         if call is not None and call.name in ASKING and flag_in(call):
             yield way, flag_in(call) in way.flags
@@ -161,12 +172,12 @@ class Walker:
             except Inexpressible:
                 yield from self._unknown(atom, each)
 
-    def _unknown(self, atom: Atom, way: Way) -> Iterator[tuple[Way, bool]]:
+    def _unknown(self, atom: Atom, way: ScriptPath) -> Iterator[tuple[ScriptPath, bool]]:
         number = next(self.numbers)
         for holds in (True, False):
             yield replace(way, path=(*way.path, Choice(number, atom, holds))), holds
 
-    def _ask(self, asked: Formula, way: Way) -> Iterator[tuple[Way, bool]]:
+    def _ask(self, asked: Formula, way: ScriptPath) -> Iterator[tuple[ScriptPath, bool]]:
         """Raises Inexpressible."""
         if isinstance(asked, bool):
             yield way, asked
@@ -182,17 +193,17 @@ class Walker:
         else:
             yield from self._ask_matcher(asked, way)
 
-    def _ask_matcher(self, asked: Matcher, way: Way) -> Iterator[tuple[Way, bool]]:
+    def _ask_matcher(self, asked: Matcher, way: ScriptPath) -> Iterator[tuple[ScriptPath, bool]]:
         matchers = narrowed(way.matchers, asked)
         if matchers is not None:
             yield replace(way, matchers=matchers), True
         if matchers is None or set(matchers) != set(way.matchers):
             yield way, False
 
-    def _scope(self, way: Way) -> Scope:
+    def _scope(self, way: ScriptPath) -> Scope:
         return Scope(way.stored, self.packet, self.relevance.unset, self.failed)
 
-    def _assign(self, statement: Assignment, way: Way) -> Way:
+    def _assign(self, statement: Assignment, way: ScriptPath) -> ScriptPath:
         given = variable(statement.variable)
         try:
             value: Parts | None = evaluated(statement.value, self._scope(way))
@@ -200,7 +211,7 @@ class Walker:
             value = None
         return self._put(way, given, value, statement.replaces or given.index == "*")
 
-    def _put(self, way: Way, given: Variable, value: Parts | None, replaces: bool) -> Way:
+    def _put(self, way: ScriptPath, given: Variable, value: Parts | None, replaces: bool) -> ScriptPath:
         """An AVP keeps earlier values under the new one; $null removes the topmost, or all."""
         names = URI if given.name in URI else (given.name,)
         stored = way.stored
@@ -217,7 +228,7 @@ class Walker:
                 stored = stored.set(name, (new,) if replaces else (new, *old))
         return replace(way, stored=stored)
 
-    def _call(self, call: Call, way: Way) -> list[Way]:
+    def _call(self, call: FunctionCall, way: ScriptPath) -> list[ScriptPath]:
         if call.name in TRACING and self.asks == ARMED:
             return [way]
         if call.name in TRACING:
@@ -234,7 +245,7 @@ class Walker:
             return [self._put(way, Variable(URI[0]), None, True)]
         return [self._store(call, way)]
 
-    def _arm(self, kind: str, call: Call, way: Way) -> Way:
+    def _arm(self, kind: str, call: FunctionCall, way: ScriptPath) -> ScriptPath:
         name = "".join(token.text for token in call.arguments[0])
         if self.asks == CALLS and kind != BRANCHES:
             return way
@@ -247,7 +258,7 @@ class Walker:
         )
         return way.arm(kind, name if leads_on else "")
 
-    def _store(self, call: Call, way: Way) -> Way:
+    def _store(self, call: FunctionCall, way: ScriptPath) -> ScriptPath:
         """A function with an AVP as argument may assign to it."""
         if call.name in READERS | SENDING:
             return way
@@ -267,7 +278,7 @@ class Walker:
                 way = self._put(way, given, None, False)
         return way
 
-    def _route(self, name: str, place: Place, way: Way) -> list[Way]:
+    def _route(self, name: str, place: ScriptPlace, way: ScriptPath) -> list[ScriptPath]:
         route = self.script.route(name)
         if route is None or self._depth >= DEEPEST:
             self.notes.append(Note(place, f"route({name}): {'no such route' if route is None else 'too deep'}"))
@@ -286,12 +297,12 @@ def variables_in(argument: tuple[Token, ...]) -> Iterator[Variable]:
             yield variable(token.text.partition("/")[0])
 
 
-def other_calls(statements: Iterable[Statement]) -> Iterator[Call]:
+def other_calls(statements: Iterable[Statement]) -> Iterator[FunctionCall]:
     """All calls of hlog() and sip_trace_msg()."""
     waiting = list(statements)
     while waiting:
         statement = waiting.pop(0)
-        if isinstance(statement, Call) and statement.name in SENDING:
+        if isinstance(statement, FunctionCall) and statement.name in SENDING:
             yield statement
         elif isinstance(statement, Breakable):
             waiting = [*statement.statements, *waiting]

@@ -42,7 +42,7 @@ class ConvertError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ScriptPlace:
     file: str
     line: int
 
@@ -53,14 +53,14 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Line:
     text: str
-    place: Place
+    place: ScriptPlace
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """A difference after conversion, or something unknown."""
 
-    place: Place | None
+    place: ScriptPlace | None
     text: str
 
     def __str__(self) -> str:
@@ -85,7 +85,7 @@ class Reader:
         open_before = len(self._taken)
         for number, raw in enumerate(read_lines(path), start=1):
             self._lines += 1
-            line = self._decoded(raw, Place(str(path), number))
+            line = self._decoded(raw, ScriptPlace(str(path), number))
             if self._lines > MOST_LINES or len(line) > LONGEST_LINE:
                 raise ConvertError(f"{path}:{number}: too long: more than {MOST_LINES} lines, or one of 64 KiB")
             started = started if waiting else number
@@ -93,13 +93,13 @@ class Reader:
             if not (self._in_comment or self._quote) and _DIRECTIVE.match(waiting) and waiting.endswith("\\"):
                 waiting = waiting[:-1] + " "  # a continued define
                 continue
-            yield from self._line(waiting, Place(str(path), started), path, depth)
+            yield from self._line(waiting, ScriptPlace(str(path), started), path, depth)
             waiting = ""
         if len(self._taken) != open_before:
-            self.notes.append(Note(Place(str(path), number), "an #!ifdef without its #!endif"))
+            self.notes.append(Note(ScriptPlace(str(path), number), "an #!ifdef without its #!endif"))
             del self._taken[open_before:]
 
-    def _decoded(self, raw: bytes, place: Place) -> str:
+    def _decoded(self, raw: bytes, place: ScriptPlace) -> str:
         """UTF-8; other lines as ISO-8859-1, which has a character for every byte. TOML must be UTF-8."""
         try:
             return raw.decode()
@@ -109,7 +109,7 @@ class Reader:
                 self.notes.append(Note(place, why))
             return raw.decode("latin-1")
 
-    def _line(self, text: str, place: Place, path: Path, depth: int) -> Iterator[Line]:
+    def _line(self, text: str, place: ScriptPlace, path: Path, depth: int) -> Iterator[Line]:
         inside = self._in_comment or self._quote
         if not inside and (match := _INCLUDE.match(text)):
             if all(self._taken):
@@ -121,7 +121,7 @@ class Reader:
         else:
             self._code(text)  # a comment may begin or end here
 
-    def _include(self, how: str, name: str, place: Place, path: Path, depth: int) -> Iterator[Line]:
+    def _include(self, how: str, name: str, place: ScriptPlace, path: Path, depth: int) -> Iterator[Line]:
         """Like Kamailio: in the working directory, otherwise next to the file; import_file may be missing."""
         found = Path(name) if Path(name).is_absolute() else path.parent / name
         if how == "import_file" and not found.exists():
@@ -133,7 +133,7 @@ class Reader:
         except ConvertError as error:
             raise error if depth else ConvertError(f"{place}: {error}") from None
 
-    def _direct(self, name: str, rest: str, place: Place) -> None:
+    def _direct(self, name: str, rest: str, place: ScriptPlace) -> None:
         word, _, value = rest.partition(" ") if " " in rest else rest.partition("\t")
         if name in ("ifdef", "ifndef"):
             self._taken.append((word in self._defines) == (name == "ifdef"))
@@ -146,13 +146,13 @@ class Reader:
         elif all(self._taken):
             self._define(name, word, value.strip(), rest, place)
 
-    def _holds(self, expression: str, place: Place) -> bool:
+    def _holds(self, expression: str, place: ScriptPlace) -> bool:
         holds = is_true(expression, self._defines)
         if holds is None and all(self._taken):
             self.notes.append(Note(place, f"#!ifexp {without_strings(expression)}: not known here, assumed to be true"))
         return holds is not False
 
-    def _define(self, name: str, word: str, value: str, rest: str, place: Place) -> None:
+    def _define(self, name: str, word: str, value: str, rest: str, place: ScriptPlace) -> None:
         if name in DEFINING:
             if not (name in TRYING and word in self._defines):
                 self._defines[word] = value
@@ -163,7 +163,7 @@ class Reader:
             self._defines.setdefault(word, "")
             self.notes.append(Note(place, f"{word} comes from Kamailio's environment, which is not known here"))
 
-    def _substitute(self, name: str, rest: str, place: Place) -> None:
+    def _substitute(self, name: str, rest: str, place: ScriptPlace) -> None:
         """Only a name can also be a define."""
         try:
             quoted = len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "\"'"

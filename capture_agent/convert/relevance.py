@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from capture_agent.convert.script import Route, Script
-from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, If, Not, Statement
+from capture_agent.convert.script_paths import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES
+from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Condition, FunctionCall, If, Not, Statement
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.variables import is_stored, variable
-from capture_agent.convert.ways import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES
 
 TRACING = {"sip_trace", "sip_trace_mode"}
 SENDING = {"sip_trace_msg", "hlog"}  # they send something other than the message
@@ -70,7 +70,7 @@ def assignments(statements: Iterable[Statement], names: set[str]) -> Iterator[tu
     for statement in statements:
         if isinstance(statement, Assignment) and variable(statement.variable).name in names:
             yield statement.value
-        elif isinstance(statement, Call) and statement.name == "avp_printf" and len(statement.arguments) == 2:
+        elif isinstance(statement, FunctionCall) and statement.name == "avp_printf" and len(statement.arguments) == 2:
             yield statement.arguments[1]
 
 
@@ -91,10 +91,10 @@ def every_statement(statements: Iterable[Statement]) -> Iterator[Statement]:
             yield from every_statement(statement.statements)
 
 
-def calls(statements: Iterable[Statement]) -> Iterator[Call]:
+def calls(statements: Iterable[Statement]) -> Iterator[FunctionCall]:
     """All calls, also in conditions."""
     for statement in statements:
-        if isinstance(statement, Call):
+        if isinstance(statement, FunctionCall):
             yield statement
         elif isinstance(statement, If):
             yield from (call for atom in atoms(statement.condition) if (call := call_in(atom)))
@@ -110,7 +110,7 @@ def atoms(condition: Condition) -> Iterator[Atom]:
         yield condition
 
 
-def call_in(atom: Atom) -> Call | None:
+def call_in(atom: Atom) -> FunctionCall | None:
     """A condition that consists of a call only."""
     tokens = atom.tokens
     if len(tokens) < 3 or tokens[0].kind != "name" or not tokens[1].is_sign("(") or not tokens[-1].is_sign(")"):
@@ -121,10 +121,10 @@ def call_in(atom: Atom) -> Call | None:
         if tokens[at].is_sign(",") or at == len(tokens) - 1:
             arguments.append(tokens[start:at])
             start = at + 1
-    return Call(tokens[0].text, tuple(arguments) if len(tokens) > 3 else (), tokens[0].place)
+    return FunctionCall(tokens[0].text, tuple(arguments) if len(tokens) > 3 else (), tokens[0].place)
 
 
-def flag_in(call: Call) -> str:
+def flag_in(call: FunctionCall) -> str:
     """`5`, or `b5` for a branch; empty for branches other than the first."""
     if len(call.arguments) != 1:
         return ""

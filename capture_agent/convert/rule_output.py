@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from capture_agent.convert.actions import Actions
+from capture_agent.convert.modparams import DATABASE, DUPLICATE, HEP, Parameters
 from capture_agent.convert.outcomes import Action, Outcome, TooMuch, fewest, union
-from capture_agent.convert.parameters import DATABASE, DUPLICATE, HEP, Parameters
 from capture_agent.convert.paths import other_calls
 from capture_agent.convert.reading import Note
 from capture_agent.convert.relevance import shown
-from capture_agent.convert.routes import CORE_EVENT, Routes
 from capture_agent.convert.script import Script
-from capture_agent.convert.simplify import Rule, overlap, simplified, without_repeated, without_unreached
-from capture_agent.convert.sink_output import Sink, Sinks
+from capture_agent.convert.script_routes import CORE_EVENT, ScriptRoutes
+from capture_agent.convert.simplify import DraftRule, overlap, simplified, without_repeated, without_unreached
+from capture_agent.convert.sink_output import Sinks, SinkTable
 
 INSTEAD = {"hlog": "`capture-agent hlog`", "sip_trace_msg": "`capture-agent trace-msg`"}
 
@@ -34,11 +34,11 @@ class RuleMaker:
     notes: list[Note] = field(default_factory=list)
     doubts: list[Note] = field(default_factory=list)  # unknown conditions
 
-    def make(self) -> list[Rule]:
+    def make(self) -> list[DraftRule]:
         """The rules in order; none if every message is traced anyway."""
         self.core = self._core_sinks()
         actions = Actions(self.script, self.parameters, self.sinks)
-        routes = Routes(self.script, self.parameters, actions)
+        routes = ScriptRoutes(self.script, self.parameters, actions)
         try:
             outcomes = self._of_both(routes)
         except (TooMuch, RecursionError):
@@ -59,7 +59,7 @@ class RuleMaker:
     def has_core_event(self) -> bool:
         return any(route.name == CORE_EVENT for route in self.script.routes)
 
-    def _of_both(self, routes: Routes) -> list[Outcome]:
+    def _of_both(self, routes: ScriptRoutes) -> list[Outcome]:
         """Raises TooMuch."""
         scripted = routes.outcomes()
         traced = any(outcome.actions for outcome in scripted)
@@ -88,7 +88,7 @@ class RuleMaker:
     def _core_sinks(self) -> tuple[int, ...]:
         bits, uri = self.parameters.core, self.parameters.text("duplicate_uri")
         place = self.parameters.place("duplicate_uri")
-        found: list[Sink] = []
+        found: list[SinkTable] = []
         if bits & HEP and uri:
             found += self.sinks.hep(uri, place)
         if bits & DATABASE:
@@ -114,18 +114,18 @@ class RuleMaker:
                     self.notes.append(note)
 
 
-def rules_of(outcome: Outcome) -> list[Rule]:
+def rules_of(outcome: Outcome) -> list[DraftRule]:
     """A rule per action; without an action, one that keeps the message from later rules."""
     return [
-        Rule(
+        DraftRule(
             outcome.matchers, action.trace, action.place, action.sinks, action.correlation_id, action.users,
             action.table, action.lookback,
         )
         for action in outcome.actions
-    ] or [Rule(outcome.matchers, "none")]  # fmt: skip
+    ] or [DraftRule(outcome.matchers, "none")]  # fmt: skip
 
 
-def of_all(outcomes: Iterable[Outcome]) -> list[Rule]:
+def of_all(outcomes: Iterable[Outcome]) -> list[DraftRule]:
     """For match = "all": after an outcome's rules, one that keeps the message from later outcomes' rules."""
     groups = [rules_of(outcome) for outcome in fewest(list(outcomes), lambda outcome: frozenset(outcome.actions))]
     reached = without_unreached([group[0] for group in groups])
@@ -133,13 +133,13 @@ def of_all(outcomes: Iterable[Outcome]) -> list[Rule]:
     return without_repeated(with_stops(groups))
 
 
-def with_stops(groups: list[list[Rule]]) -> list[Rule]:
-    found: list[Rule] = []
+def with_stops(groups: list[list[DraftRule]]) -> list[DraftRule]:
+    found: list[DraftRule] = []
     for number, group in enumerate(groups):
         later = [rule for other in groups[number + 1 :] for rule in other if rule.trace != "none"]
         actions = {rule.action for rule in group}
         stop = any(overlap(group[0], rule) and rule.action not in actions for rule in later)
         found += [rule for rule in group if rule.trace != "none"]
         if stop:
-            found.append(Rule(group[0].matchers, "none"))
+            found.append(DraftRule(group[0].matchers, "none"))
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from capture_agent.convert.reading import Place
+from capture_agent.convert.reading import ScriptPlace
 from capture_agent.convert.statements import Parser
-from capture_agent.convert.syntax import Call, Statement
+from capture_agent.convert.syntax import FunctionCall, Statement
 from capture_agent.convert.tokens import Token
 from capture_agent.convert.variables import variable
 
@@ -23,7 +23,7 @@ MAIN = {"route": "request_route", "onreply_route": "reply_route"}  # their names
 class Parameter:
     name: str
     value: str
-    place: Place
+    place: ScriptPlace
     quoted: bool = False
 
 
@@ -34,7 +34,7 @@ class Listen:
     socket: str
     advertised: str
     name: str
-    place: Place
+    place: ScriptPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Route:
     kind: str
     name: str
     statements: tuple[Statement, ...]
-    place: Place
+    place: ScriptPlace
 
 
 @dataclass
@@ -86,7 +86,7 @@ def parse(tokens: list[Token]) -> Script:
     return script
 
 
-def modparam(call: Call, script: Script) -> None:
+def modparam(call: FunctionCall, script: Script) -> None:
     """The module may be a pattern: `siptrace|tm`."""
     if len(call.arguments) != 3:
         return

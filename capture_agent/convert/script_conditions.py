@@ -16,7 +16,7 @@ from capture_agent.addresses import TRANSPORTS
 from capture_agent.config.matchers import parse_place
 from capture_agent.convert import texts
 from capture_agent.convert.functions import FUNCTIONS
-from capture_agent.convert.outcomes import Both, Formula, Negation
+from capture_agent.convert.outcomes import BothOutcomes, Formula, Negation
 from capture_agent.convert.regexes import Untranslatable, finds, is_anchored, translated
 from capture_agent.convert.rule_matchers import NUMBERS, Matcher, ranges
 from capture_agent.convert.tokens import Token
@@ -266,7 +266,7 @@ def of_text(field: str, operator: str, wanted: str, is_null: bool, ignores_case:
     if not is_anchored(wanted):
         return True
     something = texts.filled(field)
-    return None if found is None or something is None else Both(found, Negation(something), is_and=False)
+    return None if found is None or something is None else BothOutcomes(found, Negation(something), is_and=False)
 
 
 def one_of(option: str, values: tuple[str, ...]) -> Formula:

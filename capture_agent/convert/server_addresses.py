@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from capture_agent.addresses import TRANSPORTS, bracketed, endpoint_text, is_address
 from capture_agent.config.endpoints import AUTO, parse_advertised, split_port
-from capture_agent.convert.parameters import Parameters
+from capture_agent.convert.modparams import Parameters
 from capture_agent.convert.reading import Note
 from capture_agent.convert.script import Listen, Script
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from capture_agent.convert.reading import Place
+from capture_agent.convert.reading import ScriptPlace
 from capture_agent.convert.rule_matchers import EXACT, Matcher, contradict, covers, narrowed
 
 REQUEST, INITIAL, IN_DIALOG = (Matcher("kind", (kind,)) for kind in ("request", "initial", "in-dialog"))
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class DraftRule:
     matchers: tuple[Matcher, ...]
     trace: str  # none, message, transaction, dialog
-    place: Place | None = None
+    place: ScriptPlace | None = None
     sinks: tuple[int, ...] = ()  # by their index in Sinks.found
     correlation_id: str = ""
     users: tuple[str, ...] = ()
@@ -28,12 +28,12 @@ class Rule:
         """Its action for a message."""
         return self.trace, frozenset(self.sinks), self.correlation_id, self.users, self.table, self.lookback
 
-    def covers(self, other: Rule) -> bool:
+    def covers(self, other: DraftRule) -> bool:
         """Whether this one matches everything that the other does."""
         return covers(self.matchers, other.matchers)
 
 
-def simplified(rules: list[Rule]) -> list[Rule]:
+def simplified(rules: list[DraftRule]) -> list[DraftRule]:
     """The first matching rule decides; a message without one is not traced."""
     rules = without_unreached(rules)
     rules = without_repeated(rules)
@@ -41,24 +41,24 @@ def simplified(rules: list[Rule]) -> list[Rule]:
     return without_idle(rules)
 
 
-def without_unreached(rules: list[Rule]) -> list[Rule]:
-    reached: list[Rule] = []
+def without_unreached(rules: list[DraftRule]) -> list[DraftRule]:
+    reached: list[DraftRule] = []
     for rule in rules:
         if not any(before.covers(rule) for before in reached):
             reached.append(rule)
     return reached
 
 
-def without_repeated(rules: list[Rule]) -> list[Rule]:
+def without_repeated(rules: list[DraftRule]) -> list[DraftRule]:
     """Removes a rule if a later one does the same for its messages, and none in between does anything else."""
-    kept: list[Rule] = []
+    kept: list[DraftRule] = []
     for rule in reversed(rules):
         if not is_repeated(rule, kept):
             kept.insert(0, rule)
     return kept
 
 
-def is_repeated(rule: Rule, behind: list[Rule]) -> bool:
+def is_repeated(rule: DraftRule, behind: list[DraftRule]) -> bool:
     for other in behind:
         if other.action == rule.action and other.covers(rule):
             return True
@@ -67,7 +67,7 @@ def is_repeated(rule: Rule, behind: list[Rule]) -> bool:
     return False
 
 
-def initial_where_only_that_is_left(rules: list[Rule]) -> Iterator[Rule]:
+def initial_where_only_that_is_left(rules: list[DraftRule]) -> Iterator[DraftRule]:
     """Drops the test for requests outside dialogs if an earlier rule matches those inside."""
     for number, rule in enumerate(rules):
         if REQUEST in rule.matchers:
@@ -78,16 +78,16 @@ def initial_where_only_that_is_left(rules: list[Rule]) -> Iterator[Rule]:
         yield rule
 
 
-def without_idle(rules: list[Rule]) -> list[Rule]:
+def without_idle(rules: list[DraftRule]) -> list[DraftRule]:
     """Without rules that keep nothing from later rules."""
-    kept: list[Rule] = []
+    kept: list[DraftRule] = []
     for rule in reversed(rules):
         if rule.trace != "none" or any(after.trace != "none" and overlap(rule, after) for after in kept):
             kept.insert(0, rule)
     return kept
 
 
-def overlap(one: Rule, other: Rule) -> bool:
+def overlap(one: DraftRule, other: DraftRule) -> bool:
     """Whether a message may match both."""
     for matcher in one.matchers:
         if matcher.option not in EXACT:
@@ -100,7 +100,7 @@ def overlap(one: Rule, other: Rule) -> bool:
     return True
 
 
-def names(rules: list[Rule]) -> Iterator[str]:
+def names(rules: list[DraftRule]) -> Iterator[str]:
     """`kamailio.cfg:33`, each once; empty if a rule only excludes messages."""
     used: set[str] = set()
     for rule in rules:

@@ -11,8 +11,8 @@ from capture_agent.addresses import endpoint_text
 from capture_agent.config.secrets import quotable
 from capture_agent.config.targets import HepTransport
 from capture_agent.config.uris import SipTransport, is_table_name, parse_place
-from capture_agent.convert.parameters import Parameters
-from capture_agent.convert.reading import Note, Place
+from capture_agent.convert.modparams import Parameters
+from capture_agent.convert.reading import Note, ScriptPlace
 
 PORT = 5060  # for a URI without a port
 _URI = re.compile(r"(sips?):(?:[^@;?]*@)?([^;?]+)((?:;[^?]*)?)(?:\?.*)?", re.IGNORECASE)
@@ -24,7 +24,7 @@ SCHEMES = {"sqlite": "sqlite", "mysql": "mysql", "postgres": "postgresql", "post
 
 
 @dataclass
-class Sink:
+class SinkTable:
     """A table of our configuration."""
 
     section: str
@@ -37,10 +37,10 @@ class Sinks:
     """All sinks that the script names, each once."""
 
     parameters: Parameters
-    found: list[Sink] = field(default_factory=list)
+    found: list[SinkTable] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
-    def hep(self, uri: str, place: Place | None) -> list[Sink]:
+    def hep(self, uri: str, place: ScriptPlace | None) -> list[SinkTable]:
         target = self._target(uri, place, get_args(HepTransport))
         if target is None:
             return []
@@ -55,20 +55,20 @@ class Sinks:
         options["capture_id"] = self.parameters.number("hep_capture_id")
         if self.parameters.text("auth_key") and version == 3:
             options["auth_key"] = self.parameters.text("auth_key")
-        return [self._once(Sink("hep", options | self._source()))]
+        return [self._once(SinkTable("hep", options | self._source()))]
 
-    def sip(self, uri: str, place: Place | None, x_headers: bool) -> list[Sink]:
+    def sip(self, uri: str, place: ScriptPlace | None, x_headers: bool) -> list[SinkTable]:
         target = self._target(uri, place, get_args(SipTransport))
         if target is None:
             return []
         host, port, transport = target
         options = {"host": host, "port": port, "transport": transport, **self._source()}
-        sink = self._once(Sink("sip", options))
+        sink = self._once(SinkTable("sip", options))
         if x_headers:
             sink.options["x_headers"] = True
         return [sink]
 
-    def sql(self) -> list[Sink]:
+    def sql(self) -> list[SinkTable]:
         url = database_url(self.parameters.text("db_url"))
         if url is None:
             self._note(self.parameters.place("db_url"), "db_url: such a database cannot contain the table: left out")
@@ -77,7 +77,7 @@ class Sinks:
         if not is_table_name(table):
             self._note(self.parameters.place("table"), f"table: {table!r} is not a valid table name here: left out")
             table = "sip_trace"
-        return [self._once(Sink("sql", {"url": url, "table": table}))]
+        return [self._once(SinkTable("sql", {"url": url, "table": table}))]
 
     def check(self) -> None:
         """siptrace does not start with an invalid duplicate_uri, even if nothing is sent there."""
@@ -85,7 +85,7 @@ class Sinks:
         if uri:
             self._target(uri, self.parameters.place("duplicate_uri"), get_args(HepTransport))
 
-    def _target(self, uri: str, place: Place | None, transports: tuple[str, ...]) -> tuple[str, int, str] | None:
+    def _target(self, uri: str, place: ScriptPlace | None, transports: tuple[str, ...]) -> tuple[str, int, str] | None:
         try:
             host, port, transport = place_of(uri)
         except ValueError as error:
@@ -106,14 +106,14 @@ class Sinks:
                     self._note(self.parameters.place(name), f"{name}: {error}: left out")
         return {}
 
-    def _once(self, sink: Sink) -> Sink:
+    def _once(self, sink: SinkTable) -> SinkTable:
         for known in self.found:
             if known.section == sink.section and all(known.options.get(k) == v for k, v in sink.options.items()):
                 return known
         self.found.append(sink)
         return sink
 
-    def _note(self, place: Place | None, text: str) -> None:
+    def _note(self, place: ScriptPlace | None, text: str) -> None:
         note = Note(place, text)
         if note not in self.notes:
             self.notes.append(note)
@@ -151,7 +151,7 @@ def database_url(text: str) -> str | None:
     return f"{scheme}://{login}{'@' * bool(login)}{server['host']}{server['port'] or ''}{server['name'] or ''}"
 
 
-def shown(sink: Sink) -> str:
+def shown(sink: SinkTable) -> str:
     """The endpoint, for a comment."""
     options = sink.options
     return str(options["url"]) if sink.section == "sql" else endpoint_text(options["host"], options["port"])

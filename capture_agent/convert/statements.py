@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from capture_agent.convert.reading import ConvertError, Place
-from capture_agent.convert.syntax import Assignment, Atom, Both, Breakable, Call, Condition, End, If, Not, Statement
+from capture_agent.convert.reading import ConvertError, ScriptPlace
+from capture_agent.convert.syntax import (
+    Assignment,
+    Atom,
+    Both,
+    Breakable,
+    Condition,
+    End,
+    FunctionCall,
+    If,
+    Not,
+    Statement,
+)
 from capture_agent.convert.tokens import Token
 
 MOST_CASES = 50  # cases of a switch, each one level deeper in the tree
@@ -177,7 +188,7 @@ class Parser:
         place = self.tokens[min(start, len(self.tokens) - 1)].place
         return Atom(tuple(self.tokens[start : self.at]), place)
 
-    def call(self) -> Call:
+    def call(self) -> FunctionCall:
         """NAME(ARGUMENT, ...)"""
         name = self.tokens[self.at]
         self.at += 2
@@ -194,7 +205,7 @@ class Parser:
         if self.at > start or arguments:
             arguments.append(tuple(self.tokens[start : self.at]))
         self.at += 1
-        return Call(name.text, tuple(arguments), name.place)
+        return FunctionCall(name.text, tuple(arguments), name.place)
 
     def skip(self) -> None:
         """Past the end of the statement: a semicolon, or a block; stops before an outer block's closing brace."""
@@ -261,7 +272,7 @@ def chain_of(cases: list[tuple[Condition | None, tuple[Statement, ...]]]) -> tup
     return last
 
 
-def place_of(condition: Condition) -> Place:
+def place_of(condition: Condition) -> ScriptPlace:
     while not isinstance(condition, Atom):
         condition = condition.inner if isinstance(condition, Not) else condition.left
     return condition.place

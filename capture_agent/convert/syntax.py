@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from capture_agent.convert.reading import Place
+from capture_agent.convert.reading import ScriptPlace
 from capture_agent.convert.tokens import Token
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A function with its arguments, each as tokens."""
 
     name: str
     arguments: tuple[tuple[Token, ...], ...]
-    place: Place
+    place: ScriptPlace
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
     variable: str
     value: tuple[Token, ...]
-    place: Place
+    place: ScriptPlace
     replaces: bool = False  # with := all existing values
 
 
 @dataclass(frozen=True, slots=True)
 class End:
     how: str  # exit, return, drop, break
-    place: Place
+    place: ScriptPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Atom:
     """A condition without operators between conditions: its tokens."""
 
     tokens: tuple[Token, ...]
-    place: Place
+    place: ScriptPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class If:
     condition: Condition
     then: tuple[Statement, ...]
     otherwise: tuple[Statement, ...]
-    place: Place
+    place: ScriptPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +69,4 @@ class Breakable:
 
 
 Condition = Atom | Not | Both
-Statement = Call | Assignment | End | If | Breakable
+Statement = FunctionCall | Assignment | End | If | Breakable

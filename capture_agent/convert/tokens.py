@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from capture_agent.convert.quotes import unquoted
-from capture_agent.convert.reading import Line, Place
+from capture_agent.convert.reading import Line, ScriptPlace
 
 _TOKEN = re.compile(
     r"""
@@ -26,7 +26,7 @@ _TOKEN = re.compile(
 class Token:
     kind: str  # string, variable, number, name, sign
     text: str  # for a string: its content
-    place: Place
+    place: ScriptPlace
     start: int
     end: int  # offset in the text of all lines: adjacent tokens belong together
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from capture_agent.config.secrets import quotable_words
 from capture_agent.config.show import as_toml
-from capture_agent.convert.parameters import Parameters
+from capture_agent.convert.modparams import Parameters
 from capture_agent.convert.reading import Note, Reader
 from capture_agent.convert.rule_matchers import Matcher
 from capture_agent.convert.rule_output import RuleMaker
 from capture_agent.convert.script import parse
 from capture_agent.convert.server_addresses import Addresses
-from capture_agent.convert.simplify import Rule, names
+from capture_agent.convert.simplify import DraftRule, names
 from capture_agent.convert.sink_output import Sinks
 from capture_agent.convert.tokens import tokens
 
@@ -61,7 +61,7 @@ def printed(text: str) -> str:
 
 
 def body(
-    parameters: Parameters, listens: Addresses, sinks: Sinks, rules: list[Rule], maker: RuleMaker
+    parameters: Parameters, listens: Addresses, sinks: Sinks, rules: list[DraftRule], maker: RuleMaker
 ) -> Iterator[str]:
     yield "[capture]"
     yield 'interfaces = ["any"]  # or those that carry SIP'
@@ -85,11 +85,13 @@ def body(
         yield from rule_lines(rule, name, sinks, named)
 
 
-def traces(parameters: Parameters, rules: list[Rule], maker: RuleMaker) -> bool:
+def traces(parameters: Parameters, rules: list[DraftRule], maker: RuleMaker) -> bool:
     return bool(parameters.core or rules)
 
 
-def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule], maker: RuleMaker) -> Iterator[str]:
+def trace_options(
+    parameters: Parameters, listens: Addresses, rules: list[DraftRule], maker: RuleMaker
+) -> Iterator[str]:
     if listens.advertised:
         yield f"advertise = {as_toml(tuple(listens.advertised))}"
     if not rules:
@@ -102,7 +104,7 @@ def trace_options(parameters: Parameters, listens: Addresses, rules: list[Rule],
         yield "dialog_acks = false"
 
 
-def name_sinks(sinks: Sinks, rules: list[Rule]) -> bool:
+def name_sinks(sinks: Sinks, rules: list[DraftRule]) -> bool:
     """Whether rules must name sinks: not if all of them send to every sink."""
     every = set(range(len(sinks.found)))
     for number, sink in enumerate(sinks.found, start=1):
@@ -110,7 +112,7 @@ def name_sinks(sinks: Sinks, rules: list[Rule]) -> bool:
     return any(rule.trace != "none" and set(rule.sinks) != every for rule in rules)
 
 
-def rule_lines(rule: Rule, name: str, sinks: Sinks, named: bool) -> Iterator[str]:
+def rule_lines(rule: DraftRule, name: str, sinks: Sinks, named: bool) -> Iterator[str]:
     yield "[[rule]]"
     if name:
         yield f"name = {as_toml(name)}"
@@ -133,13 +135,15 @@ def values(found: list[str]) -> str:
     return as_toml(found[0] if len(found) == 1 else tuple(found))
 
 
-def traces_acks(rule: Rule) -> bool:
+def traces_acks(rule: DraftRule) -> bool:
     """ACKs for failures: of its own transactions, or all incoming ones."""
-    ack = Rule((Matcher("method", ("ACK",)), Matcher("kind", ("in-dialog",)), Matcher("direction", ("in",))), "message")
+    ack = DraftRule(
+        (Matcher("method", ("ACK",)), Matcher("kind", ("in-dialog",)), Matcher("direction", ("in",))), "message"
+    )
     return rule.trace in ("transaction", "dialog") or (rule.trace == "message" and rule.covers(ack))
 
 
-def missing_in_kamailio(rules: list[Rule], parameters: Parameters) -> Iterator[Note]:
+def missing_in_kamailio(rules: list[DraftRule], parameters: Parameters) -> Iterator[Note]:
     """Messages of a transaction or dialog that siptrace does not see (docs/siptrace.md)."""
     modes = {rule.trace for rule in rules} & {"transaction", "dialog"}
     if not modes:
@@ -153,7 +157,7 @@ def missing_in_kamailio(rules: list[Rule], parameters: Parameters) -> Iterator[N
     yield Note(None, f"{traced}: more than siptrace sees: {', '.join(also)}")
 
 
-def others(parameters: Parameters, maker: RuleMaker, rules: list[Rule]) -> Iterator[Note]:
+def others(parameters: Parameters, maker: RuleMaker, rules: list[DraftRule]) -> Iterator[Note]:
     """Parameters without an equivalent, if they have an effect."""
     if not traces(parameters, rules, maker):
         yield Note(None, "nothing is traced: found neither a trace_mode nor a call that is understood")

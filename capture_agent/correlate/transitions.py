@@ -17,7 +17,7 @@ Event = TypeVar("Event", bound=IntEnum)
 STATES = 8  # columns in the flat tables; more than any of them needs
 
 
-class Seen(IntEnum):
+class TransactionEvent(IntEnum):
     """Events of a transaction. Only new messages: retransmissions change nothing."""
 
     REQUEST = 0  # the request on another branch
@@ -27,7 +27,7 @@ class Seen(IntEnum):
     ACK = 4
 
 
-class DialogSeen(IntEnum):
+class DialogEvent(IntEnum):
     """Events of a dialog."""
 
     INITIAL = 0  # a request that creates one; also again, for instance after a challenge
@@ -41,29 +41,29 @@ class DialogSeen(IntEnum):
 _T, _D = TransactionState, DialogState
 
 TRANSACTION = {
-    (_T.CALLING, Seen.PROVISIONAL): _T.PROCEEDING,
-    (_T.CALLING, Seen.SUCCESS): _T.ACCEPTED,
-    (_T.CALLING, Seen.FAILURE): _T.COMPLETED,
-    (_T.CALLING, Seen.ACK): _T.CONFIRMED,  # the response was missed
-    (_T.PROCEEDING, Seen.SUCCESS): _T.ACCEPTED,
-    (_T.PROCEEDING, Seen.FAILURE): _T.COMPLETED,
-    (_T.COMPLETED, Seen.ACK): _T.CONFIRMED,
-    (_T.COMPLETED, Seen.SUCCESS): _T.ACCEPTED,  # from a fork whose request was missed
-    (_T.CONFIRMED, Seen.SUCCESS): _T.ACCEPTED,
-    (_T.COMPLETED, Seen.REQUEST): _T.CALLING,  # a proxy tries the next target
-    (_T.CONFIRMED, Seen.REQUEST): _T.CALLING,
-    (_T.TRYING, Seen.SUCCESS): _T.ANSWERED,
-    (_T.TRYING, Seen.FAILURE): _T.ANSWERED,
-    (_T.ANSWERED, Seen.REQUEST): _T.TRYING,
+    (_T.CALLING, TransactionEvent.PROVISIONAL): _T.PROCEEDING,
+    (_T.CALLING, TransactionEvent.SUCCESS): _T.ACCEPTED,
+    (_T.CALLING, TransactionEvent.FAILURE): _T.COMPLETED,
+    (_T.CALLING, TransactionEvent.ACK): _T.CONFIRMED,  # the response was missed
+    (_T.PROCEEDING, TransactionEvent.SUCCESS): _T.ACCEPTED,
+    (_T.PROCEEDING, TransactionEvent.FAILURE): _T.COMPLETED,
+    (_T.COMPLETED, TransactionEvent.ACK): _T.CONFIRMED,
+    (_T.COMPLETED, TransactionEvent.SUCCESS): _T.ACCEPTED,  # from a fork whose request was missed
+    (_T.CONFIRMED, TransactionEvent.SUCCESS): _T.ACCEPTED,
+    (_T.COMPLETED, TransactionEvent.REQUEST): _T.CALLING,  # a proxy tries the next target
+    (_T.CONFIRMED, TransactionEvent.REQUEST): _T.CALLING,
+    (_T.TRYING, TransactionEvent.SUCCESS): _T.ANSWERED,
+    (_T.TRYING, TransactionEvent.FAILURE): _T.ANSWERED,
+    (_T.ANSWERED, TransactionEvent.REQUEST): _T.TRYING,
 }
 DIALOG = {
-    (_D.EARLY, DialogSeen.ACCEPTED): _D.CONFIRMED,
-    (_D.EARLY, DialogSeen.ACK): _D.CONFIRMED,
-    (_D.EARLY, DialogSeen.NOTIFIED): _D.CONFIRMED,  # RFC 6665 4.1.3: it may come before the response
-    (_D.EARLY, DialogSeen.REFUSED): _D.ENDED,
-    (_D.ENDED, DialogSeen.ACCEPTED): _D.CONFIRMED,  # from a fork whose request was missed; or the dialog had not ended
-    (_D.CONFIRMED, DialogSeen.END): _D.ENDED,
-    (_D.ENDED, DialogSeen.INITIAL): _D.EARLY,  # with credentials for the challenge
+    (_D.EARLY, DialogEvent.ACCEPTED): _D.CONFIRMED,
+    (_D.EARLY, DialogEvent.ACK): _D.CONFIRMED,
+    (_D.EARLY, DialogEvent.NOTIFIED): _D.CONFIRMED,  # RFC 6665 4.1.3: it may come before the response
+    (_D.EARLY, DialogEvent.REFUSED): _D.ENDED,
+    (_D.ENDED, DialogEvent.ACCEPTED): _D.CONFIRMED,  # from a fork whose request was missed; or the dialog had not ended
+    (_D.CONFIRMED, DialogEvent.END): _D.ENDED,
+    (_D.ENDED, DialogEvent.INITIAL): _D.EARLY,  # with credentials for the challenge
 }
 
 

@@ -7,7 +7,7 @@ import cython
 from capture_agent.correlate import transitions as changes
 from capture_agent.correlate.marks import expires_now, is_terminated
 from capture_agent.correlate.tags import Tags
-from capture_agent.correlate.transitions import DialogSeen, Method, Seen
+from capture_agent.correlate.transitions import DialogEvent, Method, TransactionEvent
 from capture_agent.correlate.vias import is_spiral
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.dialog import Dialog, Transaction
@@ -19,17 +19,17 @@ CANCEL = cython.declare(cython.int, Method.CANCEL)
 BYE = cython.declare(cython.int, Method.BYE)
 SUBSCRIBE = cython.declare(cython.int, Method.SUBSCRIBE)
 NOTIFY = cython.declare(cython.int, Method.NOTIFY)
-REQUEST = cython.declare(cython.int, Seen.REQUEST)
-PROVISIONAL = cython.declare(cython.int, Seen.PROVISIONAL)
-SUCCESS = cython.declare(cython.int, Seen.SUCCESS)
-FAILURE = cython.declare(cython.int, Seen.FAILURE)
-SEEN_ACK = cython.declare(cython.int, Seen.ACK)
-INITIAL = cython.declare(cython.int, DialogSeen.INITIAL)
-ACCEPTED = cython.declare(cython.int, DialogSeen.ACCEPTED)
-REFUSED = cython.declare(cython.int, DialogSeen.REFUSED)
-DIALOG_ACK = cython.declare(cython.int, DialogSeen.ACK)
-NOTIFIED = cython.declare(cython.int, DialogSeen.NOTIFIED)
-END = cython.declare(cython.int, DialogSeen.END)
+REQUEST = cython.declare(cython.int, TransactionEvent.REQUEST)
+PROVISIONAL = cython.declare(cython.int, TransactionEvent.PROVISIONAL)
+SUCCESS = cython.declare(cython.int, TransactionEvent.SUCCESS)
+FAILURE = cython.declare(cython.int, TransactionEvent.FAILURE)
+SEEN_ACK = cython.declare(cython.int, TransactionEvent.ACK)
+INITIAL = cython.declare(cython.int, DialogEvent.INITIAL)
+ACCEPTED = cython.declare(cython.int, DialogEvent.ACCEPTED)
+REFUSED = cython.declare(cython.int, DialogEvent.REFUSED)
+DIALOG_ACK = cython.declare(cython.int, DialogEvent.ACK)
+NOTIFIED = cython.declare(cython.int, DialogEvent.NOTIFIED)
+END = cython.declare(cython.int, DialogEvent.END)
 NAMES = cython.declare(tuple, changes.NAMES)
 STATES = cython.declare(cython.int, changes.STATES)
 NEXT = cython.declare(bytes, changes.flat(changes.TRANSACTION))

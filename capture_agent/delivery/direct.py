@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from capture_agent.books import Ledger
 from capture_agent.delivery.sink_account import INTERNAL_ERROR, SENT, UNREACHABLE, WAITING
 from capture_agent.delivery.standing import Pace, Standing
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
 

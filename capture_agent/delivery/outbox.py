@@ -20,8 +20,8 @@ from capture_agent.delivery.sink_account import (
 )
 from capture_agent.delivery.standing import Pace, Standing
 from capture_agent.delivery.weight import NO_LIMIT, fit
-from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
 

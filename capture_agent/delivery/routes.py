@@ -9,8 +9,8 @@ from threading import Lock, Thread
 from capture_agent.books import Ledger, with_former
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
-from capture_agent.net.errors import SinkError
 from capture_agent.net.sender import REFUSED
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.parallel import at_once
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Sink

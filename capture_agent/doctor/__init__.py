@@ -2,9 +2,9 @@
 
 finding.py        Finding: what a check found, and what to do
 case.py           Case: what is examined, and what was measured for it
-checks.py         the table of checks, in their order
-settings.py       the configuration, as `config check` sees it
-agent.py          a running agent: its losses, and whether it traces
+check_table.py    the table of checks, in their order
+settings_check.py the configuration, as `config check` sees it
+running_agent.py  a running agent: its losses, and whether it traces
 privileges.py     whether this process may capture
 links.py          interfaces: there, up, promiscuous
 offload.py        what a network card changes before packets are captured
@@ -14,14 +14,14 @@ sip_tally.py      the SIP seen: ports, VLANs, addresses
 traffic.py        packets arrive, and none is lost
 sip_seen.py       the filter, the ports, the SIP that was seen, its direction, the rules
 listeners.py      sockets for SIP duplicates
-destinations.py   tries each destination: look-up, connection, TLS, test message, table
+destination_trials.py tries each destination: look-up, connection, TLS, test message, table
 receivers.py      the trials of HEP collectors, SIP servers and other sinks
-tables.py         the trial of a database
+table_trial.py    the trial of a database
 advice.py         advice for errors of destinations
 clocks.py         this host's clock
 files.py          disk space, and who may read files
 report.py         the findings as text and as JSON
 
-A check is a function from the Case to findings, and a line in checks.py. A way to try a kind of sink is a function of
-the sink, and a line in destinations.py.
+A check is a function from the Case to findings, and a line in check_table.py. A way to try a kind of sink is a
+function of the sink, and a line in destination_trials.py.
 """

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from capture_agent.app.extensions import Extensions
 from capture_agent.app.interface_keeper import interfaces_up, is_pattern, names_of
 from capture_agent.config import Config
-from capture_agent.config.layers import Layers
-from capture_agent.doctor.agent import RunningAgent, find_agent
-from capture_agent.doctor.destinations import Trial, trials_of
+from capture_agent.config.precedence import Layers
+from capture_agent.doctor.destination_trials import Trial, trials_of
 from capture_agent.doctor.observation import Observation, observe
+from capture_agent.doctor.running_agent import RunningAgent, find_agent
 from capture_agent.hooks.guard import kind_of, raised_at
 from capture_agent.parallel import at_once
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capture_agent.config import Config, SqlTarget
-from capture_agent.config.layers import Layer, Layers
-from capture_agent.config.options import SECRETS
+from capture_agent.config.option_list import SECRETS
+from capture_agent.config.precedence import Layers, Precedence
 from capture_agent.config.secrets import mask
-from capture_agent.doctor.agent import socket_path
 from capture_agent.doctor.finding import Finding, broken, ok, warning
+from capture_agent.doctor.running_agent import socket_path
 
 if TYPE_CHECKING:
     from capture_agent.doctor.case import Case
@@ -52,7 +52,7 @@ def database_files(config: Config) -> Iterator[tuple[SqlTarget, Path]]:
     """Those of SQLite."""
     if not config.sql:
         return
-    from capture_agent.net.errors import SinkError
+    from capture_agent.net.sink_errors import SinkError
     from capture_agent.sinks.sql.database import parse_url
     from capture_agent.sinks.sql.sqlite_file import path_of
 
@@ -115,7 +115,7 @@ def secrets_in_file(layers: Layers) -> Iterator[str]:
             value = entry.get(name)
             if (
                 not value
-                or layers.layer(path) != Layer.FILE
+                or layers.layer(path) != Precedence.FILE
                 or str(layers.aliases.get(path, path)[-1]) == f"{name}_file"
             ):
                 continue

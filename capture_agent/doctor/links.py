@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from capture_agent.app.assembly import local_sides
 from capture_agent.app.interface_keeper import is_pattern, names_of
 from capture_agent.doctor.finding import Finding, broken, ok, warning
-from capture_agent.sources.interfaces import ANY, LocalInterface, list_interfaces, local_addresses
+from capture_agent.sources.interface_list import ANY, LocalInterface, list_interfaces, local_addresses
 
 if TYPE_CHECKING:
     from capture_agent.doctor.case import Case

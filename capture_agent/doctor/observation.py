@@ -26,7 +26,7 @@ from capture_agent.pipeline import Pipeline
 from capture_agent.policy.direction import LocalSide
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames
-from capture_agent.sources.interfaces import list_interfaces
+from capture_agent.sources.interface_list import list_interfaces
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import Batch, merged
 from capture_agent.sources.source import INTERFACE, KERNEL, Source, SourceError

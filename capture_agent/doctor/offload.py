@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from capture_agent.doctor.ethtool import features
 from capture_agent.doctor.finding import Finding, ok, warning
-from capture_agent.sources.interfaces import ANY
+from capture_agent.sources.interface_list import ANY
 
 if TYPE_CHECKING:
     from capture_agent.doctor.case import Case

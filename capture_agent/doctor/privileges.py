@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from capture_agent.doctor.finding import Finding, broken, ok
-from capture_agent.net.errors import reason
+from capture_agent.net.sink_errors import reason
 
 if TYPE_CHECKING:
     from capture_agent.doctor.case import Case

@@ -21,8 +21,8 @@ from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, Status, broken, ok, warning
 from capture_agent.events import log_event
 from capture_agent.net.connecting import Lookup, candidates, first_connected
-from capture_agent.net.errors import SinkError, reason
 from capture_agent.net.make_sender import tls_context
+from capture_agent.net.sink_errors import SinkError, reason
 from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sink import Sink
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from capture_agent.config.endpoints import AUTO
 from capture_agent.doctor.finding import Finding, broken, ok, warning
-from capture_agent.doctor.sip_tally import Place, SipTally, listed
+from capture_agent.doctor.sip_tally import SipTally, TrafficEnd, listed
 from capture_agent.records.datagram import NO_VLAN
 
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ def is_on_the_ports(case: Case) -> Iterator[Finding]:
     yield left_out_by("capture.ports", missing, seen.sip, f"add {ports} to capture.ports (--port)")
 
 
-def left_out(seen: Observation) -> dict[Place, int]:
+def left_out(seen: Observation) -> dict[TrafficEnd, int]:
     """Where SIP was seen, and none of it by the agent's view."""
-    whole = seen.unfiltered.places if seen.unfiltered is not None else Counter[Place]()
+    whole = seen.unfiltered.places if seen.unfiltered is not None else Counter[TrafficEnd]()
     return {place: count for place, count in whole.items() if place not in seen.sip.places}
 
 
-def is_wanted(capture: Capture, place: Place) -> bool:
+def is_wanted(capture: Capture, place: TrafficEnd) -> bool:
     return not capture.ports or any(each.first <= place.port <= each.last for each in capture.ports)
 
 
-def left_out_by(option: str, missing: dict[Place, int], sip: SipTally, to_do: str) -> Finding:
+def left_out_by(option: str, missing: dict[TrafficEnd, int], sip: SipTally, to_do: str) -> Finding:
     """Part of the traffic may be left out on purpose, but not the traced server's."""
     if not missing:
         return ok(f"SIP passes {option}" if sip.messages else f"{option} leaves out none that was seen")
@@ -64,7 +64,7 @@ def left_out_by(option: str, missing: dict[Place, int], sip: SipTally, to_do: st
     return ok(f"{option} leaves out SIP between other hosts: {listed(counts)}")
 
 
-def filter_advice(missing: dict[Place, int]) -> str:
+def filter_advice(missing: dict[TrafficEnd, int]) -> str:
     if any(place.vlan != NO_VLAN for place in missing):
         return (
             "it has VLAN tags that the filter does not look into: use capture.ports instead, which does, or write"

@@ -19,7 +19,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TrafficEnd:
     """Where requests go to and responses come from. `local`: one end is the traced server's."""
 
     transport: str
@@ -40,7 +40,7 @@ class SipTally:
     requests: int = 0
     responses: int = 0
     local: int = 0
-    places: Counter[Place] = field(default_factory=Counter)
+    places: Counter[TrafficEnd] = field(default_factory=Counter)
     hosts: Counter[bytes] = field(default_factory=Counter)  # by packed address, of either end
 
     @property
@@ -59,7 +59,7 @@ class SipTally:
             self.requests += is_request
             self.responses += not is_request
             self.local += local
-            count_bounded(self.places, Place(datagram.transport, port, datagram.vlan, local))
+            count_bounded(self.places, TrafficEnd(datagram.transport, port, datagram.vlan, local))
             for host, _ in ends:
                 count_bounded(self.hosts, host)
 

@@ -19,7 +19,7 @@ HOST = re.compile(rb"sips?:([^@>;?\s]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ShownMessage:
     """One message: time, source, destination, bytes."""
 
     time: float  # seconds since the epoch
@@ -29,7 +29,7 @@ class Seen:
     transport: str = ""
 
 
-def steps(messages: Iterable[Seen]) -> Iterator[Step]:
+def steps(messages: Iterable[ShownMessage]) -> Iterator[Step]:
     """The ladder's steps, sorted by time."""
     ordered = sorted(messages, key=lambda message: message.time)  # stable: equal times keep their order
     with_ports = shared_host((message.source[0], message.destination[0]) for message in ordered)
@@ -72,7 +72,7 @@ def has_sdp(sip: SipMessage) -> bool:
     return kind.startswith(b"application/sdp") and bool(sip.body)
 
 
-def title(messages: Sequence[Seen], columns: int) -> Iterator[str]:
+def title(messages: Sequence[ShownMessage], columns: int) -> Iterator[str]:
     """Date, zone, from, to, transport and Call-ID of a call: in one line if they fit."""
     first = min(messages, key=lambda message: message.time)
     sip = scan(first.raw, 0, len(first.raw))

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.history.stored_text import STORED_TEXT, as_blob, as_bytes
-from capture_agent.history.stored_times import Repeated, Stamp, first_step_back, moments
+from capture_agent.history.stored_times import RepeatedHour, Stamp, first_step_back, moments
 from capture_agent.sinks.sql.database import check_table, connect, explained, parse_url
 from capture_agent.sinks.sql.sip_trace_table import sip_trace_table
 from capture_agent.sinks.sql.trace_rows import message_bytes
@@ -35,7 +35,7 @@ class StoredRows:
         self._connection = connection
         self._table = table
         self._zone = zone
-        self._second_rounds: dict[Repeated, int | None] = {}
+        self._second_rounds: dict[RepeatedHour, int | None] = {}
         self._shared: dict[bytes | str | None, str] = {}
 
     def shared(self, value: bytes | str | None) -> str:
@@ -112,13 +112,13 @@ class StoredRows:
         """The times of one call's rows, in UTC."""
         return moments(rows, self._zone, self._second_round)
 
-    def _second_round(self, repeated: Repeated) -> int | None:
+    def _second_round(self, repeated: RepeatedHour) -> int | None:
         """Where, in order of ids, the whole table's time goes back by more than half of the repeated time."""
         if repeated not in self._second_rounds:
             self._second_rounds[repeated] = first_step_back(self._stamps(repeated), repeated.length / 2)
         return self._second_rounds[repeated]
 
-    def _stamps(self, repeated: Repeated) -> Iterator[tuple[int, datetime]]:
+    def _stamps(self, repeated: RepeatedHour) -> Iterator[tuple[int, datetime]]:
         row_id, stamp = self._table.c.id, self._table.c.time_stamp
         query = select(row_id, stamp).where(stamp >= repeated.start, stamp < repeated.end).order_by(row_id).limit(PAGE)
         page = self._connection.execute(query).all()

@@ -22,7 +22,7 @@ Stamp = float | str | datetime  # the column's value
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class RepeatedHour:
     """Local times that a clock shows twice because summer time ends: from `start` to before `end`."""
 
     start: datetime
@@ -34,7 +34,7 @@ class Repeated:
 
 
 # The row, by id, in which the second round of a repeated hour begins; None: the table does not show it.
-SecondRound = Callable[[Repeated], int | None]
+SecondRound = Callable[[RepeatedHour], int | None]
 
 
 def utc(stored: Stamp | None, zone: str = "local") -> datetime:
@@ -64,7 +64,7 @@ def moments(rows: Sequence[tuple[int, Stamp]], zone: str, second_round: SecondRo
 
 
 def second_ones(
-    rows: Sequence[tuple[int, Stamp]], at: list[int], repeated: Repeated, second_round: SecondRound
+    rows: Sequence[tuple[int, Stamp]], at: list[int], repeated: RepeatedHour, second_round: SecondRound
 ) -> Iterator[int]:
     """The rows `at`, all in the repeated hour, that belong to its second round: time goes back, ids do not."""
     at = sorted(at, key=lambda n: rows[n][0])
@@ -98,7 +98,7 @@ def naive(stamp: Stamp) -> datetime:
     return stamp.replace(microsecond=0)
 
 
-def repeated_hour(stamp: Stamp) -> Repeated | None:
+def repeated_hour(stamp: Stamp) -> RepeatedHour | None:
     """The repeated hour that this local time belongs to, if any."""
     if not isinstance(stamp, datetime):
         return None
@@ -118,7 +118,7 @@ def rounds_of(whole: datetime) -> tuple[datetime, datetime]:
 
 
 @lru_cache(maxsize=64)
-def hour_between(first: datetime, second: datetime) -> Repeated:
+def hour_between(first: datetime, second: datetime) -> RepeatedHour:
     """The moment, to the second, at which the clock is put back."""
     offset = first.astimezone().utcoffset()
     before, after = first, second
@@ -126,7 +126,7 @@ def hour_between(first: datetime, second: datetime) -> Repeated:
         middle = before + (after - before) // SECOND // 2 * SECOND
         before, after = (middle, after) if middle.astimezone().utcoffset() == offset else (before, middle)
     start = after.astimezone().replace(tzinfo=None)
-    return Repeated(start, start + (second - first))
+    return RepeatedHour(start, start + (second - first))
 
 
 def zone_name(zone: str) -> str:

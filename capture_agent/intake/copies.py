@@ -25,7 +25,7 @@ RETAIN_NS = 1_000_000_000
 ACCOUNT = Account("messages", (OfMessages.DUPLICATE,))
 
 
-class _Seen:
+class _Original:
     """A message, and how often it came each way within the window."""
 
     __slots__ = ("since_ns", "taken", "time_ns", "ways")
@@ -37,7 +37,7 @@ class _Seen:
         self.ways: dict[bytes, int] = {}
 
 
-class DuplicateFilter:
+class CopyFilter:
     """Takes messages, returns those that are not copies. Only for UDP: TCP and SCTP number their data.
 
     A packet's `identification` is 0 if it says nothing; its `way` is None if unknown.
@@ -58,7 +58,7 @@ class DuplicateFilter:
         self.forgotten = 0  # evicted early for newer ones: a copy of them would be kept
         self._identification = identification
         self._way = way
-        self._table: OrderedDict[bytes, _Seen] = OrderedDict()
+        self._table: OrderedDict[bytes, _Original] = OrderedDict()
         self._clock = Clock()
         self._ways = 0  # ways of all messages
 
@@ -126,7 +126,7 @@ class DuplicateFilter:
         self._expire(self._clock.now_ns)
         if key in self._table:
             self._drop(key)
-        seen = self._table[key] = _Seen(datagram.time_ns, self._clock.now_ns)
+        seen = self._table[key] = _Original(datagram.time_ns, self._clock.now_ns)
         if not number and (way := self._way_of(datagram)) is not None:
             seen.ways[way] = 1
             self._ways += 1

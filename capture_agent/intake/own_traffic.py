@@ -11,7 +11,7 @@ from capture_agent.records.datagram import Datagram
 ACCOUNT = Account("frames", (OfFrames.CARRIED, OfFrames.OWN))
 
 
-class Known(Protocol):
+class KnownSockets(Protocol):
     """Our sockets, as found by own_sockets.py."""
 
     @property
@@ -22,7 +22,7 @@ class Known(Protocol):
 
 class Sockets(Protocol):
     @property
-    def known(self) -> Known: ...
+    def known(self) -> KnownSockets: ...
 
 
 class OwnTraffic:

@@ -8,5 +8,5 @@ connection.py   one TCP or TLS connection: how much has arrived, and how it ende
 unconfirmed.py  packets whose arrival is not certain   repeated.py    log lines about possible duplicates
 connecting.py   name look-ups, sockets, and the source address
 own_sockets.py  which packets belong to this process
-errors.py       SinkError, and operating system errors as text
+sink_errors.py  SinkError, and operating system errors as text
 """

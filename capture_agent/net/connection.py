@@ -41,7 +41,7 @@ _ABORT = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 _GONE = select.POLLHUP | select.POLLERR
 
 
-class Stream:
+class SinkConnection:
     """`written` bytes were pushed so far. `held`: the other side has proven that it keeps the connection and reads.
 
     A connection has held if a second after it was opened (or `hold_seconds`, if longer) everything was acknowledged or

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ssl
 
 from capture_agent.config.targets import HepTarget, SipTarget
-from capture_agent.net.errors import SinkError
-from capture_agent.net.sender import Sender, Tally
+from capture_agent.net.sender import PacketTally, Sender
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.net.tcp_sender import TcpSender
 from capture_agent.net.udp_sender import UdpSender
 
 
-def make_sender(target: HepTarget | SipTarget, tally: Tally) -> Sender:
+def make_sender(target: HepTarget | SipTarget, tally: PacketTally) -> Sender:
     name, host, port = str(target), target.host, target.port
     if target.transport == "udp":
         return UdpSender(name, host, port, tally, target.source)

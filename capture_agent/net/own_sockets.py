@@ -33,7 +33,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class SocketSnapshot:
     """Our sockets at one moment. `ports` has a 1 for each local port."""
 
     flows: frozenset[Flow] = frozenset()  # in both directions
@@ -54,7 +54,7 @@ class OwnSockets:
     """`known` is the latest snapshot; `look` takes one. Any thread may call it."""
 
     def __init__(self) -> None:
-        self.known = Known()
+        self.known = SocketSnapshot()
         self.wanted = False  # set by a capture; without one nobody needs to look
         self.addresses: Callable[[], Iterable[IPv4Address | IPv6Address]] = (
             tuple  # this host's, for sockets that are bound to all addresses
@@ -79,7 +79,7 @@ class OwnSockets:
             if (known.flows, known.places) != (self.known.flows, self.known.places):
                 self.known = known
 
-    def _known(self, bound: set[Place]) -> Known:
+    def _known(self, bound: set[Place]) -> SocketSnapshot:
         flows: set[Flow] = set()
         places: set[Place] = set()
         for protocol, address, port in bound:
@@ -95,7 +95,7 @@ class OwnSockets:
         ports = bytearray(65536)
         for _, _, port in (*places, *((protocol, here, port) for protocol, here, port, _, _ in self._seen)):
             ports[port] = 1
-        return Known(frozenset(flows), frozenset(places), bytes(ports))
+        return SocketSnapshot(frozenset(flows), frozenset(places), bytes(ports))
 
 
 def sockets_of_this_process() -> tuple[set[Flow], set[Place]]:

@@ -12,7 +12,7 @@ REPEAT = 60.0  # seconds between log lines
 _log = logging.getLogger(__name__)
 
 
-class Repeated:
+class RepeatedWarning:
     """Logs how many there are: at once, then once a minute while there are more, and at the end."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:

@@ -17,7 +17,7 @@ ACCOUNT = Account("sink", rejected=(OVERSIZE,), lost=(REFUSED, UNCONFIRMED))
 
 
 @dataclass(slots=True)
-class Tally:
+class PacketTally:
     """The packets' outcomes, counted from the start."""
 
     sent: int = 0

@@ -10,10 +10,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from capture_agent.net.connecting import Endpoint, Lookup, connected
-from capture_agent.net.connection import PAUSE, STALLED_SECONDS, Stream, in_words, stalled
-from capture_agent.net.errors import SinkError, reason
-from capture_agent.net.repeated import Repeated
-from capture_agent.net.sender import UNCONFIRMED, Tally
+from capture_agent.net.connection import PAUSE, STALLED_SECONDS, SinkConnection, in_words, stalled
+from capture_agent.net.repeated import RepeatedWarning
+from capture_agent.net.sender import UNCONFIRMED, PacketTally
+from capture_agent.net.sink_errors import SinkError, reason
 from capture_agent.net.unconfirmed import ROOM, Unconfirmed
 
 CONNECT_SECONDS = 5.0  # in total: name look-up, addresses, TLS
@@ -34,7 +34,7 @@ class TcpSender:
     """
 
     def __init__(
-        self, name: str, host: str, port: int, tally: Tally, tls: ssl.SSLContext | None = None, source: str = ""
+        self, name: str, host: str, port: int, tally: PacketTally, tls: ssl.SSLContext | None = None, source: str = ""
     ) -> None:
         self.name = name
         self._host = host
@@ -42,9 +42,9 @@ class TcpSender:
         self._tally = tally
         self._tls = tls
         self._source = source
-        self._stream: Stream | None = None
+        self._stream: SinkConnection | None = None
         self._unconfirmed = Unconfirmed()
-        self._repeated = Repeated(name)
+        self._repeated = RepeatedWarning(name)
         self._breaks = 0  # connections in a row that broke at once
         self._hold_seconds = 0.0  # the age at which the next one has held
 
@@ -72,7 +72,9 @@ class TcpSender:
             if problem is not None:
                 self._broken(problem)
 
-    def _keep(self, stream: Stream, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
+    def _keep(
+        self, stream: SinkConnection, view: memoryview, ends: Sequence[int], first: int, last: int, base: int
+    ) -> None:
         """Packets `first` up to, but not including, `last` have been pushed: unconfirmed until they arrive."""
         if first < last:
             at = ends[first - 1] if first else 0
@@ -81,12 +83,12 @@ class TcpSender:
         self._learn(stream)
         self._tally.unconfirmed = self._unconfirmed.packets
 
-    def _learn(self, stream: Stream) -> None:
+    def _learn(self, stream: SinkConnection) -> None:
         """Count what has arrived by now."""
         if self._unconfirmed.packets and self._believes(stream):
             self._confirm(stream.acknowledged())
 
-    def _believes(self, stream: Stream) -> bool:
+    def _believes(self, stream: SinkConnection) -> bool:
         """Whether acknowledged packets count as sent. After breaks, only once packets after the trial held, too."""
         return stream.held and (not self._breaks or stream.is_proven)
 
@@ -97,7 +99,7 @@ class TcpSender:
             self._tally.unconfirmed = self._unconfirmed.packets
             self._repeated.sent(sent)
 
-    def _ready(self) -> Stream:
+    def _ready(self) -> SinkConnection:
         """An open connection that has all unconfirmed packets and room for more. Raises SinkError."""
         while True:
             stream, problem = self._stream, None
@@ -115,7 +117,7 @@ class TcpSender:
             if problem is not None:
                 self._broken(problem)
 
-    def _connect(self) -> tuple[Stream | None, OSError | None]:
+    def _connect(self) -> tuple[SinkConnection | None, OSError | None]:
         """A new connection, or the error that ended it before use. Raises SinkError: nobody listens."""
         deadline = time.monotonic() + CONNECT_SECONDS
         connection = None
@@ -124,7 +126,7 @@ class TcpSender:
             if self._tls is not None:
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
                 connection = self._tls.wrap_socket(connection, server_hostname=self._host)
-            stream = Stream(connection, self._hold_seconds)
+            stream = SinkConnection(connection, self._hold_seconds)
             self._tally.connections += 1
             return stream, None
         except OSError as error:
@@ -136,7 +138,7 @@ class TcpSender:
             self._breaks += 1
             return None, problem
 
-    def _catch_up(self, stream: Stream) -> OSError | None:
+    def _catch_up(self, stream: SinkConnection) -> OSError | None:
         """Send it the unconfirmed packets. Returns the error that has ended it meanwhile, or None."""
         self._unconfirmed.rewind()
         if self._breaks:
@@ -148,7 +150,7 @@ class TcpSender:
         stream.begin()
         return None
 
-    def _try_out(self, stream: Stream) -> OSError | None:
+    def _try_out(self, stream: SinkConnection) -> OSError | None:
         """Send one packet first, and twice as many each time it holds."""
         most = 1
         while True:
@@ -161,7 +163,7 @@ class TcpSender:
                 return None
             most *= 2
 
-    def _look(self, stream: Stream) -> OSError | None:
+    def _look(self, stream: SinkConnection) -> OSError | None:
         """Wait for room. Returns the error that has ended the connection, or None."""
         last, deadline = -1, 0.0
         while (problem := stream.look()) is None:
@@ -193,7 +195,7 @@ class TcpSender:
         if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS:
             raise SinkError(f"{self.name}: {reason(problem)}")
 
-    def _count(self, stream: Stream, problem: OSError | None) -> None:
+    def _count(self, stream: SinkConnection, problem: OSError | None) -> None:
         """How many connections in a row have hung or ended unproven."""
         good = problem is None or (stream.is_proven and not isinstance(problem, TimeoutError))
         self._breaks = 0 if good else self._breaks + 1
@@ -221,7 +223,7 @@ class TcpSender:
             if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS or not left:
                 raise SinkError(f"{self.name}: {reason(problem)}")
 
-    def _finish(self, stream: Stream) -> OSError | None:
+    def _finish(self, stream: SinkConnection) -> OSError | None:
         problem = stream.finish(GOODBYE_SECONDS)
         if problem is None or self._believes(stream) or problem.errno == errno.EPIPE:
             self._confirm(stream.acknowledged())

@@ -12,8 +12,8 @@ from typing import Any
 
 from capture_agent.addresses import of_socket
 from capture_agent.net.connecting import Endpoint, Lookup, candidates, endpoints, first_connected
-from capture_agent.net.errors import SinkError, reason
-from capture_agent.net.sender import OVERSIZE, REFUSED, Tally
+from capture_agent.net.sender import OVERSIZE, REFUSED, PacketTally
+from capture_agent.net.sink_errors import SinkError, reason
 from capture_agent.net.udp_batch import send_datagrams, send_plain
 
 # ENOBUFS does not say when there will be room, and poll() says "now".
@@ -39,7 +39,7 @@ class UdpSender:
     omits it.
     """
 
-    def __init__(self, name: str, host: str, port: int, tally: Tally, source: str = "") -> None:
+    def __init__(self, name: str, host: str, port: int, tally: PacketTally, source: str = "") -> None:
         self.name = name
         self._lookup = Lookup(host, port, socket.SOCK_DGRAM)
         self._tally = tally

@@ -12,7 +12,7 @@ ROOM = 16 << 20  # bytes
 OVERHEAD = 640  # bytes of memory that a piece takes in addition to its packets
 
 
-class Piece:
+class UnconfirmedWrite:
     """Packets that were pushed together, in the buffer they were pushed from. Those before `first` have been confirmed.
 
     Packet n ends in the data at ends[n] - shift: the ends are those of the whole batch.
@@ -38,7 +38,7 @@ class Unconfirmed:
     def __init__(self) -> None:
         self.packets = 0
         self.held = 0
-        self._pieces: deque[Piece] = deque()
+        self._pieces: deque[UnconfirmedWrite] = deque()
         self._start = 0  # position of the first piece
 
     @property
@@ -53,7 +53,7 @@ class Unconfirmed:
             self._start = position
         if not pieces or pieces[-1].data.obj is not data.obj:
             self.held += whole(data)
-        piece = Piece(data, ends if isinstance(ends, array) else array("q", ends), shift)
+        piece = UnconfirmedWrite(data, ends if isinstance(ends, array) else array("q", ends), shift)
         pieces.append(piece)
         self.packets += len(ends)
         self.held += piece.held
@@ -97,7 +97,7 @@ class Unconfirmed:
             piece = self._pieces[0]
             at = piece.ends[first - 1] - piece.shift
             self.held -= piece.held
-            self._pieces[0] = piece = Piece(piece.data[at:], piece.ends[first:], piece.shift + at)
+            self._pieces[0] = piece = UnconfirmedWrite(piece.data[at:], piece.ends[first:], piece.shift + at)
             self.held += piece.held
 
     def some(self, position: int, most: int) -> memoryview:

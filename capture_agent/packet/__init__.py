@@ -1,6 +1,6 @@
 """From frames to the payloads of the transport layer.
 
-decode.py   the fast path (hot): Ethernet and VLAN tags, Linux cooked v1 and v2, raw IP, BSD loopback,
+decoder.py  the fast path (hot): Ethernet and VLAN tags, Linux cooked v1 and v2, raw IP, BSD loopback,
             IPv4, IPv6 with its extension headers, UDP, TCP, SCTP; it calls the others for rare cases
 defrag.py   reassembles IP datagrams from fragments in any order: bounded, and every fragment is accounted for
 tunnels.py  all other encapsulations in tables, by ethertype, IP protocol, UDP port and link type; each decoder returns

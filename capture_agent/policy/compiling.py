@@ -23,7 +23,7 @@ from capture_agent.policy.conditions import (
 )
 from capture_agent.policy.facts import Facts
 from capture_agent.policy.filling import Filler
-from capture_agent.policy.rules import KINDS, MODES, Make, Rule, Rules
+from capture_agent.policy.rules import KINDS, MODES, CompiledRule, Make, Rules
 from capture_agent.policy.settings import Settings, named
 from capture_agent.policy.when import When
 from capture_agent.records.captured import Direction
@@ -59,9 +59,9 @@ class Shared:
     whens: Mapping[str, When]
 
 
-def compile_rule(name: str, rule: config.Rule, sinks: int, number: int, shared: Shared) -> Rule:
+def compile_rule(name: str, rule: config.Rule, sinks: int, number: int, shared: Shared) -> CompiledRule:
     methods = [method.encode() for method in rule.method]
-    return Rule(
+    return CompiledRule(
         name,
         MODES[rule.trace],
         methods,

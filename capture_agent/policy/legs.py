@@ -121,7 +121,7 @@ def is_placeholder(found: bytes) -> bool:
 
 
 @dataclass
-class Legs:
+class LegTable:
     """Correlation ids by Call-ID, and by the ids that legs share. Bounded: the least recently seen is evicted."""
 
     settings: config.Legs

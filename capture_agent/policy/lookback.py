@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from capture_agent.clock import Clock
-from capture_agent.policy.rules import Rule
+from capture_agent.policy.rules import CompiledRule
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.scan import scan
@@ -25,7 +25,7 @@ TRANSACTION_COST = 2560
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class HeldMessage:
     """`given`: sinks that have it already, from other rules or hooks, so that it counts as traced. None: not traced."""
 
     message: CapturedMessage
@@ -44,7 +44,7 @@ class Lookback:
     Messages are held by transaction, and those by dialog: the cost of a release is proportional to its messages.
     """
 
-    def __init__(self, rules: Iterable[Rule], most: int, most_bytes: int) -> None:
+    def __init__(self, rules: Iterable[CompiledRule], most: int, most_bytes: int) -> None:
         rules = [rule for rule in rules if rule.lookback_ns]
         self._hold_ns = max(rule.lookback_ns for rule in rules)
         self._dialogs = any(rule.mode == 2 for rule in rules)
@@ -53,8 +53,8 @@ class Lookback:
         self._most_bytes = most_bytes
         self._clock = Clock()
         self._bytes = 0
-        self._held: OrderedDict[int, Held] = OrderedDict()  # by order of arrival
-        self._transactions: dict[Transaction, OrderedDict[int, Held]] = {}
+        self._held: OrderedDict[int, HeldMessage] = OrderedDict()  # by order of arrival
+        self._transactions: dict[Transaction, OrderedDict[int, HeldMessage]] = {}
         self._of_dialogs: dict[Dialog, dict[Transaction, None]] = {}
         self._number = 0
         self._traced = 0
@@ -80,11 +80,11 @@ class Lookback:
         copy = copied(message)
         self._number += 1
         size = len(copy.datagram.data) + MESSAGE_COST
-        held = Held(copy, direction, self._number, time_ns, since_ns, size, given, asked)
+        held = HeldMessage(copy, direction, self._number, time_ns, since_ns, size, given, asked)
         self._put(held)
         return True
 
-    def _put(self, held: Held) -> None:
+    def _put(self, held: HeldMessage) -> None:
         transaction, dialog = held.message.transaction, held.message.dialog
         assert transaction is not None
         self._held[held.number] = held
@@ -121,7 +121,9 @@ class Lookback:
             (message.dialog is not None and self._dialogs) or not self._methods or transaction.method in self._methods
         )
 
-    def release(self, message: CapturedMessage, rule: Rule, sinks: int) -> Iterator[tuple[Held, int | None]]:
+    def release(
+        self, message: CapturedMessage, rule: CompiledRule, sinks: int
+    ) -> Iterator[tuple[HeldMessage, int | None]]:
         """Held messages of the transaction or dialog that this rule traces from this message on, in order, each with
         the sinks that already have it.
 
@@ -140,13 +142,13 @@ class Lookback:
             if in_time:
                 yield held, given
 
-    def _found(self, message: CapturedMessage, whole: bool) -> list[Held]:
+    def _found(self, message: CapturedMessage, whole: bool) -> list[HeldMessage]:
         transactions: Iterable[Transaction] = () if message.transaction is None else (message.transaction,)
         if whole and message.dialog is not None:
             transactions = self._of_dialogs.get(message.dialog, ())
         return [held for one in transactions for held in self._transactions.get(one, {}).values()]
 
-    def _take(self, held: Held) -> Held:
+    def _take(self, held: HeldMessage) -> HeldMessage:
         del self._held[held.number]
         self._bytes -= held.size
         self._traced -= held.given is not None
@@ -188,7 +190,7 @@ class Lookback:
         self._bytes = 0
 
 
-def methods_of(rules: Iterable[Rule]) -> frozenset[bytes]:
+def methods_of(rules: Iterable[CompiledRule]) -> frozenset[bytes]:
     """The methods of transactions that rules may yet trace; empty: all."""
     methods = set()
     for rule in rules:

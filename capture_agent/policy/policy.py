@@ -17,7 +17,7 @@ from capture_agent.hooks.guard import Guard
 from capture_agent.policy.compiling import compile_rules
 from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.hooks import Decided, Hooks
-from capture_agent.policy.legs import Legs
+from capture_agent.policy.legs import LegTable
 from capture_agent.policy.lookback import Lookback
 from capture_agent.policy.rules import MODES, Grown, Rules, Traces
 from capture_agent.policy.settings import Settings
@@ -77,7 +77,7 @@ class Policy:
         if self._rules is not None and self._rules.looks_back:
             trace = settings.trace
             self._lookback = Lookback(self._rules.rules, trace.lookback_messages, trace.lookback_mib << 20)
-        self._legs = Legs(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
+        self._legs = LegTable(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
         self._in = Direction.IN
         self._out = Direction.OUT
         self.know_local(local)

@@ -7,7 +7,7 @@ from capture_agent.records.datagram cimport Datagram
 from capture_agent.records.traced cimport Trace
 from capture_agent.sip.message cimport SipMessage
 
-cdef class Rule:
+cdef class CompiledRule:
     cdef readonly str name
     cdef readonly int mode
     cdef readonly bint has_users
@@ -46,7 +46,7 @@ cdef class Rules:
     cpdef tuple judge(self, CapturedMessage message, object direction, bint on)
     cdef list _candidates(self, SipMessage sip)
     cdef tuple _existing(self, CapturedMessage message)
-    cdef bint _note_growth(self, Rule rule, CapturedMessage message, Trace trace) except -1
+    cdef bint _note_growth(self, CompiledRule rule, CapturedMessage message, Trace trace) except -1
     cdef bint _ask_for_more(self, object traces) except -1
     cdef tuple _asked(self, CapturedMessage message, object direction, object traces, bint on)
 

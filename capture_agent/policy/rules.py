@@ -39,7 +39,7 @@ Grown = tuple[CapturedMessage, Dialog | Transaction, int]  # by this many units,
 
 @cython.final
 @cython.cclass
-class Rule:
+class CompiledRule:
     """A compiled rule.
 
     methods    the request's method, or the one in a response's CSeq; empty: any
@@ -163,7 +163,7 @@ class Rules:
 
     def __init__(
         self,
-        rules: Iterable[Rule],
+        rules: Iterable[CompiledRule],
         facts: Facts,
         every: bool = False,
         local_failure_acks: bool = True,
@@ -175,7 +175,7 @@ class Rules:
         self._local_failure_acks = local_failure_acks
         self._dialog_acks = dialog_acks
         self.has_users = any(rule.has_users for rule in self._rules)
-        self.started: list[tuple[Rule, Trace]] = []
+        self.started: list[tuple[CompiledRule, Trace]] = []
         self.grown: list[Grown] = []
         self.undecided = False
         self.asked = 0
@@ -187,7 +187,7 @@ class Rules:
         self._asks_for_tag = any(lists[INITIAL] != lists[IN_DIALOG] for lists in (*self._index.values(), self._others))
 
     @property
-    def rules(self) -> list[Rule]:
+    def rules(self) -> list[CompiledRule]:
         return list(self._rules)
 
     @property
@@ -204,7 +204,7 @@ class Rules:
             sinks |= rule.sinks
         return sinks
 
-    def _lists(self, method: bytes | None) -> list[list[Rule]]:
+    def _lists(self, method: bytes | None) -> list[list[CompiledRule]]:
         return [[rule for rule in self._rules if rule.may_match(method, kind)] for kind in range(KINDS)]
 
     def judge(self, message: CapturedMessage, direction: Direction, on: cython.bint) -> tuple[Trace, ...]:
@@ -248,7 +248,7 @@ class Rules:
     ) -> tuple[Trace, ...]:
         """These traces, and those of the rules that match."""
         sip: SipMessage = message.sip
-        rule: Rule
+        rule: CompiledRule
         matched: cython.bint = False
         begun: cython.bint = False
         stopped: cython.bint = False
@@ -280,7 +280,7 @@ class Rules:
             self._ask_for_more(traces)
         return traces
 
-    def _note_growth(self, rule: Rule, message: CapturedMessage, trace: Trace) -> cython.bint:
+    def _note_growth(self, rule: CompiledRule, message: CapturedMessage, trace: Trace) -> cython.bint:
         """Note what this rule has started: it takes memory while its transaction or dialog is remembered."""
         belongs_to: Dialog | Transaction | None = message.dialog if rule.mode == DIALOG else None
         belongs_to = belongs_to or message.transaction
@@ -296,7 +296,7 @@ class Rules:
 
     def _ask_for_more(self, traces: Traces) -> cython.bint:
         """Every matching rule has its own sinks: rules with a lookback that have not started may yet want it."""
-        rule: Rule
+        rule: CompiledRule
         self.asked = 0
         for rule in self._looking_back:
             if not traces or not rule.has_started(traces):
@@ -304,11 +304,11 @@ class Rules:
         self.undecided = self.asked != 0
         return True
 
-    def _candidates(self, sip: SipMessage) -> list[Rule]:
+    def _candidates(self, sip: SipMessage) -> list[CompiledRule]:
         """The rules that this message's method and kind may match."""
         kind: cython.int
         method: bytes | None
-        lists: list[list[Rule]] = self._others
+        lists: list[list[CompiledRule]] = self._others
         if sip.is_request:
             kind = IN_DIALOG if self._asks_for_tag and sip.to_tag is not None else INITIAL
         else:

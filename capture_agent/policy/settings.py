@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from capture_agent.config import Config, Legs, Rule, Trace
+from capture_agent.config import Config, Legs, Rule, TraceSection
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.hooks.guard import Guard
 from capture_agent.records.traced import ALL_SINKS
@@ -17,7 +17,7 @@ class Settings:
     hooks; `conditions`: the user code that rules name in `when`.
     """
 
-    trace: Trace = field(default_factory=Trace)
+    trace: TraceSection = field(default_factory=TraceSection)
     rules: tuple[tuple[Rule, int], ...] = ()
     legs: Legs = field(default_factory=Legs)
     sinks: int = ALL_SINKS

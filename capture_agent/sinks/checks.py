@@ -12,8 +12,8 @@ from pathlib import Path
 from capture_agent.config import Config, HepTarget, SipTarget, SqlTarget
 from capture_agent.config.config_errors import where
 from capture_agent.config.configured_sinks import ConfiguredSinks
-from capture_agent.config.layers import Layers
-from capture_agent.net.errors import SinkError
+from capture_agent.config.precedence import Layers
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.os_errors import in_words
 from capture_agent.sinks import imported
 

@@ -17,7 +17,7 @@ from typing import Any
 from capture_agent.books import Account
 from capture_agent.config.secrets import MASK, repeats
 from capture_agent.hooks.guard import LONGEST_REASON, end_child, forks, is_ctrl_c, kind_of, raised_at, said_by
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import NOT_SIP, InternalError, Sink, handled, kinds_of
 

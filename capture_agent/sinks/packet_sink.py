@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from capture_agent.net.connecting import Endpoint
-from capture_agent.net.sender import Sender, Tally
+from capture_agent.net.sender import PacketTally, Sender
 from capture_agent.records.traced import TracedMessage
 
 
@@ -31,7 +31,7 @@ class PacketSink:
 
     together = 1  # everything read together: it is in the CPU cache
 
-    def __init__(self, name: str, pack: Packer, sender: Sender, tally: Tally) -> None:
+    def __init__(self, name: str, pack: Packer, sender: Sender, tally: PacketTally) -> None:
         self.name = name
         self._pack = pack
         self._sender = sender

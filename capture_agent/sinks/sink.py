@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from capture_agent.net.errors import SinkError as SinkError  # noqa: PLC0414 - sinks of packages import it from here
+from capture_agent.net.sink_errors import SinkError as SinkError  # noqa: PLC0414 - sinks of packages import it from here
 from capture_agent.records.kinds import SIP_ONLY, Kinds
 from capture_agent.records.traced import TracedMessage
 

@@ -18,5 +18,5 @@ live          LiveInterface: an interface of this host, by libpcap
   kernel_counters  extends the kernel's 32-bit counters
 sip_listener  UdpListener, TcpListener: receive SIP duplicates
 packaged_source  a source from a package
-interfaces    which interfaces and addresses this host has
+interface_list  which interfaces and addresses this host has
 """

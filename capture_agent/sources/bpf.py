@@ -8,7 +8,7 @@ import pcapy
 
 from capture_agent.config import Config
 from capture_agent.config.config_errors import wrong
-from capture_agent.config.layers import Layers
+from capture_agent.config.precedence import Layers
 from capture_agent.sources.source import MAXIMUM_SNAPSHOT
 
 LINK_TYPES = (1, 113, 105, 12)  # DLT_: Ethernet, Linux cooked, 802.11, raw IP. A filter may fit only some of them.

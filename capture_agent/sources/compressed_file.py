@@ -89,7 +89,7 @@ def salvaged(member: zlib._Decompress, packed: bytes) -> bytes:
     return bytes(data)
 
 
-class Pieces:
+class ChunkedDecompressor:
     """A decompressor with the methods of bz2.BZ2Decompressor, fed in small pieces."""
 
     def __init__(self, name: str, decompressor: Any, bounded: bool = True) -> None:
@@ -133,25 +133,27 @@ class Pieces:
 def bzip2() -> Unpacker:
     import bz2
 
-    return Pieces("bzip2", bz2.BZ2Decompressor())
+    return ChunkedDecompressor("bzip2", bz2.BZ2Decompressor())
 
 
 def xz() -> Unpacker:
     import lzma
 
-    return Pieces("xz", lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY))
+    return ChunkedDecompressor("xz", lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY))
 
 
 def zstandard() -> Unpacker:
     import zstandard as library
 
-    return Pieces("zstd", library.ZstdDecompressor(max_window_size=MOST_MEMORY).decompressobj(), bounded=False)
+    return ChunkedDecompressor(
+        "zstd", library.ZstdDecompressor(max_window_size=MOST_MEMORY).decompressobj(), bounded=False
+    )
 
 
 def lz4() -> Unpacker:
     import lz4.frame as library
 
-    return Pieces("lz4", library.LZ4FrameDecompressor())
+    return ChunkedDecompressor("lz4", library.LZ4FrameDecompressor())
 
 
 class Format(NamedTuple):

@@ -18,10 +18,10 @@ from typing import Any
 
 import pcapy
 
-from capture_agent.net.own_sockets import Known, OwnSockets
+from capture_agent.net.own_sockets import OwnSockets, SocketSnapshot
 from capture_agent.records.frames import FRAME_ROW, Frames, Interface
 from capture_agent.sources.containers import index_live_batch
-from capture_agent.sources.interfaces import list_interfaces
+from capture_agent.sources.interface_list import list_interfaces
 from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.own_filter import attached, leave_out, take_nothing
 from capture_agent.sources.source import INTERFACE, KERNEL, MAXIMUM_SNAPSHOT, UNREAD, SourceError, link_type
@@ -58,7 +58,7 @@ class LiveInterface:
     ) -> None:
         self.name = name
         self._own = own
-        self._left_out: Known | None = None
+        self._left_out: SocketSnapshot | None = None
         self._lock = Lock()  # libpcap's handle must not be closed or counted by another thread meanwhile
         self._error: SourceError | None = None
         self._unread = 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from capture_agent.parallel import at_once
 from capture_agent.records.frames import Frames
-from capture_agent.sources.ordering import Order, size
+from capture_agent.sources.ordering import FrameOrder, size
 from capture_agent.sources.source import Source, SourceError
 
 # Most batches and bytes between the readers and the pipeline. A reader without room waits: then the kernel buffers,
@@ -197,7 +197,7 @@ class _Readers:
         self._newcomers = newcomers
         self._queue = _Queue()
         self._items: deque[Item] = deque()  # out of the queue, not yet sorted
-        self._order = Order()
+        self._order = FrameOrder()
         self._readers = waits.readers  # those that have not ended, by number
         self._closed = threading.Event()
 

@@ -24,17 +24,17 @@ MOST_BYTES = 64 << 20  # bytes of held frames: media can fill batches of 32 MiB
 
 
 @dataclass(slots=True)
-class Held:
+class HeldFrames:
     frames: Frames
     came_ns: int
     taken: int = 0  # how many of them have been passed on
 
 
-class Order:
+class FrameOrder:
     """Holds frames of several sources until no older ones can come. Times are the host's clock, in ns."""
 
     def __init__(self) -> None:
-        self._held: dict[int, deque[Held]] = {}  # by the number of the source
+        self._held: dict[int, deque[HeldFrames]] = {}  # by the number of the source
         self._last_ns: dict[int, int] = {}  # of those that have not ended
         self._bytes = 0
         self.given: dict[int, int] = {}  # frames of each source that have been passed on
@@ -50,7 +50,7 @@ class Order:
         return any(self._held.values())
 
     def add(self, source: int, frames: Frames, now_ns: int) -> None:
-        self._held[source].append(Held(frames, now_ns))
+        self._held[source].append(HeldFrames(frames, now_ns))
         self._bytes += size(frames)
         self._last_ns[source] = frames.index[(frames.count - 1) * FRAME_ROW + FRAME_TIME_NS]
 

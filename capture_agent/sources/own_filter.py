@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from struct import iter_unpack, pack
 from typing import Any
 
-from capture_agent.net.own_sockets import Flow, Known, Place
+from capture_agent.net.own_sockets import Flow, Place, SocketSnapshot
 
 Test = list[Any]  # instructions, and the value that they must yield
 
@@ -41,7 +41,7 @@ IPV4, IPV6 = 0x0800, 0x86DD
 OVER: Instruction = (JUMP, 0, 0, 0)  # a jump past the checks; `only` knows how far that is
 
 
-def leave_out(descriptor: int, link_type: int, known: Known, base: list[Instruction]) -> None:
+def leave_out(descriptor: int, link_type: int, known: SocketSnapshot, base: list[Instruction]) -> None:
     """Attach the program to this packet socket. `base` is the socket's original program. Raises OSError."""
     program = [*own_program(link_type, known), *base]
     if len(program) > LONGEST:
@@ -72,7 +72,7 @@ def attached(descriptor: int) -> list[Instruction]:
     return list(iter_unpack("=HBBI", buffer.raw[: 8 * count.value])) or [(RETURN, 0, 0, ALL)]
 
 
-def own_program(link_type: int, known: Known) -> list[Instruction]:
+def own_program(link_type: int, known: SocketSnapshot) -> list[Instruction]:
     """Drops our packets; all others continue after its end."""
     at = NETWORK_AT.get(link_type)
     if at is None or not (known.flows or known.places):

@@ -189,7 +189,7 @@ class UdpListener(SipListener):
         return to
 
 
-class Connection:
+class DuplicateConnection:
     """One peer that sends SIP over TCP."""
 
     def __init__(self, client: socket.socket, ends: Ends) -> None:
@@ -208,7 +208,7 @@ class TcpListener(SipListener):
     kind = socket.SOCK_STREAM
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
-        self._connections: dict[int, Connection] = {}  # oldest first
+        self._connections: dict[int, DuplicateConnection] = {}  # oldest first
         self._held: Counter[bytes] = Counter()  # connections of each address
         self._paused_until: float | None = None
         self._warned_at = -QUIET
@@ -246,7 +246,7 @@ class TcpListener(SipListener):
             return
         client.setblocking(False)
         ends = Ends(source, peer[1], of_socket(client.getsockname()).packed, self.port)
-        connection = self._connections[client.fileno()] = Connection(client, ends)
+        connection = self._connections[client.fileno()] = DuplicateConnection(client, ends)
         self._held[source] += 1
         self._poll.register(client, select.POLLIN)
         self._add(connection, SYN)
@@ -294,7 +294,7 @@ class TcpListener(SipListener):
         self._poll.unregister(descriptor)
         connection.client.close()
 
-    def _add(self, connection: Connection, flags: int, data: bytes = b"") -> None:
+    def _add(self, connection: DuplicateConnection, flags: int, data: bytes = b"") -> None:
         self._batches.add(tcp(connection.ends, connection.sequence, flags, data), time.time_ns())
         connection.sequence += len(data) + (flags in (SYN, FIN))
 

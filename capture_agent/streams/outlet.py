@@ -56,7 +56,7 @@ class Emitter:
         carrier: Datagram | None = self.outlet.carrier
         assert carrier is not None
         time_ns: cython.longlong = carrier.time_ns
-        # A time has 63 bits (packet/decode.py): the difference of two and a constant might not fit into 64.
+        # A time has 63 bits (packet/decoder.py): the difference of two and a constant might not fit into 64.
         if time_ns - STEP_NS <= self.last_ns < time_ns + (BACK_NS - STEP_NS):
             time_ns = self.last_ns + STEP_NS
         self.last_ns = time_ns

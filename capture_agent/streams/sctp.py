@@ -15,7 +15,7 @@ from capture_agent.books import Account, Ledger
 from capture_agent.clock import Clock
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.sctp_chunk import DATA, I_DATA, ChunkRejection, data_start, fragment_place, refusal
-from capture_agent.streams.sctp_direction import CONVINCING, Association, Direction, Rival
+from capture_agent.streams.sctp_direction import CONVINCING, Association, RivalTag, SctpDirection
 from capture_agent.streams.sctp_fragments import FIRST, LAST, FragmentTable
 from capture_agent.streams.sctp_packet import key_of, tag_of
 
@@ -68,8 +68,8 @@ class SctpAssociations:
         self.held_bytes = 0  # in these
         self._clock = Clock() if clock is None else clock
         self._seen_ns = 0
-        self._directions: OrderedDict[bytes, Direction] = OrderedDict()
-        self._doubted: OrderedDict[int, Direction] = OrderedDict()  # those with rivals
+        self._directions: OrderedDict[bytes, SctpDirection] = OrderedDict()
+        self._doubted: OrderedDict[int, SctpDirection] = OrderedDict()  # those with rivals
 
     @property
     def associations(self) -> int:
@@ -171,14 +171,14 @@ class SctpAssociations:
         whole = b"".join((addresses, *pieces))
         return datagram.carrying(whole, len(addresses), len(whole))
 
-    def _settle(self, direction: Direction) -> list[Datagram]:
+    def _settle(self, direction: SctpDirection) -> list[Datagram]:
         """Nothing more comes: the messages of the rival that nothing has contradicted, if there is one."""
         rival = direction.best()
         messages = [] if rival is None else self._promote(direction, rival)
         self._contradict(direction)
         return messages
 
-    def _promote(self, direction: Direction, rival: Rival) -> list[Datagram]:
+    def _promote(self, direction: SctpDirection, rival: RivalTag) -> list[Datagram]:
         """The ports are this rival's; fragments of the previous association will time out."""
         before = direction.size
         direction.drop(rival)
@@ -194,7 +194,7 @@ class SctpAssociations:
                 messages.append(message)
         return messages
 
-    def _contradict(self, direction: Direction) -> None:
+    def _contradict(self, direction: SctpDirection) -> None:
         """Its rivals are not real."""
         for rival in tuple(direction.rivals):
             self._refuse(len(rival.held))
@@ -206,7 +206,7 @@ class SctpAssociations:
         self.held -= chunks
         self.rejected[ChunkRejection.OUTSIDE] += chunks
 
-    def _compete(self, datagram: Datagram, direction: Direction, at: int, end: int, tsn: int) -> list[Datagram]:
+    def _compete(self, datagram: Datagram, direction: SctpDirection, at: int, end: int, tsn: int) -> list[Datagram]:
         before = direction.size
         rival, gone = direction.rival(tag_of(datagram), tsn)
         self._refuse(gone)
@@ -228,13 +228,13 @@ class SctpAssociations:
             self._contradict(next(iter(self._doubted.values())))
         return []
 
-    def _direction(self, key: bytes, association: Association) -> tuple[Direction, list[Datagram]]:
+    def _direction(self, key: bytes, association: Association) -> tuple[SctpDirection, list[Datagram]]:
         """A new one. The one evicted for it may have held messages."""
         messages: list[Datagram] = []
         if len(self._directions) >= self.limit_associations:
             messages = self._settle(self._directions.popitem(last=False)[1])
             self.associations_evicted += 1
-        direction = self._directions[key] = Direction(association, self._seen_ns)
+        direction = self._directions[key] = SctpDirection(association, self._seen_ns)
         return direction, messages
 
     def _handshake(self, datagram: Datagram, at: int) -> list[Datagram]:

@@ -56,7 +56,7 @@ class Association:
         return True
 
 
-class Rival:
+class RivalTag:
     """Chunks with another tag, or with TSNs outside of the window, that agree with each other."""
 
     __slots__ = ("association", "held", "size")
@@ -74,7 +74,7 @@ class Rival:
         self.size += CHUNK_COST + len(data)
 
 
-class Direction:
+class SctpDirection:
     """What is known of one direction. `proposed`: by a handshake whose cookie has not been seen yet."""
 
     __slots__ = ("association", "last_ns", "proposed", "rivals", "size")
@@ -82,25 +82,25 @@ class Direction:
     def __init__(self, association: Association, last_ns: int) -> None:
         self.association = association
         self.proposed: Association | None = None
-        self.rivals: list[Rival] = []
+        self.rivals: list[RivalTag] = []
         self.size = 0  # of what the rivals hold
         self.last_ns = last_ns
 
-    def rival(self, tag: bytes, tsn: int) -> tuple[Rival, int]:
+    def rival(self, tag: bytes, tsn: int) -> tuple[RivalTag, int]:
         """The rival that this chunk belongs to, and how many chunks were evicted for it."""
         for rival in self.rivals:
             if rival.association.accepts(tag, tsn):
                 return rival, 0
         gone = self.drop(self.rivals[0]) if len(self.rivals) == MAX_RIVALS else 0
-        self.rivals.append(Rival(Association(tag)))
+        self.rivals.append(RivalTag(Association(tag)))
         return self.rivals[-1], gone
 
-    def drop(self, rival: Rival) -> int:
+    def drop(self, rival: RivalTag) -> int:
         self.rivals.remove(rival)
         self.size -= rival.size
         return len(rival.held)
 
-    def is_convincing(self, rival: Rival) -> bool:
+    def is_convincing(self, rival: RivalTag) -> bool:
         """Whether the ports are this rival's now. After a handshake only what another one has proposed is."""
         current = self.association
         if rival.association.tag != current.tag and current.handshake:
@@ -108,7 +108,7 @@ class Direction:
             return proposed and len(rival.held) >= CONVINCING
         return len(rival.held) >= max(FEWEST, min(CONVINCING, current.chunks + 1))
 
-    def best(self) -> Rival | None:
+    def best(self) -> RivalTag | None:
         """The rival to believe if nothing more comes: it has as many chunks as the association it contradicts."""
         for rival in reversed(self.rivals):
             foreign = rival.association.tag != self.association.tag and self.association.handshake

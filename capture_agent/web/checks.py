@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from capture_agent.config import Config
 from capture_agent.config.config_errors import where
-from capture_agent.config.layers import Layers
+from capture_agent.config.precedence import Layers
 from capture_agent.config.sections import Http
 
 NEEDED = ("starlette", "uvicorn")

@@ -16,7 +16,7 @@ from cli_samples import CALL, capture_agent, pcap
 from capture_agent import __version__, cli
 from capture_agent.cli import program
 from capture_agent.cli.capture_reading import CaptureReading
-from capture_agent.config.options import COMMAND_LINE
+from capture_agent.config.option_list import COMMAND_LINE
 
 COMMAND = typer.main.get_command(program.app)
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from faults.interfaces import Namespace, wires
 
-from capture_agent.app.privileges import PrivilegesError, User, find_user, give_folder
+from capture_agent.app.dropping_root import PrivilegesError, User, find_user, give_folder
 from capture_agent.sinks.sql.schema import create_tables
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]

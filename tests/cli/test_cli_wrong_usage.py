@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
         ("replay call.pcap --speed nan", "replay: --speed: value 'nan', expected max, real or a factor above 0"),
         ("replay call.pcap --loop 0", "replay: --loop: value '0', expected a whole number from 1"),
         ("replay call.pcap --trace x", 'replay: --trace: value \'x\', expected "message", "transaction" or "dialog"'),
-        ("replay call.pcap --hep hep:h:x?key=k", "replay: --hep: the port is not 1 to 65535"),
+        ("replay call.pcap --hep hep:h:x?key=k", "replay: --hep: expected a port from 1 to 65535"),
         (
             "replay call.pcap --sip sip:::1",
             "replay: --sip: an IPv6 address needs brackets: [ADDRESS]:PORT",

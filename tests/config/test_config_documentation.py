@@ -8,7 +8,7 @@ import pytest
 from documented_options import SECTIONS, TEXT, example_of, rows
 
 from capture_agent.config import load
-from capture_agent.config.options import ENVIRONMENT, Option, options
+from capture_agent.config.option_list import ENVIRONMENT, Option, options
 from capture_agent.config.rule_options import Template
 
 pytestmark = pytest.mark.once

@@ -228,7 +228,7 @@ def test_all_problems_at_once(file: Path) -> None:
         (
             {"CAPTURE_AGENT_HEP__1__URI": "hep:h:0?key=s3cret"},
             {},
-            "CAPTURE_AGENT_HEP__1__URI: the port is not 1 to 65535",
+            "CAPTURE_AGENT_HEP__1__URI: expected a port from 1 to 65535",
         ),
         (
             {"CAPTURE_AGENT_SQL__1__URL": "db2://u:s3cret@h"},

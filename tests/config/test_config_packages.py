@@ -58,7 +58,7 @@ TOO_MANY = "\n".join('[[hep]]\nuri = "hep:h"' for _ in range(60)) + '\n[[sink]]\
         ("[hooks]\nmodules = [7]", {}, "agent.toml:2: hooks.modules: value 7, expected text that is not empty"),
         ("[hooks]\nslow_ms = -1", {}, "agent.toml:2: hooks.slow_ms: value -1, expected a number from 0 to 60000"),
         ("[hooks]\nmodule = []", {}, "agent.toml:2: hooks.module: unknown option, did you mean 'modules'?"),
-        ("[[sink]]\noptions = {}", {}, "agent.toml:1: sink: use is missing, expected the name that a package brings"),
+        ("[[sink]]\noptions = {}", {}, "agent.toml:1: sink: use is missing, expected the name of an entry point"),
         ('[[sink]]\nuse = "x"\noptions = 7', {}, "agent.toml:3: sink.options: expected a table"),
         ('[[sink]]\nuse = "x"\ntopic = 7', {}, "agent.toml:3: sink.topic: unknown option"),
         ('[[sink]]\nuse = "x"', {"CAPTURE_AGENT_SINK__1__OPTIONS": "{a"}, "CAPTURE_AGENT_SINK__1__OPTIONS: expected a table"),

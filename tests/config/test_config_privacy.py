@@ -36,7 +36,7 @@ def test_from_the_environment_and_never_shown() -> None:
     ("text", "problem"),
     [
         ('mask = ["users:hash"]', "1: privacy: mask: users:hash needs a hash_key or hash_key_file"),
-        ('mask = ["users:hash", "users:truncate"]\nhash_key = "k"', "1: privacy: mask: users:hash and users:truncate exclude each other"),
+        ('mask = ["users:hash", "users:truncate"]\nhash_key = "k"', "1: privacy: mask: users:hash and users:truncate cannot be combined"),
         ('mask = ["authorisation"]', '2: privacy.mask: value \'authorisation\', expected "authorization", "sdes", "message-body", "users:hash" or "users:truncate"'),
         ('hash_key_file = "nofile"', "2: privacy.hash_key_file: expected a file that can be read (no such file or directory)"),
     ],

@@ -29,39 +29,39 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("option", "problem"),
     [
-        ('method = "IN VITE"', "method: value 'IN VITE', expected a method ('IN VITE' is no method)"),
-        ('status = [486, "7xx"]', "status: value '7xx', expected a status, \"4xx\" or \"400-499\" ('7xx' is not 100 to 699)"),
+        ('method = "IN VITE"', "method: value 'IN VITE', expected a method ('IN VITE' is not a valid method)"),
+        ('status = [486, "7xx"]', "status: value '7xx', expected a status, \"4xx\" or \"400-499\" ('7xx': expected 100 to 699)"),
         ("status = true", 'status: value true, expected a status, "4xx" or "400-499"'),
         ('status = "499-400"', "status: value '499-400', expected a status, \"4xx\" or \"400-499\" (499 is more than 400)"),
         ('kind = "answer"', "kind: value 'answer', expected \"request\", \"response\", \"initial\" or \"in-dialog\""),
         ('from_user = ["a", "/(b/"]', "from_user: value '/(b/', expected text, \"text*\" or \"/regular expression/\""
-                                      " (no regular expression: missing ): (b)"),
-        ('to_user = ""', "to_user: value '', expected text, \"text*\" or \"/regular expression/\" (it is empty)"),
+                                      " (invalid regular expression: missing ): (b)"),
+        ('to_user = ""', "to_user: value '', expected text, \"text*\" or \"/regular expression/\" (empty text)"),
         ('header = "X A: 1"', "header: value 'X A: 1', expected \"Name\", \"Name: text*\" or \"Name: /regular expression/\""
-                              " ('X A' is no name of a header)"),
+                              " ('X A' is not a valid header name)"),
         ('source = "10.0.0.1/8"', "source: value '10.0.0.1/8', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT"
                                   " or /regular expression/"
                                   " (host bits are set: the network is 10.0.0.0/8)"),
         ('address = "auto"', "address: value 'auto', expected an address, a network, ADDRESS:PORT, [IPv6]:PORT"
                                   " or /regular expression/"
-                             " ('auto' is for capture.local alone)"),
-        ("port = 65536", "port: value '65536', expected a port or a range FROM-TO (the port is not 1 to 65535)"),
-        ("vlan = 4096", "vlan: value '4096', expected a VLAN or \"100-199\" ('4096' is not 0 to 4095)"),
+                             " ('auto' is allowed only in capture.local)"),
+        ("port = 65536", "port: value '65536', expected a port or a range FROM-TO (expected a port from 1 to 65535)"),
+        ("vlan = 4096", "vlan: value '4096', expected a VLAN or \"100-199\" ('4096': expected 0 to 4095)"),
         ('transport = "dccp"', "transport: value 'dccp', expected \"udp\", \"tcp\", \"tls\", \"sctp\", \"ws\" or \"wss\""),
         ("sample = 5", "sample: value 5, expected a number from 0 to 1"),
         ('trace = "call"', 'trace: value \'call\', expected "message", "transaction", "dialog" or "none"'),
         ('sinks = "homr"', "sinks: expected the name or the URI of a sink, did you mean 'homer'?"),
-        ('sinks = "hep:h:x"', "sinks: the port is not 1 to 65535"),
+        ('sinks = "hep:h:x"', "sinks: expected a port from 1 to 65535"),
         ('users = "{from_usr}"', "users: value '{from_usr}', expected text, with parts of the message in braces:"
-                                 ' "{call_id}" (no such part of a message: {from_usr}, did you mean {from_user}?)'),
+                                 ' "{call_id}" (unknown part of a message: {from_usr}, did you mean {from_user}?)'),
         ('correlation_id = "{call_id"', "correlation_id: value '{call_id', expected text, with parts of the message in"
-                                        " braces: \"{call_id}\" (expected '}' before end of string; a brace itself is"
-                                        " written twice)"),
+                                        " braces: \"{call_id}\" (expected '}' before end of string; write a"
+                                        " literal brace twice)"),
         ('correlation_id = "{header}"', "correlation_id: value '{header}', expected text, with parts of the message in"
-                                        ' braces: "{call_id}" (no such part of a message: {header}, did you mean'
+                                        ' braces: "{call_id}" (unknown part of a message: {header}, did you mean'
                                         " {header:NAME}?)"),
         ('table = "a-b"', "table: value 'a-b', expected letters, digits and underscores, at most 32"
-                          " ('a-b' is no such name)"),
+                          " ('a-b' is not a valid table name)"),
         ("methods = 1", "methods: unknown option, did you mean 'method'?"),
     ],
 )  # fmt: skip
@@ -75,23 +75,23 @@ def test_wrong_options(file: Path, option: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("toml", "problem"),
     [
-        ("[[rule]]\nlookback = 5", '1: rule: lookback is for trace = "transaction" or "dialog": what came before in the same one'),
+        ("[[rule]]\nlookback = 5", '1: rule: lookback needs trace = "transaction" or "dialog"'),
         ('[[rule]]\ntrace = "none"\nusers = "a"',
-         '1: rule: trace = "none" sends nothing: sinks, users, table, correlation_id and mask have no meaning'),
+         '1: rule: trace = "none" sends nothing: sinks, users, table, correlation_id and mask cannot be combined with it'),
         ('[[rule]]\nmask = "users:hash"', "2: rule.mask: users:hash needs a hash_key or hash_key_file in [privacy]"),
         ("[[rule]]\nmask = 5",
          "2: rule.mask: value '5', expected "
          '"authorization", "sdes", "message-body", "users:hash" or "users:truncate"'),
         ('[[rule]]\nmask = ["users:hash", "users:truncate"]\n[privacy]\nhash_key = "k"',
-         "1: rule: mask: users:hash and users:truncate exclude each other"),
-        ('[[rule]]\nkind = "request"\nstatus = 200', "1: rule: a request has no status: this rule matches nothing"),
+         "1: rule: mask: users:hash and users:truncate cannot be combined"),
+        ('[[rule]]\nkind = "request"\nstatus = 200', "1: rule: status with kind = request matches nothing: a request has no status"),
         ('[[rule]]\nname = "a"\n[[rule]]\nname = "a"', "4: rule.name: value 'a', expected a name that no other rule has"),
         ("[legs]\nid_in = 'X: /a(b)(c)/'", "2: legs.id_in: value 'X: /a(b)(c)/', expected \"Name\" or \"Name: /regular"
-         ' expression with one group/" (the regular expression has 2 groups, not 1)'),
+         ' expression with one group/" (the regular expression has 2 groups, expected 1)'),
         ('[legs]\nid_in = "X: a"', "2: legs.id_in: value 'X: a', expected \"Name\" or \"Name: /regular expression with one"
-         ' group/" (behind the colon stands a regular expression between slashes)'),
+         ' group/" (expected /regular expression/ after the colon)'),
         ('[legs]\ncall_id_in = "X-CID: a"', "2: legs.call_id_in: value 'X-CID: a', expected the name of a header"
-         " ('X-CID: a' is no name of a header)"),
+         " ('X-CID: a' is not a valid header name)"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together(file: Path, toml: str, problem: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from capture_agent.convert.outcomes import Both, Formula, Negation
-from capture_agent.convert.reading import Line, Place
+from capture_agent.convert.outcomes import BothOutcomes, Formula, Negation
+from capture_agent.convert.reading import Line, ScriptPlace
 from capture_agent.convert.rule_matchers import Inexpressible, Matcher, narrowed
 from capture_agent.convert.script_conditions import formula
 from capture_agent.convert.tokens import tokens
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.once
 
 
 def read(text: str, packet: str = REQUEST) -> str:
-    return told(formula(tuple(tokens([Line(text, Place("k.cfg", 1))])), Scope(packet=packet)))
+    return told(formula(tuple(tokens([Line(text, ScriptPlace("k.cfg", 1))])), Scope(packet=packet)))
 
 
 def told(found: Formula | None) -> str:
@@ -24,7 +24,7 @@ def told(found: Formula | None) -> str:
         return f"{found.option}={'|'.join(found.values)}"
     if isinstance(found, Negation):
         return f"not {told(found.inner)}"
-    if isinstance(found, Both):
+    if isinstance(found, BothOutcomes):
         return f"({told(found.left)} {'and' if found.is_and else 'or'} {told(found.right)})"
     return str(found)
 
@@ -139,7 +139,7 @@ def test_where(packet: str, text: str, wanted: str) -> None:
 
 @pytest.mark.parametrize("text", ['t_check_status("(408|486)")', '$T_reply_code =~ "408|486"'])
 def test_the_status_of_a_transaction(text: str) -> None:
-    found = formula(tuple(tokens([Line(text, Place("k.cfg", 1))])), Scope(failed=True))
+    found = formula(tuple(tokens([Line(text, ScriptPlace("k.cfg", 1))])), Scope(failed=True))
     assert told(found) == "status=408|486"
 
 

@@ -84,7 +84,7 @@ def test_lines(tmp_path: Path, text: str, wanted: list[str]) -> None:
         ),
         ("#!ifdef A\na", "k.cfg:2: an #!ifdef without its #!endif"),
         ("\n#!defenv HOME\nHOME", "k.cfg:2: HOME comes from Kamailio's environment, which is not known here"),
-        ('#!subst "!a(b!c!g"', "k.cfg:1: #!subst: no regular expression: missing ): left out"),
+        ('#!subst "!a(b!c!g"', "k.cfg:1: #!subst: invalid regular expression: missing ): left out"),
         ('#!subst "!a!b!x"', "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         ("#!subst x", "k.cfg:1: #!subst: not as /expression/text/flags: left out"),
         ("#!subst", "k.cfg:1: #!subst: not as /expression/text/flags: left out"),

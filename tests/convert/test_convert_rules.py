@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from capture_agent.convert.parameters import Parameters
-from capture_agent.convert.reading import Line, Place
+from capture_agent.convert.modparams import Parameters
+from capture_agent.convert.reading import Line, ScriptPlace
 from capture_agent.convert.rule_output import RuleMaker
 from capture_agent.convert.script import parse
-from capture_agent.convert.simplify import Rule
+from capture_agent.convert.simplify import DraftRule
 from capture_agent.convert.sink_output import Sinks, shown
 from capture_agent.convert.tokens import tokens
 
@@ -21,10 +21,10 @@ SIP = {"trace_to_database": "0", "duplicate_uri": "sip:h:5888"}
 DIALOG = 'loadmodule "dialog.so"\n'
 
 
-def made(text: str, parameters: dict[str, str]) -> tuple[list[Rule], Sinks, list[str]]:
+def made(text: str, parameters: dict[str, str]) -> tuple[list[DraftRule], Sinks, list[str]]:
     params = "".join(f'modparam("siptrace", "{name}", "{value}")\n' for name, value in parameters.items())
     lines = enumerate((DIALOG + params + text).split("\n"), start=-len(parameters))
-    script = parse(tokens(Line(line, Place("k", number)) for number, line in lines))
+    script = parse(tokens(Line(line, ScriptPlace("k", number)) for number, line in lines))
     found = Parameters(script.parameters)
     sinks = Sinks(found)
     maker = RuleMaker(script, found, sinks)
@@ -35,14 +35,14 @@ def made(text: str, parameters: dict[str, str]) -> tuple[list[Rule], Sinks, list
 def test_match() -> None:
     """All rules count if one message has several actions."""
     for text, wanted in (("", "first"), ('sip_trace("sip:z:1", "b", "t");', "all")):
-        script = parse(tokens([Line(f'request_route {{ sip_trace("sip:y:1"); {text} }}', Place("k", 1))]))
+        script = parse(tokens([Line(f'request_route {{ sip_trace("sip:y:1"); {text} }}', ScriptPlace("k", 1))]))
         parameters = Parameters(script.parameters)
         maker = RuleMaker(script, parameters, Sinks(parameters))
         maker.make()
         assert maker.match == wanted
 
 
-def told(rule: Rule) -> str:
+def told(rule: DraftRule) -> str:
     """`request in INVITE -> transaction`"""
     order = ("kind", "direction", "method")
     matchers = sorted(rule.matchers, key=lambda each: order.index(each.option) if each.option in order else 9)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from capture_agent.convert.reading import ConvertError, Line, Place
+from capture_agent.convert.reading import ConvertError, Line, ScriptPlace
 from capture_agent.convert.script import Script, parse
-from capture_agent.convert.syntax import Assignment, Breakable, Call, End, If
+from capture_agent.convert.syntax import Assignment, Breakable, End, FunctionCall, If
 from capture_agent.convert.tokens import tokens
 
 pytestmark = pytest.mark.once
 
 
 def script(text: str) -> Script:
-    return parse(tokens(Line(line, Place("k.cfg", number)) for number, line in enumerate(text.split("\n"), start=1)))
+    return parse(
+        tokens(Line(line, ScriptPlace("k.cfg", number)) for number, line in enumerate(text.split("\n"), start=1))
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_routes() -> None:
     ]  # fmt: skip
     one = found.route("ONE")
     assert one is not None
-    assert one.statements == (End("return", Place("k.cfg", 3)),)
+    assert one.statements == (End("return", ScriptPlace("k.cfg", 3)),)
     assert found.route("TWO") is None
 
 
@@ -99,14 +101,14 @@ def test_statements() -> None:
     assert isinstance(second, Assignment)
     assert isinstance(branching, If)
     (made,) = branching.then
-    assert isinstance(made, Call)
+    assert isinstance(made, FunctionCall)
     assert [[token.text for token in each] for each in made.arguments] == [["1"], ["b,c"], ["f", "(", "2", ")"]]
     (nested,) = branching.otherwise
     assert isinstance(nested, If)
-    assert [type(each) for each in (*nested.then, *nested.otherwise)] == [Call, Call, End]
+    assert [type(each) for each in (*nested.then, *nested.otherwise)] == [FunctionCall, FunctionCall, End]
     assert isinstance(loop, If)
     assert isinstance(switch, Breakable)
-    assert isinstance(call, Call)
+    assert isinstance(call, FunctionCall)
     assert (call.name, call.arguments) == ("force_rport", ())
     assert isinstance(end, End)
 

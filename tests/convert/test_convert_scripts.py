@@ -33,7 +33,7 @@ import hep
 from capture_agent.app.agent import Agent
 from capture_agent.app.replaying import replay
 from capture_agent.convert import convert
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sip.scan import scan
 from capture_agent.sources.capture_file import CaptureFile

@@ -14,8 +14,8 @@ from real_kamailio import MESSAGES, recorded
 from capture_agent.config import load
 from capture_agent.config.endpoints import parse_local
 from capture_agent.convert import convert
-from capture_agent.convert.parameters import Parameters
-from capture_agent.convert.reading import Line, Place
+from capture_agent.convert.modparams import Parameters
+from capture_agent.convert.reading import Line, ScriptPlace
 from capture_agent.convert.script import parse
 from capture_agent.convert.tokens import tokens
 from capture_agent.policy.policy import Policy
@@ -38,7 +38,7 @@ NOT_UNDERSTOOD = {
 
 
 def one_line(text: str) -> list[Line]:
-    return [Line(line, Place("k", number)) for number, line in enumerate(text.split("\n"))]
+    return [Line(line, ScriptPlace("k", number)) for number, line in enumerate(text.split("\n"))]
 
 
 @pytest.mark.parametrize(("literal", "wanted"), STRINGS.items(), ids=list(STRINGS))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from capture_agent.correlate import transitions as changes
-from capture_agent.correlate.transitions import DialogSeen, Method, Seen
+from capture_agent.correlate.transitions import DialogEvent, Method, TransactionEvent
 from capture_agent.records.dialog import DialogState, TransactionState
 
 TABLES = [
-    pytest.param(changes.TRANSACTION, TransactionState, Seen, id="transaction"),
-    pytest.param(changes.DIALOG, DialogState, DialogSeen, id="dialog"),
+    pytest.param(changes.TRANSACTION, TransactionState, TransactionEvent, id="transaction"),
+    pytest.param(changes.DIALOG, DialogState, DialogEvent, id="dialog"),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sink_samples import ListSink, batch_of
 
 from capture_agent.delivery.direct import Direct
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 
 
 def test_everything_goes_out_at_once() -> None:

@@ -18,23 +18,23 @@ from cli_samples import Packet, capture_agent, frame, sip
 
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config, load
-from capture_agent.config.layers import Layers
+from capture_agent.config.precedence import Layers
 from capture_agent.config.sections import KINDS
 from capture_agent.doctor import clocks, ethtool, files, links, offload, privileges, receivers, sip_seen
 from capture_agent.doctor.advice import for_error
-from capture_agent.doctor.agent import read_stats
 from capture_agent.doctor.case import Case
-from capture_agent.doctor.checks import CHECKS, Check, findings_of
-from capture_agent.doctor.destinations import TRIALS, Trial, are_reached
+from capture_agent.doctor.check_table import CHECKS, Check, findings_of
+from capture_agent.doctor.destination_trials import TRIALS, Trial, are_reached
 from capture_agent.doctor.finding import Finding, Status, broken, ok, warning
 from capture_agent.doctor.observation import Observation
 from capture_agent.doctor.report import as_json, exit_status, lines
+from capture_agent.doctor.running_agent import read_stats
 from capture_agent.doctor.sip_tally import MOST, SipTally
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.direction import LocalSide
 from capture_agent.records.frames import Frames
-from capture_agent.sources.interfaces import LocalInterface
+from capture_agent.sources.interface_list import LocalInterface
 
 DAY = 86_400
 NOW = 1_800_000_000

@@ -6,8 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from capture_agent.config import Config, Privacy, Rule
-from capture_agent.config import Trace as TraceSection
+from capture_agent.config import Config, Privacy, Rule, TraceSection
 from capture_agent.config.endpoints import parse_advertised
 from capture_agent.emission.emission import AddressMap, emission
 from capture_agent.records.captured import CapturedMessage, Direction

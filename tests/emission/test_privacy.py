@@ -188,7 +188,7 @@ def test_a_hash_depends_on_key_and_user_alone() -> None:
             "mask 'autorization', expected authorization, sdes, message-body, users:hash, users:truncate",
         ),
         (["users:hash"], b"", "users:hash needs a key"),
-        (["users:hash", "users:truncate"], KEY, "users:hash and users:truncate exclude each other"),
+        (["users:hash", "users:truncate"], KEY, "users:hash and users:truncate cannot be combined"),
     ],
 )
 def test_wrong_masks(names: list[str], key: bytes, problem: str) -> None:

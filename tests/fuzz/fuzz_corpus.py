@@ -25,7 +25,7 @@ from source_samples import (
 from test_builds import LINK_TYPES, PCAPS, PIECES, RECORDED, TOKENS
 from test_capture_damage import SEEDS
 
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.records.frames import Frames
 from capture_agent.sip.scan import scan
 

@@ -30,7 +30,7 @@ from fuzz_stages import stage_targets
 from capture_agent.config import Capture
 from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.intake.copies import DuplicateFilter
+from capture_agent.intake.copies import CopyFilter
 from capture_agent.net.udp_batch import send_datagrams
 from capture_agent.packet.outer_headers import identification, outer_addresses, way
 from capture_agent.pipeline import Pipeline
@@ -181,12 +181,12 @@ class CopiesRun:
 
     def _new(self) -> None:
         self._pipeline = Pipeline(Capture(drop_copies=True))
-        self._pipeline.duplicates = DuplicateFilter(20_000_000, identification, way, limit=5, limit_ways=3)
+        self._pipeline.copies = CopyFilter(20_000_000, identification, way, limit=5, limit_ways=3)
 
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         if draw.random() < 0.01:
             self._new()
-        duplicates = self._pipeline.duplicates
+        duplicates = self._pipeline.copies
         assert duplicates is not None
         self._again = [*self._again[-10:], (self._samples[sample][0], data)]
         self._time_ns += draw.choice((0, 0, 1, 10**6, 10**8, 2 * 10**9, -(10**7)))

@@ -4,7 +4,7 @@ import pytest
 from cli_samples import INVITE
 
 from capture_agent.history.ladder import BOX, Step, draw
-from capture_agent.history.readable import Seen, endpoint_of, steps, title
+from capture_agent.history.readable import ShownMessage, endpoint_of, steps, title
 from capture_agent.history.text import width
 
 pytestmark = pytest.mark.once
@@ -64,14 +64,18 @@ def test_words_are_escaped() -> None:
 
 
 def test_ports_tell_apart_what_one_host_holds() -> None:
-    seen = [Seen(1.0, ("::1", "5060"), ("::1", "5061"), b"ACK sip:a SIP/2.0\r\n\r\n")]
+    seen = [ShownMessage(1.0, ("::1", "5060"), ("::1", "5061"), b"ACK sip:a SIP/2.0\r\n\r\n")]
     (step,) = steps(seen)
     assert (step.source, step.destination, step.label) == ("[::1]:5060", "[::1]:5061", "ACK")
 
 
 def test_order_is_by_time_and_repetitions_are_marked() -> None:
     raw = b"ACK sip:a SIP/2.0\r\n\r\n"
-    seen = [Seen(5.0, (A, "1"), (B, "2"), raw), Seen(4.0, (A, "1"), (B, "2"), raw), Seen(4.5, (B, "2"), (A, "1"), raw)]
+    seen = [
+        ShownMessage(5.0, (A, "1"), (B, "2"), raw),
+        ShownMessage(4.0, (A, "1"), (B, "2"), raw),
+        ShownMessage(4.5, (B, "2"), (A, "1"), raw),
+    ]
     assert [(step.seconds, step.repeated) for step in steps(seen)] == [(0.0, False), (0.5, False), (1.0, True)]
 
 
@@ -122,7 +126,7 @@ def test_one_long_label_costs_itself_alone() -> None:
 )
 def test_the_title(columns: int, want: list[str]) -> None:
     seen = [
-        Seen(1_700_000_000.0 + n, (A, "5060"), (B, "5060"), INVITE, transport)
+        ShownMessage(1_700_000_000.0 + n, (A, "5060"), (B, "5060"), INVITE, transport)
         for n, transport in enumerate(("udp", "tcp"))
     ]
     assert list(title(seen, columns)) == want

@@ -11,7 +11,7 @@ from sink_samples import INVITE, RINGING, TIME_NS, captured, traced
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.history.stored_calls import listing, once_each, stored_calls, stored_messages
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.captured import Direction
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sql.database import check_table, connect, parse_url

@@ -17,7 +17,7 @@ from scapy.layers.l2 import Dot1Q, Ether
 from capture_agent.app.agent import Agent
 from capture_agent.app.replaying import replay
 from capture_agent.config import Capture, Config, load
-from capture_agent.intake.copies import DuplicateFilter
+from capture_agent.intake.copies import CopyFilter
 from capture_agent.packet.outer_headers import identification, way
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
@@ -165,7 +165,7 @@ def message(n: int, time_ns: int) -> CapturedMessage:
 
 
 def test_the_table_is_bounded_and_counts_what_gives_way() -> None:
-    duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 1, lambda _: None, limit=10)
+    duplicates = CopyFilter(20 * MILLISECOND, lambda _: 1, lambda _: None, limit=10)
     assert len(duplicates.kept([message(n, 0) for n in range(25)])) == 25
     assert (len(duplicates), duplicates.forgotten) == (10, 15)
     assert duplicates.kept([message(24, 0)]) == []
@@ -175,13 +175,13 @@ def test_the_table_is_bounded_and_counts_what_gives_way() -> None:
 def test_the_ways_of_a_message_are_bounded() -> None:
     """A message that always comes a new way is kept: it is in doubt."""
     ways = iter(range(100))
-    duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 0, lambda _: next(ways))
+    duplicates = CopyFilter(20 * MILLISECOND, lambda _: 0, lambda _: next(ways))
     assert len(duplicates.kept([message(1, 0) for _ in range(100)])) == 1 + 100 - duplicates.limit_ways
     assert duplicates.most_ways == duplicates.limit_ways
 
 
 def test_old_entries_expire_whatever_the_clock_does() -> None:
-    duplicates = DuplicateFilter(20 * MILLISECOND, lambda _: 1, lambda _: None)
+    duplicates = CopyFilter(20 * MILLISECOND, lambda _: 1, lambda _: None)
     for time_ns in (0, 2 * 10**9, 10**18, 0, -(10**18)):
         duplicates.kept([message(1, time_ns), message(2, time_ns)])
         assert len(duplicates) == 2
@@ -190,12 +190,12 @@ def test_old_entries_expire_whatever_the_clock_does() -> None:
 
 def test_memory() -> None:
     """As many as are remembered, each by two ways, with the largest table."""
-    duplicates = DuplicateFilter(20 * MILLISECOND, identification, way)
+    duplicates = CopyFilter(20 * MILLISECOND, identification, way)
     frames = [bytes(packet(vlan=5, sip=INVITE + b"%08d" % n)) for n in range(2000)]
     tracemalloc.start()
     try:
         pipeline = Pipeline(Capture(drop_copies=True))
-        pipeline.duplicates = duplicates
+        pipeline.copies = duplicates
         for first in range(0, 2000, 500):
             pipeline.messages(Frames.of(frames[first : first + 500], 1))
         size, _ = tracemalloc.get_traced_memory()

@@ -28,7 +28,7 @@ from capture_agent.config import Capture
 from capture_agent.config.targets import SqlTarget
 from capture_agent.history.stored_calls import stored_calls
 from capture_agent.intake.own_traffic import OwnTraffic
-from capture_agent.net.own_sockets import Known, OwnSockets
+from capture_agent.net.own_sockets import OwnSockets, SocketSnapshot
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames
@@ -179,7 +179,7 @@ class Fixed:
         for port in [flow[2] for flow in flows] + [place[2] for place in places]:
             ports[port] = 1
         both = {*flows, *((protocol, d, dp, s, sp) for protocol, s, sp, d, dp in flows)}
-        self.known = Known(frozenset(both), frozenset(places), bytes(ports))
+        self.known = SocketSnapshot(frozenset(both), frozenset(places), bytes(ports))
 
 
 def datagram(protocol: int, source: bytes, source_port: int, destination: bytes, destination_port: int) -> Datagram:

@@ -81,5 +81,5 @@ def test_a_port_that_is_none(pcaps: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert run.stderr.splitlines() == [
-        "capture-agent: decode: --port: value '70000', expected a port or a range FROM-TO (the port is not 1 to 65535)"
+        "capture-agent: decode: --port: value '70000', expected a port or a range FROM-TO (expected a port from 1 to 65535)"
     ]

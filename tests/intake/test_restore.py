@@ -21,7 +21,7 @@ from capture_agent.app.replaying import replay
 from capture_agent.config import Config
 from capture_agent.config.sections import Capture
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.frame_building import RAW_IP, Ends, udp

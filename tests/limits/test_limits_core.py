@@ -13,10 +13,10 @@ from measuring import documented, held_mib, main
 from capture_agent import config
 from capture_agent.config.matchers import parse_header
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.intake.copies import DuplicateFilter
-from capture_agent.policy.legs import Legs
+from capture_agent.intake.copies import CopyFilter
+from capture_agent.policy.legs import LegTable
 from capture_agent.policy.lookback import Lookback
-from capture_agent.policy.rules import Rule
+from capture_agent.policy.rules import CompiledRule
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
@@ -35,13 +35,13 @@ def message(raw: bytes, time_ns: int = 0, port: int = 5060) -> CapturedMessage:
     return CapturedMessage(Datagram(data, 8, len(data), 0, 4, port, 5060, time_ns), sip)
 
 
-def lookback_rule() -> Rule:
-    return Rule("r", 2, (), bytes([1] * 9), b"", (), Trace(SINK), False, lookback_ns=3600 * 10**9)
+def lookback_rule() -> CompiledRule:
+    return CompiledRule("r", 2, (), bytes([1] * 9), b"", (), Trace(SINK), False, lookback_ns=3600 * 10**9)
 
 
 def lookback(size: int = 0, each: bool = True) -> Lookback:
     """Messages of one size until the bound; each of a call of its own, with the longest texts."""
-    trace = config.Trace()
+    trace = config.TraceSection()
     table = Lookback([lookback_rule()], trace.lookback_messages, trace.lookback_mib << 20)
     call = Dialog(b"c" * 255, b"a" * 128, b"INVITE"), None
     n = 0
@@ -54,10 +54,10 @@ def lookback(size: int = 0, each: bool = True) -> Lookback:
     return table
 
 
-def legs() -> Legs:
+def legs() -> LegTable:
     """As many shared ids as are remembered, then Call-IDs of 6,000 bytes with ids of the greatest length."""
     settings = replace(config.Legs(), call_id_in=(parse_header("X-CID"),), id_in=(parse_header("Session-ID"),))
-    table = Legs(settings)
+    table = LegTable(settings)
     for n in range(settings.remembered // 2):
         ids = b"%032x;remote=%032x" % (2 * n + 1, 2 * n + 2)
         one = message(b"INVITE sip:b SIP/2.0\r\nCall-ID: %d\r\nSession-ID: %s\r\n\r\n" % (n, ids), n)
@@ -68,14 +68,14 @@ def legs() -> Legs:
     return table
 
 
-def copies() -> DuplicateFilter:
+def copies() -> CopyFilter:
     """Each message by as many ways as fit, each through eight tunnels."""
     numbers = iter(range(1 << 40))
 
     def way(datagram: Datagram) -> Any:
         return datagram.vlan, next(numbers), ((bytes(16), bytes(16)),) * 8
 
-    table = DuplicateFilter(10**9, lambda datagram: 0, way)
+    table = CopyFilter(10**9, lambda datagram: 0, way)
     for n in range(table.limit + 100):
         for _ in range(3):
             table.kept([message(b"OPTIONS sip:b SIP/2.0\r\nCall-ID: %d\r\n\r\n" % n, 1)])
@@ -138,7 +138,7 @@ def test_the_worst_input_holds_no_more_than_is_documented(case: str) -> None:
 @pytest.mark.parametrize("size", [0, 1000, 60_000])
 def test_lookback_counts_what_it_holds(size: int) -> None:
     table = lookback(size)
-    assert table.held_bytes <= config.Trace().lookback_mib << 20
+    assert table.held_bytes <= config.TraceSection().lookback_mib << 20
     table.close()
     assert table.held_bytes == 0
 

@@ -22,7 +22,7 @@ from capture_agent.delivery.outbox import Outbox
 from capture_agent.records.frames import FRAME_ROW, Frames
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.merge import WAITING, _Queue
-from capture_agent.sources.ordering import Order
+from capture_agent.sources.ordering import FrameOrder
 
 _stuck = threading.Event()
 
@@ -47,7 +47,7 @@ def outbox() -> object:
 
 def ordering() -> object:
     """One source is quiet: the other's frames wait until they are too many."""
-    order = Order()
+    order = FrameOrder()
     for _ in range(2):
         order.begin()
     now = time.time_ns()

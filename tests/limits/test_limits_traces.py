@@ -40,7 +40,7 @@ def rules(sinks: int, users: int, constant: bool = False, mode: str = "dialog") 
         (config.Rule(name=f"r{n}", method=("INVITE",), trace=mode, correlation_id=correlation_id, users=templates), 1 << n)  # type: ignore[arg-type]
         for n in range(sinks)
     )  # fmt: skip
-    return Policy(settings=Settings(config.Trace(match="all"), made))
+    return Policy(settings=Settings(config.TraceSection(match="all"), made))
 
 
 def traced(policy: Policy, users: int = 0, letter: bytes = LONGEST, per_call: int = 1) -> Pipeline:

@@ -11,7 +11,7 @@ from sink_samples import free_port, numbered, traced
 from capture_agent.config.targets import HepTarget, SipTarget
 from capture_agent.net import connecting
 from capture_agent.net.connecting import address_of, endpoints
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
 

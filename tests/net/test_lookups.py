@@ -26,7 +26,7 @@ BEGIN = """
     from capture_agent.config.targets import HepTarget
     from capture_agent.net import tcp_sender as tcp, udp_sender as udp
     from capture_agent.sinks.hep.hep_sink import HepSink
-    from capture_agent.net.errors import SinkError
+    from capture_agent.net.sink_errors import SinkError
 
     def receiver(address, port=9060):
         one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

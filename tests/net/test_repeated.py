@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from capture_agent.net.repeated import Repeated
+from capture_agent.net.repeated import RepeatedWarning
 
 pytestmark = pytest.mark.once
 
 
 def test_it_says_the_sum_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
-    repeated = Repeated("hep+tcp:h:9060", clock=lambda: now)
+    repeated = RepeatedWarning("hep+tcp:h:9060", clock=lambda: now)
     want = []
     for seconds, unsure, sent, line in [
         (0, 0, 5, ""),

@@ -19,7 +19,7 @@ from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.net import connection as stream
 from capture_agent.net import tcp_sender as tcp
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sink import handled
 from hep import StreamDecoder

@@ -10,8 +10,8 @@ import pytest
 from sink_samples import UdpReceiver, free_port
 
 from capture_agent.net import udp_sender as module
-from capture_agent.net.errors import SinkError
-from capture_agent.net.sender import Tally
+from capture_agent.net.sender import PacketTally
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.net.udp_sender import UdpSender
 
 
@@ -30,15 +30,15 @@ def sender_with(monkeypatch: pytest.MonkeyPatch, port: int, answers: list[tuple[
         return first + count, problem
 
     monkeypatch.setattr(module, "send_datagrams", fake)
-    return UdpSender("hep:x", "127.0.0.1", port, Tally())
+    return UdpSender("hep:x", "127.0.0.1", port, PacketTally())
 
 
 @pytest.mark.parametrize(
     ("answers", "got", "tally"),
     [
-        pytest.param([], b"abcd", Tally(4), id="all went"),
-        pytest.param([(0, errno.EAGAIN), (2, errno.EAGAIN)], b"abcd", Tally(4), id="no room for a while"),
-        pytest.param([(1, errno.ENOBUFS), (1, errno.ENOMEM)], b"abcd", Tally(4), id="no memory for a while"),
+        pytest.param([], b"abcd", PacketTally(4), id="all went"),
+        pytest.param([(0, errno.EAGAIN), (2, errno.EAGAIN)], b"abcd", PacketTally(4), id="no room for a while"),
+        pytest.param([(1, errno.ENOBUFS), (1, errno.ENOMEM)], b"abcd", PacketTally(4), id="no memory for a while"),
     ],
 )
 def test_it_waits_for_room(
@@ -46,7 +46,7 @@ def test_it_waits_for_room(
     udp: UdpReceiver,
     answers: list[tuple[int, int]],
     got: bytes,
-    tally: Tally,
+    tally: PacketTally,
 ) -> None:
     sender = sender_with(monkeypatch, udp.port, answers)
     sender.send(b"abcd", [1, 2, 3, 4])
@@ -75,7 +75,7 @@ def test_other_errors_end_the_socket_and_the_next_batch_opens_one(
 
 def test_a_listener_that_returns_gets_later_messages() -> None:
     port = free_port(socket.SOCK_DGRAM)
-    sender = UdpSender("hep:x", "127.0.0.1", port, Tally())
+    sender = UdpSender("hep:x", "127.0.0.1", port, PacketTally())
     sender.send(bytes(1000), range(1, 1001))
     sender.send(bytes(10), range(1, 11))
     sender.flush()

@@ -12,7 +12,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1Q, Ether
 from wrappings import TUNNELS
 
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.packet.outer_headers import identification, outer_addresses, way
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames

@@ -12,7 +12,7 @@ from capture_agent.app.replaying import replay
 from capture_agent.config import Legs as LegsSettings
 from capture_agent.config import load
 from capture_agent.config.matchers import parse_header
-from capture_agent.policy.legs import LONGEST, Legs, is_placeholder
+from capture_agent.policy.legs import LONGEST, LegTable, is_placeholder
 from capture_agent.records.traced import Trace
 from capture_agent.sources.capture_file import CaptureFile
 
@@ -34,7 +34,7 @@ NAMES = ["", " ", "null", "<null>", "(null)", '"null"', "NULL", "nil", "<nil>", 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_placeholders_for_ids_link_no_legs(name: str) -> None:
-    legs = Legs(LegsSettings(call_id_in=(parse_header("X-CID"),)))
+    legs = LegTable(LegsSettings(call_id_in=(parse_header("X-CID"),)))
     ids = [
         legs.with_id(captured(sip("INVITE", call_id=call_id, X_CID=name)), Trace()).correlation_id
         for call_id in ("one", "two")
@@ -59,7 +59,7 @@ def test_unset_variables_tie_no_calls_on_the_wire() -> None:
 
 
 def test_long_call_ids_are_not_kept_whole() -> None:
-    legs = Legs(LegsSettings(call_id_in=(parse_header("X-CID"),)))
+    legs = LegTable(LegsSettings(call_id_in=(parse_header("X-CID"),)))
     for n in range(10):
         legs.with_id(captured(sip("INVITE", call_id=f"{n}" + "x" * 60_000)), Trace())
     assert legs.remembered == 10

@@ -232,7 +232,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, rules: str, held: int, failures: int)
     """How often held messages are examined while this many of one dialog's requests fail."""
     count = 0
 
-    class Counted(lookback.Held):
+    class Counted(lookback.HeldMessage):
         __slots__ = ()
 
         def __getattribute__(self, name: str) -> Any:
@@ -240,7 +240,7 @@ def looks(monkeypatch: pytest.MonkeyPatch, rules: str, held: int, failures: int)
             count += 1
             return super().__getattribute__(name)
 
-    monkeypatch.setattr(lookback, "Held", Counted)
+    monkeypatch.setattr(lookback, "HeldMessage", Counted)
     calls = Calls()
     judge = policy(rules)
     calls.observe(captured(sip("INVITE")))  # the dialog that all belong to

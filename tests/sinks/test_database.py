@@ -10,7 +10,7 @@ import pytest
 from sink_samples import free_port
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.database import make_engine, parse_url, shown
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sql_sink import SqlSink

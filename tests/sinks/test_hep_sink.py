@@ -12,7 +12,7 @@ from encapsulations import build
 from sink_samples import TIME_NS, Receiver, TcpReceiver, UdpReceiver, batch_of, eventually, free_port, numbered, traced
 
 from capture_agent.config.targets import HepTarget
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.frames import Frames
 from capture_agent.records.traced import Trace

@@ -9,8 +9,7 @@ from sink_samples import FOREIGN, TIME_NS, ListSink, UdpReceiver, not_sip, numbe
 from sqlalchemy import create_engine, text
 
 from capture_agent.config.endpoints import parse_advertised
-from capture_agent.config.sections import KINDS, Config, Privacy
-from capture_agent.config.sections import Trace as TraceSection
+from capture_agent.config.sections import KINDS, Config, Privacy, TraceSection
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.delivery.direct import Direct
 from capture_agent.emission.emission import emission

@@ -7,7 +7,7 @@ from sink_samples import INVITE, traced
 from sqlalchemy import NullPool, create_engine, text
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sinks.sql.schema import create_tables

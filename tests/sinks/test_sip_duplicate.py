@@ -10,7 +10,7 @@ import pytest
 from sink_samples import Receiver, TcpReceiver, UdpReceiver, batch_of, eventually, numbered, traced
 
 from capture_agent.config.targets import SipTarget
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sink import handled
 from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
 from capture_agent.sinks.sip.x_headers_added import with_x_headers

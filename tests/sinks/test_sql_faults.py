@@ -16,7 +16,7 @@ from sink_samples import INVITE, batch_of, eventually, numbered, traced
 from capture_agent.config.targets import SqlTarget
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sink import handled
 from capture_agent.sinks.sql import dividing

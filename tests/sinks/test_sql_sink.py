@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.history.stored_calls import stored_messages
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.captured import Direction
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sink import handled

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sink_samples import batch_of, numbered, traced
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sql.dividing import MOST_HELD, TRIES, Divider
 from capture_agent.sinks.sql.refusals import EVERY, Refusals, without_content

@@ -10,7 +10,7 @@ from shutil import which
 
 import pytest
 
-from capture_agent.sources.interfaces import list_interfaces, local_addresses, missed_frames
+from capture_agent.sources.interface_list import list_interfaces, local_addresses, missed_frames
 
 pytestmark = pytest.mark.once
 

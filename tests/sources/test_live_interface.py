@@ -27,7 +27,7 @@ from capture_agent.app.capturing import capture_filter
 from capture_agent.config import Capture, load
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, FRAME_WIRE_LENGTH, Frames
-from capture_agent.sources.interfaces import list_interfaces, local_addresses
+from capture_agent.sources.interface_list import list_interfaces, local_addresses
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.source import SourceError
 

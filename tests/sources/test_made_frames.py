@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frame_building import ACK, LONGEST_SEGMENT, Batches, Ends, tcp, udp
 

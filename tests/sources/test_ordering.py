@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from capture_agent.records.frames import FRAME_TIME_NS, Frames, Interface
 from capture_agent.sources import ordering
-from capture_agent.sources.ordering import LATE_NS, LONGEST_NS, MILLISECOND, MOST, QUIET_NS, Order, joined, part
+from capture_agent.sources.ordering import LATE_NS, LONGEST_NS, MILLISECOND, MOST, QUIET_NS, FrameOrder, joined, part
 
 pytestmark = pytest.mark.once
 
@@ -35,8 +35,8 @@ def at(milliseconds: int) -> int:
 BUSY = {0: 0, 1: 0}  # neither waits for a frame
 
 
-def of_two() -> Order:
-    order = Order()
+def of_two() -> FrameOrder:
+    order = FrameOrder()
     assert [order.begin(), order.begin()] == [0, 1]
     return order
 
@@ -140,7 +140,7 @@ def test_nothing_is_lost_and_what_came_in_time_is_in_order(
         for when, _, frames in [one for one in sent if one[1] == source]:
             came = max(came, when)
             in_order.append((came, source, frames))
-    order = Order()
+    order = FrameOrder()
     assert [order.begin() for _ in range(3)] == [0, 1, 2]
     found: list[str] = []
     for now in range(0, max(latest) + 700, 10):

@@ -6,7 +6,7 @@ from functools import partial
 
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.make_sender import make_sender
-from capture_agent.net.sender import OVERSIZE, Tally
+from capture_agent.net.sender import OVERSIZE, PacketTally
 from capture_agent.records.kinds import ALL_KINDS
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.hep.hep_batch import fill
@@ -28,7 +28,7 @@ class HepSink(PacketSink):
     kinds = ALL_KINDS
 
     def __init__(self, target: HepTarget) -> None:
-        tally = Tally()
+        tally = PacketTally()
         self._encoder = Encoder(
             target.version, target.capture_id, target.auth_key.encode(), target.node_name.encode(), target.vlan
         )

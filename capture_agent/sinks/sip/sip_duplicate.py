@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from capture_agent.config.targets import SipTarget
 from capture_agent.net.make_sender import make_sender
-from capture_agent.net.sender import Tally
+from capture_agent.net.sender import PacketTally
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.packet_sink import Packed, PacketSink
@@ -30,7 +30,7 @@ class SipDuplicateSink(PacketSink):
     """
 
     def __init__(self, target: SipTarget) -> None:
-        tally = Tally()
+        tally = PacketTally()
         self._x_headers = target.x_headers
         self._framed = target.transport != "udp"
         super().__init__(str(target), self._packed, make_sender(target, tally), tally)

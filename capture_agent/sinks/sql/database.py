@@ -9,8 +9,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from capture_agent.config.secrets import mask, repeats, texts_of
 from capture_agent.config.uris import server_url
-from capture_agent.net.errors import SinkError
 from capture_agent.net.own_sockets import SOCKETS
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.deadlines import (
     READ_SECONDS,
     connect_arguments,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import URL
 
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.database import explain, shown
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedPart:
     """A part of a batch that was not stored."""
 
     verdict: Verdict

@@ -7,7 +7,7 @@ from itertools import count
 from sqlalchemy import URL, Connection, inspect, quoted_name, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.database import check_columns, explained, open_connection, parse_url, shown, stored_version
 from capture_agent.sinks.sql.sip_trace_table import TABLE_VERSION, checked_name, sip_trace_table, version_table
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.mysql import DATETIME, INTEGER, MEDIUMTEXT, VARCHAR
 from sqlalchemy.types import Text, UserDefinedType
 
 from capture_agent.config.uris import is_table_name
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 
 TABLE_VERSION = 4
 

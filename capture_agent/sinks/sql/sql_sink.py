@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.database import (
@@ -39,7 +39,7 @@ from capture_agent.sinks.sql.destinations import (
     value_receipt,
 )
 from capture_agent.sinks.sql.dividing import Divider, Failure
-from capture_agent.sinks.sql.refusals import Failed, Refusals
+from capture_agent.sinks.sql.refusals import FailedPart, Refusals
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
 from capture_agent.sinks.sql.sqlite_file import WatchedFile, path_of
@@ -181,7 +181,7 @@ class SqlSink:
         transactional = all(found is None or found.transactional for found in self._destinations.values())
         self._divider.send(batch, AT_ONCE if transactional else 1)
 
-    def store(self, part: Sequence[TracedMessage]) -> Failed | None:
+    def store(self, part: Sequence[TracedMessage]) -> FailedPart | None:
         """One transaction. Raises SinkError: the database cannot be reached."""
         connection = self._opened()
         rejected: list[str] = []
@@ -190,7 +190,7 @@ class SqlSink:
         try:
             rows, rejected = self._made(connection, part)
             if len(part) > 1 and not all(destination.transactional for destination, _ in rows.values()):
-                return Failed(Verdict.REFUSED, self._url, ValueError("one message at a time"), part)
+                return FailedPart(Verdict.REFUSED, self._url, ValueError("one message at a time"), part)
             for destination, of_table in rows.values():
                 if not destination.transactional:
                     proof = value_receipt(destination, of_table[-1])
@@ -219,7 +219,7 @@ class SqlSink:
         part: Sequence[TracedMessage],
         unsure: Unsure | None,
         seconds: float,
-    ) -> Failed:
+    ) -> FailedPart:
         """The connection is kept only if the row is at fault. Raises a SinkError that is not the database's."""
         cause = error.__cause__ if isinstance(error, SinkError) else error
         if not isinstance(cause, Exception):
@@ -235,7 +235,7 @@ class SqlSink:
             verdict = Verdict.DOUBTED
         if verdict in (Verdict.LOST, Verdict.TIMEOUT, Verdict.OUTAGE):
             self._unsure = unsure
-        return Failed(verdict, self._url, cause, part)
+        return FailedPart(verdict, self._url, cause, part)
 
     def confirmed(self, part: Sequence[TracedMessage]) -> int:
         """How many of the first messages the unanswered commit has stored. Raises SinkError."""

@@ -9,7 +9,7 @@ from capture_agent.config import SqlTarget
 from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, broken, ok, warning
 from capture_agent.events import message_event, parse_place
-from capture_agent.net.errors import SinkError
+from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.sql_sink import SqlSink
 
 MESSAGE = (

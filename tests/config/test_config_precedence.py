@@ -2,7 +2,7 @@
 
 import pytest
 
-from capture_agent.config.layers import Lines, Path
+from capture_agent.config.precedence import Path, TomlLines
 
 pytestmark = pytest.mark.once
 
@@ -48,10 +48,10 @@ extra = {version = 4}
     ],
 )
 def test_lines(path: Path, line: int) -> None:
-    assert Lines(TOML).of(path) == line
+    assert TomlLines(TOML).of(path) == line
 
 
 def test_dotted_keys() -> None:
-    lines = Lines("log.level = 1\ntrace = {on = 1}\n")
+    lines = TomlLines("log.level = 1\ntrace = {on = 1}\n")
     assert lines.of(("log", "level")) == 1
     assert lines.of(("trace", "on")) == 2

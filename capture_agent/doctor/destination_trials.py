@@ -11,7 +11,7 @@ from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSink, ConfiguredSinks
 from capture_agent.doctor.finding import Finding, broken
 from capture_agent.doctor.receivers import try_any, try_collector, try_server
-from capture_agent.doctor.tables import try_table
+from capture_agent.doctor.table_trial import try_table
 from capture_agent.hooks.guard import kind_of, raised_at
 from capture_agent.sinks import imported
 from capture_agent.sinks.sink import Sink

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from capture_agent.convert.reading import Note, Place
+from capture_agent.convert.reading import Note, ScriptPlace
 from capture_agent.convert.script import Parameter
 from capture_agent.convert.variables import variable
 
@@ -38,7 +38,7 @@ class Parameters:
         self._given = {parameter.name: parameter for parameter in given}
         self.notes = list(self._check())
 
-    def place(self, name: str) -> Place | None:
+    def place(self, name: str) -> ScriptPlace | None:
         return self._given[name].place if name in self._given else None
 
     def is_given(self, name: str) -> bool:

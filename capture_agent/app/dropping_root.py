@@ -121,7 +121,7 @@ def give_folder(folder: Path, user: User) -> None:
         raise PrivilegesError(f"user {user.name!r}: folder {folder}: {os.strerror(error.errno or 0).lower()}") from None
 
 
-class Header(ctypes.Structure):
+class CapabilityHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
@@ -132,7 +132,7 @@ class Word(ctypes.Structure):
 def capabilities() -> frozenset[int]:
     """The permitted set of this thread."""
     words = (Word * 2)()
-    checked(_libc.capget(ctypes.byref(Header(VERSION_3, 0)), words))
+    checked(_libc.capget(ctypes.byref(CapabilityHeader(VERSION_3, 0)), words))
     return frozenset(n for n in range(MOST_CAPABILITIES) if words[n // 32].permitted >> n % 32 & 1)
 
 
@@ -142,7 +142,7 @@ def set_capabilities(kept: Iterable[int]) -> None:
     for n in kept:
         words[n // 32].effective |= 1 << n % 32
         words[n // 32].permitted |= 1 << n % 32
-    checked(_libc.capset(ctypes.byref(Header(VERSION_3, 0)), words))
+    checked(_libc.capset(ctypes.byref(CapabilityHeader(VERSION_3, 0)), words))
 
 
 def drop_bounding() -> None:

@@ -18,7 +18,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether
 from scapy.packet import Packet, Padding, Raw
 
-from capture_agent.packet.decode import PacketDecoder
+from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.packet.rejects import Reject
 from capture_agent.records.datagram import NO_VLAN, Datagram
 from capture_agent.records.frames import FRAME_INTERFACE, FRAME_LENGTH, FRAME_START, FRAME_WIRE_LENGTH, Frames

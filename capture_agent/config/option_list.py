@@ -10,17 +10,17 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from annotated_types import Interval
 
-from capture_agent.config.field_types import Parsed, Several
+from capture_agent.config.field_types import Parsed, SingleOrList
 from capture_agent.config.sections import KINDS, Config
 
 ENVIRONMENT = "CAPTURE_AGENT_"
 
-# An option is secret when nothing may show it; it may also be read from the file that <name>_file names.
+# Options that nothing may show; each can also be read from the file that <name>_file names.
 SECRETS = {("privacy", "hash_key"), ("http", "token")} | {
     (section, name) for section, kind in KINDS.items() for name in kind.secrets
 }
 
-# What may hold a secret, if only in a value that is wrong: no message quotes it.
+# Options that may hold a secret, if only in a wrong value: no message quotes them.
 HIDDEN = SECRETS | {
     *((section, f"{name}_file") for section, name in SECRETS),
     *((section, "uri") for section, kind in KINDS.items() if kind.uri),
@@ -53,7 +53,7 @@ class Option:
     section: str
     name: str
     annotation: Any
-    default: Any = None  # None: it has none, and must be given or another option stand for it
+    default: Any = None  # None: no default; it must be given, or another option replaces it
     repeated: bool = False
 
     @property
@@ -104,7 +104,7 @@ def every_option() -> Iterator[Option]:
 
 
 def element(annotation: Any) -> Any:
-    """Of what a list consists."""
+    """The type of a list's elements."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     return get_args(annotation)[0]
@@ -117,7 +117,7 @@ def default(field: Field[Any]) -> Any:
 
 
 def in_words(annotation: Any) -> str:
-    """What a value of this type must be, for an error message and for the documentation."""
+    """Describes the values of this type, for error messages and the documentation."""
     if get_origin(annotation) is Annotated:
         kind, *constraints = get_args(annotation)
         return constrained(kind, constraints)
@@ -136,7 +136,7 @@ def constrained(kind: Any, constraints: list[Any]) -> str:
     for constraint in constraints:
         if isinstance(constraint, Parsed):
             return constraint.expected
-        if isinstance(constraint, Several):
+        if isinstance(constraint, SingleOrList):
             return f"{in_words(get_args(kind)[0])}, or a list"
         if isinstance(constraint, Interval):
             return f"{in_words(kind)} from {constraint.ge} to {constraint.le}"

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from capture_agent.doctor import (
-    agent,
     clocks,
-    destinations,
+    destination_trials,
     files,
     links,
     listeners,
     offload,
     privileges,
-    settings,
+    running_agent,
+    settings_check,
     sip_seen,
     traffic,
 )
 from capture_agent.doctor.case import Case
 from capture_agent.doctor.finding import Finding, broken, warning
 from capture_agent.hooks.guard import kind_of, raised_at
-from capture_agent.net.errors import reason
+from capture_agent.net.sink_errors import reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Check:
 
 
 CHECKS = (
-    Check("configuration", settings.usable),
-    Check("agent", agent.runs_well),
+    Check("configuration", settings_check.usable),
+    Check("agent", running_agent.runs_well),
     Check("capability", privileges.may_capture),
     Check("interface", links.are_up),
     Check("promiscuous", links.are_promiscuous),
@@ -47,7 +47,7 @@ CHECKS = (
     Check("sip", sip_seen.is_seen),
     Check("direction", sip_seen.has_a_direction),
     Check("rules", sip_seen.is_traced),
-    Check("destination", destinations.are_reached),
+    Check("destination", destination_trials.are_reached),
     Check("clock", clocks.agrees_with_packets),
     Check("ntp", clocks.is_synchronised),
     Check("disk", files.have_room),

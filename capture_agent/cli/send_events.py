@@ -129,7 +129,7 @@ def deliver(event: TracedMessage, settings: Config) -> None:
 
 def sent(sink: HepSink, target: HepTarget, event: TracedMessage) -> str:
     """What went wrong, or an empty string."""
-    from capture_agent.net.errors import SinkError
+    from capture_agent.net.sink_errors import SinkError
 
     try:
         sink.send([event])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from capture_agent.convert.outcomes import MOST, TooMuch
 from capture_agent.convert.rule_matchers import Inexpressible, Matchers, covers, narrowed_by_all
-from capture_agent.convert.syntax import Atom, Call
+from capture_agent.convert.syntax import Atom, FunctionCall
 from capture_agent.convert.values import NONE_STORED, Scope, Stored
 
 REPLIES, BRANCHES, FAILURES, BRANCH_FAILURES = "onreply_route", "branch_route", "failure_route", "branch_failure"
@@ -22,7 +22,7 @@ REPLIES, BRANCHES, FAILURES, BRANCH_FAILURES = "onreply_route", "branch_route", 
 class TraceCall:
     """A call of sip_trace() or sip_trace_mode(), with the values the script has set before."""
 
-    call: Call
+    call: FunctionCall
     scope: Scope
     flagged: bool = False  # the trace flag is set
     kind: str = ""  # of its route
@@ -56,7 +56,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ScriptPath:
     """`armed`: by kind."""
 
     matchers: Matchers = ()
@@ -73,20 +73,20 @@ class Way:
         """Everything except the path's conditions."""
         return self.calls, self.stored, self.flags, self.armed, self.ended
 
-    def arm(self, kind: str, name: str) -> Way:
+    def arm(self, kind: str, name: str) -> ScriptPath:
         """`0` disarms it."""
         others = tuple(each for each in self.armed if each.kind != kind)
         return replace(self, armed=others if name in ("", "0") else (*others, Armed(kind, name)))
 
-    def finished(self) -> Way:
+    def finished(self) -> ScriptPath:
         """The armed routes will find the current values."""
         armed = tuple(replace(each, stored=self.stored, flags=self.flags) for each in self.armed)
         return replace(self, armed=armed, stored=NONE_STORED, flags=frozenset(), ended="")
 
 
-def settled(ways: list[Way], depth: int = 0) -> list[Way]:
+def settled(ways: list[ScriptPath], depth: int = 0) -> list[ScriptPath]:
     """Without choices: joins both branches of a path. Raises TooMuch."""
-    found: list[Way] = []
+    found: list[ScriptPath] = []
     at = 0
     while at < len(ways):
         if len(ways[at].path) <= depth:
@@ -108,13 +108,13 @@ def settled(ways: list[Way], depth: int = 0) -> list[Way]:
     return found
 
 
-def union(holds: list[Way], fails: list[Way], atom: Atom) -> list[Way]:
+def union(holds: list[ScriptPath], fails: list[ScriptPath], atom: Atom) -> list[ScriptPath]:
     """Each message gets what either branch gives it; it is dropped if both drop it."""
     if not holds or not fails:
         return [doubted(way, atom) for way in holds or fails]
     if {outcome(way) for way in holds} == {outcome(way) for way in fails} and len({*map(outcome, holds)}) == 1:
         return [replace(holds[0], matchers=shared(holds + fails))]
-    found: list[Way] = []
+    found: list[ScriptPath] = []
     for way in holds:
         for other in fails:
             try:
@@ -129,7 +129,7 @@ def union(holds: list[Way], fails: list[Way], atom: Atom) -> list[Way]:
     return found
 
 
-def together(way: Way, others: list[Way], matchers: Matchers, atom: Atom) -> Way:
+def together(way: ScriptPath, others: list[ScriptPath], matchers: Matchers, atom: Atom) -> ScriptPath:
     same = all(outcome(way) == outcome(other) for other in others)
     calls = dict.fromkeys((*way.calls, *(call for other in others for call in other.calls)))
     armed = dict.fromkeys((*way.armed, *(each for other in others for each in other.armed)))
@@ -140,15 +140,15 @@ def together(way: Way, others: list[Way], matchers: Matchers, atom: Atom) -> Way
     return found if same else doubted(found, atom)
 
 
-def outcome(way: Way) -> tuple[object, ...]:
+def outcome(way: ScriptPath) -> tuple[object, ...]:
     return way.calls, way.armed, way.ended == "drop"
 
 
-def doubted(way: Way, atom: Atom) -> Way:
+def doubted(way: ScriptPath, atom: Atom) -> ScriptPath:
     return way if Doubt(atom) in way.doubts else replace(way, doubts=(*way.doubts, Doubt(atom)))
 
 
-def shared(ways: Iterable[Way]) -> Matchers:
+def shared(ways: Iterable[ScriptPath]) -> Matchers:
     """The conditions that all of them have."""
     first, *others = [way.matchers for way in ways]
     return tuple(each for each in first if all(each in other for other in others))

@@ -1,6 +1,6 @@
 """Defaults < TOML < environment < command line: one tree of plain values, and the origin of each value.
 
-A value of the file comes from a line, which tomllib does not report: `Lines` finds it when there is a problem.
+A value of the file comes from a line, which tomllib does not report: `TomlLines` finds it when there is a problem.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
-from capture_agent.config.options import COMMAND_LINE, ENVIRONMENT, options, sections
+from capture_agent.config.option_list import COMMAND_LINE, ENVIRONMENT, options, sections
 
 Path = tuple[str | int, ...]
 WORDS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
 LONGEST_LIST = 99  # tables of one kind that the environment may number
 
 
-class Layer(IntEnum):
+class Precedence(IntEnum):
     """A higher one wins."""
 
     DEFAULT = 0
@@ -29,47 +29,47 @@ class Layer(IntEnum):
 
 
 @dataclass(slots=True, frozen=True)
-class Origin:
-    layer: Layer
+class ValueOrigin:
+    layer: Precedence
     name: str = ""  # of the variable or the option
 
 
 @dataclass
 class Layers:
-    """The merged values. `unplaced`: names in the environment that no option has."""
+    """The merged values. `unplaced`: variables of the environment that name no option."""
 
     file: FilePath | None
     credentials: FilePath | None = None  # the folder of those that systemd passes
     text: str = ""
     data: dict[str, Any] = field(default_factory=dict)
-    origins: dict[Path, Origin] = field(default_factory=dict)
-    aliases: dict[Path, Path] = field(default_factory=dict)  # an option taken out of a URI: the URI's path
+    origins: dict[Path, ValueOrigin] = field(default_factory=dict)
+    aliases: dict[Path, Path] = field(default_factory=dict)  # of an option taken from a URI: the URI's path
     unplaced: list[tuple[str, str, str]] = field(default_factory=list)  # variable, section, option
     secret_files: list[FilePath] = field(default_factory=list)  # that were read
 
     @cached_property
-    def lines(self) -> Lines:
-        return Lines(self.text)
+    def lines(self) -> TomlLines:
+        return TomlLines(self.text)
 
-    def layer(self, path: Path) -> Layer:
+    def layer(self, path: Path) -> Precedence:
         return self._origin(path).layer
 
     def origin(self, path: Path) -> str:
         """`agent.toml:3`, the name of a variable, or of an option of the command line."""
         path = self.aliases.get(path, path)
         origin = self._origin(path)
-        if origin.layer == Layer.FILE and self.file is not None:
+        if origin.layer == Precedence.FILE and self.file is not None:
             return f"{self.file}:{self.lines.of(path)}"
         return origin.name or "configuration"
 
-    def _origin(self, path: Path) -> Origin:
+    def _origin(self, path: Path) -> ValueOrigin:
         path = self.aliases.get(path, path)
         while path not in self.origins and path:
             path = path[:-1]
-        return self.origins.get(path, Origin(Layer.FILE if self.file else Layer.DEFAULT))
+        return self.origins.get(path, ValueOrigin(Precedence.FILE if self.file else Precedence.DEFAULT))
 
     def add_command_line(self, overrides: Mapping[str, Any]) -> None:
-        """Values in the shape of the file; sinks named here take the place of the file's."""
+        """Values in the structure of the file; sinks given here replace those of the file."""
         for section, value in overrides.items():
             if isinstance(value, Mapping):
                 for name, inner in value.items():
@@ -84,7 +84,7 @@ class Layers:
     def add_environment(self, environ: Mapping[str, str]) -> None:
         """CAPTURE_AGENT_SECTION__OPTION and CAPTURE_AGENT_SECTION__N__OPTION, N from 1.
 
-        Names without `__` are not ours: Kubernetes sets CAPTURE_AGENT_PORT for a service of our name.
+        Other names are ignored: Kubernetes sets CAPTURE_AGENT_PORT for a service of our name.
         """
         for variable in sorted(environ):
             if not variable.startswith(ENVIRONMENT) or "__" not in variable[len(ENVIRONMENT) :]:
@@ -93,8 +93,8 @@ class Layers:
             path = self._place(section, middle, name)
             if path is None:
                 self.unplaced.append((variable, section, name))
-            elif self.layer(path) < Layer.COMMAND_LINE or self._may_join(path):
-                self._set(path, from_text(path, environ[variable]), Origin(Layer.ENVIRONMENT, variable))
+            elif self.layer(path) < Precedence.COMMAND_LINE or self._may_join(path):
+                self._set(path, from_text(path, environ[variable]), ValueOrigin(Precedence.ENVIRONMENT, variable))
 
     def _place(self, section: str, middle: list[str], name: str) -> Path | None:
         if (section, name) not in options():
@@ -106,14 +106,14 @@ class Layers:
         return section, int(middle[0]) - 1, name
 
     def _may_join(self, path: Path) -> bool:
-        """A key from the environment joins a sink that the command line names, but makes none of its own."""
+        """A key from the environment may complete a sink given on the command line, but not add one."""
         section, index, name = path if len(path) == 3 else ("", 0, "")
         entries = self.data.get(str(section))
         if not isinstance(entries, list) or not isinstance(index, int) or index >= len(entries):
             return False
         return name not in entries[index]
 
-    def _set(self, path: Path, value: Any, origin: Origin) -> None:
+    def _set(self, path: Path, value: Any, origin: ValueOrigin) -> None:
         section, name = str(path[0]), path[-1]
         if len(path) == 2:
             table = self.data.setdefault(section, {})
@@ -122,13 +122,13 @@ class Layers:
             while isinstance(entries, list) and len(entries) <= int(path[1]):
                 entries.append({})
             table = entries[int(path[1])] if isinstance(entries, list) else None
-        if isinstance(table, dict):  # else the file has something strange there, and is told so
+        if isinstance(table, dict):  # else the file has another type there: validation reports it
             table[name] = value
             self.origins[path] = origin
 
 
 def as_table(text: str) -> Any:
-    """`{ a = 1 }`, as TOML has it."""
+    """`{ a = 1 }`, as in TOML."""
     import tomllib
 
     try:
@@ -137,12 +137,12 @@ def as_table(text: str) -> Any:
         return text
 
 
-def command_line(section: str, name: str) -> Origin:
-    return Origin(Layer.COMMAND_LINE, COMMAND_LINE.get(f"{section}.{name}", f"{section}.{name}"))
+def command_line(section: str, name: str) -> ValueOrigin:
+    return ValueOrigin(Precedence.COMMAND_LINE, COMMAND_LINE.get(f"{section}.{name}", f"{section}.{name}"))
 
 
 def from_text(path: Path, text: str) -> Any:
-    """A variable's text as the type its option has; what does not fit stays text, and validation names it."""
+    """A variable's text as the type of its option; text that does not fit stays text, and validation reports it."""
     default = options()[str(path[0]), str(path[-1])].default
     if isinstance(default, bool):
         return WORDS.get(text.strip().lower(), text)
@@ -158,7 +158,7 @@ def from_text(path: Path, text: str) -> Any:
     return text
 
 
-class Lines:
+class TomlLines:
     """The first line, from 1, of every key and table of a TOML text that tomllib accepts as a whole."""
 
     def __init__(self, text: str) -> None:
@@ -174,7 +174,7 @@ class Lines:
                     self._lines.setdefault(table + path, number)
 
     def of(self, path: Path) -> int:
-        """The line of a key; of the table that lacks it; 1 where the file has neither."""
+        """The line of a key; else of its table; 1 if the file has neither."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
@@ -196,8 +196,8 @@ class Lines:
 
 
 def statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Line number, text and value of each statement: lines are put together until tomllib takes them."""
-    import tomllib  # without a file nobody pays for it
+    """Line number, text and value of each statement: lines are joined until tomllib accepts them."""
+    import tomllib  # needed only with a file
 
     first, pending = 1, ""
     for number, line in enumerate(text.splitlines(), start=1):

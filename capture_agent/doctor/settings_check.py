@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from capture_agent.app.interface_keeper import check_interfaces, is_pattern
 from capture_agent.config.config_errors import in_order
-from capture_agent.config.options import ways_to_give_a_sink
+from capture_agent.config.option_list import ways_to_give_a_sink
 from capture_agent.doctor.finding import Finding, broken, ok
 from capture_agent.sinks.checks import not_ready, unusable
 from capture_agent.sources.bpf import wrong_filter

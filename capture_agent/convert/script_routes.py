@@ -12,16 +12,25 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from capture_agent.convert.actions import Actions
+from capture_agent.convert.modparams import Parameters
 from capture_agent.convert.outcomes import Outcome, TooMuch, fewest, union
-from capture_agent.convert.parameters import Parameters
 from capture_agent.convert.paths import ARMED, CALLS, EVERYTHING, Walker
-from capture_agent.convert.reading import Note, Place
+from capture_agent.convert.reading import Note, ScriptPlace
 from capture_agent.convert.relevance import Relevance, relevance, traces
 from capture_agent.convert.rule_matchers import Matcher, Matchers, header_name, narrowed_by_all
 from capture_agent.convert.script import Route, Script
+from capture_agent.convert.script_paths import (
+    BRANCH_FAILURES,
+    BRANCHES,
+    FAILURES,
+    REPLIES,
+    Armed,
+    Doubt,
+    ScriptPath,
+    settled,
+)
 from capture_agent.convert.syntax import Atom
 from capture_agent.convert.variables import EVENT, REPLY, REQUEST, SENDING
-from capture_agent.convert.ways import BRANCH_FAILURES, BRANCHES, FAILURES, REPLIES, Armed, Doubt, Way, settled
 
 IN, OUT = Matcher("direction", ("in",)), Matcher("direction", ("out",))
 REQUESTS, RESPONSES = Matcher("kind", ("request",)), Matcher("kind", ("response",))
@@ -38,7 +47,7 @@ PLAIN = {"kind": "request", "direction": "in"}
 
 
 @dataclass
-class Routes:
+class ScriptRoutes:
     """`doubts`: unknown conditions of what is traced."""
 
     script: Script
@@ -58,12 +67,12 @@ class Routes:
         self._name_unarmed()
         return found
 
-    def dropped(self) -> list[Way]:
+    def dropped(self) -> list[ScriptPath]:
         """The paths through event_route[siptrace:msg], some of which end with a drop."""
-        ways: list[Way] = []
+        ways: list[ScriptPath] = []
         for route in self.script.routes:
             if route.kind == "event_route" and route.name == CORE_EVENT:
-                ways = settled(self._walk(route, [Way()], EVENT))
+                ways = settled(self._walk(route, [ScriptPath()], EVENT))
         if not any(way.ended == "drop" for way in ways):
             return []
         for way in ways:
@@ -79,7 +88,7 @@ class Routes:
         if start is None:
             return []
         matchers, packet = start
-        ways = settled(self._walk(route, [Way(matchers)], packet))
+        ways = settled(self._walk(route, [ScriptPath(matchers)], packet))
         if route.kind == "onsend_route" and traces(route, self.script):
             why = "here it also covers Kamailio's own messages and retransmissions"
             self._note(route.place, f"onsend_route: {why}")
@@ -112,16 +121,16 @@ class Routes:
             settled(
                 [
                     way.finished()
-                    for way in self._with_branches(self._walk(route, [Way(start)], REQUEST, asks=asks), asks)
+                    for way in self._with_branches(self._walk(route, [ScriptPath(start)], REQUEST, asks=asks), asks)
                 ]
             )
             for asks in (CALLS, ARMED)
         )
         return [self._made(calls), *self._of_responses(armed, 0)]
 
-    def _with_branches(self, ways: list[Way], asks: str) -> list[Way]:
+    def _with_branches(self, ways: list[ScriptPath], asks: str) -> list[ScriptPath]:
         """A branch_route continues where the request leaves the script."""
-        found: list[Way] = []
+        found: list[ScriptPath] = []
         for way in ways:
             armed = next((each for each in way.armed if each.kind == BRANCHES), None)
             route = self._armed(armed) if armed else None
@@ -133,13 +142,13 @@ class Routes:
             found += [replace(each, ended=ended) for each in through]
         return found
 
-    def _of_responses(self, ways: list[Way], depth: int) -> list[list[Outcome]]:
+    def _of_responses(self, ways: list[ScriptPath], depth: int) -> list[list[Outcome]]:
         """What onreply_route and failure_route do with responses to requests on these paths."""
         replies = self._chained(ways, (REPLIES,), depth)
         failures = self._chained(ways, (FAILURES, BRANCH_FAILURES), depth)
         return [replies, failures]
 
-    def _chained(self, ways: list[Way], kinds: tuple[str, ...], depth: int) -> list[Outcome]:
+    def _chained(self, ways: list[ScriptPath], kinds: tuple[str, ...], depth: int) -> list[Outcome]:
         """In the order of the paths: a path whose conditions a response shows completely excludes later ones."""
         found: list[Outcome] = []
         for way in reversed(ways):
@@ -148,7 +157,7 @@ class Routes:
             doubts = tuple(Doubt(doubt.atom) for doubt in way.doubts)
             for armed in way.armed:
                 if armed.kind in kinds and (route := self._armed(armed)) is not None:
-                    start = Way(matchers, stored=armed.stored, flags=armed.flags, doubts=doubts)
+                    start = ScriptPath(matchers, stored=armed.stored, flags=armed.flags, doubts=doubts)
                     own = union(own, self._through(route, start, armed.kind, depth))
             if lost and any(outcome.actions for outcome in own):
                 names = ", ".join(sorted({each.option for each in lost}))
@@ -161,7 +170,7 @@ class Routes:
                 found = union(own, found)
         return found
 
-    def _through(self, route: Route, start: Way, kind: str, depth: int) -> list[Outcome]:
+    def _through(self, route: Route, start: ScriptPath, kind: str, depth: int) -> list[Outcome]:
         if kind == REPLIES:
             matchers = narrowed_by_all(start.matchers, self._responses_in())
             return (
@@ -202,7 +211,7 @@ class Routes:
     def _responses_in(self) -> Matchers:
         return (RESPONSES,) if self.parameters.reads_x_headers else (RESPONSES, IN)
 
-    def _made(self, ways: list[Way]) -> list[Outcome]:
+    def _made(self, ways: list[ScriptPath]) -> list[Outcome]:
         """A call in dialog mode applies to only some messages of the path: a separate list."""
         found: list[Outcome] = []
         fewer = fewest(ways, lambda way: way.calls)
@@ -224,7 +233,9 @@ class Routes:
             )
         return found if any(outcome.actions for outcome in found) else []
 
-    def _walk(self, route: Route, starts: list[Way], packet: str, kind: str = "", asks: str = EVERYTHING) -> list[Way]:
+    def _walk(
+        self, route: Route, starts: list[ScriptPath], packet: str, kind: str = "", asks: str = EVERYTHING
+    ) -> list[ScriptPath]:
         """Raises TooMuch."""
         flag = self.parameters.number("trace_flag")
         trace_flag = str(flag) if 0 <= flag <= 31 else ""
@@ -258,10 +269,10 @@ class Routes:
             if unused and traces(route, self.script):
                 self._note(route.place, f"{route.kind}[{route.name}]: never called: left out")
 
-    def _doubt(self, way: Way) -> None:
+    def _doubt(self, way: ScriptPath) -> None:
         self.doubts.update((doubt.atom, None) for doubt in way.doubts if len(way.calls) > doubt.calls)
 
-    def _note(self, place: Place | None, text: str) -> None:
+    def _note(self, place: ScriptPlace | None, text: str) -> None:
         note = Note(place, text)
         if note not in self.notes:
             self.notes.append(note)
