@@ -26,5 +26,6 @@ cdef class Datagram:
 
     cdef bytes _address(self, int number)
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)
+    cpdef Datagram carrying(self, bytes data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t missing=*)
 
 cpdef Datagram new_datagram()

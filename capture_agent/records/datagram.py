@@ -88,6 +88,34 @@ class Datagram:
             return b""
         return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821
 
+    def carrying(
+        self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, missing: cython.Py_ssize_t = 0
+    ) -> Datagram:
+        """What data[start:end] is in the place of its payload: all else stays, time and ports too.
+
+        `data` is its buffer, or one of its own that begins with the two addresses.
+        """
+        same: cython.bint = data is self.data
+        other: Datagram = Datagram.__new__(Datagram)
+        other.data = data
+        other.start = start
+        other.end = end
+        other.address_at = self.address_at if same else 0
+        other.address_size = self.address_size
+        other.source_port = self.source_port
+        other.destination_port = self.destination_port
+        other.time_ns = self.time_ns
+        other.frame = self.frame
+        other.protocol = self.protocol
+        other.transport = self.transport
+        other.vlan = self.vlan
+        other.interface = self.interface
+        other.missing = missing
+        other.sequence = self.sequence
+        other.flags = self.flags
+        other.frame_at = self.frame_at if same else NO_FRAME
+        return other
+
     @property
     def payload(self) -> bytes:
         return self.cut(self.start, self.end)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from capture_agent.records.datagram import Datagram
-from capture_agent.streams.content import Content
 from capture_agent.streams.framing import find_start, measure
+from capture_agent.streams.layer import Layer
 from capture_agent.streams.limits import MAX_JOINING, MAX_JOINING_BYTES
 from capture_agent.streams.pieces import Piece, Pieces
 
@@ -19,21 +19,30 @@ class Joining:
     So what is passed by before the first boundary is kept for a while, and so is what comes late and lies before it.
     """
 
-    def __init__(self, content: Content) -> None:
-        self.content = content
+    def __init__(self, layer: Layer) -> None:
         self.origin = 0  # where the first message starts, or how far its start was looked for
-        self._pieces = Pieces(content.addresses)
+        self._emitter = layer.emitter
+        self._pieces = Pieces(layer.emitter.addresses)
 
     @property
     def size(self) -> int:
         return self._pieces.cost()
+
+    def pass_by(self, segment: Datagram, offset: int) -> None:
+        """What the layer has passed by, and counted as skipped: this segment, which lies at this offset."""
+        counts = self._emitter.outlet.counts
+        skipped = counts.skipped_bytes
+        self.add(segment, segment.start, segment.end, offset)
+        counts.skipped_bytes = skipped
+        self.origin = offset + segment.end - segment.start
+        self.complete()
 
     def add(self, segment: Datagram, start: int, end: int, offset: int) -> bool:
         """Keep these bytes, which lie before the origin or end there. False: nothing new, or no more room."""
         if self._pieces.size + end - start > MAX_JOINING_BYTES or len(self._pieces.parts) >= MAX_JOINING:
             return False
         new = self._pieces.insert(segment, start, end, offset, False)
-        self.content.outlet.counts.skipped_bytes += new
+        self._emitter.outlet.counts.skipped_bytes += new
         return new > 0
 
     def complete(self) -> None:
@@ -52,7 +61,7 @@ class Joining:
         self._put(run, sizes)
         # What stands before them may still become whole.
         self.origin -= len(run) - start
-        self._pieces = Pieces(self.content.addresses)
+        self._pieces = Pieces(self._emitter.addresses)
         for part in parts:
             end = min(part.end, self.origin)
             if part.offset < end:
@@ -69,20 +78,17 @@ class Joining:
             runs[-1].append(part)
             end = part.end
         for parts in runs:
-            self.content.outlet.carrier = parts[-1].segment
+            self._emitter.outlet.carrier = parts[-1].segment
             run = b"".join(part.segment.payload for part in parts)
             start = find_start(run, 0, len(run))
             if start >= 0:
                 self._put(run, list(messages(run, start)))
 
     def _put(self, run: bytes, sizes: list[tuple[int, int]]) -> None:
-        content = self.content
         for start, end in sizes:
-            if start == end:
-                continue
-            data = content.addresses + run[start:end]
-            content.last_ns = content.outlet.put(data, len(content.addresses), len(data), content.last_ns, 0)
-            content.outlet.counts.skipped_bytes -= end - start
+            if start < end:
+                self._emitter.emit_own(run[start:end])
+                self._emitter.outlet.counts.skipped_bytes -= end - start
 
 
 def messages(run: bytes, at: int) -> Iterator[tuple[int, int]]:

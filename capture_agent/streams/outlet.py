@@ -7,12 +7,9 @@ import cython
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.counts import Counts
 
-if not cython.compiled:  # the .pxd cimports them
-    from capture_agent.records.datagram import NO_FRAME
-
 # Sinks carry microseconds: HEP does, and so does the table.
 STEP_NS = cython.declare(cython.longlong, 1000)
-# What a clock is put back by, at most, while a connection's messages keep their order.
+# How far a clock can be put back, at most, while the messages of a connection keep their order.
 BACK_NS = cython.declare(cython.longlong, 10_000_000_000)
 
 
@@ -28,57 +25,60 @@ class Outlet:
         self.carrier: Datagram | None = None
         self.out: list[Datagram] = []
 
-    def put(
+
+@cython.final
+@cython.cclass
+class Emitter:
+    """Emits the messages of one direction: with its addresses, and each later than the one before."""
+
+    __slots__ = ("addresses", "last_ns", "outlet")
+
+    def __init__(self, addresses: bytes, outlet: Outlet) -> None:
+        self.addresses = addresses  # source and destination, packed: in front of a message in its own buffer
+        self.outlet = outlet
+        self.last_ns = -(1 << 62)  # the time of the last message
+
+    def emit(
         self,
         data: bytes,
         start: cython.Py_ssize_t,
         end: cython.Py_ssize_t,
-        last_ns: cython.longlong,
-        missing: cython.Py_ssize_t,
+        missing: cython.Py_ssize_t = 0,
         transport: str | None = None,
-    ) -> int:
-        """Put out the message data[start:end]. Gives its time.
+    ) -> cython.bint:
+        """The message data[start:end]. Any other buffer than the carrier's begins with the addresses.
 
-        It has the time of the segment that completed it, or where that is not at least a microsecond behind the
-        message before it on its stream, just as much: time grows strictly, also in sinks. Only one that was far in
-        the future moves no other.
-        In front of any other buffer than the carrier's stand the addresses.
+        The message has the time of the segment that completed it. If that is less than a microsecond after the
+        previous message of its direction, it is exactly one microsecond later than that one: time grows strictly, also
+        in sinks. A message that was far in the future moves no other.
         """
-        carrier: Datagram | None = self.carrier
+        carrier: Datagram | None = self.outlet.carrier
         assert carrier is not None
         time_ns: cython.longlong = carrier.time_ns
         # A time has 63 bits (packet/decode.py): the difference of two and a constant might not fit into 64.
-        if time_ns - STEP_NS <= last_ns < time_ns + (BACK_NS - STEP_NS):
-            time_ns = last_ns + STEP_NS
-        message: Datagram
+        if time_ns - STEP_NS <= self.last_ns < time_ns + (BACK_NS - STEP_NS):
+            time_ns = self.last_ns + STEP_NS
+        self.last_ns = time_ns
+        message: Datagram = carrier
         if (
-            data is carrier.data
-            and start == carrier.start
-            and end == carrier.end
-            and time_ns == carrier.time_ns
-            and carrier.missing == missing
-            and transport is None
+            data is not carrier.data
+            or start != carrier.start
+            or end != carrier.end
+            or time_ns != carrier.time_ns
+            or carrier.missing != missing
+            or transport is not None
         ):
-            message = carrier
-        else:
-            message = Datagram.__new__(Datagram)
-            message.data = data
-            message.start = start
-            message.end = end
-            message.address_at = carrier.address_at if data is carrier.data else 0
-            message.address_size = carrier.address_size
-            message.source_port = carrier.source_port
-            message.destination_port = carrier.destination_port
+            message = carrier.carrying(data, start, end, missing)
             message.time_ns = time_ns
-            message.frame = carrier.frame
-            message.protocol = carrier.protocol
-            message.transport = carrier.transport if transport is None else transport
-            message.vlan = carrier.vlan
-            message.interface = carrier.interface
-            message.missing = missing
-            message.sequence = carrier.sequence
-            message.flags = carrier.flags
-            message.frame_at = carrier.frame_at if data is carrier.data else NO_FRAME
-        self.out.append(message)
-        self.counts.messages += 1
-        return time_ns
+            if transport is not None:
+                message.transport = transport
+        self.outlet.out.append(message)
+        self.outlet.counts.messages += 1
+        return True
+
+    def emit_own(
+        self, payload: bytes | bytearray, missing: cython.Py_ssize_t = 0, transport: str | None = None
+    ) -> cython.bint:
+        """A message that lies in no segment's buffer gets one of its own."""
+        data: bytes = b"".join((self.addresses, payload))
+        return self.emit(data, len(self.addresses), len(data), missing, transport)

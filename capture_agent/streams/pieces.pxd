@@ -1,5 +1,5 @@
 cimport cython
-from capture_agent.records.datagram cimport NO_FRAME, Datagram
+from capture_agent.records.datagram cimport Datagram
 
 cdef class Piece:
     cdef readonly long long offset
@@ -23,6 +23,7 @@ cdef class Pieces:
     ) except -1
     cpdef Py_ssize_t cost(self) except -1
     cpdef bint is_doubtful(self, Py_ssize_t i) except -1
+    cpdef bint covers(self, long long offset) except -1
     cpdef Piece take(self, Py_ssize_t i)
     cpdef bint ends_at(self, long long offset) except -1
     cdef Py_ssize_t _behind(self, long long offset) except -1

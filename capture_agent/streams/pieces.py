@@ -7,9 +7,7 @@ import cython
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 
-if not cython.compiled:  # the .pxd cimports them
-    from capture_agent.records.datagram import NO_FRAME
-
+ALL = cython.declare(cython.longlong, 0xFFFFFFFF)
 PIECE_COST = cython.declare(cython.int, limits.PIECE_COST)
 
 
@@ -67,6 +65,14 @@ class Pieces:
             if other.end == piece.offset:
                 return False
         return True
+
+    def covers(self, offset: cython.longlong) -> cython.bint:
+        """Whether the first piece has bytes before this offset."""
+        piece: Piece
+        if not self.parts:
+            return False
+        piece = self.parts[0]
+        return piece.offset < offset
 
     def take(self, i: cython.Py_ssize_t) -> Piece:
         """This piece, which waits no longer."""
@@ -150,24 +156,11 @@ class Pieces:
         first: cython.bint,
     ) -> Piece:
         """Of its own bytes: the segment's buffer is a whole batch of frames, and would stay as long."""
-        own: Datagram = Datagram.__new__(Datagram)
-        own.data = self.addresses + segment.data[start:end]
-        own.start = len(self.addresses)
-        own.end = own.start + (end - start)
-        own.address_at = 0
-        own.address_size = segment.address_size
-        own.source_port = segment.source_port
-        own.destination_port = segment.destination_port
-        own.time_ns = segment.time_ns
-        own.frame = segment.frame
-        own.protocol = segment.protocol
-        own.transport = segment.transport
-        own.vlan = segment.vlan
-        own.interface = segment.interface
-        own.missing = 0
-        own.sequence = 0
+        size: cython.Py_ssize_t = len(self.addresses)
+        data: bytes = self.addresses + segment.data[start:end]
+        own: Datagram = segment.carrying(data, size, size + (end - start))
+        own.sequence = (segment.sequence + (start - segment.start)) & ALL
         own.flags = 0
-        own.frame_at = NO_FRAME
         piece = Piece(offset, offset + (end - start), own, 1 if first else 0)
         if self.now_ns:
             piece.since_ns = self.now_ns

@@ -9,36 +9,35 @@ import cython
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
-from capture_agent.streams.content import Content
 from capture_agent.streams.joining import Joining
+from capture_agent.streams.layer import Layer
 from capture_agent.streams.outlet import Outlet
 from capture_agent.streams.pieces import Piece, Pieces
 
-if not cython.compiled:  # the .pxd cimports them
-    from capture_agent.streams.sip_stream import FOREIGN
-
 MAX_HELD = cython.declare(cython.int, limits.MAX_HELD)
 MAX_HELD_BYTES = cython.declare(cython.int, limits.MAX_HELD_BYTES)
-FOREIGN_SEARCH = cython.declare(cython.Py_ssize_t, limits.FOREIGN_SEARCH)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 LIKELY = cython.declare(cython.longlong, limits.LIKELY)
 NOT_SIP = cython.declare(cython.int, limits.SegmentReject.NOT_SIP)
+CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
 OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 OPEN_END = cython.declare(cython.longlong, -1)
 ALL = cython.declare(cython.longlong, 0xFFFFFFFF)  # sequence numbers; a literal of this size would be Python's own
 
 
+@cython.final
 @cython.cclass
 class Reassembly:
-    """Gives its content every byte once; of bytes that come twice the first stay. `tcp` adds start and end."""
+    """Gives its layer every byte once; of bytes that come twice the first stay."""
 
     __slots__ = (
         "closed",
-        "content",
         "end_at",
+        "first",
         "held",
         "joining",
         "last_ns",
+        "layer",
         "next",
         "outlet",
         "position",
@@ -46,28 +45,44 @@ class Reassembly:
         "turn",
     )
 
-    def __init__(self, addresses: bytes, outlet: Outlet) -> None:
-        self.outlet = outlet
-        self.content = Content(addresses, outlet, True)
-        self.held = Pieces(addresses)
-        self.joining: Joining | None = None
-        self.next = 0  # sequence number of the next byte, and its offset
-        self.position = 0
-        self.end_at = OPEN_END  # offset behind the last byte, once FIN or RST has told it
+    def __init__(self, layer: Layer, first: int, joined: bool, now_ns: int) -> None:
+        self.layer = layer
+        self.outlet: Outlet = layer.outlet
+        self.held = Pieces(layer.emitter.addresses)
+        self.joining: Joining | None = Joining(layer) if joined and layer.is_seeking() else None
+        self.first = self.next = first  # sequence numbers: of the first byte, and of the next one
+        self.position = 0  # offset of the next one
+        self.end_at = OPEN_END  # offset after the last byte, once FIN or RST has said it
         self.closed = False
-        self.since_ns = 0  # when something began to wait
-        self.last_ns = 0
+        self.since_ns = now_ns  # when something began to wait
+        self.last_ns = now_ns  # of the last segment
         self.turn = 0  # segments that came in order while others waited
 
     def buffered(self) -> int:
-        """Bytes that are kept, here and by the content."""
-        size: cython.Py_ssize_t = self.held.cost() + self.content.buffered()
+        """Bytes that are kept, here and by the layers."""
+        size: cython.Py_ssize_t = self.held.cost() + self.layer.buffered()
         if self.joining is not None:
             size += self.joining.size
         return size
 
+    def waits(self) -> cython.bint:
+        """Whether it holds something that time alone may bring out."""
+        return self.joining is not None or len(self.held.parts) > 0
+
+    def go_on_from(self, other: Reassembly) -> cython.bint:
+        """This connection has the ports now, which the other one had: its segments were turns of this one, too."""
+        self.last_ns = other.last_ns
+        self.since_ns = other.since_ns
+        self.turn = other.turn
+        return True
+
+    def take(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """The next segment has the awaited bytes data[start:end], and nothing waits for them."""
+        self._advance(data, start, end, 0)
+        return self._count(1)
+
     def _count(self, segments: cython.int) -> cython.bint:
-        if self.content.mode == FOREIGN:
+        if self.layer.is_foreign():
             self.outlet.counts.rejected[NOT_SIP] += segments
         else:
             self.outlet.counts.delivered += segments
@@ -81,49 +96,39 @@ class Reassembly:
         if self.joining is not None:
             self._advance_joining(data, start, end)
         else:
-            self.content.deliver(data, start, end)
+            self.layer.deliver(data, start, end)
         self.position += length + missing
         self.next = (self.next + length + missing) & ALL
         if missing:
-            self.content.lose(missing, True)
+            self._lose(missing, True)
         return True
+
+    def _lose(self, size: cython.longlong, cut: cython.bint) -> cython.bint:
+        self.outlet.counts.lost_bytes += size
+        return self.layer.lose(size, cut)
 
     def _advance_joining(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-        """As long as the first boundary is not found, what is passed by is kept in case that its start comes late."""
-        joining = self.joining
-        seeking: cython.bint = self.content.is_seeking
+        """Until the first boundary is found, what is passed by is kept in case that its start comes late."""
+        joining: Joining | None = self.joining
+        seeking: cython.bint = self.layer.is_seeking()
+        passed: cython.longlong = self.layer.passed()
+        carrier: Datagram | None = self.outlet.carrier
         assert joining is not None
-        passed: cython.longlong = self.content.passed
-        skipped: cython.longlong
-        self.content.deliver(data, start, end)
-        if self.content.is_foreign:
+        assert carrier is not None
+        self.layer.deliver(data, start, end)
+        if self.layer.is_foreign():
             self.joining = None
         elif seeking:
-            passed = min(self.content.passed - passed, end - start)
-            skipped = self.outlet.counts.skipped_bytes
-            joining.add(self._bare(data), start, start + passed, self.position)
-            self.outlet.counts.skipped_bytes = skipped  # they were counted when they were passed by
-            joining.origin = self.position + passed
-            joining.complete()
+            passed = min(self.layer.passed() - passed, end - start)
+            joining.pass_by(carrier.carrying(data, start, start + passed), self.position)
         return True
 
-    def _bare(self, data: bytes) -> Datagram:
-        """The carrier, with the buffer that the bytes are in."""
-        carrier: Datagram | None = self.outlet.carrier
-        assert carrier is not None
-        if data is carrier.data:
-            return carrier
-        return Datagram(
-            data, 0, 0, 0, carrier.address_size, carrier.source_port, carrier.destination_port,
-            carrier.time_ns, carrier.frame, carrier.protocol, carrier.transport, carrier.vlan, carrier.interface,
-        )  # fmt: skip
-
-    def _place(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
+    def place(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
         """Its bytes to their place in the stream."""
         counts = self.outlet.counts
         start: cython.Py_ssize_t = segment.start
         new: cython.longlong
-        if self.content.mode == FOREIGN and ahead > 0 and self.content.strange >= FOREIGN_SEARCH:
+        if ahead > 0 and not self.layer.needs_order():
             ahead = self._jump(segment, ahead)
         if ahead < 0:
             if self.joining is not None and self._place_early(segment, ahead, length) and ahead + length <= 0:
@@ -150,14 +155,14 @@ class Reassembly:
         if len(self.held.parts) == 1 and self.joining is None:
             self.since_ns = self.last_ns
         if self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
-            self._discard_doubtful()
+            self.discard_doubtful()
         while self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
             self._skip_gap()
-        if self.held.parts and self._covers(1) and not self.held.is_doubtful(0):
+        if self.held.covers(self.position + 1) and not self.held.is_doubtful(0):
             self._drain(False)
         return True
 
-    def _discard_doubtful(self) -> cython.bint:
+    def discard_doubtful(self) -> cython.bint:
         """Pieces that lie far ahead, and that no other has joined while the stream went on, are nobody's."""
         piece: Piece
         i: cython.Py_ssize_t
@@ -179,7 +184,7 @@ class Reassembly:
         while self.held.parts:
             self._skip_gap()
         self.outlet.carrier = segment
-        if self.content.mode != FOREIGN or offset <= self.position:
+        if self.layer.needs_order() or offset <= self.position:
             return offset - self.position
         self.next = (self.next + (offset - self.position)) & ALL
         self.position = offset
@@ -187,7 +192,7 @@ class Reassembly:
 
     def _place_early(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
         """Before the first boundary of a stream joined in the middle: True if it helps."""
-        joining = self.joining
+        joining: Joining | None = self.joining
         assert joining is not None
         offset: cython.longlong = self.position + ahead
         end: cython.longlong = min(offset + length, joining.origin)
@@ -207,9 +212,9 @@ class Reassembly:
         room: cython.longlong
         new: cython.longlong
         self.turn += 1
-        while self.held.is_doubtful(0) and self._covers(end - start):
+        while self.held.is_doubtful(0) and self.held.covers(self.position + end - start):
             self._discard(0)
-        if self.held.parts and self._covers(end - start):
+        if self.held.covers(self.position + end - start):
             piece = self.held.parts[0]
             room = piece.offset - self.position
             new = self.held.insert(segment, start + room, end, piece.offset, False)
@@ -234,11 +239,6 @@ class Reassembly:
                 return piece.offset - offset
             self._discard(i)
         return missing
-
-    def _covers(self, size: cython.Py_ssize_t) -> cython.bint:
-        """Whether so many bytes from the awaited one on are also the first piece's."""
-        piece: Piece = self.held.parts[0]
-        return piece.offset < self.position + size
 
     def _drain(self, filled: cython.bint) -> cython.bint:
         """What follows without a gap goes on. `filled`: the segment that is here has completed it."""
@@ -276,7 +276,7 @@ class Reassembly:
         piece.far = False
         if size:
             self.outlet.counts.gaps += 1
-            self.content.lose(size, False)
+            self._lose(size, False)
             self.position += size
             self.next = (self.next + size) & ALL
         return self._drain(False)
@@ -284,9 +284,7 @@ class Reassembly:
     def give_up_waiting(self, now_ns: cython.longlong) -> cython.bint:
         """Skip the gaps that are too old at this time."""
         piece: Piece
-        if self.joining is not None:
-            self.joining.finish()
-            self.joining = None
+        self._finish_joining()
         while self.held.parts:
             piece = self.held.parts[0]
             self.since_ns = piece.since_ns
@@ -303,15 +301,34 @@ class Reassembly:
         return True
 
     def flush(self) -> cython.bint:
-        """Nothing more will come: put out what is whole, count what is not."""
-        if self.joining is not None:
-            self.joining.finish()
-            self.joining = None
-        self._discard_doubtful()
+        """Nothing more will come: put out what is complete, count what is not."""
+        self._finish_joining()
+        self.discard_doubtful()
         while self.held.parts:
             self._skip_gap()
-        self.content.finish()
+        return self.layer.finish()
+
+    def end(self, end_at: cython.longlong) -> cython.bint:
+        """Nothing comes after this byte. If bytes do come, it was not this connection's end that said so."""
+        self.end_at = end_at
+        if self.position == end_at:
+            self._close()
         return True
 
     def _close(self) -> cython.bint:
-        raise NotImplementedError
+        """The stream is kept for a while: what comes now is nearly always something captured twice."""
+        piece: Piece
+        self._finish_joining()
+        self.layer.finish()
+        self.closed = True
+        for piece in self.held.parts:
+            self.outlet.counts.waiting -= piece.unit
+            self.outlet.counts.rejected[CLOSED] += piece.unit
+        self.held = Pieces(self.layer.emitter.addresses)
+        return True
+
+    def _finish_joining(self) -> cython.bint:
+        if self.joining is not None:
+            self.joining.finish()
+            self.joining = None
+        return True

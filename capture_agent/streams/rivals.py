@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from capture_agent.records.datagram import NO_FRAME, Datagram
-from capture_agent.streams.limits import PARKED_COST, PARKED_SEGMENTS, PIECE_COST, RIVAL_COST
-
-if TYPE_CHECKING:
-    from capture_agent.streams.tcp import Stream
+from capture_agent.records.datagram import Datagram
+from capture_agent.streams.counts import Counts
+from capture_agent.streams.limits import (
+    MAX_RIVALS,
+    PARKED_COST,
+    PARKED_SEGMENTS,
+    PATIENCE_NS,
+    PIECE_COST,
+    RIVAL_COST,
+    SegmentReject,
+)
+from capture_agent.streams.reassembly import Reassembly
 
 
 class Rival:
@@ -28,52 +33,83 @@ class Rival:
         syn_alone = self.synchronised and not self.segments[0].flags & 2
         return len(self.segments) + syn_alone >= 2
 
-    def add(self, segment: Datagram, addresses: bytes, now_ns: int) -> None:
-        """A copy: the segment's buffer is a whole batch of frames."""
-        payload = segment.payload
-        own = Datagram(
-            segment.data if not addresses else addresses + payload,
-            segment.start if not addresses else len(addresses),
-            segment.end if not addresses else len(addresses) + len(payload),
-            0, segment.address_size, segment.source_port, segment.destination_port,
-            segment.time_ns, segment.frame, segment.protocol, segment.transport, segment.vlan, segment.interface,
-            missing=segment.missing, sequence=segment.sequence if addresses else self.next, flags=segment.flags,
-            frame_at=NO_FRAME,
-        )  # fmt: skip
+    def add(self, segment: Datagram, now_ns: int) -> None:
+        """A segment with a buffer of its own."""
         if not self.segments:
             self.since_ns = now_ns
-        self.segments.append(own)
-        self.size += len(own.data) + PIECE_COST
-        self.next = (self.next + len(payload) + segment.missing) & 0xFFFFFFFF
+        self.segments.append(segment)
+        self.size += len(segment.data) + PIECE_COST
+        self.next = (self.next + segment.end - segment.start + segment.missing) & 0xFFFFFFFF
 
 
 class Parked:
     """The connection that a rival has replaced, as it was. It goes on where its next byte comes."""
 
-    __slots__ = ("closed", "content", "end_at", "first", "held", "joining", "next", "patience", "position")
+    __slots__ = ("order", "patience")
 
-    def __init__(self, stream: Stream) -> None:
-        self.closed = stream.closed
-        self.content = stream.content
-        self.end_at = stream.end_at
-        self.first = stream.first
-        self.held = stream.held
-        self.joining = stream.joining
-        self.next = stream.next
-        self.position = stream.position
+    def __init__(self, order: Reassembly) -> None:
+        self.order = order
         self.patience = PARKED_SEGMENTS  # of the other one, before this one is over
 
     @property
     def buffered(self) -> int:
-        size = PARKED_COST + self.held.cost() + self.content.buffered()
-        return size + (self.joining.size if self.joining is not None else 0)
+        return PARKED_COST + self.order.buffered()
 
 
-def exchange(stream: Stream, parked: Parked) -> None:
-    """The parked connection is the stream, and the other way round."""
-    other = Parked(stream)
-    for name in ("closed", "content", "end_at", "first", "held", "joining", "next", "position"):
-        setattr(stream, name, getattr(parked, name))
-        setattr(parked, name, getattr(other, name))
-    stream.content.last_ns = max(stream.content.last_ns, parked.content.last_ns)
-    parked.patience = PARKED_SEGMENTS
+class Contest:
+    """Who else may have the ports of a stream: some rivals, and the connection that one of them has replaced."""
+
+    __slots__ = ("counts", "parked", "rivals")
+
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
+        self.rivals: list[Rival] = []
+        self.parked: Parked | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return not self.rivals and self.parked is None
+
+    def buffered(self) -> int:
+        size = sum([rival.size for rival in self.rivals])
+        return size if self.parked is None else size + self.parked.buffered
+
+    def waits(self) -> bool:
+        """Whether time alone may decide."""
+        return any(rival.segments for rival in self.rivals)
+
+    def enter(self, first: int, synchronised: bool) -> Rival | None:
+        """A new rival, or None: it has entered before."""
+        if any(rival.synchronised == synchronised and rival.first == first for rival in self.rivals):
+            return None
+        if len(self.rivals) == MAX_RIVALS:
+            self._refuse(self.rivals.pop(0))
+        self.rivals.append(Rival(first, synchronised))
+        return self.rivals[-1]
+
+    def awaiting(self, sequence: int) -> Rival | None:
+        """The rival that goes on with this sequence number."""
+        return next((rival for rival in self.rivals if rival.next == sequence), None)
+
+    def awaited_longest(self, now_ns: int) -> Rival | None:
+        """The latest rival that nothing has contradicted for so long that it is believed."""
+        old = [rival for rival in self.rivals if rival.segments and now_ns - rival.since_ns >= PATIENCE_NS]
+        return old[-1] if old else None
+
+    def dismiss(self, winner: Rival | None = None) -> None:
+        """The rivals are not real, except for this one."""
+        for rival in self.rivals:
+            if rival is not winner:
+                self._refuse(rival)
+        self.rivals = []
+
+    def is_parked_over(self) -> bool:
+        """The other connection goes on: whether the parked one has been silent for too long now."""
+        if self.parked is None:
+            return False
+        self.parked.patience -= 1
+        return self.parked.patience == 0
+
+    def _refuse(self, rival: Rival) -> None:
+        self.counts.waiting -= len(rival.segments)
+        self.counts.rejected[SegmentReject.OUTSIDE] += len(rival.segments)

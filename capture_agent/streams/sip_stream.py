@@ -1,8 +1,4 @@
-"""SIP in one direction of a connection: ordered bytes to messages. Hot: compiled with sip_stream.pxd, or plain.
-
-SIP        consecutive messages; `pending` holds one that has begun
-SEEK       SIP whose next boundary is not known: joined in the middle, after a gap, after a refused length
-"""
+"""Consecutive SIP messages in the bytes of one direction. Hot: compiled with sip_stream.pxd, or plain Python."""
 
 from __future__ import annotations
 
@@ -19,16 +15,17 @@ from capture_agent.streams.framing import (
     start_line,
     trail_of,
 )
-from capture_agent.streams.outlet import Outlet
+from capture_agent.streams.outlet import Emitter
 from capture_agent.streams.websocket import opens_http
 
 if not cython.compiled:
-    # What a stream carries, in `mode`: SIP, something before it, HTTP that may open a WebSocket, one, none of them.
+    # What a stream carries: see content.py.
     SIP = 0
     SEEK = 1
     HTTP = 2
     WEBSOCKET = 3
     FOREIGN = 4
+    UNREAD = 5
 
 NO = cython.declare(cython.int, limits.NO)
 YES = cython.declare(cython.int, limits.YES)
@@ -45,15 +42,19 @@ TAIL = cython.declare(cython.int, limits.MAX_METHOD)  # bytes of a body in which
 TELLING = cython.declare(cython.int, limits.MAX_METHOD + 2)
 
 
+@cython.final
 @cython.cclass
 class SipStream:
-    """The framing of SIP. `content` adds what else a connection may carry."""
+    """Reads messages until something else comes: `found` says what, and `pending` has a message that has begun.
+
+    found   SIP: it goes on; SEEK: the next boundary is not known; HTTP: pending may open a WebSocket;
+            UNREAD: no SIP by its first bytes; FOREIGN: a start line was sought for too long
+    """
 
     __slots__ = (
-        "addresses",
         "doubtful",
-        "last_ns",
-        "mode",
+        "emitter",
+        "found",
         "outlet",
         "passed",
         "pending",
@@ -66,13 +67,13 @@ class SipStream:
         "verified",
     )
 
-    def __init__(self, addresses: bytes, outlet: Outlet, joined: bool) -> None:
-        self.addresses = addresses  # source and destination, packed: they stand before a message in its own buffer
-        self.outlet = outlet
-        self.mode = SEEK if joined else SIP
+    def __init__(self, emitter: Emitter) -> None:
+        self.emitter = emitter
+        self.outlet = emitter.outlet
+        self.found = SIP
         self.pending: bytearray | None = None
         self.verified = False  # pending starts with a start line
-        self.doubtful = False  # pending was found by seeking
+        self.doubtful = False  # the next message was found by seeking
         self.trail = 0  # how pending ends, see trail_of()
         self.size = 0  # of the message that pending starts, once its headers are there
         self.skip = 0  # bytes that belong to a message which is lost already
@@ -80,14 +81,19 @@ class SipStream:
         self.sought = 0  # bytes since a start line is looked for
         self.passed = 0  # bytes that went by without a start line, in all
         self.tail: bytes | None = None  # the last bytes since the message before, if it ended without a line end
-        self.last_ns = -(1 << 62)
 
-    def _messages(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    def read(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The next bytes: data[at:end]. Gives where it has stopped: at `end`, or before bytes that are for others."""
         size: cython.Py_ssize_t
         cut: cython.Py_ssize_t
         c: cython.uchar
         known: cython.bint
-        while at < end and self.mode == SIP and self.skip == 0:
+        if self.skip:
+            size = min(self.skip, end - at)
+            self.skip -= size
+            self.outlet.counts.skipped_bytes += size
+            at += size
+        while at < end and self.found == SIP:
             if self.pending is not None:
                 at = self._go_on(data, at, end)
                 continue
@@ -148,7 +154,8 @@ class SipStream:
         stop: cython.Py_ssize_t
         if why == NOT_SIP:
             if not self.proven:
-                return self._foreign(data, at, end)
+                self.found = UNREAD
+                return at
             if find(data, LF, at, min(end, at + MAX_LINE)) < 0 and end - at < MAX_LINE:
                 self.pending = bytearray()
                 self.doubtful = True
@@ -157,12 +164,12 @@ class SipStream:
             if self._begun_before():
                 return at
             self._start_seeking()
-            if find_boundary(data, at, self._last_line(data, at, end)) != at:
+            if find_boundary(data, at, self.last_line(data, at, end)) != at:
                 return at
             # It looks like a beginning, and is none: without this line the search would come back here for ever.
             stop = find(data, LF, at, end)
             stop = end if stop < 0 else stop + 1
-            self._pass_by(stop - at)
+            self.pass_by(stop - at)
             return stop
         self._start_seeking()
         if why == TOO_LONG:
@@ -195,7 +202,7 @@ class SipStream:
             stop = at + MAX_HEADERS - len(pending)
             self.outlet.counts.headers_refused += 1
             self.outlet.counts.skipped_bytes += MAX_HEADERS
-            self._forget()
+            self.forget()
             self._start_seeking()
             return stop
         if stop < 0:
@@ -252,7 +259,7 @@ class SipStream:
         if self._begun_before():
             return at
         if not self.proven and opens_http(line):
-            self.mode = HTTP
+            self.found = HTTP
             return at
         found: cython.Py_ssize_t = find_boundary(line, 0, len(line))
         if 0 < found < len(pending):  # a start line begins within
@@ -263,7 +270,7 @@ class SipStream:
         if found > 0:
             stop = at + found - len(pending)
         self._drop_pending()
-        self._pass_by(stop - at)
+        self.pass_by(stop - at)
         return stop
 
     def _keep(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
@@ -281,54 +288,43 @@ class SipStream:
         self.tail = None
         return size > 0
 
-    def _seek(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        found: cython.Py_ssize_t
-        if not self.proven and self.sought == 0 and not is_text(data, at, end):
-            return self._foreign(data, at, end)
-        last: cython.Py_ssize_t = self._last_line(data, at, end)
-        found = self._boundary(data, at, last)
-        if found < 0 and self._open_websocket(data, at, end):
-            return at
-        if found < 0 and last < end:
-            found = last
-        if found >= 0 and self.mode == SEEK:
-            self.mode = SIP
-            self.doubtful = True
-        self._pass_by((end if found < 0 else found) - at)
-        return end if found < 0 else found
-
-    def _last_line(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    def last_line(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Where the line begins whose end has not come: what it is must not depend on where a segment ends."""
         last: cython.Py_ssize_t = data.rfind(b"\n", at, end) + 1
         if not self.proven or end - max(last, at) >= MAX_LINE:
             return end
         return max(last, at)
 
-    def _boundary(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        return find_boundary(data, at, end)
+    def finish(self) -> cython.bint:
+        """Nothing more comes of this stream."""
+        self._abandon()
+        self._start_seeking()
+        self.skip = 0
+        return True
 
     def _start_seeking(self) -> cython.bint:
-        self.mode = SEEK
+        self.found = SEEK
         self.sought = 0
         self.tail = None
         return True
 
     def _drop_pending(self) -> cython.bint:
         """It is no message: look for the next one."""
-        self.mode = SEEK
+        self.found = SEEK
         if self.pending is not None:
-            self._pass_by(len(self.pending))
-        return self._forget()
+            self.pass_by(len(self.pending))
+        return self.forget()
 
-    def _pass_by(self, size: cython.Py_ssize_t) -> cython.bint:
+    def pass_by(self, size: cython.Py_ssize_t) -> cython.bint:
+        """No message begins in these bytes."""
         self.outlet.counts.skipped_bytes += size
         self.sought += size
         self.passed += size
         if self.sought > SEEK_LIMIT:
-            self._become_foreign()
+            self.found = FOREIGN
         return True
 
-    def _forget(self) -> cython.bint:
+    def forget(self) -> cython.bint:
         self.pending = None
         self.size = 0
         self.verified = False
@@ -336,7 +332,7 @@ class SipStream:
         return True
 
     def _emit(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-        self.last_ns = self.outlet.put(data, start, end, self.last_ns, 0)
+        self.emitter.emit(data, start, end)
         self.doubtful = False
         self.tail = None if data[end - 1] == LF else data[max(start, end - TAIL) : end]
         self.proven = True
@@ -345,54 +341,43 @@ class SipStream:
 
     def _emit_pending(self, missing: cython.Py_ssize_t) -> cython.bint:
         """A message that came in several segments gets a buffer of its own."""
-        assert self.pending is not None
-        data: bytes = b"".join((self.addresses, self.pending))
-        self.last_ns = self.outlet.put(data, len(self.addresses), len(data), self.last_ns, missing)
-        self.tail = None if missing or data[len(data) - 1] == LF else data[len(data) - TAIL :]
+        pending: bytearray | None = self.pending
+        assert pending is not None
+        self.emitter.emit_own(pending, missing)
+        self.tail = None
+        if not missing and pending[len(pending) - 1] != LF:
+            self.tail = bytes(pending[max(0, len(pending) - TAIL) :])
         self.proven = True
         self.sought = 0
-        return self._forget()
+        return self.forget()
 
-    def _break(self) -> cython.bint:
-        """The message that has begun will not become whole."""
+    def _abandon(self) -> cython.bint:
+        """The message that has begun will not be completed."""
         begun: bytes
-        if self.pending is not None and self.mode == SIP:
+        if self.pending is not None:
             begun = bytes(self.pending)
             if start_line(begun, 0, len(begun)) != NO:
                 self.outlet.counts.broken += 1
             self.outlet.counts.skipped_bytes += len(begun)
         self.tail = None
-        return self._forget()
+        return self.forget()
 
-    def _lose_in_message(self, size: cython.Py_ssize_t, cut: cython.bint) -> cython.bint:
+    def lose(self, size: cython.Py_ssize_t, cut: cython.bint) -> cython.bint:
         """The next bytes are not there. Within a body of known length it is known where the next message starts."""
-        rest: cython.Py_ssize_t = self.size - len(self.pending) if self.pending is not None and self.size else 0
+        rest: cython.Py_ssize_t
+        if self.skip:
+            if size > self.skip:
+                self._start_seeking()
+            self.skip -= min(self.skip, size)
+            return True
+        rest = self.size - len(self.pending) if self.pending is not None and self.size else 0
         if cut and self.verified:
             self.outlet.counts.truncated += 1
             self._emit_pending(min(size, rest) if rest else size)
         else:
-            self._break()
+            self._abandon()
         if 0 < size <= rest:
             self.skip = rest - size
         else:
             self._start_seeking()
         return True
-
-    def _become_foreign(self) -> cython.bint:
-        raise NotImplementedError
-
-    def _foreign(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        raise NotImplementedError
-
-    def _open_websocket(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-        raise NotImplementedError
-
-
-@cython.cfunc
-def is_text(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-    """So far as its first bytes tell: what may be the middle of a SIP message."""
-    i: cython.Py_ssize_t
-    for i in range(at, min(end, at + 16)):
-        if data[i] < 0x20 and data[i] != LF and data[i] != CR and data[i] != 0x09:
-            return False
-    return True

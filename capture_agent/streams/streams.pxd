@@ -5,7 +5,9 @@ from libc.string cimport memcpy
 from capture_agent.clock cimport Clock
 from capture_agent.records.datagram cimport WHOLE_MESSAGE, Datagram
 from capture_agent.streams.counts cimport Counts
-from capture_agent.streams.outlet cimport Outlet
+from capture_agent.streams.layer cimport Layer
+from capture_agent.streams.outlet cimport Emitter, Outlet
+from capture_agent.streams.reassembly cimport Reassembly
 from capture_agent.streams.tcp cimport Stream
 
 cdef class Streams:
@@ -14,6 +16,7 @@ cdef class Streams:
     cdef readonly Py_ssize_t buffered
     cdef Outlet _outlet
     cdef Clock _clock
+    cdef object _make_layers
     cdef Py_ssize_t _max_streams
     cdef Py_ssize_t _max_bytes
     cdef dict _known
@@ -23,10 +26,10 @@ cdef class Streams:
     cdef Stream _latest
 
     cdef bint _segment(self, Datagram segment, long long seen_ns) except -1
-    cdef Stream _open(self, bytes key, long long now_ns)
+    cdef Stream _open(self, bytes key, Datagram first, long long now_ns)
     cdef bint _touch(self, bytes key, Stream stream, long long now_ns) except -1
     cdef bint _settle(self, bytes key, Stream stream) except -1
-    cdef _agree(self, bytes key, Stream stream)
+    cdef _tell_other(self, bytes key, object news)
     cdef _look_after(self, long long now_ns)
     cdef _evict(self, bytes key)
     cdef _drop(self, bytes key)

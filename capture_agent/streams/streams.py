@@ -12,8 +12,9 @@ from capture_agent.clock import Clock
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.counts import NAMES, OTHERS_OF_WEBSOCKETS, REASONS, SEGMENTS, WEBSOCKET, Counts
+from capture_agent.streams.layers import MakeLayers, layers_of
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS
-from capture_agent.streams.outlet import Outlet
+from capture_agent.streams.outlet import Emitter, Outlet
 from capture_agent.streams.sctp import SctpAssociations
 from capture_agent.streams.tcp import Stream
 
@@ -22,8 +23,10 @@ if not cython.compiled:  # the .pxd cimports them
 
 UDP = cython.declare(cython.int, 17)
 TCP = cython.declare(cython.int, 6)
-FIN_SYN_RST = cython.declare(cython.int, 0x07)
 SYN = cython.declare(cython.int, 0x02)
+RST = cython.declare(cython.int, 0x04)
+FIN_SYN_RST = cython.declare(cython.int, 0x07)
+CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
 EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
 IDLE_NS = cython.declare(cython.longlong, limits.IDLE_NS)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
@@ -66,6 +69,7 @@ class Streams:
         "_clock",
         "_known",
         "_latest",
+        "_make_layers",
         "_max_bytes",
         "_max_streams",
         "_outlet",
@@ -76,12 +80,15 @@ class Streams:
         "sctp",
     )
 
-    def __init__(self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES, make_layers: MakeLayers = layers_of
+    ) -> None:
         self.counts = Counts()
         self._clock = Clock()
         self.sctp = SctpAssociations(clock=self._clock)
         self.buffered = 0  # bytes that wait, of all streams
         self._outlet = Outlet(self.counts)
+        self._make_layers = make_layers
         self._max_streams = max_streams
         self._max_bytes = max_bytes
         self._known: dict[bytes, Stream] = {}
@@ -183,32 +190,25 @@ class Streams:
         key = key_of(segment)
         stream = self._known.get(key)
         if stream is None:
-            if empty and not segment.flags & SYN:
-                self.counts.empty += 1
+            if not segment.flags & SYN and (segment.start >= segment.end or segment.flags & RST):
+                if segment.start >= segment.end:
+                    self.counts.empty += 1
+                else:
+                    self.counts.rejected[CLOSED] += 1
                 return True
-            stream = self._open(key, seen_ns)
+            stream = self._open(key, segment, seen_ns)
         elif stream is not self._latest:
             self._touch(key, stream, seen_ns)
         self._latest = stream
-        stream.last_ns = seen_ns
-        stream.accept(segment)
-        if (
-            stream.account
-            or stream.content.pending is not None
-            or stream.held.parts
-            or stream.joining is not None
-            or stream.content.websocket is not None
-            or stream.rivals is not None
-            or stream.parked is not None
-        ):
+        if stream.accept(segment, seen_ns):
             self._settle(key, stream)
         return True
 
-    def _open(self, key: bytes, now_ns: cython.longlong) -> Stream:
+    def _open(self, key: bytes, first: Datagram, now_ns: cython.longlong) -> Stream:
         if len(self._table) >= self._max_streams:
             self._evict(next(iter(self._table)))
-        stream = self._table[key] = self._known[key] = Stream(key[: len(key) - PORTS], self._outlet)
-        stream.touched_ns = now_ns
+        emitter = Emitter(key[: len(key) - PORTS], self._outlet)
+        stream = self._table[key] = self._known[key] = Stream(first, emitter, self._make_layers, now_ns)
         return stream
 
     def _touch(self, key: bytes, stream: Stream, now_ns: cython.longlong) -> cython.bint:
@@ -235,28 +235,26 @@ class Streams:
             self._waiting[key] = stream
         elif stream.in_line and not waits:
             del self._waiting[key]
-        elif waits and stream.line_ns != stream.since_ns:  # it must not stand in the way of others
+        elif waits and stream.line_ns != stream.order.since_ns:  # it must not stand in the way of others
             self._waiting.move_to_end(key)
         stream.in_line = waits
-        stream.line_ns = stream.since_ns
-        if stream.content.websocket is not None and stream.content.websocket.other_deflate is not None:
-            self._agree(key, stream)
+        stream.line_ns = stream.order.since_ns
+        if size:
+            news = stream.order.layer.learned()
+            if news is not None:
+                self._tell_other(key, news)
         while self.buffered > self._max_bytes:
             self._evict(next(iter(self._buffering)))
         return True
 
-    def _agree(self, key: bytes, stream: Stream) -> None:
-        """What the response to an upgrade says of the other direction (RFC 7692 7.1)."""
+    def _tell_other(self, key: bytes, news: object) -> None:
+        """What one direction has learned of the other one: how a WebSocket is compressed (RFC 7692 7.1)."""
         half = (len(key) - PORTS) // 2
         ports = 2 * half
         back = key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
-        other: Stream | None = self._table.get(back)
-        response = stream.content.websocket
-        assert response is not None
-        if other is not None and other.content.websocket is not None:
-            other.content.websocket.deflate = response.other_deflate
-            other.content.websocket.remembers = response.other_remembers
-        response.other_deflate = None
+        other: Stream | None = self._known.get(back)
+        if other is not None:
+            other.order.layer.learn(news)
 
     def _look_after(self, now_ns: cython.longlong) -> None:
         """Streams that have waited, or have been idle, for too long by the time of packets."""
@@ -265,11 +263,11 @@ class Streams:
         while self._waiting:
             key = next(iter(self._waiting))
             stream = self._waiting[key]
-            if self._clock.is_ahead(stream.since_ns, PATIENCE_NS):
-                stream.since_ns = stream.line_ns = now_ns
+            if self._clock.is_ahead(stream.order.since_ns, PATIENCE_NS):
+                stream.order.since_ns = stream.line_ns = now_ns
                 self._waiting.move_to_end(key)
                 continue
-            if now_ns - stream.since_ns < PATIENCE_NS:
+            if now_ns - stream.order.since_ns < PATIENCE_NS:
                 break
             del self._waiting[key]
             stream.in_line = False
@@ -289,7 +287,7 @@ class Streams:
 
     def _evict(self, key: bytes) -> None:
         stream: Stream = self._table[key]
-        if not stream.closed:
+        if not stream.order.closed:
             self.counts.evicted += 1
         self._drop(key)
 

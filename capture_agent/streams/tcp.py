@@ -6,16 +6,12 @@ import cython
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
-from capture_agent.streams.content import Content
 from capture_agent.streams.framing import is_torn, start_line
-from capture_agent.streams.joining import Joining
-from capture_agent.streams.outlet import Outlet
-from capture_agent.streams.pieces import Piece, Pieces
+from capture_agent.streams.layers import MakeLayers
+from capture_agent.streams.outlet import Emitter, Outlet
+from capture_agent.streams.pieces import Piece
 from capture_agent.streams.reassembly import Reassembly
-from capture_agent.streams.rivals import Parked, Rival, exchange
-
-if not cython.compiled:  # the .pxd cimports them
-    from capture_agent.streams.sip_stream import FOREIGN
+from capture_agent.streams.rivals import Contest, Parked, Rival
 
 FIN = cython.declare(cython.int, 0x01)
 SYN = cython.declare(cython.int, 0x02)
@@ -25,7 +21,6 @@ YES = cython.declare(cython.int, limits.YES)
 WINDOW = cython.declare(cython.longlong, limits.WINDOW)
 LIKELY = cython.declare(cython.longlong, limits.LIKELY)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
-MAX_RIVALS = cython.declare(cython.int, limits.MAX_RIVALS)
 OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
 OPEN_END = cython.declare(cython.longlong, -1)
@@ -43,299 +38,297 @@ def distance(to: cython.uint, of: cython.uint) -> cython.longlong:
 
 @cython.final
 @cython.cclass
-class Stream(Reassembly):
-    """Takes segments as they were captured.
+class Stream:
+    """Takes the segments of one direction as they were captured; `order` puts their bytes in order.
 
-    What real ends would ignore (RFC 5961) changes nothing: another connection on the same ports is one of `rivals`
-    until a second segment has followed its first. The one before it is `parked` then, and goes on if it is not over.
+    What real ends would ignore (RFC 5961) changes nothing: another connection on the same ports is a rival until a
+    second segment has followed its first. The one before it is parked then, and goes on if it is not over.
     """
 
-    __slots__ = ("account", "first", "in_line", "line_ns", "parked", "rivals", "started", "touched_ns")
+    __slots__ = (
+        "account",
+        "contest",
+        "emitter",
+        "in_line",
+        "last_ns",
+        "line_ns",
+        "make_layers",
+        "order",
+        "outlet",
+        "touched_ns",
+    )
 
-    def __init__(self, addresses: bytes, outlet: Outlet) -> None:
-        Reassembly.__init__(self, addresses, outlet)
-        self.started = False
-        self.first = 0  # sequence number of the first byte
-        self.rivals: list[Rival] | None = None
-        self.parked: Parked | None = None
+    def __init__(self, first: Datagram, emitter: Emitter, make_layers: MakeLayers, now_ns: int) -> None:
+        """`first`: a SYN, or a segment with bytes; it has yet to be accepted."""
+        joined: cython.bint = not first.flags & SYN
+        self.emitter = emitter
+        self.outlet: Outlet = emitter.outlet
+        self.make_layers = make_layers
+        self.contest: Contest | None = None
+        self.last_ns = now_ns
+        self.order = self._ordered(first.sequence if joined else (first.sequence + 1) & ALL, joined)
         # What Streams notes here: bytes in its account, whether the stream is in the line of those that wait and since
         # when, and when it got its place among all.
         self.account = 0
         self.in_line = False
         self.line_ns = 0
-        self.touched_ns = 0
+        self.touched_ns = now_ns
 
-    def accept(self, segment: Datagram) -> cython.bint:
-        """The next segment that was captured of this direction. Messages go to the outlet."""
+    def accept(self, segment: Datagram, now_ns: cython.longlong) -> cython.bint:
+        """The next segment that was captured of this direction. Messages go to the outlet.
+
+        True: what it keeps may have changed.
+        """
+        order: Reassembly = self.order
         sequence: cython.uint = segment.sequence
         length: cython.Py_ssize_t = segment.end - segment.start
         self.outlet.carrier = segment
+        self.last_ns = order.last_ns = now_ns
         if segment.flags & SYN:
             sequence = (sequence + 1) & ALL
             if not self._synchronise(segment, sequence, length):
                 return True
-        elif not self.started:
-            if length == 0:
-                self.outlet.counts.empty += 1
-                return True
-            if segment.flags & RST:
-                self.outlet.counts.rejected[CLOSED] += 1
-                return True
-            self._start(sequence, True)
+            order = self.order
         if (
-            sequence == self.next
+            sequence == order.next
             and length
             and not segment.flags & (FIN | RST)
-            and not self.held.parts
-            and self.joining is None
-            and self.rivals is None
-            and self.parked is None
+            and not order.held.parts
+            and order.joining is None
+            and self.contest is None
             and not segment.missing
-            and not self.closed
-            and self.end_at == OPEN_END
+            and not order.closed
+            and order.end_at == OPEN_END
         ):
-            self._advance(segment.data, segment.start, segment.end, 0)
-            self._count(1)
-            return True
-        if (self.rivals is not None or self.parked is not None) and self._is_rivals(segment, sequence, length):
-            return True
-        return self._sort(segment, distance(sequence, self.next), length)
+            order.take(segment.data, segment.start, segment.end)
+            return self.account != 0 or order.layer.buffered() != 0
+        if self.contest is None or not self._is_rivals(segment, sequence, length):
+            self._sort(segment, distance(sequence, self.order.next), length)
+        return True
 
     def buffered(self) -> int:
-        size: cython.Py_ssize_t = Reassembly.buffered(self)
-        if self.parked is not None:
-            size += self.parked.buffered
-        if self.rivals is not None:
-            size += sum([rival.size for rival in self.rivals])
+        size: cython.Py_ssize_t = self.order.buffered()
+        if self.contest is not None:
+            size += self.contest.buffered()
         return size
 
     def waits(self) -> cython.bint:
         """Whether it holds something that time alone may bring out."""
-        if self.held.parts or self.joining is not None:
-            return True
-        return self.rivals is not None and any(rival.segments for rival in self.rivals)
+        return self.order.waits() or (self.contest is not None and self.contest.waits())
 
     def _start(self, sequence: cython.uint, joined: cython.bint) -> cython.bint:
-        """A new connection, or one that was there before the capture, or that took the ports of another."""
-        last_ns: cython.longlong = self.content.last_ns
-        self.content = Content(self.held.addresses, self.outlet, joined)
-        self.content.last_ns = last_ns
-        self.joining = Joining(self.content) if joined else None
-        self.since_ns = self.last_ns
-        self.started = True
-        self.first = self.next = sequence
-        self.position = 0
-        self.end_at = OPEN_END
-        self.closed = False
+        """Another connection than before."""
+        order: Reassembly = self._ordered(sequence, joined)
+        order.turn = self.order.turn
+        self.order = order
+        return True
+
+    def _ordered(self, sequence: cython.uint, joined: cython.bint) -> Reassembly:
+        """Of a new connection, or of one that was there before the capture."""
         if joined:
             self.outlet.counts.joined += 1
-        return True
+        return Reassembly(self.make_layers(self.emitter, joined), sequence, joined, self.last_ns)
 
     def _synchronise(self, segment: Datagram, first: cython.uint, length: cython.Py_ssize_t) -> cython.bint:
         """SYN: the first byte of the stream has this sequence number. False: it is a rival's."""
+        order: Reassembly = self.order
         before: cython.longlong
-        if self.started and not self.closed:
-            if first == self.first:
-                return True  # the same again
-            before = distance(self.first, first)
-            if self.joining is not None and 0 <= before < limits.MAX_JOINING_BYTES:
-                return True  # it comes late
-            self.outlet.counts.unconfirmed += 1
-            if length == 0:
-                self.outlet.counts.empty += 1
-            return self._compete(segment, first, True, length)
-        if self.started:
+        if order.closed:
             self.flush()
             self.outlet.carrier = segment
-        return self._start(first, False)
+            return self._start(first, False)
+        if first == order.first:
+            return True  # the same again
+        before = distance(order.first, first)
+        if order.joining is not None and 0 <= before < limits.MAX_JOINING_BYTES:
+            return True  # it comes late
+        self.outlet.counts.unconfirmed += 1
+        if length == 0:
+            self.outlet.counts.empty += 1
+        self._compete(segment, first, True, length)
+        return False
 
     def _compete(
         self, segment: Datagram, first: cython.uint, synchronised: cython.bint, length: cython.Py_ssize_t
     ) -> cython.bint:
-        """What real ends would ignore, if no other connection has taken the ports: False, it is not this stream's."""
-        if self.rivals is None:
-            self.rivals = []
-        for rival in self.rivals:
-            if rival.synchronised == synchronised and rival.first == first:
-                if length:
-                    self.outlet.counts.retransmitted += 1
-                return False
-        if len(self.rivals) == MAX_RIVALS:
-            self._reject(self.rivals.pop(0))
-        rival = Rival(first, synchronised)
-        self.rivals.append(rival)
-        if length:
-            self._follow(rival, segment, length)
-        return False
+        """A segment that real ends would ignore, if no other connection has taken the ports."""
+        if self.contest is None:
+            self.contest = Contest(self.outlet.counts)
+        rival = self.contest.enter(first, synchronised)
+        if rival is None:
+            if length:
+                self.outlet.counts.retransmitted += 1
+        elif length:
+            self._follow(rival, segment)
+        return True
 
-    def _follow(self, rival: Rival, segment: Datagram, length: cython.Py_ssize_t) -> cython.bint:
+    def _follow(self, rival: Rival, segment: Datagram) -> cython.bint:
+        """The rival keeps a copy: the segment's buffer is a whole batch of frames."""
+        addresses: bytes = self.emitter.addresses
+        data: bytes = addresses + segment.payload
         if not self.waits():
-            self.since_ns = self.last_ns
-        rival.add(segment, self.held.addresses, self.last_ns)
+            self.order.since_ns = self.last_ns
+        rival.add(segment.carrying(data, len(addresses), len(data), segment.missing), self.last_ns)
         self.outlet.counts.waiting += 1
         return True
 
     def _is_rivals(self, segment: Datagram, sequence: cython.uint, length: cython.Py_ssize_t) -> cython.bint:
-        """True: a rival has it. Where it is the parked connection's, that one is awake again."""
-        if sequence == self.next:
-            if length and not segment.flags & RST and not self.closed:
+        """True: a rival has it. If it is the parked connection's, that one is awake again."""
+        contest: Contest | None = self.contest
+        assert contest is not None
+        parked: Parked | None = contest.parked
+        if sequence == self.order.next:
+            if length and not segment.flags & RST and not self.order.closed:
                 self._confirm()
             return False
-        if self.parked is not None and sequence == self.parked.next and (length or segment.flags & (FIN | RST)):
-            exchange(self, self.parked)
+        if parked is not None and sequence == parked.order.next and (length or segment.flags & (FIN | RST)):
+            self._exchange(parked)
             self._confirm()
             return False
-        if self.rivals is None or not length or segment.flags & (SYN | RST):
+        if not length or segment.flags & (SYN | RST):
             return False
-        for rival in self.rivals:
-            if sequence == rival.next:
-                self._follow(rival, segment, length)
-                if rival.is_confirmed:
-                    self._promote(rival)
-                return True
-        return False
-
-    def _confirm(self) -> cython.bint:
-        """This connection goes on: its rivals are none."""
-        if self.rivals is not None:
-            for rival in self.rivals:
-                self._reject(rival)
-            self.rivals = None
-        if self.parked is not None:
-            self.parked.patience -= 1
-            if self.parked.patience == 0:
-                self._release()
+        rival = contest.awaiting(sequence)
+        if rival is None:
+            return False
+        self._follow(rival, segment)
+        if rival.is_confirmed:
+            self._promote(rival)
         return True
 
-    def _reject(self, rival: Rival) -> cython.bint:
-        self.outlet.counts.waiting -= len(rival.segments)
-        self.outlet.counts.rejected[OUTSIDE] += len(rival.segments)
+    def _exchange(self, parked: Parked) -> cython.bint:
+        """The parked connection has the ports again, and the one that had them is parked."""
+        awake: Reassembly = parked.order
+        awake.go_on_from(self.order)
+        contest: Contest | None = self.contest
+        assert contest is not None
+        contest.parked = Parked(self.order)
+        self.order = awake
+        return True
+
+    def _confirm(self) -> cython.bint:
+        """This connection goes on: its rivals are not real."""
+        contest: Contest | None = self.contest
+        assert contest is not None
+        contest.dismiss()
+        if contest.is_parked_over():
+            self._release()
+        if contest.is_over:
+            self.contest = None
         return True
 
     def _promote(self, rival: Rival) -> cython.bint:
         """The ports are this rival's now. The connection that had them is kept a while, if it was not closed."""
-        if self.rivals is not None:
-            for other in self.rivals:
-                if other is not rival:
-                    self._reject(other)
-            self.rivals = None
-        if self.parked is not None:
+        if self.contest is None:
+            self.contest = Contest(self.outlet.counts)
+        contest: Contest = self.contest
+        contest.dismiss(winner=rival)
+        if contest.parked is not None:
             self._release()
-        if self.closed:
-            Reassembly.flush(self)
+        if self.order.closed:
+            self.order.flush()
         else:
-            self.parked = Parked(self)
-            self.held = Pieces(self.held.addresses)
+            contest.parked = Parked(self.order)
+        if contest.is_over:
+            self.contest = None
         return self._replay(rival)
 
     def _replay(self, rival: Rival) -> cython.bint:
         self._start(rival.first, not rival.synchronised)
         for segment in rival.segments:
             self.outlet.counts.waiting -= 1
-            self.accept(segment)
+            self.accept(segment, self.last_ns)
         return True
 
     def _release(self) -> cython.bint:
         """The parked connection is over."""
         carrier: Datagram | None = self.outlet.carrier
-        parked = self.parked
+        contest: Contest | None = self.contest
+        assert contest is not None
+        parked: Parked | None = contest.parked
         assert parked is not None
-        exchange(self, parked)
-        Reassembly.flush(self)
-        exchange(self, parked)
-        self.parked = None
+        order: Reassembly = parked.order
+        order.go_on_from(self.order)
+        order.flush()
+        contest.parked = None
         self.outlet.carrier = carrier
         return True
 
     def flush(self) -> cython.bint:
         """Nothing more will come. A rival that nothing has contradicted counts as a connection."""
-        rivals = self.rivals
-        self.rivals = None
-        if self.parked is not None:
-            self._release()
-        Reassembly.flush(self)
-        if rivals is not None:
-            for rival in rivals:
-                if rival.segments:
-                    self.held = Pieces(self.held.addresses)
-                    self._replay(rival)
-                    Reassembly.flush(self)
+        rivals: list[Rival] = []
+        if self.contest is not None:
+            rivals = self.contest.rivals
+            if self.contest.parked is not None:
+                self._release()
+            self.contest = None
+        self.order.flush()
+        for rival in rivals:
+            if rival.segments:
+                self._replay(rival)
+                self.order.flush()
         return True
 
     def give_up_waiting(self, now_ns: cython.longlong) -> cython.bint:
         """Skip the gaps that are too old at this time, and believe a rival that this connection has not answered."""
+        order: Reassembly = self.order
         piece: Piece
-        Reassembly.give_up_waiting(self, now_ns)
-        if self.held.parts:
-            piece = self.held.parts[0]
-            if self.held.is_doubtful(0) and now_ns - piece.since_ns >= PATIENCE_NS:
-                self.outlet.counts.waiting += 1 - self.held.take(0).unit
-                rival = Rival((self.next + (piece.offset - self.position)) & ALL, False)
-                rival.add(piece.segment, b"", now_ns)
+        order.give_up_waiting(now_ns)
+        if order.held.parts:
+            piece = order.held.parts[0]
+            if order.held.is_doubtful(0) and now_ns - piece.since_ns >= PATIENCE_NS:
+                self.outlet.counts.waiting += 1 - order.held.take(0).unit
+                rival = Rival(piece.segment.sequence, False)
+                rival.add(piece.segment, now_ns)
                 self._promote(rival)
-        elif self.rivals is not None:
-            old = [r for r in self.rivals if r.segments and now_ns - r.since_ns >= PATIENCE_NS]
-            if old:
-                self._promote(old[-1])
-        if now_ns - self.since_ns >= PATIENCE_NS:
-            self.since_ns = now_ns
+        elif self.contest is not None:
+            awaited = self.contest.awaited_longest(now_ns)
+            if awaited is not None:
+                self._promote(awaited)
+        if now_ns - self.order.since_ns >= PATIENCE_NS:
+            self.order.since_ns = now_ns
         return True
 
     def _sort(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
         """A segment that is not simply the next one. `ahead`: of the next byte that is awaited."""
         counts = self.outlet.counts
+        order: Reassembly = self.order
         if segment.flags & RST:
-            if length:  # RFC 9293 3.10.7: a text that says why, no part of the stream
-                counts.rejected[CLOSED] += 1
-            else:
-                counts.empty += 1
-            # RFC 5961 3.2: exactly the next byte that is awaited, or the one after bytes that wait.
-            if ahead == 0 or (ahead > 0 and self.held.ends_at(self.position + ahead)):
-                self._end(self.position + ahead)
-            else:
-                counts.unconfirmed += 1
-            return True
-        end_at: cython.longlong = self.position + ahead + length + segment.missing
+            return self._reset(ahead, length)
+        end_at: cython.longlong = order.position + ahead + length + segment.missing
         if length == 0 and not segment.missing:
             counts.empty += 1
-        elif length == 1 and ahead == -1 and self.joining is None:
+        elif length == 1 and ahead == -1 and order.joining is None:
             counts.empty += 1  # a keep-alive with a byte of garbage (RFC 9293 3.8.4)
-        elif self.closed:
+        elif order.closed:
             if not self._reopen(segment, ahead, length):
                 return True
-            end_at = self.position
-        elif not -WINDOW < ahead < WINDOW or (self.content.mode == FOREIGN and ahead > LIKELY):
+            order = self.order
+            end_at = order.position
+        elif not -WINDOW < ahead < WINDOW or (ahead > LIKELY and order.layer.is_foreign()):
             counts.unconfirmed += 1
             if length == 0:
                 counts.rejected[OUTSIDE] += 1
-                return True
-            self._compete(segment, segment.sequence, False, length)
+            else:
+                self._compete(segment, segment.sequence, False, length)
             return True
         else:
-            self._place(segment, ahead, length)
-        if segment.flags & FIN and not self.closed and 0 <= end_at - self.position < WINDOW:
-            self._end(end_at)
+            order.place(segment, ahead, length)
+        if segment.flags & FIN and not order.closed and 0 <= end_at - order.position < WINDOW:
+            order.end(end_at)
         return True
 
-    def _end(self, end_at: cython.longlong) -> cython.bint:
-        """After this byte nothing comes; bytes that come all the same show that a stranger has said so."""
-        self.end_at = end_at
-        if self.position == end_at:
-            self._close()
-        return True
-
-    def _close(self) -> cython.bint:
-        """The stream is kept a while: of what comes now nearly everything is something captured twice."""
-        piece: Piece
-        if self.joining is not None:
-            self.joining.finish()
-            self.joining = None
-        self.content.finish()
-        self.closed = True
-        for piece in self.held.parts:
-            self.outlet.counts.waiting -= piece.unit
-            self.outlet.counts.rejected[CLOSED] += piece.unit
-        self.held = Pieces(self.held.addresses)
+    def _reset(self, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
+        counts = self.outlet.counts
+        order: Reassembly = self.order
+        if length:  # RFC 9293 3.10.7: a text that says why, not a part of the stream
+            counts.rejected[CLOSED] += 1
+        else:
+            counts.empty += 1
+        # RFC 5961 3.2: exactly the next byte that is awaited, or the one after bytes that wait.
+        if ahead == 0 or (ahead > 0 and order.held.ends_at(order.position + ahead)):
+            order.end(order.position + ahead)
+        else:
+            counts.unconfirmed += 1
         return True
 
     def _reopen(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
@@ -349,5 +342,5 @@ class Stream(Reassembly):
         self.flush()
         self.outlet.carrier = segment
         self._start(segment.sequence, True)
-        self._place(segment, 0, length)
+        self.order.place(segment, 0, length)
         return True

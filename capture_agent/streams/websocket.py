@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 from capture_agent.streams.counts import Counts
 from capture_agent.streams.framing import start_line
@@ -135,6 +136,14 @@ def opens_http(line: bytes) -> bool:
     return line.startswith(b"GET ") or (len(line) >= 5 and line[:12] == SWITCHING[: len(line)])
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How one direction is compressed, as the response to an upgrade says (RFC 7692 7.1)."""
+
+    deflate: bool
+    remembers: bool  # with context takeover
+
+
 class WebSocket:
     """Bytes of one direction in, whole messages out."""
 
@@ -143,8 +152,7 @@ class WebSocket:
         self.deflate = deflate
         self.remembers = remembers
         self.failed = False  # these are no frames
-        self.other_deflate: bool | None = None  # what a response says of the other direction
-        self.other_remembers = True
+        self.told: Agreement | None = None  # what a response says of the other direction
         self._buffer = bytearray()
         self._need = 2  # bytes in the buffer before it is worth another look
         self._skip = 0  # bytes of a payload that nobody wants
@@ -154,6 +162,14 @@ class WebSocket:
         self._history = b""  # the last plain text of compressed messages
         self._credit = CREDIT  # bytes that may still be inflated
         self._overdrawn = False
+
+    def agreement(self) -> Agreement | None:
+        """How the other direction is compressed, once."""
+        told, self.told = self.told, None
+        return told
+
+    def agree(self, agreement: Agreement) -> None:
+        self.deflate, self.remembers = agreement.deflate, agreement.remembers
 
     @property
     def buffered(self) -> int:
@@ -279,6 +295,5 @@ def upgrade(head: bytes) -> WebSocket | None:
     agreed = headers.get(b"sec-websocket-extensions", b"").lower()
     deflate = b"permessage-deflate" in agreed
     socket = WebSocket(deflate, b"server_no_context_takeover" not in agreed)
-    socket.other_deflate = deflate
-    socket.other_remembers = b"client_no_context_takeover" not in agreed
+    socket.told = Agreement(deflate, b"client_no_context_takeover" not in agreed)
     return socket

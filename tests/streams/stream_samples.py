@@ -66,7 +66,7 @@ def balanced(streams: Streams) -> bool:
 
 def run(segments: list[Datagram], streams: Streams | None = None, batch: int = 3) -> tuple[list[Datagram], Streams]:
     """All messages of these segments, those that come at the end included."""
-    streams = streams or Streams()
+    streams = Streams() if streams is None else streams  # an empty one is false
     out: list[Datagram] = []
     for n in range(0, len(segments), batch):
         out += streams.messages(segments[n : n + batch])
