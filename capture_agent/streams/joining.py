@@ -22,7 +22,7 @@ class Joining:
     def __init__(self, layer: Layer) -> None:
         self.origin = 0  # where the first message starts, or how far its start was looked for
         self._emitter = layer.emitter
-        self._pieces = Pieces(layer.emitter.addresses)
+        self._pieces = Pieces(layer.emitter)
 
     @property
     def size(self) -> int:
@@ -61,7 +61,7 @@ class Joining:
         self._put(run, sizes)
         # What stands before them may still become whole.
         self.origin -= len(run) - start
-        self._pieces = Pieces(self._emitter.addresses)
+        self._pieces = Pieces(self._emitter)
         for part in parts:
             end = min(part.end, self.origin)
             if part.offset < end:

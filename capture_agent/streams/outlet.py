@@ -27,6 +27,7 @@ class Outlet:
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Emitter:
     """Emits the messages of one direction: with its addresses, and each later than the one before."""

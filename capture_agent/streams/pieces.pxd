@@ -1,5 +1,7 @@
 cimport cython
 from capture_agent.records.datagram cimport Datagram
+from capture_agent.streams.counts cimport Counts
+from capture_agent.streams.outlet cimport Emitter
 
 cdef class Piece:
     cdef readonly long long offset
@@ -11,7 +13,7 @@ cdef class Piece:
     cdef public bint far
 
 cdef class Pieces:
-    cdef readonly bytes addresses
+    cdef readonly Emitter emitter
     cdef public list parts
     cdef public Py_ssize_t size
     cdef public long long now_ns
@@ -25,6 +27,11 @@ cdef class Pieces:
     cpdef bint is_doubtful(self, Py_ssize_t i) except -1
     cpdef bint covers(self, long long offset) except -1
     cpdef Piece take(self, Py_ssize_t i)
+    cdef bint discard(self, Py_ssize_t i) except -1
+    cdef bint discard_doubtful(self, long long turn) except -1
+    cdef bint reject_all(self) except -1
+    cdef bint _reject(self, Piece piece, int reason) except -1
+    cdef Py_ssize_t cut_off(self, Py_ssize_t missing, long long offset, Py_ssize_t i) except -1
     cpdef bint ends_at(self, long long offset) except -1
     cdef Py_ssize_t _behind(self, long long offset) except -1
     cdef Piece _piece(self, Datagram segment, Py_ssize_t start, Py_ssize_t end, long long offset, bint first)

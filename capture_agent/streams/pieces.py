@@ -6,12 +6,16 @@ import cython
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
+from capture_agent.streams.outlet import Emitter
 
 ALL = cython.declare(cython.longlong, 0xFFFFFFFF)
+CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
+OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 PIECE_COST = cython.declare(cython.int, limits.PIECE_COST)
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Piece:
     """Bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then they."""
@@ -29,14 +33,15 @@ class Piece:
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Pieces:
     """Sorted by offset, none overlapping another: the bytes that came first stay."""
 
-    __slots__ = ("addresses", "far", "now_ns", "parts", "size", "turn")
+    __slots__ = ("emitter", "far", "now_ns", "parts", "size", "turn")
 
-    def __init__(self, addresses: bytes) -> None:
-        self.addresses = addresses
+    def __init__(self, emitter: Emitter) -> None:
+        self.emitter = emitter
         self.parts: list[Piece] = []
         self.size = 0  # bytes of payload
         self.now_ns = 0  # what new pieces note
@@ -79,6 +84,51 @@ class Pieces:
         piece: Piece = self.parts.pop(i)
         self.size -= piece.end - piece.offset
         return piece
+
+    def discard(self, i: cython.Py_ssize_t) -> cython.bint:
+        """This piece is not of the stream."""
+        piece: Piece = self.take(i)
+        return self._reject(piece, OUTSIDE)
+
+    def discard_doubtful(self, turn: cython.longlong) -> cython.bint:
+        """Discard pieces that lie far ahead, and that no other adjoined while the stream went on to this turn."""
+        piece: Piece
+        i: cython.Py_ssize_t
+        for i in range(len(self.parts) - 1, -1, -1):
+            piece = self.parts[i]
+            if piece.turn != turn and self.is_doubtful(i):
+                self.discard(i)
+        return True
+
+    def reject_all(self) -> cython.bint:
+        """The stream has ended before them."""
+        piece: Piece
+        for piece in self.parts:
+            self._reject(piece, CLOSED)
+        self.parts = []
+        self.size = 0
+        return True
+
+    def _reject(self, piece: Piece, reason: cython.int) -> cython.bint:
+        counts = self.emitter.outlet.counts
+        counts.waiting -= piece.unit
+        counts.rejected[reason] += piece.unit
+        return True
+
+    def cut_off(self, missing: cython.Py_ssize_t, offset: cython.longlong, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Of `missing` bytes that the snap length has cut off before this offset, those that no piece has; i is next.
+
+        The stream never passes a piece that waits.
+        """
+        piece: Piece
+        while missing and i < len(self.parts):
+            piece = self.parts[i]
+            if piece.offset >= offset + missing:
+                break
+            if not self.is_doubtful(i):
+                return piece.offset - offset
+            self.discard(i)
+        return missing
 
     def ends_at(self, offset: cython.longlong) -> cython.bint:
         """Whether a piece ends there that is not doubtful."""
@@ -156,8 +206,9 @@ class Pieces:
         first: cython.bint,
     ) -> Piece:
         """Of its own bytes: the segment's buffer is a whole batch of frames, and would stay as long."""
-        size: cython.Py_ssize_t = len(self.addresses)
-        data: bytes = self.addresses + segment.data[start:end]
+        addresses: bytes = self.emitter.addresses
+        size: cython.Py_ssize_t = len(addresses)
+        data: bytes = addresses + segment.data[start:end]
         own: Datagram = segment.carrying(data, size, size + (end - start))
         own.sequence = (segment.sequence + (start - segment.start)) & ALL
         own.flags = 0

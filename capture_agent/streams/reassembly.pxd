@@ -20,13 +20,12 @@ cdef class Reassembly:
     cdef public long long turn
     cpdef Py_ssize_t buffered(self) except -1
     cdef bint waits(self) except -1
-    cdef bint go_on_from(self, Reassembly other) except -1
+    cpdef bint go_on_from(self, Reassembly other) except -1
     cdef bint take(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
     cdef bint place(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint end(self, long long end_at) except -1
     cpdef bint give_up_waiting(self, long long now_ns) except -1
     cpdef bint flush(self) except -1
-    cdef bint discard_doubtful(self) except -1
     cdef bint _count(self, int segments) except -1
     cdef bint _advance(self, bytes data, Py_ssize_t start, Py_ssize_t end, Py_ssize_t missing) except -1
     cdef bint _advance_joining(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
@@ -36,7 +35,5 @@ cdef class Reassembly:
     cdef long long _jump(self, Datagram segment, long long ahead) except *
     cdef bint _place_early(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint _next_in_order(self, Datagram segment, Py_ssize_t start) except -1
-    cdef Py_ssize_t _cut_off(self, Datagram segment, long long offset, Py_ssize_t i) except -1
-    cdef bint _discard(self, Py_ssize_t i) except -1
     cdef bint _drain(self, bint filled) except -1
     cdef bint _skip_gap(self) except -1

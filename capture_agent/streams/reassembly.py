@@ -19,13 +19,12 @@ MAX_HELD_BYTES = cython.declare(cython.int, limits.MAX_HELD_BYTES)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 LIKELY = cython.declare(cython.longlong, limits.LIKELY)
 NOT_SIP = cython.declare(cython.int, limits.SegmentReject.NOT_SIP)
-CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
-OUTSIDE = cython.declare(cython.int, limits.SegmentReject.OUTSIDE)
 OPEN_END = cython.declare(cython.longlong, -1)
 ALL = cython.declare(cython.longlong, 0xFFFFFFFF)  # sequence numbers; a literal of this size would be Python's own
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Reassembly:
     """Gives its layer every byte once; of bytes that come twice the first stay."""
@@ -48,7 +47,7 @@ class Reassembly:
     def __init__(self, layer: Layer, first: int, joined: bool, now_ns: int) -> None:
         self.layer = layer
         self.outlet: Outlet = layer.outlet
-        self.held = Pieces(layer.emitter.addresses)
+        self.held = Pieces(layer.emitter)
         self.joining: Joining | None = Joining(layer) if joined and layer.is_seeking() else None
         self.first = self.next = first  # sequence numbers: of the first byte, and of the next one
         self.position = 0  # offset of the next one
@@ -155,27 +154,11 @@ class Reassembly:
         if len(self.held.parts) == 1 and self.joining is None:
             self.since_ns = self.last_ns
         if self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
-            self.discard_doubtful()
+            self.held.discard_doubtful(self.turn)
         while self.held.size > MAX_HELD_BYTES or len(self.held.parts) > MAX_HELD:
             self._skip_gap()
         if self.held.covers(self.position + 1) and not self.held.is_doubtful(0):
             self._drain(False)
-        return True
-
-    def discard_doubtful(self) -> cython.bint:
-        """Pieces that lie far ahead, and that no other has joined while the stream went on, are nobody's."""
-        piece: Piece
-        i: cython.Py_ssize_t
-        for i in range(len(self.held.parts) - 1, -1, -1):
-            piece = self.held.parts[i]
-            if piece.turn != self.turn and self.held.is_doubtful(i):
-                self._discard(i)
-        return True
-
-    def _discard(self, i: cython.Py_ssize_t) -> cython.bint:
-        piece: Piece = self.held.take(i)
-        self.outlet.counts.waiting -= piece.unit
-        self.outlet.counts.rejected[OUTSIDE] += piece.unit
         return True
 
     def _jump(self, segment: Datagram, ahead: cython.longlong) -> cython.longlong:
@@ -213,7 +196,7 @@ class Reassembly:
         new: cython.longlong
         self.turn += 1
         while self.held.is_doubtful(0) and self.held.covers(self.position + end - start):
-            self._discard(0)
+            self.held.discard(0)
         if self.held.covers(self.position + end - start):
             piece = self.held.parts[0]
             room = piece.offset - self.position
@@ -221,24 +204,8 @@ class Reassembly:
             self.outlet.counts.overlap_bytes += end - start - room - new
             self._advance(segment.data, start, start + room, 0)
         else:
-            self._advance(segment.data, start, end, self._cut_off(segment, self.position + end - start, 0))
+            self._advance(segment.data, start, end, self.held.cut_off(segment.missing, self.position + end - start, 0))
         return self._drain(True)
-
-    def _cut_off(self, segment: Datagram, offset: cython.longlong, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """How many bytes the snap length has cut off after the segment's last byte at `offset`; piece i comes next.
-
-        What is missing ends where a piece has the bytes: the stream never passes a piece that waits.
-        """
-        missing: cython.Py_ssize_t = segment.missing
-        piece: Piece
-        while missing and i < len(self.held.parts):
-            piece = self.held.parts[i]
-            if piece.offset >= offset + missing:
-                break
-            if not self.held.is_doubtful(i):
-                return piece.offset - offset
-            self._discard(i)
-        return missing
 
     def _drain(self, filled: cython.bint) -> cython.bint:
         """What follows without a gap goes on. `filled`: the segment that is here has completed it."""
@@ -254,7 +221,7 @@ class Reassembly:
             segment = piece.segment
             if not filled:
                 self.outlet.carrier = segment
-            self._advance(segment.data, segment.start, segment.end, self._cut_off(segment, piece.end, done))
+            self._advance(segment.data, segment.start, segment.end, self.held.cut_off(segment.missing, piece.end, done))
             self.outlet.counts.waiting -= piece.unit
             self._count(piece.unit)
         if done:
@@ -295,7 +262,7 @@ class Reassembly:
             elif piece.offset == self.position:
                 self._skip_gap()  # it fits, and no other came for its place
             elif piece.turn != self.turn:
-                self._discard(0)  # the stream went on, and not from there
+                self.held.discard(0)  # the stream went on, and not from there
             else:
                 break
         return True
@@ -303,7 +270,7 @@ class Reassembly:
     def flush(self) -> cython.bint:
         """Nothing more will come: put out what is complete, count what is not."""
         self._finish_joining()
-        self.discard_doubtful()
+        self.held.discard_doubtful(self.turn)
         while self.held.parts:
             self._skip_gap()
         return self.layer.finish()
@@ -317,14 +284,10 @@ class Reassembly:
 
     def _close(self) -> cython.bint:
         """The stream is kept for a while: what comes now is nearly always something captured twice."""
-        piece: Piece
         self._finish_joining()
         self.layer.finish()
         self.closed = True
-        for piece in self.held.parts:
-            self.outlet.counts.waiting -= piece.unit
-            self.outlet.counts.rejected[CLOSED] += piece.unit
-        self.held = Pieces(self.layer.emitter.addresses)
+        self.held.reject_all()
         return True
 
     def _finish_joining(self) -> cython.bint:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from capture_agent.records.datagram import Datagram
-from capture_agent.streams.counts import Counts
 from capture_agent.streams.limits import (
     MAX_RIVALS,
     PARKED_COST,
@@ -13,6 +12,7 @@ from capture_agent.streams.limits import (
     RIVAL_COST,
     SegmentReject,
 )
+from capture_agent.streams.outlet import Emitter
 from capture_agent.streams.reassembly import Reassembly
 
 
@@ -59,10 +59,10 @@ class Parked:
 class Contest:
     """Who else may have the ports of a stream: some rivals, and the connection that one of them has replaced."""
 
-    __slots__ = ("counts", "parked", "rivals")
+    __slots__ = ("emitter", "parked", "rivals")
 
-    def __init__(self, counts: Counts) -> None:
-        self.counts = counts
+    def __init__(self, emitter: Emitter) -> None:
+        self.emitter = emitter
         self.rivals: list[Rival] = []
         self.parked: Parked | None = None
 
@@ -96,6 +96,13 @@ class Contest:
         old = [rival for rival in self.rivals if rival.segments and now_ns - rival.since_ns >= PATIENCE_NS]
         return old[-1] if old else None
 
+    def follow(self, rival: Rival, segment: Datagram, now_ns: int) -> None:
+        """The rival keeps a copy: the segment's buffer is a whole batch of frames."""
+        addresses = self.emitter.addresses
+        data = addresses + segment.payload
+        rival.add(segment.carrying(data, len(addresses), len(data), segment.missing), now_ns)
+        self.emitter.outlet.counts.waiting += 1
+
     def dismiss(self, winner: Rival | None = None) -> None:
         """The rivals are not real, except for this one."""
         for rival in self.rivals:
@@ -103,13 +110,34 @@ class Contest:
                 self._refuse(rival)
         self.rivals = []
 
-    def is_parked_over(self) -> bool:
-        """The other connection goes on: whether the parked one has been silent for too long now."""
+    def confirm(self, order: Reassembly) -> None:
+        """The connection that has the ports goes on: its rivals are not real."""
+        self.dismiss()
+        if self.parked is not None:
+            self.parked.patience -= 1
+            if self.parked.patience == 0:
+                self.release(order)
+
+    def exchange(self, order: Reassembly) -> Reassembly:
+        """The parked connection has the ports again, and the one that had them is parked."""
+        assert self.parked is not None
+        awake = self.parked.order
+        awake.go_on_from(order)
+        self.parked = Parked(order)
+        return awake
+
+    def release(self, order: Reassembly) -> None:
+        """The parked connection is over."""
         if self.parked is None:
-            return False
-        self.parked.patience -= 1
-        return self.parked.patience == 0
+            return
+        outlet = self.emitter.outlet
+        carrier = outlet.carrier
+        self.parked.order.go_on_from(order)
+        self.parked.order.flush()
+        self.parked = None
+        outlet.carrier = carrier
 
     def _refuse(self, rival: Rival) -> None:
-        self.counts.waiting -= len(rival.segments)
-        self.counts.rejected[SegmentReject.OUTSIDE] += len(rival.segments)
+        counts = self.emitter.outlet.counts
+        counts.waiting -= len(rival.segments)
+        counts.rejected[SegmentReject.OUTSIDE] += len(rival.segments)

@@ -10,29 +10,19 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from enum import StrEnum
 
 from capture_agent.books import Account, Ledger
 from capture_agent.clock import Clock
 from capture_agent.records.datagram import Datagram
+from capture_agent.streams.sctp_chunk import DATA, I_DATA, ChunkRejection, data_start, fragment_place, refusal
 from capture_agent.streams.sctp_direction import CONVINCING, Association, Direction, Rival
 from capture_agent.streams.sctp_fragments import FIRST, LAST, FragmentTable
 from capture_agent.streams.sctp_packet import key_of, message_of, tag_of
 
-DATA, INIT_ACK, COOKIE_ECHO, COOKIE_ACK, I_DATA = 0, 2, 10, 11, 64
+INIT_ACK, COOKIE_ECHO, COOKIE_ACK = 2, 10, 11
 
 # RFC 9260 16: a heartbeat every 30 s keeps a path alive, and after 10 without an answer an association ends.
 IDLE_NS = 300 * 10**9
-
-
-class ChunkRejection(StrEnum):
-    """Why a chunk gives nothing."""
-
-    MALFORMED = "malformed"  # shorter than its kind, or longer than its packet
-    CUT = "cut"  # the snap length ends within it
-    EMPTY = "empty"  # RFC 9260 3.3.1: no user data is a protocol violation
-    OUTSIDE = "outside"  # its tag or its TSN is none that the receiver accepts
-    CONFLICT = "conflict"  # another TSN has brought this part of the message
 
 
 CHUNKS = Account(
@@ -132,20 +122,8 @@ class SctpAssociations:
     def _data(self, datagram: Datagram, at: int, chunk_end: int) -> list[Datagram]:
         """A DATA or I-DATA chunk at this offset: the messages that it completes."""
         data, end = datagram.data, min(chunk_end, datagram.end)
-        kind, flags = data[at], data[at + 1]
-        start = at + (16 if kind == DATA else 20)
-        missing = chunk_end - end
-        rejection = None
-        if chunk_end < start or missing > datagram.missing:
-            rejection = ChunkRejection.MALFORMED
-        elif chunk_end == start:
-            rejection = ChunkRejection.EMPTY
-        elif start >= end or (missing and flags & 3 != FIRST | LAST):
-            rejection = ChunkRejection.CUT
-        elif kind == I_DATA and not flags & FIRST and data[at + 16 : at + 20] == b"\0\0\0\0":
-            rejection = ChunkRejection.MALFORMED  # RFC 8260 2.1: FSN 0 is the first fragment's
-        if rejection is not None:
-            self.rejected[rejection] += 1
+        if (reason := refusal(datagram, at, chunk_end)) is not None:
+            self.rejected[reason] += 1
             return []
         tsn, tag, key = int.from_bytes(data[at + 4 : at + 8], "big"), tag_of(datagram), key_of(datagram)
         messages: list[Datagram] = []
@@ -167,7 +145,7 @@ class SctpAssociations:
     ) -> Datagram | None:
         """A chunk of this association: the message that it completes. Its bytes end at `end`, or it was cut."""
         data, flags = datagram.data, datagram.data[at + 1]
-        start, missing = at + (16 if data[at] == DATA else 20), chunk_end - end
+        start, missing = data_start(data, at), chunk_end - end
         tsn = int.from_bytes(data[at + 4 : at + 8], "big")
         if not association.note(tsn):
             self.duplicate += 1
@@ -175,21 +153,12 @@ class SctpAssociations:
         if flags & 3 == FIRST | LAST:
             self.delivered += 1
             return message_of(datagram, data, start, end, datagram.address_at, missing)
-        return self._fragment(datagram, association, at, start, end, tsn)
+        return self._fragment(datagram, association, at, start, end)
 
-    def _fragment(
-        self, datagram: Datagram, association: Association, at: int, start: int, end: int, tsn: int
-    ) -> Datagram | None:
+    def _fragment(self, datagram: Datagram, association: Association, at: int, start: int, end: int) -> Datagram | None:
         data, flags = datagram.data, datagram.data[at + 1]
-        unordered = flags & 4
-        if data[at] == DATA:  # RFC 9260 3.3.1: the stream's sequence number says nothing in an unordered one
-            name = data[at + 8 : at + (10 if unordered else 12)]
-            position = tsn
-        else:
-            name = data[at + 8 : at + 10] + data[at + 12 : at + 16]
-            # RFC 8260 2.1: the first one has the payload protocol in the place of the FSN, which is 0.
-            position = 0 if flags & FIRST else int.from_bytes(data[at + 16 : at + 20], "big")
-        group = (association, data[at], unordered, name)
+        message, position = fragment_place(data, at)
+        group = (association, *message)
         if not self.fragments.is_free(group, position):
             self.rejected[ChunkRejection.CONFLICT] += 1
             return None

@@ -1,4 +1,5 @@
 cimport cython
+from capture_agent.streams.counts cimport Counts
 from capture_agent.streams.framing cimport behind_blank, find, is_known, measure, start_line, trail_of
 from capture_agent.streams.outlet cimport Emitter, Outlet
 
@@ -12,7 +13,6 @@ cpdef enum:
 
 cdef class SipStream:
     cdef readonly Emitter emitter
-    cdef readonly Outlet outlet
     cdef public int found
     cdef public bytearray pending
     cdef public bint verified

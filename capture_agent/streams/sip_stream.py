@@ -43,6 +43,7 @@ TELLING = cython.declare(cython.int, limits.MAX_METHOD + 2)
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class SipStream:
     """Reads messages until something else comes: `found` says what, and `pending` has a message that has begun.
@@ -55,7 +56,6 @@ class SipStream:
         "doubtful",
         "emitter",
         "found",
-        "outlet",
         "passed",
         "pending",
         "proven",
@@ -69,7 +69,6 @@ class SipStream:
 
     def __init__(self, emitter: Emitter) -> None:
         self.emitter = emitter
-        self.outlet = emitter.outlet
         self.found = SIP
         self.pending: bytearray | None = None
         self.verified = False  # pending starts with a start line
@@ -91,7 +90,7 @@ class SipStream:
         if self.skip:
             size = min(self.skip, end - at)
             self.skip -= size
-            self.outlet.counts.skipped_bytes += size
+            self.emitter.outlet.counts.skipped_bytes += size
             at += size
         while at < end and self.found == SIP:
             if self.pending is not None:
@@ -102,7 +101,7 @@ class SipStream:
                 if self.tail is not None:
                     self.tail = (self.tail + data[at : at + 1])[-TAIL:]
                 at += 1
-                self.outlet.counts.keepalive_bytes += 1
+                self.emitter.outlet.counts.keepalive_bytes += 1
                 continue
             known = self.tail is None and is_known(data, at)
             size = measure(data, at, end)
@@ -128,7 +127,7 @@ class SipStream:
     def _begin_at(self, at: cython.Py_ssize_t, cut: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """A message begins so many bytes after data[at], or before: its first ones were taken for a body's."""
         if cut > 0:
-            self.outlet.counts.skipped_bytes += cut
+            self.emitter.outlet.counts.skipped_bytes += cut
             return at + cut
         self._take_back(-cut)
         return at
@@ -173,11 +172,11 @@ class SipStream:
             return stop
         self._start_seeking()
         if why == TOO_LONG:
-            self.outlet.counts.headers_refused += 1
-            self.outlet.counts.skipped_bytes += MAX_HEADERS
+            self.emitter.outlet.counts.headers_refused += 1
+            self.emitter.outlet.counts.skipped_bytes += MAX_HEADERS
             return at + MAX_HEADERS
         # What is SIP by its first line is evidence, whatever its Content-Length says: it goes out without a body.
-        self.outlet.counts.bodies_refused += 1
+        self.emitter.outlet.counts.bodies_refused += 1
         why = REFUSED - why
         self._emit(data, at, at + why)
         return at + why
@@ -200,8 +199,8 @@ class SipStream:
         stop = behind_blank(data, at, end, self.trail)
         if (end if stop < 0 else stop) - at > MAX_HEADERS - len(pending):
             stop = at + MAX_HEADERS - len(pending)
-            self.outlet.counts.headers_refused += 1
-            self.outlet.counts.skipped_bytes += MAX_HEADERS
+            self.emitter.outlet.counts.headers_refused += 1
+            self.emitter.outlet.counts.skipped_bytes += MAX_HEADERS
             self.forget()
             self._start_seeking()
             return stop
@@ -229,7 +228,7 @@ class SipStream:
         elif size > 0:
             self.size = size
         else:
-            self.outlet.counts.bodies_refused += 1
+            self.emitter.outlet.counts.bodies_refused += 1
             self._emit_pending(0)
             self._start_seeking()
         return True
@@ -263,7 +262,7 @@ class SipStream:
             return at
         found: cython.Py_ssize_t = find_boundary(line, 0, len(line))
         if 0 < found < len(pending):  # a start line begins within
-            self.outlet.counts.skipped_bytes += found
+            self.emitter.outlet.counts.skipped_bytes += found
             del pending[:found]
             self.doubtful = True
             return at
@@ -317,7 +316,7 @@ class SipStream:
 
     def pass_by(self, size: cython.Py_ssize_t) -> cython.bint:
         """No message begins in these bytes."""
-        self.outlet.counts.skipped_bytes += size
+        self.emitter.outlet.counts.skipped_bytes += size
         self.sought += size
         self.passed += size
         if self.sought > SEEK_LIMIT:
@@ -357,8 +356,8 @@ class SipStream:
         if self.pending is not None:
             begun = bytes(self.pending)
             if start_line(begun, 0, len(begun)) != NO:
-                self.outlet.counts.broken += 1
-            self.outlet.counts.skipped_bytes += len(begun)
+                self.emitter.outlet.counts.broken += 1
+            self.emitter.outlet.counts.skipped_bytes += len(begun)
         self.tail = None
         return self.forget()
 
@@ -372,7 +371,7 @@ class SipStream:
             return True
         rest = self.size - len(self.pending) if self.pending is not None and self.size else 0
         if cut and self.verified:
-            self.outlet.counts.truncated += 1
+            self.emitter.outlet.counts.truncated += 1
             self._emit_pending(min(size, rest) if rest else size)
         else:
             self._abandon()

@@ -1,9 +1,7 @@
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.string cimport memcpy
-
 from capture_agent.clock cimport Clock
 from capture_agent.records.datagram cimport WHOLE_MESSAGE, Datagram
+from capture_agent.streams.connection_keys cimport key_of
 from capture_agent.streams.counts cimport Counts
 from capture_agent.streams.layer cimport Layer
 from capture_agent.streams.outlet cimport Emitter, Outlet

@@ -11,6 +11,7 @@ from capture_agent.books import Ledger
 from capture_agent.clock import Clock
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
+from capture_agent.streams.connection_keys import addresses_in, key_of, opposite
 from capture_agent.streams.counts import NAMES, OTHERS_OF_WEBSOCKETS, REASONS, SEGMENTS, WEBSOCKET, Counts
 from capture_agent.streams.layers import MakeLayers, layers_of
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS
@@ -30,30 +31,6 @@ CLOSED = cython.declare(cython.int, limits.SegmentReject.CLOSED)
 EXACT_NS = cython.declare(cython.longlong, limits.SECOND_NS)
 IDLE_NS = cython.declare(cython.longlong, limits.IDLE_NS)
 PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
-PORTS = cython.declare(cython.int, 4)  # bytes at the end of a key
-
-
-@cython.cfunc
-def key_of(datagram: Datagram) -> bytes:
-    """Of one direction of a connection: addresses and ports. Neither interface nor VLAN, for what is seen twice."""
-    at: cython.Py_ssize_t = datagram.address_at
-    size: cython.Py_ssize_t = 2 * datagram.address_size
-    source: cython.int = datagram.source_port
-    destination: cython.int = datagram.destination_port
-    if at < 0 or not 0 <= size <= 32 or at + size > len(datagram.data):
-        raise ValueError(f"addresses of {size} bytes at {at} lie outside of {len(datagram.data)} bytes")
-    if not cython.compiled:
-        return datagram.data[at : at + size] + bytes((source >> 8, source & 255, destination >> 8, destination & 255))
-    # A bytes object may be filled by who has made it, before anybody else sees it.
-    key: bytes = PyBytes_FromStringAndSize(cython.NULL, size + PORTS)  # type: ignore[name-defined]  # noqa: F821 - cimported
-    into: cython.p_uchar = cython.cast(cython.p_uchar, key)
-    text: cython.p_char = datagram.data
-    memcpy(into, text + at, size)  # type: ignore[name-defined]  # noqa: F821 - cimported
-    into[size] = source >> 8 & 0xFF
-    into[size + 1] = source & 0xFF
-    into[size + 2] = destination >> 8 & 0xFF
-    into[size + 3] = destination & 0xFF
-    return key
 
 
 @cython.final
@@ -207,7 +184,7 @@ class Streams:
     def _open(self, key: bytes, first: Datagram, now_ns: cython.longlong) -> Stream:
         if len(self._table) >= self._max_streams:
             self._evict(next(iter(self._table)))
-        emitter = Emitter(key[: len(key) - PORTS], self._outlet)
+        emitter = Emitter(addresses_in(key), self._outlet)
         stream = self._table[key] = self._known[key] = Stream(first, emitter, self._make_layers, now_ns)
         return stream
 
@@ -249,10 +226,7 @@ class Streams:
 
     def _tell_other(self, key: bytes, news: object) -> None:
         """What one direction has learned of the other one: how a WebSocket is compressed (RFC 7692 7.1)."""
-        half = (len(key) - PORTS) // 2
-        ports = 2 * half
-        back = key[half:ports] + key[:half] + key[ports + 2 :] + key[ports : ports + 2]
-        other: Stream | None = self._known.get(back)
+        other: Stream | None = self._known.get(opposite(key))
         if other is not None:
             other.order.layer.learn(news)
 

@@ -29,11 +29,8 @@ cdef class Stream:
     cdef bint _compete(self, Datagram segment, unsigned int first, bint synchronised, Py_ssize_t length) except -1
     cdef bint _follow(self, object rival, Datagram segment) except -1
     cdef bint _is_rivals(self, Datagram segment, unsigned int sequence, Py_ssize_t length) except -1
-    cdef bint _exchange(self, object parked) except -1
-    cdef bint _confirm(self) except -1
     cdef bint _promote(self, object rival) except -1
     cdef bint _replay(self, object rival) except -1
-    cdef bint _release(self) except -1
     cdef bint _sort(self, Datagram segment, long long ahead, Py_ssize_t length) except -1
     cdef bint _reset(self, long long ahead, Py_ssize_t length) except -1
     cdef bint _reopen(self, Datagram segment, long long ahead, Py_ssize_t length) except -1

@@ -37,6 +37,7 @@ def distance(to: cython.uint, of: cython.uint) -> cython.longlong:
 
 
 @cython.final
+@cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Stream:
     """Takes the segments of one direction as they were captured; `order` puts their bytes in order.
@@ -153,7 +154,7 @@ class Stream:
     ) -> cython.bint:
         """A segment that real ends would ignore, if no other connection has taken the ports."""
         if self.contest is None:
-            self.contest = Contest(self.outlet.counts)
+            self.contest = Contest(self.emitter)
         rival = self.contest.enter(first, synchronised)
         if rival is None:
             if length:
@@ -163,73 +164,46 @@ class Stream:
         return True
 
     def _follow(self, rival: Rival, segment: Datagram) -> cython.bint:
-        """The rival keeps a copy: the segment's buffer is a whole batch of frames."""
-        addresses: bytes = self.emitter.addresses
-        data: bytes = addresses + segment.payload
+        assert self.contest is not None
         if not self.waits():
             self.order.since_ns = self.last_ns
-        rival.add(segment.carrying(data, len(addresses), len(data), segment.missing), self.last_ns)
-        self.outlet.counts.waiting += 1
+        self.contest.follow(rival, segment, self.last_ns)
         return True
 
     def _is_rivals(self, segment: Datagram, sequence: cython.uint, length: cython.Py_ssize_t) -> cython.bint:
         """True: a rival has it. If it is the parked connection's, that one is awake again."""
         contest: Contest | None = self.contest
         assert contest is not None
-        parked: Parked | None = contest.parked
+        parked = contest.parked
         if sequence == self.order.next:
             if length and not segment.flags & RST and not self.order.closed:
-                self._confirm()
-            return False
-        if parked is not None and sequence == parked.order.next and (length or segment.flags & (FIN | RST)):
-            self._exchange(parked)
-            self._confirm()
-            return False
-        if not length or segment.flags & (SYN | RST):
-            return False
-        rival = contest.awaiting(sequence)
-        if rival is None:
-            return False
-        self._follow(rival, segment)
-        if rival.is_confirmed:
-            self._promote(rival)
-        return True
-
-    def _exchange(self, parked: Parked) -> cython.bint:
-        """The parked connection has the ports again, and the one that had them is parked."""
-        awake: Reassembly = parked.order
-        awake.go_on_from(self.order)
-        contest: Contest | None = self.contest
-        assert contest is not None
-        contest.parked = Parked(self.order)
-        self.order = awake
-        return True
-
-    def _confirm(self) -> cython.bint:
-        """This connection goes on: its rivals are not real."""
-        contest: Contest | None = self.contest
-        assert contest is not None
-        contest.dismiss()
-        if contest.is_parked_over():
-            self._release()
+                contest.confirm(self.order)
+        elif parked is not None and sequence == parked.order.next and (length or segment.flags & (FIN | RST)):
+            self.order = contest.exchange(self.order)
+            contest.confirm(self.order)
+        elif length and not segment.flags & (SYN | RST):
+            rival = contest.awaiting(sequence)
+            if rival is None:
+                return False
+            self._follow(rival, segment)
+            if rival.is_confirmed:
+                self._promote(rival)
+            return True
         if contest.is_over:
             self.contest = None
-        return True
+        return False
 
     def _promote(self, rival: Rival) -> cython.bint:
         """The ports are this rival's now. The connection that had them is kept a while, if it was not closed."""
-        if self.contest is None:
-            self.contest = Contest(self.outlet.counts)
-        contest: Contest = self.contest
+        contest: Contest = self.contest or Contest(self.emitter)
         contest.dismiss(winner=rival)
-        if contest.parked is not None:
-            self._release()
+        contest.release(self.order)
         if self.order.closed:
             self.order.flush()
+            self.contest = None
         else:
             contest.parked = Parked(self.order)
-        if contest.is_over:
-            self.contest = None
+            self.contest = contest
         return self._replay(rival)
 
     def _replay(self, rival: Rival) -> cython.bint:
@@ -239,27 +213,12 @@ class Stream:
             self.accept(segment, self.last_ns)
         return True
 
-    def _release(self) -> cython.bint:
-        """The parked connection is over."""
-        carrier: Datagram | None = self.outlet.carrier
-        contest: Contest | None = self.contest
-        assert contest is not None
-        parked: Parked | None = contest.parked
-        assert parked is not None
-        order: Reassembly = parked.order
-        order.go_on_from(self.order)
-        order.flush()
-        contest.parked = None
-        self.outlet.carrier = carrier
-        return True
-
     def flush(self) -> cython.bint:
         """Nothing more will come. A rival that nothing has contradicted counts as a connection."""
         rivals: list[Rival] = []
         if self.contest is not None:
             rivals = self.contest.rivals
-            if self.contest.parked is not None:
-                self._release()
+            self.contest.release(self.order)
             self.contest = None
         self.order.flush()
         for rival in rivals:
