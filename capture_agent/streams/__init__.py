@@ -5,15 +5,15 @@ delivers nothing twice. We see what passes one point: a segment that we missed n
 a segment that we have may never have been accepted, and a connection may be older than the capture. What we can know
 is which bytes were seen at which sequence number, what the receiver would have done with them, and where a message of
 SIP starts and ends. Each direction of a connection is a `Stream` of its own; nothing here waits for the other one,
-but that the response to a WebSocket upgrade says how both are compressed.
+except that the response to a WebSocket upgrade says how both are compressed (`learned` and `learn`).
 
-    segments, as captured                                        messages, each with the time of the
-          |                                                      segment that completed it
+    segments, as captured                                      messages, each with the time of the
+          |                                                    segment that completed it
           v                                                                  ^
-    +-- tcp.py ----------+    +-- reassembly.py -----+    +-- content.py ----+---------+
-    | which connection?  |--->| any order to order   |--->| what is it? SIP, WebSocket |--> outlet.py
-    | rivals, parked     |    | held, gaps, joining  |    | or foreign; where it ends  |
-    +--------------------+    +----------------------+    +----------------------------+
+    +-- tcp.py ----------+    +-- reassembly.py ---+         +-- content.py -+-----------+
+    | which connection?  |--->| any order to order |-layers->| what is it? SIP,          |--> outlet.py
+    | rivals, parked     |    | held, gaps, joining|         | WebSocket or foreign      |
+    +--------------------+    +--------------------+         +---------------------------+
 
     What the bytes of a direction are (content.py)
 
@@ -34,6 +34,22 @@ but that the response to a WebSocket upgrade says how both are compressed.
             ^          the next frame cannot be found                                     |
             +---------------- frames whose upgrade was not captured ----------------------+
 
+**Layers.** Everything above reassembly is a `Layer` (layer.py). `deliver` gives it the bytes of one direction in
+order, `lose` says how many are missing, `finish` that no more will come. `Content` is the top layer: it emits
+messages. A layer in between, for example one that decrypts, is a `Between`: it makes other bytes of what it gets, and
+hands them on. It overrides only what differs; the next layer answers the rest. Such a layer is one new file, and one
+line in layers.py, where the layers of a connection are put together. No other layer changes.
+
+Bytes come with their origin: while a layer is called, `outlet.carrier` is the segment that completed them. `hand_on`
+makes a carrier for the next layer: the new bytes with the time, ports and frame of the old one, and another transport
+if the layer wants so. A message has the time and addresses of the carrier with which it was completed.
+
+Objects own others, and inherit nothing: `Streams` has a `Stream` for each direction, which has a `Reassembly` and, if
+others claim its ports, a `Contest`; a `Reassembly` has its lowest `Layer`. The .pxd files give all of them their
+types, and all are final except for `Layer` and `Between`. So only calls of a layer are virtual, and in Python a layer
+can be written as well as in C. The bodies of `Layer` are those of a layer that reads nothing; no method fails when it
+is called.
+
 **What is forgiven.**
 
 * Lost. Bytes after a gap wait for those before them, for `PATIENCE_NS` of packet time, up to `MAX_HELD_BYTES` and
@@ -43,7 +59,8 @@ but that the response to a WebSocket upgrade says how both are compressed.
   `retransmitted`.
 * Reordered. Bytes go on in order, whatever the order of the segments. This holds where a stream was joined in the
   middle, too: what was passed by before the first boundary is kept for a while, as its message may start in a segment
-  that comes late (joining.py).
+  that comes late (joining.py). Only `Content` itself can use such bytes: with a layer in between they count as
+  retransmitted.
 * Joined in the middle. A stream without a SYN starts at its first payload, in SEEK. What looks like a start line within
   a body should not be taken for one, so a line is only believed where a message may begin (boundary.py).
 * Ignored by real ends (RFC 5961). An RST counts at the next byte that is awaited, or right after bytes that wait. A SYN
@@ -60,8 +77,8 @@ tag shows which association is real; another one on the same addresses and ports
 
 **What always holds.**
 
-* Content gets each byte once at most, and in order. `deliver` and `lose` together leave no hole, but where the stream
-  is FOREIGN and nothing is put in order any more.
+* A layer gets each byte once at most, and in order. `deliver` and `lose` together leave no hole, except where nothing is
+  put in order any more (`needs_order`): the stream is FOREIGN.
 * Each segment, and each chunk, is in exactly one account at every moment: `waiting` is one of them (counts.py).
 * SIP goes out as it was captured, never written anew. A message that lies in one segment shares its buffer.
 * What is kept is bounded for one direction and for all of them, in entries and in bytes, with what CPython takes on top
@@ -71,13 +88,16 @@ tag shows which association is real; another one on the same addresses and ports
 Modules:
 
 streams.py         (hot) `Streams`: the connections of one source, bounded; what pipeline.py has
+connection_keys.py (hot) which direction of which connection a segment belongs to
 tcp.py             (hot) one direction of a connection: how it starts and ends
 rivals.py          other connections on the same ports, until it is known which one is real
 reassembly.py      (hot) puts its bytes in order
 pieces.py          (hot) segments that wait for those before them
 joining.py         a stream joined in the middle: the bytes before the first boundary
+layer.py           (hot) what a layer is asked; a layer that reads nothing, and one in between
+layers.py          the layers of a connection, put together
 content.py         (hot) what a stream carries: SIP, WebSocket, something else
-sip_stream.py      (hot) consecutive SIP messages, and the search for the next one
+sip_stream.py      (hot) consecutive SIP messages
 framing.py         (hot) start lines, header sections, Content-Length
 boundary.py        where SIP begins after non-SIP bytes
 websocket.py       RFC 6455 frames, RFC 7692 compression
@@ -85,7 +105,8 @@ outlet.py          (hot) emits messages, with the time of the segment that compl
 counts.py          (hot) what happened to every segment, and what did not become a message
 limits.py          all limits, and the reasons why a segment is left out
 sctp.py            user messages from DATA and I-DATA chunks: a message in a single chunk is not copied
+sctp_chunk.py      one DATA or I-DATA chunk: its user data, why it may be refused, which part of a message it is
 sctp_direction.py  which tag and sequence numbers the receiver accepts; others compete until enough of them have arrived
 sctp_packet.py     verification tag, addresses and ports of a packet
-sctp_fragments.py  those that came in several: joined in whatever order they come
+sctp_fragments.py  messages in several chunks: joined in whatever order the chunks come
 """

@@ -1,7 +1,7 @@
-"""Where SIP begins after bytes that are none, or that have no line end: PROXY headers, bodies with a wrong length.
+"""Where SIP begins after bytes that are not SIP, or that lack a line end: PROXY headers, bodies with a wrong length.
 
 A Content-Length that is too small leaves the end of a body in front of the next method; one that is too large takes the
-beginning of the next message. That message comes out complete either way, if as much as MAX_METHOD bytes of it were
+beginning of the next message. That message comes out complete either way, if up to MAX_METHOD bytes of it were
 taken. The message before it has the body that its Content-Length says: it came out with its last byte, before anyone
 could know what follows, and what comes out does not depend on how the stream is cut into segments.
 """
@@ -56,7 +56,7 @@ def find_boundary(data: bytes, at: int, end: int) -> int:
 
 
 def begun_before(data: bytes, at: int, version: int, end: int) -> int:
-    """Where the start line begins that has this SIP/2.0, or -1; what is glued to its method is found by method_at()."""
+    """Where the start line with this SIP/2.0 begins, or -1; method_at() finds what is glued to its method."""
     if RESPONSE.match(data, version, end) and has_header(data, version, end):
         return version
     if not REQUEST_END.match(data, version, end) or not has_header(data, version, end):
@@ -75,7 +75,7 @@ def has_header(data: bytes, at: int, end: int) -> bool:
 
 
 def method_before(data: bytes, line: int, version: int) -> tuple[int, int] | None:
-    """Start and end of what stands before a URI without blanks and the version."""
+    """Start and end of the token before a URI without blanks and the version."""
     left, _, uri = data[line:version].rstrip(b" \t").rpartition(b" ")
     left = left.rstrip(b" \t")
     if not uri or (token := METHOD_AT_END.search(left[-2 * MAX_METHOD :])) is None:
@@ -100,9 +100,9 @@ def cseq_method(data: bytes, at: int, end: int) -> bytes | None:
 
 
 def method_at(tail: bytes | None, data: bytes, at: int, end: int) -> int:
-    """Where the request really begins whose line and headers are at data[at]: so many bytes after that.
+    """Where the request whose line and headers are at data[at] really begins: the number of bytes after data[at].
 
-    Less than zero: so many of its first bytes are the last ones of the tail, which is what came before data[at].
+    Below zero: the number of its first bytes at the end of the tail, the bytes before data[at].
     """
     stop = data.find(b"\n", at, end)
     version = data.rfind(VERSION, at, stop) if stop >= 0 else -1

@@ -1,6 +1,6 @@
 cimport cython
 from capture_agent.records.datagram cimport Datagram
-from capture_agent.streams.framing cimport behind_blank, start_line, trail_of
+from capture_agent.streams.framing cimport after_blank, start_line, trail_of
 from capture_agent.streams.layer cimport Layer
 from capture_agent.streams.outlet cimport Emitter
 from capture_agent.streams.sip_stream cimport FOREIGN, HTTP, SEEK, SIP, UNREAD, WEBSOCKET, SipStream

@@ -14,7 +14,7 @@ import cython
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.boundary import find_boundary
-from capture_agent.streams.framing import behind_blank, is_torn, start_line, trail_of
+from capture_agent.streams.framing import after_blank, is_torn, start_line, trail_of
 from capture_agent.streams.layer import Layer
 from capture_agent.streams.outlet import Emitter
 from capture_agent.streams.sip_stream import SipStream
@@ -118,7 +118,7 @@ class Content(Layer):
         return True
 
     def _leave_sip(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Something else than SIP begins at data[at]. Gives where to go on."""
+        """Something other than SIP messages begins at data[at]. Returns where to go on."""
         sip = self.sip
         found: cython.int = sip.found
         sip.found = SIP
@@ -213,7 +213,7 @@ class Content(Layer):
     def _http(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         head: bytearray | None = self.head
         assert head is not None
-        stop: cython.Py_ssize_t = behind_blank(data, at, end, self.trail)
+        stop: cython.Py_ssize_t = after_blank(data, at, end, self.trail)
         if stop >= 0:
             self.websocket = upgrade(bytes(head) + data[at:stop])
             if self.websocket is not None:

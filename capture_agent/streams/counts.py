@@ -66,13 +66,13 @@ class Counts:
         self.delivered = 0  # its bytes, or those of them that were new, went on in order
         self.empty = 0  # no payload: ACK, SYN, FIN, RST, keep-alive, zero window probe
         self.retransmitted = 0  # nothing new in it, also when one segment was captured twice
-        self.waiting = 0  # held out of order, now
+        self.waiting = 0  # held out of order, at the moment
         self.rejected = array("Q", bytes(8 * (max(SegmentReject) + 1)))  # by SegmentReject
 
         self.messages = 0  # what came out
-        self.broken = 0  # messages that began and never became whole: a gap, the end of the stream or of memory
+        self.broken = 0  # messages that began and were never completed: a gap, the end of the stream or of memory
         self.truncated = 0  # messages that the snap length cut: they went out as far as they were captured
-        self.bodies_refused = 0  # Content-Length no number or over 1 MiB: header section alone went out
+        self.bodies_refused = 0  # Content-Length not a number or over 1 MiB: only the header section went out
         self.headers_refused = 0  # header sections over 64 KiB: nothing went out
         self.websocket_messages = 0  # WebSocket messages that are SIP
         self.websocket_other = 0  # WebSocket messages that are not SIP: keep-alives, other protocols
@@ -82,7 +82,7 @@ class Counts:
 
         self.keepalive_bytes = 0  # between messages (RFC 5626 3.5.1)
         self.overlap_bytes = 0  # came again in a segment that had others that were new: the first ones stay
-        self.skipped_bytes = 0  # before the first boundary of a stream joined in the middle, behind a gap or a refusal
+        self.skipped_bytes = 0  # before the first boundary of a stream joined in the middle, after a gap or a refusal
         self.lost_bytes = 0  # never captured: by sequence number
         self.not_sip_bytes = 0  # of streams that are something else
 
@@ -90,5 +90,5 @@ class Counts:
         self.joined = 0  # streams whose SYN was not seen
         self.gaps = 0
         self.foreign = 0  # times that a stream was found to be something else
-        self.evicted = 0  # streams that gave way: too many of them, or of their bytes
+        self.evicted = 0  # streams that were evicted: too many of them, or of their bytes
         self.expired = 0  # streams that were idle for too long

@@ -73,7 +73,7 @@ def same(data: bytes, start: cython.Py_ssize_t, wanted: bytes, size: cython.Py_s
 @cython.cfunc
 @cython.inline
 @cython.exceptval(-2)
-def behind_token(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+def after_token(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
     if not cython.compiled:
         return METHOD.match(data, start, end).end()  # type: ignore[union-attr]
     while start < end and TOKEN[data[start]]:
@@ -82,9 +82,9 @@ def behind_token(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) 
 
 
 def start_line(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """Does `METHOD URI SIP/2.0` or `SIP/2.0 NNN` stand at data[start:end]? YES, NO, or PERHAPS with more bytes.
+    """Whether data[start:end] begins with `METHOD URI SIP/2.0` or `SIP/2.0 NNN`: YES, NO, or PERHAPS with more bytes.
 
-    NO comes early: at the first byte for TLS and most else, before the end of the line for what is text.
+    NO comes early: at the first byte for TLS and most else, before the end of the line for other text.
     """
     size: cython.Py_ssize_t = end - start
     i: cython.Py_ssize_t
@@ -105,7 +105,7 @@ def start_line(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) ->
             return PERHAPS if size < MAX_LINE else NO
         return YES if start + 7 < i <= start + MAX_LINE and 0x30 <= data[i] <= 0x39 else NO
     stop = min(end, start + MAX_METHOD + 1)
-    i = behind_token(data, start, stop)
+    i = after_token(data, start, stop)
     if i == stop:
         return PERHAPS if size <= MAX_METHOD else NO
     if data[i] != SPACE and data[i] != TAB:
@@ -121,7 +121,7 @@ def start_line(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) ->
 
 
 def measure(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The size of the message at data[at], which may reach behind end; UNKNOWN, NOT_SIP, TOO_LONG or REFUSED."""
+    """The size of the message at data[at], which may reach beyond end; UNKNOWN, NOT_SIP, TOO_LONG or REFUSED."""
     verdict: cython.int = start_line(data, at, end)
     if verdict != YES:
         return NOT_SIP if verdict == NO else UNKNOWN
@@ -138,7 +138,7 @@ def measure(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cytho
         if c == CR and line + 1 < limit and data[line + 1] == LF:
             return whole(data, at, line + 2, value)
         if value < 0 and (c | 0x20 == 0x63 or c | 0x20 == 0x6C):  # c, l
-            value = behind_length_name(data, line, limit)
+            value = after_length_name(data, line, limit)
         line = find(data, LF, line, limit) + 1
     return TOO_LONG if end - at >= MAX_HEADERS else UNKNOWN
 
@@ -154,8 +154,8 @@ def measure_with_patterns(data: bytes, at: int, limit: int, end: int) -> int:
 
 @cython.cfunc
 @cython.exceptval(-2)
-def behind_length_name(data: bytes, line: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Behind the colon, if this line is Content-Length or its compact form (RFC 3261 7.3.3); otherwise -1."""
+def after_length_name(data: bytes, line: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """After the colon, if this line is Content-Length or its compact form (RFC 3261 7.3.3); otherwise -1."""
     i: cython.Py_ssize_t = line + 1
     if data[line] | 0x20 == 0x63:
         if line + 14 > end or not same(data, line, CONTENT_LENGTH, 14):
@@ -169,7 +169,7 @@ def behind_length_name(data: bytes, line: cython.Py_ssize_t, end: cython.Py_ssiz
 @cython.cfunc
 @cython.exceptval(-3)
 def whole(data: bytes, at: cython.Py_ssize_t, body: cython.Py_ssize_t, value: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The size of the message whose header section ends at body, and whose Content-Length stands at value.
+    """The size of the message whose header section ends at body, and whose Content-Length is at value.
 
     Without one it ends with its headers: on a stream it must have one (RFC 3261 18.3).
     """
@@ -195,8 +195,8 @@ def whole(data: bytes, at: cython.Py_ssize_t, body: cython.Py_ssize_t, value: cy
     return body - at + length
 
 
-def behind_blank(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, trail: cython.int) -> cython.Py_ssize_t:
-    """Behind the first empty line in data[at:end], or -1. `trail` says what stood before: see trail_of()."""
+def after_blank(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, trail: cython.int) -> cython.Py_ssize_t:
+    """The end of the first empty line in data[at:end], or -1. `trail`: how the bytes before data[at] end."""
     line: cython.Py_ssize_t = at
     if at >= end:
         return -1
@@ -215,7 +215,7 @@ def behind_blank(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, tra
 
 
 def trail_of(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, trail: cython.int) -> cython.int:
-    """How data[at:end] ends: 1 with a line end, 2 with a line end and CR, else 0. `trail`: how ended what is before."""
+    """How data[at:end] ends: 1 with a line end, 2 with a line end and CR, else 0. `trail`: the same of data[:at]."""
     if at >= end:
         return trail
     if data[end - 1] == LF:
@@ -228,9 +228,9 @@ def trail_of(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, trail: 
 
 
 def find_start(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The first line of data[at:end] that is a start line, with a header behind it, or may become one; or -1.
+    """The first line of data[at:end] that is a start line followed by a header, or may become one; or -1.
 
-    A header behind it: the start line in a sipfrag (RFC 3420) often stands alone.
+    Followed by a header, because a start line in a sipfrag (RFC 3420) often has none.
     """
     verdict: cython.int
     line: cython.Py_ssize_t = at
@@ -258,7 +258,7 @@ TORN = tuple({method[n:] for method in METHODS for n in range(1, len(method) - 1
 
 
 def is_known(data: bytes, at: cython.Py_ssize_t) -> cython.bint:
-    """Does a start line with a method that everybody knows begin here? is_common() for every message."""
+    """Whether a start line with a common method begins here: is_common(), fast enough for every message."""
     if not cython.compiled:
         return data.startswith(COMMON, at)
     if not 0 <= at <= len(data) - LONGEST_KNOWN:
@@ -286,13 +286,13 @@ def is_common(data: bytes, at: int) -> bool:
 
 
 def is_torn(data: bytes, at: int) -> bool:
-    """Behind a gap a segment may start within a method: no start line, though it looks like one."""
+    """After a gap a segment may start within a method: this looks like a start line but is not one."""
     return data.startswith(TORN, at)
 
 
 @cython.cfunc
 def may_be_header(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-    i: cython.Py_ssize_t = behind_token(data, at, end)
+    i: cython.Py_ssize_t = after_token(data, at, end)
     if i == at and i < end:
         return False
     while i < end and (data[i] == SPACE or data[i] == TAB):

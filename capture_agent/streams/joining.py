@@ -14,9 +14,9 @@ LINE_ENDS = b"\r\n\0"
 
 
 class Joining:
-    """Segments may come in any order also where a capture begins: the start of a message after its end.
+    """When a capture begins, too, segments may come in any order: the start of a message after its end.
 
-    So what is passed by before the first boundary is kept for a while, and so is what comes late and lies before it.
+    So bytes before the first boundary are kept for a while, whether they were passed by or come late.
     """
 
     def __init__(self, layer: Layer) -> None:
@@ -29,7 +29,7 @@ class Joining:
         return self._pieces.cost()
 
     def pass_by(self, segment: Datagram, offset: int) -> None:
-        """What the layer has passed by, and counted as skipped: this segment, which lies at this offset."""
+        """Keep this segment, which the layer has passed by and counted as skipped. It lies at this offset."""
         counts = self._emitter.outlet.counts
         skipped = counts.skipped_bytes
         self.add(segment, segment.start, segment.end, offset)
@@ -46,7 +46,7 @@ class Joining:
         return new > 0
 
     def complete(self) -> None:
-        """Put out the messages that end right at the origin, if such have become whole."""
+        """Emit the messages that end right at the origin, if any are complete now."""
         parts = self._pieces.parts
         first = len(parts)
         at = self.origin
@@ -59,7 +59,7 @@ class Joining:
         if not sizes or sizes[-1][1] != len(run):
             return
         self._put(run, sizes)
-        # What stands before them may still become whole.
+        # Messages before them may still be completed.
         self.origin -= len(run) - start
         self._pieces = Pieces(self._emitter)
         for part in parts:
@@ -69,7 +69,7 @@ class Joining:
                 self._pieces.insert(part.segment, begin, begin + (end - part.offset), part.offset, False)
 
     def finish(self) -> None:
-        """No more will come: what is whole goes out."""
+        """No more will come: emit what is complete."""
         runs: list[list[Piece]] = []
         end = None
         for part in self._pieces.parts:
@@ -92,7 +92,7 @@ class Joining:
 
 
 def messages(run: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Where the whole messages from `at` on start and end; keep-alives behind them count as empty ones."""
+    """Where the complete messages from `at` on start and end; keep-alives after them count as empty messages."""
     while at < len(run):
         start = at
         while at < len(run) and run[at] in LINE_ENDS:

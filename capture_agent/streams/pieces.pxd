@@ -33,5 +33,5 @@ cdef class Pieces:
     cdef bint _reject(self, Piece piece, int reason) except -1
     cdef Py_ssize_t cut_off(self, Py_ssize_t missing, long long offset, Py_ssize_t i) except -1
     cpdef bint ends_at(self, long long offset) except -1
-    cdef Py_ssize_t _behind(self, long long offset) except -1
+    cdef Py_ssize_t _starting_until(self, long long offset) except -1
     cdef Piece _piece(self, Datagram segment, Py_ssize_t start, Py_ssize_t end, long long offset, bint first)

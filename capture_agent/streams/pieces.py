@@ -18,7 +18,7 @@ PIECE_COST = cython.declare(cython.int, limits.PIECE_COST)
 @cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Piece:
-    """Bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then they."""
+    """The bytes from `offset` to `end` of a stream, in a segment of its own: both addresses, then the bytes."""
 
     __slots__ = ("end", "far", "offset", "segment", "since_ns", "turn", "unit")
 
@@ -36,7 +36,7 @@ class Piece:
 @cython.no_gc  # nothing in it can refer back
 @cython.cclass
 class Pieces:
-    """Sorted by offset, none overlapping another: the bytes that came first stay."""
+    """Sorted by offset, without overlaps: the bytes that came first stay."""
 
     __slots__ = ("emitter", "far", "now_ns", "parts", "size", "turn")
 
@@ -49,7 +49,7 @@ class Pieces:
         self.far = False
 
     def cost(self) -> int:
-        """Bytes of memory, about."""
+        """Approximate bytes of memory."""
         return self.size + PIECE_COST * len(self.parts)
 
     def is_doubtful(self, i: cython.Py_ssize_t) -> cython.bint:
@@ -80,13 +80,13 @@ class Pieces:
         return piece.offset < offset
 
     def take(self, i: cython.Py_ssize_t) -> Piece:
-        """This piece, which waits no longer."""
+        """Remove this piece and return it."""
         piece: Piece = self.parts.pop(i)
         self.size -= piece.end - piece.offset
         return piece
 
     def discard(self, i: cython.Py_ssize_t) -> cython.bint:
-        """This piece is not of the stream."""
+        """This piece does not belong to the stream."""
         piece: Piece = self.take(i)
         return self._reject(piece, OUTSIDE)
 
@@ -133,7 +133,7 @@ class Pieces:
     def ends_at(self, offset: cython.longlong) -> cython.bint:
         """Whether a piece ends there that is not doubtful."""
         piece: Piece
-        i: cython.Py_ssize_t = self._behind(offset) - 1
+        i: cython.Py_ssize_t = self._starting_until(offset) - 1
         if i < 0:
             return False
         piece = self.parts[i]
@@ -147,16 +147,16 @@ class Pieces:
         offset: cython.longlong,
         counted: cython.bint,
     ) -> int:
-        """Copy what is new of segment.data[start:end], whose first byte has this offset. Gives how many bytes were.
+        """Copy the new bytes of segment.data[start:end], whose first byte has this offset. Returns how many were new.
 
-        counted: whether the first piece stands for the segment in the books.
+        counted: whether the first piece represents the segment in the books.
         """
         pieces: list[Piece] = self.parts
         stop: cython.longlong = offset + (end - start)
         until: cython.longlong
         new: cython.longlong = 0
         piece: Piece
-        i: cython.Py_ssize_t = self._behind(offset)
+        i: cython.Py_ssize_t = self._starting_until(offset)
         at: cython.longlong = offset
         if i > 0:
             piece = pieces[i - 1]
@@ -182,7 +182,7 @@ class Pieces:
         self.size += new
         return new
 
-    def _behind(self, offset: cython.longlong) -> cython.Py_ssize_t:
+    def _starting_until(self, offset: cython.longlong) -> cython.Py_ssize_t:
         """The number of pieces that start at or before this offset."""
         piece: Piece
         low: cython.Py_ssize_t = 0
@@ -205,7 +205,7 @@ class Pieces:
         offset: cython.longlong,
         first: cython.bint,
     ) -> Piece:
-        """Of its own bytes: the segment's buffer is a whole batch of frames, and would stay as long."""
+        """A copy: the segment's buffer holds a batch of frames, and would be kept as long as the piece."""
         addresses: bytes = self.emitter.addresses
         size: cython.Py_ssize_t = len(addresses)
         data: bytes = addresses + segment.data[start:end]

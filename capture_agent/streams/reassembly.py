@@ -53,7 +53,7 @@ class Reassembly:
         self.position = 0  # offset of the next one
         self.end_at = OPEN_END  # offset after the last byte, once FIN or RST has said it
         self.closed = False
-        self.since_ns = now_ns  # when something began to wait
+        self.since_ns = now_ns  # since when something has been waiting
         self.last_ns = now_ns  # of the last segment
         self.turn = 0  # segments that came in order while others waited
 
@@ -107,7 +107,7 @@ class Reassembly:
         return self.layer.lose(size, cut)
 
     def _advance_joining(self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-        """Until the first boundary is found, what is passed by is kept in case that its start comes late."""
+        """Until the first boundary is found, keep what is passed by: the start of its message may come late."""
         joining: Joining | None = self.joining
         seeking: cython.bint = self.layer.is_seeking()
         passed: cython.longlong = self.layer.passed()
@@ -123,7 +123,7 @@ class Reassembly:
         return True
 
     def place(self, segment: Datagram, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
-        """Its bytes to their place in the stream."""
+        """Put its bytes in their place in the stream."""
         counts = self.outlet.counts
         start: cython.Py_ssize_t = segment.start
         new: cython.longlong
@@ -162,7 +162,7 @@ class Reassembly:
         return True
 
     def _jump(self, segment: Datagram, ahead: cython.longlong) -> cython.longlong:
-        """Where SIP is not looked for any more, nothing is put in order. Gives how far the segment lies ahead then."""
+        """Where order does not matter any more, nothing waits. Returns how far the segment lies ahead then."""
         offset: cython.longlong = self.position + ahead
         while self.held.parts:
             self._skip_gap()
@@ -189,7 +189,7 @@ class Reassembly:
         return True
 
     def _next_in_order(self, segment: Datagram, start: cython.Py_ssize_t) -> cython.bint:
-        """The awaited bytes start at segment.data[start]: they go on, and so does what waited for them."""
+        """The awaited bytes start at segment.data[start]: they go to the layer, and so does what waited for them."""
         end: cython.Py_ssize_t = segment.end
         piece: Piece
         room: cython.longlong
@@ -208,7 +208,7 @@ class Reassembly:
         return self._drain(True)
 
     def _drain(self, filled: cython.bint) -> cython.bint:
-        """What follows without a gap goes on. `filled`: the segment that is here has completed it."""
+        """Pieces that follow without a gap go to the layer. `filled`: the segment that has just come filled the gap."""
         piece: Piece
         done: cython.Py_ssize_t = 0
         segment: Datagram
@@ -237,7 +237,7 @@ class Reassembly:
         return True
 
     def _skip_gap(self) -> cython.bint:
-        """The missing segment will not come any more."""
+        """The missing segment will not come."""
         piece: Piece = self.held.parts[0]
         size: cython.longlong = piece.offset - self.position
         piece.far = False
@@ -268,7 +268,7 @@ class Reassembly:
         return True
 
     def flush(self) -> cython.bint:
-        """Nothing more will come: put out what is complete, count what is not."""
+        """Nothing more will come: emit what is complete, count what is not."""
         self._finish_joining()
         self.held.discard_doubtful(self.turn)
         while self.held.parts:

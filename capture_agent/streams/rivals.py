@@ -97,7 +97,7 @@ class Contest:
         return old[-1] if old else None
 
     def follow(self, rival: Rival, segment: Datagram, now_ns: int) -> None:
-        """The rival keeps a copy: the segment's buffer is a whole batch of frames."""
+        """The rival keeps a copy: the segment's buffer holds a batch of frames."""
         addresses = self.emitter.addresses
         data = addresses + segment.payload
         rival.add(segment.carrying(data, len(addresses), len(data), segment.missing), now_ns)

@@ -55,12 +55,12 @@ class SctpAssociations:
         self.idle_ns = idle_ns
         self.seen = 0
         self.delivered = 0  # the chunk that completed a message
-        self.joined = 0  # one that another has completed the message of
-        self.duplicate = 0  # a TSN that was seen
+        self.joined = 0  # a chunk whose message another one completed
+        self.duplicate = 0  # its TSN was seen before
         self.control = 0  # INIT, SACK, HEARTBEAT, ...
         self.rejected: Counter[ChunkRejection] = Counter()
         self.associations_expired = 0
-        self.associations_evicted = 0  # the one that was silent for longest gave way
+        self.associations_evicted = 0  # the one that was silent for longest
         self.restarted = 0  # another one took the same addresses and ports
         self.fragments = FragmentTable(limit_bytes)
         self.limit_held_bytes = limit_held_bytes
@@ -87,12 +87,12 @@ class SctpAssociations:
             yield name, getattr(self.fragments, name)
 
     def ledgers(self) -> list[Ledger]:
-        """None where there was no chunk."""
+        """Empty if there was no chunk."""
         counts = dict(self.accounts())
         return [CHUNKS.ledger(self.seen, counts, counts)] if any(counts.values()) else []
 
     def feed(self, datagram: Datagram) -> list[Datagram]:
-        """The messages that this packet completes; its payload starts behind the common header of 12 bytes."""
+        """The messages that this packet completes; its payload starts after the common header of 12 bytes."""
         self._seen_ns = self._clock.tick(datagram.time_ns)
         self._seen_ns = max(self._seen_ns, self._clock.now_ns)
         data, at, end = datagram.data, datagram.start, datagram.end
@@ -102,7 +102,7 @@ class SctpAssociations:
             size = data[at + 2] << 8 | data[at + 3]
             if size < 4:
                 self.rejected[ChunkRejection.MALFORMED] += 1
-                return messages  # where the next one starts nobody knows
+                return messages  # where the next chunk starts is unknown
             if data[at] in (DATA, I_DATA):
                 messages += self._data(datagram, at, at + size)
             elif at + size > end + datagram.missing:
@@ -172,14 +172,14 @@ class SctpAssociations:
         return message_of(datagram, whole, len(addresses), len(whole), 0, 0)
 
     def _settle(self, direction: Direction) -> list[Datagram]:
-        """Nothing more comes of it: the messages of the rival that nothing has contradicted, if there is one."""
+        """Nothing more comes: the messages of the rival that nothing has contradicted, if there is one."""
         rival = direction.best()
         messages = [] if rival is None else self._promote(direction, rival)
         self._contradict(direction)
         return messages
 
     def _promote(self, direction: Direction, rival: Rival) -> list[Datagram]:
-        """The ports are this rival's; fragments of what was before wait in vain, and time out."""
+        """The ports are this rival's; fragments of the previous association will time out."""
         before = direction.size
         direction.drop(rival)
         self.held_bytes += direction.size - before
@@ -195,7 +195,7 @@ class SctpAssociations:
         return messages
 
     def _contradict(self, direction: Direction) -> None:
-        """Its rivals are none."""
+        """Its rivals are not real."""
         for rival in tuple(direction.rivals):
             self._refuse(len(rival.held))
             direction.drop(rival)
@@ -212,7 +212,7 @@ class SctpAssociations:
         self._refuse(gone)
         if any(held.payload[4:8] == datagram.data[at + 4 : at + 8] for held in rival.held):
             self.duplicate += 1
-        elif len(rival.held) >= CONVINCING:  # it has not convinced, and has no need of more
+        elif len(rival.held) >= CONVINCING:  # it was not convincing, and more chunks do not help
             self.rejected[ChunkRejection.OUTSIDE] += 1
         else:
             size = rival.size
@@ -274,7 +274,7 @@ class SctpAssociations:
                 direction.proposed = None
 
     def _expire(self) -> list[Datagram]:
-        """Let go what was silent, or incomplete, for too long."""
+        """Drop associations that were silent, and messages that were incomplete, for too long."""
         clock = self._clock
         self.fragments.expire(clock)
         messages: list[Datagram] = []
@@ -296,7 +296,7 @@ class SctpAssociations:
         return [message for direction in tuple(self._doubted.values()) for message in self._settle(direction)]
 
     def forget(self) -> None:
-        """Another capture comes, perhaps the same one again: what is incomplete has timed out."""
+        """Another capture follows, perhaps the same one again: incomplete messages have timed out."""
         for direction in tuple(self._doubted.values()):
             self._contradict(direction)
         self.fragments.forget()

@@ -12,13 +12,13 @@ UNORDERED = 4
 
 
 class ChunkRejection(StrEnum):
-    """Why a chunk gives nothing."""
+    """Why a chunk is left out."""
 
     MALFORMED = "malformed"  # shorter than its kind, or longer than its packet
     CUT = "cut"  # the snap length ends within it
     EMPTY = "empty"  # RFC 9260 3.3.1: no user data is a protocol violation
-    OUTSIDE = "outside"  # its tag or its TSN is none that the receiver accepts
-    CONFLICT = "conflict"  # another TSN has brought this part of the message
+    OUTSIDE = "outside"  # the receiver would not accept its tag or its TSN
+    CONFLICT = "conflict"  # this part of the message came with another TSN
 
 
 def data_start(data: bytes, at: int) -> int:
@@ -27,7 +27,7 @@ def data_start(data: bytes, at: int) -> int:
 
 
 def refusal(datagram: Datagram, at: int, chunk_end: int) -> ChunkRejection | None:
-    """Why the chunk at this offset gives nothing; None: it gives something."""
+    """Why the chunk at this offset is left out; None: it is not."""
     data, end = datagram.data, min(chunk_end, datagram.end)
     start, missing, flags = data_start(data, at), chunk_end - end, data[at + 1]
     if chunk_end < start or missing > datagram.missing:

@@ -17,7 +17,7 @@ SEEN_MASK = (1 << WINDOW) - 1
 CONVINCING = 3  # chunks of a rival, at most
 FEWEST = 2
 MAX_RIVALS = 4
-CHUNK_COST = 1024  # what CPython needs beside the bytes of one that is held
+CHUNK_COST = 1024  # what CPython needs for a held chunk in addition to its bytes
 
 HeldChunk = Datagram  # the chunk is the payload
 
@@ -67,7 +67,7 @@ class Rival:
         self.size = 0
 
     def hold(self, packet: Datagram, at: int, end: int) -> None:
-        """A copy: the packet's buffer is a whole batch of frames."""
+        """A copy: the packet's buffer holds a batch of frames."""
         addresses = packet.source + packet.destination
         data = addresses + packet.data[at:end]
         self.held.append(
@@ -81,7 +81,7 @@ class Rival:
 
 
 class Direction:
-    """What is known of it. `proposed`: by a handshake whose cookie has not been seen yet."""
+    """What is known of one direction. `proposed`: by a handshake whose cookie has not been seen yet."""
 
     __slots__ = ("association", "last_ns", "proposed", "rivals", "size")
 
@@ -93,7 +93,7 @@ class Direction:
         self.last_ns = last_ns
 
     def rival(self, tag: bytes, tsn: int) -> tuple[Rival, int]:
-        """The one that this chunk belongs to, and how many chunks gave way to it."""
+        """The rival that this chunk belongs to, and how many chunks were evicted for it."""
         for rival in self.rivals:
             if rival.association.accepts(tag, tsn):
                 return rival, 0
@@ -115,7 +115,7 @@ class Direction:
         return len(rival.held) >= max(FEWEST, min(CONVINCING, current.chunks + 1))
 
     def best(self) -> Rival | None:
-        """The one to believe where nothing more comes: it has as many chunks as what it contradicts."""
+        """The rival to believe if nothing more comes: it has as many chunks as the association it contradicts."""
         for rival in reversed(self.rivals):
             foreign = rival.association.tag != self.association.tag and self.association.handshake
             if not foreign and len(rival.held) >= self.association.chunks:

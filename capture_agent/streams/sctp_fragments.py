@@ -15,7 +15,7 @@ FIRST, LAST = 2, 1  # the B and E bits of RFC 9260 3.3.1
 # From the oldest fragment of a run. A lost one is sent anew within RTO.Max, 60 s (RFC 9260 16).
 TIMEOUT_NS = 60 * 10**9
 
-# What CPython needs beside the payload bytes.
+# What CPython needs in addition to the payload bytes.
 RUN_COST = 2048
 FRAGMENT_COST = 128
 
@@ -37,14 +37,14 @@ class _Run:
 
 
 class FragmentTable:
-    """Counts what waits and what gave way: timed_out, evicted. The caller counts the rest."""
+    """Counts what waits, and what was dropped: timed_out, evicted. The caller counts the rest."""
 
     def __init__(self, limit_bytes: int, timeout_ns: int = TIMEOUT_NS) -> None:
         self.limit_bytes = limit_bytes
         self.timeout_ns = timeout_ns
         self.waiting = 0
         self.timed_out = 0
-        self.evicted = 0  # the oldest run gave way
+        self.evicted = 0  # as the oldest run
         self.held_bytes = 0
         self._serial = 0
         self._runs: OrderedDict[int, _Run] = OrderedDict()  # the oldest first
@@ -52,7 +52,7 @@ class FragmentTable:
         self._by_last: dict[Place, _Run] = {}
 
     def is_free(self, group: Hashable, position: int) -> bool:
-        """Whether no run starts or ends there. Within a run nobody looks: such a one joins nothing."""
+        """Whether no run starts or ends there. The inside of a run is not checked: such a fragment joins nothing."""
         return (group, position) not in self._by_first and (group, position) not in self._by_last
 
     def add(self, group: Hashable, position: int, flags: int, piece: bytes, time_ns: int) -> deque[bytes] | None:
@@ -65,9 +65,9 @@ class FragmentTable:
             if before is not None and not before.flags & LAST:
                 run = self._join(before, run)
         if not run.flags & LAST:
-            behind = self._by_first.get((group, position + 1 & 0xFFFFFFFF))
-            if behind is not None and not behind.flags & FIRST:
-                run = self._join(run, behind)
+            after = self._by_first.get((group, position + 1 & 0xFFFFFFFF))
+            if after is not None and not after.flags & FIRST:
+                run = self._join(run, after)
         if run.flags == FIRST | LAST:
             self._leave(run)
             return run.pieces
@@ -82,7 +82,7 @@ class FragmentTable:
         self.held_bytes += run.size
 
     def _join(self, left: _Run, right: _Run) -> _Run:
-        """The older of the two takes the other in; the shorter one's pieces move, so that each moves seldom."""
+        """The older run absorbs the other; the pieces of the shorter one move, so that each moves seldom."""
         keep, gone = (left, right) if left.serial < right.serial else (right, left)
         del self._runs[gone.serial], self._by_last[left.last], self._by_first[right.first]
         if len(left.pieces) >= len(right.pieces):
@@ -108,7 +108,7 @@ class FragmentTable:
         return self._leave(next(iter(self._runs.values())))
 
     def expire(self, clock: Clock) -> None:
-        """Let go what has waited for too long by this clock."""
+        """Drop what has waited for too long by this clock."""
         while self._runs:
             oldest = next(iter(self._runs.values()))
             if clock.is_ahead(oldest.since_ns, self.timeout_ns):

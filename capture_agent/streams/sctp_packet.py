@@ -11,7 +11,7 @@ def tag_of(datagram: Datagram) -> bytes:
 
 
 def key_of(datagram: Datagram, back: bool = False) -> bytes:
-    """Of its direction, or of the other one."""
+    """The key of its direction, or of the opposite one."""
     ends = [
         datagram.source + datagram.source_port.to_bytes(2, "big"),
         datagram.destination + datagram.destination_port.to_bytes(2, "big"),

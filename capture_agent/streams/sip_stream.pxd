@@ -1,6 +1,6 @@
 cimport cython
 from capture_agent.streams.counts cimport Counts
-from capture_agent.streams.framing cimport behind_blank, find, is_known, measure, start_line, trail_of
+from capture_agent.streams.framing cimport after_blank, find, is_known, measure, start_line, trail_of
 from capture_agent.streams.outlet cimport Emitter, Outlet
 
 cpdef enum:

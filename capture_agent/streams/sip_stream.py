@@ -7,7 +7,7 @@ import cython
 from capture_agent.streams import limits
 from capture_agent.streams.boundary import begun_in, find_boundary, has_header, method_at
 from capture_agent.streams.framing import (
-    behind_blank,
+    after_blank,
     find,
     is_known,
     is_torn,
@@ -38,7 +38,7 @@ SEEK_LIMIT = cython.declare(cython.int, limits.SEEK_LIMIT)
 LF = cython.declare(cython.uchar, 0x0A)
 CR = cython.declare(cython.uchar, 0x0D)
 TAIL = cython.declare(cython.int, limits.MAX_METHOD)  # bytes of a body in which a message may begin
-# Behind this many bytes without a line end, what may be a start line has shown a method, or is none.
+# After this many bytes without a line end, a start line has shown its method.
 TELLING = cython.declare(cython.int, limits.MAX_METHOD + 2)
 
 
@@ -49,7 +49,7 @@ class SipStream:
     """Reads messages until something else comes: `found` says what, and `pending` has a message that has begun.
 
     found   SIP: it goes on; SEEK: the next boundary is not known; HTTP: pending may open a WebSocket;
-            UNREAD: no SIP by its first bytes; FOREIGN: a start line was sought for too long
+            UNREAD: not SIP by its first bytes; FOREIGN: a start line was sought for too long
     """
 
     __slots__ = (
@@ -77,12 +77,12 @@ class SipStream:
         self.size = 0  # of the message that pending starts, once its headers are there
         self.skip = 0  # bytes that belong to a message which is lost already
         self.proven = False  # a message came out
-        self.sought = 0  # bytes since a start line is looked for
+        self.sought = 0  # bytes in which a start line was sought
         self.passed = 0  # bytes that went by without a start line, in all
         self.tail: bytes | None = None  # the last bytes since the message before, if it ended without a line end
 
     def read(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """The next bytes: data[at:end]. Gives where it has stopped: at `end`, or before bytes that are for others."""
+        """The next bytes: data[at:end]. Returns where it stopped: at `end`, or where `found` begins."""
         size: cython.Py_ssize_t
         cut: cython.Py_ssize_t
         c: cython.uchar
@@ -125,7 +125,7 @@ class SipStream:
         return at
 
     def _begin_at(self, at: cython.Py_ssize_t, cut: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """A message begins so many bytes after data[at], or before: its first ones were taken for a body's."""
+        """A message begins `cut` bytes after data[at]; below zero: before it, where a body seemed to end."""
         if cut > 0:
             self.emitter.outlet.counts.skipped_bytes += cut
             return at + cut
@@ -133,7 +133,7 @@ class SipStream:
         return at
 
     def _take_back(self, size: cython.Py_ssize_t) -> cython.bint:
-        """So many bytes at the end of the tail are the first ones of what is pending. Their message keeps them."""
+        """The last `size` bytes of the tail begin the pending message. The message before keeps them, too."""
         tail: bytes | None = self.tail
         begun: bytes
         assert tail is not None
@@ -149,7 +149,7 @@ class SipStream:
     def _refuse(
         self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, why: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
-        """What starts at data[at] is no message, or one whose end cannot be told."""
+        """What starts at data[at] is not a message, or one whose end is not known."""
         stop: cython.Py_ssize_t
         if why == NOT_SIP:
             if not self.proven:
@@ -165,7 +165,7 @@ class SipStream:
             self._start_seeking()
             if find_boundary(data, at, self.last_line(data, at, end)) != at:
                 return at
-            # It looks like a beginning, and is none: without this line the search would come back here for ever.
+            # It only looks like a beginning: unless this line is passed by, the search comes back here for ever.
             stop = find(data, LF, at, end)
             stop = end if stop < 0 else stop + 1
             self.pass_by(stop - at)
@@ -175,14 +175,14 @@ class SipStream:
             self.emitter.outlet.counts.headers_refused += 1
             self.emitter.outlet.counts.skipped_bytes += MAX_HEADERS
             return at + MAX_HEADERS
-        # What is SIP by its first line is evidence, whatever its Content-Length says: it goes out without a body.
+        # A message with a start line is evidence, whatever its Content-Length says: it goes out without a body.
         self.emitter.outlet.counts.bodies_refused += 1
         why = REFUSED - why
         self._emit(data, at, at + why)
         return at + why
 
     def _go_on(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """The next bytes of a message that has begun. Each byte is looked at once, however it is cut."""
+        """The next bytes of a message that has begun. Each byte is read once, however the message is cut."""
         pending: bytearray | None = self.pending
         stop: cython.Py_ssize_t
         assert pending is not None
@@ -196,7 +196,7 @@ class SipStream:
             stop = self._verify(data, at, end)
             if stop != at or not self.verified:
                 return stop
-        stop = behind_blank(data, at, end, self.trail)
+        stop = after_blank(data, at, end, self.trail)
         if (end if stop < 0 else stop) - at > MAX_HEADERS - len(pending):
             stop = at + MAX_HEADERS - len(pending)
             self.emitter.outlet.counts.headers_refused += 1
@@ -234,7 +234,7 @@ class SipStream:
         return True
 
     def _verify(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Whether pending with these bytes has a start line. Gives `at` if it has, else where to go on."""
+        """Whether pending and these bytes have a start line. Returns `at` if so, else where to go on."""
         pending: bytearray | None = self.pending
         line_end: cython.Py_ssize_t = find(data, LF, at, end)
         stop: cython.Py_ssize_t = end if line_end < 0 else line_end + 1
@@ -242,7 +242,7 @@ class SipStream:
         line: bytes
         assert pending is not None
         if line_end < 0 and len(pending) > TELLING and len(pending) + end - at < MAX_LINE:
-            return self._keep(data, at, end)  # a long line is looked at when it ends
+            return self._keep(data, at, end)  # a long line is checked when it ends
         line = bytes(pending) + data[at:stop]
         verdict = start_line(line, 0, len(line))
         if verdict == YES and self.doubtful and line_end >= 0:
@@ -273,14 +273,14 @@ class SipStream:
         return stop
 
     def _keep(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Whether pending begins a message is known when its line ends."""
+        """Keep these bytes: whether a message begins is known when the line ends."""
         assert self.pending is not None
         self.trail = trail_of(data, at, end, self.trail)
         self.pending += data[at:end]
         return end
 
     def _begun_before(self) -> cython.bint:
-        """Whether what is no start line is the rest of one that a body with a wrong Content-Length has begun."""
+        """Whether this is the rest of a start line that began in a body with a wrong Content-Length."""
         size: cython.Py_ssize_t = begun_in(self.tail) if self.tail is not None else 0
         if size:
             self._take_back(size)
@@ -288,7 +288,7 @@ class SipStream:
         return size > 0
 
     def last_line(self, data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Where the line begins whose end has not come: what it is must not depend on where a segment ends."""
+        """Where the incomplete last line begins: what it is must not depend on where a segment ends."""
         last: cython.Py_ssize_t = data.rfind(b"\n", at, end) + 1
         if not self.proven or end - max(last, at) >= MAX_LINE:
             return end
@@ -308,7 +308,7 @@ class SipStream:
         return True
 
     def _drop_pending(self) -> cython.bint:
-        """It is no message: look for the next one."""
+        """It is not a message: look for the next one."""
         self.found = SEEK
         if self.pending is not None:
             self.pass_by(len(self.pending))
@@ -362,7 +362,7 @@ class SipStream:
         return self.forget()
 
     def lose(self, size: cython.Py_ssize_t, cut: cython.bint) -> cython.bint:
-        """The next bytes are not there. Within a body of known length it is known where the next message starts."""
+        """The next bytes are missing. Within a body of known length it is known where the next message starts."""
         rest: cython.Py_ssize_t
         if self.skip:
             if size > self.skip:

@@ -36,9 +36,9 @@ PATIENCE_NS = cython.declare(cython.longlong, limits.PATIENCE_NS)
 @cython.final
 @cython.cclass
 class Streams:
-    """Holds what is known of each direction of each connection, within bounds: see limits.py.
+    """Keeps the directions of all connections, within bounds: see limits.py.
 
-    `counts` says what became of every segment.
+    `counts` has what happened to every segment.
     """
 
     __slots__ = (
@@ -63,25 +63,25 @@ class Streams:
         self.counts = Counts()
         self._clock = Clock()
         self.sctp = SctpAssociations(clock=self._clock)
-        self.buffered = 0  # bytes that wait, of all streams
+        self.buffered = 0  # bytes that all streams hold
         self._outlet = Outlet(self.counts)
         self._make_layers = make_layers
         self._max_streams = max_streams
         self._max_bytes = max_bytes
         self._known: dict[bytes, Stream] = {}
-        # The least recently used first, in each of them; the first has what is known.
+        # Each has the least recently used first; the first table has all streams.
         self._table: OrderedDict[bytes, Stream] = OrderedDict()
         self._buffering: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold bytes
-        self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold some for want of others
+        self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that wait for other bytes
         self._latest: Stream | None = None
 
     def __len__(self) -> int:
         return len(self._table)
 
     def messages(self, datagrams: list[Datagram]) -> list[Datagram]:
-        """These datagrams, with the messages that they complete in the place of TCP segments and SCTP packets.
+        """These datagrams, with TCP segments and SCTP packets replaced by the messages that they complete.
 
-        Where all are UDP it is the same list.
+        If all are UDP, it is the same list.
         """
         datagram: Datagram
         seen_ns: cython.longlong
@@ -107,7 +107,7 @@ class Streams:
         return out
 
     def close(self) -> list[Datagram]:
-        """The capture has ended: what is whole behind gaps comes out, and the rest is counted."""
+        """The capture has ended: messages that are complete after gaps come out, and the rest is counted."""
         out: list[Datagram] = []
         stream: Stream
         self._outlet.out = out
@@ -125,7 +125,7 @@ class Streams:
         return out
 
     def ledgers(self) -> Iterator[Ledger]:
-        """Only what there was: most hosts have SIP over UDP alone."""
+        """Only those with entries: most hosts have SIP over UDP alone."""
         if self.counts.seen:
             yield SEGMENTS.ledger(self.counts.seen, self.outcomes(), self.rejected())
         others = self.websocket_rejected()
@@ -148,8 +148,8 @@ class Streams:
 
     def notes(self) -> Mapping[str, int]:
         """What did not become a message, and why: all other numbers of Counts, by name."""
-        told = {"seen", "rejected", *self.outcomes()}
-        return {name: getattr(self.counts, name) for name in NAMES if name not in told}
+        in_ledgers = {"seen", "rejected", *self.outcomes()}
+        return {name: getattr(self.counts, name) for name in NAMES if name not in in_ledgers}
 
     def _let_go(self) -> None:
         """Keep no buffer of a batch."""
@@ -196,14 +196,14 @@ class Streams:
         return True
 
     def _settle(self, key: bytes, stream: Stream) -> cython.bint:
-        """What it holds now."""
+        """Account for the bytes that it holds now."""
         size: cython.Py_ssize_t = stream.buffered()
         waits: cython.bint = stream.waits()
         self.buffered += size - stream.account
         if size:
             if not stream.account:
                 self._buffering[key] = stream
-            elif 2 * self.buffered > self._max_bytes:  # else nobody asks for their order soon
+            elif 2 * self.buffered > self._max_bytes:  # else their order does not matter yet
                 self._buffering.move_to_end(key)
         elif stream.account:
             del self._buffering[key]
@@ -212,7 +212,7 @@ class Streams:
             self._waiting[key] = stream
         elif stream.in_line and not waits:
             del self._waiting[key]
-        elif waits and stream.line_ns != stream.order.since_ns:  # it must not stand in the way of others
+        elif waits and stream.line_ns != stream.order.since_ns:  # it must not hold up others
             self._waiting.move_to_end(key)
         stream.in_line = waits
         stream.line_ns = stream.order.since_ns
@@ -231,7 +231,7 @@ class Streams:
             other.order.layer.learn(news)
 
     def _look_after(self, now_ns: cython.longlong) -> None:
-        """Streams that have waited, or have been idle, for too long by the time of packets."""
+        """Streams that have waited, or have been idle, for too long by packet time."""
         key: bytes
         stream: Stream
         while self._waiting:

@@ -68,8 +68,8 @@ class Stream:
         self.contest: Contest | None = None
         self.last_ns = now_ns
         self.order = self._ordered(first.sequence if joined else (first.sequence + 1) & ALL, joined)
-        # What Streams notes here: bytes in its account, whether the stream is in the line of those that wait and since
-        # when, and when it got its place among all.
+        # What Streams keeps here: the bytes it has accounted for, whether and since when the stream is among those that
+        # wait, and when it got its place among all.
         self.account = 0
         self.in_line = False
         self.line_ns = 0
@@ -279,7 +279,7 @@ class Stream:
     def _reset(self, ahead: cython.longlong, length: cython.Py_ssize_t) -> cython.bint:
         counts = self.outlet.counts
         order: Reassembly = self.order
-        if length:  # RFC 9293 3.10.7: a text that says why, not a part of the stream
+        if length:  # RFC 9293 3.10.7: a text with the reason, not a part of the stream
             counts.rejected[CLOSED] += 1
         else:
             counts.empty += 1

@@ -13,14 +13,14 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1, RSV23, MASKED = 0x80, 0x40, 0x30, 0x80
 MAX_CONTROL = 125
 MAX_MESSAGE = MAX_BODY
-WINDOW = 32_768  # of DEFLATE: no more of what went before can be referred to
+WINDOW = 32_768  # of DEFLATE: how far back a message may refer
 SYNC = b"\x00\x00\xff\xff"  # RFC 7692 7.2.2: what the sender leaves out
 SWITCHING = b"HTTP/1.1 101"
 LINE_ENDS = b"\r\n\0"
 # What compressed messages may grow to. SIP that repeats itself shrinks to a fiftieth, an attack to a thousandth. So
 # each message earns its connection a share: about the work that a message costs anyway, and some for each of its
 # bytes. A connection that overdraws is not inflated any more.
-MAX_PLAIN = 65_536  # of one message: larger is no SIP
+MAX_PLAIN = 65_536  # of one message: SIP is not larger
 CREDIT = 131_072
 CREDIT_OF_MESSAGE = 8_192
 CREDIT_OF_BYTE = 32
@@ -28,7 +28,7 @@ MOST_CREDIT = 1_048_576
 STEP = 16_384  # inflated at a time
 LEAST_SIP = 16  # bytes of a SIP message, at the very least
 FRAMES = 64  # that are passed over before the first one with SIP, in one segment
-FRAME_COST = 96  # of memory, beside its payload
+FRAME_COST = 96  # of memory, in addition to its payload
 FIRST_BYTES = 1_024  # that a frame is recognised by
 
 
@@ -43,7 +43,7 @@ class FrameHeader:
 
 
 def frame_header(data: bytes | bytearray, at: int = 0) -> FrameHeader | None:
-    """RFC 6455 5.2. None: it has not all come."""
+    """RFC 6455 5.2. None: it is incomplete."""
     if len(data) < at + 2:
         return None
     first, second = data[at], data[at + 1]
@@ -67,7 +67,7 @@ def inflate(payload: bytes, history: bytes, limit: int) -> tuple[bytes | None, i
     """RFC 7692 7.2.2: the plain text, no more than limit + 1 bytes, and how many bytes were inflated for it.
 
     None: it is broken, or refers to what is not in the history.
-    A message ends on a byte, and what went before is all that its successor may refer to: no state is kept but that.
+    A message ends on a byte, and the next one may only refer to the bytes before: no other state is kept.
     """
     engine = zlib.decompressobj(-zlib.MAX_WBITS, zdict=history) if history else zlib.decompressobj(-zlib.MAX_WBITS)
     parts: list[bytes] = []
@@ -87,7 +87,7 @@ def inflate(payload: bytes, history: bytes, limit: int) -> tuple[bytes | None, i
 
 
 def recognise(data: bytes, at: int, end: int) -> bool:
-    """Does a frame with the start of a SIP message stand here, or after others that are whole?"""
+    """Whether a frame with the start of a SIP message begins here, or after other complete frames."""
     for _ in range(FRAMES):
         if at >= end:
             return False
@@ -132,7 +132,7 @@ def plausible(header: FrameHeader, deflate: bool | None) -> bool:
 
 
 def opens_http(line: bytes) -> bool:
-    """The request or the response that may open a WebSocket (RFC 6455 4.1), as far as it is here."""
+    """Whether this may begin a request or response that opens a WebSocket (RFC 6455 4.1)."""
     return line.startswith(b"GET ") or (len(line) >= 5 and line[:12] == SWITCHING[: len(line)])
 
 
@@ -145,17 +145,17 @@ class Agreement:
 
 
 class WebSocket:
-    """Bytes of one direction in, whole messages out."""
+    """Bytes of one direction in, complete messages out."""
 
     def __init__(self, deflate: bool | None = None, remembers: bool = True) -> None:
         """deflate: whether it was negotiated, None when that was not seen. remembers: with context takeover."""
         self.deflate = deflate
         self.remembers = remembers
-        self.failed = False  # these are no frames
+        self.failed = False  # these are not frames
         self.told: Agreement | None = None  # what a response says of the other direction
         self._buffer = bytearray()
         self._need = 2  # bytes in the buffer before it is worth another look
-        self._skip = 0  # bytes of a payload that nobody wants
+        self._skip = 0  # bytes of a payload that is not read
         self._parts: list[bytes] | None = None  # of the message that has begun; None: it is given up
         self._size = 0
         self._compressed = False
@@ -207,7 +207,7 @@ class WebSocket:
         return messages
 
     def lose(self, size: int) -> bool:
-        """The next bytes are missing. True when it is known all the same where the next frame starts."""
+        """The next bytes are missing. True if it is still known where the next frame starts."""
         if size <= self._skip:
             self._skip -= size
         else:
@@ -222,7 +222,7 @@ class WebSocket:
         return True
 
     def _pass_over(self, header: FrameHeader, there: int, counts: Counts) -> int:
-        """A payload too long to be SIP. Gives how many bytes of the buffer it takes."""
+        """A payload too long to be SIP. Returns how many bytes of the buffer it takes."""
         counts.websocket_refused += 1
         self._give_up()
         self._need = 2
@@ -231,13 +231,13 @@ class WebSocket:
         return passing
 
     def _give_up(self) -> None:
-        """A message was not read: nor can those be that refer to it."""
+        """A message was not read, so messages that refer to it cannot be read either."""
         self._parts = None
         self._size = 0
         self._history = b""
 
     def _frame(self, header: FrameHeader, payload: bytes, counts: Counts) -> bytes | None:
-        """RFC 6455 5.4: the message that this frame completes. Control frames may stand between those of a message."""
+        """RFC 6455 5.4: the message that this frame completes. Control frames may come between those of a message."""
         opcode = header.first & 0x0F
         if opcode >= CLOSE:
             return None
@@ -265,7 +265,7 @@ class WebSocket:
         plain, size = inflate(message, self._history, self._credit)
         self._overdrawn = size > self._credit
         self._credit -= size
-        if plain is None or self._overdrawn:  # nor can those be read that refer to it
+        if plain is None or self._overdrawn:  # messages that refer to it cannot be read either
             self._history = b""
             if self._overdrawn:
                 counts.undeflated += 1
@@ -281,7 +281,7 @@ class WebSocket:
 
 
 def upgrade(head: bytes) -> WebSocket | None:
-    """What an HTTP request or response opens: nothing, or the WebSocket of its direction (RFC 6455 4, RFC 7692 7.1)."""
+    """The WebSocket that an HTTP request or response opens in its direction, or None (RFC 6455 4, RFC 7692 7.1)."""
     first, *lines = head.split(b"\n")
     headers: dict[bytes, bytes] = {}
     for line in lines:

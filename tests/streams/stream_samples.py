@@ -18,8 +18,8 @@ A, B = bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2))
 
 
 def request(n: int = 1, body: bytes = b"", method: bytes = b"OPTIONS", length: bytes | None = None) -> bytes:
-    told = b"Content-Length: %d\r\n" % len(body) if length is None else length
-    return b"%s sip:b@example.com SIP/2.0\r\nCall-ID: %d\r\n%s\r\n%s" % (method, n, told, body)
+    length_header = b"Content-Length: %d\r\n" % len(body) if length is None else length
+    return b"%s sip:b@example.com SIP/2.0\r\nCall-ID: %d\r\n%s\r\n%s" % (method, n, length_header, body)
 
 
 def response(n: int = 1, body: bytes = b"") -> bytes:
@@ -37,7 +37,7 @@ def segment(
     missing: int = 0,
     transport: str = "tcp",
 ) -> Datagram:
-    data = b"##" + addresses + b"####" + payload + b"INVITE behind the end"
+    data = b"##" + addresses + b"####" + payload + b"INVITE after the end"
     start = 6 + len(addresses)
     return Datagram(
         data, start, start + len(payload), 2, len(addresses) // 2, *ports,

@@ -1,4 +1,4 @@
-"""SIP behind other bytes: headers of load balancers, bodies with a wrong length, WebSockets joined in the middle."""
+"""SIP after other bytes: headers of load balancers, bodies with a wrong length, WebSockets joined in the middle."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ BODIES = [
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("method", [b"OPTIONS", b"NEWMETHOD", b"INVITE"])
 def test_the_request_line_is_where_a_method_begins(length: bytes, body: bytes, method: bytes) -> None:
-    """As long as the length does not reach behind it."""
+    """As long as the length does not reach beyond it."""
     if length.isdigit() and int(length) > len(body) + 2 * (method != b"NEWMETHOD"):
         length = b"0"
     following = message(b"0", b"", method)
@@ -99,7 +99,7 @@ TEXTS = [
 @pytest.mark.parametrize("body", TEXTS)
 @pytest.mark.parametrize("between", [b"", b"\r\n\r\n"], ids=["glued", "keep-alives"])
 @pytest.mark.parametrize("batch", [1, 9], ids=["batches", "one batch"])
-def test_a_wrong_length_costs_no_other_message(following: bytes, body: bytes, between: bytes, batch: int) -> None:
+def test_a_wrong_length_loses_no_other_message(following: bytes, body: bytes, between: bytes, batch: int) -> None:
     """However the stream is cut, each message comes with its last byte, and the first has as much as it says."""
     for length in range(len(body) + 1):
         first = message(b"%d" % length, body)
@@ -116,7 +116,7 @@ def test_a_length_that_reaches_into_the_next_message(following: bytes, body: byt
     """What it takes is in both: the first message came out before anyone could know that its length is wrong.
 
     So it would be in batches of their own, and what comes out does not depend on batches. As long as the length ends
-    within a line, and not behind the next headers.
+    within a line, and not after the next headers.
     """
     for more in range(1, min(41, following.index(b"\r\n\r\n"))):
         if following[more - 1 : more] == b"\n":
@@ -157,7 +157,7 @@ def test_a_method_of_its_own_is_left_alone() -> None:
         pytest.param(b"Via: SIP/2.0/TCP a\r\nX: SIP/2.0\r\n", -1, id="headers"),
         pytest.param(b"\xffINVITE sip:a SIP/2.0\r\nVia: a\r\n", 1, id="request"),
         pytest.param(b"\xffINVITE sip:a SIP/2.0\r\n\r\n", -1, id="alone"),
-        pytest.param(b"\xffINVITE sip:a SI", 1, id="not whole"),
+        pytest.param(b"\xffINVITE sip:a SI", 1, id="incomplete"),
     ],
 )
 def test_find_boundary(data: bytes, at: int) -> None:
@@ -185,7 +185,7 @@ def test_inputs(name: str, methods: list[str]) -> None:
     )
 
 
-def test_a_line_that_looks_like_a_beginning_and_is_none_is_passed_by() -> None:
+def test_a_line_that_only_looks_like_a_beginning_is_passed_by() -> None:
     """The search for the next message must not come back to it for ever."""
     first = b"INVITE sip:a SIP/2.0\r\nContent-Length: 99999999999\r\n\r\n"
     bad = b"OPTIONS sip:b@example.com0SIP/2.0\r\nCall-ID: 7\r\nl: 2\r\n\r\nab"

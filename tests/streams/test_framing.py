@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stream_samples import request, response
 
-from capture_agent.streams.framing import behind_blank, find_start, measure, start_line, trail_of
+from capture_agent.streams.framing import after_blank, find_start, measure, start_line, trail_of
 from capture_agent.streams.limits import MAX_HEADERS, NO, NOT_SIP, PERHAPS, REFUSED, TOO_LONG, UNKNOWN, YES
 
 LINES = [
@@ -40,7 +40,7 @@ def test_start_line(line: bytes, verdict: int) -> None:
 
 
 @given(st.sampled_from([line for line, _ in LINES]) | st.binary(max_size=90), st.integers(0, 100))
-def test_what_is_decided_early_stays(line: bytes, size: int) -> None:
+def test_an_early_answer_holds(line: bytes, size: int) -> None:
     early, late = start_line(line[:size], 0, len(line[:size])), start_line(line, 0, len(line))
     assert early in (PERHAPS, late)
 
@@ -53,7 +53,9 @@ HEAD = b"OPTIONS sip:a SIP/2.0\r\n"
 MESSAGES = [
     pytest.param(request(), len(request()), id="request"),
     pytest.param(response(3, b"body"), len(response(3, b"body")), id="compact length"),
-    pytest.param(HEAD + b"CONTENT-LENGTH \t: 5\r\n\r\n", len(HEAD) + 23 + 5, id="blanks, upper case, reaching behind"),
+    pytest.param(
+        HEAD + b"CONTENT-LENGTH \t: 5\r\n\r\n", len(HEAD) + 23 + 5, id="blanks, upper case, reaching beyond the end"
+    ),
     pytest.param(HEAD + b"L:\r\n  7\r\n\r\n", len(HEAD) + 11 + 7, id="folded value"),
     pytest.param(HEAD + b"l:\r\n5: x\r\n\r\n", refused(HEAD + b"l:\r\n5: x\r\n\r\n"), id="empty value before a name"),
     pytest.param(HEAD + b"X: a\r\n l: 9\r\n\r\n", len(HEAD) + 15, id="folded line that looks like a length"),
@@ -80,11 +82,11 @@ def test_measure(message: bytes, size: int) -> None:
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"a", b"\r\n"]), max_size=12), st.integers(0, 24))
 def test_an_empty_line_is_found_over_any_cut(texts: list[bytes], cut: int) -> None:
     data = b"".join(texts)
-    whole = behind_blank(data, 0, len(data), 0)
+    whole = after_blank(data, 0, len(data), 0)
     one, other = data[:cut], data[cut:]
-    found = behind_blank(one, 0, len(one), 0)
+    found = after_blank(one, 0, len(one), 0)
     if found < 0:
-        found = behind_blank(other, 0, len(other), trail_of(one, 0, len(one), 0))
+        found = after_blank(other, 0, len(other), trail_of(one, 0, len(one), 0))
         found = found + len(one) if found >= 0 else -1
     assert found == whole
 
@@ -92,8 +94,8 @@ def test_an_empty_line_is_found_over_any_cut(texts: list[bytes], cut: int) -> No
 @pytest.mark.parametrize(
     ("data", "at"),
     [
-        pytest.param(b"tail of a body\r\n" + request(), 16, id="behind a line"),
-        pytest.param(b"SIP/2.0 100 Trying\r\n\r\n" + request(), 22, id="not what stands alone: a sipfrag"),
+        pytest.param(b"tail of a body\r\n" + request(), 16, id="after a line"),
+        pytest.param(b"SIP/2.0 100 Trying\r\n\r\n" + request(), 22, id="not one without headers: a sipfrag"),
         pytest.param(b"SIP/2.0 100 Trying\r\n" + request(), 20, id="a sipfrag without an empty line"),
         pytest.param(b"a=x\r\nINV", 5, id="what may become one"),
         pytest.param(b"a=x\r\nb=y", -1, id="none"),

@@ -231,7 +231,7 @@ def test_a_layer_that_reads_nothing_is_a_layer(make: MakeLayers) -> None:
 
 
 def test_a_layer_in_between_answers_as_the_next_one() -> None:
-    """Whatever is asked of it and is not overridden: a question that Between forgets would get the answer of none."""
+    """Between hands on every question of Layer: one that it forgot would be answered as by a layer that reads nothing."""
     emitter = Emitter(A + B, Outlet(Counts()))
     upper = Content(emitter, False)
     layer = Between(emitter, upper)

@@ -64,7 +64,7 @@ def packet(
     host: bytes = HERE,
     frame: int = 42,
 ) -> Datagram:
-    """As the decoder gives it, with strange bytes in front and behind."""
+    """As the decoder gives it, with other bytes before and after it."""
     ports = (5060, 5070) if back else (5070, 5060)
     addresses = THERE + host if back else host + THERE
     content = b"".join(chunks)
@@ -135,8 +135,8 @@ PART = {"joined": 2, "delivered": 1}
 TABLE = [
     pytest.param([[data(1, INVITE)]], [INVITE], {"delivered": 1}, id="one"),
     pytest.param([[data(1, INVITE), data(2, BYE)]], [INVITE, BYE], {"delivered": 2}, id="bundled"),
-    pytest.param([[chunk(3, 0, bytes(12)), data(1, BYE)]], [BYE], {"control": 1, "delivered": 1}, id="behind a SACK"),
-    pytest.param([[chunk(192, 0, bytes(5)), data(1, BYE)]], [BYE], {"control": 1, "delivered": 1}, id="behind one with padding"),
+    pytest.param([[chunk(3, 0, bytes(12)), data(1, BYE)]], [BYE], {"control": 1, "delivered": 1}, id="after a SACK"),
+    pytest.param([[chunk(192, 0, bytes(5)), data(1, BYE)]], [BYE], {"control": 1, "delivered": 1}, id="after a chunk with padding"),
     pytest.param([[data(1, BYE)[:-3]]], [BYE], {"delivered": 1}, id="without its last padding"),
     pytest.param([[data(1, BYE, WHOLE | UNORDERED)]], [BYE], {"delivered": 1}, id="unordered"),
     pytest.param([[data(1, BYE, WHOLE | 8)]], [BYE], {"delivered": 1}, id="SACK at once (RFC 7053)"),
@@ -152,7 +152,7 @@ TABLE = [
     pytest.param([[A, B], [A, B], [C], [C]], [SEVEN], PART | {"duplicate": 3}, id="parts twice"),
     pytest.param([[A], [C]], [], {"waiting": 2}, id="one is lost"),
     pytest.param([[A], *[[part] for part in three(103)], [B, C]], [SEVEN, SEVEN], {"joined": 4, "delivered": 2}, id="two messages"),
-    pytest.param([[B], [A], [data(99, BYE)], [data(103, BYE)], [C]], [BYE, BYE, SEVEN], PART | {"delivered": 3}, id="whole ones on both sides"),
+    pytest.param([[B], [A], [data(99, BYE)], [data(103, BYE)], [C]], [BYE, BYE, SEVEN], PART | {"delivered": 3}, id="complete ones on both sides"),
     pytest.param([three(TOP)], [SEVEN], PART, id="TSNs wrap"),
     pytest.param([three(TOP - 1)[::-1], [data(2, BYE)], [data(TOP, BYE)]], [SEVEN, BYE], PART | {"delivered": 2, "duplicate": 1}, id="wrapped and sent anew"),
     pytest.param([[data(TOP, INVITE)], [data(0, BYE)], [data(TOP, INVITE)]], [INVITE, BYE], {"delivered": 2, "duplicate": 1}, id="TSN 0"),
@@ -194,7 +194,7 @@ def test_chunks(packets: list[list[bytes]], want: list[bytes], outcomes: dict[st
 
 
 CUTS = [
-    pytest.param([data(1, INVITE)], 9, [INVITE[:-9]], {"delivered": 1}, id="a whole one is cut"),
+    pytest.param([data(1, INVITE)], 9, [INVITE[:-9]], {"delivered": 1}, id="a complete one is cut"),
     pytest.param([data(1, INVITE), data(2, BYE)], 40, [INVITE], {"delivered": 1, "cut": 1}, id="in the header"),
     pytest.param([data(1, INVITE), data(2, BYE)], 46, [INVITE], {"delivered": 1, "cut": 1}, id="in its length"),
     pytest.param([data(1, INVITE, BEGIN)], 9, [], {"cut": 1}, id="a part is cut"),
@@ -207,7 +207,7 @@ def test_snap_length(chunks: list[bytes], cut: int, want: list[bytes], outcomes:
     assert fed([packet(*chunks, cut=cut)]) == (want, outcomes)
 
 
-def test_what_is_missing_is_told() -> None:
+def test_a_cut_message_says_how_much_is_missing() -> None:
     (message,) = SctpAssociations().feed(packet(data(1, INVITE), cut=9))
     assert len(message.payload) + message.missing == len(INVITE)
 
@@ -255,7 +255,9 @@ FORGED = [
 
 @pytest.mark.parametrize("known", [pytest.param([], id="joined"), pytest.param(HANDSHAKE, id="handshake")])
 @pytest.mark.parametrize(("forged", "outside"), FORGED)
-def test_what_real_ends_ignore_changes_nothing(known: list[Datagram], forged: list[Datagram], outside: int) -> None:
+def test_chunks_that_real_ends_ignore_change_nothing(
+    known: list[Datagram], forged: list[Datagram], outside: int
+) -> None:
     sctp = SctpAssociations()
     again = [packet(data(n, INVITE)) for n in (1, 2, 3)]
     messages, _ = fed([*known, *again[:2], *forged, *again[1:], *again], sctp)
@@ -265,7 +267,7 @@ def test_what_real_ends_ignore_changes_nothing(known: list[Datagram], forged: li
     assert (sctp.close(), sctp.held, sctp.held_bytes) == ([], 0, 0)
 
 
-def test_after_a_handshake_no_number_of_forged_ones_is_believed() -> None:
+def test_after_a_handshake_forged_chunks_are_never_believed() -> None:
     sctp = SctpAssociations()
     first, second = packet(data(1, INVITE)), packet(data(2, INVITE))
     forged = [packet(data(n, BYE), tag=8) for n in range(50)]
@@ -289,7 +291,7 @@ def test_one_that_was_forged_first_hides_nothing() -> None:
     assert fed([*lie, first, second])[0] == [INVITE, INVITE]
 
 
-def test_what_was_held_goes_out_with_its_own_addresses() -> None:
+def test_held_chunks_go_out_with_their_own_addresses() -> None:
     """Also when a packet of another direction lets it go: its association has expired, or another takes its place."""
     for later in (
         packet(data(1, INVITE), back=True, time_ns=400 * SECOND, frame=43),
@@ -335,7 +337,7 @@ def test_a_restart_whose_cookies_were_missed() -> None:
     assert fed([packet(data(n, BYE), tag=70) for n in range(4)], sctp)[0] == [BYE] * 4
 
 
-def test_what_rivals_hold_is_bounded() -> None:
+def test_bytes_held_for_rivals_are_bounded() -> None:
     sctp = SctpAssociations(limit_held_bytes=20 * CHUNK_COST)
     for port in range(100):
         for tag in (7, 8):
@@ -389,7 +391,7 @@ def pass_time(sctp: SctpAssociations, start_ns: int, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("odd_ns", [0, 4_102_444_800 * SECOND, 4_294_967_295 * SECOND, NOW + 1800 * SECOND])
-def test_what_waits_still_times_out(odd_ns: int) -> None:
+def test_waiting_fragments_still_time_out(odd_ns: int) -> None:
     sctp = SctpAssociations()
     fed([packet(A, time_ns=NOW), packet(data(200, b"x", BEGIN), time_ns=odd_ns), packet(B, time_ns=NOW)], sctp)
     pass_time(sctp, NOW, TIMEOUT_NS // SECOND - 1)
@@ -421,7 +423,7 @@ def test_associations_are_bounded() -> None:
     assert sctp.associations_evicted == 2
 
 
-def test_the_oldest_fragments_give_way() -> None:
+def test_the_oldest_fragments_are_evicted() -> None:
     sctp = SctpAssociations(limit_bytes=10_000)
     fed([packet(data(tsn, bytes(1000), BEGIN)) for tsn in range(0, 40, 2)], sctp)
     assert balanced(sctp) == {"waiting": 3, "evicted": 17}

@@ -60,15 +60,15 @@ TABLE = [
     pytest.param([at(0, ONE), at(N, TWO)], [ONE, TWO], id="joined at a boundary"),
     pytest.param([at(20, ALL[20:])], [TWO, THREE], id="joined in the middle"),
     pytest.param([at(20, ALL[20:80]), at(0, ALL[:20]), at(80, ALL[80:])], [ONE, TWO, THREE], id="joined, first is late"),
-    pytest.param([at(N, TWO), at(0, ONE), at(N, TWO)], [TWO, ONE], id="joined, a whole message is late"),
+    pytest.param([at(N, TWO), at(0, ONE), at(N, TWO)], [TWO, ONE], id="joined, a complete message is late"),
     pytest.param([at(20, ONE[20:]), at(N, TWO), at(0, ONE[:20])], [TWO, ONE], id="joined, both"),
     pytest.param([syn(), at(N, TWO + THREE)], [TWO, THREE], id="the first segment is lost"),
     pytest.param([syn(), at(0, ONE + TWO[:70]), at(N + 80, ALL[N + 80 :])], [ONE, THREE], id="lost within a body"),
     pytest.param([syn(), at(0, ONE + TWO[:20]), at(N + 40, ALL[N + 40 :])], [ONE, THREE], id="lost within headers"),
     pytest.param([syn(), at(0, ONE), at(N, TWO, flags=FIN), at(N, TWO, flags=FIN)], [ONE, TWO], id="FIN, twice"),
     pytest.param([syn(), at(N, TWO, flags=FIN), at(0, ONE)], [ONE, TWO], id="FIN too early"),
-    pytest.param([syn(), at(0, ONE), at(N, b"why", flags=RST), at(N, TWO)], [ONE, TWO], id="a new one behind RST"),
-    pytest.param([syn(), at(0, ONE), at(N, b"", flags=RST), at(N, b"more")], [ONE], id="nothing behind RST"),
+    pytest.param([syn(), at(0, ONE), at(N, b"why", flags=RST), at(N, TWO)], [ONE, TWO], id="a new one after RST"),
+    pytest.param([syn(), at(0, ONE), at(N, b"", flags=RST), at(N, b"more")], [ONE], id="nothing after RST"),
     pytest.param([syn(), at(0, ONE), syn(JOINED), segment(TWO, JOINED + 1)], [ONE, TWO], id="ports used again"),
     pytest.param([syn(), at(0, ONE), segment(TWO, 3_000_000_000)], [ONE, TWO], id="used again, SYN not seen"),
     pytest.param([syn(), at(0, ONE), segment(b"junk", 3_000_000_000), at(N, TWO)], [ONE, TWO], id="from nowhere"),
@@ -151,7 +151,7 @@ def test_times_as_far_apart_as_can_be(times: tuple[int, ...]) -> None:
     ]
 
 
-def test_behind_a_gap_each_has_its_own_time() -> None:
+def test_messages_after_a_gap_have_their_own_times() -> None:
     out, streams = run([syn(), at(N, TWO, frame=2), at(len(ONE + TWO), THREE, frame=5)])
     assert [(message.frame, message.time_ns - START) for message in out] == [(2, 2_000_000), (5, 5_000_000)]
     assert (streams.counts.gaps, streams.counts.lost_bytes) == (1, N)
@@ -192,7 +192,7 @@ WAITING = [of_long(69_994, 70_999, cut=1_000), of_long(69_990, 69_994)]
         pytest.param(FAR[:1], WAITING, [(69_999, 70_999)], id="one alone"),
     ],
 )
-def test_what_is_cut_off_ends_where_other_segments_have_the_bytes(
+def test_a_cut_ends_where_other_segments_have_the_bytes(
     far: list[Datagram], cut: list[Datagram], lost: list[tuple[int, int]]
 ) -> None:
     """The stream passes nothing that waits: it never goes back, nor takes bytes from before a segment."""
@@ -209,7 +209,7 @@ def test_what_is_cut_off_ends_where_other_segments_have_the_bytes(
     ]
 
 
-def test_what_the_snap_length_cut_goes_out_as_far_as_it_is_known() -> None:
+def test_a_message_cut_by_the_snap_length_goes_out_as_far_as_it_was_captured() -> None:
     cut = at(0, TWO[:70], missing=len(TWO) - 70)
     out, streams = run([syn(), cut, at(len(TWO), ONE)])
     assert [(message.payload, message.missing) for message in out] == [(TWO[:70], len(TWO) - 70), (ONE, 0)]
@@ -242,7 +242,7 @@ def test_one_wrong_time_ends_no_stream_and_keeps_none() -> None:
     assert (len(streams), streams.counts.expired) == (0, 2)
 
 
-def test_what_follows_foreign_bytes_is_put_in_order() -> None:
+def test_sip_after_foreign_bytes_is_put_in_order() -> None:
     """Out of order while SIP is still looked for: what comes late is not lost."""
     stream = b"ID: 1\r\nContent-Length: 45\r\n\r\n" + b"v=0\r\n" * 9 + TWO
     edges = [(0, 7), (7, 24), (28, 29), (29, 44), (24, 28), (117, 127), (44, 117), (127, len(stream))]
@@ -261,7 +261,7 @@ ODD_TIMES = [
 
 @pytest.mark.parametrize("odd_ns", ODD_TIMES)
 def test_one_wrong_time_skips_no_gap_and_dates_nothing_else(odd_ns: int) -> None:
-    """The odd one is a segment of another connection, then one that waits behind a gap, then the one that fills it."""
+    """The odd one is a segment of another connection, then one that waits after a gap, then the one that fills it."""
     three = ONE + TWO + ONE
     for odd in range(3):
         streams = Streams()
@@ -340,7 +340,7 @@ IGNORED = [
 
 @pytest.mark.parametrize("forged", IGNORED)
 @pytest.mark.parametrize("begun", [True, False])
-def test_what_real_ends_ignore_changes_nothing(forged: list[Datagram], begun: bool) -> None:
+def test_segments_that_real_ends_ignore_change_nothing(forged: list[Datagram], begun: bool) -> None:
     """RFC 5961, RFC 9293 3.10.7.4."""
     segments = spoofed(*forged)
     out, streams = run(segments if begun else segments[1:])
@@ -384,7 +384,7 @@ def test_a_connection_that_a_rival_has_replaced_goes_on() -> None:
     assert streams.counts.broken == 0
 
 
-def test_the_least_recently_used_stream_gives_way() -> None:
+def test_the_least_recently_used_stream_is_evicted() -> None:
     streams = Streams(max_streams=2)
     ports = [(1, 5060), (2, 5060), (3, 5060)]
     streams.messages([syn(ports=port) for port in ports[:2]])
@@ -403,7 +403,7 @@ def test_bytes_are_bounded_in_all() -> None:
     assert streams.close() == []
 
 
-def test_a_stream_holds_so_much_and_no_more() -> None:
+def test_a_stream_holds_a_bounded_amount() -> None:
     streams = Streams()
     streams.messages([syn()])
     for n in range(1200):
@@ -425,7 +425,7 @@ def test_half_open_streams_stay_within_the_bound() -> None:
 
 
 def test_a_hundred_thousand_half_open_streams() -> None:
-    """With the bounds as they are: none but a SYN, then each with a message that never ends."""
+    """With the default bounds: streams with only a SYN, then each with a message that never ends."""
     streams = Streams()
     tracemalloc.start()
     try:
@@ -451,7 +451,7 @@ def test_a_hundred_thousand_half_open_streams() -> None:
     assert balanced(streams)
 
 
-def test_bulk_that_is_no_sip_is_not_kept() -> None:
+def test_bulk_data_that_is_not_sip_is_not_kept() -> None:
     streams = Streams()
     streams.messages([syn()])
     noise = random.Random(1).randbytes(1400)

@@ -121,7 +121,7 @@ def test_deflate(takeover: bool, side: str, size: int) -> None:
     assert [message.payload for message in messages(stream, size)] == [*sent, ONE]
 
 
-def test_what_the_response_agrees_holds_for_both_directions() -> None:
+def test_the_response_agrees_on_compression_for_both_directions() -> None:
     there, back = (40000, 443), (443, 40000)
     deflated = frame(Deflater()(TWO), key=KEY, rsv1=True)
     reverse = bytes((192, 0, 2, 2, 192, 0, 2, 1))
@@ -138,7 +138,7 @@ def test_what_the_response_agrees_holds_for_both_directions() -> None:
     assert talk(b"") == []  # not agreed: that bit breaks RFC 6455
 
 
-def test_compressed_without_what_it_refers_to() -> None:
+def test_compressed_messages_that_refer_to_missing_ones() -> None:
     deflate = Deflater()
     frames = [frame(deflate(message), rsv1=True) for message in (ONE, ONE, ONE)]
     segments = [segment(frames[2], 1001)]
@@ -189,7 +189,7 @@ def broken_bomb(_: int) -> bytes:
 
 
 @pytest.mark.parametrize("make", [bomb, small_bomb, broken_bomb])
-def test_what_is_inflated_is_in_proportion_to_what_came(
+def test_inflated_bytes_are_in_proportion_to_received_bytes(
     make: Callable[[int], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inflated = 0
