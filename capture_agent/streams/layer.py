@@ -34,7 +34,7 @@ class Layer:
         return True
 
     def finish(self) -> cython.bint:
-        """The stream has ended, or is given up."""
+        """The stream has ended, or is given up. There may be no carrier: it is too late to emit anything."""
         return True
 
     def buffered(self) -> int:
