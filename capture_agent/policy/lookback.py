@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from capture_agent.clock import Clock
 from capture_agent.policy.rules import Rule
 from capture_agent.records.captured import CapturedMessage, Direction
-from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.sip.scan import scan
 
@@ -208,28 +207,7 @@ def copied(message: CapturedMessage) -> CapturedMessage:
     sip = scan(data, len(addresses), len(data))
     assert sip is not None  # the same bytes were SIP before
     sip.problems = message.sip.problems
-    copy = CapturedMessage(
-        Datagram(
-            data,
-            len(addresses),
-            len(data),
-            0,
-            datagram.address_size,
-            datagram.source_port,
-            datagram.destination_port,
-            datagram.time_ns,
-            datagram.frame,
-            datagram.protocol,
-            datagram.transport,
-            datagram.vlan,
-            datagram.interface,
-            datagram.missing,
-            datagram.sequence,
-            datagram.flags,
-        ),
-        sip,
-        message.origin,
-        message.seen_ns,
-    )
+    own = datagram.carrying(data, len(addresses), len(data), datagram.missing)
+    copy = CapturedMessage(own, sip, message.origin, message.seen_ns)
     copy.transaction, copy.dialog, copy.retransmission = message.transaction, message.dialog, message.retransmission
     return copy

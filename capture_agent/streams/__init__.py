@@ -77,8 +77,8 @@ tag shows which association is real; another one on the same addresses and ports
 
 **What always holds.**
 
-* A layer gets each byte once at most, and in order. `deliver` and `lose` together leave no hole, except where the stream
-  is FOREIGN and its order does not matter any more (`needs_order`).
+* A layer gets each byte once at most, and in order. `deliver` and `lose` together leave no hole, except where the
+  stream is FOREIGN and its order does not matter any more (`needs_order`).
 * Each segment, and each chunk, is in exactly one account at every moment: `waiting` is one of them (counts.py).
 * SIP goes out as it was captured, never written anew. A message that lies in one segment shares its buffer.
 * What is kept is bounded for one direction and for all of them, in entries and in bytes, with what CPython takes on top

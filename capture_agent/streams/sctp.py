@@ -17,7 +17,7 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.streams.sctp_chunk import DATA, I_DATA, ChunkRejection, data_start, fragment_place, refusal
 from capture_agent.streams.sctp_direction import CONVINCING, Association, Direction, Rival
 from capture_agent.streams.sctp_fragments import FIRST, LAST, FragmentTable
-from capture_agent.streams.sctp_packet import key_of, message_of, tag_of
+from capture_agent.streams.sctp_packet import key_of, tag_of
 
 INIT_ACK, COOKIE_ECHO, COOKIE_ACK = 2, 10, 11
 
@@ -152,7 +152,7 @@ class SctpAssociations:
             return None
         if flags & 3 == FIRST | LAST:
             self.delivered += 1
-            return message_of(datagram, data, start, end, datagram.address_at, missing)
+            return datagram.carrying(data, start, end, missing)
         return self._fragment(datagram, association, at, start, end)
 
     def _fragment(self, datagram: Datagram, association: Association, at: int, start: int, end: int) -> Datagram | None:
@@ -169,7 +169,7 @@ class SctpAssociations:
         self.joined += len(pieces) - 1
         addresses = datagram.source + datagram.destination
         whole = b"".join((addresses, *pieces))
-        return message_of(datagram, whole, len(addresses), len(whole), 0, 0)
+        return datagram.carrying(whole, len(addresses), len(whole))
 
     def _settle(self, direction: Direction) -> list[Datagram]:
         """Nothing more comes: the messages of the rival that nothing has contradicted, if there is one."""

@@ -7,7 +7,7 @@ arrived and none of the previous one.
 
 from __future__ import annotations
 
-from capture_agent.records.datagram import NO_FRAME, Datagram
+from capture_agent.records.datagram import Datagram
 
 # How far from the highest TSN a chunk may be, either way: as many as fit a receive window (a.rwnd) of 1 MiB with
 # 256 bytes each.
@@ -70,13 +70,7 @@ class Rival:
         """A copy: the packet's buffer holds a batch of frames."""
         addresses = packet.source + packet.destination
         data = addresses + packet.data[at:end]
-        self.held.append(
-            Datagram(
-                data, len(addresses), len(data), 0, packet.address_size, packet.source_port, packet.destination_port,
-                packet.time_ns, packet.frame, protocol=packet.protocol, transport=packet.transport, vlan=packet.vlan,
-                interface=packet.interface, missing=packet.missing, frame_at=NO_FRAME,
-            )
-        )  # fmt: skip
+        self.held.append(packet.carrying(data, len(addresses), len(data), packet.missing))
         self.size += CHUNK_COST + len(data)
 
 

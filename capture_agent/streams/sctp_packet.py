@@ -1,8 +1,8 @@
-"""What the chunks of an SCTP packet have in common, and a message made from it."""
+"""What the chunks of an SCTP packet have in common."""
 
 from __future__ import annotations
 
-from capture_agent.records.datagram import NO_FRAME, Datagram
+from capture_agent.records.datagram import Datagram
 
 
 def tag_of(datagram: Datagram) -> bytes:
@@ -17,23 +17,3 @@ def key_of(datagram: Datagram, back: bool = False) -> bytes:
         datagram.destination + datagram.destination_port.to_bytes(2, "big"),
     ]
     return b"".join(reversed(ends) if back else ends)
-
-
-def message_of(packet: Datagram, data: bytes, start: int, end: int, address_at: int, missing: int) -> Datagram:
-    return Datagram(
-        data,
-        start,
-        end,
-        address_at,
-        packet.address_size,
-        packet.source_port,
-        packet.destination_port,
-        packet.time_ns,
-        packet.frame,
-        protocol=packet.protocol,
-        transport=packet.transport,
-        vlan=packet.vlan,
-        interface=packet.interface,
-        missing=missing,
-        frame_at=packet.frame_at if data is packet.data else NO_FRAME,
-    )
