@@ -102,7 +102,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class HeldTable:
     """A bounded table at one moment. `evicted`: how many entries have made room for others; None: not known."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from capture_agent.books import Ledger, Table, joined, with_former
+from capture_agent.books import HeldTable, Ledger, joined, with_former
 from capture_agent.config import Capture, Correlate
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.emission.emission import Emission
@@ -143,21 +143,21 @@ class Pipeline:
         present = joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())
         return with_former(present, self._former)
 
-    def tables(self) -> Iterator[Table]:
+    def tables(self) -> Iterator[HeldTable]:
         """What is held now, and what had to make room for others."""
         parts, sctp = dict(self.packets.fragments.accounts()), self.streams.sctp
         counts = self.streams.counts
-        yield Table("fragments", parts["waiting"], parts["evicted"])
-        yield Table("streams", len(self.streams), counts.evicted)
-        yield Table("segments", counts.waiting)
-        yield Table("associations", sctp.associations, sctp.associations_evicted)
-        yield Table("chunks", sctp.fragments.waiting + sctp.held, sctp.fragments.evicted)
-        yield Table("lookback", self.policy.waiting, self.policy.crowded_out)
-        yield Table("legs", self.policy.legs_remembered, self.policy.legs_forgotten)
+        yield HeldTable("fragments", parts["waiting"], parts["evicted"])
+        yield HeldTable("streams", len(self.streams), counts.evicted)
+        yield HeldTable("segments", counts.waiting)
+        yield HeldTable("associations", sctp.associations, sctp.associations_evicted)
+        yield HeldTable("chunks", sctp.fragments.waiting + sctp.held, sctp.fragments.evicted)
+        yield HeldTable("lookback", self.policy.waiting, self.policy.crowded_out)
+        yield HeldTable("legs", self.policy.legs_remembered, self.policy.legs_forgotten)
         if self.correlator is not None:
             for name in ("calls", "transactions", "dialogs"):
                 tally = getattr(self.correlator.table, name)
-                yield Table(name, tally.held, tally.evicted)
+                yield HeldTable(name, tally.held, tally.evicted)
 
     def notes(self) -> list[str]:
         """Lines with details that a counter's name cannot give."""

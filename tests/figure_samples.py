@@ -1,15 +1,15 @@
-"""Figures in which every metric has a sample, and the text of a scrape taken apart."""
+"""AgentFigures in which every metric has a sample, and the text of a scrape taken apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from capture_agent.books import Ledger, Table
+from capture_agent.books import HeldTable, Ledger
 from capture_agent.delivery.standing import BATCH_SECONDS, LAG_SECONDS, Standing
 from capture_agent.histogram import Histogram
 from capture_agent.metrics.figures import (
     About,
-    Figures,
+    AgentFigures,
     GuardFigures,
     Reloaded,
     RuleFigures,
@@ -53,8 +53,8 @@ LEDGERS = (
 )
 
 
-def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = (sink(),)) -> Figures:
-    return Figures(
+def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = (sink(),)) -> AgentFigures:
+    return AgentFigures(
         about=ABOUT,
         now=8230.5,
         tracing=True,
@@ -62,7 +62,7 @@ def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = 
         ledgers=list(ledgers),
         problems={"no_via": 1},
         streams={"gaps": 1, "lost_bytes": 30},
-        tables=[Table("fragments", 1, 4), Table("segments", 1)],
+        tables=[HeldTable("fragments", 1, 4), HeldTable("segments", 1)],
         rules=[RuleFigures("rule 1", "dialog", 2)],
         guards=[GuardFigures("condition", "c", False), GuardFigures("hook", "h.py", True), GuardFigures("hook", "h.py", False)],
         sources=[source()],

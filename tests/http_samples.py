@@ -12,8 +12,8 @@ from figure_samples import figures, sink
 
 from capture_agent.books import Books, Ledger
 from capture_agent.metrics.exposition import Exposition
-from capture_agent.metrics.figures import Figures, SinkFigures
-from capture_agent.metrics.health import Reason
+from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.health import HealthReason
 
 PATIENCE = 20.0
 
@@ -22,16 +22,16 @@ class Agent:
     def __init__(self) -> None:
         self.tracing = True
         self.ready = True
-        self.reasons: list[Reason] = []
+        self.reasons: list[HealthReason] = []
         self.exposition = Exposition(self.figures)
 
     def books(self) -> Books:
         return Books([Ledger("messages", 3, {"traced": 3}, Counter(), Counter())])
 
-    def figures(self) -> Figures:
+    def figures(self) -> AgentFigures:
         return figures()
 
-    def health(self) -> tuple[list[SinkFigures], list[Reason]]:
+    def health(self) -> tuple[list[SinkFigures], list[HealthReason]]:
         return [sink()], self.reasons
 
 

@@ -45,14 +45,14 @@ CASES = {
         says=(
             "here the whole transaction is traced",
             "t_is_canceled(): not known",
-            "failure_route[NEVER]: nothing leads there",
+            "failure_route[NEVER]: never called",
         ),
     ),
-    "onsend": Case({"ACK proxy>callee"}, says=("messages of its own",)),
+    "onsend": Case({"ACK proxy>callee"}, says=("it also covers Kamailio's own messages",)),
     "branches": Case(
         {"486 (INVITE) callee>proxy", "487 (INVITE) callee>proxy", "200 (INVITE) callee>proxy"},
         {"INVITE caller>proxy"},
-        ("a response does not show request_user of its request", "once for each branch; here once"),
+        ("a response does not show request_user of its request", "once per branch; here once"),
     ),
     "everything": Case(says=("$var(heartbeat)==1: not known", "1 condition was not understood")),
     "core-and-script": Case(),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.config import Config, Trace
+from capture_agent.config import Config, TraceSection
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
@@ -31,7 +31,7 @@ def test_without_correlation(pcaps: Path) -> None:
 
 @pytest.mark.parametrize("capture", ["calls.pcap", "calls-tcp.pcap", "fragments.pcap"])
 def test_tables_and_ledgers_say_the_same(pcaps: Path, capture: str) -> None:
-    pipeline = Pipeline(policy=Policy(settings=Settings.of(Config(trace=Trace(mode="dialog")))))
+    pipeline = Pipeline(policy=Policy(settings=Settings.of(Config(trace=TraceSection(mode="dialog")))))
     tables = after(pipeline, pcaps / capture)
     ledgers = {ledger.name: ledger for ledger in pipeline.ledgers()}
     for name in ("calls", "transactions", "dialogs"):

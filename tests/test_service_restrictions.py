@@ -153,7 +153,7 @@ def test_the_unit_allows_all_that_a_run_needs(asked: str) -> None:
     assert families <= set(settings("RestrictAddressFamilies")[0].split())
     assert not re.findall(r"PROT_[A-Z|_]*WRITE[A-Z|_]*EXEC.*", asked)  # MemoryDenyWriteExecute=
     assert not re.findall(
-        r"^\d+ +(?:f?chmod(?:at)?|open(?:at)?|mkdir(?:at)?)\(.*\b0?[2-7][0-7]{3}\b.*$", asked, re.MULTILINE
+        r"^\d+ +(?:f?chmod(?:at)?|open(?:at)?|mkdir(?:at)?)\(.*, 0[2-7][0-7]{3}\b.*$", asked, re.MULTILINE
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 from capture_agent.app.assembly import all_alike, local_sides, make_pipeline, own_traffic
-from capture_agent.app.between import Between
+from capture_agent.app.between import BetweenBatches
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.app.observing import Observer, figures, sink_figures
@@ -21,8 +21,8 @@ from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
 from capture_agent.delivery.routes import direct, queued
 from capture_agent.metrics.exposition import Exposition
-from capture_agent.metrics.figures import Figures, SinkFigures, SourceFigures
-from capture_agent.metrics.health import Reason
+from capture_agent.metrics.figures import AgentFigures, SinkFigures, SourceFigures
+from capture_agent.metrics.health import HealthReason
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.records.frames import Frames
 from capture_agent.records.traced import TracedMessage
@@ -75,7 +75,7 @@ class Agent:
         self.routes = direct(made, alike) if lossless else queued(made, alike, queue.messages, queue.mib)
         self.observer = Observer(config)
         self.exposition = Exposition(self.figures)
-        self._between = Between(self._figures)
+        self._between = BetweenBatches(self._figures)
         self._watcher = Watcher(self._watched, also=self.health)
         if not lossless:
             self._watcher.start()
@@ -224,7 +224,7 @@ class Agent:
         """Whether it captures: its sources are open, and it has not been told to stop."""
         return bool(self.sources.names()) and not self.stop.is_set()
 
-    def health(self) -> tuple[list[SinkFigures], list[Reason]]:
+    def health(self) -> tuple[list[SinkFigures], list[HealthReason]]:
         """The sinks, and what is wrong now. From any thread."""
         sinks = self._sink_figures()
         return sinks, self.observer.reasons(self._source_figures(), sinks)
@@ -236,11 +236,11 @@ class Agent:
     def _sink_figures(self) -> list[SinkFigures]:
         return sink_figures(ConfiguredSinks(self.config, self.sink_ids.copy()), self.routes)
 
-    def figures(self) -> Figures:
+    def figures(self) -> AgentFigures:
         """All counters, as they are between two batches. From any thread."""
         return self._between.now()
 
-    def _figures(self) -> Figures:
+    def _figures(self) -> AgentFigures:
         return figures(self.observer, self.pipeline, self._source_figures(), self._sink_figures())
 
     def books(self) -> Books:

@@ -22,7 +22,7 @@ class Question(Generic[Read]):
         self.answer: Read | None = None
 
 
-class Between(Generic[Read]):
+class BetweenBatches(Generic[Read]):
     """`read` reads the counters. While no batch is being processed, whoever asks does it; else the thread that
     processes it does, at its end: a batch costs one look at whether somebody has asked.
     """

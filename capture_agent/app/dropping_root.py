@@ -10,6 +10,7 @@ bounding set and setuid programs (no_new_privs) are given up at once. See capabi
 from __future__ import annotations
 
 import ctypes
+import encodings.idna  # noqa: F401 - sockets load it on first use, when the user may not read Python's files any more
 import os
 import pwd
 from collections.abc import Iterable, Iterator, MutableMapping

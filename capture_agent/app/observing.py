@@ -20,8 +20,8 @@ from capture_agent.build import flavour
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.targets import HepTarget, SipTarget
-from capture_agent.metrics.figures import About, Figures, Reloaded, SinkFigures, SourceFigures, guards_of, rules_of
-from capture_agent.metrics.health import Health, Reason
+from capture_agent.metrics.figures import About, AgentFigures, Reloaded, SinkFigures, SourceFigures, guards_of, rules_of
+from capture_agent.metrics.health import Health, HealthReason
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Frames
 from capture_agent.sources.source import Source, lost_frames
@@ -97,7 +97,7 @@ class Observer:
             found.append(SourceFigures(name, read.packets, read.bytes, lost.get(name, {}), up, quiet, asked))
         return found
 
-    def reasons(self, sources: list[SourceFigures], sinks: list[SinkFigures]) -> list[Reason]:
+    def reasons(self, sources: list[SourceFigures], sinks: list[SinkFigures]) -> list[HealthReason]:
         """Why the agent is degraded; the log has a line when that changes."""
         reasons = self.health.look(sources, sinks, time.monotonic())
         if self.health.is_news(reasons):
@@ -128,10 +128,12 @@ def sink_figures(configured: ConfiguredSinks, routes: Routes) -> list[SinkFigure
     return [*found, *(SinkFigures(ledger.name, "", ledger, None) for ledger in ledgers)]
 
 
-def figures(observer: Observer, pipeline: Pipeline, sources: list[SourceFigures], sinks: list[SinkFigures]) -> Figures:
+def figures(
+    observer: Observer, pipeline: Pipeline, sources: list[SourceFigures], sinks: list[SinkFigures]
+) -> AgentFigures:
     """All of them, of sources as Observer.sources has them."""
     lost = lost_frames(source.lost for source in sources)
-    return Figures(
+    return AgentFigures(
         about=observer.about,
         now=time.time(),
         tracing=pipeline.policy.on,

@@ -209,7 +209,7 @@ def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
     """Check that sinks and the HTTP door can work. Raises ConfigError. `files`: also files not writable now."""
     from capture_agent.config.config_errors import ConfigError, in_order
     from capture_agent.sinks.checks import not_ready, unusable
-    from capture_agent.web import checks as of_http
+    from capture_agent.web import http_checks as of_http
 
     problems = [
         *unusable(config, layers),

@@ -117,8 +117,8 @@ def open_http(agent: Agent) -> HttpDoor | None:
     if not http.listen:
         return None
     from capture_agent.config.http_listen import host_and_port
-    from capture_agent.web.checks import tls_of
     from capture_agent.web.door import HttpDoor
+    from capture_agent.web.http_checks import tls_of
 
     try:
         return HttpDoor(host_and_port(http.listen), agent, http.token, tls_of(http))

@@ -132,7 +132,7 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthSection:
     """When the agent is degraded, beyond what is broken. 0: never."""
 
     no_packets_seconds: Annotated[float, Interval(ge=0, le=86_400)] = 0.0
@@ -208,7 +208,7 @@ class Config:
     queue: QueueSection = field(default_factory=QueueSection)
     control: Control = field(default_factory=Control)
     http: Http = field(default_factory=Http)
-    health: Health = field(default_factory=Health)
+    health: HealthSection = field(default_factory=HealthSection)
     run: Run = field(default_factory=Run)
     log: Log = field(default_factory=Log)
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from capture_agent.books import Books
 from capture_agent.metrics.agent_stats import agent_health, agent_stats
 from capture_agent.metrics.exposition import PLAIN, Exposition
-from capture_agent.metrics.figures import Figures, SinkFigures
-from capture_agent.metrics.health import Reason
+from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.health import HealthReason
 
 FAULT = 500  # the code of siptrace's faults
 
@@ -35,8 +35,8 @@ class Controlled(Protocol):
     @property
     def ready(self) -> bool: ...
     def books(self) -> Books: ...
-    def figures(self) -> Figures: ...
-    def health(self) -> tuple[list[SinkFigures], list[Reason]]: ...
+    def figures(self) -> AgentFigures: ...
+    def health(self) -> tuple[list[SinkFigures], list[HealthReason]]: ...
 
 
 def switch(parameters: Sequence[object]) -> bool | None:

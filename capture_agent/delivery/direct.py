@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.delivery.sink_account import INTERNAL_ERROR, SENT, UNREACHABLE, WAITING
-from capture_agent.delivery.standing import Pace, Standing
+from capture_agent.delivery.standing import DeliveryPace, Standing
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
@@ -28,7 +28,7 @@ class Direct:
         self._held: list[TracedMessage] = []
         self._lost: Counter[str] = Counter()
         self._last: Figures | None = None  # once it is closed
-        self._pace = Pace()
+        self._pace = DeliveryPace()
         self._held_since = 0.0
 
     def put(self, batch: Sequence[TracedMessage]) -> None:

@@ -18,7 +18,7 @@ from capture_agent.delivery.sink_account import (
     UNREACHABLE,
     WAITING,
 )
-from capture_agent.delivery.standing import Pace, Standing
+from capture_agent.delivery.standing import DeliveryPace, Standing
 from capture_agent.delivery.weight import NO_LIMIT, fit
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.net.sink_errors import SinkError
@@ -75,7 +75,7 @@ class Outbox:
         self._held = 0  # bytes of both kinds
         self._given = 0
         self._in_hand_since = 0.0
-        self._pace = Pace()
+        self._pace = DeliveryPace()
         self._outages = 0  # that are over
         self._down_since: float | None = None
         self._lost_before = 0  # when it went down

@@ -34,7 +34,7 @@ class Standing:
     batch: Distribution
 
 
-class Pace:
+class DeliveryPace:
     """How fast a sink takes what it is given: filled once per batch."""
 
     def __init__(self) -> None:

@@ -204,7 +204,7 @@ def masker(names: Iterable[str], key: bytes = b"") -> Callable[[CapturedMessage]
     if unknown := wanted - set(MASKS):
         raise ValueError(f"mask {min(unknown)!r}, expected {', '.join(MASKS)}")
     if {"users:hash", "users:truncate"} <= wanted:
-        raise ValueError("users:hash and users:truncate exclude each other")
+        raise ValueError("users:hash and users:truncate cannot be combined")
     if "users:hash" in wanted and not key:
         raise ValueError("users:hash needs a key")
     masks = [make(key) for name, make in MASKS.items() if name in wanted]

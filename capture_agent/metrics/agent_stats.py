@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from capture_agent.delivery.standing import Standing
-from capture_agent.metrics.figures import Figures, SinkFigures
-from capture_agent.metrics.health import Reason
+from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.health import HealthReason
 
 SIP = ("traced", "not_traced", "waiting", "crowded_out")  # outcomes of messages that are SIP, without copies
 KNOWN = ("rtp", "rtcp")
 SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
-def agent_stats(figures: Figures) -> dict[str, Any]:
+def agent_stats(figures: AgentFigures) -> dict[str, Any]:
     """What the agent does not look at (DNS, logs of others) is 0."""
     about = figures.about
     interfaces = [source.name for source in figures.sources if source.up is not None]
@@ -32,7 +32,7 @@ def agent_stats(figures: Figures) -> dict[str, Any]:
     }
 
 
-def packets(figures: Figures) -> dict[str, int]:
+def packets(figures: AgentFigures) -> dict[str, int]:
     messages = figures.ledger("messages")
     rejected = messages.rejected
     return {
@@ -61,7 +61,7 @@ def transport(sink: SinkFigures, standing: Standing) -> dict[str, Any]:
     }
 
 
-def agent_health(sinks: Sequence[SinkFigures], reasons: Sequence[Reason]) -> dict[str, Any]:
+def agent_health(sinks: Sequence[SinkFigures], reasons: Sequence[HealthReason]) -> dict[str, Any]:
     return {
         "status": "degraded" if reasons else "ok",
         "connected_transports": sum(bool(sink.transport and sink.standing and sink.standing.up) for sink in sinks),

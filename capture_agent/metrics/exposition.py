@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from capture_agent.histogram import Distribution
-from capture_agent.metrics.families import COUNTER, FAMILIES, HISTOGRAM, Family
-from capture_agent.metrics.figures import Figures
+from capture_agent.metrics.families import COUNTER, FAMILIES, HISTOGRAM, MetricFamily
+from capture_agent.metrics.figures import AgentFigures
 from capture_agent.metrics.samples import Labels
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Exposition:
     begins again after a reload goes on from where it was.
     """
 
-    def __init__(self, figures: Callable[[], Figures]) -> None:
+    def __init__(self, figures: Callable[[], AgentFigures]) -> None:
         self._figures = figures
         self._lock = threading.Lock()  # several may ask at once
         self._highest: dict[tuple[str, Labels], float] = {}
@@ -58,7 +58,7 @@ class Exposition:
         for family in FAMILIES:
             yield self._metric(family, figures)
 
-    def _metric(self, family: Family, figures: Figures) -> Metric:
+    def _metric(self, family: MetricFamily, figures: AgentFigures) -> Metric:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         if family.kind == HISTOGRAM:
@@ -75,7 +75,7 @@ class Exposition:
             metric.add_metric(labels, self._grown(family, labels, value) if family.kind == COUNTER else value)
         return metric
 
-    def _grown(self, family: Family, labels: Labels, value: float) -> float:
+    def _grown(self, family: MetricFamily, labels: Labels, value: float) -> float:
         key = (family.name, labels)
         if family.restarts:
             return self._continued.count(key, value)

@@ -18,7 +18,7 @@ OUTCOME = ("outcome", "reason")
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     """One metric. `name` is as it is scraped; of a histogram without _bucket, _count and _sum.
 
     restarts  after a reload, what counts may be another of the same name, which begins at 0
@@ -32,175 +32,175 @@ class Family:
     restarts: bool = False
 
 
-FAMILIES: tuple[Family, ...] = (
-    Family(
+FAMILIES: tuple[MetricFamily, ...] = (
+    MetricFamily(
         "capture_agent_build_info", GAUGE, ("version", "build", "python"),
         "Always 1: which version and build runs.",
         of.build,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_start_time_seconds", GAUGE, (),
         "When the agent was started, in seconds since the epoch.",
         of.one(lambda figures: figures.about.started_at),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_tracing", GAUGE, (),
         "1 while messages are traced.",
         of.one(lambda figures: figures.tracing),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_config_last_reload_success", GAUGE, (),
         "1 if the configuration was last read without problems.",
         of.one(lambda figures: figures.reloaded.success),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_config_last_reload_success_timestamp_seconds", GAUGE, (),
         "When the configuration in force was read, in seconds since the epoch.",
         of.one(lambda figures: figures.reloaded.at),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_frames_total", COUNTER, OUTCOME,
         "Frames that sources have read, by what became of them.",
         of.stage("frames"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_segments_total", COUNTER, OUTCOME,
         "TCP segments, by what became of them.",
         of.stage("segments"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_websocket_messages_total", COUNTER, OUTCOME,
         "Messages of WebSockets, by what became of them.",
         of.stage("websocket"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_chunks_total", COUNTER, OUTCOME,
         "SCTP chunks, by what became of them.",
         of.stage("chunks"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_stream_events_total", COUNTER, ("event",),
         "What happened to TCP streams and the messages in them.",
         of.events,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_stream_bytes_total", COUNTER, ("what",),
         "Bytes of TCP streams that did not become a message.",
         of.stream_bytes,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_messages_total", COUNTER, OUTCOME,
         "Payloads, and the SIP among them, by what became of them.",
         of.stage("messages"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_malformed_total", COUNTER, ("problem",),
         "Problems of SIP messages that were traced all the same.",
         of.problems,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_correlation_total", COUNTER, OUTCOME,
         "Messages that were looked at for their call, by the result.",
         of.stage("correlation"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_remembered_total", COUNTER, ("what", *OUTCOME),
         "Calls, transactions and dialogs that are held no more, by the reason.",
         of.remembered,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_held", GAUGE, ("what",),
         "Entries of the agent's tables now.",
         of.held,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_evicted_total", COUNTER, ("what",),
         "Entries that made room for others when a table was full.",
         of.evicted,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_interface_packets_total", COUNTER, ("interface",),
         "Packets that were read from an interface or another source.",
         of.sources(lambda source: source.packets),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_interface_bytes_total", COUNTER, ("interface",),
         "Captured bytes of these packets.",
         of.sources(lambda source: source.bytes),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_interface_dropped_total", COUNTER, ("interface", "where"),
         "Packets that were lost before they were read, by place.",
         of.dropped,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_interface_up", GAUGE, ("interface",),
         "1 while the interface or source is captured from.",
         of.up,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_rule_decisions_total", COUNTER, ("rule", "mode"),
         "How often a rule has matched.",
         of.decisions,
         restarts=True,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_condition_calls_total", COUNTER, ("condition", *OUTCOME),
         "Calls of functions that rules name in `when`, by their result.",
         of.user_code("condition"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_condition_off", GAUGE, ("condition",),
         "1 if the condition has failed too often and is asked no more.",
         of.off("condition"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_hook_calls_total", COUNTER, ("hook", *OUTCOME),
         "Calls of hooks, by their result.",
         of.user_code("hook"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_hook_off", GAUGE, ("hook",),
         "1 if the hook has failed too often and is called no more.",
         of.off("hook"),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_messages_total", COUNTER, ("sink", *OUTCOME),
         "Messages for a sink, by what became of them.",
         of.sink_entries,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_queue_messages", GAUGE, ("sink",),
         "Messages that wait for the sink, or that it has not confirmed.",
         of.sinks(lambda sink: sink.ledger.outcomes.get("waiting", 0)),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_queue_bytes", GAUGE, ("sink",),
         "Memory of the messages that wait for the sink.",
         of.sinks(lambda sink: sink.standing.queue_bytes),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_oldest_seconds", GAUGE, ("sink",),
         "How long the oldest message has waited for the sink.",
         of.sinks(lambda sink: sink.standing.oldest_seconds),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_up", GAUGE, ("sink",),
         "0 while the sink cannot be reached.",
         of.sinks(lambda sink: sink.standing.up),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_reconnects_total", COUNTER, ("sink",),
         "Times that the sink was connected to again.",
         of.sinks(lambda sink: sink.standing.reconnects),
         restarts=True,
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_lag_seconds", HISTOGRAM, ("sink",),
         "From a packet's time until its message was handed over to the sink.",
         of.sinks(lambda sink: sink.standing.lag),
     ),
-    Family(
+    MetricFamily(
         "capture_agent_sink_batch_seconds", HISTOGRAM, ("sink",),
         "How long handing over a batch to the sink took.",
         of.sinks(lambda sink: sink.standing.batch),

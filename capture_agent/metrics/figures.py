@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from capture_agent.books import Account, Ledger, Table
+from capture_agent.books import Account, HeldTable, Ledger
 from capture_agent.delivery.standing import Standing
 
 
@@ -84,7 +84,7 @@ class Reloaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class AgentFigures:
     """`now`: seconds since the epoch; `ledgers`: of the stages, in the order of the data's way.
 
     `streams`: what Streams.notes() has.
@@ -97,7 +97,7 @@ class Figures:
     ledgers: Sequence[Ledger] = ()
     problems: Mapping[str, int] = field(default_factory=dict)
     streams: Mapping[str, int] = field(default_factory=dict)
-    tables: Sequence[Table] = ()
+    tables: Sequence[HeldTable] = ()
     rules: Sequence[RuleFigures] = ()
     guards: Sequence[GuardFigures] = ()
     sources: Sequence[SourceFigures] = ()

@@ -15,7 +15,7 @@ SINK_UNREACHABLE, SINK_LOSING = "sink_unreachable", "sink_losing"
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class HealthReason:
     """`name`: of the source or sink; `text`: what is wrong with it, in words."""
 
     reason: str
@@ -36,7 +36,7 @@ class Health:
         self._lost: dict[tuple[str, int], tuple[int, float]] = {}  # by sink: how many, and when that became more
         self._said: frozenset[tuple[str, str]] = frozenset()
 
-    def look(self, sources: Iterable[SourceFigures], sinks: Sequence[SinkFigures], now: float) -> list[Reason]:
+    def look(self, sources: Iterable[SourceFigures], sinks: Sequence[SinkFigures], now: float) -> list[HealthReason]:
         """All that is wrong. `now`: seconds of any clock that only goes on. Losses are seen if it is asked at times."""
         with self._lock:
             return [
@@ -44,19 +44,19 @@ class Health:
                 *(reason for n, sink in enumerate(sinks) if (reason := self._of_sink(sink, n, now)) is not None),
             ]
 
-    def _of_source(self, source: SourceFigures) -> Reason | None:
+    def _of_source(self, source: SourceFigures) -> HealthReason | None:
         if source.up is None:
             return None
         if not source.up:
-            return Reason(SOURCE_DOWN, source.name, "down")
+            return HealthReason(SOURCE_DOWN, source.name, "down")
         if 0 < self._no_packets_seconds <= source.quiet_seconds:
-            return Reason(NO_PACKETS, source.name, f"no packets for {source.quiet_seconds:.0f} s")
+            return HealthReason(NO_PACKETS, source.name, f"no packets for {source.quiet_seconds:.0f} s")
         quiet = source.sip_quiet_seconds
         if quiet is not None and 0 < self._no_sip_seconds <= quiet:
-            return Reason(NO_SIP, source.name, f"no SIP for {quiet:.0f} s")
+            return HealthReason(NO_SIP, source.name, f"no SIP for {quiet:.0f} s")
         return None
 
-    def _of_sink(self, sink: SinkFigures, number: int, now: float) -> Reason | None:
+    def _of_sink(self, sink: SinkFigures, number: int, now: float) -> HealthReason | None:
         if sink.standing is None:
             return None
         lost = sum(sink.ledger.lost.values())
@@ -65,12 +65,12 @@ class Health:
             grew_at = now
         self._lost[sink.name, number] = lost, grew_at
         if not sink.standing.up:
-            return Reason(SINK_UNREACHABLE, sink.name, "unreachable")
+            return HealthReason(SINK_UNREACHABLE, sink.name, "unreachable")
         if now - grew_at < LOSING_SECONDS:
-            return Reason(SINK_LOSING, sink.name, f"loses messages: {lost:,} so far")
+            return HealthReason(SINK_LOSING, sink.name, f"loses messages: {lost:,} so far")
         return None
 
-    def is_news(self, reasons: Sequence[Reason]) -> bool:
+    def is_news(self, reasons: Sequence[HealthReason]) -> bool:
         """Are other things wrong than when this was asked last?"""
         found = frozenset((one.reason, one.name) for one in reasons)
         with self._lock:

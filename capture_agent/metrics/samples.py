@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from capture_agent.books import Ledger
 from capture_agent.delivery.sink_account import ACCOUNT as OF_SINKS
 from capture_agent.histogram import Distribution
-from capture_agent.metrics.figures import Figures
+from capture_agent.metrics.figures import AgentFigures
 
 REJECTED, LOST = "rejected", "lost"
 OTHER = "other"
@@ -21,7 +21,7 @@ BYTES = "_bytes"  # the end of the names of notes that count them
 Labels = tuple[str, ...]
 Value = float | Distribution
 Samples = Iterable[tuple[Labels, Value]]
-Read: TypeAlias = Callable[[Figures], Samples]
+Read: TypeAlias = Callable[[AgentFigures], Samples]
 
 
 def entries(ledger: Ledger) -> Iterator[tuple[str, str, int]]:
@@ -56,13 +56,13 @@ def apart(names: Sequence[str]) -> list[str]:
 def stage(name: str) -> Read:
     """The ledger of one stage."""
 
-    def read(figures: Figures) -> Samples:
+    def read(figures: AgentFigures) -> Samples:
         return [((outcome, reason), count) for outcome, reason, count in entries(figures.ledger(name))]
 
     return read
 
 
-def remembered(figures: Figures) -> Samples:
+def remembered(figures: AgentFigures) -> Samples:
     for name in ("calls", "transactions", "dialogs"):
         for outcome, reason, count in entries(figures.ledger(name)):
             yield (name, outcome, reason), count
@@ -71,7 +71,7 @@ def remembered(figures: Figures) -> Samples:
 def user_code(kind: str) -> Read:
     """The ledgers of hooks or conditions."""
 
-    def read(figures: Figures) -> Samples:
+    def read(figures: AgentFigures) -> Samples:
         ledgers = [ledger for ledger in figures.ledgers if ledger.name.partition(" ")[0] == kind]
         for name, ledger in zip(apart([one.name.partition(" ")[2] for one in ledgers]), ledgers, strict=True):
             for outcome, reason, count in entries(ledger):
@@ -81,7 +81,7 @@ def user_code(kind: str) -> Read:
 
 
 def off(kind: str) -> Read:
-    def read(figures: Figures) -> Samples:
+    def read(figures: AgentFigures) -> Samples:
         guards = [guard for guard in figures.guards if guard.kind == kind]
         names = apart([guard.name for guard in guards])
         return [((name,), float(guard.off)) for name, guard in zip(names, guards, strict=True)]
@@ -89,7 +89,7 @@ def off(kind: str) -> Read:
     return read
 
 
-def sink_entries(figures: Figures) -> Samples:
+def sink_entries(figures: AgentFigures) -> Samples:
     """With a zero for each place where messages may be lost before any sink: an alert needs a beginning."""
     for name, sink in zip(sink_names(figures), figures.sinks, strict=True):
         found = {(LOST, str(place)): 0 for place in OF_SINKS.lost}
@@ -97,7 +97,7 @@ def sink_entries(figures: Figures) -> Samples:
         yield from (((name, *labels), count) for labels, count in found.items())
 
 
-def sink_names(figures: Figures) -> list[str]:
+def sink_names(figures: AgentFigures) -> list[str]:
     return apart([sink.name for sink in figures.sinks])
 
 
@@ -112,45 +112,45 @@ def sources(value: Callable[..., Value]) -> Read:
     return lambda figures: [((source.name,), value(source)) for source in figures.sources]
 
 
-def up(figures: Figures) -> Samples:
+def up(figures: AgentFigures) -> Samples:
     return [((source.name,), source.up) for source in figures.sources if source.up is not None]
 
 
-def dropped(figures: Figures) -> Samples:
+def dropped(figures: AgentFigures) -> Samples:
     for source in figures.sources:
         for place, count in bounded(source.lost).items():
             yield (source.name, place), count
 
 
-def one(value: Callable[[Figures], float]) -> Read:
+def one(value: Callable[[AgentFigures], float]) -> Read:
     """A metric without labels."""
     return lambda figures: [((), value(figures))]
 
 
-def events(figures: Figures) -> Samples:
+def events(figures: AgentFigures) -> Samples:
     """Of streams, what is not counted in bytes."""
     return [((name,), count) for name, count in figures.streams.items() if not name.endswith(BYTES)]
 
 
-def stream_bytes(figures: Figures) -> Samples:
+def stream_bytes(figures: AgentFigures) -> Samples:
     return [((name.removesuffix(BYTES),), count) for name, count in figures.streams.items() if name.endswith(BYTES)]
 
 
-def problems(figures: Figures) -> Samples:
+def problems(figures: AgentFigures) -> Samples:
     return [((problem,), count) for problem, count in figures.problems.items()]
 
 
-def held(figures: Figures) -> Samples:
+def held(figures: AgentFigures) -> Samples:
     return [((table.name,), table.held) for table in figures.tables]
 
 
-def evicted(figures: Figures) -> Samples:
+def evicted(figures: AgentFigures) -> Samples:
     return [((table.name,), table.evicted) for table in figures.tables if table.evicted is not None]
 
 
-def decisions(figures: Figures) -> Samples:
+def decisions(figures: AgentFigures) -> Samples:
     return [((rule.name, rule.mode), rule.decisions) for rule in figures.rules]
 
 
-def build(figures: Figures) -> Samples:
+def build(figures: AgentFigures) -> Samples:
     return [((figures.about.version, figures.about.build, figures.about.python), 1)]

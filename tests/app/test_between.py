@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from capture_agent.app import between
-from capture_agent.app.between import Between
+from capture_agent.app.between import BetweenBatches
 
 pytestmark = pytest.mark.once
 
@@ -17,7 +17,7 @@ class Stages:
 
     def __init__(self) -> None:
         self.first = self.second = 0
-        self.between = Between(lambda: (self.first, self.second))
+        self.between = BetweenBatches(lambda: (self.first, self.second))
 
     def work(self, batches: int) -> None:
         for _ in range(batches):

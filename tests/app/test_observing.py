@@ -14,7 +14,7 @@ from capture_agent.app import observing
 from capture_agent.app.observing import OTHERS, Observer, about, identity, sink_figures
 from capture_agent.config import Capture, Config, HepTarget
 from capture_agent.config.configured_sinks import ConfiguredSinks
-from capture_agent.config.sections import Health
+from capture_agent.config.sections import HealthSection
 from capture_agent.config.uris import parse_listen
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.routes import Routes
@@ -38,7 +38,7 @@ class Named:
 
 def observer(no_sip: float = 0.0) -> Observer:
     capture = Capture(interfaces=("eth0",), listen=(parse_listen("sip:127.0.0.1:5999"),))
-    return Observer(Config(capture=capture, health=Health(no_sip_seconds=no_sip)))
+    return Observer(Config(capture=capture, health=HealthSection(no_sip_seconds=no_sip)))
 
 
 def opened(one: Observer, *names: str) -> list[Named]:

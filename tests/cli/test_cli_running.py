@@ -313,7 +313,9 @@ def test_an_interface_that_is_not_there_yet(tmp_path: Path, name: str) -> None:
         sink.settimeout(PATIENCE)
         words = ["--config", str(config), "-i", name, "--sip", f"sip:{place(sink)}"]
         with running(tmp_path, *words, inside=here) as run:
-            said = "eth1: no such interface, there are lo, any; waiting for it" if name == "eth1" else "capturing on"
+            said = (
+                "eth1: no such interface, expected one of lo, any; waiting for it" if name == "eth1" else "capturing on"
+            )
             run.until(lambda: said in run.text)
             join(here, there, "eth1", "192.0.2")
             run.until(lambda: "eth1: captured" in run.text)

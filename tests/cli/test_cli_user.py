@@ -182,7 +182,7 @@ def test_refused(user: str, says: str) -> None:
 
 def test_what_the_user_may_not_write_is_refused(folder: Path) -> None:
     words = agent("-i", "lo", "--db", table(folder / "own" / "trace.db", owner=0), "--user", "nobody")
-    for control, says in (("", "the file cannot be written"), (str(folder / "c.sock"), "no file can be made in")):
+    for control, says in (("", "the file is not writable"), (str(folder / "c.sock"), "cannot create a file in")):
         done = subprocess.run([*words, "--control", control], capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 2
         assert says in done.stderr

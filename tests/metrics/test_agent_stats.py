@@ -6,7 +6,7 @@ import pytest
 from figure_samples import figures, sink
 
 from capture_agent.metrics.agent_stats import agent_health, agent_stats, in_words
-from capture_agent.metrics.health import Reason
+from capture_agent.metrics.health import HealthReason
 
 pytestmark = pytest.mark.once
 
@@ -39,7 +39,7 @@ def test_health() -> None:
         "buffer_size_bytes": 500,
         "reasons": [],
     }
-    degraded = agent_health(sinks, [Reason("source_down", "eth0", "down")])
+    degraded = agent_health(sinks, [HealthReason("source_down", "eth0", "down")])
     assert degraded["status"] == "degraded"
     assert degraded["reasons"] == [{"reason": "source_down", "name": "eth0", "text": "down"}]
 

@@ -21,7 +21,7 @@ from capture_agent.books import Ledger
 from capture_agent.histogram import Histogram
 from capture_agent.metrics.exposition import Exposition
 from capture_agent.metrics.families import COUNTER, FAMILIES, HISTOGRAM
-from capture_agent.metrics.figures import Figures, SinkFigures
+from capture_agent.metrics.figures import AgentFigures, SinkFigures
 from capture_agent.metrics.samples import MOST_REASONS, NOW, apart, bounded
 from capture_agent.streams.streams import Streams
 
@@ -31,15 +31,15 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
-def samples(of: Figures) -> dict[str, list[tuple[tuple[str, ...], Any]]]:
+def samples(of: AgentFigures) -> dict[str, list[tuple[tuple[str, ...], Any]]]:
     return {family.name: list(family.read(of)) for family in FAMILIES}
 
 
-def scraped(of: Figures, accept: str = "text/plain") -> str:
+def scraped(of: AgentFigures, accept: str = "text/plain") -> str:
     return Exposition(lambda: of).text(accept)[0].decode()
 
 
-def filled() -> Figures:
+def filled() -> AgentFigures:
     """One ledger of each account, in which every name has its own number."""
     ledgers: dict[str, Ledger] = {}
     for (name, column), names in in_code().items():
@@ -223,7 +223,7 @@ def test_what_begins_again_after_a_reload_goes_on() -> None:
     assert sums == [["3.0"], ["5.0"], ["7.0"], ["9.0"]]
 
 
-def with_lag(count: int) -> Figures:
+def with_lag(count: int) -> AgentFigures:
     lag = Histogram((0.5, 2.0))
     lag.observe(1.0, count)
     one = sink()

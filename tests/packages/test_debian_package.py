@@ -101,20 +101,17 @@ def unit(machine: Machine) -> dict[str, str]:
 
 @contextmanager
 def service(machine: Machine) -> Iterator[subprocess.Popen[str]]:
-    """What systemd does for the unit: the credentials, the user, its capabilities; then ExecStart."""
+    """What systemd does for the unit: its folders, the user, its capabilities; then ExecStart."""
     settings = unit(machine)
-    name, source = settings["LoadCredential"].split(":")
     credentials, runtime = machine.path("/run/credentials"), machine.path("/run/capture-agent")
     for folder in (credentials, runtime):
         folder.mkdir(exist_ok=True)
         shutil.chown(folder, *ids(machine))
-    shutil.copy(machine.path(source), credentials / name)
-    shutil.chown(credentials / name, *ids(machine))
     user, group = map(str, ids(machine))
     wanted = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in settings["AmbientCapabilities"].split())
     privileges = ["setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs"]
     privileges += ["--inh-caps", wanted, "--ambient-caps", wanted, "--bounding-set", f"-all,{wanted}"]
-    command = settings["ExecStart"].replace("${CREDENTIALS_DIRECTORY}", "/run/credentials").split()
+    command = settings["ExecStart"].split()
     environ = ENVIRON | {"CREDENTIALS_DIRECTORY": "/run/credentials", "RUNTIME_DIRECTORY": "/run/capture-agent"}
     process = subprocess.Popen(
         machine.command(*privileges, *command), env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

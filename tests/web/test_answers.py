@@ -14,9 +14,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from capture_agent.config.sections import Http
 from capture_agent.control.commands import methods_of
 from capture_agent.control.jsonrpc import answer
-from capture_agent.metrics.health import Reason
-from capture_agent.web.checks import tls_of
+from capture_agent.metrics.health import HealthReason
 from capture_agent.web.door import HttpDoor
+from capture_agent.web.http_checks import tls_of
 
 pytestmark = pytest.mark.once
 
@@ -76,7 +76,7 @@ def test_health(agent: Agent, door: HttpDoor) -> None:
     reply = ask(door.port, "/health")
     wanted = {"status": "ok", "connected_transports": 1, "queue_size": 0, "buffer_size_bytes": 0, "reasons": []}
     assert (reply.status, reply.json) == (200, wanted)
-    agent.reasons = [Reason("source_down", "eth0", "down")]
+    agent.reasons = [HealthReason("source_down", "eth0", "down")]
     reply = ask(door.port, "/health")
     reasons = [{"reason": "source_down", "name": "eth0", "text": "down"}]
     assert (reply.status, reply.json) == (503, wanted | {"status": "degraded", "reasons": reasons})

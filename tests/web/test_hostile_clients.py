@@ -21,8 +21,8 @@ from capture_agent.web import door as doors
 from capture_agent.web import protocol
 from capture_agent.web.access import LONGEST_BODY
 from capture_agent.web.application import WORKERS
-from capture_agent.web.checks import tls_of
 from capture_agent.web.door import MOST_CONNECTIONS, HttpDoor
+from capture_agent.web.http_checks import tls_of
 
 pytestmark = pytest.mark.once
 
