@@ -9,8 +9,8 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-h
 # A hot module is one with a .pxd: after any change its compiled twin is stale.
 PXD := $(shell find capture_agent hep -name '*.pxd')
 HOT := $(PXD) $(wildcard $(PXD:.pxd=.py))
-# One worker per processor; a module stays on one worker, with the servers that it has started.
-WORKERS ?= auto
+# One worker more than processors, because tests often wait. A module stays on one worker, with the servers it starts.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Mutants per entry point of the compiled core.
 CASES ?= 20000
