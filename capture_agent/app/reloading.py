@@ -15,6 +15,7 @@ from capture_agent.app.assembly import all_alike, make_policy
 from capture_agent.app.extensions import Extensions, InUse
 from capture_agent.config import Config, ConfigError
 from capture_agent.config.configured_sinks import ConfiguredSinks, TooManySinks
+from capture_agent.config.sections import KINDS
 from capture_agent.control.commands import Fault
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
@@ -25,7 +26,7 @@ from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
 
 # Options that change while the agent runs. The answer names all others, which take effect after a restart.
-SECTIONS = {"trace", "rule", "legs", "hep", "sip", "sql", "sink", "hooks", "privacy", "queue"}
+SECTIONS = {"trace", "rule", "legs", *KINDS, "hooks", "privacy", "queue"}
 OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}, "log": {"level"}}
 
 LOOK = 0.2  # seconds

@@ -22,6 +22,7 @@ from capture_agent.app.extensions import Extensions, InUse, load_extensions
 from capture_agent.app.reloading import OPTIONS, SECTIONS, NotReloaded, Reloader
 from capture_agent.books import Books
 from capture_agent.config import Config, load
+from capture_agent.config.sections import KINDS
 from capture_agent.delivery import outbox
 from capture_agent.delivery.routes import FORMER, MOST_FORMER
 from capture_agent.records.frame_building import Batches, Ends, udp
@@ -324,6 +325,7 @@ def test_what_takes_a_restart_is_named(
 def test_sections_and_options_are_those_of_the_configuration() -> None:
     config = Config()
     assert all(hasattr(config, section) for section in SECTIONS | OPTIONS.keys())
+    assert KINDS.keys() <= SECTIONS, "a reload opens and closes sinks of every kind"
     assert all(hasattr(getattr(config, section), name) for section, names in OPTIONS.items() for name in names)
 
 

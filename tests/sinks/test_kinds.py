@@ -85,6 +85,7 @@ MAKERS: dict[str, tuple[Callable[[UdpReceiver, str], tuple[Sink, Out]], Kinds]] 
 @pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("name", [*(name for name, kind in KINDS.items() if kind.sink), "package", "package of all"])
 def test_it_comes_out_or_is_rejected(udp: UdpReceiver, sqlite_url: str, name: str, kind: type[CapturedMessage]) -> None:
+    assert name in MAKERS, f"tests/sinks/test_kinds.py: add to MAKERS how [[{name}]] is made, and what it accepts"
     make, takes = MAKERS[name]
     sink, out = make(udp, sqlite_url)
     sample, direct = SAMPLES[kind], Direct(sink)
