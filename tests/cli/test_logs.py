@@ -193,6 +193,7 @@ def test_lines_without_room_are_counted_in_the_same_form(monkeypatch: pytest.Mon
             text += os.read(reader, 65536)
         one.close()
     written = text.count(b"y\n")
-    assert terminal.MOST_LINES <= written <= terminal.MOST_LINES + 2
+    # As many again may be in the writing thread's hand.
+    assert terminal.MOST_LINES <= written <= 2 * terminal.MOST_LINES
     dropped = terminal.MOST_LINES * 3 - written
     assert f"<30>capture-agent: {dropped} lines were not written: standard error was blocked\n".encode() in text
