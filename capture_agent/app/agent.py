@@ -113,11 +113,11 @@ class Agent:
         with closing(merged(sources, gone, self.sources.unread, foreign, newcomers, self._waits, seen)) as batches:
             for source, frames in batches:
                 if self._pending:
-                    with self._between.batch():
+                    with self._between:
                         self._pending.popleft()()
                 if shift is not None:
                     shift.move(frames)
-                with self._between.batch():
+                with self._between:
                     traced = self._process(frames)
                     if pace is None:
                         self.routes.put(traced)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Generic, TypeVar
 
 Read = TypeVar("Read")
@@ -24,7 +24,8 @@ class Question(Generic[Read]):
 
 class BetweenBatches(Generic[Read]):
     """`read` reads the counters. While no batch is being processed, whoever asks does it; else the thread that
-    processes it does, at its end: a batch costs one look at whether somebody has asked.
+    processes it does, at its end: a batch costs one look at whether somebody has asked. That thread enters this around
+    the processing of each batch.
     """
 
     def __init__(self, read: Callable[[], Read]) -> None:
@@ -32,18 +33,17 @@ class BetweenBatches(Generic[Read]):
         self._turns = 0  # odd while a batch is being processed
         self._questions: deque[Question[Read]] = deque()
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Around the processing of one batch, in the thread that does it."""
+    def __enter__(self) -> None:
         self._turns += 1
-        try:
-            yield
-        finally:
-            self._turns += 1
-            while self._questions:
-                question = self._questions.popleft()
-                question.answer = self._read()
-                question.answered.set()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._turns += 1
+        while self._questions:
+            question = self._questions.popleft()
+            question.answer = self._read()
+            question.answered.set()
 
     def now(self) -> Read:
         """From any thread. Where a batch takes too long, what it has counted so far."""

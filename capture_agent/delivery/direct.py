@@ -45,18 +45,20 @@ class Direct:
     def flush(self) -> None:
         """Send held messages now, without waiting for more."""
         batch, self._held = self._held, []
+        if not batch:
+            return
         before, began = handled(self.sink), time.monotonic()
+        where = ""
         try:
-            if batch:
-                self.sink.send(batch)
+            self.sink.send(batch)
         except SinkError as error:
-            self.failure = error
-            self._lost[UNREACHABLE] += len(batch) - (handled(self.sink) - before)
+            self.failure, where = error, UNREACHABLE
         except Exception as error:  # a bug in one sink must not stop the others
-            self.failure = SinkError(f"{self.sink.name}: internal error: {kind(error)}")
-            self._lost[INTERNAL_ERROR] += len(batch) - (handled(self.sink) - before)
-        if batch:
-            self._pace.took(batch, handled(self.sink) - before, began)
+            self.failure, where = SinkError(f"{self.sink.name}: internal error: {kind(error)}"), INTERNAL_ERROR
+        done = handled(self.sink) - before
+        if where:
+            self._lost[where] += len(batch) - done
+        self._pace.took(batch, done, began)
 
     def stop(self) -> None:
         """No effect: there is no thread."""

@@ -21,7 +21,7 @@ class Stages:
 
     def work(self, batches: int) -> None:
         for _ in range(batches):
-            with self.between.batch():
+            with self.between:
                 self.first += 1
                 for _ in range(50):
                     pass
@@ -51,7 +51,7 @@ def test_readers_see_equal_counters() -> None:
 def test_a_batch_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(between, "PATIENCE", 0.01)
     stages = Stages()
-    with stages.between.batch():
+    with stages.between:
         stages.first = 1
         assert stages.between.now() == (1, 0)
 
@@ -60,7 +60,7 @@ def test_the_end_of_a_batch_answers_although_it_failed() -> None:
     stages = Stages()
     answers: list[tuple[int, int]] = []
     asking = threading.Thread(target=lambda: answers.append(stages.between.now()))
-    with pytest.raises(ValueError, match="broken"), stages.between.batch():
+    with pytest.raises(ValueError, match="broken"), stages.between:
         asking.start()
         for _ in range(10_000_000):
             if stages.between._questions:
