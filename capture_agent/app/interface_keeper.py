@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -68,32 +68,29 @@ class InterfaceKeeper:
         With `wait`, it waits for missing ones instead.
         """
         up = interfaces_up()
-        check_interfaces([name for name in self._wanted if not is_pattern(name)])
+        check_interfaces(self._wanted)
         for pattern in filter(is_pattern, self._wanted):
             if not wait and not any(fnmatchcase(name, pattern) for name in up):
                 raise SourceError(f"{pattern}: no interface matches, there are {', '.join(up)}", usage=True)
-        for name in names_of(self._wanted, up):
-            self._kept[name] = Kept(name)
-            try:
-                self._open_first(self._kept[name], wait and name not in up)
-            except SourceError:
-                self._close_all()
-                raise
+        self._kept = self._first(names_of(self._wanted, up), up, wait)
         return [kept.source for kept in self._kept.values() if kept.source is not None]
 
-    def _open_first(self, kept: Kept, wait: bool) -> None:
-        try:
-            kept.source = self._open_one(kept.name)
-        except SourceError as error:
-            if not wait:
-                raise
-            kept.error, kept.since = error, self._clock()
-            self._say(kept)
-
-    def _close_all(self) -> None:
-        for kept in self._kept.values():
-            if kept.source is not None:
-                kept.source.close()
+    def _first(self, names: Iterable[str], up: Mapping[str, bool], wait: bool) -> dict[str, Kept]:
+        """Open them for the first time. Raises SourceError, and none of them is open."""
+        found: dict[str, Kept] = {}
+        for name in names:
+            kept = found[name] = Kept(name)
+            try:
+                kept.source = self._open_one(name)
+            except SourceError as error:
+                if not wait or name in up:
+                    for one in found.values():
+                        if one.source is not None:
+                            one.source.close()
+                    raise
+                kept.error, kept.since = error, self._clock()
+                self._say(kept)
+        return found
 
     def start(self) -> None:
         self._thread.start()
@@ -134,19 +131,11 @@ class InterfaceKeeper:
         Raises SourceError, and nothing has changed.
         """
         up = interfaces_up()
-        check_interfaces([name for name in wanted if not is_pattern(name)])
+        check_interfaces(wanted)
         names = names_of(wanted, up)
         with self._lock:
             present = list(self._kept)
-        new = {name: Kept(name) for name in names if not any(is_the_same(name, one) for one in present)}
-        try:
-            for name, kept in new.items():
-                self._open_first(kept, wait and name not in up)
-        except SourceError:
-            for kept in new.values():
-                if kept.source is not None:
-                    kept.source.close()
-            raise
+        new = self._first((name for name in names if not any(is_the_same(name, one) for one in present)), up, wait)
 
         def change() -> None:
             with self._lock:
@@ -266,7 +255,7 @@ def check_interfaces(names: Sequence[str]) -> None:
     """One interface may have several names. Raises SourceError."""
     found: dict[int, str] = {}
     for name in names:
-        with suppress(OSError):  # `any`, or one that libpcap will not find either
+        with suppress(OSError):  # `any`, a pattern, or one that libpcap will not find either
             first = found.setdefault(if_nametoindex(name), name)
             if first != name:
                 raise SourceError(f"{name}: is the same interface as {first}: each packet would be traced twice", True)

@@ -104,7 +104,7 @@ def run(
 
 def what_is_lacking(settings: Config) -> str:
     """A source or a sink; "" where both are there."""
-    if not (settings.capture.interfaces or settings.capture.listen or settings.source):
+    if not settings.captures:
         return "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
     if not settings.targets():
         from capture_agent.config.option_list import ways_to_give_a_sink

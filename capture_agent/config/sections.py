@@ -212,6 +212,11 @@ class Config:
     run: Run = field(default_factory=Run)
     log: Log = field(default_factory=Log)
 
+    @property
+    def captures(self) -> bool:
+        """Whether it names anything to capture from: an interface, a socket or a source."""
+        return bool(self.capture.interfaces or self.capture.listen or self.source)
+
     def targets(self) -> list[Target]:
         """The targets of all sinks, kind by kind in the order of the table."""
         return [target for section in KINDS for target in getattr(self, section)]

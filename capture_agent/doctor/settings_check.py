@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from capture_agent.app.interface_keeper import check_interfaces, is_pattern
+from capture_agent.app.interface_keeper import check_interfaces
 from capture_agent.config.config_errors import in_order
 from capture_agent.config.option_list import ways_to_give_a_sink
 from capture_agent.doctor.finding import Finding, broken, ok
@@ -30,11 +30,10 @@ def usable(case: Case) -> Iterator[Finding]:
     for problem in problems:
         yield broken(problem, TO_DO)
     try:
-        check_interfaces([name for name in config.capture.interfaces if not is_pattern(name)])
+        check_interfaces(config.capture.interfaces)
     except SourceError as error:
         yield broken(str(error), "leave one of them out")
-    capture = config.capture
-    if not (capture.interfaces or capture.listen or config.source):
+    if not config.captures:
         yield broken(
             "nothing to capture: no interface, no listen address and no source",
             "give -i IFACE, or capture.interfaces in the configuration; `capture-agent interfaces` lists them",
