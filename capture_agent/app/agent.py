@@ -109,7 +109,7 @@ class Agent:
         foreign = any(isinstance(source, PackagedSource) for source in sources)  # a package's may wait for ever
         gone = None if self._lossless else self._is_gone
         newcomers = None if self.keeper is None else self.keeper.newcomers
-        seen = self.observer.took
+        seen = None if self._lossless else self.observer.took  # nobody asks about a replay while it runs
         with closing(merged(sources, gone, self.sources.unread, foreign, newcomers, self._waits, seen)) as batches:
             for source, frames in batches:
                 if self._pending:
@@ -117,12 +117,7 @@ class Agent:
                         self._pending.popleft()()
                 if shift is not None:
                     shift.move(frames)
-                with self._between:
-                    traced = self._process(frames)
-                    if pace is None:
-                        self.routes.put(traced)
-                if pace is not None:
-                    self._put_in_time(traced, pace)
+                self._pass_on(frames, pace)
                 if on_batch is not None:
                     on_batch(source, frames)
                 if (self._lossless and self.routes.failure) or (self.stop.is_set() and self._has_all(frames)):
@@ -135,6 +130,15 @@ class Agent:
     def between_batches(self, action: Callable[[], object]) -> None:
         """Have this done by the thread that captures, between two batches. Any thread may ask."""
         self._pending.append(action)
+
+    def _pass_on(self, frames: Frames, pace: Pace | None) -> None:
+        """When this returns, the messages are freed: the next batch gets memory that is in the CPU cache."""
+        with self._between:
+            traced = self._process(frames)
+            if pace is None:
+                self.routes.put(traced)
+        if pace is not None:
+            self._put_in_time(traced, pace)
 
     def _process(self, frames: Frames) -> list[TracedMessage]:
         if not self.observer.asks_for_sip:

@@ -6,13 +6,12 @@ cache.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 
 from capture_agent.books import Ledger
 from capture_agent.delivery.sink_account import INTERNAL_ERROR, SENT, UNREACHABLE, WAITING
-from capture_agent.delivery.standing import DeliveryPace, Standing
+from capture_agent.delivery.standing import Standing
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
@@ -28,16 +27,12 @@ class Direct:
         self._held: list[TracedMessage] = []
         self._lost: Counter[str] = Counter()
         self._last: Figures | None = None  # once it is closed
-        self._pace = DeliveryPace()
-        self._held_since = 0.0
 
     def put(self, batch: Sequence[TracedMessage]) -> None:
         self._given += len(batch)
         if self.failure is not None:
             self._lost[UNREACHABLE] += len(batch)
             return
-        if not self._held:
-            self._held_since = time.monotonic()
         self._held.extend(batch)
         if len(self._held) >= self.sink.together:
             self.flush()
@@ -47,7 +42,7 @@ class Direct:
         batch, self._held = self._held, []
         if not batch:
             return
-        before, began = handled(self.sink), time.monotonic()
+        before = handled(self.sink)
         where = ""
         try:
             self.sink.send(batch)
@@ -55,10 +50,8 @@ class Direct:
             self.failure, where = error, UNREACHABLE
         except Exception as error:  # a bug in one sink must not stop the others
             self.failure, where = SinkError(f"{self.sink.name}: internal error: {kind(error)}"), INTERNAL_ERROR
-        done = handled(self.sink) - before
         if where:
-            self._lost[where] += len(batch) - done
-        self._pace.took(batch, done, began)
+            self._lost[where] += len(batch) - (handled(self.sink) - before)
 
     def stop(self) -> None:
         """No effect: there is no thread."""
@@ -67,9 +60,9 @@ class Direct:
         """None: a failed sink is not retried."""
 
     def standing(self) -> Standing:
-        oldest = time.monotonic() - self._held_since if self._held else 0.0
+        """Without times: how fast a replay goes depends on its source."""
         again = max(0, (connections(self.sink) or 1) - 1)
-        return Standing(0, oldest, self.failure is None, again, self._pace.lag.now(), self._pace.batch.now())
+        return Standing(0, 0.0, self.failure is None, again)
 
     def close(self, timeout: float | None = None) -> None:
         self.flush()

@@ -13,6 +13,8 @@ from capture_agent.records.traced import TracedMessage
 # down for an hour.
 LAG_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 BATCH_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+NO_LAG = Histogram(LAG_SECONDS).now()
+NO_BATCH = Histogram(BATCH_SECONDS).now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,8 @@ class Standing:
     oldest_seconds: float
     up: bool
     reconnects: int
-    lag: Distribution
-    batch: Distribution
+    lag: Distribution = NO_LAG
+    batch: Distribution = NO_BATCH
 
 
 class DeliveryPace:

@@ -39,11 +39,10 @@ class Sender(Protocol):
     def endpoints(self) -> tuple[Endpoint, Endpoint]:
         """Our address and the other side's. Opens the socket if necessary."""
 
-    @property
     def needed(self) -> memoryview | None:
         """A part of the oldest buffer that it may have to send again; None if there is none.
 
-        That buffer and all later ones must not change.
+        That buffer and all later ones must not change. Ask before each `send`: this counts what has arrived by then.
         """
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...

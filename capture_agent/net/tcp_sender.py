@@ -55,8 +55,9 @@ class TcpSender:
         if self._unconfirmed.packets:
             self._learn(self._ready())
 
-    @property
     def needed(self) -> memoryview | None:
+        if self._stream is not None:
+            self._learn(self._stream)
         return self._unconfirmed.oldest
 
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None:
@@ -68,20 +69,17 @@ class TcpSender:
             base = stream.written - start  # position of the buffer's first byte
             pushed, problem = stream.push(view[start : ends[-1]])
             before, taken = taken, bisect_right(ends, start + pushed)
-            self._keep(stream, view, ends, before, taken, base)
+            self._keep(view, ends, before, taken, base)
             if problem is not None:
                 self._broken(problem)
 
-    def _keep(
-        self, stream: SinkConnection, view: memoryview, ends: Sequence[int], first: int, last: int, base: int
-    ) -> None:
+    def _keep(self, view: memoryview, ends: Sequence[int], first: int, last: int, base: int) -> None:
         """Packets `first` up to, but not including, `last` have been pushed: unconfirmed until they arrive."""
         if first < last:
             at = ends[first - 1] if first else 0
             pushed = ends if last - first == len(ends) else ends[first:last]
             self._unconfirmed.add(view[at : ends[last - 1]], pushed, base + at, at)
-        self._learn(stream)
-        self._tally.unconfirmed = self._unconfirmed.packets
+            self._tally.unconfirmed = self._unconfirmed.packets
 
     def _learn(self, stream: SinkConnection) -> None:
         """Count what has arrived by now."""

@@ -52,7 +52,6 @@ class UdpSender:
         self._sent_at = 0.0
         self._one_by_one = False  # sendmmsg() would hide every other refusal
 
-    @property
     def needed(self) -> None:
         """None: datagrams that the kernel has taken are not sent again."""
 

@@ -71,11 +71,15 @@ def test_what_is_held_at_a_failure_is_lost() -> None:
 
 
 def test_its_standing() -> None:
-    sink = ListSink(together=3)
+    """Up or down, but no times: nobody waits for a replay."""
+    sink = ListSink(lambda _: refuse("list:: connection refused"), together=3)
     direct = Direct(sink)
     direct.put(batch_of(2))
-    assert (direct.standing().lag.count, direct.standing().up) == (0, True)
+    assert (direct.standing().up, direct.standing().oldest_seconds) == (True, 0.0)
     direct.put(batch_of(2))
-    direct.close()
-    standing = direct.standing()
-    assert (standing.lag.count, standing.batch.count, standing.oldest_seconds) == (4, 1, 0.0)
+    assert not direct.standing().up
+    assert (direct.standing().lag.count, direct.standing().batch.count) == (0, 0)
+
+
+def refuse(why: str) -> None:
+    raise SinkError(why)

@@ -36,7 +36,7 @@ class HepSink(PacketSink):
         self._other_packet = partial(other_packet, target=target, sender=sender)
         super().__init__(str(target), self._packed, sender, tally)
 
-    def _packed(self, batch: list[TracedMessage], first: int) -> Packed:
-        self._encoder.clear(self._sender.needed)
+    def _packed(self, batch: list[TracedMessage], first: int, needed: memoryview | None) -> Packed:
+        self._encoder.clear(needed)
         stop, too_long = fill(self._encoder, batch, first, ENOUGH, self._other_packet)
         return Packed(self._encoder.buffer, self._encoder.ends, stop, OVERSIZE if too_long else "")

@@ -35,7 +35,7 @@ class SipDuplicateSink(PacketSink):
         self._framed = target.transport != "udp"
         super().__init__(str(target), self._packed, make_sender(target, tally), tally)
 
-    def _packed(self, batch: list[TracedMessage], first: int) -> Packed:
+    def _packed(self, batch: list[TracedMessage], first: int, needed: memoryview | None) -> Packed:
         messages: list[bytes] = []
         size = 0
         refused = ""
