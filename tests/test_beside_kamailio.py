@@ -14,8 +14,8 @@ import shutil
 import struct
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -86,6 +86,9 @@ def agent_in(net: Lab, *options: str) -> Iterator[None]:
     yield
     net.stop(process)
     assert "does not balance" not in log.read_text()
+
+
+Running = Callable[..., AbstractContextManager[None]]  # as agent_in
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def emitted(folder: Path) -> Emitted:
     return found
 
 
-def trace(folder: Path, text: str, options: list[str], calls: list[str]) -> Emitted:
+def trace(folder: Path, text: str, options: list[str], calls: list[str], running: Running = agent_in) -> Emitted:
     """The same calls, traced by both."""
     with lab(folder) as net:
         captures = {device: net.capture(device, f"{device}.pcap", SIP) for device in DEVICES}
@@ -181,7 +184,7 @@ def trace(folder: Path, text: str, options: list[str], calls: list[str]) -> Emit
         net.start("proxy", sys.executable, "-c", SINK, log="sink")
         net.kamailio(text)
         scenarios = sipp_scenarios.write(folder)
-        with agent_in(net, *options):
+        with running(net, *options):
             for call in calls:
                 record_calls.play(net, scenarios, call, MEDIUM)
             # Kamailio has one process for UDP: when it answers this, it is done with all before.
