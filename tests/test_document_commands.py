@@ -151,3 +151,23 @@ def test_the_tunnels() -> None:
     numbers = set(map(int, re.findall(r"\b\d{2,5}\b|(?<=protocol )\d", table)))
     # MPLS in IP is in its row by name; IEEE 802.1ah and the like are ethertypes.
     assert numbers == {*BY_UDP_PORT, *BY_IP_PROTOCOL} - {137}
+
+
+TROUBLE = (ROOT / "docs/operate/troubleshooting.md").read_text()
+
+
+def test_the_books_of_troubleshooting() -> None:
+    """Each reason that a line of the books has there is one of docs/books.md."""
+    reasons = re.findall(r"(?:rejected|lost) \((\w+) ", TROUBLE)
+    known = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/books.md").read_text(), re.M))
+    assert len(reasons) > 8
+    assert [reason for reason in reasons if reason not in known] == []
+
+
+def test_the_checks_of_troubleshooting() -> None:
+    """Each check of the doctor that is named there exists."""
+    named = re.findall(r"`doctor`: ((?:`\w[\w ]*`(?:, )?)+)", TROUBLE)
+    checks = [check for found in named for check in re.findall(r"`([^`]+)`", found)]
+    known = (ROOT / "docs/operating.md").read_text().partition("| check | question |")[2].partition("\n\n")[0]
+    assert len(checks) > 8
+    assert [check for check in checks if f"`{check}`" not in known] == []
