@@ -31,6 +31,7 @@ SLOW = (
     "intake/test_own_traffic.py",
     "benchmarks/test_programs.py",
     "test_every_carriage.py",
+    "monitoring/test_monitoring_live.py",
     "test_prometheus.py",
     "web/test_hostile_clients.py",
     "packages/test_completions.py",

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -36,10 +36,13 @@ needs_prometheus = pytest.mark.skipif(
 
 
 @contextmanager
-def prometheus(host: Host, target: str, folder: Path) -> Iterator[Callable[[str], object]]:
-    """Scrapes that target each second; gives a function that asks its HTTP API."""
+def prometheus(
+    host: Host, target: str, folder: Path, rules: Sequence[Path] = (), interval: str = "1s"
+) -> Iterator[Callable[[str], object]]:
+    """Scrapes that target, and evaluates these files of rules; gives a function that asks its HTTP API."""
     (folder / "prometheus.yml").write_text(
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+        f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}, evaluation_interval: {interval}}}\n"
+        f"rule_files: {json.dumps([str(path) for path in rules])}\n"
         "scrape_configs:\n"
         "  - job_name: capture-agent\n"
         f"    authorization: {{credentials: {TOKEN}}}\n"
