@@ -26,6 +26,7 @@ SLOW = (
     "cli/test_cli_other_user.py",
     "test_beside_deployments.py",
     "test_beside_kamailio.py",
+    "test_operate_kamailio.py",
     "sources/test_capture_file.py",
     "sources/test_joined_captures.py",
     "intake/test_own_traffic.py",

@@ -80,7 +80,9 @@ def test_commands(words: list[str]) -> None:
 
 
 def test_commands_are_found() -> None:
-    text = "Text `capture-agent stats --json`.\n\n    sudo capture-agent db create \\\n        --db sqlite:///x  # made\n"
+    text = (
+        "Text `capture-agent stats --json`.\n\n    sudo capture-agent db create \\\n        --db sqlite:///x  # made\n"
+    )
     assert list(commands(text)) == [["stats", "--json"], ["db", "create", "--db", "sqlite:///x"]]
     assert len(WRITTEN) > 30
 

@@ -18,7 +18,10 @@ from sip_lab import COLLECTOR, Lab, wait_for
 pytestmark = beside.pytestmark
 TEXT = (Path(__file__).parents[1] / "docs/operate/kamailio.md").read_text()
 TOML = re.findall(r"^```toml\n(.*?)^```", TEXT, re.M | re.S)[0]
-SCRIPTS = ["\n".join(line[4:] for line in block.splitlines()) for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", TEXT, re.M)]
+SCRIPTS = [
+    "\n".join(line[4:] for line in block.splitlines())
+    for block in re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", TEXT, re.M)
+]
 CALLS = ["register", "call-caller", "cancel-caller", "busy-caller", "spiral-caller"]
 TRACE = 'modparam("siptrace", "trace_on", 0)'
 KAMCMD = "kamcmd siptrace.status off"

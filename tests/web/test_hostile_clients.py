@@ -246,6 +246,15 @@ def test_nothing_of_it_is_in_the_log(door: HttpDoor, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO), connected(door.port) as client:
         client.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
         assert reply_from(client.makefile("rb")).status == 200
+    with caplog.at_level(logging.INFO):
+        with connected(door.port) as client:
+            client.sendall(
+                b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+            )
+        deadline = time.monotonic() + PATIENCE
+        while door._guests and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)  # what asked for the body learns of it in another task
     assert caplog.messages == []
 
 

@@ -1,0 +1,74 @@
+"""What is outside the pipeline: kinds of log lines, connections of the HTTP door."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+
+import pytest
+from measuring import documented, held_mib, main
+
+from capture_agent.cli.logs import MOST_KINDS, MOST_LINES, QUOTED, Limit
+from capture_agent.web.access import LONGEST_BODY
+from capture_agent.web.door import MOST_CONNECTIONS, HttpDoor
+from capture_agent.web.protocol import LONGEST_HEAD
+
+PATIENCE = 30.0  # seconds
+
+
+def log_kinds() -> object:
+    """Each kind has left lines out, and quotes the first of them: with characters of four bytes."""
+    limit = Limit(lambda: 0.0)
+    quoted = "\N{TELEPHONE RECEIVER}" * (10 * QUOTED)
+    for n in range(MOST_KINDS + 100):
+        path = f"{'p' * 200}{n}.py"
+        for _ in range(MOST_LINES + 2):
+            record = logging.LogRecord(f"{'l' * 100}{n}", logging.WARNING, path, n, quoted, (), None)
+            limit.passes(record)
+    assert len(limit._kinds) == MOST_KINDS + 1
+    assert all(said.left_out for said in limit._kinds.values())
+    return limit
+
+
+class Agent:
+    """Never asked: no request is complete."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(name)
+
+
+def http_connections() -> object:
+    """Each has sent the longest header section, of the shortest headers, and almost all of the longest body."""
+    door = HttpDoor(("127.0.0.1", 0), Agent())  # type: ignore[arg-type]
+    start = (
+        f"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {LONGEST_BODY}\r\n"
+    )
+    lines = "a:\r\n" * ((LONGEST_HEAD - len(start) - 2) // 4)
+    request = f"{start}{lines}\r\n".encode() + b"[" * (LONGEST_BODY - 1)
+    clients = []
+    for _ in range(MOST_CONNECTIONS):
+        client = socket.create_connection(("127.0.0.1", door.port), PATIENCE)
+        client.sendall(request)
+        clients.append(client)
+    deadline = time.monotonic() + PATIENCE
+    while len(door._guests) < MOST_CONNECTIONS and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(1)  # until the last bytes have been read
+    assert len(door._guests) == MOST_CONNECTIONS
+    return door, clients
+
+
+CASES = {
+    "kinds of log lines": log_kinds,
+    "HTTP connections": http_connections,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_worst_input_holds_no_more_than_is_documented(case: str) -> None:
+    assert held_mib(__file__, case) <= documented()[case]
+
+
+if __name__ == "__main__":
+    main(CASES)
