@@ -86,3 +86,14 @@ def test_siptrace_for_one_protocol(tmp_path: Path, protocol: str) -> None:
         assert found.kamailio == []
     else:
         assert found.only_agent() == Counter()
+
+
+@pytest.mark.parametrize(("mode", "sends"), [("m", False), ("t", True), ("d", True)])
+def test_siptrace_off_with_a_script_that_traces(tmp_path: Path, mode: str, sends: bool) -> None:
+    """Calls of sip_trace() for single messages may stay in the script; others must go."""
+    first = f'sip_trace("sip:{COLLECTOR}:{beside.KAMAILIO}", "corr-$ci", "{mode}");'
+    text = configuration(beside.siptrace(trace_on=0)).replace("request_route {", f"request_route {{\n    {first}")
+    text = text.replace("record_route();", '{ record_route(); if (is_method("INVITE")) dlg_manage(); }', 1)
+    found = beside.trace(tmp_path, text, [], CALLS, as_documented)
+    found.check_agent()
+    assert bool(found.kamailio) == sends
