@@ -142,6 +142,7 @@ def test_any_compressed_bytes_end(tmp_path_factory: pytest.TempPathFactory, name
     read(path)
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("name", PACKERS)
 def test_a_bomb_takes_little_memory(tmp_path: Path, name: str) -> None:
     """256 MiB of zeros, which each format compresses well: the reader holds a piece at a time."""
