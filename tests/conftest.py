@@ -35,7 +35,9 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: `make check` leaves it out; slow_modules.py says which modules")
     config.addinivalue_line("markers", "once: no hot module takes part, so `make test` runs it with one build only")
-    config.addinivalue_line("markers", "memory: measures memory; `make sanitize` leaves it out, as a sanitizer needs much itself")
+    config.addinivalue_line(
+        "markers", "memory: measures memory; `make sanitize` leaves it out, as a sanitizer needs much itself"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
