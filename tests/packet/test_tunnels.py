@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import struct
-from typing import SupportsIndex
+from collections.abc import Callable
+from importlib import import_module
+from pkgutil import walk_packages
+from types import FunctionType
+from typing import Any, SupportsIndex, TypeGuard, get_type_hints
 
 import pytest
+from encapsulations import build, names
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.contrib.erspan import ERSPAN_I, ERSPAN_II, ERSPAN_III, ERSPAN_PlatformSpecific
@@ -22,7 +27,10 @@ from scapy.layers.l2 import GRE, LLC, SNAP, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
+from tunnel_walk import UDP as UDP_PROTOCOL
+from tunnel_walk import packets
 
+from capture_agent import packet
 from capture_agent.packet import behind_ethertype, behind_ip, behind_udp, esp, link_layers, tunnels, wireless
 from capture_agent.packet.inner import ETHERNET, IP_PROTOCOL, Decoder, Inner, ethernet
 from capture_agent.packet.inner import IP as IP_KIND
@@ -422,15 +430,12 @@ def test_esp_refuses(packet: bytes) -> None:
     assert decode(esp.esp_null, packet) is None
 
 
-TABLES = [
-    tunnels.BY_ETHERTYPE,
-    tunnels.BY_IP_PROTOCOL,
-    tunnels.BY_UDP_PORT,
-    tunnels.BY_LINK_TYPE,
-    tunnels.ESP_BY_IP_PROTOCOL,
-    tunnels.ESP_BY_UDP_PORT,
-]
-DECODERS = sorted({decoder for table in TABLES for decoder in table.values()}, key=lambda decoder: decoder.__name__)
+TABLES: dict[str, dict[int, Decoder]] = {
+    name: table for name, table in vars(tunnels).items() if isinstance(table, dict) and not name.startswith("_")
+}
+DECODERS = sorted(
+    {decoder for table in TABLES.values() for decoder in table.values()}, key=lambda decoder: decoder.__name__
+)
 UDP_DECODERS = {**tunnels.BY_UDP_PORT, **tunnels.ESP_BY_UDP_PORT}
 PACKETS = [header + inside + behind for _, header, _, inside, behind in GOOD.values()]
 PACKETS += [payload for _, payload in BAD.values()] + [esp_packet(UDP_SIP, 17, 12), SIP]
@@ -438,8 +443,101 @@ PACKETS += [payload for _, payload in BAD.values()] + [esp_packet(UDP_SIP, 17, 1
 
 def test_every_decoder_of_the_tables_has_a_case() -> None:
     tested = {case[0] for case in [*GOOD.values(), *BAD.values()]} | {esp.esp_null, ethernet}
-    assert set(DECODERS) <= tested
-    assert tunnels.BEHIND_LENGTH in tested
+    missing = {named(decoder) for decoder in {*DECODERS, tunnels.BEHIND_LENGTH} - tested}
+    assert missing == set(), "tests/packet/test_tunnels.py: add packets of these to GOOD, and to BAD"
+
+
+def named(function: Callable[..., object]) -> str:
+    return f"{function.__module__}.{function.__name__}"
+
+
+def functions() -> list[FunctionType]:
+    """Those of the modules of capture_agent.packet; the compiled ones are none of Python's."""
+    return [
+        function
+        for module in (import_module(one.name) for one in walk_packages(packet.__path__, f"{packet.__name__}."))
+        for function in vars(module).values()
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__
+    ]
+
+
+def is_decoder(function: FunctionType) -> bool:
+    return list(get_type_hints(function).values()) == [bytes, int, int, Inner | None]
+
+
+def called_by(function: FunctionType) -> set[FunctionType]:
+    """Functions that this one names, also in a table."""
+    found: set[FunctionType] = set()
+    for name in function.__code__.co_names:
+        one = function.__globals__.get(name)
+        found.update(each for each in (one.values() if isinstance(one, dict) else [one]) if is_function(each))
+    return found
+
+
+def is_function(one: object) -> TypeGuard[FunctionType]:
+    return isinstance(one, FunctionType)
+
+
+def test_every_decoder_is_reached_from_the_tables() -> None:
+    """One that no table names would decode nothing."""
+    everything = functions()
+    reached = {tunnels.BEHIND_LENGTH, *DECODERS, *(one for one in everything if not is_decoder(one))}
+    ahead = [one for one in reached if is_function(one)]
+    while ahead:
+        new = called_by(ahead.pop()) - reached
+        reached |= new
+        ahead += new
+    unused = sorted(named(one) for one in everything if one not in reached)
+    assert unused == [], "capture_agent/packet/tunnels.py: add a line for each, or remove it"
+
+
+class Noting(dict[int, Decoder]):
+    """A table that notes which of its numbers lead anywhere."""
+
+    def __init__(self, table: dict[int, Decoder]) -> None:
+        super().__init__(table)
+        self.met: set[int] = set()
+
+    def get(self, number: int, default: Any = None) -> Any:
+        return self[number] if number in self else default  # noqa: SIM401 - it would call itself
+
+    def __getitem__(self, number: int) -> Decoder:
+        def decoder(data: bytes, at: int, end: int) -> Inner | None:
+            inner = dict.__getitem__(self, number)(data, at, end)
+            if inner is not None:
+                self.met.add(number)
+            return inner
+
+        return decoder
+
+
+WHERE = {
+    "BY_LINK_TYPE": "tests/link_wrappings.py: add to LINKS a link layer of the type {}",
+    "BY_ETHERTYPE": "tests/wrappings.py: add to TUNNELS one with the ethertype {:#06x}",
+    "BY_IP_PROTOCOL": "tests/wrappings.py: add to TUNNELS one with the IP protocol {}",
+    "BY_UDP_PORT": "tests/wrappings.py: add to TUNNELS one on the UDP port {}",
+    "ESP_BY_IP_PROTOCOL": "tests/wrappings.py: add to TUNNELS one with the IP protocol {}",
+    "ESP_BY_UDP_PORT": "tests/wrappings.py: add to TUNNELS one on the UDP port {}",
+}
+
+
+# Ethertypes that the generator has only within GRE and Geneve, whose decoders go on by themselves.
+COOKED = bytes(14)
+IN_COOKED = [(COOKED + b"\x65\x58" + FRAME, 113), (COOKED + b"\x88\x0b\x00\x21" + V4, 113)]
+
+
+def test_every_line_of_the_tables_is_in_the_generated_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """test_every_carriage.py and others send SIP through all that they wrap, alone and two deep."""
+    noting = {name: Noting(table) for name, table in TABLES.items()}
+    for name, table in noting.items():
+        monkeypatch.setattr(tunnels, name, table)
+    cases = [build(name) for depth in (0, 1) for name in names(depth, ("udp",))]
+    for frame, link_type in [*((case.frames[0], case.link_type) for case in cases), *IN_COOKED]:
+        assert [protocol for protocol, _ in packets(frame, link_type)][-1:] == [UDP_PROTOCOL]
+    missing = [
+        WHERE[name].format(number) for name, table in noting.items() for number in table if number not in table.met
+    ]
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.parametrize("port", UDP_DECODERS)
