@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from importlib import import_module
-from pkgutil import walk_packages
-from types import FunctionType
-from typing import Any, SupportsIndex, TypeGuard, get_type_hints
+from typing import Any, SupportsIndex
 
 import pytest
 from encapsulations import build, names
@@ -30,7 +27,6 @@ from scapy.packet import Raw
 from tunnel_walk import UDP as UDP_PROTOCOL
 from tunnel_walk import packets
 
-from capture_agent import packet
 from capture_agent.packet import behind_ethertype, behind_ip, behind_udp, esp, link_layers, tunnels, wireless
 from capture_agent.packet.inner import ETHERNET, IP_PROTOCOL, Decoder, Inner, ethernet
 from capture_agent.packet.inner import IP as IP_KIND
@@ -449,46 +445,6 @@ def test_every_decoder_of_the_tables_has_a_case() -> None:
 
 def named(function: Callable[..., object]) -> str:
     return f"{function.__module__}.{function.__name__}"
-
-
-def functions() -> list[FunctionType]:
-    """Those of the modules of capture_agent.packet; the compiled ones are none of Python's."""
-    return [
-        function
-        for module in (import_module(one.name) for one in walk_packages(packet.__path__, f"{packet.__name__}."))
-        for function in vars(module).values()
-        if isinstance(function, FunctionType) and function.__module__ == module.__name__
-    ]
-
-
-def is_decoder(function: FunctionType) -> bool:
-    return list(get_type_hints(function).values()) == [bytes, int, int, Inner | None]
-
-
-def called_by(function: FunctionType) -> set[FunctionType]:
-    """Functions that this one names, also in a table."""
-    found: set[FunctionType] = set()
-    for name in function.__code__.co_names:
-        one = function.__globals__.get(name)
-        found.update(each for each in (one.values() if isinstance(one, dict) else [one]) if is_function(each))
-    return found
-
-
-def is_function(one: object) -> TypeGuard[FunctionType]:
-    return isinstance(one, FunctionType)
-
-
-def test_every_decoder_is_reached_from_the_tables() -> None:
-    """One that no table names would decode nothing."""
-    everything = functions()
-    reached = {tunnels.BEHIND_LENGTH, *DECODERS, *(one for one in everything if not is_decoder(one))}
-    ahead = [one for one in reached if is_function(one)]
-    while ahead:
-        new = called_by(ahead.pop()) - reached
-        reached |= new
-        ahead += new
-    unused = sorted(named(one) for one in everything if one not in reached)
-    assert unused == [], "capture_agent/packet/tunnels.py: add a line for each, or remove it"
 
 
 class Noting(dict[int, Decoder]):
