@@ -118,7 +118,7 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.delenv(program.DEBUG, raising=False)
     assert cli.main(["decode", __file__]) == 1
     assert capsys.readouterr().err == (
-        "capture-agent: decode: unexpected ZeroDivisionError (test_cli_program.py:95)"
+        "capture-agent: decode: unexpected ZeroDivisionError (test_cli_program.py:115)"
         " (a bug: CAPTURE_AGENT_DEBUG=1 shows where)\n"
     )
     monkeypatch.setenv(program.DEBUG, "1")
