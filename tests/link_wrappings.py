@@ -82,6 +82,10 @@ LINKS: dict[str, tuple[int, Link]] = {
         109,
         lambda kind, inside: struct.pack("<III", 2 if kind == V4 else 24, 0, 0) + inside if is_ip(kind) else None,
     ),
+    "pflog": (
+        117,
+        lambda kind, inside: bytes([61, 2 if kind == V4 else 24]) + bytes(62) + inside if is_ip(kind) else None,
+    ),
     "ppp-pppd": (166, ppp_link(b"\x01\x03")),
     "ppp-with-direction": (204, ppp_link(b"\x01\xff\x03")),
     "nflog": (239, nflog),

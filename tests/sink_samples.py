@@ -54,13 +54,14 @@ def traced(
     transport: str = "udp",
     direction: Direction = Direction.IN,
     trace: Trace | None = None,
+    **more: int,
 ) -> TracedMessage:
     addresses = ip_address(source).packed + ip_address(destination).packed
     data = addresses + message
     at = len(addresses)
     datagram = Datagram(
         data, at, len(data), 0, at // 2, *ports, time_ns=time_ns, protocol=6 if transport != "udp" else 17,
-        transport=transport,
+        transport=transport, **more,
     )  # fmt: skip
     sip = scan(data, at, len(data))
     assert sip is not None

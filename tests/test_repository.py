@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -53,13 +54,48 @@ def test_the_architecture_names_what_exists() -> None:
     assert [path for path in quoted if not any(known.endswith(f"/{path}") for known in paths)] == []
 
 
+MODULE = re.compile(r"(?<![*\w./])([a-z_][a-z0-9_]*\.py)\b")  # `tcp.py`, but not in `streams/tcp.py`
+ENTRY = re.compile(r" *(?:[a-z0-9_]+\.py(?: |$))+")  # which begins a line of a map: one module, or several
+
+
+def modules_of(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.py")} - {"__init__.py", "__main__.py"}
+
+
 @pytest.mark.parametrize("package", PACKAGES, ids=name)
 def test_each_folder_has_its_map(package: Path) -> None:
     docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
-    modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
     if package.name == "capture_agent":
         return  # ARCHITECTURE.md is its map
-    assert [module for module in modules if module.removesuffix(".py") not in docstring] == []
+    here, everywhere = modules_of(package), set().union(*map(modules_of, PACKAGES))
+    named = set(MODULE.findall(docstring))
+    entries = Counter(one for line in docstring.splitlines() if (row := ENTRY.match(line)) for one in row[0].split())
+    for pattern in re.findall(r"^\*\w+\.py", docstring, re.MULTILINE):
+        here -= {module for module in here - named if fnmatch(module, pattern)}
+    where = f"{name(package)}/__init__.py: the map in the docstring"
+    assert here - named == set(), f"{where} needs a line for each of these"
+    assert named - everywhere == set(), f"{where} names modules that do not exist"
+    assert entries.keys() - here == set(), f"{where} has lines for modules of other folders"
+    assert [one for one, count in entries.items() if count > 1] == [], f"{where} has these twice"
+
+
+def test_the_architecture_is_a_map_of_the_top_level() -> None:
+    """Each folder and module of capture_agent/ has one row, and a row names only modules of its folder."""
+    top = ROOT / "capture_agent"
+    wanted = {f"{path.name}/" for path in top.iterdir() if (path / "__init__.py").exists()} | modules_of(top)
+    table = (ROOT / "ARCHITECTURE.md").read_text().partition("## Rules")[0]
+    rows = re.findall(r"^\| `capture_agent/([\w.]+/?)` \| (.*) \|$", table, re.MULTILINE)
+    found = Counter(place for place, _ in rows)
+    assert wanted - found.keys() == set(), "ARCHITECTURE.md: add a row for each of these"
+    assert found.keys() - wanted == set(), "ARCHITECTURE.md has rows for what does not exist"
+    assert [place for place, count in found.items() if count > 1] == [], "ARCHITECTURE.md has these twice"
+    wrong = [
+        f"capture_agent/{place}{module}"
+        for place, text in rows
+        for module in re.findall(r"`([a-z_]+\.py)`", text)
+        if not (top / place / module).is_file()
+    ]
+    assert wrong == [], "ARCHITECTURE.md names modules that are not in the folder of the row"
 
 
 SOURCES = [

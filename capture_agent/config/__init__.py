@@ -38,8 +38,6 @@ from capture_agent.config.targets import (
     PackageSource,
     SipTarget,
     SqlTarget,
-    parse_hep_uri,
-    parse_sip_uri,
 )
 
 __all__ = [
@@ -62,6 +60,4 @@ __all__ = [
     "SqlTarget",
     "TraceSection",
     "load",
-    "parse_hep_uri",
-    "parse_sip_uri",
 ]

@@ -9,7 +9,7 @@ source           the address that a sink sends from (siptrace's send_sock_addr)
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Final, Literal
@@ -51,17 +51,6 @@ def parse_local(text: str) -> LocalAddress | Literal["auto"]:
             raise ValueError("a network cannot have a port")
         return LocalAddress(parse_network(host))
     return LocalAddress(ip_network(parse_address(host)), port)
-
-
-def resolve(local: Iterable[LocalAddress | Literal["auto"]], own: Iterable[str]) -> tuple[LocalAddress, ...]:
-    """All addresses: "auto" is replaced by `own`, the addresses of this host."""
-    addresses: dict[LocalAddress, None] = {}
-    for entry in local:
-        if isinstance(entry, LocalAddress):
-            addresses[entry] = None
-        else:
-            addresses.update((LocalAddress(ip_network(address)), None) for address in own)
-    return tuple(addresses)
 
 
 def parse_network(text: str) -> IPv4Network | IPv6Network:

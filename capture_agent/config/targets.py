@@ -6,7 +6,6 @@ The table of kinds is part of Config in sections.py.
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import quote
 
 from annotated_types import Interval, MinLen
 
@@ -18,11 +17,9 @@ from capture_agent.config.uris import (
     SIP_PORT,
     SipTransport,
     expected_url,
-    hep_fields,
     is_table_name,
     same_database,
     scheme,
-    sip_fields,
     sip_place,
 )
 
@@ -173,35 +170,6 @@ class SqlTarget(Target):
     def identity(self) -> Hashable | None:
         database = same_database(self.url)
         return None if database is None else (database, self.table)
-
-
-def parse_hep_uri(text: str) -> HepTarget:
-    """Raises ValueError that names the problem and what was expected, and quotes nothing of the text."""
-    return HepTarget(**hep_fields(text))
-
-
-def parse_sip_uri(text: str) -> SipTarget:
-    """Raises ValueError as parse_hep_uri does."""
-    return SipTarget(**sip_fields(text))
-
-
-def hep_uri(target: HepTarget) -> str:
-    """The URI of a target without its key: parse_hep_uri makes an equal target of it, except for the key."""
-    query = []
-    if target.version != HepTarget.__dataclass_fields__["version"].default:
-        query.append(f"version={target.version}")
-    if target.capture_id != HepTarget.__dataclass_fields__["capture_id"].default:
-        query.append(f"id={target.capture_id}")
-    if target.node_name:
-        query.append(f"node={quote(target.node_name, safe='')}")
-    if target.vlan:
-        query.append("vlan=yes")
-    text = f"{scheme('hep', target.transport)}:{endpoint_text(target.host, target.port or HEP_PORT)}"
-    return f"{text}?{'&'.join(query)}" if query else text
-
-
-def sip_uri(target: SipTarget) -> str:
-    return str(target)
 
 
 @dataclass(frozen=True, slots=True)

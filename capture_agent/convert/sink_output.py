@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 from urllib.parse import quote
 
-from capture_agent.addresses import endpoint_text
 from capture_agent.config.secrets import quotable
 from capture_agent.config.targets import HepTransport
 from capture_agent.config.uris import SipTransport, is_table_name, parse_place
@@ -149,9 +148,3 @@ def database_url(text: str) -> str | None:
     if server["password"]:
         login += f":{quote(server['password'], safe='')}"
     return f"{scheme}://{login}{'@' * bool(login)}{server['host']}{server['port'] or ''}{server['name'] or ''}"
-
-
-def shown(sink: SinkTable) -> str:
-    """The endpoint, for a comment."""
-    options = sink.options
-    return str(options["url"]) if sink.section == "sql" else endpoint_text(options["host"], options["port"])

@@ -42,8 +42,8 @@ differ in the To tag, and are one `Dialog` with several `callee_tags`.
         inside one           ^                                             |
         (joined)             +--------------- 2xx to an INVITE ------------+
 
-transitions.py has these pictures as tables. A pair that is not listed changes nothing, and no order of messages is an
-error.
+The tables of transitions.py say the same as these pictures. A pair that is not listed changes nothing, and no order of
+messages is an error.
 
 **What it tolerates.**
 

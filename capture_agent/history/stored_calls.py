@@ -109,13 +109,11 @@ def own_call_id(rows: StoredRows, stored: bytes, message: bytes) -> bytes:
     return rows.text.decoded(stored).encode("utf-8", "surrogateescape")
 
 
-def stored_calls(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> list[StoredCall]:
-    """The calls with rows after since_id, the `limit` latest of them, the latest last. Raises SinkError."""
-    return listing(target, limit, since_id).calls
-
-
 def listing(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> Listing:
-    """The same, and the id to continue from, in one snapshot. Raises SinkError."""
+    """The calls with rows after since_id, the `limit` latest of them, the latest last; and the id to continue from.
+
+    All from one snapshot. Raises SinkError.
+    """
     with reading(target) as rows:
         last_id = rows.last_id()
         names = rows.names_since(since_id) if since_id else rows.latest_names(limit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -31,12 +33,30 @@ def leaves(command: Any, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 LEAVES = dict(leaves(COMMAND))
 
 
-def test_the_commands_are_those_of_the_design() -> None:
-    names = (
-        "run, replay, decode, calls, flow, status, stats, reload, doctor, hlog, trace-msg, db create, config check,"
-        " config show, config convert, interfaces"
-    )
-    assert {" ".join(leaf) for leaf in LEAVES} == set(names.split(", "))
+TESTS = Path(__file__).parents[1]
+
+
+def test_every_command_is_documented() -> None:
+    text = (TESTS.parent / "docs" / "operating.md").read_text()
+    documented = re.findall(r"^\| `capture-agent ([a-z -]+)` \|", text, re.MULTILINE)
+    commands = {" ".join(leaf) for leaf in LEAVES}
+    assert commands - set(documented) == set(), "docs/operating.md: add a row to the table of commands"
+    assert set(documented) - commands == set(), "capture_agent/cli/program.py registers no such command"
+    assert len(documented) == len(commands)
+
+
+def words() -> Iterator[list[object]]:
+    """The arguments of each call and the elements of each list in the tests of commands."""
+    for file in [*(TESTS / "cli").glob("*.py"), *(TESTS / "doctor").glob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            parts = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.List) else []
+            yield [part.value if isinstance(part, ast.Constant) else None for part in parts]
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    run = {tuple(found[n : n + size]) for found in words() for size in (1, 2) for n in range(len(found))}
+    missing = [" ".join(names) for names in LEAVES if names not in run]
+    assert missing == [], "add tests/cli/test_cli_NAME.py, which runs it as users do: capture_agent('NAME', ...)"
 
 
 @pytest.mark.parametrize("names", LEAVES, ids=" ".join)
@@ -98,7 +118,7 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.delenv(program.DEBUG, raising=False)
     assert cli.main(["decode", __file__]) == 1
     assert capsys.readouterr().err == (
-        "capture-agent: decode: unexpected ZeroDivisionError (test_cli_program.py:95)"
+        "capture-agent: decode: unexpected ZeroDivisionError (test_cli_program.py:115)"
         " (a bug: CAPTURE_AGENT_DEBUG=1 shows where)\n"
     )
     monkeypatch.setenv(program.DEBUG, "1")

@@ -10,7 +10,6 @@ import pytest
 from capture_agent.config import ConfigError, load
 from capture_agent.config.endpoints import (
     ADVERTISE_EXPECTED,
-    AUTO,
     SOURCE_EXPECTED,
     LocalAddress,
     PortRange,
@@ -18,7 +17,6 @@ from capture_agent.config.endpoints import (
     parse_local,
     parse_ports,
     parse_source,
-    resolve,
     split_source,
 )
 
@@ -61,12 +59,6 @@ def test_wrong_addresses(text: str, problem: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_local(text)
     assert str(caught.value) == problem
-
-
-def test_auto_stands_for_this_host() -> None:
-    extra = LocalAddress(ip_network("203.0.113.5/32"))
-    own = LocalAddress(ip_network("192.0.2.2/32"))
-    assert resolve([AUTO, extra, AUTO], ["192.0.2.2"]) == (own, extra)
 
 
 @pytest.mark.parametrize(

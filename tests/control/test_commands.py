@@ -8,9 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from figure_samples import figures
 
 from capture_agent.books import Books, Ledger
 from capture_agent.control.commands import COMMANDS, FAULT, Fault, methods_of
+from capture_agent.metrics.exposition import Exposition
+from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.health import HealthReason
 
 pytestmark = pytest.mark.once
 
@@ -84,9 +88,47 @@ def test_stats() -> None:
     }
 
 
+class Whole(Agent):
+    """One that answers every command."""
+
+    exposition = Exposition(figures)
+
+    def __init__(self) -> None:
+        super().__init__(tracing=True)
+        self.reload = lambda: ["http.listen"]
+
+    def figures(self) -> AgentFigures:
+        return figures()
+
+    def health(self) -> tuple[list[SinkFigures], list[HealthReason]]:
+        return [], []
+
+
+# By command: parameters, and what its answer contains. A command that is added needs a line.
+ANSWERS: dict[str, tuple[list[object], object]] = {
+    "siptrace.status": (["check"], "Enabled"),
+    "stats": ([], "ledgers"),
+    "reload": ([], "restart"),
+    "metrics": ([], "# TYPE capture_agent_"),
+    "agent.stats": ([], "uuid"),
+    "agent.health": ([], "status"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_answers(name: str) -> None:
+    assert name in ANSWERS, f"tests/control/test_commands.py: add to ANSWERS what {name} is called with, and its answer"
+    parameters, part = ANSWERS[name]
+    answer = call(Whole(), name, *parameters)
+    assert part in answer  # type: ignore[operator]
+    json.dumps(answer)
+
+
 def test_every_command_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "control.md").read_text()
-    assert set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE)) == set(COMMANDS)
+    documented = set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE))
+    assert set(COMMANDS) - documented == set(), "docs/control.md: add a row to the table of methods"
+    assert documented - set(COMMANDS) == set(), "capture_agent/control/commands.py: COMMANDS has no such method"
 
 
 def test_methods() -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from capture_agent.addresses import endpoint_text
 from capture_agent.convert.modparams import Parameters
 from capture_agent.convert.reading import Line, ScriptPlace
 from capture_agent.convert.rule_output import RuleMaker
 from capture_agent.convert.script import parse
 from capture_agent.convert.simplify import DraftRule
-from capture_agent.convert.sink_output import Sinks, shown
+from capture_agent.convert.sink_output import Sinks, SinkTable
 from capture_agent.convert.tokens import tokens
 
 pytestmark = pytest.mark.once
@@ -30,6 +31,11 @@ def made(text: str, parameters: dict[str, str]) -> tuple[list[DraftRule], Sinks,
     maker = RuleMaker(script, found, sinks)
     rules = maker.make()
     return rules, sinks, [str(note) for note in [*maker.notes, *maker.doubts, *sinks.notes]]
+
+
+def shown(sink: SinkTable) -> str:
+    options = sink.options
+    return str(options["url"]) if sink.section == "sql" else endpoint_text(options["host"], options["port"])
 
 
 def test_match() -> None:

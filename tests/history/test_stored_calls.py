@@ -10,7 +10,7 @@ import pytest
 from sink_samples import INVITE, RINGING, TIME_NS, captured, traced
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.stored_calls import listing, once_each, stored_calls, stored_messages
+from capture_agent.history.stored_calls import listing, once_each, stored_messages
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.captured import Direction
 from capture_agent.records.traced import Trace, TracedMessage
@@ -49,7 +49,7 @@ def filled(database: str) -> SqlTarget:
 
 
 def test_calls(filled: SqlTarget) -> None:
-    calls = stored_calls(filled)
+    calls = listing(filled).calls
     assert [(call.call_id, call.method, call.status, call.messages) for call in calls] == [
         ("call-1", "INVITE", "200", 4),
         ("call-2", "INVITE", "403", 3),
@@ -63,7 +63,7 @@ def test_calls(filled: SqlTarget) -> None:
     ("limit", "want"), [(1, ["call-3"]), (2, ["call-2", "call-3"]), (9, ["call-1", "call-2", "call-3"])]
 )
 def test_the_limit_keeps_the_latest(filled: SqlTarget, limit: int, want: list[str]) -> None:
-    assert [call.call_id for call in stored_calls(filled, limit=limit)] == want
+    assert [call.call_id for call in listing(filled, limit=limit).calls] == want
 
 
 def test_following_begins_after_all_that_is_stored(filled: SqlTarget) -> None:
@@ -90,7 +90,7 @@ def test_many_calls_of_one_second(database: str, monkeypatch: pytest.MonkeyPatch
     sink.close()
     for limit in (1, 5, 19, 20, 21, 45, 60, 100):
         want = [f"call-{n}" for n in range(60)][-limit:]
-        assert [call.call_id for call in stored_calls(SqlTarget(database), limit=limit)] == want
+        assert [call.call_id for call in listing(SqlTarget(database), limit=limit).calls] == want
 
 
 @pytest.mark.parametrize("order", [("part1", "part2"), ("part2", "part1")], ids=["in order", "later half first"])
@@ -100,7 +100,7 @@ def test_calls_are_ordered_by_time(database: str, order: tuple[str, str]) -> Non
         sink = SqlSink(SqlTarget(database))
         sink.send(captured(INPUTS / f"calls_order.{part}.pcap"))
         sink.close()
-    [call] = stored_calls(SqlTarget(database))
+    [call] = listing(SqlTarget(database)).calls
     assert (call.method, call.status, call.state, call.messages) == ("INVITE", "200", "ended", 4)
     assert (call.last - call.first).total_seconds() == 100.01
     rows = stored_messages(SqlTarget(database), call.call_id)
@@ -112,19 +112,19 @@ def test_registrations_that_fail_in_the_end(database: str) -> None:
     sink = SqlSink(SqlTarget(database))
     sink.send(captured(INPUTS / "calls_register.pcap"))
     sink.close()
-    assert [(call.method, call.status, call.state) for call in stored_calls(SqlTarget(database))] == [
+    assert [(call.method, call.status, call.state) for call in listing(SqlTarget(database)).calls] == [
         ("REGISTER", "403", "failed"),
         ("OPTIONS", "503", "failed"),
     ]
 
 
 def test_only_what_is_new(filled: SqlTarget) -> None:
-    last = max(call.last_id for call in stored_calls(filled))
-    assert stored_calls(filled, since_id=last) == []
+    last = max(call.last_id for call in listing(filled).calls)
+    assert listing(filled, since_id=last).calls == []
     sink = SqlSink(filled)
     sink.send(exchange(3, 30, b"200"))
     sink.close()
-    [call] = stored_calls(filled, since_id=last)
+    [call] = listing(filled, since_id=last).calls
     assert (call.call_id, call.status, call.messages, call.first) == ("call-3", "200", 4, at(20))
 
 
@@ -188,14 +188,14 @@ def test_a_table_that_kamailio_wrote(tmp_path: Path) -> None:
         ("alice", INVITE, ""),
     ]
     assert messages[0].time == datetime(2026, 11, 22, 22, 30, 50, 144806, UTC)
-    assert [call.messages for call in stored_calls(target)] == [1]
+    assert [call.messages for call in listing(target).calls] == [1]
     assert file.read_bytes() == before, "reading changes nothing in the file"
 
 
 def test_tables_that_are_not_ours(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE a (b)").connection.close()
     with pytest.raises(SinkError, match="^table sip_trace does not exist in sqlite:///"):
-        stored_calls(SqlTarget(f"sqlite:///{tmp_path}/empty.db"))
+        listing(SqlTarget(f"sqlite:///{tmp_path}/empty.db"))
 
 
 def test_a_check_alone(sqlite_url: str) -> None:
@@ -216,7 +216,7 @@ def test_a_message_counts_once_whatever_rows_it_has(database: str, trace: Trace)
     sink.send([TracedMessage(message.message, message.direction, trace) for message in messages])
     sink.send(exchange(2, 10, b"486"))
     sink.close()
-    calls = stored_calls(SqlTarget(database))
+    calls = listing(SqlTarget(database)).calls
     assert [(call.call_id, call.status, call.messages) for call in calls] == [
         ("call-1", "200", 4),
         ("call-2", "486", 2),
@@ -231,5 +231,5 @@ def test_the_same_message_sent_again_counts_again(sqlite_url: str) -> None:
     sink = SqlSink(SqlTarget(sqlite_url))
     sink.send([traced(INVITE, time_ns=TIME_NS + n * 1000) for n in range(3)])
     sink.close()
-    assert [call.messages for call in stored_calls(SqlTarget(sqlite_url))] == [3]
+    assert [call.messages for call in listing(SqlTarget(sqlite_url)).calls] == [3]
     assert len(list(once_each(stored_messages(SqlTarget(sqlite_url), "call-1")))) == 3

@@ -11,7 +11,7 @@ import pytest
 from sink_samples import INVITE, RINGING, captured, traced
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.stored_calls import stored_calls, stored_messages
+from capture_agent.history.stored_calls import listing, stored_messages
 from capture_agent.history.stored_times import repeated_hour, utc, zone_name
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sql_sink import SqlSink
@@ -46,7 +46,7 @@ def listed(target: SqlTarget) -> dict[str, list[float]]:
     """By Call-ID: first and last, in minutes from when the clocks go back."""
     return {
         call.call_id: [round((moment - BACK).total_seconds() / MINUTE, 3) for moment in (call.first, call.last)]
-        for call in stored_calls(target)
+        for call in listing(target).calls
     }
 
 
@@ -57,7 +57,7 @@ def test_a_call_across_the_end_of_summer_time(database: str, zone: str, kept: st
     sink = SqlSink(target)
     sink.send(captured(INPUTS / "local_time_dst.pcap"))
     sink.close()
-    [call] = stored_calls(target)
+    [call] = listing(target).calls
     assert (call.first, call.last) == (
         datetime(2025, 10, 26, 0, 59, 50, tzinfo=UTC),
         datetime(2025, 10, 26, 1, 0, 50, 100000, tzinfo=UTC),

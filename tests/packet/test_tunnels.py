@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
-from typing import SupportsIndex
+from collections.abc import Callable
+from typing import Any, SupportsIndex
 
 import pytest
+from encapsulations import build, names
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.contrib.erspan import ERSPAN_I, ERSPAN_II, ERSPAN_III, ERSPAN_PlatformSpecific
@@ -22,6 +24,8 @@ from scapy.layers.l2 import GRE, LLC, SNAP, Dot1Q, Ether
 from scapy.layers.ppp import HDLC, PPP, PPPoE
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
+from tunnel_walk import UDP as UDP_PROTOCOL
+from tunnel_walk import packets
 
 from capture_agent.packet import behind_ethertype, behind_ip, behind_udp, esp, link_layers, tunnels, wireless
 from capture_agent.packet.inner import ETHERNET, IP_PROTOCOL, Decoder, Inner, ethernet
@@ -422,15 +426,12 @@ def test_esp_refuses(packet: bytes) -> None:
     assert decode(esp.esp_null, packet) is None
 
 
-TABLES = [
-    tunnels.BY_ETHERTYPE,
-    tunnels.BY_IP_PROTOCOL,
-    tunnels.BY_UDP_PORT,
-    tunnels.BY_LINK_TYPE,
-    tunnels.ESP_BY_IP_PROTOCOL,
-    tunnels.ESP_BY_UDP_PORT,
-]
-DECODERS = sorted({decoder for table in TABLES for decoder in table.values()}, key=lambda decoder: decoder.__name__)
+TABLES: dict[str, dict[int, Decoder]] = {
+    name: table for name, table in vars(tunnels).items() if isinstance(table, dict) and not name.startswith("_")
+}
+DECODERS = sorted(
+    {decoder for table in TABLES.values() for decoder in table.values()}, key=lambda decoder: decoder.__name__
+)
 UDP_DECODERS = {**tunnels.BY_UDP_PORT, **tunnels.ESP_BY_UDP_PORT}
 PACKETS = [header + inside + behind for _, header, _, inside, behind in GOOD.values()]
 PACKETS += [payload for _, payload in BAD.values()] + [esp_packet(UDP_SIP, 17, 12), SIP]
@@ -438,8 +439,61 @@ PACKETS += [payload for _, payload in BAD.values()] + [esp_packet(UDP_SIP, 17, 1
 
 def test_every_decoder_of_the_tables_has_a_case() -> None:
     tested = {case[0] for case in [*GOOD.values(), *BAD.values()]} | {esp.esp_null, ethernet}
-    assert set(DECODERS) <= tested
-    assert tunnels.BEHIND_LENGTH in tested
+    missing = {named(decoder) for decoder in {*DECODERS, tunnels.BEHIND_LENGTH} - tested}
+    assert missing == set(), "tests/packet/test_tunnels.py: add packets of these to GOOD, and to BAD"
+
+
+def named(function: Callable[..., object]) -> str:
+    return f"{function.__module__}.{function.__name__}"
+
+
+class Noting(dict[int, Decoder]):
+    """A table that notes which of its numbers lead anywhere."""
+
+    def __init__(self, table: dict[int, Decoder]) -> None:
+        super().__init__(table)
+        self.met: set[int] = set()
+
+    def get(self, number: int, default: Any = None) -> Any:
+        return self[number] if number in self else default  # noqa: SIM401 - it would call itself
+
+    def __getitem__(self, number: int) -> Decoder:
+        def decoder(data: bytes, at: int, end: int) -> Inner | None:
+            inner = dict.__getitem__(self, number)(data, at, end)
+            if inner is not None:
+                self.met.add(number)
+            return inner
+
+        return decoder
+
+
+WHERE = {
+    "BY_LINK_TYPE": "tests/link_wrappings.py: add to LINKS a link layer of the type {}",
+    "BY_ETHERTYPE": "tests/wrappings.py: add to TUNNELS one with the ethertype {:#06x}",
+    "BY_IP_PROTOCOL": "tests/wrappings.py: add to TUNNELS one with the IP protocol {}",
+    "BY_UDP_PORT": "tests/wrappings.py: add to TUNNELS one on the UDP port {}",
+    "ESP_BY_IP_PROTOCOL": "tests/wrappings.py: add to TUNNELS one with the IP protocol {}",
+    "ESP_BY_UDP_PORT": "tests/wrappings.py: add to TUNNELS one on the UDP port {}",
+}
+
+
+# Ethertypes that the generator has only within GRE and Geneve, whose decoders go on by themselves.
+COOKED = bytes(14)
+IN_COOKED = [(COOKED + b"\x65\x58" + FRAME, 113), (COOKED + b"\x88\x0b\x00\x21" + V4, 113)]
+
+
+def test_every_line_of_the_tables_is_in_the_generated_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """test_every_carriage.py and others send SIP through all that they wrap, alone and two deep."""
+    noting = {name: Noting(table) for name, table in TABLES.items()}
+    for name, table in noting.items():
+        monkeypatch.setattr(tunnels, name, table)
+    cases = [build(name) for depth in (0, 1) for name in names(depth, ("udp",))]
+    for frame, link_type in [*((case.frames[0], case.link_type) for case in cases), *IN_COOKED]:
+        assert [protocol for protocol, _ in packets(frame, link_type)][-1:] == [UDP_PROTOCOL]
+    missing = [
+        WHERE[name].format(number) for name, table in noting.items() for number in table if number not in table.met
+    ]
+    assert not missing, "\n".join(missing)
 
 
 @pytest.mark.parametrize("port", UDP_DECODERS)

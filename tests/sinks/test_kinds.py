@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 from sink_samples import FOREIGN, TIME_NS, ListSink, UdpReceiver, not_sip, numbered, traced
-from sqlalchemy import create_engine, text
+from test_sink_kinds import receiver_of
 
+from capture_agent.config import load
+from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.endpoints import parse_advertised
 from capture_agent.config.sections import KINDS, Config, Privacy, TraceSection
-from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
+from capture_agent.config.targets import HepTarget
 from capture_agent.delivery.direct import Direct
 from capture_agent.emission.emission import emission
 from capture_agent.records.captured import CapturedMessage, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import ALL_KINDS, SIP_ONLY, ForeignPayload, Kinds, LogEvent, RtcpReport
 from capture_agent.records.traced import Trace, TracedMessage
-from capture_agent.sinks import imported
+from capture_agent.sinks import imported, make_sinks
 from capture_agent.sinks.packaged_sink import PackagedSink
 from capture_agent.sinks.sink import Sink, handled, kinds_of
-from capture_agent.sinks.sql.schema import create_tables
 from hep import ProtocolType, decode
 
 TEXT = b"neither SIP nor JSON"
@@ -44,61 +47,52 @@ def made(kind: str, target: object) -> Sink:
     return sink
 
 
-def hep(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
-    sink = made("hep", HepTarget("127.0.0.1", udp.port))
-    return sink, lambda: [decode(packet).payload or b"" for packet in udp.received()]
+@contextmanager
+def of_the_table(section: str, folder: Path) -> Iterator[tuple[Sink, Out]]:
+    """A sink of this kind, which sends to the receiver of its test module."""
+    with receiver_of(section, folder / section) as receiver:
+        (folder / "agent.toml").write_text(f"[[{section}]]\n{receiver.toml}\n")
+        [sink] = make_sinks(ConfiguredSinks(load(folder / "agent.toml"))).values()
+        yield sink, receiver.received
 
 
-def sip(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
-    return made("sip", SipTarget("127.0.0.1", udp.port)), udp.received
+@contextmanager
+def of_a_package(inner: ListSink) -> Iterator[tuple[Sink, Out]]:
+    yield PackagedSink(inner), lambda: [one.message.raw for one in inner.messages]
 
 
-def sql(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
-    def stored() -> list[bytes]:
-        with create_engine(url).connect() as connection:
-            return list(connection.execute(text("SELECT msg FROM sip_trace ORDER BY id")).scalars())
-
-    create_tables(url)
-    return made("sql", SqlTarget(url)), stored
+def made_by(name: str, folder: Path) -> AbstractContextManager[tuple[Sink, Out]]:
+    inner = PACKAGES.get(name)
+    return of_the_table(name, folder) if inner is None else of_a_package(inner())
 
 
-def package(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
-    inner = ListSink()
-    return PackagedSink(inner), lambda: [one.message.raw for one in inner.messages]
-
-
-def package_of_all(udp: UdpReceiver, url: str) -> tuple[Sink, Out]:
-    inner = ListSinkOfAll()
-    return PackagedSink(inner), lambda: [one.message.raw for one in inner.messages]
-
-
-# By kind of sink: a new one must be created here, with the kinds of messages that it accepts.
-MAKERS: dict[str, tuple[Callable[[UdpReceiver, str], tuple[Sink, Out]], Kinds]] = {
-    "hep": (hep, ALL_KINDS),
-    "sip": (sip, SIP_ONLY),
-    "sql": (sql, SIP_ONLY),
-    "package": (package, SIP_ONLY),
-    "package of all": (package_of_all, ALL_KINDS),
-}
+PACKAGES = {"package": ListSink, "package of all": ListSinkOfAll}
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("name", [*(name for name, kind in KINDS.items() if kind.sink), "package", "package of all"])
-def test_it_comes_out_or_is_rejected(udp: UdpReceiver, sqlite_url: str, name: str, kind: type[CapturedMessage]) -> None:
-    assert name in MAKERS, f"tests/sinks/test_kinds.py: add to MAKERS how [[{name}]] is made, and what it accepts"
-    make, takes = MAKERS[name]
-    sink, out = make(udp, sqlite_url)
-    sample, direct = SAMPLES[kind], Direct(sink)
-    direct.put([traced(numbered(1)), sample, sample, traced(numbered(3))])
-    direct.close()
-    taken = [sample.message.raw] * 2 if kind in takes else []
-    assert out() == [numbered(1), *taken, numbered(3)]
-    assert kinds_of(sink) == takes
-    ledger = direct.ledger()
-    assert (ledger.outcomes["sent"], +ledger.rejected) == (
-        2 + len(taken), {} if taken else {"not_sip": 2},
-    )  # fmt: skip
-    assert (ledger.difference, handled(sink)) == (0, 4)
+@pytest.mark.parametrize("name", [*(name for name, kind in KINDS.items() if kind.sink), *PACKAGES])
+def test_it_comes_out_or_is_rejected(tmp_path: Path, name: str, kind: type[CapturedMessage]) -> None:
+    """As the sink itself declares: its `kinds`, or only SIP."""
+    assert kind in SAMPLES, f"tests/sinks/test_kinds.py: add a sample of {kind.__name__} to SAMPLES"
+    with made_by(name, tmp_path) as (sink, out):
+        sample, direct, takes = SAMPLES[kind], Direct(sink), kinds_of(sink)
+        direct.put([traced(numbered(1)), sample, sample, traced(numbered(3))])
+        direct.close()
+        taken = [sample.message.raw] * 2 if kind in takes else []
+        assert out() == [numbered(1), *taken, numbered(3)]
+        ledger = direct.ledger()
+        assert (ledger.outcomes["sent"], +ledger.rejected) == (2 + len(taken), {} if taken else {"not_sip": 2})
+        assert (ledger.difference, handled(sink)) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [("hep", ALL_KINDS), ("sip", SIP_ONLY), ("sql", SIP_ONLY), ("package", SIP_ONLY), ("package of all", ALL_KINDS)],
+)
+def test_what_it_accepts(tmp_path: Path, name: str, takes: Kinds) -> None:
+    with made_by(name, tmp_path) as (sink, _):
+        assert kinds_of(sink) == takes
+        sink.close()
 
 
 class Failing(ListSink):
