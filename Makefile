@@ -22,7 +22,7 @@ PYTHONS ?= $(BIN)/python
 TOOLS := PATH="$(abspath $(BIN)):$$PATH"
 
 .PHONY: help demo check test lint format lock test-lowest bench bench-instructions sanitize golden pcaps clean
-.PHONY: sdist wheel deb
+.PHONY: sdist wheel deb soak
 help:
 	@echo "make demo         install, replay a capture to a small collector, show the calls"
 	@echo "make check        lint and the quick tests of the compiled build, while you work"
@@ -33,6 +33,7 @@ help:
 	@echo "make test-lowest  run the suite with the lowest versions that pyproject.toml allows"
 	@echo "make bench        measure speed, compared with the physical limit and installed programs"
 	@echo "make bench-instructions  rewrite benchmarks/instructions.json, which tests compare with"
+	@echo "make soak         15 minutes of live capture: memory stays flat, no counter drifts"
 	@echo "make sanitize     run mutants and tests under AddressSanitizer and UndefinedBehaviorSanitizer: CASES=20000 SEED=1"
 	@echo "make golden       rewrite tests/golden/: review it as a diff"
 	@echo "make pcaps        make the captures that are not recordings"
@@ -93,6 +94,9 @@ bench: $(VENV)/.built
 
 bench-instructions: $(VENV)/.built
 	$(BIN)/python -m benchmarks.instructions --write
+
+soak: $(VENV)/.built
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 sanitize: $(VENV)/.developed $(VENV)/.built
 	@tools/sanitize $(BIN)/python --cases $(CASES) --seed $(SEED) $(ARGS)

@@ -3,6 +3,7 @@
 traffic.py       deterministic captures: SIP over UDP, and SIP among RTP; dialogs.py has their messages
 captures.py      the captures needed, made once and kept
 limit.c sink.c   the physical limit, and the counting collector; building.py compiles them
+wire.py          live capture between two network namespaces; scrape.py reads /metrics there each second
 launch.py        runs one command and reports its CPU time and memory; measure.py calls it
 collector.py     the sink as a context manager
 cases.py         the command of each program for each work
@@ -14,5 +15,6 @@ report.py        the table: in the terminal, and as Markdown
 plot.py          the plot
 machine.py       the machine and the versions measured
 results.py       JSON, docs/benchmarks.md and the plot
+soak.py          `make soak`: a long live run, in which nothing may grow or drift
 instructions.py  instructions per message under valgrind, compared with instructions.json; counted.py runs inside
 """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.captures import Capture
 from benchmarks.traffic import RTP_PER_SIP
-from benchmarks.wire import INTERFACE, RATE, agents_prefix, usable
+from benchmarks.wire import INTERFACE, METRICS_PORT, RATE, agents_prefix, usable
 
 AGENT = str(Path(sys.executable).parent / "capture-agent")
 COMPILED, PLAIN, LIMIT = "compiled", "plain", "limit"
@@ -22,7 +22,7 @@ PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
 HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
 TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
-SIP_TCP, FRAGMENTS, TUNNELS, LIVE = "sip-tcp", "fragments", "tunnels", "live"
+SIP_TCP, FRAGMENTS, TUNNELS, LIVE, SCRAPED = "sip-tcp", "fragments", "tunnels", "live", "scraped"
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
     HEP_UDP: "SIP/UDP -> HEP3/UDP",
@@ -34,6 +34,7 @@ WORKS = {
     FRAGMENTS: "SIP in fragments -> HEP3/TCP",
     TUNNELS: "SIP in tunnels -> HEP3/TCP",
     LIVE: f"SIP/UDP live, {RATE:,} packets/s -> HEP3/TCP",
+    SCRAPED: "the same, scraped each second",
     SQLITE: "SIP/UDP -> SQLite",
     LISTING: "SIP/UDP -> a list",
 }
@@ -124,11 +125,15 @@ def agent_cases(who: str, sizes: Sizes) -> list[Case]:
 
 
 def live_cases(sizes: Sizes) -> list[Case]:
-    """The first row from an interface; with one message it is the start-up, which is subtracted."""
+    """The first row from an interface, and the same with the HTTP door; with one message they are the start-ups."""
     if not usable():
         return []
     command = (*agents_prefix("{namespace}"), AGENT, "run", "--interface", INTERFACE, *REPLAYS[HEP_TCP])
-    return [Case(LIVE, COMPILED, Capture(sizes.full), (*command, "--control", ""))]
+    door = ("--http", f"127.0.0.1:{METRICS_PORT}")
+    return [
+        Case(work, COMPILED, Capture(sizes.full), (*command, "--control", "", *more))
+        for work, more in ((LIVE, ()), (SCRAPED, door))
+    ]
 
 
 def growing_cases(sizes: Sizes) -> list[Case]:
@@ -137,15 +142,21 @@ def growing_cases(sizes: Sizes) -> list[Case]:
     return [Case(HEP_TCP, COMPILED, Capture(size), command) for size in sizes.growing]
 
 
+def base_of(work: str) -> str | None:
+    """The work without what this one has in addition: its cost is a ratio to that."""
+    return {SCRAPED: LIVE}.get(work)
+
+
 def limit_of(work: str) -> str:
     """The work whose limit applies to this one: following calls sends the same bytes."""
     return {TRACKED: HEP_TCP, TRACKED_UDP: HEP_UDP}.get(work, work)
 
 
 def chosen(cases: list[Case], works: Collection[str]) -> list[Case]:
-    """The cases of these works, with their limits."""
+    """The cases of these works, with their limits and what they are compared with."""
     limits = {limit_of(work) for work in works}
-    return [case for case in cases if case.work in works or (case.who == LIMIT and case.work in limits)]
+    wanted = {*works, *map(base_of, works)}
+    return [case for case in cases if case.work in wanted or (case.who == LIMIT and case.work in limits)]
 
 
 def limit_cases(sizes: Sizes) -> list[Case]:

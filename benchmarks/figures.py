@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.cases import COMPILED, HEP_TCP, LIMIT, Case, limit_of
+from benchmarks.cases import COMPILED, HEP_TCP, LIMIT, Case, base_of, limit_of
 from benchmarks.runner import Sample, start_up
 
 MILLION = 1_000_000
@@ -28,9 +28,10 @@ class Figure:
     times_limit: float | None
     dropped: int  # by the kernel at the sink, the worst run
     lost: int  # by the program, the worst run
+    times_base: float | None = None  # to the row without what this one has in addition
 
 
-def figure(case: Case, samples: Sequence[Sample], limit: float | None = None) -> Figure:
+def figure(case: Case, samples: Sequence[Sample], limit: float | None = None, base: float | None = None) -> Figure:
     """The samples of this case, and of its start-up."""
     runs = [sample for sample in samples if sample.case == case.key]
     starts = [sample.cpu for sample in samples if sample.case == start_up(case).key]
@@ -50,14 +51,21 @@ def figure(case: Case, samples: Sequence[Sample], limit: float | None = None) ->
         times_limit=cost / limit if limit else None,
         dropped=max(sample.dropped for sample in runs),
         lost=max(sample.lost for sample in runs),
+        times_base=cost / base if base else None,
     )
 
 
 def figures(cases: Iterable[Case], samples: Sequence[Sample]) -> list[Figure]:
-    """One figure per case, with the limit for the same work if there is one."""
+    """One figure per case, with the ratios to the limit of the same work, and to the row without an addition."""
     cases = list(cases)
-    limits = {case.work: figure(case, samples).cost for case in cases if case.who == LIMIT}
-    return [figure(case, samples, limits.get(limit_of(case.work))) for case in cases]
+    bases = {base_of(case.work) for case in cases}
+    costs = {
+        (case.work, case.who): figure(case, samples).cost for case in cases if case.who == LIMIT or case.work in bases
+    }
+    return [
+        figure(case, samples, costs.get((limit_of(case.work), LIMIT)), costs.get((base_of(case.work) or "", case.who)))
+        for case in cases
+    ]
 
 
 def main_sized(all_figures: Iterable[Figure]) -> list[Figure]:

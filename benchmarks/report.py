@@ -55,6 +55,7 @@ def rows(figures: Sequence[Figure]) -> list[Row]:
 def cost_row(one: Figure) -> Row:
     target = TARGETS.get((one.work, one.who))
     remarks = [f"{one.messages:,} messages"]
+    remarks += [f"{one.times_base:.2f} x the row before"] if one.times_base else []
     remarks += [f"{one.dropped:,} dropped at the sink"] if one.dropped else []
     remarks += [f"{one.lost:,} lost"] if one.lost else []
     return Row(

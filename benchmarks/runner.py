@@ -6,12 +6,13 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.building import built
 from benchmarks.captures import ONE, made
-from benchmarks.cases import AGENT, LISTING, LIVE, SQLITE, Case
+from benchmarks.cases import AGENT, LISTING, LIVE, SCRAPED, SQLITE, Case
 from benchmarks.checks import check_books, check_collector, check_list, check_table, needs_collector
 from benchmarks.collector import collecting
 from benchmarks.measure import Usage, measure
@@ -40,7 +41,7 @@ class Runner:
         self.sender = built("send", folder)
 
     def run(self, case: Case) -> Sample:
-        if case.work == LIVE:
+        if case.work in (LIVE, SCRAPED):
             return self._live(case)
         if needs_collector(case):
             return self._to_collector(case)
@@ -67,11 +68,16 @@ class Runner:
 
     def _live(self, case: Case) -> Sample:
         with wire() as wires, collecting(self.sink, *wires.beside_agent()) as collector:
+
+            def send() -> None:
+                with wires.scraping() if case.work == SCRAPED else nullcontext():
+                    wires.send(self.sender, made(case.capture))
+
             usage = self._measured(
                 case,
                 port=str(collector.port),
                 namespace=wires.agents,
-                meanwhile=when_ready(self._folder / "err", lambda: wires.send(self.sender, made(case.capture))),
+                meanwhile=when_ready(self._folder / "err", send),
             )
             dropped, lost = check_collector(case, collector.counts())
         return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from benchmarks.measure import Failed
 
 RATE = 200_000  # frames per second
 INTERFACE = "eth1"
+SCRAPE = Path(__file__).with_name("scrape.py")
 # The agent has a core to itself. The sender, whose system calls include the kernel's path to the agent's ring, shares
 # another one with the collector.
 AGENTS_CORE, OTHERS_CORE = 1, 0
 PATIENCE = 60.0  # seconds for the agent to become ready
+METRICS_PORT = 9096  # of the agent
 DRAINED = 1.0  # seconds for the agent to take waiting frames: twenty times as long as the kernel may keep one
 
 
@@ -36,13 +39,23 @@ class Wire:
         """The words before the collector's command."""
         return _within(self.agents, OTHERS_CORE)
 
-    def send(self, sender: Path, capture: Path) -> None:
-        """Send all frames at RATE, and wait until they are taken. Raises Failed if the sender was too slow."""
-        command = [*_within(self.senders, OTHERS_CORE), str(sender), INTERFACE, str(RATE), str(capture)]
+    @contextmanager
+    def scraping(self) -> Iterator[subprocess.Popen[str]]:
+        """Each second /metrics is read; its standard output is that of scrape.py."""
+        command = [*self.beside_agent(), sys.executable, "-I", "-S", str(SCRAPE), str(METRICS_PORT)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.terminate()
+
+    def send(self, sender: Path, capture: Path, rate: int = RATE) -> None:
+        """Send all frames at this rate, and wait until they are taken. Raises Failed if the sender was too slow."""
+        command = [*_within(self.senders, OTHERS_CORE), str(sender), INTERFACE, str(rate), str(capture)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         sent, seconds = done.stdout.split()
-        if int(sent) > RATE // 10 and int(sent) / float(seconds) < 0.9 * RATE:
-            raise Failed(f"the sender reached {int(sent) / float(seconds):,.0f} frames per second, expected {RATE:,}")
+        if int(sent) > rate // 10 and int(sent) / float(seconds) < 0.9 * rate:
+            raise Failed(f"the sender reached {int(sent) / float(seconds):,.0f} frames per second, expected {rate:,}")
         time.sleep(DRAINED)
 
 

@@ -71,7 +71,7 @@ def test_every_query_has_data(tmp_path: Path, hosts: tuple[Host, Host]) -> None:
             )  # fmt: skip
             calls(one, other, 5060, tmp_path)
             for title, query in queries():
-                eventually(lambda query=query, title=title: has_data(asked, query) or (title, query), True)
+                eventually(lambda title=title, query=query: has_data(asked, query) or title, True)
             for name in recorded():
                 eventually(lambda name=name: has_data(asked, f"last_over_time({name}[1m]) >= 0"), True)
             health = asked("rules")
