@@ -33,8 +33,8 @@ LEAVES = dict(leaves(COMMAND))
 
 def test_the_commands_are_those_of_the_design() -> None:
     names = (
-        "run, replay, decode, calls, flow, status, stats, reload, doctor, hlog, trace-msg, db create, config check,"
-        " config show, config convert, interfaces"
+        "run, replay, decode, calls, flow, status, stats, reload, doctor, hlog, trace-msg, db create, db check,"
+        " db upgrade, db purge, db partition, config check, config show, config convert, interfaces"
     )
     assert {" ".join(leaf) for leaf in LEAVES} == set(names.split(", "))
 
