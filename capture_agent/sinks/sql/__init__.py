@@ -7,5 +7,5 @@ destinations.py     inserts, and looking up lost commits    sqlite_file.py   a S
 verdicts.py         error numbers: a refusal or an outage   dividing.py      finds the refused row in a batch
 refusals.py         log lines about refused rows        table_check.py   `db check`: what is wrong with a table
 upgrade.py          `db upgrade`                        purge.py         `db purge`
-partitions.py       `db partition`
+partitions.py       `db partition`                      refused_file.py  messages whose rows were refused
 """

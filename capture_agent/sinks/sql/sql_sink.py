@@ -40,6 +40,7 @@ from capture_agent.sinks.sql.destinations import (
 )
 from capture_agent.sinks.sql.dividing import Divider, Failure
 from capture_agent.sinks.sql.refusals import FailedPart, Refusals
+from capture_agent.sinks.sql.refused_file import RefusedFile
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
 from capture_agent.sinks.sql.sqlite_file import WatchedFile, path_of
@@ -95,6 +96,8 @@ class SqlSink:
         self._unsure: Unsure | None = None
         self._divider = Divider(self)
         self._refusals = Refusals(self.name)
+        self._refused = RefusedFile(target.refused)
+        self._create = target.create
         self._destinations: dict[str, Destination | None] = {}  # None: no such table
         self._told: set[tuple[str, TableProblem]] = set()  # bounded by the columns of the configured tables
 
@@ -109,6 +112,8 @@ class SqlSink:
             self.close()
         if self._left and self._file.missing:
             self._make_file()
+        if self._create:
+            self._create_tables()
         with suppress(OSError):  # connect() reports the error
             self._file.watch()
         connection = connect(self._url, WRITE_SECONDS)
@@ -161,6 +166,13 @@ class SqlSink:
             raise explained(self._url, error) from error
         finally:
             rolled_back(connection)
+
+    def _create_tables(self) -> None:
+        """Those of the target and of rules: once, for a table that is dropped later was not dropped by accident."""
+        for name in (self._table, *self._tables):
+            if create_tables(self._url.render_as_string(hide_password=False), name):
+                _log.warning("%s: table %s made", self.name, name)
+        self._create = False
 
     def _make_file(self) -> None:
         """Create the new file, with the tables that the moved one had."""
@@ -334,6 +346,7 @@ class SqlSink:
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
         self.rejected[ROWS_REFUSED] += 1
         self._refusals.add(failure.words())
+        self._refused.add(message, message.trace.table or self._table, failure.words())
 
     def _made(
         self, connection: Connection, batch: Sequence[TracedMessage]
