@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,12 +180,15 @@ def configuration_to_run(
     said: dict[str, Any],
     in_use: InUse | None = None,
     before_user_code: Callable[[Config], object] | None = None,
+    create: bool = False,
 ) -> tuple[Config, Extensions]:
     """The same, with the user code that it names. Raises ConfigError, also for sinks that can never work.
 
-    `in_use`: by the agent that asks again.
+    `in_use`: by the agent that asks again. `create`: as if each [[sql]] had it.
     """
     config, layers, extensions = loaded(file, said, in_use, before_user_code)
+    if create:
+        config = replace(config, sql=tuple(replace(target, create=True) for target in config.sql))
     # Another user than the one that has made the files: who waits for them to be writable may wait for ever.
     check_sinks(config, layers, files=bool(config.run.user and before_user_code))
     return config, extensions
@@ -242,8 +246,6 @@ def listed(db: str | None) -> list[str] | None:
 
 def database(file: Path | None, db: str | None, table: str | None = None) -> SqlTarget:
     """The table to read: --db, otherwise the first one configured."""
-    from dataclasses import replace
-
     config = configuration(file, overrides(db=listed(db), table=table))
     if not config.sql:
         raise WrongUsage("no database: give --db URL, or --config FILE with a [[sql]] section")

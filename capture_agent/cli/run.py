@@ -8,7 +8,9 @@ import resource
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from capture_agent.build import flavour
 from capture_agent.cli import options
@@ -37,6 +39,7 @@ def run(
     control: options.ControlSocket = None,
     http: options.HttpListen = None,
     user: options.User = None,
+    create: Annotated[bool, typer.Option("--create", help="Create missing tables of --db and [[sql]].")] = False,
 ) -> None:
     """Capture live and send the SIP to the sinks until SIGINT or SIGTERM, then print the books.
 
@@ -60,7 +63,7 @@ def run(
         http_listen=http,
         run_user=user,
     )
-    settings, extensions = options.configuration_to_run(config, said, before_user_code=become_user)
+    settings, extensions = options.configuration_to_run(config, said, before_user_code=become_user, create=create)
     if lacking := what_is_lacking(settings):
         raise WrongUsage(lacking)
 
@@ -72,7 +75,7 @@ def run(
     from capture_agent.config import ConfigError
 
     def read_again(in_use: InUse) -> tuple[Config, Extensions]:
-        wanted, loaded = options.configuration_to_run(config, said, in_use)
+        wanted, loaded = options.configuration_to_run(config, said, in_use, create=create)
         if lacking := what_is_lacking(wanted):
             raise ConfigError([lacking])
         return wanted, loaded

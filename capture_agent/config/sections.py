@@ -197,6 +197,7 @@ class Config:
             unusable="capture_agent.sinks.checks:driver",
             not_ready="capture_agent.sinks.checks:database_file",
             secrets=("url",),
+            files=("refused",),
             command_line={"url": "--db", "table": "--table"},
             noun="a database table",
         )

@@ -161,6 +161,8 @@ class SqlTarget(Target):
     url: str = field(repr=False)  # of SQLAlchemy; may hold a password
     table: str = "sip_trace"
     time: Literal["local", "utc"] = "local"  # of PostgreSQL, MariaDB and MySQL; SQLite has UTC, as siptrace writes it
+    create: bool = False  # a missing table, when it connects for the first time
+    refused: str = ""  # a file for messages whose rows the database refuses
     name: str = ""
     default: bool = True
 

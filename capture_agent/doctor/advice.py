@@ -32,6 +32,8 @@ DATABASE = (
     "check the database's URL, its server, and the permissions of its user; `capture-agent db create` makes tables"
 )
 
+COLUMN = "change the column to what `capture-agent db create` makes"
+
 
 def for_error(error: BaseException) -> str:
     """By the operating system's error, or the one that it was raised from."""

@@ -10,6 +10,7 @@ from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, broken, ok, warning
 from capture_agent.events import message_event, parse_place
 from capture_agent.net.sink_errors import SinkError
+from capture_agent.sinks.sql.database import db_command, parse_url
 from capture_agent.sinks.sql.sql_sink import SqlSink
 
 MESSAGE = (
@@ -26,6 +27,9 @@ def try_table(target: SqlTarget, tables: tuple[str, ...]) -> Iterator[Finding]:
     sink: SqlSink | None = None
     try:
         sink = SqlSink(target, tables)
+        for name, problem in sink.table_problems():
+            to_do = f"`{db_command('upgrade', parse_url(target.url), name)}`" if problem.mended else advice.COLUMN
+            yield warning(f"table {name}: {problem}", to_do, check="table")
         absent, unsafe = sink.rehearse(row)
     except SinkError as error:
         found, hint, command = str(error).partition(HINT)

@@ -72,7 +72,10 @@ def database_file(target: SqlTarget) -> Iterator[tuple[str, str]]:
     if not url.drivername.startswith("sqlite") or not url.database:
         return
     path = Path(url.database)
-    if not path.exists():
+    if not path.exists() and target.create and path.parent.is_dir():
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            yield "url", f"{shown(url)}: cannot create a file in its folder"
+    elif not path.exists():
         yield "url", f"{shown(url)}: no such file{creation_hint(url, target.table)}"
     elif path.is_dir():
         yield "url", f"{shown(url)}: is a directory"

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
         ("rplay", "no such command 'rplay', did you mean 'replay'?"),
         ("config shwo", "config: no such command 'shwo', did you mean 'show'?"),
         ("--frob", "no such option: --frob"),
-        ("db", "db: missing command, expected create"),
+        ("db", "db: missing command, expected create, check, upgrade, purge or partition"),
         ("replay", "replay: missing argument 'FILE'"),
         ("replay call.pcap --sped 1", "replay: no such option: --sped, did you mean '--speed'?"),
         ("replay call.pcap --hep", "replay: option '--hep' requires an argument"),

@@ -245,7 +245,7 @@ BROKEN: list[tuple[Callable[[Patient], None], str, str, str]] = [
     (certificate_unchecked, "tls", "warning", "tls_verify"),
     (no_file, "table", "broken", "capture-agent db create"),
     (no_table, "table", "broken", "capture-agent db create"),
-    (other_version, "table", "broken", "database"),
+    (other_version, "table", "broken", "db upgrade"),
     (rows_refused, "table", "broken", "permissions"),
     (no_table_of_a_rule, "table", "warning", "--table elsewhere"),
     (secrets_for_all, "files", "warning", "chmod 0640"),

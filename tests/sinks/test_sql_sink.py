@@ -212,7 +212,7 @@ def test_a_missing_table(database: str) -> None:
 def test_another_version(database: str) -> None:
     create_tables(database)
     execute(database, "UPDATE version SET table_version = 3 WHERE table_name = 'sip_trace'")
-    with pytest.raises(SinkError, match="table sip_trace has version 3, expected 4$"):
+    with pytest.raises(SinkError, match="table sip_trace has version 3, expected 4: run `capture-agent db upgrade "):
         SqlSink(SqlTarget(database)).open()
 
 

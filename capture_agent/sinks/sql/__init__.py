@@ -5,5 +5,7 @@ sip_trace_table.py  the definition of the table             schema.py        `db
 database.py         connections, and errors in one line     deadlines.py     their timeouts
 destinations.py     inserts, and looking up lost commits    sqlite_file.py   a SQLite file's mode and rotation
 verdicts.py         error numbers: a refusal or an outage   dividing.py      finds the refused row in a batch
-refusals.py         log lines about refused rows
+refusals.py         log lines about refused rows        table_check.py   `db check`: what is wrong with a table
+upgrade.py          `db upgrade`                        purge.py         `db purge`
+partitions.py       `db partition`                      refused_file.py  messages whose rows were refused
 """

@@ -149,8 +149,12 @@ KNOWN = {
 
 
 def creation_hint(url: URL, table: str = "sip_trace") -> str:
+    return f": run `{db_command('create', url, table)}`"
+
+
+def db_command(command: str, url: URL, table: str = "sip_trace") -> str:
     option = "" if table == "sip_trace" else f" --table {table}"
-    return f": run `capture-agent db create --db {shown(url)}{option}`"
+    return f"capture-agent db {command} --db {shown(url)}{option}"
 
 
 def check_table(connection: Connection, url: URL, table: str) -> None:
@@ -166,14 +170,20 @@ def check_table(connection: Connection, url: URL, table: str) -> None:
     if version is None:
         raise SinkError(f"{shown(url)}: no entry in the version table for {table}{creation_hint(url, table)}")
     if version != TABLE_VERSION:
-        raise SinkError(f"{shown(url)}: table {table} has version {version}, expected {TABLE_VERSION}")
+        raise wrong_version(url, table, version)
+
+
+def wrong_version(url: URL, table: str, version: int) -> SinkError:
+    hint = f": run `{db_command('upgrade', url, table)}`" if version < TABLE_VERSION else ""
+    return SinkError(f"{shown(url)}: table {table} has version {version}, expected {TABLE_VERSION}{hint}")
 
 
 def check_columns(connection: Connection, url: URL, table: str) -> None:
     there = {column["name"] for column in inspect(connection).get_columns(table)}
     missing = [name for name in INSERTED if name not in there]
     if missing:
-        raise SinkError(f"{shown(url)}: table {table} lacks the columns {', '.join(missing)}")
+        hint = f": run `{db_command('upgrade', url, table)}`"
+        raise SinkError(f"{shown(url)}: table {table} lacks the columns {', '.join(missing)}{hint}")
 
 
 def stored_version(connection: Connection, table: str) -> int | None:

@@ -7,8 +7,14 @@ from itertools import count
 from sqlalchemy import URL, Connection, inspect, quoted_name, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from capture_agent.net.sink_errors import SinkError
-from capture_agent.sinks.sql.database import check_columns, explained, open_connection, parse_url, shown, stored_version
+from capture_agent.sinks.sql.database import (
+    check_columns,
+    explained,
+    open_connection,
+    parse_url,
+    stored_version,
+    wrong_version,
+)
 from capture_agent.sinks.sql.sip_trace_table import TABLE_VERSION, checked_name, sip_trace_table, version_table
 
 
@@ -17,8 +23,12 @@ def create_tables(url: str, table: str = "sip_trace") -> bool:
     parsed = parse_url(url)
     checked_name(table)
     try:
-        with open_connection(parsed) as connection, connection.begin():
-            return create_in(connection, parsed, table)
+        with open_connection(parsed) as connection:
+            if connection.dialect.name == "sqlite":  # of effect in an empty file alone: `db purge` makes it smaller
+                connection.exec_driver_sql("PRAGMA auto_vacuum=INCREMENTAL")
+                connection.commit()
+            with connection.begin():
+                return create_in(connection, parsed, table)
     except SQLAlchemyError as error:
         raise explained(parsed, error) from error
 
@@ -30,8 +40,8 @@ def create_in(connection: Connection, url: URL, table: str) -> bool:
         versions.create(connection)
         connection.execute(versions.insert().values(table_name="version", table_version=1))
     version = stored_version(connection, table)
-    if version not in (None, TABLE_VERSION):
-        raise SinkError(f"{shown(url)}: table {table} has version {version}, expected {TABLE_VERSION}")
+    if version is not None and version != TABLE_VERSION:
+        raise wrong_version(url, table, version)
     if not inspect(connection).has_table(table):
         made_table = sip_trace_table(table)
         for index in made_table.indexes:

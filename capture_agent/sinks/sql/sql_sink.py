@@ -40,9 +40,11 @@ from capture_agent.sinks.sql.destinations import (
 )
 from capture_agent.sinks.sql.dividing import Divider, Failure
 from capture_agent.sinks.sql.refusals import FailedPart, Refusals
+from capture_agent.sinks.sql.refused_file import RefusedFile
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
 from capture_agent.sinks.sql.sqlite_file import WatchedFile, path_of
+from capture_agent.sinks.sql.table_check import TableProblem, column_problems, other_problems
 from capture_agent.sinks.sql.trace_rows import (
     NO_TABLE,
     ROWS_REFUSED,
@@ -94,7 +96,10 @@ class SqlSink:
         self._unsure: Unsure | None = None
         self._divider = Divider(self)
         self._refusals = Refusals(self.name)
+        self._refused = RefusedFile(target.refused)
+        self._create = target.create
         self._destinations: dict[str, Destination | None] = {}  # None: no such table
+        self._told: set[tuple[str, TableProblem]] = set()  # bounded by the columns of the configured tables
 
     def open(self) -> None:
         self._opened()
@@ -107,6 +112,8 @@ class SqlSink:
             self.close()
         if self._left and self._file.missing:
             self._make_file()
+        if self._create:
+            self._create_tables()
         with suppress(OSError):  # connect() reports the error
             self._file.watch()
         connection = connect(self._url, WRITE_SECONDS)
@@ -131,7 +138,41 @@ class SqlSink:
         self._destinations = {"": own, self._table: own}
         for name in self._tables:
             self._destination(connection, name)
+        self._tell(connection)
         connection.rollback()
+
+    def _tell(self, connection: Connection) -> None:
+        """Log which columns may not take every row: once, not at every new connection."""
+        for name in self._known_tables:
+            new = [one for one in column_problems(connection, name) if (name, one) not in self._told]
+            if new:
+                self._told.update((name, one) for one in new)
+                _log.warning("%s: table %s: %s", self.name, name, "; ".join(map(str, new)))
+
+    @property
+    def _known_tables(self) -> list[str]:
+        return [name for name, found in self._destinations.items() if name and found]
+
+    def table_problems(self) -> list[tuple[str, TableProblem]]:
+        """What is wrong with each table that there is. Raises SinkError."""
+        connection = self._opened()
+        try:
+            return [
+                (name, problem)
+                for name in self._known_tables
+                for problem in [*column_problems(connection, name), *other_problems(connection, name)]
+            ]
+        except SQLAlchemyError as error:
+            raise explained(self._url, error) from error
+        finally:
+            rolled_back(connection)
+
+    def _create_tables(self) -> None:
+        """Those of the target and of rules: once, for a table that is dropped later was not dropped by accident."""
+        for name in (self._table, *self._tables):
+            if create_tables(self._url.render_as_string(hide_password=False), name):
+                _log.warning("%s: table %s made", self.name, name)
+        self._create = False
 
     def _make_file(self) -> None:
         """Create the new file, with the tables that the moved one had."""
@@ -305,6 +346,7 @@ class SqlSink:
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
         self.rejected[ROWS_REFUSED] += 1
         self._refusals.add(failure.words())
+        self._refused.add(message, message.trace.table or self._table, failure.words())
 
     def _made(
         self, connection: Connection, batch: Sequence[TracedMessage]
@@ -334,7 +376,7 @@ class SqlSink:
         if connection is None:
             return
         if self._file.moved:
-            self._left = tuple({self._table, *(name for name, found in self._destinations.items() if name and found)})
+            self._left = tuple({self._table, *self._known_tables})
             self._leave_file(connection)
         disconnect(connection)
         self._file.close()
