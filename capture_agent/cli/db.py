@@ -82,12 +82,12 @@ def upgrade(
 ) -> None:
     """Add columns and indexes that an older table lacks, widen columns, and correct collations."""
     from capture_agent.config.secrets import mask
-    from capture_agent.sinks.sql import upgrade as work
+    from capture_agent.sinks.sql.upgrade import upgrade as upgrade_steps
 
     target = options.database(config, db, table)
     place = f"{mask(target.url)}: table {target.table}"
     done = 0
-    for step in work.upgrade(target.url, target.table):
+    for step in upgrade_steps(target.url, target.table):
         note(f"{place}: {step}")
         done += 1
     if not done:
@@ -108,11 +108,11 @@ def purge(
 ) -> None:
     """Drop partitions and delete rows that are older, in small transactions beside a running agent."""
     from capture_agent.config.secrets import mask
-    from capture_agent.sinks.sql import purge as work
+    from capture_agent.sinks.sql.purge import purge as delete_older
 
     age = seconds_of(older_than)
     target = options.database(config, db, table)
-    purged = work.purge(target, age)
+    purged = delete_older(target, age)
     place = f"{mask(target.url)}: table {target.table}"
     for name in purged.partitions:
         note(f"{place}: partition {name} dropped")
@@ -137,7 +137,7 @@ def partition(
 ) -> None:
     """Divide the table by time, and make partitions ahead of time: run it daily. PostgreSQL, MariaDB and MySQL."""
     from capture_agent.config.secrets import mask
-    from capture_agent.sinks.sql import partitions as work
+    from capture_agent.sinks.sql.partitions import partition as partition_steps
 
     periods = options.positive("--ahead", ahead)
     if periods > 366:
@@ -145,7 +145,7 @@ def partition(
     target = options.database(config, db, table)
     place = f"{mask(target.url)}: table {target.table}"
     done = 0
-    for step in work.partition(target, by == "month", periods):
+    for step in partition_steps(target, by == "month", periods):
         note(f"{place}: {step}")
         done += 1
     if not done:

@@ -377,23 +377,23 @@ def test_boundaries(after: str, monthly: bool, want: str) -> None:
 
 def test_the_commands(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     def said(*arguments: str) -> tuple[int, str]:
-        status = main(["db", *arguments, "--db", sqlite_url])
+        status = main([*arguments, "--db", sqlite_url])
         captured = capsys.readouterr()
         return status, captured.out + captured.err
 
-    assert said("check")[0] == 2
-    assert said("create")[0] == 0
-    assert said("check")[0] == 0
+    assert said("db", "check")[0] == 2
+    assert said("db", "create")[0] == 0
+    assert said("db", "check")[0] == 0
     execute(sqlite_url, "DROP INDEX sip_trace_callid_idx")
-    status, words = said("check")
+    status, words = said("db", "check")
     assert status == 1
     assert "no index on column callid" in words
     assert f"`capture-agent db upgrade --db {sqlite_url}`" in words
     place = f"{sqlite_url}: table sip_trace: "
-    assert said("upgrade") == (0, f"{place}index on callid added\n")
-    assert said("upgrade") == (0, f"{place}nothing to upgrade\n")
+    assert said("db", "upgrade") == (0, f"{place}index on callid added\n")
+    assert said("db", "upgrade") == (0, f"{place}nothing to upgrade\n")
     store(sqlite_url, [2 * DAY, 0])
-    assert said("purge", "--older-than", "1d") == (0, f"{place}1 rows deleted\n")
-    status, words = said("partition")
+    assert said("db", "purge", "--older-than", "1d") == (0, f"{place}1 rows deleted\n")
+    status, words = said("db", "partition")
     assert status == 1
     assert "SQLite has no partitions" in words
