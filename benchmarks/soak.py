@@ -33,7 +33,7 @@ from benchmarks.wire import INTERFACE, METRICS_PORT, agents_prefix, usable, when
 SECONDS, MESSAGES = 900, 20_000_000
 CALLS_HELD = 10_000  # begun and not ended, at any time
 PART = 250_000  # messages in a capture: while one is sent, the next is written
-WARM_UP_SECONDS = 90.0  # ended calls are remembered for 40 s: then as many leave as come
+WARM_UP_SECONDS = 120.0  # ended calls are remembered for 40 s: then as many leave as come
 GROWTH = 1.02  # of the resident memory, from the first quarter after the warm-up to the last
 PATIENCE = 60.0
 TRACED = 'capture_agent_messages_total{outcome="traced",reason=""}'

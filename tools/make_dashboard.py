@@ -184,7 +184,7 @@ SINKS = Row("Sinks", [
     Panel(
         "Queue's memory", "Memory of these messages; queue.mib is the limit.",
         [Query(f"sum by (sink) (capture_agent_sink_queue_bytes{{{AGENT}, {SINK}}})", "{{sink}}")],
-        "bytes",
+        "decbytes",
     ),
     Panel(
         "Oldest message", "How long the oldest message in the queue has waited.",
@@ -244,7 +244,7 @@ PROCESS = Row("Process", [
             f"process_resident_memory_bytes{{{AGENT}}} and on (instance, job) capture_agent_build_info{{{AGENT}}}",
             "{{instance}}",
         )],
-        "bytes",
+        "decbytes",
     ),
     Panel(
         "Open files", "File descriptors, with the connections to sinks.",

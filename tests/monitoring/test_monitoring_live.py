@@ -79,7 +79,6 @@ def test_every_query_has_data(tmp_path: Path, hosts: tuple[Host, Host]) -> None:
             assert {
                 rule["lastError"] for group in health["groups"] for rule in group["rules"] if "lastError" in rule
             } == set()
-            assert firing(asked) - {"CaptureAgentNoPackets"} == set()
         agent.stop(signal.SIGTERM)
 
 
