@@ -13,7 +13,7 @@ from socket import if_nametoindex
 
 from capture_agent.sources.interface_list import ANY, list_interfaces
 from capture_agent.sources.live import LiveInterface
-from capture_agent.sources.merge import Newcomers
+from capture_agent.sources.newcomers import Newcomers
 from capture_agent.sources.source import Source, SourceError
 
 LOOK = 0.25  # seconds between checks while an interface is missing

@@ -26,8 +26,6 @@ from capture_agent.config.matchers import (
 
 Mask = Literal["authorization", "sdes", "message-body", "users:hash", "users:truncate"]
 HASH, TRUNCATE = "users:hash", "users:truncate"
-# Headers whose values we can parse without a regular expression.
-KNOWN_SHARED = ("p-charging-vector", "session-id")
 # The fields allowed in braces, in addition to header:NAME.
 FIELDS: Final = (
     "call_id", "method", "cseq", "from_tag", "to_tag",

@@ -81,6 +81,7 @@ class Target:
 
     Its fields are the options of the section; the last are `name: str = ""`, which rules name it by, and
     `default: bool = True`: whether it gets messages for which no rule names sinks. `str()` shows it, without secrets.
+    `identity()` is equal for two that send the same to the same place.
     """
 
     __slots__ = ()

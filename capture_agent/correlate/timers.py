@@ -1,7 +1,6 @@
 """Timers, and the limits of every table here."""
 
 SECOND_NS = 1_000_000_000
-HOUR_NS = 3600 * SECOND_NS
 
 # RFC 3261 17, table 4: messages are repeated for 64*T1 after a final response, and, except for INVITE, before one.
 SETTLED_NS = 32 * SECOND_NS

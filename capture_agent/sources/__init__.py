@@ -10,6 +10,7 @@ capture_file.py       CaptureFile: pcap and pcapng, by path or from standard inp
 pacing.py             replays at the capture's pace, or with times shifted to now
 containers.py         (hot) walks over packet records and indexes them; also for live batches
 merge.py              several live sources as one
+  newcomers.py        sources that are added while others run
   ordering.py         sorts their frames by timestamp
   frame_rows.py       (hot) joins the rows of frames
 live.py               LiveInterface: an interface of this host, by libpcap

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 from capture_agent.parallel import at_once
 from capture_agent.records.frames import Frames
+from capture_agent.sources.newcomers import Newcomers
 from capture_agent.sources.ordering import FrameOrder, size
 from capture_agent.sources.source import Source, SourceError
 
@@ -26,23 +27,6 @@ OnGone = Callable[[Source, SourceError | None], None]  # None: it has ended
 OnUnread = Callable[[Source, int], None]
 OnRead = Callable[[Source, Frames], None]
 Batch = tuple[Source | None, Frames]
-
-
-class Newcomers:
-    """Sources that join while `merged` runs, which goes on without any source then. Any thread may add one."""
-
-    def __init__(self) -> None:
-        self._sources: deque[Source] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._sources)
-
-    def add(self, source: Source) -> None:
-        self._sources.append(source)
-
-    def take(self) -> Iterator[Source]:
-        while self._sources:
-            yield self._sources.popleft()
 
 
 class Waits:

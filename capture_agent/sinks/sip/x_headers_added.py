@@ -9,11 +9,10 @@ from capture_agent.sinks.sql.trace_rows import place
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.problems import Problem
 
-LONGEST_TOKEN = 50  # siptrace's reader accepts no more
 NO_METHOD = b"-"  # for a response without a CSeq: the reader expects a word
 
 NO_HEADER_END = int(Problem.NO_HEADER_END)
-_TOKEN = re.compile(rb"[-.!%*_+`'~0-9A-Za-z]{1,50}")  # RFC 3261 25.1: nothing that could end the line
+_TOKEN = re.compile(rb"[-.!%*_+`'~0-9A-Za-z]{1,50}")  # RFC 3261 25.1: cannot end the line; siptrace reads 50
 
 
 def with_x_headers(message: CapturedMessage, direction: Direction) -> bytes | None:
