@@ -9,14 +9,16 @@ import csv
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from capture_agent.config import Capture, Metrics
 from capture_agent.config.endpoints import AUTO, parse_local
@@ -30,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 import sipp_scenarios as steps
 from record_demo import bound, configuration
-from sip_lab import CALLEES, CALLER, PROXY, Lab, lab, wait_for
+from sip_lab import CALLEES, CALLER, COLLECTOR, PROXY, Lab, lab, wait_for
 
-PROGRAMS = ("ip", "tcpdump", "kamailio", "sipp")
+PROGRAMS = ("curl", "ip", "tcpdump", "kamailio", "sipp")
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
     pytest.mark.skipif(
@@ -42,6 +44,8 @@ pytestmark = [
 RATE = 100  # calls begin in a second
 PEERS = {"callers": ("198.51.100.0/24",), "callees": ("203.0.113.0/24",)}
 SIDE = ("in", "callers")
+DOOR = "127.0.0.1:9096"
+Sample = tuple[str, dict[str, str], int]
 LABELS = {family.name: family.labels for family in SIP_FAMILIES}
 SENT = re.compile(r"\d+_([A-Z]+)_(?:Sent|Retrans)")  # columns of SIPp's counts
 
@@ -107,6 +111,15 @@ class Said:
     requests: Counter[str] = field(default_factory=Counter)  # by method, those sent again included
 
 
+@dataclass
+class Counted:
+    """What an agent has counted. `durations`: how many, by histogram."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
+    durations: Counter[str] = field(default_factory=Counter)
+
+
 def of_last_line(path: Path) -> dict[str, str]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file, delimiter=";"))[-1]
@@ -143,8 +156,8 @@ def play(net: Lab, paths: dict[str, Path], name: str, calls: int, options: list[
             said.requests[found[1]] += int(value)
 
 
-def recorded(folder: Path, calls: int, options: list[str], names: list[str]) -> Said:
-    """Into any.pcap, what the proxy's machine has seen."""
+def recorded(folder: Path, calls: int, options: list[str], names: list[str]) -> tuple[Said, Counted]:
+    """Into any.pcap, what the proxy's machine has seen; and what an agent there has counted, by a scrape."""
     said = Said()
     text = configuration().replace('\n    if (is_method("INVITE|SUBSCRIBE")) record_route();', CHALLENGE)
     text = text.replace('case "frank":', 'case "walter": $var(phone) = "30"; break;\n        case "frank":')
@@ -152,11 +165,29 @@ def recorded(folder: Path, calls: int, options: list[str], names: list[str]) -> 
         net.kamailio(text)
         paths = write_scenarios(folder)
         capture = net.capture("any", "any.pcap", "port 5060", ["-B", "65536"])
+        agent = beside(net)
         for name in names:
             play(net, paths, name, max(1, MIX[name].share * calls // 1000), options, said)
         wait_for(lambda: settled(folder / "any.pcap"), "the last packets")
         net.stop(capture)
-    return said
+        deadline = time.monotonic() + 20
+        while (scrape := counted(scraped(net))) != wanted(said) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        net.stop(agent)
+    return said, scrape
+
+
+def beside(net: Lab) -> subprocess.Popen[bytes]:
+    """An agent in the proxy's namespace, capturing when this returns."""
+    peers = "".join(f"{name} = {list(networks)}\n" for name, networks in PEERS.items())
+    (net.folder / "agent.toml").write_text(
+        f"[capture]\ninterfaces = ['access', 'core']\nlocal = ['{PROXY}']\n[http]\nlisten = '{DOOR}'\n"
+        f"[[hep]]\nuri = 'hep:{COLLECTOR}:9060'\n[metrics]\ncalls = true\n[metrics.peers]\n{peers}"
+    )
+    command = [sys.executable, "-m", "capture_agent", "run", "--config", "agent.toml"]
+    agent = net.start("proxy", *command, log="agent")
+    wait_for(lambda: b"capturing on" in (net.folder / "agent.log").read_bytes(), "the agent")
+    return agent
 
 
 def settled(path: Path) -> bool:
@@ -166,8 +197,7 @@ def settled(path: Path) -> bool:
     return path.stat().st_size == size
 
 
-def counted(path: Path) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """Of the calls that came in from the callers: outcomes, requests by method, histograms by name."""
+def replayed(path: Path) -> Iterator[Sample]:
     local = parse_local(PROXY)
     assert local != AUTO
     pipeline = Pipeline(Capture(), Policy([local]), metrics=Metrics(calls=True, peers=PEERS))
@@ -175,38 +205,57 @@ def counted(path: Path) -> tuple[Counter[str], Counter[str], Counter[str]]:
         for messages in pipeline.read(capture.batches()):
             pipeline.trace(messages)
     assert pipeline.counting is not None
-    outcomes: Counter[str] = Counter()
-    requests: Counter[str] = Counter()
-    histograms: Counter[str] = Counter()
     for metric, samples in pipeline.counting.snapshot().items():
-        name = metric.removeprefix("capture_agent_").removesuffix("_total")
         for labels, value in samples.items():
             named = dict(zip(LABELS[metric], labels, strict=True))
             if isinstance(value, Distribution):
-                assert (named["direction"], named["peer"]) == SIDE
-                histograms[name] += value.count
-            elif name == "sip_requests" and (named["direction"], named["peer"]) == SIDE:
-                requests[named["method"]] += int(value)
-            elif name.startswith("call") and value:
-                assert (named["direction"], named["peer"]) == SIDE
+                yield f"{metric}_count", named, value.count
+            else:
+                yield metric, named, int(value)
+
+
+def scraped(net: Lab) -> Iterator[Sample]:
+    command = ["ip", "netns", "exec", net.names["proxy"], "curl", "-s", f"http://{DOOR}/metrics"]
+    text = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            yield sample.name, sample.labels, int(sample.value)
+
+
+def counted(samples: Iterable[Sample]) -> Counted:
+    """Of the calls that came in from the callers: outcomes, requests by method, histograms by name."""
+    found = Counted()
+    for metric, named, value in samples:
+        name = metric.removeprefix("capture_agent_").removesuffix("_total")
+        beside = (named.get("direction"), named.get("peer")) == SIDE
+        if name == "sip_requests" and beside:
+            found.requests[named["method"]] += value
+        elif name.startswith(("call", "session")) and value and not name.endswith(("_bucket", "_sum", "_created")):
+            assert beside
+            if name.endswith("_count"):
+                found.durations[name.removesuffix("_count")] += value
+            else:
                 last = [named[one] for one in ("status", "how") if one in named]
-                outcomes[" ".join([name.removeprefix("calls_").removeprefix("call_"), *last])] += int(value)
-    return outcomes, requests, histograms
+                found.outcomes[" ".join([name.removeprefix("calls_").removeprefix("call_"), *last])] += value
+    return found
 
 
-def check(folder: Path, calls: int, options: list[str], names: list[str]) -> None:
-    said = recorded(folder, calls, options, names)
-    outcomes, requests, histograms = counted(folder / "any.pcap")
+def wanted(said: Said) -> Counted:
     answered = said.outcomes["answered"]
-    assert outcomes == said.outcomes + Counter({"ended bye": answered})
-    assert requests == said.requests
     # Of each call that rang or was refused there is a delay; those that were cancelled had rung.
-    assert histograms == {
+    durations = {
         "session_request_delay_seconds": said.outcomes["attempts"],
         "call_answer_seconds": answered,
         "call_duration_seconds": answered,
         "session_disconnect_delay_seconds": answered,
     }
+    return Counted(said.outcomes + Counter({"ended bye": answered}), said.requests, Counter(durations))
+
+
+def check(folder: Path, calls: int, options: list[str], names: list[str]) -> None:
+    said, scrape = recorded(folder, calls, options, names)
+    assert scrape == wanted(said)
+    assert counted(replayed(folder / "any.pcap")) == wanted(said)
 
 
 def over_tcp() -> Iterator[str]:

@@ -1,11 +1,17 @@
-"""Durations by bucket. Hot: compiled with histograms.pxd, or plain Python."""
+"""Durations by bucket. Hot: compiled with durations.pxd, or plain Python."""
+
+# What is compiled only has names of the .pxd.
+# mypy: disable-error-code="attr-defined"
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Hashable
+from bisect import bisect_left
+from collections.abc import Iterator
 
 import cython
+
+from capture_agent.counting.said_counts import grown
 
 # Seconds. From a delay that nobody notices to 64*T1, after which a transaction is given up.
 DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0)
@@ -18,28 +24,42 @@ SECOND = 1_000_000_000
 @cython.final
 @cython.cclass
 class Durations:
-    """By key, how many durations are at most as long as each bound, and longer than the one before it.
+    """By key (a small number), how many durations are at most as long as each bound, and longer than the one before."""
 
-    rows  by key: a count for each bound, one for what is longer, and the sum in nanoseconds
-    """
-
-    __slots__ = ("_bounds_ns", "_count", "bounds", "rows")
+    __slots__ = ("_bounds_ns", "_counts", "_keys", "_width", "bounds")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
-        self._bounds_ns = array("q", (round(bound * SECOND) for bound in bounds))
-        self._count = len(bounds)
-        self.rows: dict[Hashable, list[int]] = {}
+        self._bounds_ns = array("q", [round(bound * SECOND) for bound in bounds])
+        # For each key a count for each bound, one for what is longer, and the sum in nanoseconds.
+        self._width = len(bounds) + 2
+        self._counts = array("q")
+        self._keys = 0
 
-    def observe(self, key: Hashable, duration_ns: cython.longlong) -> cython.bint:
+    def observe(self, key: cython.int, duration_ns: cython.longlong) -> cython.bint:
         """One that is negative, as packets that were captured out of order make it, counts as none."""
-        duration_ns = max(duration_ns, 0)
         place: cython.Py_ssize_t = 0
-        row: list[int] | None = self.rows.get(key)
-        if row is None:
-            row = self.rows[key] = [0] * (len(self.bounds) + 2)
-        while place < self._count and self._bounds_ns[place] < duration_ns:
+        first: cython.Py_ssize_t = key * self._width
+        duration_ns = max(duration_ns, 0)
+        if key >= self._keys:
+            self._keys = key + 1
+            self._counts = grown("q", self._counts, self._keys * self._width, 0)
+        if not cython.compiled:
+            self._counts[first + bisect_left(self._bounds_ns, duration_ns)] += 1
+            self._counts[first + self._width - 1] += duration_ns
+            return True
+        bounds: cython.pointer(cython.longlong) = self._bounds_ns.data.as_longlongs  # type: ignore[valid-type]
+        counts: cython.pointer(cython.longlong) = self._counts.data.as_longlongs + first  # type: ignore[valid-type]
+        while place < self._width - 2 and bounds[place] < duration_ns:
             place += 1
-        row[place] += 1
-        row[self._count + 1] += duration_ns
+        counts[place] += 1
+        counts[self._width - 1] += duration_ns
         return True
+
+    def rows(self) -> Iterator[tuple[int, list[int]]]:
+        """By key: the counts, and the sum in nanoseconds."""
+        counts, width = self._counts, self._width
+        for key in range(len(counts) // width):
+            row = list(counts[key * width : (key + 1) * width])
+            if any(row[:-1]):
+                yield key, row

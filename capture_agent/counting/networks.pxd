@@ -1,5 +1,6 @@
 cimport cython
 from cpython cimport array
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.string cimport memcpy
 
 cpdef enum:
@@ -21,5 +22,8 @@ cdef extern from *:
 cdef class Networks:
     cdef readonly Py_ssize_t count
     cdef array.array _table
+    cdef array.array _short
+    cdef Py_ssize_t _short_count
 
     cdef int find(self, bytes data, Py_ssize_t at, Py_ssize_t size, int port) except -2
+    cdef int _find_short(self, bytes data, Py_ssize_t at, int port) except -2

@@ -43,6 +43,7 @@ class Sides:
 
     def __init__(self, local: Iterable[LocalAddress] = (), named: Named | None = None) -> None:
         self.peers = PeerNames()
+        self._networks = self.peers.networks
         self._factor = number_of(b"sides", 0, 5, TEXT, 0) | 1
         self.change_local(local)
         self.change_peers(named or {})
@@ -127,8 +128,11 @@ class Sides:
         peer: cython.int
         if source > len(data):  # of no packet; the sums would overflow
             return 0
-        inward: cython.bint = self._local.find(data, destination, size, datagram.destination_port) != NONE
-        outward: cython.bint = not inward and self._local.find(data, source, size, datagram.source_port) != NONE
+        inward: cython.bint = False
+        outward: cython.bint = False
+        if self._local.count:
+            inward = self._local.find(data, destination, size, datagram.destination_port) != NONE
+            outward = not inward and self._local.find(data, source, size, datagram.source_port) != NONE
         if message.origin is not None and message.origin.direction is not None:
             inward = message.origin.direction == Direction.IN
             outward = not inward

@@ -68,7 +68,7 @@ def _of_calls(calls: Calls, names: Names) -> Iterator[tuple[str, CountedSamples]
     )
     yield (
         "session_request_delay_seconds",
-        _distributions(calls.request_delay, lambda key: ("successful" if key[1] else "failed", *names(key[0]))),
+        _distributions(calls.request_delay, lambda key: ("successful" if key & 1 else "failed", *names(key >> 1))),
     )
     yield "call_answer_seconds", _distributions(calls.answer_time, names)
     yield "call_duration_seconds", _distributions(calls.duration, names)
@@ -105,6 +105,6 @@ def _status(status: int) -> Labels:
 
 def _distributions(durations: Durations, labels: Callable[[Any], Labels]) -> CountedSamples:
     found = {}
-    for key, (*counts, total) in list(durations.rows.items()):
+    for key, (*counts, total) in durations.rows():
         found[labels(key)] = Distribution(durations.bounds, tuple(counts), total / SECOND)
     return found

@@ -186,7 +186,7 @@ FLOWS = {
     ),
     "the next call has the same Call-ID": (
         [*CALL, *BYE, "70 A>P INVITE cseq=5", "71 P>A 486 cseq=5 t=c"],
-        "attempts 2, answered 1, failed 486 1, ended bye 1, srd successful 1s, srd failed 1s, answer 5s, duration 60s, sdd 0.5s",
+        "attempts 2, answered 1, failed 486 1, ended bye 1, srd failed 1s, srd successful 1s, answer 5s, duration 60s, sdd 0.5s",
     ),
     "the next call has the same Call-ID, and another From tag": (
         ["0 A>P INVITE", "1 P>A 486 t=b", "9 A>P INVITE f=z"],
