@@ -31,7 +31,7 @@ from benchmarks.runner import clean_environment
 
 HERE = Path(__file__).parent
 COMMITTED = HERE / "instructions.json"
-RULES = HERE / "rules.toml"
+RULES, COUNTED, CALLS = (HERE / f"{name}.toml" for name in ("rules", "counted", "calls"))
 HEADER = Path("/usr/include/valgrind/callgrind.h")
 TOLERANCE = 0.30
 MESSAGES, MIXED, STORED, CARRIED = 1000, 200, 300, 500
@@ -43,7 +43,9 @@ Row = tuple[str, tuple[str, ...]]  # a capture, and the sink
 ROWS: dict[str, Row] = {
     "hep-tcp": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}")),
     "hep-udp": ("many", ("--hep", "hep:127.0.0.1:{port}")),
+    "counted": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(COUNTED))),
     "tracked": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}", "--trace", "transaction")),
+    "calls": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(CALLS))),
     "rules": ("many", ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(RULES))),
     "mixed": ("mixed", ("--hep", "hep+tcp:127.0.0.1:{port}")),
     "sip-tcp": ("tcp", ("--hep", "hep+tcp:127.0.0.1:{port}")),

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from capture_agent.books import HeldTable, Ledger, joined, with_former
-from capture_agent.config import Capture, Correlate
+from capture_agent.config import Capture, Correlate, Metrics
+from capture_agent.config.endpoints import LocalAddress
 from capture_agent.correlate.correlator import Correlator
+from capture_agent.counting.stage import Counting
 from capture_agent.emission.emission import Emission
 from capture_agent.intake.copies import CopyFilter
 from capture_agent.intake.own_traffic import OwnTraffic
@@ -35,7 +37,9 @@ class Pipeline:
         emission: Emission | None = None,
         correlate: Correlate | None = None,
         own: OwnTraffic | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
+        """`metrics`: None counts nothing beyond the books."""
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
         self.own = own
@@ -45,18 +49,42 @@ class Pipeline:
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
         self.restorer = Restorer() if capture.x_headers else None
         self.policy = policy or Policy()
-        follows = self.policy.settings.follows_calls
-        self.correlator = correlator or (Correlator.configured(correlate or Correlate()) if follows else None)
+        self._metrics = metrics or Metrics()
+        correlate = correlate or Correlate()
+        self.correlator = correlator or (Correlator.configured(correlate) if self._follows_calls else None)
+        self.counting: Counting | None = None
+        if self._metrics.counts:
+            local = self.policy.side.local
+            self.counting = Counting(self._metrics.peers, local, self._metrics.calls, correlate.idle_seconds)
         self.emission = emission
         self._former: list[Ledger] = []  # of user code that is not in use any more
 
-    def change(self, policy: Policy, emission: Emission | None, correlate: Correlate) -> None:
-        """Other rules, hooks and masks from the next batch on; all that is known of calls stays."""
+    @property
+    def _follows_calls(self) -> bool:
+        return self.policy.settings.follows_calls or self._metrics.calls
+
+    def change(
+        self, policy: Policy, emission: Emission | None, correlate: Correlate, metrics: Metrics | None = None
+    ) -> None:
+        """Other rules, hooks, masks and names of peers from the next batch on; all that is known of calls stays.
+
+        Whether messages and calls are counted does not change.
+        """
         self._former = with_former(self._former, list(self.policy.ledgers_of_user_code()))
         policy.take_over(self.policy)
         self.policy, self.emission = policy, emission
-        if self.correlator is None and policy.settings.follows_calls:
+        if self.correlator is None and self._follows_calls:
             self.correlator = Correlator.configured(correlate)
+        if self.counting is not None:
+            self.counting.change_local(policy.side.local)
+            if metrics is not None:
+                self.counting.change_peers(metrics.peers)
+
+    def know_local(self, local: Iterable[LocalAddress]) -> None:
+        """The addresses on the server's side, from now on."""
+        self.policy.know_local(local)
+        if self.counting is not None:
+            self.counting.change_local(self.policy.side.local)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
         """The traced messages in these frames. The next three methods are the flow, in the order of the stages."""
@@ -88,9 +116,11 @@ class Pipeline:
         return self.emission(traced) if self.emission is not None else traced
 
     def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
-        """The same messages, now with transaction and dialog."""
+        """The same messages, now with transaction and dialog, and counted."""
         if self.correlator is not None:
             self.correlator.observe(messages)
+        if self.counting is not None:
+            self.counting.observe(messages)
         return messages
 
     def _one_by_one(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
@@ -110,6 +140,8 @@ class Pipeline:
         """The capture has ended. Returns messages that were still waiting for missing packets."""
         traced = self.trace(self.last_messages())
         self.policy.close()
+        if self.counting is not None:
+            self.counting.close()
         return traced
 
     def restart(self) -> list[TracedMessage]:
@@ -138,7 +170,7 @@ class Pipeline:
         """The ledgers so far, stage by stage."""
         stages = (
             self.packets, self.own, self.ports, self.streams, self.intake, self.copies, self.restorer,
-            self.correlator, self.policy,
+            self.correlator, self.counting, self.policy,
         )  # fmt: skip
         present = joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())
         return with_former(present, self._former)
@@ -158,6 +190,8 @@ class Pipeline:
             for name in ("calls", "transactions", "dialogs"):
                 tally = getattr(self.correlator.table, name)
                 yield HeldTable(name, tally.held, tally.evicted)
+        if self.counting is not None:
+            yield from self.counting.held_tables()
 
     def notes(self) -> list[str]:
         """Lines with details that a counter's name cannot give."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from capture_agent.books import HeldTable, Ledger
 from capture_agent.delivery.standing import BATCH_SECONDS, LAG_SECONDS, Standing
-from capture_agent.histogram import Histogram
+from capture_agent.histogram import Distribution, Histogram
 from capture_agent.metrics.figures import (
     About,
     AgentFigures,
@@ -16,6 +16,8 @@ from capture_agent.metrics.figures import (
     SinkFigures,
     SourceFigures,
 )
+from capture_agent.metrics.metric_family import HISTOGRAM
+from capture_agent.metrics.sip_families import SIP_FAMILIES
 
 ABOUT = About("1.2", "compiled", "3.11.7", 1000.0, "edge", 2001, "u-u-i-d")
 
@@ -52,6 +54,9 @@ LEDGERS = (
     Ledger("hook h.py", 1, {"passed": 1}),
 )
 
+ONE_DURATION = Distribution((0.5, 1.0), (1, 0, 0), 0.25)
+COUNTED = {family.name: {family.labels: ONE_DURATION if family.kind == HISTOGRAM else 1} for family in SIP_FAMILIES}
+
 
 def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = (sink(),)) -> AgentFigures:
     return AgentFigures(
@@ -67,4 +72,5 @@ def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = 
         guards=[GuardFigures("condition", "c", False), GuardFigures("hook", "h.py", True), GuardFigures("hook", "h.py", False)],
         sources=[source()],
         sinks=list(sinks),
+        counted=COUNTED,
     )  # fmt: skip

@@ -152,7 +152,7 @@ class Agent:
         self.sources.add([source])
         self.observer.opened([source])
         SOCKETS.look()
-        self.between_batches(lambda: self.pipeline.policy.know_local(local_sides(self.config)))
+        self.between_batches(lambda: self.pipeline.know_local(local_sides(self.config)))
 
     @property
     def gone(self) -> list[SourceError]:

@@ -33,7 +33,14 @@ def make_pipeline(
     config: Config, extensions: Extensions, sinks: ConfiguredSinks, own: OwnTraffic | None = None
 ) -> Pipeline:
     policy = make_policy(config, extensions, sinks)
-    return Pipeline(config.capture, policy, emission=emission(config), correlate=config.correlate, own=own)
+    return Pipeline(
+        config.capture,
+        policy,
+        emission=emission(config),
+        correlate=config.correlate,
+        own=own,
+        metrics=config.metrics,
+    )
 
 
 def make_policy(config: Config, extensions: Extensions, sinks: ConfiguredSinks) -> Policy:

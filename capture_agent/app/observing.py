@@ -146,6 +146,7 @@ def figures(
         guards=tuple(guards_of(pipeline.policy.guards())),
         sources=sources,
         sinks=sinks,
+        counted=pipeline.counting.snapshot() if pipeline.counting is not None else {},
     )
 
 

@@ -27,7 +27,7 @@ from capture_agent.sources.source import SourceError
 
 # Options that change while the agent runs. The answer names all others, which take effect after a restart.
 SECTIONS = {"trace", "rule", "legs", *KINDS, "hooks", "privacy", "queue"}
-OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}, "log": {"level"}}
+OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}, "metrics": {"peers"}, "log": {"level"}}
 
 LOOK = 0.2  # seconds
 APPLIED_WITHIN = 10.0  # seconds: the capture looks up at least once a second, unless user code holds it
@@ -121,7 +121,7 @@ class Reloader:
                 outbox.hold_at_most(queue.messages, queue.mib << 20)
             alike = all_alike(config, extensions)
             agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds)
-            agent.pipeline.change(policy, masks, config.correlate)
+            agent.pipeline.change(policy, masks, config.correlate, config.metrics)
             agent.config, agent.extensions, agent.sink_ids = config, extensions, ids
             if move is not None:
                 move()

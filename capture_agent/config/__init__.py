@@ -12,6 +12,7 @@ precedence.py    TOML < environment < command line, and the line or variable tha
 entries.py       the entries of sinks and rules: URIs taken apart, secrets and names of files read
 configured_sinks.py  all sinks of a configuration with their ids, and which one a rule means
 http_listen.py   where the HTTP door listens, and what it needs
+metric_peers.py  names of networks, for metrics
 config_errors.py  one line for each thing that is wrong
 load.py          all of it, in order
 show.py          the configuration in force, as TOML
@@ -27,6 +28,7 @@ from capture_agent.config.sections import (
     Correlate,
     HooksSection,
     Log,
+    Metrics,
     Privacy,
     QueueSection,
     Run,
@@ -50,6 +52,7 @@ __all__ = [
     "HooksSection",
     "Legs",
     "Log",
+    "Metrics",
     "PackageSink",
     "PackageSource",
     "Privacy",

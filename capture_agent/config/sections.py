@@ -8,6 +8,7 @@ from annotated_types import Interval, MinLen
 
 from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Ports
 from capture_agent.config.http_listen import HttpListen, check_http
+from capture_agent.config.metric_peers import Peers, check_peers
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
 from capture_agent.config.targets import (
     KIND,
@@ -155,6 +156,23 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """What is counted beyond the books, and by which peer."""
+
+    sip: bool = False  # messages by method and status
+    calls: bool = False  # and what becomes of calls and registrations
+    peers: Peers = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_peers(self.peers)
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything is counted."""
+        return self.sip or self.calls
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The complete configuration. Config() holds the documented defaults."""
 
@@ -211,6 +229,7 @@ class Config:
     http: Http = field(default_factory=Http)
     health: HealthSection = field(default_factory=HealthSection)
     run: Run = field(default_factory=Run)
+    metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 
     @property

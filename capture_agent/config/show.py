@@ -53,7 +53,7 @@ def is_given(layers: Layers, path: Path) -> bool:
 def shown(section: str, name: str, value: Any) -> Any:
     if name == "sinks":
         return tuple(mask(text) if taken_apart(text) else text for text in value)
-    if isinstance(value, dict):
+    if isinstance(value, dict) and options()[section, name].hidden:
         return mask_table(value)
     if not options()[section, name].secret or not value:
         return value
@@ -67,7 +67,7 @@ def as_toml(value: Any) -> str:
         return f"[{', '.join(as_toml(str(part)) for part in value)}]"
     if isinstance(value, dict):
         table = tomlkit.inline_table()
-        table.update(value)
+        table.update({name: list(part) if isinstance(part, tuple) else part for name, part in value.items()})
         return table.as_string()
     if not isinstance(value, bool | int | float):
         value = str(value)

@@ -9,10 +9,11 @@ from capture_agent.clock cimport Clock
 from capture_agent.correlate.calls_table cimport CallsTable
 from capture_agent.correlate.updating cimport note_request, note_response
 from capture_agent.correlate.queues cimport Call
-from capture_agent.correlate.marks cimport cut, hop_of, kind_of, mark_of
+from capture_agent.correlate.marks cimport cut, hop_of, mark_of
 from capture_agent.correlate.tags cimport Tags
 from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.sip.message cimport SipMessage
+from capture_agent.sip.methods cimport kind_of
 
 cdef class Correlator:
     cdef readonly CallsTable table

@@ -10,15 +10,16 @@ from capture_agent.config import Correlate
 from capture_agent.correlate import timers as limits
 from capture_agent.correlate import transitions as changes
 from capture_agent.correlate.calls_table import CallsTable
-from capture_agent.correlate.marks import cut, hop_of, kind_of, mark_of
+from capture_agent.correlate.marks import cut, hop_of, mark_of
 from capture_agent.correlate.queues import Call
 from capture_agent.correlate.tags import Tags
 from capture_agent.correlate.tally import OF_CALLS, OF_DIALOGS, OF_TRANSACTIONS
-from capture_agent.correlate.transitions import Method
 from capture_agent.correlate.updating import note_request, note_response
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.sip import methods
 from capture_agent.sip.message import SipMessage
+from capture_agent.sip.methods import Method, kind_of
 
 if not cython.compiled:  # the .pxd cimports them
     from capture_agent.correlate.ahead import AT_ONCE
@@ -43,7 +44,7 @@ SUBSCRIBE = cython.declare(cython.int, Method.SUBSCRIBE)
 NOTIFY = cython.declare(cython.int, Method.NOTIFY)
 OTHER = cython.declare(cython.int, Method.OTHER)
 METHOD_UNITS = cython.declare(cython.int, (limits.MOST_OF_METHOD + BYTES_MORE) >> SHIFT)  # at most
-NAMES = cython.declare(tuple, changes.NAMES)
+NAMES = cython.declare(tuple, methods.NAMES)
 FORMS = cython.declare(cython.int, changes.FORMS)
 WITHIN = cython.declare(cython.int, changes.WITHIN)
 JOINS = cython.declare(cython.int, changes.JOINS)

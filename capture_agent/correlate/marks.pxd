@@ -1,6 +1,6 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr
 
 from capture_agent.hashing cimport KEYS, keyed_part, keyed_words
 from capture_agent.records.captured cimport CapturedMessage
@@ -24,7 +24,6 @@ cdef extern from *:
 
 cdef Py_ssize_t find(unsigned char *text, unsigned char byte, Py_ssize_t start, Py_ssize_t end) noexcept
 cpdef bytes cut(bytes data, Py_ssize_t start, Py_ssize_t end)
-cpdef int kind_of(bytes data, Py_ssize_t start, Py_ssize_t end) noexcept
 cpdef unsigned long long call_key(SipMessage sip) noexcept
 cpdef unsigned long long tag_key(bytes data, Py_ssize_t start, Py_ssize_t end) noexcept
 cpdef unsigned long long hop_of(SipMessage sip) noexcept

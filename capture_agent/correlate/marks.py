@@ -1,4 +1,4 @@
-"""Methods and marks of messages, as numbers. Hot: compiled with marks.pxd, or plain Python."""
+"""Marks of messages, as numbers. Hot: compiled with marks.pxd, or plain Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import cython
 
 from capture_agent import hashing
 from capture_agent.correlate import timers as limits
-from capture_agent.correlate import transitions as changes
 from capture_agent.hashing import number_of, number_of_words
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
@@ -19,19 +18,7 @@ WITHIN = cython.declare(cython.int, hashing.WITHIN)
 LAST = cython.declare(cython.int, hashing.LAST)
 WORDS = cython.declare(cython.int, hashing.WORDS)
 
-KINDS = {name: kind for kind, name in enumerate(changes.NAMES) if kind}
 MOST_OF_CALL_ID = cython.declare(cython.int, limits.MOST_OF_CALL_ID)
-# No two of these methods have the same length and the same first letter.
-LONGEST = cython.declare(cython.int, 16)
-SPELT = cython.declare(bytes, b"".join(name.ljust(16) for name in changes.NAMES))
-BY_LETTER = cython.declare(
-    bytes,
-    bytes(
-        next((KINDS[name] for name in KINDS if (name[0] & 31, len(name)) == (letter, length)), 0)
-        for letter in range(32)
-        for length in range(16)
-    ),
-)
 
 
 def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
@@ -41,22 +28,6 @@ def cut(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
     if start < 0 or end > len(data) or start >= end:
         return b""
     return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - cimported
-
-
-def kind_of(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-    """The transitions.Method that data[start:end] names."""
-    if not cython.compiled:
-        return KINDS.get(data[start:end], 0)
-    length: cython.Py_ssize_t = end - start
-    if start < 0 or end > len(data) or not 0 < length < LONGEST:
-        return 0
-    text: cython.p_uchar = data
-    kinds: cython.p_uchar = BY_LETTER
-    names: cython.p_uchar = SPELT
-    kind: cython.int = kinds[(text[start] & 31) * LONGEST + length]
-    if kind and memcmp(text + start, names + kind * LONGEST, length) == 0:  # type: ignore[name-defined]  # noqa: F821
-        return kind
-    return 0
 
 
 @cython.cfunc

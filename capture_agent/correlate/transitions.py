@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TypeVar
 
 from capture_agent.records.dialog import DialogState, TransactionState
+from capture_agent.sip.methods import Method
 
 State = TypeVar("State", bound=IntEnum)
 Event = TypeVar("Event", bound=IntEnum)
@@ -76,28 +77,6 @@ def flat(table: Mapping[tuple[State, Event], State]) -> bytes:
         for state in range(STATES)
     )
 
-
-class Method(IntEnum):
-    """The methods with a name here; others are compared as text."""
-
-    OTHER = 0
-    INVITE = 1
-    ACK = 2
-    CANCEL = 3
-    BYE = 4
-    SUBSCRIBE = 5
-    NOTIFY = 6
-    REFER = 7
-    REGISTER = 8
-    OPTIONS = 9
-    MESSAGE = 10
-    INFO = 11
-    UPDATE = 12
-    PRACK = 13
-    PUBLISH = 14
-
-
-NAMES = tuple(b"" if method is Method.OTHER else method.name.encode() for method in Method)
 
 # The role of each method in dialogs.
 FORMS = 1  # without a To tag it creates a dialog (RFC 3261 12.1, RFC 6665, RFC 3515)

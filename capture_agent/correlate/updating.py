@@ -7,11 +7,13 @@ import cython
 from capture_agent.correlate import transitions as changes
 from capture_agent.correlate.marks import expires_now, is_terminated
 from capture_agent.correlate.tags import Tags
-from capture_agent.correlate.transitions import DialogEvent, Method, TransactionEvent
+from capture_agent.correlate.transitions import DialogEvent, TransactionEvent
 from capture_agent.correlate.vias import is_spiral
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.sip import methods
 from capture_agent.sip.message import SipMessage
+from capture_agent.sip.methods import Method
 
 INVITE = cython.declare(cython.int, Method.INVITE)
 ACK = cython.declare(cython.int, Method.ACK)
@@ -30,7 +32,7 @@ REFUSED = cython.declare(cython.int, DialogEvent.REFUSED)
 DIALOG_ACK = cython.declare(cython.int, DialogEvent.ACK)
 NOTIFIED = cython.declare(cython.int, DialogEvent.NOTIFIED)
 END = cython.declare(cython.int, DialogEvent.END)
-NAMES = cython.declare(tuple, changes.NAMES)
+NAMES = cython.declare(tuple, methods.NAMES)
 STATES = cython.declare(cython.int, changes.STATES)
 NEXT = cython.declare(bytes, changes.flat(changes.TRANSACTION))
 DIALOG_NEXT = cython.declare(bytes, changes.flat(changes.DIALOG))

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from capture_agent.histogram import Distribution
-from capture_agent.metrics.families import COUNTER, FAMILIES, HISTOGRAM, MetricFamily
+from capture_agent.metrics.families import FAMILIES
 from capture_agent.metrics.figures import AgentFigures
+from capture_agent.metrics.metric_family import COUNTER, HISTOGRAM, MetricFamily
 from capture_agent.metrics.samples import Labels
 
 if TYPE_CHECKING:

@@ -2,35 +2,16 @@
 them all (a test asks).
 
 Label values come from the configuration, from the names of the books, or from a table whose surplus is `other`: never
-from the network.
+from the network. sip_families.py has those of [metrics] sip and calls.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from capture_agent.metrics import samples as of
-from capture_agent.metrics.samples import Labels, Read
-
-COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
+from capture_agent.metrics.metric_family import COUNTER, GAUGE, HISTOGRAM, MetricFamily
+from capture_agent.metrics.sip_families import SIP_FAMILIES
 
 OUTCOME = ("outcome", "reason")
-
-
-@dataclass(frozen=True, slots=True)
-class MetricFamily:
-    """One metric. `name` is as it is scraped; of a histogram without _bucket, _count and _sum.
-
-    restarts  after a reload, what counts may be another of the same name, which begins at 0
-    """
-
-    name: str
-    kind: str
-    labels: Labels
-    help: str
-    read: Read
-    restarts: bool = False
-
 
 FAMILIES: tuple[MetricFamily, ...] = (
     MetricFamily(
@@ -205,4 +186,5 @@ FAMILIES: tuple[MetricFamily, ...] = (
         "How long handing over a batch to the sink took.",
         of.sinks(lambda sink: sink.standing.batch),
     ),
+    *SIP_FAMILIES,
 )  # fmt: skip

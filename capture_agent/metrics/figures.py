@@ -8,6 +8,7 @@ from typing import Protocol
 
 from capture_agent.books import Account, HeldTable, Ledger
 from capture_agent.delivery.standing import Standing
+from capture_agent.histogram import Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Reloaded:
 class AgentFigures:
     """`now`: seconds since the epoch; `ledgers`: of the stages, in the order of the data's way.
 
-    `streams`: what Streams.notes() has.
+    `streams`: what Streams.notes() has; `counted`: of SIP and calls, by metric and the values of its labels.
     """
 
     about: About
@@ -102,6 +103,7 @@ class AgentFigures:
     guards: Sequence[GuardFigures] = ()
     sources: Sequence[SourceFigures] = ()
     sinks: Sequence[SinkFigures] = ()
+    counted: Mapping[str, Mapping[tuple[str, ...], float | Distribution]] = field(default_factory=dict)
 
     def ledger(self, name: str) -> Ledger:
         """An empty one, where a stage has nothing to say yet."""

@@ -16,6 +16,7 @@ OTHER = "other"
 MOST_REASONS = 40  # of one ledger that packages or user code name reasons in: the rest is `other`
 # Entries of ledgers that go down again: they are gauges.
 NOW: Final = ("waiting", "held")
+REMEMBERED: Final = ("calls", "transactions", "dialogs", "counted_calls", "counted_exchanges", "bindings")
 BYTES = "_bytes"  # the end of the names of notes that count them
 
 Labels = tuple[str, ...]
@@ -63,7 +64,7 @@ def stage(name: str) -> Read:
 
 
 def remembered(figures: AgentFigures) -> Samples:
-    for name in ("calls", "transactions", "dialogs"):
+    for name in REMEMBERED:
         for outcome, reason, count in entries(figures.ledger(name)):
             yield (name, outcome, reason), count
 
@@ -154,3 +155,8 @@ def decisions(figures: AgentFigures) -> Samples:
 
 def build(figures: AgentFigures) -> Samples:
     return [((figures.about.version, figures.about.build, figures.about.python), 1)]
+
+
+def counted(name: str) -> Read:
+    """Of SIP or calls; nothing where these are not counted."""
+    return lambda figures: figures.counted.get(name, {}).items()

@@ -20,7 +20,8 @@ class LocalSide:
     def __init__(self, local: Iterable[LocalAddress]) -> None:
         several = []
         hosts = set()
-        for address in local:
+        self.local = tuple(local)
+        for address in self.local:
             network = address.network
             if address.port is None and network.prefixlen == network.max_prefixlen:
                 hosts.add(network.network_address.packed)

@@ -12,7 +12,7 @@ cdef class Policy:
     cdef readonly unsigned long long traced
     cdef unsigned long long _not_traced
     cdef unsigned long long _crowded_before
-    cdef object _side
+    cdef readonly object side
     cdef frozenset _hosts
     cdef bint _simple
     cdef bytes _last_bytes

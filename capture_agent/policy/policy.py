@@ -49,12 +49,12 @@ class Policy:
         "_not_traced",
         "_out",
         "_rules",
-        "_side",
         "_simple",
         "_trace",
         "hooks",
         "on",
         "settings",
+        "side",
         "traced",
     )
 
@@ -84,9 +84,9 @@ class Policy:
 
     def know_local(self, local: Iterable[LocalAddress]) -> None:
         """The addresses on the server's side, from now on."""
-        self._side = LocalSide(local)
-        self._hosts = self._side.hosts
-        self._simple = self._side.simple
+        self.side = LocalSide(local)
+        self._hosts = self.side.hosts
+        self._simple = self.side.simple
         # The last byte distinguishes most strangers: no look-up.
         lasts = {host[len(host) - 1] for host in self._hosts}
         self._last_bytes = bytes(last in lasts for last in range(256))
@@ -316,9 +316,9 @@ class Policy:
         return datagram.cut(at, at + size) in self._hosts
 
     def _with_ports(self, datagram: Datagram) -> Direction:
-        if self._side.holds(datagram.destination, datagram.destination_port):
+        if self.side.holds(datagram.destination, datagram.destination_port):
             return self._in
-        return self._out if self._side.holds(datagram.source, datagram.source_port) else self._in
+        return self._out if self.side.holds(datagram.source, datagram.source_port) else self._in
 
 
 def sinks_of(traces: Traces) -> int:

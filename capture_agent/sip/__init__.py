@@ -5,6 +5,7 @@ scan.py      the only pass over the bytes (hot): whether it is SIP, and the head
 patterns.py  plain build: the scan's loops as regular expressions
 plain_scan.py  plain build: the scan of ordinary messages
 stranger.py  the kind of a payload that is not SIP (hot)
+methods.py   the methods, as numbers (hot)
 parameters.py  tags and branches in header values (hot)
 lookup.py    one header's value without parsing the others (hot)
 headers.py   header names, compact forms, values, on request

@@ -79,6 +79,7 @@ def test_the_defaults() -> None:
         "http",
         "health",
         "run",
+        "metrics",
         "log",
     ]
 

@@ -26,7 +26,7 @@ def message(line: str) -> CapturedMessage:
 
     cseq=1, of=INVITE (the method in CSeq), f=a and t= (tags; `f=` is none), via=A,P (who has sent it on, the last
     first; the default is the sender of the request), branch= (in place of one for hop, CSeq and method), call=1,
-    uri=sip:b, h=Name:value (a header, _ for a space).
+    uri=sip:b, h=Name:value (headers with | between them, _ for a space).
     """
     seconds, way, what, *rest = line.split()
     fields = dict(part.split("=", 1) for part in rest)
@@ -52,7 +52,7 @@ def message(line: str) -> CapturedMessage:
         f"To: <sip:b@example.com>{tag['t']}",
         f"Call-ID: {fields.get('call', '1')}@example.com",
         f"CSeq: {cseq} {of}",
-        *([fields["h"].replace("_", " ")] if "h" in fields else []),
+        *(fields["h"].replace("_", " ").split("|") if "h" in fields else []),
         "Content-Length: 0",
     ]
     data = ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -7,8 +7,8 @@ from correlate_samples import captured, message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.correlate.marks import expires_now, hop_of, is_terminated, kind_of, mark_of, tag_key, value_of
-from capture_agent.correlate.transitions import Method
+from capture_agent.correlate.marks import expires_now, hop_of, is_terminated, mark_of, tag_key, value_of
+from capture_agent.sip.methods import Method, kind_of
 
 NAMES = [method.name.encode() for method in Method if method is not Method.OTHER]
 

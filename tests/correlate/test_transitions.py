@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from capture_agent.correlate import transitions as changes
-from capture_agent.correlate.transitions import DialogEvent, Method, TransactionEvent
+from capture_agent.correlate.transitions import DialogEvent, TransactionEvent
 from capture_agent.records.dialog import DialogState, TransactionState
+from capture_agent.sip.methods import NAMES, Method
 
 TABLES = [
     pytest.param(changes.TRANSACTION, TransactionState, TransactionEvent, id="transaction"),
@@ -34,6 +35,6 @@ def test_every_method_has_its_role() -> None:
 
 
 def test_no_two_methods_look_alike() -> None:
-    """The table in marks.py requires that lengths or first letters differ."""
-    assert len({(name[0] & 31, len(name)) for name in changes.NAMES[1:]}) == len(Method) - 1
-    assert max(map(len, changes.NAMES)) < 16
+    """The table in sip/methods.py requires that lengths or first letters differ."""
+    assert len({(name[0] & 31, len(name)) for name in NAMES[1:]}) == len(Method) - 1
+    assert max(map(len, NAMES)) < 16

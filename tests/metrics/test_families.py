@@ -20,8 +20,9 @@ from test_books_document import accounts, in_code
 from capture_agent.books import Ledger
 from capture_agent.histogram import Histogram
 from capture_agent.metrics.exposition import Exposition
-from capture_agent.metrics.families import COUNTER, FAMILIES, HISTOGRAM
+from capture_agent.metrics.families import FAMILIES
 from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.metric_family import COUNTER, HISTOGRAM
 from capture_agent.metrics.samples import MOST_REASONS, NOW, apart, bounded
 from capture_agent.streams.streams import Streams
 

@@ -1,0 +1,183 @@
+"""REGISTER and OPTIONS, from the request to its final response. Hot: compiled with exchanges.pxd, or plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+
+import cython
+
+from capture_agent.counting.bindings import Bindings
+from capture_agent.counting.contacts import aor_of, asked_seconds, granted_seconds
+from capture_agent.counting.due_times import Deadlines, Timed
+from capture_agent.counting.durations import ROUND_TRIPS, Durations
+from capture_agent.counting.ids import branch_of, call_of
+from capture_agent.counting.said_counts import SaidCounts
+from capture_agent.sip.message import SipMessage
+
+if not cython.compiled:
+    ASKED = 0
+    REFUSED = 1  # in a way that makes the client try again
+    DONE = 2  # accepted, refused or given up
+
+SETTLED_NS = cython.declare(cython.longlong, 32_000_000_000)  # 64*T1 (RFC 3261 17)
+LIMIT = 65_536
+# Challenged (RFC 3261 22), redirected (8.1.3.4), or the wanted time was too brief (10.2.8).
+RETRIED = frozenset((*range(300, 400), 401, 407, 420, 421, 423, 494))
+OTHER_STATUS = 0
+
+
+@cython.final
+@cython.no_gc  # nothing in it can refer back
+@cython.cclass
+class Exchange(Timed):
+    """A request and its response, on the hop where it was seen first. A REGISTER that is tried again goes on with it.
+
+    seconds  how long the binding is to last
+    """
+
+    __slots__ = ("asked_ns", "branch", "cseq", "key", "registers", "seconds", "side", "state", "status")
+
+    def __init__(self, key: cython.ulonglong, side: cython.int, registers: cython.bint) -> None:
+        Timed.__init__(self)
+        self.key = key
+        self.side = side
+        self.registers = registers
+        self.cseq = 0
+        self.state = ASKED
+        self.status = 0
+        self.branch = 0
+        self.asked_ns = 0
+        self.seconds = 0
+
+
+@cython.final
+@cython.cclass
+class Exchanges:
+    """Bounded: `limit` of them, the oldest is evicted.
+
+    A client sends all of its REGISTERs with one Call-ID (RFC 3261 10.2.4): each is a new attempt, but for one that
+    answers a challenge.
+
+    Counts are by side: attempts = accepted + refused + unanswered + those that wait + evicted; pings = answered (the
+    count of round_trip) + unanswered_pings + those that wait + evicted.
+    """
+
+    __slots__ = (
+        "_deadlines", "_waiting", "accepted", "attempts", "begun", "bindings", "evicted", "limit", "over", "pings",
+        "refused", "registration_delay", "round_trip", "unanswered", "unanswered_pings",
+    )  # fmt: skip
+
+    def __init__(self, limit: int = LIMIT, bindings: Bindings | None = None) -> None:
+        self.limit = limit
+        self.begun = self.over = self.evicted = 0
+        self.registration_delay = Durations(ROUND_TRIPS)
+        self.round_trip = Durations(ROUND_TRIPS)
+        self.attempts: Counter[int] = Counter()
+        self.accepted: Counter[int] = Counter()
+        self.refused: SaidCounts[int] = SaidCounts(OTHER_STATUS)
+        self.unanswered: Counter[int] = Counter()
+        self.pings: Counter[int] = Counter()
+        self.unanswered_pings: Counter[int] = Counter()
+        self.bindings = bindings or Bindings()
+        self._waiting: OrderedDict[int, Exchange] = OrderedDict()
+        self._deadlines = Deadlines()
+
+    @property
+    def held(self) -> int:
+        return len(self._waiting)
+
+    def request(
+        self, sip: SipMessage, side: cython.int, registers: cython.bint, now_ns: cython.longlong
+    ) -> cython.bint:
+        if sip.call_id_start < 0 or sip.cseq < 0:
+            return True
+        key: cython.ulonglong = self._key(sip, registers)
+        one: Exchange | None = self._waiting.get(key)
+        again: cython.bint = one is not None and one.state == REFUSED and sip.cseq > one.cseq
+        if one is not None and not again:
+            if sip.cseq <= one.cseq:
+                return True  # on another hop
+            self._finish(one)
+            one = None
+        if one is None:
+            one = self._begin(key, side, registers, now_ns)
+        one.state = ASKED
+        one.status = 0
+        one.cseq = sip.cseq
+        one.branch = branch_of(sip)
+        one.asked_ns = now_ns
+        one.seconds = asked_seconds(sip) if registers else 0
+        self._deadlines.move(one, now_ns + SETTLED_NS)
+        return True
+
+    def response(self, sip: SipMessage, registers: cython.bint, now_ns: cython.longlong) -> cython.bint:
+        status: cython.int = sip.status
+        if status < 200 or sip.call_id_start < 0:
+            return True
+        one: Exchange | None = self._waiting.get(self._key(sip, registers))
+        if one is None or one.state != ASKED or sip.cseq != one.cseq or branch_of(sip) != one.branch:
+            return True
+        one.status = status
+        self._deadlines.move(one, now_ns + SETTLED_NS)
+        if not registers:
+            one.state = DONE
+            return self.round_trip.observe(one.side, now_ns - one.asked_ns)
+        if status < 300:
+            return self._registered(one, sip, now_ns)
+        one.state = REFUSED
+        if status not in RETRIED:
+            self._count_failure(one)
+        return True
+
+    def pass_time(self, now_ns: cython.longlong) -> None:
+        """What is due by now is over."""
+        for one in self._deadlines.over(now_ns):
+            self._finish(cython.cast(Exchange, one))
+        self.bindings.pass_time(now_ns)
+
+    def close(self) -> None:
+        """The capture has ended."""
+        for one in self._deadlines.all():
+            self._finish(cython.cast(Exchange, one))
+        self.bindings.close()
+
+    def _key(self, sip: SipMessage, registers: cython.bint) -> cython.ulonglong:
+        """OPTIONS by Call-ID and CSeq, REGISTER by Call-ID: its CSeq counts on."""
+        return call_of(sip) ^ (1 if registers else (cython.cast(cython.ulonglong, sip.cseq) << 1))
+
+    def _registered(self, one: Exchange, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
+        one.state = DONE
+        self.accepted[one.side] += 1
+        self.registration_delay.observe(one.side, now_ns - one.asked_ns)
+        self.bindings.put(aor_of(sip), one.side, granted_seconds(sip, one.seconds), now_ns)
+        return True
+
+    def _count_failure(self, one: Exchange) -> cython.bint:
+        """Of one that nobody has accepted or answered."""
+        if one.state == REFUSED:
+            self.refused.add(one.side, one.status)
+        elif one.state == ASKED:
+            (self.unanswered if one.registers else self.unanswered_pings)[one.side] += 1
+        one.state = DONE
+        return True
+
+    def _finish(self, one: Exchange) -> cython.bint:
+        self._count_failure(one)
+        self._waiting.pop(one.key, None)
+        self._deadlines.remove(one)
+        self.over += 1
+        return True
+
+    def _begin(
+        self, key: cython.ulonglong, side: cython.int, registers: cython.bint, now_ns: cython.longlong
+    ) -> Exchange:
+        if len(self._waiting) >= self.limit:
+            _, oldest = self._waiting.popitem(last=False)
+            self._deadlines.remove(oldest)
+            self.evicted += 1
+        one: Exchange = Exchange(key, side, registers)
+        self._waiting[key] = one
+        self._deadlines.add(one, now_ns + SETTLED_NS)
+        self.begun += 1
+        (self.attempts if registers else self.pings)[side] += 1
+        return one

@@ -1,0 +1,54 @@
+"""Call-ID, tags and branch of a message as numbers. Hot: compiled with ids.pxd, or plain Python.
+
+The numbers are hashes that nobody can construct a collision of (hashing.py).
+"""
+
+from __future__ import annotations
+
+import cython
+
+from capture_agent import hashing
+from capture_agent.counting.contacts import commas
+from capture_agent.hashing import number_of
+from capture_agent.sip.lookup import header_values
+from capture_agent.sip.message import SipMessage
+from capture_agent.sip.parameters import locate, value_end
+
+TEXT = cython.declare(cython.int, hashing.TEXT)
+TAG = cython.declare(bytes, b"tag")
+BRANCH = cython.declare(bytes, b"branch")
+LONGEST = cython.declare(cython.Py_ssize_t, 255)  # bytes that count
+
+
+@cython.cfunc
+def numbered(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
+    if at < 0:
+        return 0
+    return number_of(data, at, min(value_end(data, at, end), at + LONGEST), TEXT, 0) | 1
+
+
+def call_of(sip: SipMessage) -> cython.ulonglong:
+    return number_of(sip.data, sip.call_id_start, min(sip.call_id_end, sip.call_id_start + LONGEST), TEXT, 0)
+
+
+def branch_of(sip: SipMessage) -> cython.ulonglong:
+    """Of the top Via: which hop it is. 0: it has none (RFC 2543)."""
+    return numbered(sip.data, locate(sip.data, sip.via_start, sip.via_end, BRANCH, True), sip.via_end)
+
+
+def from_tag_of(sip: SipMessage) -> cython.ulonglong:
+    """0: there is none."""
+    return numbered(sip.data, locate(sip.data, sip.from_start, sip.from_end, TAG), sip.from_end)
+
+
+def to_tag_of(sip: SipMessage) -> cython.ulonglong:
+    """0: there is none."""
+    return numbered(sip.data, locate(sip.data, sip.to_start, sip.to_end, TAG), sip.to_end)
+
+
+def depth_of(sip: SipMessage) -> cython.int:
+    """How many Vias a request has, as far as they are looked at: so many hops it has come."""
+    depth: cython.int = 0
+    for value in header_values(sip, b"via", b"v"):
+        depth += 1 + commas(value)
+    return depth
