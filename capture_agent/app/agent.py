@@ -71,8 +71,7 @@ class Agent:
         self.pipeline = make_pipeline(config, self.extensions, sinks, None if lossless else own_traffic(config))
         made = make_sinks(sinks, self.extensions.sinks)
         alike = all_alike(config, self.extensions)
-        queue = config.queue
-        self.routes = direct(made, alike) if lossless else queued(made, alike, queue.messages, queue.mib)
+        self.routes = direct(made, alike) if lossless else queued(made, alike, config.queue, config.spool)
         self.observer = Observer(config)
         self.exposition = Exposition(self.figures)
         self._between = BetweenBatches(self._figures)

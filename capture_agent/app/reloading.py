@@ -19,6 +19,8 @@ from capture_agent.config.sections import KINDS
 from capture_agent.control.commands import Fault
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
+from capture_agent.delivery.routes import outboxes, spool_limits
+from capture_agent.delivery.spooled_outbox import SpooledOutbox
 from capture_agent.emission.emission import emission
 from capture_agent.metrics.figures import Reloaded
 from capture_agent.net.sink_errors import SinkError
@@ -27,7 +29,12 @@ from capture_agent.sources.source import SourceError
 
 # Options that change while the agent runs. The answer names all others, which take effect after a restart.
 SECTIONS = {"trace", "rule", "legs", *KINDS, "hooks", "privacy", "queue"}
-OPTIONS = {"capture": {"interfaces", "wait_for_interfaces", "local"}, "metrics": {"peers"}, "log": {"level"}}
+OPTIONS = {
+    "capture": {"interfaces", "wait_for_interfaces", "local"},
+    "spool": {"mib", "max_age_hours", "drain_per_second"},
+    "metrics": {"peers"},
+    "log": {"level"},
+}
 
 LOOK = 0.2  # seconds
 APPLIED_WITHIN = 10.0  # seconds: the capture looks up at least once a second, unless user code holds it
@@ -114,11 +121,11 @@ class Reloader:
 
         def apply() -> None:
             queue = config.queue
-            routes: Mapping[int, Direct | Outbox] = kept | {
-                id_: Outbox(sink, queue.messages, queue.mib << 20) for id_, sink in made.items()
-            }
+            routes: Mapping[int, Direct | Outbox] = kept | outboxes(made, queue, config.spool, kept.values())
             for outbox in kept.values():
                 outbox.hold_at_most(queue.messages, queue.mib << 20)
+                if isinstance(outbox, SpooledOutbox):
+                    outbox.limit_spool(spool_limits(config.spool))
             alike = all_alike(config, extensions)
             agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds)
             agent.pipeline.change(policy, masks, config.correlate, config.metrics)

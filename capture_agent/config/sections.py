@@ -113,6 +113,16 @@ class QueueSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolSection:
+    """What waits on disk for each sink."""
+
+    directory: str = ""  # empty: there is none
+    mib: Annotated[int, Interval(ge=1, le=1_048_576)] = 1024  # for each sink
+    max_age_hours: Annotated[float, Interval(ge=0, le=87_600)] = 72.0  # 0: no limit
+    drain_per_second: Annotated[int, Interval(ge=0, le=10_000_000)] = 0  # messages; 0: no limit
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """How clients reach a running agent."""
 
@@ -225,6 +235,7 @@ class Config:
     hooks: HooksSection = field(default_factory=HooksSection)
     privacy: Privacy = field(default_factory=Privacy)
     queue: QueueSection = field(default_factory=QueueSection)
+    spool: SpoolSection = field(default_factory=SpoolSection)
     control: Control = field(default_factory=Control)
     http: Http = field(default_factory=Http)
     health: HealthSection = field(default_factory=HealthSection)

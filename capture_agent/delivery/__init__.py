@@ -1,9 +1,11 @@
 """Between the pipeline and the sinks.
 
-standing.py      what the operator of a sink wants to know of it
-outbox.py        live: a bounded queue and a thread for each sink, and its ledger
-direct.py        replay: no queue, the source waits for the sink
-routes.py        hands each message to its sinks
-sink_account.py  outcomes of messages here, as names in a sink's ledger
-weight.py        (hot) memory held by waiting messages
+standing.py        what the operator of a sink wants to know of it
+outbox.py          live: a bounded queue and a thread for each sink, and its ledger
+spooled_outbox.py  the same with a spool: what the sink cannot take waits on disk
+spool/             that file
+direct.py          replay: no queue, the source waits for the sink
+routes.py          hands each message to its sinks
+sink_account.py    outcomes of messages here, as names in a sink's ledger
+weight.py          (hot) memory held by waiting messages
 """

@@ -178,11 +178,15 @@ class Outbox:
         """How many messages of a batch fit. One always fits an empty queue, however long its buffer is."""
         if self._closing:
             return 0
-        room = max(0, self._limit - self._queued - self._in_hand)
+        room = max(0, self._limit - self._in_memory())
         if self._held + weight > self._limit_bytes:
             count, _ = fit(batch, self._limit_bytes - self._held)
             room = min(room, max(count, 0 if self._held else 1))
         return room
+
+    def _in_memory(self) -> int:
+        """Messages that count for the limit."""
+        return self._queued + self._in_hand
 
     def _where(self) -> str:
         if self._down_since is not None:
@@ -235,16 +239,20 @@ class Outbox:
             self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
             if not self._queue:
                 return None if self._closing else ([], 0)
-            batch, weight, self._in_hand_since = self._queue.popleft()
-            if self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
-                batch = list(batch)
-                while self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
-                    more, more_weight, _ = self._queue.popleft()
-                    batch += more
-                    weight += more_weight
-            self._queued -= len(batch)
-            self._in_hand = len(batch)
-            return batch, weight
+            return self._pop()
+
+    def _pop(self) -> tuple[Sequence[TracedMessage], int]:
+        """From a queue that is not empty."""
+        batch, weight, self._in_hand_since = self._queue.popleft()
+        if self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
+            batch = list(batch)
+            while self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
+                more, more_weight, _ = self._queue.popleft()
+                batch += more
+                weight += more_weight
+        self._queued -= len(batch)
+        self._in_hand = len(batch)
+        return batch, weight
 
     def _deliver(self, batch: Sequence[TracedMessage]) -> None:
         delay = self._first_delay
@@ -256,8 +264,8 @@ class Outbox:
                 done = handled(self.sink) - before
                 self._settle(done, batch, began)
                 batch = batch[done:]
-                if not self._retry(error, delay):
-                    self._give_up(len(batch), UNREACHABLE)
+                if not self._retry(error, delay, batch):
+                    self._not_sent(batch)
                     return
                 delay = self._first_delay if done else min(2 * delay, LONGEST_DELAY)
             except Exception as error:  # a bug in one sink must neither stop the others nor hang capture
@@ -284,12 +292,17 @@ class Outbox:
             self._in_hand -= count
             self._lost[where] += count
 
-    def _retry(self, error: SinkError, delay: float) -> bool:
-        """Wait; True if the current batch is to be tried again."""
+    def _not_sent(self, batch: Sequence[TracedMessage]) -> None:
+        """The sink is down, and the agent stops."""
+        self._give_up(len(batch), UNREACHABLE)
+        with self._changed:
+            self._lose_queue(UNREACHABLE)
+
+    def _retry(self, error: SinkError, delay: float, batch: Sequence[TracedMessage]) -> bool:
+        """Wait; True if this batch is to be tried again."""
         self._went_down(error)
         with self._changed:
             if self._closing:
-                self._lose_queue(UNREACHABLE)
                 return False
             self._changed.wait_for(lambda: self._closing, timeout=delay)
             return True

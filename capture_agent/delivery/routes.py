@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from threading import Lock, Thread
 
 from capture_agent.books import Ledger, with_former
+from capture_agent.config.sections import QueueSection, SpoolSection
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
+from capture_agent.delivery.spool.spool import Spool, SpoolLimits
+from capture_agent.delivery.spool.spool_place import spool_path
+from capture_agent.delivery.spooled_outbox import SpooledOutbox
 from capture_agent.net.sender import REFUSED
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.parallel import at_once
@@ -94,8 +99,7 @@ class Routes:
         closing = [*self, *self._leaving]
         for outbox in closing:
             outbox.stop()
-        for outbox in closing:
-            outbox.close(max(0.0, deadline - time.monotonic()))
+        at_once([partial(outbox.close, max(0.0, deadline - time.monotonic())) for outbox in closing])
 
 
 def named_for_good(ledger: Ledger, others: Sequence[Ledger]) -> Ledger:
@@ -111,6 +115,26 @@ def direct(sinks: Mapping[int, Sink], alike: bool) -> Routes:
     return Routes({id_: Direct(sink) for id_, sink in sinks.items()}, alike)
 
 
-def queued(sinks: Mapping[int, Sink], alike: bool, messages: int, mib: int) -> Routes:
+def queued(sinks: Mapping[int, Sink], alike: bool, queue: QueueSection, spool: SpoolSection) -> Routes:
     """Routes for live traffic. Limits apply to each sink; the outboxes open their sinks."""
-    return Routes({id_: Outbox(sink, messages, mib << 20) for id_, sink in sinks.items()}, alike)
+    return Routes(outboxes(sinks, queue, spool), alike)
+
+
+def outboxes(
+    sinks: Mapping[int, Sink], queue: QueueSection, spool: SpoolSection, others: Iterable[Outbox] = ()
+) -> dict[int, Outbox]:
+    """With a spool, if there is a directory. `others`: those that stay, and keep their files."""
+    taken = {outbox.spool.path for outbox in others if isinstance(outbox, SpooledOutbox)}
+    made: dict[int, Outbox] = {}
+    for id_, sink in sinks.items():
+        if not spool.directory:
+            made[id_] = Outbox(sink, queue.messages, queue.mib << 20)
+            continue
+        path = spool_path(spool.directory, sink.name, taken)
+        taken.add(path)
+        made[id_] = SpooledOutbox(sink, Spool(path, spool_limits(spool)), queue.messages, queue.mib << 20)
+    return made
+
+
+def spool_limits(spool: SpoolSection) -> SpoolLimits:
+    return SpoolLimits(spool.mib << 20, spool.max_age_hours * 3600, spool.drain_per_second)

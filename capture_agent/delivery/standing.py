@@ -18,6 +18,23 @@ NO_BATCH = Histogram(BATCH_SECONDS).now()
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolStanding:
+    """What waits on disk.
+
+    bytes    of everything in the file, also of messages that are being sent
+    oldest_seconds  since the oldest message was written; 0: there are none
+    failing  whether the file cannot be used now
+    full     whether messages have made room for newer ones within the last minute
+    """
+
+    messages: int
+    bytes: int
+    oldest_seconds: float
+    failing: bool = False
+    full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """A sink at one moment.
 
@@ -34,6 +51,7 @@ class Standing:
     reconnects: int
     lag: Distribution = NO_LAG
     batch: Distribution = NO_BATCH
+    spool: SpoolStanding | None = None  # None: the sink has none
 
 
 class DeliveryPace:

@@ -166,6 +166,26 @@ FAMILIES: tuple[MetricFamily, ...] = (
         of.sinks(lambda sink: sink.standing.oldest_seconds),
     ),
     MetricFamily(
+        "capture_agent_sink_spool_messages", GAUGE, ("sink",),
+        "Messages that wait for the sink on disk.",
+        of.spools(lambda spool: spool.messages),
+    ),
+    MetricFamily(
+        "capture_agent_sink_spool_bytes", GAUGE, ("sink",),
+        "Bytes of the sink's spool.",
+        of.spools(lambda spool: spool.bytes),
+    ),
+    MetricFamily(
+        "capture_agent_sink_spool_oldest_seconds", GAUGE, ("sink",),
+        "How long the oldest message in the spool has been there.",
+        of.spools(lambda spool: spool.oldest_seconds),
+    ),
+    MetricFamily(
+        "capture_agent_sink_spool_failing", GAUGE, ("sink",),
+        "1 while the sink's spool cannot be used.",
+        of.spools(lambda spool: spool.failing),
+    ),
+    MetricFamily(
         "capture_agent_sink_up", GAUGE, ("sink",),
         "0 while the sink cannot be reached.",
         of.sinks(lambda sink: sink.standing.up),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from capture_agent.metrics.figures import SinkFigures, SourceFigures
@@ -12,6 +12,7 @@ LOSING_SECONDS = 60.0  # so long a sink counts as losing after it has lost somet
 
 SOURCE_DOWN, NO_PACKETS, NO_SIP = "source_down", "no_packets", "no_sip"
 SINK_UNREACHABLE, SINK_LOSING = "sink_unreachable", "sink_losing"
+SPOOL_FAILING, SPOOL_FULL = "spool_failing", "spool_full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Health:
             return [
                 *(reason for source in sources if (reason := self._of_source(source)) is not None),
                 *(reason for n, sink in enumerate(sinks) if (reason := self._of_sink(sink, n, now)) is not None),
+                *(reason for sink in sinks for reason in of_spool(sink)),
             ]
 
     def _of_source(self, source: SourceFigures) -> HealthReason | None:
@@ -76,3 +78,11 @@ class Health:
         with self._lock:
             self._said, before = found, self._said
         return found != before
+
+
+def of_spool(sink: SinkFigures) -> Iterator[HealthReason]:
+    spool = sink.standing.spool if sink.standing is not None else None
+    if spool is not None and spool.failing:
+        yield HealthReason(SPOOL_FAILING, sink.name, "the spool cannot be used")
+    if spool is not None and spool.full:
+        yield HealthReason(SPOOL_FULL, sink.name, "the spool is full")

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from capture_agent.books import Ledger
 from capture_agent.delivery.sink_account import ACCOUNT as OF_SINKS
+from capture_agent.delivery.standing import SpoolStanding
 from capture_agent.histogram import Distribution
 from capture_agent.metrics.figures import AgentFigures
 
@@ -106,6 +107,15 @@ def sinks(value: Callable[..., Value]) -> Read:
     """A value of each sink's figures."""
     return lambda figures: [
         ((name,), value(sink)) for name, sink in zip(sink_names(figures), figures.sinks, strict=True) if sink.standing
+    ]
+
+
+def spools(value: Callable[[SpoolStanding], Value]) -> Read:
+    """A value of each sink's spool, of those that have one."""
+    return lambda figures: [
+        ((name,), value(sink.standing.spool))
+        for name, sink in zip(sink_names(figures), figures.sinks, strict=True)
+        if sink.standing and sink.standing.spool
     ]
 
 

@@ -75,6 +75,7 @@ def test_the_defaults() -> None:
         "hooks",
         "privacy",
         "queue",
+        "spool",
         "control",
         "http",
         "health",

@@ -1,0 +1,382 @@
+"""An outbox with a spool: what its sink cannot take goes to disk, in order, and comes back in order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from capture_agent.books import Ledger
+from capture_agent.delivery.outbox import FIRST_DELAY, LIMIT_BYTES, SETTLE_AFTER, Outbox
+from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHABLE, WAITING
+from capture_agent.delivery.spool.spool import Change, Spool, SpoolLimits, Taken
+from capture_agent.delivery.standing import Standing
+from capture_agent.net.sender import UNCONFIRMED
+from capture_agent.net.sink_errors import SinkError
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sink import Sink
+
+LOOK_SECONDS = 10.0  # between looks for batches that are too old
+TOGETHER_SECONDS = 0.05  # between writes: messages that come meanwhile are one batch
+WRITTEN_AT_ONCE = 4096
+LAST_SECONDS = 6.0  # after the time to stop: a sink ends its last batch, and waits for acknowledgements
+LAST_WRITES_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Handed:
+    """Messages that the sink has, in order, and that may come back. `row`: the batch in the spool that has them.
+
+    at    how many of the batch come before them
+    last  whether the batch ends with them
+    """
+
+    count: int
+    messages: Sequence[TracedMessage]
+    row: Taken | None = None
+    at: int = 0
+    last: bool = False
+
+
+class SpooledOutbox(Outbox):
+    """Messages are in three places, the oldest first: in the sink's hand, in the spool, in the queue.
+
+    A thread of its own writes the queue to the spool: while the sink is down, and while more than half of the queue's
+    room is taken. The sink's thread takes from the queue only if the spool is empty. It removes a batch from the spool
+    when the sink has confirmed it, so that a killed agent sends it again.
+
+    While the disk fails, messages wait in the queue, as they do without a spool.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        spool: Spool,
+        limit: int = 100_000,
+        limit_bytes: int = LIMIT_BYTES,
+        first_delay: float = FIRST_DELAY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spool = spool
+        self._spooled = 0  # messages in the spool that are not in hand
+        self._moving = 0  # messages on their way from the queue to the spool
+        self._row: Taken | None = None  # the batch of the spool that is in hand
+        self._row_at = 0  # how many of it the sink has
+        self._hand: Sequence[TracedMessage] = ()  # what is in hand and not in the spool
+        self._last: Ledger | None = None  # of a sink that hangs at the end
+        self._handed: deque[Handed] = deque()
+        self._next_at = 0.0  # when the spool may be drained again
+        self._leave = False  # the time to stop is over
+        self._abandoned = False  # the sink hangs: its figures are not looked at any more
+        self._to_write = threading.Event()
+        self._last_write = False
+        self._ready = threading.Event()  # the spool is open, or cannot be
+        self._writer = threading.Thread(target=self._write, name=f"spool {sink.name}", daemon=True)
+        super().__init__(sink, limit, limit_bytes, first_delay, clock)
+        self._writer.start()
+
+    def put(self, batch: Sequence[TracedMessage]) -> None:
+        super().put(batch)
+        if self._down_since is not None or self._is_high():
+            self._to_write.set()
+
+    def limit_spool(self, limits: SpoolLimits) -> None:
+        self.spool.limits = limits
+
+    def standing(self) -> Standing:
+        return replace(super().standing(), spool=self.spool.standing())
+
+    def ledger(self) -> Ledger:
+        with self._changed:
+            if self._last is not None:
+                return self._last
+            ledger = super().ledger()
+            ledger.outcomes[WAITING] += self._spooled
+            return ledger
+
+    def close(self, timeout: float | None = None) -> None:
+        """Send for this many seconds at most; then what is left goes to the spool, and is sent by the next run."""
+        self.stop()
+        self._thread.join(timeout)
+        with self._changed:
+            self._leave = True
+            self._changed.notify_all()
+        self._thread.join(LAST_SECONDS)
+        with self._changed:
+            self._abandoned = self._thread.is_alive()
+            self._last_write = True
+        self._to_write.set()
+        self._writer.join(LAST_WRITES_SECONDS)
+        with self._changed:
+            self._lose_queue(SHUTDOWN)
+            self._given_up = True
+            lost = self._lost[SHUTDOWN] + self._undecided()
+            kept = self._spooled
+            if self._abandoned:
+                self._last = self.ledger()
+        if kept:
+            _log.info("%s: messages left in the spool for the next run: %s", self.name, f"{kept:,}")
+        if lost:
+            _log.warning("%s: not finished when the time to stop was over; messages lost: %d", self.name, lost)
+
+    def _undecided(self) -> int:
+        return super()._undecided() + self._moving
+
+    def _in_memory(self) -> int:
+        return self._queued + self._moving + (self._in_hand if self._row is None else 0)
+
+    def _where(self) -> str:
+        return SPOOL_FAILED if self.spool.failing and not self._closing else super()._where()
+
+    def _is_high(self) -> bool:
+        return 2 * self._queued > self._limit or 2 * self._held > self._limit_bytes
+
+    def _apply(self, change: Change) -> None:
+        with self._changed:
+            self._given += change.found
+            self._spooled += change.found + change.stored - change.lost.total()
+            self._lost += change.lost
+
+    # The sink's thread.
+
+    def _work(self) -> None:
+        self._ready.wait()  # what an earlier run has left goes first
+        super()._work()
+        self._take_back()
+
+    def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
+        while True:
+            with self._changed:
+                if self._leave:
+                    return None
+                if not self._moving and not self.spool.messages:
+                    if self._queue:
+                        self._hand, weight = self._pop()
+                        return self._hand, weight
+                    if self._closing:
+                        return None
+                    seconds = SETTLE_AFTER if self._figures.unconfirmed else LOOK_SECONDS
+                    if not self._changed.wait(seconds) and self._figures.unconfirmed:
+                        return [], 0
+                    continue
+                if not self.spool.messages or not self._may_drain():
+                    continue
+            taken = self._take_stored()
+            if taken is not None:
+                return taken
+
+    def _may_drain(self) -> bool:
+        """Waits, for a while at most, until the next batch of the spool may be sent."""
+        seconds = self._next_at - time.monotonic()
+        if seconds <= 0:
+            return True
+        self._changed.wait(min(seconds, SETTLE_AFTER))
+        return False
+
+    def _take_stored(self) -> tuple[Sequence[TracedMessage], int] | None:
+        change, row = self.spool.take()
+        self._apply(change)
+        if row is None:
+            with self._changed:
+                if self.spool.failing:
+                    if self._closing:
+                        self._leave = True
+                    self._changed.wait(TOGETHER_SECONDS)
+            return None
+        if rate := self.spool.limits.drain_per_second:
+            self._next_at = max(self._next_at, time.monotonic()) + len(row.messages) / rate
+        with self._changed:
+            self._row, self._row_at = row, 0
+            self._spooled -= len(row.messages)
+            self._in_hand = len(row.messages)
+            self._in_hand_since = self._clock()
+        return row.messages, 0
+
+    def _settle(self, done: int, batch: Sequence[TracedMessage] = (), began: float = 0.0) -> None:
+        with self._changed:
+            if self._abandoned:
+                return
+            super()._settle(done, batch, began)
+            if done and batch:
+                self._note(done, batch)
+            sent = self._confirmed(self._figures.unconfirmed)
+        for row in sent:
+            self._apply(self.spool.remove(row))
+
+    def _note(self, done: int, batch: Sequence[TracedMessage]) -> None:
+        if self._row is None:
+            self._handed.append(Handed(done, batch if done == len(batch) else batch[:done]))
+            self._hand = batch[done:]
+            return
+        self._handed.append(Handed(done, (), self._row, self._row_at, done == len(batch)))
+        self._row_at += done
+        if done == len(batch):
+            self._row = None
+
+    def _confirmed(self, unconfirmed: int) -> list[Taken]:
+        """All that was handed over but the last that are unconfirmed does not come back: the batches that end so."""
+        held = sum(one.count for one in self._handed)
+        rows: list[Taken] = []
+        while self._handed and held - self._handed[0].count >= unconfirmed:
+            one = self._handed.popleft()
+            held -= one.count
+            if one.row is not None and one.last:
+                rows.append(one.row)
+        return rows
+
+    def _give_up(self, count: int, where: str) -> None:
+        """The rest of the batch is lost, and does not come back."""
+        with self._changed:
+            if self._abandoned:
+                return
+            super()._give_up(count, where)
+            row, self._row, self._hand = self._row, None, ()
+            if row is not None:
+                self._handed.append(Handed(0, (), row, len(row.messages), True))
+
+    def _retry(self, error: SinkError, delay: float, batch: Sequence[TracedMessage]) -> bool:
+        self._went_down(error)
+        self._to_write.set()
+        if self._row is None and batch and not self._abandoned:
+            change, row = self.spool.put_back(batch, taken=True)
+            self._apply(change)
+            if row is not None:
+                with self._changed:
+                    self._row, self._row_at, self._hand = row, 0, ()
+                    self._spooled -= len(batch)
+        with self._changed:
+            if self._closing or self._leave:
+                return False
+            self._changed.wait_for(lambda: self._closing, timeout=delay)
+            return True
+
+    def _not_sent(self, batch: Sequence[TracedMessage]) -> None:
+        """The sink is down, and the agent stops: what waits in the queue goes to the spool."""
+        with self._changed:
+            self._leave = True
+            if self._abandoned:
+                return
+        if self._row is None:
+            self._give_up(len(batch), UNREACHABLE)
+        else:
+            self._row_back()
+
+    def _row_back(self) -> None:
+        """The batch in hand goes back to the spool."""
+        row, self._row = self._row, None
+        if row is None:
+            return
+        self._apply(self.spool.give_back(row, self._row_at))
+        with self._changed:
+            self._spooled += self._in_hand
+            self._in_hand = 0
+
+    def _take_back(self) -> None:
+        """The sink is closed: what it never confirmed goes to the front of the spool."""
+        with self._changed:
+            if self._abandoned:
+                return
+            count = self._figures.lost[UNCONFIRMED]
+        self._handed_back(count)
+
+    def _rescue(self) -> None:
+        """The sink hangs at the end: what it has may arrive twice, but is not lost."""
+        self._row_back()
+        with self._changed:
+            hand, self._hand = list(self._hand), ()
+            self._in_hand -= len(hand)
+            count = self._figures.unconfirmed
+            lost = self._figures.lost + Counter({UNCONFIRMED: count})
+            self._figures = replace(self._figures, unconfirmed=0, lost=lost)
+            self._lost[SHUTDOWN] += len(hand)
+        change, _ = self.spool.put_back(hand, taken=False) if hand else (Change(), None)
+        self._apply(change)
+        with self._changed:
+            self._lost[SHUTDOWN] -= change.stored
+        self._handed_back(count)
+
+    def _handed_back(self, count: int) -> None:
+        """The last `count` messages that were handed over, in order."""
+        parts: list[TracedMessage] = []
+        while self._handed and count > 0:
+            one = self._handed.pop()
+            back = min(one.count, count)
+            count -= back
+            if one.row is None:
+                parts[:0] = one.messages[one.count - back :]
+            else:
+                self._put_back(parts)
+                parts = []
+                self._give_back(one.row, one.at + one.count - back, back)
+        self._put_back(parts)
+        for row in self._confirmed(0):
+            self._apply(self.spool.remove(row))
+
+    def _put_back(self, batch: list[TracedMessage]) -> None:
+        if not batch:
+            return
+        change, _ = self.spool.put_back(batch, taken=False)
+        self._apply(change)
+        self._found_again(change.stored)
+
+    def _give_back(self, row: Taken, done: int, count: int) -> None:
+        self._apply(self.spool.give_back(row, done))
+        with self._changed:
+            self._spooled += count
+        self._found_again(count)
+
+    def _found_again(self, count: int) -> None:
+        """So many fewer are lost."""
+        with self._changed:
+            lost = Counter(self._figures.lost)
+            lost[UNCONFIRMED] -= count
+            self._figures = replace(self._figures, lost=+lost)
+
+    # The spool's thread.
+
+    def _write(self) -> None:
+        self._apply(self.spool.open())
+        self._ready.set()
+        while True:
+            self._to_write.wait(LOOK_SECONDS)
+            self._to_write.clear()
+            if self._last_write:
+                break
+            while self._write_some() and not self._last_write:
+                time.sleep(TOGETHER_SECONDS)
+            if self.spool.messages or self.spool.failing:
+                self._apply(self.spool.expire())
+        if self._abandoned:
+            self._rescue()
+        while self._write_some():
+            pass
+        self.spool.close()
+
+    def _write_some(self) -> bool:
+        """Whether there may be more to write."""
+        with self._changed:
+            if not self._queue or not (self._last_write or self._down_since is not None or self._is_high()):
+                return False
+            parts = []
+            while self._queue and self._moving < WRITTEN_AT_ONCE:
+                part = self._queue.popleft()
+                parts.append(part)
+                self._queued -= len(part[0])
+                self._moving += len(part[0])
+        batch = [message for part, _, _ in parts for message in part]
+        change = self.spool.append(batch)
+        with self._changed:
+            self._moving = 0
+            if change.stored:
+                self._held -= sum(weight for _, weight, _ in parts)
+            else:
+                self._queue.extendleft(reversed(parts))
+                self._queued += len(batch)
+            self._apply(change)
+            self._changed.notify_all()
+        return bool(change.stored)

@@ -1,0 +1,113 @@
+"""An agent with a spool: a stop, a kill and a reload while the collector is down lose nothing."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from faults.peers import Read
+from sink_samples import eventually, numbered
+
+from hep import StreamDecoder
+
+pytestmark = pytest.mark.once
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Running:
+    """`capture-agent run` with a listener for duplicates, a HEP collector over TCP and a spool."""
+
+    def __init__(self, folder: Path, collector: int, extra: str = "") -> None:
+        self.port = free_port(socket.SOCK_DGRAM)
+        self.file = folder / "agent.toml"
+        self.file.write_text(
+            f'[capture]\nlisten = ["sip:127.0.0.1:{self.port}"]\n'
+            f'[[hep]]\nuri = "hep+tcp:127.0.0.1:{collector}"\n'
+            f'[spool]\ndirectory = "{folder}/spool"\n[control]\nsocket = ""\n'
+            f"[queue]\ndrain_seconds = 0.3\n{extra}"
+        )
+        self.error = folder / "stderr"
+        with self.error.open("a") as error:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "capture_agent", "run", "--config", str(self.file)], stderr=error
+            )
+        eventually(self.listens, 20)
+
+    def listens(self) -> bool:
+        inodes = Path("/proc/net/udp").read_text()
+        return f"0100007F:{self.port:04X}" in inodes
+
+    def feed(self, first: int, count: int) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for n in range(first, first + count):
+                sender.sendto(numbered(n), ("127.0.0.1", self.port))
+                if n % 50 == 49:
+                    time.sleep(0.01)
+
+    def end(self, how: int = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.wait(30)
+
+
+def stored(folder: Path) -> int:
+    files = list((folder / "spool").glob("*.spool"))
+    if not files:
+        return 0
+    database = sqlite3.connect(files[0])
+    try:
+        (found,) = database.execute("SELECT coalesce(sum(messages - done), 0) FROM batches").fetchone()
+        return int(found)
+    except sqlite3.OperationalError:  # it has just been made
+        return 0
+    finally:
+        database.close()
+
+
+def received(peer: Read) -> list[bytes]:
+    return [packet.payload or b"" for stream in peer.streams for packet in StreamDecoder().feed(bytes(stream))]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_collector_that_is_down_until_the_next_start(tmp_path: Path, how: int) -> None:
+    collector = free_port()
+    agent = Running(tmp_path, collector)
+    agent.feed(0, 1000)
+    if how == signal.SIGKILL:
+        eventually(lambda: stored(tmp_path) == 1000, 20)
+    agent.end(how)
+    assert stored(tmp_path) == 1000
+    assert oct((tmp_path / "spool").stat().st_mode & 0o777) == "0o700"
+    with Read(collector) as peer:
+        agent = Running(tmp_path, collector)
+        agent.feed(1000, 100)
+        eventually(lambda: len(received(peer)) == 1100, 30)
+        agent.end()
+        assert received(peer) == [numbered(n) for n in range(1100)]
+    books = agent.error.read_text()
+    assert f"hep+tcp:127.0.0.1:{collector}: 1100 seen, 1100 sent, 0 waiting" in books
+
+
+def test_a_reload_keeps_the_spool(tmp_path: Path) -> None:
+    collector = free_port()
+    agent = Running(tmp_path, collector)
+    agent.feed(0, 300)
+    eventually(lambda: stored(tmp_path) == 300, 20)
+    agent.file.write_text(agent.file.read_text().replace("[control]", "mib = 5\n[control]"))
+    agent.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "is reloaded" in agent.error.read_text())
+    agent.feed(300, 100)
+    with Read(collector) as peer:
+        eventually(lambda: len(received(peer)) == 400, 60)
+        agent.end()
+        assert received(peer) == [numbered(n) for n in range(400)]

@@ -1,0 +1,305 @@
+"""An outbox with a spool: everything arrives once and in order, whatever the sink does; the books balance."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from faults.peers import NeverRead, Read
+from sink_samples import ListSink, batch_of, eventually
+from test_outbox import Gate, down
+
+from capture_agent.books import Ledger
+from capture_agent.config.targets import HepTarget
+from capture_agent.delivery import spooled_outbox
+from capture_agent.delivery.spool import spool as spool_module
+from capture_agent.delivery.spool.spool import Spool, SpoolLimits
+from capture_agent.delivery.spooled_outbox import SpooledOutbox
+from capture_agent.net.sink_errors import SinkError
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.hep.hep_sink import HepSink
+from capture_agent.sinks.sink import Sink
+from hep import StreamDecoder
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(spooled_outbox, "TOGETHER_SECONDS", 0.005)
+    monkeypatch.setattr(spooled_outbox, "LOOK_SECONDS", 0.1)
+
+
+def outbox(sink: Sink, path: Path, limit: int = 1000, limits: SpoolLimits | None = None) -> SpooledOutbox:
+    return SpooledOutbox(sink, Spool(path / "s", limits or SpoolLimits()), limit, first_delay=0.01)
+
+
+def fed(box: SpooledOutbox, batch: list[TracedMessage], below: int) -> None:
+    """As soon as fewer than this wait in the queue."""
+    eventually(lambda: box._in_memory() < below)
+    box.put(batch)
+
+
+def all_sent(box: SpooledOutbox) -> None:
+    eventually(lambda: not box.ledger().outcomes["waiting"], 30)
+
+
+def ended(ledger: Ledger) -> dict[str, int]:
+    assert ledger.difference == 0, str(ledger)
+    return {name: count for name, count in (ledger.outcomes | dict(ledger.lost)).items() if count}
+
+
+class Switch:
+    """A sink that is down until it is switched on."""
+
+    def __init__(self) -> None:
+        self.up = False
+
+    def __call__(self, _: object) -> None:
+        if not self.up:
+            down(_)
+
+
+def test_an_outage_longer_than_the_queue(tmp_path: Path) -> None:
+    switch = Switch()
+    sink = ListSink(switch)
+    box = outbox(sink, tmp_path)
+    for n in range(100):
+        fed(box, batch_of(50, 50 * n), 900)
+        assert box.ledger().difference == 0
+    eventually(lambda: box.standing().spool.messages > 4000)  # type: ignore[union-attr]
+    switch.up = True
+    box.put(batch_of(10, 5000))
+    eventually(lambda: box.ledger().outcomes["sent"] == 5010)
+    box.close(10)
+    assert texts(sink) == texts_of(5010)
+    assert ended(box.ledger()) == {"sent": 5010}
+
+
+def texts(sink: ListSink) -> list[bytes]:
+    return [one.message.raw for one in sink.messages]
+
+
+def texts_of(count: int, size: int = 0) -> list[bytes]:
+    return [one.message.raw for one in batch_of(count, size=size)]
+
+
+def test_a_slow_sink(tmp_path: Path) -> None:
+    """It is up, and more comes than it takes for a while."""
+    gate = Gate()
+    sink = ListSink(gate)
+    box = outbox(sink, tmp_path)
+    for n in range(100):
+        fed(box, batch_of(50, 50 * n), 900)
+    assert box.ledger().difference == 0
+    assert box._spooled > 3000
+    gate.open.set()
+    box.close(20)
+    assert texts(sink) == texts_of(5000)
+    assert ended(box.ledger()) == {"sent": 5000}
+
+
+def test_nothing_is_written_while_the_sink_is_up_and_quick(tmp_path: Path) -> None:
+    sink = ListSink()
+    box = outbox(sink, tmp_path)
+    for n in range(100):
+        box.put(batch_of(5, 5 * n))
+        eventually(lambda: not box._queued)
+    assert box.standing().spool.bytes == 0  # type: ignore[union-attr]
+    box.close(10)
+    assert texts(sink) == texts_of(500)
+
+
+def test_a_stop_while_the_sink_is_down(tmp_path: Path) -> None:
+    box = outbox(ListSink(down), tmp_path)
+    for n in range(10):
+        box.put(batch_of(10, 10 * n))
+    box.close(0.2)
+    assert ended(box.ledger()) == {"waiting": 100}
+    sink = ListSink()
+    again = outbox(sink, tmp_path)
+    again.put(batch_of(5, 100))
+    eventually(lambda: again.ledger().outcomes["sent"] == 105)
+    again.close(10)
+    assert texts(sink) == texts_of(105)
+    assert ended(again.ledger()) == {"sent": 105}
+
+
+def test_a_stop_while_the_sink_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch that it has in hand may arrive twice; nothing is lost."""
+    monkeypatch.setattr(spooled_outbox, "LAST_SECONDS", 0.1)
+    gate = Gate()
+    box = outbox(ListSink(gate), tmp_path)
+    box.put(batch_of(10))
+    assert gate.entered.wait(10)
+    box.put(batch_of(10, 10))
+    box.close(0.1)
+    assert ended(box.ledger()) == {"waiting": 20}
+    sink = ListSink()
+    again = outbox(sink, tmp_path)
+    again.close(10)
+    assert texts(sink) == texts_of(20)
+    gate.open.set()
+
+
+def test_a_backlog_and_no_time(tmp_path: Path) -> None:
+    """A stop in the middle of a long backlog: the rest is sent by the next run."""
+    box = outbox(ListSink(down), tmp_path)
+    for n in range(40):
+        box.put(batch_of(20, 20 * n))
+        eventually(lambda: not box._queued)
+    box.close(0)
+    sent: list[bytes] = []
+    for _ in range(200):
+        sink = ListSink(lambda _: time.sleep(0.02))
+        box = outbox(sink, tmp_path)
+        time.sleep(0.05)
+        box.close(0)
+        sent += texts(sink)
+        if not ended(box.ledger()).get("waiting"):
+            break
+    assert sent == texts_of(800)
+
+
+class PartlySink(ListSink):
+    """Takes a part of a batch before it fails."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+        self.off = False
+
+    def send(self, batch: list[TracedMessage]) -> None:  # type: ignore[override]
+        if self.off or self._random.random() < 0.6:
+            super().send(batch)
+            return
+        super().send(batch[: self._random.randrange(len(batch) or 1)])
+        raise SinkError("list:: reset")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_sink_that_fails_again_and_again(tmp_path: Path, seed: int) -> None:
+    """Over several runs: each message once, and in order."""
+    chance = random.Random(seed)
+    got: list[bytes] = []
+    at = 0
+    for run in range(5):
+        sink = PartlySink(seed * 10 + run)
+        box = outbox(sink, tmp_path, limit=400)
+        for _ in range(30):
+            count = chance.randrange(1, 40)
+            fed(box, batch_of(count, at), 300)
+            at += count
+            assert box.ledger().difference == 0
+        if run == 4:
+            sink.off = True
+            all_sent(box)
+        box.close(0.05)
+        assert set(ended(box.ledger())) <= {"sent", "waiting"}
+        got += texts(sink)
+    assert got == texts_of(at)
+
+
+def test_a_limited_rate(tmp_path: Path) -> None:
+    box = outbox(ListSink(down), tmp_path)
+    for n in range(10):
+        box.put(batch_of(10, 10 * n))
+        eventually(lambda: not box._queued)
+    box.close(0)
+    sink = ListSink()
+    began = time.monotonic()
+    box = outbox(sink, tmp_path, limits=SpoolLimits(drain_per_second=200))
+    eventually(lambda: box.ledger().outcomes["sent"] == 100)
+    assert time.monotonic() - began > 0.3
+    box.close(1)
+    assert texts(sink) == texts_of(100)
+
+
+def test_a_disk_that_fails(tmp_path: Path) -> None:
+    """As without a spool: the queue holds what it can, the rest is lost and counted."""
+    (tmp_path / "file").write_text("")
+    switch = Switch()
+    sink = ListSink(switch)
+    box = outbox(sink, tmp_path / "file", limit=100)
+    eventually(lambda: box.standing().spool.failing)  # type: ignore[union-attr]
+    for n in range(20):
+        box.put(batch_of(10, 10 * n))
+        assert box.ledger().difference == 0
+    assert box.ledger().lost == Counter(spool_failed=100)
+    switch.up = True
+    eventually(lambda: box.ledger().outcomes["sent"] == 100)
+    box.close(5)
+    assert texts(sink) == texts_of(100)
+
+
+def test_a_full_spool(tmp_path: Path) -> None:
+    switch = Switch()
+    sink = ListSink(switch)
+    box = outbox(sink, tmp_path, limits=SpoolLimits(bytes=50_000))
+    for n in range(100):
+        eventually(lambda: not box._queued)
+        box.put(batch_of(5, 5 * n, size=500))
+    lost = box.ledger().lost["spool_full"]
+    assert lost > 100
+    assert box.standing().spool.full  # type: ignore[union-attr]
+    switch.up = True
+    box.close(10)
+    assert ended(box.ledger()) == {"sent": len(sink.messages), "spool_full": 500 - len(sink.messages)}
+    assert texts(sink)[-20:] == texts_of(500, size=500)[-20:]
+
+
+def received(peer: Read) -> list[bytes]:
+    found: list[bytes] = []
+    for stream in peer.streams:
+        found += [packet.payload or b"" for packet in StreamDecoder().feed(bytes(stream))]
+    return found
+
+
+def hep(port: int) -> HepSink:
+    return HepSink(HepTarget("127.0.0.1", port, "tcp"))
+
+
+def free_port() -> int:
+    with Read() as peer:
+        return peer.port
+
+
+def test_a_collector_that_is_down_at_the_stop(tmp_path: Path) -> None:
+    """HEP over TCP: down, stop, start again with the collector up."""
+    port = free_port()
+    box = outbox(hep(port), tmp_path)
+    for n in range(20):
+        box.put(batch_of(50, 50 * n))
+        time.sleep(0.005)
+    box.close(0.3)
+    assert ended(box.ledger()) == {"waiting": 1000}
+    with Read(port) as peer:
+        again = outbox(hep(port), tmp_path)
+        again.put(batch_of(50, 1000))
+        eventually(lambda: len(received(peer)) == 1050)
+        again.close(10)
+        assert received(peer) == texts_of(1050)
+        assert ended(again.ledger()) == {"sent": 1050}
+
+
+def test_what_is_not_confirmed_at_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector that never reads: its kernel's part is counted as sent, the rest goes to the next run, in order."""
+    port = free_port()
+    with NeverRead(port, room=4096):
+        box = outbox(hep(port), tmp_path, limit=50_000)
+        for n in range(3):
+            box.put(batch_of(100, 100 * n, size=800))
+        eventually(lambda: not box._queued)
+        monkeypatch.setattr(spooled_outbox, "LAST_SECONDS", 0.3)
+        box.close(0.5)
+    books = ended(box.ledger())
+    assert set(books) <= {"sent", "waiting"}
+    with Read(port) as peer:
+        again = outbox(hep(port), tmp_path)
+        eventually(lambda: len(received(peer)) == books["waiting"], 30)
+        again.close(10)
+        assert received(peer) == texts_of(300, size=800)[books.get("sent", 0) :]
