@@ -79,7 +79,9 @@ def test_it_comes_out_or_is_rejected(tmp_path: Path, name: str, kind: type[Captu
         direct.put([traced(numbered(1)), sample, sample, traced(numbered(3))])
         direct.close()
         taken = [sample.message.raw] * 2 if kind in takes else []
-        assert out() == [numbered(1), *taken, numbered(3)]
+        assert out() == [numbered(1), *taken, numbered(3)], (
+            f"{name}: a sink rejects kinds of messages that are not in its `kinds` as not_sip, and sends all others"
+        )
         ledger = direct.ledger()
         assert (ledger.outcomes["sent"], +ledger.rejected) == (2 + len(taken), {} if taken else {"not_sip": 2})
         assert (ledger.difference, handled(sink)) == (0, 4)
