@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sink_samples import INVITE
 
-from capture_agent.delivery.spool.packing import BatchUnpacker, Unpackable, UnreadableBatch, packed
+from capture_agent.delivery.spool.packing import BatchPacker, BatchUnpacker, Unpackable, UnreadableBatch
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Interface
@@ -75,6 +76,11 @@ OF_DATAGRAM = (
 PLACES = {"address_at", "data", "end", "frame_at", "start"}  # in the buffer of the packet, which is not stored
 OF_MESSAGE = ("kind", "origin", "raw", "seen_ns", "time_ns")
 OF_TRACE = ("correlation_id", "masks", "plain_row", "rule", "sinks", "table", "users")
+
+
+def packed(batch: Sequence[TracedMessage]) -> bytes:
+    packer = BatchPacker()
+    return b"".join(map(packer.pack, batch))
 
 
 def fields(traced: TracedMessage) -> dict[str, object]:

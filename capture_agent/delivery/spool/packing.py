@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
@@ -327,9 +327,3 @@ def message_of(kind: int, datagram: Datagram, origin: Origin | None, seen_ns: in
     if kind == LogEvent.kind:
         return LogEvent(datagram, origin, seen_ns)
     return ForeignPayload(kind, datagram, origin, seen_ns)
-
-
-def packed(batch: Sequence[TracedMessage]) -> bytes:
-    """A batch as one text of packets. Raises Unpackable."""
-    packer = BatchPacker()
-    return b"".join(map(packer.pack, batch))
