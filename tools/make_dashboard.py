@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 DASHBOARD = ROOT / "monitoring" / "dashboard.json"
 AGENT, INTERFACE, SINK = 'instance=~"$instance"', 'interface=~"$interface"', 'sink=~"$sink"'
+PEER, SUCCESSFUL = 'peer=~"$peer"', 'outcome="successful"'
 SIP, SENT = 'outcome=~"traced|not_traced|duplicate"', 'outcome="sent"'
 REJECTED, NOT_THERE = 'outcome="rejected"', 'outcome=~"lost|rejected"'
 WIDTH = 24  # of the grid
@@ -148,6 +149,80 @@ MESSAGES = Row("Messages", [
     ),
 ])  # fmt: skip
 
+# With [metrics] sip = true.
+SIP_TRAFFIC = Row("SIP", [
+    Panel(
+        "Requests", "By method. Needs [metrics] sip = true, like the rest of this row.",
+        [Query(f"sum by (method) ({rate('sip_requests_total', PEER)})", "{{method}}")],
+        "mps",
+    ),
+    Panel(
+        "Responses", "By status, of all methods.",
+        [Query(f"sum by (status) ({rate('sip_responses_total', PEER)})", "{{status}}")],
+        "mps",
+    ),
+    Panel(
+        "Requests by peer", "A peer is a network of [metrics.peers].",
+        [Query(f"sum by (peer, direction) ({rate('sip_requests_total', PEER)})", "{{peer}} {{direction}}")],
+        "mps",
+    ),
+])  # fmt: skip
+
+# With [metrics] calls = true.
+CALLS = Row("Calls", [
+    Panel(
+        "Calls", "How many begin, are answered, and fail. Needs [metrics] calls = true, like the rest of this row.",
+        [
+            Query(f"sum ({rate('call_attempts_total', PEER)})", "attempts"),
+            Query(f"sum ({rate('calls_answered_total', PEER)})", "answered"),
+            Query(f"sum by (status) ({rate('calls_failed_total', PEER)})", "failed {{status}}"),
+        ],
+        "ops",
+    ),
+    Panel(
+        "Answer-seizure ratio", "Of the calls that began, those answered, by peer (docs/call-figures.md).",
+        [Query(
+            f"sum by (peer) ({rate('calls_answered_total', PEER)})"
+            f" / sum by (peer) ({rate('call_attempts_total', PEER)})",
+            "{{peer}}",
+        )],
+        "percentunit",
+    ),
+    Panel(
+        "In progress", "Calls at this moment.",
+        [
+            Query(f"sum (capture_agent_calls_active{{{AGENT}, {PEER}}})", "answered"),
+            Query(f"sum (capture_agent_calls_in_setup{{{AGENT}, {PEER}}})", "in setup"),
+        ],
+    ),
+    Panel(
+        "Session request delay", "From the INVITE to the first 18x or 200, of calls that got one (RFC 6076).",
+        [
+            Query(
+                f"histogram_quantile({share}, sum by (le)"
+                f" ({rate('session_request_delay_seconds_bucket', PEER, SUCCESSFUL)}))",
+                name,
+            )
+            for share, name in ((0.5, "median"), (0.95, "95 %"))
+        ],
+        "s",
+    ),
+    Panel(
+        "Duration", "Of answered calls that have ended: the mean.",
+        [Query(
+            f"sum by (peer) ({rate('call_duration_seconds_sum', PEER)})"
+            f" / sum by (peer) ({rate('call_duration_seconds_count', PEER)})",
+            "{{peer}}",
+        )],
+        "s",
+    ),
+    Panel(
+        "Sent again", "Retransmissions, by method: packets are lost, or somebody answers too late.",
+        [Query(f"sum by (method) ({rate('sip_retransmissions_total', PEER)})", "{{method}}")],
+        "mps",
+    ),
+])  # fmt: skip
+
 SINKS = Row("Sinks", [
     Panel(
         "Sent", "Messages that the sink accepted, per sink.",
@@ -211,7 +286,7 @@ SINKS = Row("Sinks", [
     ),
 ])  # fmt: skip
 
-TABLES = Row("Calls and tables", [
+TABLES = Row("Tables", [
     Panel(
         "Held", "Entries of the agent's tables: calls, transactions, dialogs, streams, fragments ...",
         [Query(f"sum by (what) (capture_agent_held{{{AGENT}}})", "{{what}}")],
@@ -254,11 +329,12 @@ PROCESS = Row("Process", [
     ),
 ])  # fmt: skip
 
-ROWS = (HEALTH, INTERFACES, MESSAGES, SINKS, TABLES, PROCESS)
+ROWS = (HEALTH, INTERFACES, MESSAGES, SIP_TRAFFIC, CALLS, SINKS, TABLES, PROCESS)
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 VARIABLES = (
     ("instance", "Agent", "label_values(capture_agent_build_info, instance)"),
     ("interface", "Interface", f"label_values(capture_agent_interface_packets_total{{{AGENT}}}, interface)"),
+    ("peer", "Peer", f"label_values(capture_agent_sip_requests_total{{{AGENT}}}, peer)"),
     ("sink", "Sink", f"label_values(capture_agent_sink_messages_total{{{AGENT}}}, sink)"),
 )
 
@@ -337,7 +413,7 @@ def dashboard() -> dict[str, object]:
     return {
         "title": "capture-agent",
         "uid": "capture-agent",
-        "description": "SIP capture agents: health, interfaces, messages, sinks, tables, process.",
+        "description": "SIP capture agents: health, interfaces, messages, calls, sinks, tables, process.",
         "tags": ["sip", "capture-agent"],
         "schemaVersion": 37,
         "version": 1,

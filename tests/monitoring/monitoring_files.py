@@ -13,7 +13,14 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "monitoring"
 DASHBOARD, RULES, ALERTS = FOLDER / "dashboard.json", FOLDER / "rules.yml", FOLDER / "alerts.yml"
 # Grafana's own variables, and those that a reader of the dashboard chooses: all of it.
-VARIABLES = {"$__rate_interval": "1m", "$__range": "1m", "$instance": ".*", "$interface": ".*", "$sink": ".*"}
+VARIABLES = {
+    "$__rate_interval": "1m",
+    "$__range": "1m",
+    "$instance": ".*",
+    "$interface": ".*",
+    "$peer": ".*",
+    "$sink": ".*",
+}
 METRIC = re.compile(r"(?<![\w:])(?:capture_agent|process)_\w+")
 
 
@@ -41,7 +48,7 @@ def alerts() -> list[str]:
 
 def metrics(query: str) -> set[str]:
     """The agent's metrics in a query; of a histogram without its ending."""
-    return {re.sub("_bucket$", "", name) for name in METRIC.findall(query)}
+    return {re.sub("_(bucket|sum|count)$", "", name) for name in METRIC.findall(query)}
 
 
 def documented() -> set[str]:

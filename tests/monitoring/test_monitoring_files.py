@@ -74,7 +74,7 @@ def test_the_dashboard_can_be_imported() -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert all(panel["description"] for panel in panels if panel["type"] != "row")
     variables = {one["name"]: one["type"] for one in dashboard["templating"]["list"]}
-    assert variables == {"datasource": "datasource", "instance": "query", "interface": "query", "sink": "query"}
+    assert variables == {"datasource": "datasource"} | dict.fromkeys(("instance", "interface", "peer", "sink"), "query")
     used = set(re.findall(r"\$\{?(\w+)", DASHBOARD.read_text())) - {"__all"}
     assert used == {*variables, "__rate_interval", "__range"}
     taken = [

@@ -47,6 +47,15 @@ def firing(asked: Ask) -> set[str]:
     return {one["labels"]["alertname"] for one in data["alerts"] if one["state"] == "firing"} if data else set()
 
 
+def send(host: Host, to: Host, payload: bytes) -> None:
+    """One datagram."""
+    sending = (
+        "import socket; one = socket.socket(type=socket.SOCK_DGRAM); one.bind(('', 5070))\n"
+        f"one.sendto({payload!r}, ({to.address!r}, 5070))"
+    )
+    subprocess.run(host.command(sys.executable, "-c", sending), check=True)
+
+
 @needs_root
 @needs_sipp
 @needs_ip
@@ -56,20 +65,23 @@ def test_every_query_has_data(tmp_path: Path, hosts: tuple[Host, Host]) -> None:
     url = f"sqlite:///{tmp_path}/trace.db"
     subprocess.run([sys.executable, "-m", "capture_agent", "db", "create", "--db", url], check=True)
     config = tmp_path / "agent.toml"
-    config.write_text(f"[http]\nlisten = '127.0.0.1:{PORT}'\n[trace]\nmode = 'dialog'\n[[sql]]\nurl = '{url}'\n")
+    config.write_text(
+        f"[http]\nlisten = '127.0.0.1:{PORT}'\n[trace]\nmode = 'dialog'\n[[sql]]\nurl = '{url}'\n"
+        "[metrics]\nsip = true\ncalls = true\n"
+    )
     with Agent(other, "--config", str(config), "-i", "eth1") as agent:
         assert "capturing on eth1" in agent.ready
         with prometheus(other, f"127.0.0.1:{PORT}", tmp_path, quick(tmp_path), INTERVAL) as asked:
             eventually(lambda: has_data(asked, "up == 1"), True)
-            # ARP before it, and a payload that is not SIP.
-            subprocess.run(
-                one.command(
-                    sys.executable, "-c",
-                    f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto({NOT_SIP!r}, ('192.0.2.2', 4000))",
-                ),
-                check=True,
-            )  # fmt: skip
+            # ARP before it, a payload that is not SIP, and a call that is sent twice and refused.
+            send(one, other, NOT_SIP)
+            invite = INVITE.replace(b"%d", b"1")
+            for _ in range(2):
+                send(one, other, invite)
+            send(other, one, b"SIP/2.0 486 Busy Here" + invite[invite.index(b"\r\n") :])
             calls(one, other, 5060, tmp_path)
+            eventually(lambda: has_data(asked, "capture_agent_calls_answered_total > 0"), True)
+            calls(one, other, 5064, tmp_path)  # a rate needs a first value
             for title, query in queries():
                 eventually(lambda title=title, query=query: has_data(asked, query) or title, True)
             for name in recorded():
