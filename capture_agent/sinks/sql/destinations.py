@@ -10,8 +10,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.sql.row_maker import RowMaker
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
-from capture_agent.sinks.sql.trace_rows import Row, RowMaker
+from capture_agent.sinks.sql.trace_rows import Row
 
 CALL_ID, TIME_US = (list(INSERTED).index(name) for name in ("callid", "time_us"))
 

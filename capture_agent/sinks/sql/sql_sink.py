@@ -41,6 +41,7 @@ from capture_agent.sinks.sql.destinations import (
 from capture_agent.sinks.sql.dividing import Divider, Failure
 from capture_agent.sinks.sql.refusals import FailedPart, Refusals
 from capture_agent.sinks.sql.refused_file import RefusedFile
+from capture_agent.sinks.sql.row_maker import RowMaker
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
 from capture_agent.sinks.sql.sqlite_file import WatchedFile, path_of
@@ -50,7 +51,6 @@ from capture_agent.sinks.sql.trace_rows import (
     ROWS_REFUSED,
     TIMES,
     Row,
-    RowMaker,
     as_hex,
     as_it_is,
     as_text_or_hex,

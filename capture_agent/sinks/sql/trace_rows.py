@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
 
 from capture_agent.addresses import endpoint_text
 from capture_agent.books import Account
-from capture_agent.records.captured import CapturedMessage, Direction
-from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import NOT_SIP
-from capture_agent.sinks.sql.sip_trace_table import INSERTED
 from capture_agent.sip.headers import text
 from capture_agent.sip.problems import Problem
 
@@ -34,10 +29,6 @@ SECONDS_A_DAY = 86400
 
 # Prefix of a message stored as hexadecimal digits; no SIP message starts with it.
 HEX_PREFIX = "\\x"
-
-TRACED_USER = list(INSERTED).index("traced_user")
-LONGEST_USER = INSERTED["traced_user"] or 0
-_LIMITS = [(at, name, limit) for at, (name, limit) in enumerate(INSERTED.items()) if limit is not None]
 
 
 def julian_day(seconds: int) -> float:
@@ -108,77 +99,3 @@ TIMES = {"local": local_time, "utc": utc_time}
 def place(transport: str, address: bytes, port: int) -> str:
     """`proto:ip:port`; IPv6 always in brackets, which siptrace omits in places."""
     return f"{transport}:{endpoint_text(str(ip_address(address)), port)}"
-
-
-@dataclass(slots=True)
-class RowMaker:
-    """The form of values for one database. `cut` counts values longer than their column, by column."""
-
-    message: Callable[[bytes], bytes | str]
-    time: Callable[[int], float | str]
-    text: Callable[[bytes | None], str]
-    limited: bool  # whether it refuses values longer than their column
-    cut: Counter[str] = field(default_factory=Counter)
-    _second: int = -1
-    _time: float | str = ""
-
-    def rows(self, traced: TracedMessage) -> list[Row] | str:
-        """A row without a user, unless the trace omits it, then one per user; or why there are none."""
-        trace = traced.trace
-        row = self.row(traced)
-        if isinstance(row, str):
-            return row
-        if trace.plain_row and not trace.users:
-            return [row]
-        rows = [row] if trace.plain_row else []
-        for user in trace.users:
-            rows.append((*row[:TRACED_USER], self._user(user), *row[TRACED_USER + 1 :]))
-        return rows or NO_USER
-
-    def _user(self, user: str) -> str:
-        value = self.text(user.encode("utf-8", "surrogateescape"))
-        if self.limited and len(value) > LONGEST_USER:
-            self.cut["traced_user"] += 1
-            return value[:LONGEST_USER]
-        return value
-
-    def row(self, traced: TracedMessage) -> Row | str:
-        """The row without a user, in the order of INSERTED; or the reason why there is none."""
-        message = traced.message
-        if not isinstance(message, CapturedMessage):
-            return NOT_SIP
-        datagram, sip = message.datagram, message.sip
-        if sip.problems & UNPARSED:
-            return HEADERS
-        if not sip.is_request and not sip.status:
-            return START_LINE
-        second, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
-        if second != self._second:
-            self._second, self._time = second, self.time(second)
-        text = self.text
-        row = (
-            self.message(sip.raw),
-            text(sip.call_id),
-            text(sip.method if sip.is_request else sip.cseq_method),
-            STATUS[sip.status],
-            place(datagram.transport, datagram.source, datagram.source_port),
-            place(datagram.transport, datagram.destination, datagram.destination_port),
-            self._time,
-            "in" if traced.direction is Direction.IN else "out",
-            text(sip.from_tag),
-            "",
-            nanoseconds // 1000,
-            text(sip.to_tag),
-        )
-        return self._within_limits(row) if self.limited else row
-
-    def _within_limits(self, row: Row) -> Row:
-        if len(row[1]) <= 255 and len(row[2]) <= 50 and len(row[8]) <= 128 and len(row[11]) <= 128:  # type: ignore[arg-type]
-            return row
-        values = list(row)
-        for at, name, limit in _LIMITS:
-            value = values[at]
-            if isinstance(value, str) and len(value) > limit:
-                values[at] = value[:limit]
-                self.cut[name] += 1
-        return tuple(values)
