@@ -40,6 +40,7 @@ from capture_agent.config.targets import (
     JsonlTarget,
     PackageSink,
     PackageSource,
+    PcapTarget,
     SipTarget,
     SqlTarget,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Metrics",
     "PackageSink",
     "PackageSource",
+    "PcapTarget",
     "Privacy",
     "QueueSection",
     "Rule",

@@ -18,6 +18,7 @@ from capture_agent.config.targets import (
     JsonlTarget,
     PackageSink,
     PackageSource,
+    PcapTarget,
     SinkKind,
     SipTarget,
     SqlTarget,
@@ -236,6 +237,15 @@ class Config:
         SinkKind(
             "capture_agent.sinks.files.jsonl_sink:JsonlSink",
             log_events=True,
+            check=check_pattern,
+            unusable="capture_agent.sinks.checks:compression",
+            not_ready="capture_agent.sinks.checks:writable_file",
+            files=("file",),
+        )
+    )
+    pcap: tuple[PcapTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.files.pcap_sink:PcapSink",
             check=check_pattern,
             unusable="capture_agent.sinks.checks:compression",
             not_ready="capture_agent.sinks.checks:writable_file",

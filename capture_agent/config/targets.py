@@ -204,6 +204,27 @@ class JsonlTarget(Target):
 
 
 @dataclass(frozen=True, slots=True)
+class PcapTarget(Target):
+    """A capture file with what was traced."""
+
+    file: Annotated[str, MinLen(1)]  # with {date}, {time}, {call_id}
+    format: Literal["pcapng", "pcap"] = "pcapng"  # both with nanoseconds
+    compress: FileCompression = "none"
+    rotate_mib: RotateMib = 100  # 0: never
+    rotate_seconds: RotateSeconds = 0  # 0: never
+    keep_mib: KeepMib = 0  # 0: everything
+    keep_hours: KeepHours = 0  # 0: for ever
+    name: str = ""
+    default: bool = True
+
+    def __str__(self) -> str:
+        return f"pcap:{self.file}"
+
+    def identity(self) -> Hashable:
+        return ("pcap", self.file)
+
+
+@dataclass(frozen=True, slots=True)
 class PackageSink(Target):
     """A sink of the entry point group `capture_agent.sinks`."""
 
