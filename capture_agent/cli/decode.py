@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,11 +18,11 @@ from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
 from capture_agent.config.secrets import quotable
 from capture_agent.history.text import Column, printable
+from capture_agent.records.message_fields import as_object, as_text
 from capture_agent.sip.headers import text as header_text
 
 if TYPE_CHECKING:
     from capture_agent.records.captured import CapturedMessage
-    from capture_agent.records.datagram import Datagram
 
 
 def decode(
@@ -65,47 +64,6 @@ def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:
             # ASCII only: nothing in it can control a terminal that shows it.
             write("\n".join(lines) + "\n")
             sys.stdout.flush()  # input from a pipe is shown as it arrives
-
-
-def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
-    """One message. `file` is included only if there are several files."""
-    datagram, sip = message.datagram, message.sip
-    bounded = sip.bounded
-    found: dict[str, Any] = {"file": file} if file else {}
-    found |= {
-        "frame": datagram.frame,
-        "time": time_text(datagram),
-        "src": address_text(datagram.source),
-        "dst": address_text(datagram.destination),
-        "sport": datagram.source_port,
-        "dport": datagram.destination_port,
-        "transport": datagram.transport,
-        "method": as_text(sip.method),
-        "status": sip.status or None,
-        "call_id": as_text(sip.call_id),
-        "cseq": sip.cseq if sip.cseq >= 0 else None,
-        "cseq_method": as_text(sip.cseq_method),
-        "from_tag": as_text(sip.from_tag),
-        "to_tag": as_text(sip.to_tag),
-        "via_branch": as_text(sip.via_branch),
-        "content_length": sip.content_length if sip.content_length >= 0 else None,
-        "sip_len": len(bounded),
-        "sha256": hashlib.sha256(bounded).hexdigest(),
-    }
-    return found
-
-
-def as_text(value: bytes | None) -> str | None:
-    """None if absent; U+FFFD for bytes that are not UTF-8, as in tshark (sha256 still distinguishes the bytes)."""
-    return None if value is None else value.decode("utf-8", "replace")
-
-
-def time_text(datagram: Datagram) -> str:
-    """Seconds with as many decimals as the capture has: 6, or 9 if it is finer than microseconds."""
-    seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
-    if datagram.interface is not None and datagram.interface.time_decimals > 6:
-        return f"{seconds}.{nanoseconds:09d}"
-    return f"{seconds}.{nanoseconds // 1000:06d}"
 
 
 def show_table(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:

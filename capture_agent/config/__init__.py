@@ -6,6 +6,7 @@ rule_options.py  [[rule]] and [legs], with masks and templates; matchers.py: wha
 field_types.py   options that are written as text, or as one element of a list
 endpoints.py     hosts, addresses and ports: local ones, advertised ones, those to send from
 uris.py          hep: and sip: URIs, and those of databases
+file_patterns.py  names of files that sinks write, with placeholders
 secrets.py       what must not be shown
 option_list.py   every option with its type, default and environment name, read off the dataclasses
 precedence.py    TOML < environment < command line, and the line or variable that each value came from
@@ -36,8 +37,10 @@ from capture_agent.config.sections import (
 )
 from capture_agent.config.targets import (
     HepTarget,
+    JsonlTarget,
     PackageSink,
     PackageSource,
+    PcapTarget,
     SipTarget,
     SqlTarget,
 )
@@ -50,11 +53,13 @@ __all__ = [
     "Correlate",
     "HepTarget",
     "HooksSection",
+    "JsonlTarget",
     "Legs",
     "Log",
     "Metrics",
     "PackageSink",
     "PackageSource",
+    "PcapTarget",
     "Privacy",
     "QueueSection",
     "Rule",

@@ -14,6 +14,7 @@ from capture_agent.config.config_errors import nearest, refused, where, wrong
 from capture_agent.config.configured_sinks import taken_apart
 from capture_agent.config.endpoints import AUTO
 from capture_agent.config.field_types import listed
+from capture_agent.config.file_patterns import is_file_name
 from capture_agent.config.option_list import SECRETS, options, sections
 from capture_agent.config.precedence import Layers, Path
 from capture_agent.config.rule_options import HASH
@@ -216,4 +217,4 @@ def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable
     of_sinks = [(section, name) for section, kind in KINDS.items() for name in kind.files]
     for section, name in (("rule", "when"), *of_sinks):
         for n, entry in enumerate(layers.data.get(section, [])):
-            yield (section, n, name), entry, _CODE.search if section == "rule" else bool
+            yield (section, n, name), entry, _CODE.search if section == "rule" else is_file_name

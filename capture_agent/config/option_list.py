@@ -148,6 +148,6 @@ def alternatives(words: list[str]) -> str:
 
 
 def ways_to_give_a_sink() -> str:
-    """`--hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration`"""
+    """`--hep, --sip or --db, or [[hep]], [[sip]], [[sql]], ... or [[sink]] in the configuration`"""
     said = [next(iter(kind.command_line.values())) for kind in KINDS.values() if kind.command_line]
     return f"{alternatives(said)}, or {alternatives([f'[[{section}]]' for section in KINDS])} in the configuration"

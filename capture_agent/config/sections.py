@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval, MinLen
 
 from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Ports
+from capture_agent.config.file_patterns import check_pattern
 from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.metric_peers import Peers, check_peers
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
@@ -14,8 +15,10 @@ from capture_agent.config.targets import (
     KIND,
     EntryPointName,
     HepTarget,
+    JsonlTarget,
     PackageSink,
     PackageSource,
+    PcapTarget,
     SinkKind,
     SipTarget,
     SqlTarget,
@@ -228,6 +231,25 @@ class Config:
             files=("refused",),
             command_line={"url": "--db", "table": "--table"},
             noun="a database table",
+        )
+    )
+    jsonl: tuple[JsonlTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.files.jsonl_sink:JsonlSink",
+            log_events=True,
+            check=check_pattern,
+            unusable="capture_agent.sinks.checks:compression",
+            not_ready="capture_agent.sinks.checks:writable_file",
+            files=("file",),
+        )
+    )
+    pcap: tuple[PcapTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.files.pcap_sink:PcapSink",
+            check=check_pattern,
+            unusable="capture_agent.sinks.checks:compression",
+            not_ready="capture_agent.sinks.checks:writable_file",
+            files=("file",),
         )
     )
     sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))

@@ -175,6 +175,55 @@ class SqlTarget(Target):
         return None if database is None else (database, self.table)
 
 
+FileCompression = Literal["none", "gzip", "zstd"]
+RotateMib = Annotated[int, Interval(ge=0, le=1_048_576)]
+RotateSeconds = Annotated[int, Interval(ge=0, le=31_536_000)]
+KeepMib = Annotated[int, Interval(ge=0, le=1_073_741_824)]
+KeepHours = Annotated[int, Interval(ge=0, le=876_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlTarget(Target):
+    """A file with one JSON object per message."""
+
+    file: Annotated[str, MinLen(1)]  # with {date}, {time}, {call_id}; "-": standard output
+    message: bool = True  # the message itself, too
+    compress: FileCompression = "none"
+    rotate_mib: RotateMib = 100  # 0: never
+    rotate_seconds: RotateSeconds = 0  # 0: never
+    keep_mib: KeepMib = 0  # 0: everything
+    keep_hours: KeepHours = 0  # 0: for ever
+    name: str = ""
+    default: bool = True
+
+    def __str__(self) -> str:
+        return f"jsonl:{self.file}"
+
+    def identity(self) -> Hashable:
+        return ("jsonl", self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class PcapTarget(Target):
+    """A capture file with what was traced."""
+
+    file: Annotated[str, MinLen(1)]  # with {date}, {time}, {call_id}
+    format: Literal["pcapng", "pcap"] = "pcapng"  # both with nanoseconds
+    compress: FileCompression = "none"
+    rotate_mib: RotateMib = 100  # 0: never
+    rotate_seconds: RotateSeconds = 0  # 0: never
+    keep_mib: KeepMib = 0  # 0: everything
+    keep_hours: KeepHours = 0  # 0: for ever
+    name: str = ""
+    default: bool = True
+
+    def __str__(self) -> str:
+        return f"pcap:{self.file}"
+
+    def identity(self) -> Hashable:
+        return ("pcap", self.file)
+
+
 @dataclass(frozen=True, slots=True)
 class PackageSink(Target):
     """A sink of the entry point group `capture_agent.sinks`."""

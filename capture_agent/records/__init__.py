@@ -9,6 +9,7 @@ captured.py        (hot) CapturedMessage: a SIP message, its datagram, transacti
 kinds.py           other kinds of messages: RTCP reports, log events, payloads from other agents
 dialog.py          (hot) Transaction and Dialog
 traced.py          (hot) Trace: how something is traced; TracedMessage: a message under a trace
+message_fields.py  the fields of a message as a JSON object
 frame_building.py  wraps data from sockets in frames
 
 The stages copy no bytes: each record points into the buffer that its source read (`data`, `start`, `end`), and a sink

@@ -4,6 +4,7 @@ sink.py           Sink, the interface of every sink
 packet_sink.py    sinks that send each message as one packet: pack, then send (HEP, SIP duplicates)
 hep/              HEP 1, 2, 3 to a collector
 sip/              SIP duplicates to another SIP server
+files/            files: one JSON object per message, or pcapng
 sql/              rows of a sip_trace table
 *_sink.py         each another kind of sink
 packaged_sink.py  a guarded sink from a package

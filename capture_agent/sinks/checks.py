@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-from capture_agent.config import Config, HepTarget, SipTarget, SqlTarget
+from capture_agent.config import Config, HepTarget, JsonlTarget, SipTarget, SqlTarget
 from capture_agent.config.config_errors import where
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.precedence import Layers
@@ -83,3 +84,17 @@ def database_file(target: SqlTarget) -> Iterator[tuple[str, str]]:
         yield "url", f"{shown(url)}: the file is not writable"
     elif not os.access(path.parent, os.W_OK | os.X_OK):
         yield "url", f"{shown(url)}: cannot create a file in its folder, where SQLite keeps its log"
+
+
+def compression(target: JsonlTarget) -> Iterator[tuple[str, str]]:
+    if target.compress == "zstd" and find_spec("zstandard") is None:
+        yield "compress", "zstd needs: pip install 'capture-agent[compression]'"
+
+
+def writable_file(target: JsonlTarget) -> Iterator[tuple[str, str]]:
+    from capture_agent.sinks.files.rotating_files import RotatingFiles
+
+    try:
+        RotatingFiles(target).check()
+    except OSError as error:
+        yield "file", in_words(error)

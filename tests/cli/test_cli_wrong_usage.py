@@ -76,7 +76,7 @@ def folder(tmp_path: Path) -> Path:
         ),
         (
             "run -i lo",
-            "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]] or [[sink]] in the configuration",
+            "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]], [[jsonl]], [[pcap]] or [[sink]] in the configuration",
         ),
         ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
         ("flow", "flow: missing argument 'CALL-ID'"),

@@ -108,7 +108,8 @@ def test_a_rule_names_it(
 
 def test_no_sink_is_missing_in_the_table() -> None:
     """A class with the methods of Sink that no line names would never be given a message."""
-    named = {kind.sink or PACKAGED for kind in KINDS.values()} | {"capture_agent.sinks.packet_sink:PacketSink"}
+    bases = {"capture_agent.sinks.packet_sink:PacketSink", "capture_agent.sinks.files.file_sink:FileSink"}
+    named = {kind.sink or PACKAGED for kind in KINDS.values()} | bases
     found = {
         f"{module.__name__}:{name}"
         for module in (importlib.import_module(one.name) for one in walk_packages(sinks.__path__, f"{sinks.__name__}."))

@@ -1,0 +1,290 @@
+"""Files that are rotated by size and time, compressed, and deleted by age and total size.
+
+Each write is whole: if it fails half-way it is taken back. With compression, each is a gzip member or a zstd frame of
+its own, so that a file can be appended to at any time, and a killed agent leaves no file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+import select
+import stat
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from capture_agent.config.file_patterns import STANDARD_OUTPUT
+from capture_agent.sinks.files.file_names import FileNames
+
+MOST_OPEN = 256
+MOST_NAMES = 20_000  # of calls whose file is known: others begin a file again, by the name they have then
+FILE_MODE, FOLDER_MODE = 0o640, 0o750
+SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+BUSY_SECONDS = 10.0  # how long the reader of standard output may read nothing
+KEPT_PARTS = 16  # files of calls are counted again after a sixteenth of what is kept was written
+OPENED_PARTS = 1000  # or after so many were opened
+
+
+class FileOptions(Protocol):
+    """The options that every kind of file has; docs/configuration.md explains them."""
+
+    @property
+    def file(self) -> str: ...
+    @property
+    def compress(self) -> str: ...
+    @property
+    def rotate_mib(self) -> int: ...
+    @property
+    def rotate_seconds(self) -> int: ...
+    @property
+    def keep_mib(self) -> int: ...
+    @property
+    def keep_hours(self) -> int: ...
+
+
+@dataclass(slots=True)
+class OpenFile:
+    """`path` is None for standard output; `serial` differs each time that a file is opened."""
+
+    key: bytes
+    path: Path | None
+    handle: int
+    size: int
+    serial: int
+    first_ns: int
+    period: int
+
+
+Place = tuple[bytes, int]
+
+
+class RotatingFiles:
+    """All methods raise OSError, except `close`.
+
+    `header` begins each file; `whole` says how many bytes of an existing file, from its handle and size, are complete.
+    """
+
+    def __init__(
+        self,
+        options: FileOptions,
+        header: bytes = b"",
+        whole: Callable[[int, int], int] = lambda handle, size: size,
+    ) -> None:
+        self._header = header
+        self._whole = whole
+        self._plain = options.file == STANDARD_OUTPUT or options.compress == "none"
+        self._compress = gzip_member if options.compress == "gzip" else zstd_frame
+        self._names = None if options.file == STANDARD_OUTPUT else FileNames(options.file, SUFFIXES[options.compress])
+        self._rotate_bytes = options.rotate_mib << 20
+        self._rotate_ns = options.rotate_seconds * 1_000_000_000
+        self._keep_bytes = options.keep_mib << 20
+        self._keep_seconds = options.keep_hours * 3600
+        self._open: OrderedDict[bytes, OpenFile] = OrderedDict()
+        self._paths: OrderedDict[bytes, Path] = OrderedDict()
+        self._serial = 0
+        self._written = 0  # bytes, since what is kept was counted
+        self._opened = 0
+
+    def place(self, when_ns: int, call_id: bytes) -> Place:
+        """Messages of the same place are written together."""
+        key = call_id if self._names is not None and self._names.per_call else b""
+        return key, when_ns // self._rotate_ns if self._rotate_ns else 0
+
+    def at(self, place: Place, when_ns: int) -> OpenFile:
+        """The file for messages of this place, the first of which was seen at this time."""
+        key, period = place
+        one = self._open.get(key)
+        if one is not None and is_gone(one):
+            self._forget(one)
+            one = None
+        if one is not None and one.path is not None and self._is_full(one, period):
+            self._rotate(one, when_ns)
+            one = None
+        if one is None:
+            return self._opened_file(key, period, when_ns)
+        self._open.move_to_end(key)
+        return one
+
+    def append(self, one: OpenFile, data: bytes) -> None:
+        if one.size == 0:
+            data = self._header + data
+        if not self._plain:
+            data = self._compress(data)
+        try:
+            write_all(one.handle, data)
+        except OSError:
+            self._forget(one, one.size)
+            raise
+        one.size += len(data)
+        self._written += len(data)
+
+    def check(self) -> None:
+        """Whether a file could be written: nothing is created."""
+        if self._names is None:
+            os.fstat(1)
+            return
+        folder = self._names.base
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"cannot create a file in {folder}")
+        path = self._names.path(0, b"")
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "the file is not writable")
+
+    def close(self) -> None:
+        for one in list(self._open.values()):
+            self._forget(one)
+
+    @property
+    def open_files(self) -> int:
+        return len(self._open)
+
+    def _is_full(self, one: OpenFile, period: int) -> bool:
+        return period > one.period or (self._rotate_bytes > 0 and one.size >= self._rotate_bytes)
+
+    def _rotate(self, one: OpenFile, when_ns: int) -> None:
+        """Without placeholders that change, the full file gets another name: by one rename, so that none is torn."""
+        self._forget(one)
+        self._paths.pop(one.key, None)
+        if self._names is not None and one.path == self._names.path(when_ns, one.key) and one.path.exists():
+            one.path.rename(self._names.rotated(one.path, one.first_ns))
+
+    def _opened_file(self, key: bytes, period: int, when_ns: int) -> OpenFile:
+        while len(self._open) >= MOST_OPEN:
+            self._forget(next(iter(self._open.values())))
+        path, size = None, 0
+        if self._names is None:
+            handle = os.dup(1)
+        else:
+            path = self._path(self._names, key, when_ns)
+            handle = opened(path)
+            try:
+                size = self._checked(handle)
+            except OSError:
+                os.close(handle)
+                raise
+        self._serial += 1
+        one = OpenFile(key, path, handle, size, self._serial, when_ns, period)
+        self._open[key] = one
+        self._opened += 1
+        self._delete_old()
+        return one
+
+    def _checked(self, handle: int) -> int:
+        """The size of an opened file, without what a killed agent has left half-written."""
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        if not self._plain or status.st_size == 0:
+            return status.st_size
+        size = self._whole(handle, status.st_size)
+        if size < status.st_size:
+            os.ftruncate(handle, size)
+        return size
+
+    def _path(self, names: FileNames, key: bytes, when_ns: int) -> Path:
+        if not names.per_call:
+            return names.path(when_ns, key)
+        path = self._paths.get(key)
+        if path is None:
+            while len(self._paths) >= MOST_NAMES:
+                self._paths.popitem(last=False)
+            path = self._paths[key] = names.path(when_ns, key)
+        self._paths.move_to_end(key)
+        return path
+
+    def _forget(self, one: OpenFile, size: int | None = None) -> None:
+        """Close it; `size`: take back what is after it."""
+        self._open.pop(one.key, None)
+        with suppress(OSError):
+            if size is not None and one.path is not None:
+                os.ftruncate(one.handle, size)
+        with suppress(OSError):
+            os.close(one.handle)
+
+    def _delete_old(self) -> None:
+        if self._names is None or not (self._keep_bytes or self._keep_seconds):
+            return
+        few = not self._keep_bytes or self._written < self._keep_bytes // KEPT_PARTS
+        if self._names.per_call and few and self._opened < OPENED_PARTS:
+            return
+        self._opened = self._written = 0
+        in_use = {str(one.path) for one in self._open.values()}
+        total, now = 0, time.time()
+        for modified, size, path in sorted(files_of(self._names), reverse=True):
+            total += size
+            too_old = self._keep_seconds and now - modified > self._keep_seconds
+            if (too_old or (self._keep_bytes and total > self._keep_bytes)) and path not in in_use:
+                with suppress(OSError):
+                    Path(path).unlink()
+                    total -= size
+                    remove_empty(Path(path).parent, self._names.base)
+
+
+def files_of(names: FileNames) -> Iterator[tuple[float, int, str]]:
+    """(modified, bytes, path) of every file whose name the pattern makes."""
+    for folder, _, found in os.walk(names.base):
+        for name in found:
+            path = Path(folder) / name
+            if names.is_ours(path):
+                with suppress(OSError):
+                    status = path.lstat()
+                    yield status.st_mtime, status.st_size, str(path)
+
+
+def remove_empty(folder: Path, base: Path) -> None:
+    with suppress(OSError):
+        while folder != base:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def opened(path: Path) -> int:
+    path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    # Without O_NONBLOCK a named pipe would block until someone reads it.
+    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
+
+
+def is_gone(one: OpenFile) -> bool:
+    """Whether the file was moved or deleted."""
+    if one.path is None:
+        return False
+    try:
+        there = one.path.stat()
+    except OSError:
+        return True
+    here = os.fstat(one.handle)
+    return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(handle, view) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(handle, select.POLLOUT)
+            if not poll.poll(BUSY_SECONDS * 1000):
+                raise TimeoutError(errno.ETIMEDOUT, "nobody reads it") from None
+
+
+def gzip_member(data: bytes) -> bytes:
+    return gzip.compress(data, compresslevel=1, mtime=0)
+
+
+def zstd_frame(data: bytes) -> bytes:
+    from zstandard import ZstdCompressor
+
+    return ZstdCompressor(level=3).compress(data)

@@ -1,0 +1,245 @@
+"""Lines of JSON in files: their fields, rotation, and disks that fail."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import zstandard
+from sink_samples import INVITE, TIME_NS, Receiver, batch_of, numbered, traced
+
+from capture_agent.config.targets import JsonlTarget
+from capture_agent.net.sink_errors import SinkError
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.message_fields import as_object
+from capture_agent.records.traced import Trace
+from capture_agent.sinks.files import rotating_files
+from capture_agent.sinks.files.file_names import safe_name
+from capture_agent.sinks.files.jsonl_sink import JsonlSink
+from capture_agent.sinks.sink import handled
+
+pytestmark = pytest.mark.once
+SECOND = 1_000_000_000
+
+
+@contextmanager
+def receiver(folder: Path) -> Iterator[Receiver]:
+    file = folder / "trace.jsonl"
+    yield Receiver(f'file = "{file}"', "", lambda: [one["message"].encode() for one in lines(file)])
+
+
+def lines(file: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def numbers(*files: Path) -> list[int]:
+    return [int(one["call_id"].removeprefix("call-")) for file in files for one in lines(file)]
+
+
+def test_fields(tmp_path: Path) -> None:
+    one = traced(INVITE, trace=Trace(correlation_id=b"leg-1", users=("bob", "alice"), rule="all"))
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "a.jsonl")))
+    sink.send([one, traced(INVITE + b"\xff")])
+    sink.close()
+    first, second = lines(tmp_path / "a.jsonl")
+    assert type(one.message) is CapturedMessage
+    assert first == as_object(one.message) | {
+        "kind": 1,
+        "direction": "in",
+        "rule": "all",
+        "users": ["bob", "alice"],
+        "correlation_id": "leg-1",
+        "retransmission": False,
+        "transaction_state": None,
+        "dialog_state": None,
+        "message": INVITE.decode(),
+    }
+    assert ("message" in second, len(second["message_base64"])) == (False, (len(INVITE) + 1 + 2) // 3 * 4)
+
+
+def test_standard_output() -> None:
+    code = (
+        "from sink_samples import batch_of\nfrom capture_agent.config.targets import JsonlTarget\n"
+        "from capture_agent.sinks.files.jsonl_sink import JsonlSink\n"
+        "sink = JsonlSink(JsonlTarget('-', message=False, rotate_mib=1))\nsink.open()\nsink.send(batch_of(3))\nsink.close()"
+    )
+    path = os.pathsep.join(sys.path)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, timeout=60, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert [json.loads(line)["call_id"] for line in found.stdout.splitlines()] == ["call-0", "call-1", "call-2"]
+
+
+def test_rotation_by_size_keeps_every_line_once(tmp_path: Path) -> None:
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "a.jsonl"), rotate_mib=1))
+    for first in range(0, 3000, 100):
+        sink.send([traced(numbered(n), time_ns=TIME_NS + n * SECOND) for n in range(first, first + 100)])
+    sink.close()
+    files = sorted(tmp_path.glob("a-*.jsonl"))
+    assert files
+    assert all((1 << 20) <= file.stat().st_size < (1 << 20) + 200_000 for file in files)
+    assert numbers(*files, tmp_path / "a.jsonl") == list(range(3000))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "want"),
+    [
+        ("{date}/{time}.jsonl", ["2026-11-22/231440.jsonl", "2026-11-22/231500.jsonl", "2026-11-22/231600.jsonl"]),
+        ("a.jsonl", ["a-20261122T231440.000000.jsonl", "a-20261122T231500.000000.jsonl", "a.jsonl"]),
+    ],
+)
+def test_rotation_by_time(tmp_path: Path, pattern: str, want: list[str]) -> None:
+    start = 1_795_389_280
+    sink = JsonlSink(JsonlTarget(str(tmp_path / pattern), rotate_seconds=60))
+    sink.send([traced(numbered(n), time_ns=(start + n * 20) * SECOND) for n in range(5)])
+    sink.close()
+    found = sorted(tmp_path.rglob("*.jsonl"))
+    assert [str(file.relative_to(tmp_path)) for file in found] == want
+    assert numbers(*found) == list(range(5))
+
+
+@pytest.mark.parametrize("compress", ["gzip", "zstd"])
+def test_compressed_files_are_appended_to(tmp_path: Path, compress: str) -> None:
+    for n in range(2):
+        sink = JsonlSink(JsonlTarget(str(tmp_path / "a.jsonl"), compress=compress))  # type: ignore[arg-type]
+        sink.send(batch_of(2, 2 * n))
+        sink.close()
+    [file] = tmp_path.iterdir()
+    data = file.read_bytes()
+    text = gzip.decompress(data) if compress == "gzip" else zstd_text(data)
+    assert [json.loads(line)["call_id"] for line in text.splitlines()] == [f"call-{n}" for n in range(4)]
+
+
+def zstd_text(data: bytes) -> bytes:
+    with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+        return reader.read()
+
+
+def test_a_torn_line_is_removed(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    sink = JsonlSink(JsonlTarget(str(file)))
+    sink.send(batch_of(1))
+    sink.close()
+    with file.open("a") as more:
+        more.write('{"call_id": "call-')
+    sink = JsonlSink(JsonlTarget(str(file)))
+    sink.send(batch_of(1, 1))
+    sink.close()
+    assert numbers(file) == [0, 1]
+
+
+def test_a_disk_that_is_full_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.jsonl"
+    sink = JsonlSink(JsonlTarget(str(file)))
+    sink.send(batch_of(3))
+    write = os.write
+
+    def half(handle: int, data: bytes) -> int:
+        if len(data) < 100:
+            raise OSError(28, "No space left on device")
+        return write(handle, data[: len(data) // 2])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotating_files.os, "write", half)
+        with pytest.raises(SinkError, match="no space left on device"):
+            sink.send(batch_of(300, 3))
+    assert (handled(sink), numbers(file)) == (3, [0, 1, 2])
+    sink.send(batch_of(300, 3))
+    sink.close()
+    assert (sink.sent, numbers(file)) == (303, list(range(303)))
+
+
+@pytest.mark.parametrize("gone", ["moved", "deleted"])
+def test_a_file_that_another_program_takes_away(tmp_path: Path, gone: str) -> None:
+    file = tmp_path / "a.jsonl"
+    sink = JsonlSink(JsonlTarget(str(file)))
+    sink.send(batch_of(1))
+    file.rename(tmp_path / "b.jsonl") if gone == "moved" else file.unlink()
+    sink.send(batch_of(1, 1))
+    sink.close()
+    assert numbers(file) == [1]
+
+
+def test_calls_in_files_of_their_own(tmp_path: Path) -> None:
+    """Interleaved, so that every file is closed and opened again."""
+    calls = 3 * rotating_files.MOST_OPEN
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "{call_id}.jsonl"), message=False))
+    most = 0
+    for _ in range(3):
+        sink.send(batch_of(calls))
+        most = max(most, sink._files.open_files)
+    sink.close()
+    assert most == rotating_files.MOST_OPEN
+    assert sink._files.open_files == 0
+    assert {file.name: numbers(file) for file in tmp_path.iterdir()} == {
+        f"call-{n}.jsonl": [n] * 3 for n in range(calls)
+    }
+
+
+@pytest.mark.parametrize(
+    ("call_id", "want"),
+    [
+        (b"3c26@192.0.2.1", "3c26@192.0.2.1"),
+        (b"../../etc/passwd", "_._.._etc_passwd-"),
+        (b"..", "_.-"),
+        (b"", "_-"),
+        (b"a\0b\x1b[31m", "a_b__31m-"),
+        (b"x" * 5000, "x" * 64 + "-"),
+        ("\u00e4".encode(), "__-"),
+    ],
+)
+def test_names_from_sip(call_id: bytes, want: str) -> None:
+    found = safe_name(call_id)
+    assert found == want if want.encode() == call_id else found[:-16] == want
+
+
+def test_a_call_id_cannot_take_the_name_of_another() -> None:
+    assert safe_name(safe_name(b"a/b").encode()) != safe_name(b"a/b")
+
+
+def test_retention(tmp_path: Path) -> None:
+    (tmp_path / "others.txt").write_text("x" * 5_000_000)
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "{date}" / "{time}.jsonl"), rotate_mib=1, keep_mib=3))
+    for n in range(60):
+        sink.send([traced(numbered(n, 100_000), time_ns=TIME_NS + n * 3600 * SECOND)])
+    sink.close()
+    files = sorted(tmp_path.rglob("*.jsonl"))
+    assert numbers(*files) == list(range(numbers(files[0])[0], 60))
+    assert (2 << 20) < sum(file.stat().st_size for file in files) < (5 << 20)
+    assert {folder.name for folder in tmp_path.iterdir() if folder.is_dir()} == {file.parent.name for file in files}
+    assert (tmp_path / "others.txt").exists()
+
+
+def test_retention_by_age(tmp_path: Path) -> None:
+    (tmp_path / "1.jsonl").write_text("")
+    os.utime(tmp_path / "1.jsonl", (0, 0))
+    (tmp_path / "{time}.jsonl").write_text("")
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "{time}.jsonl"), keep_hours=1))
+    (tmp_path / "000000.jsonl").write_text("")
+    os.utime(tmp_path / "000000.jsonl", (0, 0))
+    sink.send(batch_of(1))
+    sink.close()
+    assert {file.name for file in tmp_path.iterdir()} == {"1.jsonl", "{time}.jsonl", "223123.jsonl"}
+
+
+def test_what_cannot_be_written(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "plain").write_text("")
+    (tmp_path / "notes").write_text("not ours")
+    for path, opens in [("notes", True), ("pipe", True), ("plain/a.jsonl", False), ("", False)]:
+        sink = JsonlSink(JsonlTarget(str(tmp_path / path)))
+        if not opens:
+            with pytest.raises(SinkError):
+                sink.open()
+        with pytest.raises(SinkError):
+            sink.send(batch_of(1))
+        assert handled(sink) == 0
+        sink.close()
+    assert (tmp_path / "notes").read_text() == "not ours"
