@@ -206,7 +206,7 @@ class BatchUnpacker:
             while at < len(data):
                 message, at = self._message(data, at)
                 messages.append(message)
-        except (struct.error, KeyError, ValueError) as error:
+        except (struct.error, KeyError, ValueError, OverflowError) as error:
             raise UnreadableBatch(f"byte {at}: {type(error).__name__}") from None
         return messages
 
