@@ -17,6 +17,7 @@ functions.py   functions in conditions
 script_conditions.py  a condition of the script as matchers of a rule
 relevance.py   the variables and flags that decide what is traced
 paths.py       walks through a route
+script_assignments.py  the values of variables on a path
 script_paths.py the paths found, and the calls of siptrace's functions on each
 modparams.py   siptrace's parameters with their defaults
 server_addresses.py  listen, advertise and trace_local_ip

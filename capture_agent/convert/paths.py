@@ -12,7 +12,6 @@ from capture_agent.convert.reading import Note, ScriptPlace
 from capture_agent.convert.relevance import (
     ARMING,
     ASKING,
-    READERS,
     RESETTING,
     SENDING,
     SETTING,
@@ -26,6 +25,7 @@ from capture_agent.convert.relevance import (
 )
 from capture_agent.convert.rule_matchers import Inexpressible, Matcher, narrowed
 from capture_agent.convert.script import Script
+from capture_agent.convert.script_assignments import ScriptAssignments
 from capture_agent.convert.script_conditions import formula
 from capture_agent.convert.script_paths import BRANCHES, Choice, Doubt, ScriptPath, TraceCall
 from capture_agent.convert.syntax import (
@@ -40,17 +40,8 @@ from capture_agent.convert.syntax import (
     Not,
     Statement,
 )
-from capture_agent.convert.tokens import Token
-from capture_agent.convert.values import NULL, NotKnown, Parts, Scope, evaluated, formatted
-from capture_agent.convert.variables import EVENT, REQUEST, Variable, variable
+from capture_agent.convert.variables import EVENT, REQUEST
 
-# Functions that change a request's URI.
-REWRITING = {
-    "lookup", "lookup_branches", "rewritehost", "sethost", "sethostport", "rewritehostport", "rewriteuser", "setuser",
-    "rewriteuserpass", "setuserpass", "rewriteuri", "seturi", "prefix", "strip", "strip_tail", "alias_db_lookup",
-    "enum_query", "pdt", "ds_select_domain", "next_gw", "dp_translate", "revert_uri", "topos_uri",
-}  # fmt: skip
-URI = ("ru", "rU", "rd")
 EVERYTHING, CALLS, ARMED = "everything", "calls", "armed"
 MOST_WAYS = 500
 MOST_STEPS = 100_000
@@ -78,6 +69,9 @@ class Walker:
     _steps: int = 0
     _depth: int = 0
 
+    def __post_init__(self) -> None:
+        self._values = ScriptAssignments(self.relevance, self.packet, self.failed)
+
     def ways(self, statements: tuple[Statement, ...], starts: list[ScriptPath]) -> list[ScriptPath]:
         """The paths in order. Raises TooMuch."""
         return self._all(statements, starts)
@@ -103,7 +97,7 @@ class Walker:
             found = self._all(statement.statements, [way])
             return [replace(each, ended="") if each.ended == "break" else each for each in found]
         if isinstance(statement, Assignment):
-            return [self._assign(statement, way)]
+            return [self._values.assign(statement, way)]
         return self._call(statement, way)
 
     def _if(self, statement: If, way: ScriptPath) -> list[ScriptPath]:
@@ -166,7 +160,9 @@ class Walker:
             if call is not None and call.name in TRACING:
                 yield each, True
                 continue
-            asked = None if call is not None and call.name == "route" else formula(atom.tokens, self._scope(each))
+            asked = (
+                None if call is not None and call.name == "route" else formula(atom.tokens, self._values.scope(each))
+            )
             try:
                 yield from self._unknown(atom, each) if asked is None else list(self._ask(asked, each))
             except Inexpressible:
@@ -200,40 +196,12 @@ class Walker:
         if matchers is None or set(matchers) != set(way.matchers):
             yield way, False
 
-    def _scope(self, way: ScriptPath) -> Scope:
-        return Scope(way.stored, self.packet, self.relevance.unset, self.failed)
-
-    def _assign(self, statement: Assignment, way: ScriptPath) -> ScriptPath:
-        given = variable(statement.variable)
-        try:
-            value: Parts | None = evaluated(statement.value, self._scope(way))
-        except NotKnown:
-            value = None
-        return self._put(way, given, value, statement.replaces or given.index == "*")
-
-    def _put(self, way: ScriptPath, given: Variable, value: Parts | None, replaces: bool) -> ScriptPath:
-        """An AVP keeps earlier values under the new one; $null removes the topmost, or all."""
-        names = URI if given.name in URI else (given.name,)
-        stored = way.stored
-        for name in names:
-            if name not in self.relevance.names:
-                continue
-            old = stored.get(name) or ()
-            new = value if name == given.name else None
-            if not name.startswith("avp("):
-                stored = stored.set(name, (new,))
-            elif new == NULL:
-                stored = stored.set(name, () if replaces else old[1:])
-            else:
-                stored = stored.set(name, (new,) if replaces else (new, *old))
-        return replace(way, stored=stored)
-
     def _call(self, call: FunctionCall, way: ScriptPath) -> list[ScriptPath]:
         if call.name in TRACING and self.asks == ARMED:
             return [way]
         if call.name in TRACING:
             flagged = bool(self.trace_flag) and self.trace_flag in way.flags
-            return [replace(way, calls=(*way.calls, TraceCall(call, self._scope(way), flagged, self.kind)))]
+            return [replace(way, calls=(*way.calls, TraceCall(call, self._values.scope(way), flagged, self.kind)))]
         if call.name in SETTING | RESETTING:
             flag = frozenset((flag_in(call),)) & self.relevance.flags
             return [replace(way, flags=way.flags | flag if call.name in SETTING else way.flags - flag)]
@@ -241,9 +209,7 @@ class Walker:
             return self._route("".join(token.text for token in call.arguments[0]), call.place, way)
         if call.name in ARMING and call.arguments:
             return [self._arm(ARMING[call.name], call, way)]
-        if call.name in REWRITING:
-            return [self._put(way, Variable(URI[0]), None, True)]
-        return [self._store(call, way)]
+        return [self._values.store(call, way)]
 
     def _arm(self, kind: str, call: FunctionCall, way: ScriptPath) -> ScriptPath:
         name = "".join(token.text for token in call.arguments[0])
@@ -258,26 +224,6 @@ class Walker:
         )
         return way.arm(kind, name if leads_on else "")
 
-    def _store(self, call: FunctionCall, way: ScriptPath) -> ScriptPath:
-        """A function with an AVP as argument may assign to it."""
-        if call.name in READERS | SENDING:
-            return way
-        named = [given for argument in call.arguments for given in variables_in(argument)]
-        if call.name == "avp_printf" and len(call.arguments) == 2 and named:
-            text = "".join(token.text for token in call.arguments[1])
-            try:
-                return self._put(way, named[0], formatted(text, self._scope(way)), named[0].index == "*")
-            except NotKnown:
-                return self._put(way, named[0], None, False)
-        if call.name == "avp_delete":
-            return (
-                way if not named else self._put(way, named[0], NULL, "/g" in "".join(t.text for t in call.arguments[0]))
-            )
-        for given in named:
-            if given.name.startswith(("avp(", "var(")):
-                way = self._put(way, given, None, False)
-        return way
-
     def _route(self, name: str, place: ScriptPlace, way: ScriptPath) -> list[ScriptPath]:
         route = self.script.route(name)
         if route is None or self._depth >= DEEPEST:
@@ -288,13 +234,6 @@ class Walker:
         self._depth -= 1
         # return goes back; exit and drop end the script.
         return [replace(each, ended="") if each.ended in ("return", "break") else each for each in found]
-
-
-def variables_in(argument: tuple[Token, ...]) -> Iterator[Variable]:
-    """`$avp(x)`, also in a string: `"$avp(x)/g"`."""
-    for token in argument:
-        if token.kind == "variable" or (token.kind == "string" and token.text.startswith("$")):
-            yield variable(token.text.partition("/")[0])
 
 
 def other_calls(statements: Iterable[Statement]) -> Iterator[FunctionCall]:

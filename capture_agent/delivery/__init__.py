@@ -2,6 +2,7 @@
 
 standing.py        what the operator of a sink wants to know of it
 outbox.py          live: a bounded queue and a thread for each sink, and its ledger
+outages.py         when a sink is down, and what that costs
 spooled_outbox.py  the same with a spool: what the sink cannot take waits on disk
 spool/             that file
 direct.py          replay: no queue, the source waits for the sink

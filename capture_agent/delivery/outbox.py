@@ -7,9 +7,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from capture_agent.books import Ledger
+from capture_agent.delivery.outages import Down, Outages
 from capture_agent.delivery.sink_account import (
     INTERNAL_ERROR,
     QUEUE_FULL,
@@ -34,16 +34,6 @@ SETTLE_AFTER = 1.0  # seconds without a batch before a sink is asked about its u
 LIMIT_BYTES = 128 << 20
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Down:
-    """An outage so far."""
-
-    seconds: float
-    waiting: int
-    limit: int
-    lost: int
 
 
 class Outbox:
@@ -76,9 +66,7 @@ class Outbox:
         self._given = 0
         self._in_hand_since = 0.0
         self._pace = DeliveryPace()
-        self._outages = 0  # that are over
-        self._down_since: float | None = None
-        self._lost_before = 0  # when it went down
+        self._outages = Outages(clock, self._lost_in_all)
         self._closing = False
         self._given_up = False  # nobody waits for its thread
         self._figures = Figures.of(sink)  # after its last batch
@@ -155,8 +143,8 @@ class Outbox:
             since = self._in_hand_since if self._in_hand else self._queue[0][2] if self._queue else None
             oldest = 0.0 if since is None else self._clock() - since
             made = connections(self.sink)
-            again = self._outages if made is None else max(0, made - 1)
-            up = self._down_since is None
+            again = self._outages.over if made is None else max(0, made - 1)
+            up = not self._outages.is_down
             return Standing(self._held, oldest, up, again, self._pace.lag.now(), self._pace.batch.now())
 
     def _undecided(self) -> int:
@@ -166,10 +154,7 @@ class Outbox:
     def down(self) -> Down | None:
         """When the outage began and what it has cost so far; None if the sink is up."""
         with self._changed:
-            if self._down_since is None:
-                return None
-            seconds = self._clock() - self._down_since
-            return Down(seconds, self._queued + self._in_hand, self._limit, self._lost_in_all() - self._lost_before)
+            return self._outages.now(self._queued + self._in_hand, self._limit)
 
     def _lost_in_all(self) -> int:
         return self._lost.total() + self._figures.lost.total()
@@ -189,7 +174,7 @@ class Outbox:
         return self._queued + self._in_hand
 
     def _where(self) -> str:
-        if self._down_since is not None:
+        if self._outages.is_down:
             return UNREACHABLE
         return SHUTDOWN if self._closing else QUEUE_FULL
 
@@ -209,7 +194,7 @@ class Outbox:
                 self._held -= weight
                 self._changed.notify_all()
         try:
-            if self._down_since is None:
+            if not self._outages.is_down:
                 self.sink.flush()
         except SinkError as error:
             self.failure = error
@@ -311,19 +296,15 @@ class Outbox:
 
     def _went_down(self, error: SinkError) -> None:
         with self._changed:
-            if self._down_since is not None:
+            if not self._outages.begin():
                 return
-            self._down_since = self._clock()
-            self._lost_before = self._lost_in_all()
         _log.warning("%s; trying again", error, extra={"fields": {"name": self.name, "down": True}})
 
     def _recovered(self) -> None:
         with self._changed:
-            if self._down_since is None:
-                return
-            seconds = self._clock() - self._down_since
-            lost = self._lost_in_all() - self._lost_before
-            self._down_since = None
-            self._outages += 1
+            ended = self._outages.end()
+        if ended is None:
+            return
+        seconds, lost = ended
         text, fields = "%s: up again after %.0f s; messages lost meanwhile: %s", {"down": False, "lost_meanwhile": lost}
         _log.info(text, self.name, seconds, f"{lost:,}", extra={"fields": {"name": self.name} | fields})

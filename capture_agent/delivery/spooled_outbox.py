@@ -82,7 +82,7 @@ class SpooledOutbox(Outbox):
 
     def put(self, batch: Sequence[TracedMessage]) -> None:
         super().put(batch)
-        if self._down_since is not None or self._is_high():
+        if self._outages.is_down or self._is_high():
             self._to_write.set()
 
     def limit_spool(self, limits: SpoolLimits) -> None:
@@ -360,7 +360,7 @@ class SpooledOutbox(Outbox):
     def _write_some(self) -> bool:
         """Whether there may be more to write."""
         with self._changed:
-            if not self._queue or not (self._last_write or self._down_since is not None or self._is_high()):
+            if not self._queue or not (self._last_write or self._outages.is_down or self._is_high()):
                 return False
             parts = []
             while self._queue and self._moving < WRITTEN_AT_ONCE:

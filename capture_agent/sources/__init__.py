@@ -18,6 +18,7 @@ live.py               LiveInterface: an interface of this host, by libpcap
   own_filter.py       makes the kernel leave out our own packets
   kernel_counters.py  extends the kernel's 32-bit counters
 sip_listener.py       UdpListener, TcpListener: receive SIP duplicates
+  duplicate_connections.py  the peers of TcpListener, limited in number
 packaged_source.py    a source from a package
 interface_list.py     which interfaces and addresses this host has
 """

@@ -10,7 +10,6 @@ import logging
 import select
 import socket
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from struct import unpack
@@ -22,15 +21,13 @@ from capture_agent.config.uris import ListenAddress
 from capture_agent.os_errors import in_words
 from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
 from capture_agent.records.frames import Frames
+from capture_agent.sources.duplicate_connections import DuplicateConnection, DuplicateConnections
 from capture_agent.sources.kernel_counters import Growing
 from capture_agent.sources.source import KERNEL, UNREAD, SourceError
 
 BATCH = 512  # most datagrams or segments in a batch
 WAIT_MS = 200  # to wait for the first one of a batch
 LONGEST_DATAGRAM = 65_535
-MOST_CONNECTIONS = 256
-# Connections of one address. A trunk needs a few; a whole office may share one address.
-MOST_OF_PEER = 64
 # Without descriptors or memory we stop accepting for a while: the kernel would report readiness again at once.
 OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE = 1.0  # seconds
@@ -189,27 +186,13 @@ class UdpListener(SipListener):
         return to
 
 
-class DuplicateConnection:
-    """One peer that sends SIP over TCP."""
-
-    def __init__(self, client: socket.socket, ends: Ends) -> None:
-        self.client = client
-        self.ends = ends
-        self.sequence = 0
-
-
 class TcpListener(SipListener):
-    """Segments as read from TCP connections.
-
-    Connections beyond MOST_OF_PEER of one address are refused. Beyond MOST_CONNECTIONS in total, the newest connection
-    of the address with the most is closed: nobody can evict another's.
-    """
+    """Segments as read from TCP connections."""
 
     kind = socket.SOCK_STREAM
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
-        self._connections: dict[int, DuplicateConnection] = {}  # oldest first
-        self._held: Counter[bytes] = Counter()  # connections of each address
+        self._connections = DuplicateConnections()
         self._paused_until: float | None = None
         self._warned_at = -QUIET
         self.accept_failures = 0  # pauses, which lose nothing
@@ -221,10 +204,10 @@ class TcpListener(SipListener):
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     def _readable(self) -> set[int]:
-        return {*self._connections}
+        return {*self._connections.descriptors()}
 
     def _take(self, ready: set[int]) -> None:
-        for descriptor in ready & self._connections.keys():
+        for descriptor in ready & self._connections.descriptors():
             self._read(descriptor)
         if self._socket.fileno() in ready:
             self._accept()
@@ -240,27 +223,18 @@ class TcpListener(SipListener):
                 self._pause(error)
             return  # or it has gone away again
         source = of_socket(peer).packed
-        if self._held[source] >= MOST_OF_PEER:
+        if self._connections.refuses(source):
             self._lose(PEER_LIMIT)
             client.close()
             return
         client.setblocking(False)
         ends = Ends(source, peer[1], of_socket(client.getsockname()).packed, self.port)
-        connection = self._connections[client.fileno()] = DuplicateConnection(client, ends)
-        self._held[source] += 1
+        connection = self._connections.add(client, ends)
         self._poll.register(client, select.POLLIN)
         self._add(connection, SYN)
-        if len(self._connections) > MOST_CONNECTIONS:
+        if (excess := self._connections.excess()) is not None:
             self._lose(CONNECTION_LIMIT)
-            self._end(self._newest_of_biggest())
-
-    def _newest_of_biggest(self) -> int:
-        most = max(self._held.values())
-        return next(
-            number
-            for number in reversed(self._connections)
-            if self._held[self._connections[number].ends.source] == most
-        )
+            self._end(excess)
 
     def _pause(self, error: OSError) -> None:
         """Stop accepting for a while. Peers wait in the kernel's queue."""
@@ -287,9 +261,6 @@ class TcpListener(SipListener):
 
     def _end(self, descriptor: int) -> None:
         connection = self._connections.pop(descriptor)
-        self._held[connection.ends.source] -= 1
-        if not self._held[connection.ends.source]:
-            del self._held[connection.ends.source]
         self._add(connection, FIN)
         self._poll.unregister(descriptor)
         connection.client.close()
@@ -300,6 +271,4 @@ class TcpListener(SipListener):
 
     def _close(self) -> None:
         super()._close()
-        for connection in self._connections.values():
-            connection.client.close()
-        self._connections.clear()
+        self._connections.close()

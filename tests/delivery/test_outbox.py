@@ -262,7 +262,7 @@ def test_what_an_outage_costs_is_counted_as_such() -> None:
     outbox = Outbox(ListSink(fail), limit=4, first_delay=60)
     outbox.put(batch_of(3))
     assert tried.wait(10)
-    eventually(lambda: outbox._down_since is not None)
+    eventually(lambda: outbox.down() is not None)
     outbox.put(batch_of(3))
     assert str(outbox.ledger()) == "list:: 6 seen, 0 sent, 4 waiting, 2 lost (unreachable 2)"
     outbox.close()

@@ -297,7 +297,7 @@ def test_a_host_that_vanishes_is_noticed_by_the_kernel(monkeypatch: pytest.Monke
         until(lambda: outbox.ledger().outcomes == {"sent": 10, "waiting": 0})
         host.vanish()
         outbox.put(batch_of(10, 10))
-        until(lambda: outbox._down_since is not None)
+        until(lambda: outbox.down() is not None)
         assert outbox.ledger().outcomes == {"sent": 10, "waiting": 10}
         outbox.close(0.1)
 

@@ -76,7 +76,7 @@ def test_a_server_that_goes_away_is_waited_for(faulty: Database, how: str) -> No
         eventually(lambda: sink.sent == 50)
         faulty.server.kill() if how == "kill" else faulty.server.stop()
         outbox.put(batch_of(50, first=50))
-        eventually(lambda: outbox._down_since is not None)
+        eventually(lambda: outbox.down() is not None)
         faulty.server.start()
         outbox.put(batch_of(10, first=100))
         eventually(lambda: sink.sent == 110, 60)

@@ -16,7 +16,7 @@ from capture_agent.config.uris import ListenAddress
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Frames
-from capture_agent.sources import sip_listener
+from capture_agent.sources import duplicate_connections, sip_listener
 from capture_agent.sources.sip_listener import SipListener, open_listener
 from capture_agent.sources.source import SourceError, lost_frames
 
@@ -144,7 +144,7 @@ def connected(source: SipListener, host: str) -> socket.socket:
 
 
 def test_of_too_many_connections_the_newest_of_the_biggest_holder_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sip_listener, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(duplicate_connections, "MOST_CONNECTIONS", 3)
     pipeline = Pipeline()
     source = listening("127.0.0.1", "tcp")
     with closing(source):
@@ -164,7 +164,7 @@ def test_of_too_many_connections_the_newest_of_the_biggest_holder_goes(monkeypat
 
 
 def test_a_peer_has_a_limited_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sip_listener, "MOST_OF_PEER", 2)
+    monkeypatch.setattr(duplicate_connections, "MOST_OF_PEER", 2)
     pipeline = Pipeline()
     with closing(listening("127.0.0.1", "tcp")) as source:
         peers = [connected(source, "127.0.0.1") for _ in range(3)]
