@@ -164,7 +164,10 @@ class SpooledOutbox(Outbox):
                     if not self._changed.wait(seconds) and self._figures.unconfirmed:
                         return [], 0
                     continue
-                if not self.spool.messages or not self._may_drain():
+                if not self.spool.messages:
+                    self._changed.wait(TOGETHER_SECONDS)  # they are being written
+                    continue
+                if not self._may_drain():
                     continue
             taken = self._take_stored()
             if taken is not None:
