@@ -41,10 +41,10 @@ class FileNames:
         form = "".join(_FORMS[one] if n % 2 else re.escape(one) for n, one in enumerate(parts))
         self._ours = re.compile(rf"{form}{_STAMP}{re.escape(self._ending)}\Z")
 
-    def path(self, when_ns: int, call_id: bytes) -> Path:
-        """For a file whose first message was seen at this time (UTC)."""
+    def path(self, when_ns: int, name: str = "") -> Path:
+        """For a file whose first message was seen at this time (UTC); the safe name of its call, if it has one."""
         when = moment(when_ns)
-        values = {"date": f"{when:%Y-%m-%d}", "time": f"{when:%H%M%S}", "call_id": safe_name(call_id)}
+        values = {"date": f"{when:%Y-%m-%d}", "time": f"{when:%H%M%S}", "call_id": name}
         return Path(PLACEHOLDER.sub(lambda found: values[found[1]], self.pattern))
 
     def rotated(self, path: Path, when_ns: int) -> Path:

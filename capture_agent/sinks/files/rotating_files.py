@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from capture_agent.config.file_patterns import STANDARD_OUTPUT
-from capture_agent.sinks.files.file_names import FileNames
+from capture_agent.sinks.files.file_names import FileNames, safe_name
 
 MOST_OPEN = 256
 MOST_NAMES = 20_000  # of calls whose file is known: others begin a file again, by the name they have then
@@ -52,7 +52,7 @@ class FileOptions(Protocol):
 class OpenFile:
     """`path` is None for standard output; `serial` differs each time that a file is opened."""
 
-    key: bytes
+    key: str
     path: Path | None
     handle: int
     size: int
@@ -61,7 +61,7 @@ class OpenFile:
     period: int
 
 
-Place = tuple[bytes, int]
+Place = tuple[str, int]
 
 
 class RotatingFiles:
@@ -85,15 +85,15 @@ class RotatingFiles:
         self._rotate_ns = options.rotate_seconds * 1_000_000_000
         self._keep_bytes = options.keep_mib << 20
         self._keep_seconds = options.keep_hours * 3600
-        self._open: OrderedDict[bytes, OpenFile] = OrderedDict()
-        self._paths: OrderedDict[bytes, Path] = OrderedDict()
+        self._open: OrderedDict[str, OpenFile] = OrderedDict()
+        self._paths: OrderedDict[str, Path] = OrderedDict()
         self._serial = 0
         self._written = 0  # bytes, since what is kept was counted
         self._opened = 0
 
     def place(self, when_ns: int, call_id: bytes) -> Place:
-        """Messages of the same place are written together."""
-        key = call_id if self._names is not None and self._names.per_call else b""
+        """Messages of the same place are written together. A call's is its safe name, which is short."""
+        key = safe_name(call_id) if self._names is not None and self._names.per_call else ""
         return key, when_ns // self._rotate_ns if self._rotate_ns else 0
 
     def at(self, place: Place, when_ns: int) -> OpenFile:
@@ -136,7 +136,7 @@ class RotatingFiles:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, f"cannot create a file in {folder}")
-        path = self._names.path(0, b"")
+        path = self._names.path(0)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if path.exists() and not os.access(path, os.W_OK):
@@ -160,7 +160,7 @@ class RotatingFiles:
         if self._names is not None and one.path == self._names.path(when_ns, one.key) and one.path.exists():
             one.path.rename(self._names.rotated(one.path, one.first_ns))
 
-    def _opened_file(self, key: bytes, period: int, when_ns: int) -> OpenFile:
+    def _opened_file(self, key: str, period: int, when_ns: int) -> OpenFile:
         while len(self._open) >= MOST_OPEN:
             self._forget(next(iter(self._open.values())))
         path, size = None, 0
@@ -193,7 +193,7 @@ class RotatingFiles:
             os.ftruncate(handle, size)
         return size
 
-    def _path(self, names: FileNames, key: bytes, when_ns: int) -> Path:
+    def _path(self, names: FileNames, key: str, when_ns: int) -> Path:
         if not names.per_call:
             return names.path(when_ns, key)
         path = self._paths.get(key)
