@@ -30,10 +30,7 @@ SPACE = cython.declare(cython.uchar, 0x20)
 COLON = cython.declare(cython.uchar, 0x3A)
 
 # RFC 3261 25.1 token
-TOKEN = cython.declare(
-    bytes,
-    bytes((chr(n).isalnum() and n < 128) or n in b"-.!%*_+`'~" for n in range(256)),
-)
+TOKEN = cython.declare(bytes, bytes((chr(n).isalnum() and n < 128) or n in b"-.!%*_+`'~" for n in range(256)))
 VERSION = cython.declare(bytes, b"sip/2.0")
 CONTENT_LENGTH = cython.declare(bytes, b"content-length")
 

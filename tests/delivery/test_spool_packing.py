@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sink_samples import INVITE
 
-from capture_agent.delivery.spool.packing import BatchPacker, BatchUnpacker, Unpackable, UnreadableBatch
+from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
+from capture_agent.delivery.spool.unpacking import BatchUnpacker, UnreadableBatch
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Interface

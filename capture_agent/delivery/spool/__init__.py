@@ -1,6 +1,7 @@
 """Messages of one sink on disk, while the sink cannot take them or the agent does not run.
 
-packing.py       a message as HEP3 packets with chunks of our own, and back
+packet_layout.py  a message as HEP3 packets with chunks of our own
+packing.py unpacking.py  a message to packets, and back
 spool_file.py    a SQLite file of batches, in order
 spool.py         the file as a sink's queue uses it: bounded, counted, and never an error of its caller
 spool_place.py   which file a sink has

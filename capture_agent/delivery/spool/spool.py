@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from capture_agent.delivery.sink_account import EXPIRED, SPOOL_FAILED, SPOOL_FULL
-from capture_agent.delivery.spool.packing import BatchPacker, BatchUnpacker, Unpackable, UnreadableBatch
+from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
 from capture_agent.delivery.spool.spool_file import FIRST, ROW_BYTES, STEP, Damaged, Row, SpoolError, SpoolFile
+from capture_agent.delivery.spool.unpacking import BatchUnpacker, UnreadableBatch
 from capture_agent.delivery.standing import SpoolStanding
 from capture_agent.records.traced import TracedMessage
 

@@ -1,0 +1,189 @@
+"""The packets of packet_layout.py back to traced messages."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from capture_agent.delivery.spool.packet_layout import (
+    AGENT_NAME,
+    CAPTURE_ID,
+    CAPTURE_NUMBER,
+    CHUNK,
+    CORRELATION_ID,
+    HAS_ORIGIN,
+    INTERFACE,
+    INTERFACE_FACTS,
+    INTERFACE_NUMBERS,
+    LAYOUTS,
+    MASK,
+    ORIGIN_CORRELATION_ID,
+    ORIGIN_IN,
+    ORIGIN_OUT,
+    OUT,
+    PLAIN_ROW,
+    RETRANSMISSION,
+    RULE,
+    SIP,
+    SIZES,
+    TABLE,
+    TRANSPORT,
+    USER,
+)
+from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.frames import Interface
+from capture_agent.records.kinds import Captured, ForeignPayload, LogEvent, RtcpReport
+from capture_agent.records.traced import Trace, TracedMessage
+from capture_agent.sip.scan import scan
+
+Value = TypeVar("Value")
+
+
+class UnreadableBatch(ValueError):
+    """These bytes are not what `pack` has written."""
+
+
+def decoded(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")
+
+
+class BatchUnpacker:
+    """Reads what BatchPacker has written."""
+
+    def __init__(self) -> None:
+        self._traces: dict[tuple[bytes, int, int], Trace] = {}
+        self._carriages: dict[bytes, tuple[str, Interface | None]] = {}
+        self._origins: dict[tuple[bytes, int], Origin] = {}
+
+    def unpack(self, data: bytes) -> list[TracedMessage]:
+        """All messages of a batch. Raises UnreadableBatch."""
+        messages: list[TracedMessage] = []
+        at = 0
+        try:
+            while at < len(data):
+                message, at = self._message(data, at)
+                messages.append(message)
+        except (struct.error, KeyError, ValueError, OverflowError) as error:
+            raise UnreadableBatch(f"byte {at}: {type(error).__name__}") from None
+        return messages
+
+    def _message(self, data: bytes, at: int) -> tuple[TracedMessage, int]:
+        size = SIZES[data[at + 6 : at + 19] + data[at + 20 : at + 26]]
+        layout = LAYOUTS[size]
+        values = layout.unpack_from(data, at)
+        magic, length, protocol = values[:3]
+        source_port, destination_port, kind = values[-18:-15]
+        (
+            marks, time_ns, seen_ns, trace_sinks, sinks, vlan, frame, missing, sequence, flags, problems,
+            of_trace, of_carriage, of_origin, payload_size,
+        ) = values[-15:]  # fmt: skip
+        start = at + layout.size
+        carriage_at, origin_at = start + of_trace, start + of_trace + of_carriage
+        payload_at = origin_at + of_origin
+        end = at + length
+        if magic != b"HEP3" or not payload_at + CHUNK.size <= end <= len(data):
+            raise UnreadableBatch("wrong length")
+        trace = self._trace(data[start:carriage_at], marks & PLAIN_ROW, trace_sinks)
+        transport, interface = self._carriage(data[carriage_at:origin_at])
+        origin = self._origin(data[origin_at:payload_at], marks) if marks & HAS_ORIGIN else None
+        payload = data[payload_at + CHUNK.size : end]
+        if len(payload) < payload_size:
+            payload, end = joined(payload, payload_size, data, end)
+        addresses = b"".join(values[3:-18])
+        whole = addresses + payload
+        datagram = Datagram(
+            whole, 2 * size, len(whole), 0, size, source_port, destination_port, time_ns, frame, protocol, transport,
+            vlan, interface, missing, sequence, flags,
+        )  # fmt: skip
+        message = message_of(kind, datagram, origin, seen_ns)
+        if type(message) is CapturedMessage:
+            message.sip.problems = problems
+            message.retransmission = bool(marks & RETRANSMISSION)
+        return TracedMessage(message, Direction.OUT if marks & OUT else Direction.IN, trace, sinks), end
+
+    def _trace(self, data: bytes, plain_row: int, sinks: int) -> Trace:
+        key = data, plain_row, sinks
+        known = self._traces.get(key)
+        if known is None:
+            of = by_kind(data)
+            known = self._traces[key] = Trace(
+                sinks,
+                one(of, CORRELATION_ID, bytes, b""),
+                tuple(map(decoded, of.get(USER, ()))),
+                one(of, TABLE, decoded, ""),
+                bool(plain_row),
+                one(of, RULE, decoded, ""),
+                tuple(map(decoded, of.get(MASK, ()))),
+            )
+        return known
+
+    def _carriage(self, data: bytes) -> tuple[str, Interface | None]:
+        known = self._carriages.get(data)
+        if known is None:
+            of = by_kind(data)
+            interface = None
+            if INTERFACE in of:
+                link_type, decimals = INTERFACE_NUMBERS.unpack(of[INTERFACE_FACTS][0])
+                interface = Interface(decoded(of[INTERFACE][0]), link_type, decimals)
+            known = self._carriages[data] = sys.intern(decoded(of[TRANSPORT][0])), interface
+        return known
+
+    def _origin(self, data: bytes, marks: int) -> Origin:
+        key = data, marks & (ORIGIN_IN | ORIGIN_OUT)
+        known = self._origins.get(key)
+        if known is None:
+            of = by_kind(data)
+            direction = Direction.IN if marks & ORIGIN_IN else Direction.OUT if marks & ORIGIN_OUT else None
+            known = self._origins[key] = Origin(
+                direction,
+                one(of, ORIGIN_CORRELATION_ID, bytes, b""),
+                one(of, AGENT_NAME, bytes, b""),
+                CAPTURE_NUMBER.unpack(of[CAPTURE_ID][0])[0] if CAPTURE_ID in of else None,
+            )
+        return known
+
+
+def one(of: dict[int, list[bytes]], kind: int, read: Callable[[bytes], Value], absent: Value) -> Value:
+    return read(of[kind][0]) if kind in of else absent
+
+
+def by_kind(data: bytes) -> dict[int, list[bytes]]:
+    """The chunks in it. Their vendors follow from their types here."""
+    found: dict[int, list[bytes]] = {}
+    at = 0
+    while at < len(data):
+        _, kind, size = CHUNK.unpack_from(data, at)
+        if size < CHUNK.size or at + size > len(data):
+            raise UnreadableBatch("wrong length of a chunk")
+        found.setdefault(kind, []).append(data[at + CHUNK.size : at + size])
+        at += size
+    return found
+
+
+def joined(payload: bytes, size: int, data: bytes, at: int) -> tuple[bytes, int]:
+    parts, have = [payload], len(payload)
+    before = 6 + 2 * CHUNK.size
+    while have < size:
+        magic, length = struct.unpack_from("!4sH", data, at)
+        if magic != b"HEP3" or length <= before or at + length > len(data):
+            raise UnreadableBatch("wrong length of a continued payload")
+        parts.append(data[at + before : at + length])
+        have += length - before
+        at += length
+    return b"".join(parts), at
+
+
+def message_of(kind: int, datagram: Datagram, origin: Origin | None, seen_ns: int) -> Captured:
+    if kind == SIP:
+        sip = scan(datagram.data, datagram.start, datagram.end)
+        if sip is None:
+            raise UnreadableBatch("not SIP")
+        return CapturedMessage(datagram, sip, origin, seen_ns)
+    if kind == RtcpReport.kind:
+        return RtcpReport(datagram, origin, seen_ns)
+    if kind == LogEvent.kind:
+        return LogEvent(datagram, origin, seen_ns)
+    return ForeignPayload(kind, datagram, origin, seen_ns)
