@@ -93,7 +93,7 @@ def test_prometheus_has_what_the_books_have(tmp_path: Path, hosts: tuple[Host, H
     config = tmp_path / "agent.toml"
     config.write_text(
         f"[http]\nlisten = '{other.address}:{PORT}'\ntoken_file = 'token'\n[trace]\nmode = 'dialog'\n"
-        f"[health]\nno_packets_seconds = 3600\nno_sip_seconds = 3600\n"
+        f"[health]\nno_packets_seconds = 3600\nno_sip_seconds = 3600\n[spool]\ndirectory = '{tmp_path}/spool'\n"
         f"[[hep]]\nuri = 'hep:{one.address}:9060'\n[[sql]]\nurl = '{url}'\n"
     )
     with Agent(other, "--config", str(config), "-i", "eth1") as agent:

@@ -14,6 +14,7 @@ import socket
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -28,6 +29,7 @@ from capture_agent.sinks.sql.database import parse_url
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 SERVERS = ("postgresql", "mariadb")
+STOPPED_WITHIN = 20.0  # seconds
 
 _numbers = count(1)
 
@@ -67,6 +69,10 @@ class Server:
     def freeze(self) -> None:
         """It does not answer; its kernel still accepts connections and acknowledges."""
         self.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + STOPPED_WITHIN
+        while any(state not in "TZX" for pid in self.pids() for state in states(pid)):  # a thread may run on for a while
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)
@@ -82,6 +88,13 @@ class Server:
         parent = self.process.pid
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         return [parent, *map(int, children)]
+
+
+def states(pid: int) -> Iterator[str]:
+    """Of its threads, as in proc(5)."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # one that has just ended
+            yield (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sink_samples import INVITE, RINGING, captured, new_database, traced
 from sqlalchemy import Engine, event, text
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.stored_calls import stored_calls, stored_messages
+from capture_agent.history.stored_calls import listing, stored_messages
 from capture_agent.sinks.sql.database import make_engine, parse_url
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sql_sink import SqlSink
@@ -82,7 +82,7 @@ CALL_IDS = [
 def test_every_call_id_is_a_call_of_its_own_and_is_found(target: SqlTarget) -> None:
     messages = [part.replace(b"call-1", call_id) for call_id in CALL_IDS for part in (INVITE, RINGING)]
     assert store(target, *messages).sent == len(messages)
-    calls = stored_calls(target)
+    calls = listing(target).calls
     assert Counter(call.call_id for call in calls) == Counter(
         call_id.decode("utf-8", "backslashreplace") for call_id in CALL_IDS
     )
@@ -103,7 +103,7 @@ def test_blanks_at_the_end_of_a_stored_call_id(target: SqlTarget) -> None:
     store(target, INVITE)
     execute(target.url, "UPDATE sip_trace SET callid = 'call-1 '")
     store(target, INVITE.replace(b"alice", b"carol"))
-    assert {(call.call_id, call.from_user) for call in stored_calls(target)} == {
+    assert {(call.call_id, call.from_user) for call in listing(target).calls} == {
         ("call-1 ", "alice"),
         ("call-1", "carol"),
     }
@@ -118,7 +118,7 @@ def test_captures_of_odd_call_ids(target: SqlTarget, name: str) -> None:
     sink.close()
     want = Counter(message.message.sip.call_id for message in messages)
     assert sink.sent == len(messages)
-    assert Counter({call.call_id: call.messages for call in stored_calls(target)}) == Counter(
+    assert Counter({call.call_id: call.messages for call in listing(target).calls}) == Counter(
         {(call_id or b"").decode("utf-8", "backslashreplace"): count for call_id, count in want.items()}
     )
     for call_id, count in want.items():
@@ -142,7 +142,7 @@ def test_what_kamailio_has_stored_as_bytes(mariadb_url: str) -> None:
         store(SqlTarget(mariadb_url), INVITE.replace(b"call-1", call_id))
         number = "(SELECT MAX(id) FROM sip_trace AS every)"
         execute(mariadb_url, f"UPDATE sip_trace SET callid = x'{call_id.hex()}' WHERE id = {number}")
-    assert sorted(call.call_id for call in stored_calls(SqlTarget(mariadb_url))) == [
+    assert sorted(call.call_id for call in listing(SqlTarget(mariadb_url)).calls) == [
         r"stra\xdfe@x",
         "strasse@x",
         "straße@x",
@@ -223,9 +223,9 @@ def test_a_job_that_deletes_meanwhile(database: str) -> None:
     job.start()
     seen = set()
     while not stop.is_set():
-        calls = stored_calls(target)
+        calls = listing(target).calls
         seen.add(len(calls))
         assert {call.messages for call in calls[1:]} <= {2}
     job.join()
     assert failed == []
-    assert stored_calls(target)
+    assert listing(target).calls

@@ -26,7 +26,7 @@ from wrappings import V4, frame
 
 from capture_agent.config import Capture
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.stored_calls import stored_calls
+from capture_agent.history.stored_calls import listing
 from capture_agent.intake.own_traffic import OwnTraffic
 from capture_agent.net.own_sockets import OwnSockets, SocketSnapshot
 from capture_agent.pipeline import Pipeline
@@ -333,7 +333,7 @@ def test_rows_on_their_way_to_a_database_are_our_own(kind: str, bpf: str) -> Non
             time.sleep(0.1)  # most in a transaction of their own, of six packets or more
         process.send_signal(signal.SIGTERM)
         _, text = process.communicate(timeout=PATIENCE)
-        found = here.run(lambda: [call.call_id for call in stored_calls(SqlTarget(url))])
+        found = here.run(lambda: [call.call_id for call in listing(SqlTarget(url)).calls])
     assert sorted(found) == sorted(f"<{n}>" for n in range(40))
     assert "messages: 40 seen, 40 traced" in text and "does not balance" not in text
     frames = re.search(r"frames: (\d+) seen, (\d+) carried(?:, (\d+) own)?", text)
