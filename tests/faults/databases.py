@@ -70,7 +70,9 @@ class Server:
         """It does not answer; its kernel still accepts connections and acknowledges."""
         self.signal(signal.SIGSTOP)
         deadline = time.monotonic() + STOPPED_WITHIN
-        while any(state not in "TZX" for pid in self.pids() for state in states(pid)):  # a thread may run on for a while
+        while any(
+            state not in "TZX" for pid in self.pids() for state in states(pid)
+        ):  # a thread may run on for a while
             assert time.monotonic() < deadline
             time.sleep(0.001)
 
