@@ -47,6 +47,7 @@ VARIABLES = {
     "$__range": f"{PHASE * len(RATES)}s",
     "$instance": ".*",
     "$interface": ".*",
+    "$peer": ".*",
     "$sink": ".*",
 }
 COLLECTOR = """
@@ -260,7 +261,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="dashboard-") as name, hosts(), ExitStack() as stack:
         folder = Path(name)
         (folder / "agent.toml").write_text(
-            "[http]\nlisten = '127.0.0.1:9096'\n[capture]\ninterfaces = ['eth0']\n[trace]\nmode = 'dialog'\n"
+            "[http]\nlisten = '127.0.0.1:9096'\n[capture]\ninterfaces = ['eth0']\nlocal = ['192.0.2.2']\n"
+            "[trace]\nmode = 'dialog'\n[metrics]\nsip = true\ncalls = true\npeers = {carrier-a = ['192.0.2.1']}\n"
             "[[hep]]\nuri = 'hep+tcp:127.0.0.1:9060'\n[[sql]]\nurl = 'sqlite:///trace.db'\n"
         )
         (folder / "prometheus.yml").write_text(
