@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from capture_agent.books import HeldTable, Ledger, joined, with_former
 from capture_agent.config import Capture, Correlate, Metrics
 from capture_agent.config.endpoints import LocalAddress
 from capture_agent.correlate.correlator import Correlator
-from capture_agent.counting.stage import Counting
 from capture_agent.emission.emission import Emission
 from capture_agent.intake.copies import CopyFilter
 from capture_agent.intake.own_traffic import OwnTraffic
@@ -24,6 +24,9 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames
 from capture_agent.records.traced import TracedMessage
 from capture_agent.streams.streams import Streams
+
+if TYPE_CHECKING:
+    from capture_agent.counting.stage import Counting
 
 
 class Pipeline:
@@ -54,6 +57,8 @@ class Pipeline:
         self.correlator = correlator or (Correlator.configured(correlate) if self._follows_calls else None)
         self.counting: Counting | None = None
         if self._metrics.counts:
+            from capture_agent.counting.stage import Counting
+
             local = self.policy.side.local
             self.counting = Counting(self._metrics.peers, local, self._metrics.calls, correlate.idle_seconds)
         self.emission = emission

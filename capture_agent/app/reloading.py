@@ -19,8 +19,7 @@ from capture_agent.config.sections import KINDS
 from capture_agent.control.commands import Fault
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
-from capture_agent.delivery.routes import outboxes, spool_limits
-from capture_agent.delivery.spooled_outbox import SpooledOutbox
+from capture_agent.delivery.routes import outboxes
 from capture_agent.emission.emission import emission
 from capture_agent.metrics.figures import Reloaded
 from capture_agent.net.sink_errors import SinkError
@@ -124,8 +123,7 @@ class Reloader:
             routes: Mapping[int, Direct | Outbox] = kept | outboxes(made, queue, config.spool, kept.values())
             for outbox in kept.values():
                 outbox.hold_at_most(queue.messages, queue.mib << 20)
-                if isinstance(outbox, SpooledOutbox):
-                    outbox.limit_spool(spool_limits(config.spool))
+                outbox.limit_spool(config.spool)
             alike = all_alike(config, extensions)
             agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds)
             agent.pipeline.change(policy, masks, config.correlate, config.metrics)

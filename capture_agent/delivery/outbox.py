@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from capture_agent.books import Ledger
+from capture_agent.config.sections import SpoolSection
 from capture_agent.delivery.outages import Down, Outages
 from capture_agent.delivery.sink_account import (
     INTERNAL_ERROR,
@@ -99,6 +100,9 @@ class Outbox:
         """Other limits from now on. What waits already stays."""
         with self._changed:
             self._limit, self._limit_bytes = limit, limit_bytes
+
+    def limit_spool(self, section: SpoolSection) -> None:
+        """Other limits of its spool from now on, if it has one."""
 
     def flush(self) -> None:
         """No effect: the thread takes messages as they come."""

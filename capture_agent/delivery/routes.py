@@ -11,9 +11,6 @@ from capture_agent.books import Ledger, with_former
 from capture_agent.config.sections import QueueSection, SpoolSection
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
-from capture_agent.delivery.spool.spool import Spool, SpoolLimits
-from capture_agent.delivery.spool.spool_place import spool_path
-from capture_agent.delivery.spooled_outbox import SpooledOutbox
 from capture_agent.net.sender import REFUSED
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.parallel import at_once
@@ -124,17 +121,16 @@ def outboxes(
     sinks: Mapping[int, Sink], queue: QueueSection, spool: SpoolSection, others: Iterable[Outbox] = ()
 ) -> dict[int, Outbox]:
     """With a spool, if there is a directory. `others`: those that stay, and keep their files."""
+    if not spool.directory:
+        return {id_: Outbox(sink, queue.messages, queue.mib << 20) for id_, sink in sinks.items()}
+    from capture_agent.delivery.spool.spool import Spool, SpoolLimits  # SQLite
+    from capture_agent.delivery.spool.spool_place import spool_path
+    from capture_agent.delivery.spooled_outbox import SpooledOutbox
+
     taken = {outbox.spool.path for outbox in others if isinstance(outbox, SpooledOutbox)}
     made: dict[int, Outbox] = {}
     for id_, sink in sinks.items():
-        if not spool.directory:
-            made[id_] = Outbox(sink, queue.messages, queue.mib << 20)
-            continue
         path = spool_path(spool.directory, sink.name, taken)
         taken.add(path)
-        made[id_] = SpooledOutbox(sink, Spool(path, spool_limits(spool)), queue.messages, queue.mib << 20)
+        made[id_] = SpooledOutbox(sink, Spool(path, SpoolLimits.of(spool)), queue.messages, queue.mib << 20)
     return made
-
-
-def spool_limits(spool: SpoolSection) -> SpoolLimits:
-    return SpoolLimits(spool.mib << 20, spool.max_age_hours * 3600, spool.drain_per_second)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from capture_agent.books import Ledger
+from capture_agent.config.sections import SpoolSection
 from capture_agent.delivery.outbox import FIRST_DELAY, LIMIT_BYTES, SETTLE_AFTER, Outbox
 from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHABLE, WAITING
 from capture_agent.delivery.spool.spool import Change, Spool, SpoolLimits, Taken
@@ -85,8 +86,8 @@ class SpooledOutbox(Outbox):
         if self._outages.is_down or self._is_high():
             self._to_write.set()
 
-    def limit_spool(self, limits: SpoolLimits) -> None:
-        self.spool.limits = limits
+    def limit_spool(self, section: SpoolSection) -> None:
+        self.spool.limits = SpoolLimits.of(section)
 
     def standing(self) -> Standing:
         return replace(super().standing(), spool=self.spool.standing())

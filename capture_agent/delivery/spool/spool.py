@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from capture_agent.config.sections import SpoolSection
 from capture_agent.delivery.sink_account import EXPIRED, SPOOL_FAILED, SPOOL_FULL
 from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
 from capture_agent.delivery.spool.spool_file import FIRST, ROW_BYTES, STEP, Damaged, Row, SpoolError, SpoolFile
@@ -32,6 +33,10 @@ class SpoolLimits:
     bytes: int = 1 << 30
     seconds: float = 72 * 3600.0  # 0: no limit
     drain_per_second: float = 0.0  # messages; 0: no limit
+
+    @classmethod
+    def of(cls, section: SpoolSection) -> SpoolLimits:
+        return cls(section.mib << 20, section.max_age_hours * 3600, section.drain_per_second)
 
 
 @dataclass(slots=True)
