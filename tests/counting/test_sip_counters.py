@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 from correlate.correlate_samples import message
@@ -10,11 +10,14 @@ from counting_samples import played
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture_agent.config import Correlate, Metrics
 from capture_agent.config.endpoints import AUTO, LocalAddress, parse_local
 from capture_agent.counting.sides import Sides
 from capture_agent.counting.sip_counters import SipCounters
 from capture_agent.counting.stage import Counting
+from capture_agent.pipeline import Pipeline
 from capture_agent.policy.direction import LocalSide
+from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
 from capture_agent.records.datagram import Datagram
 from capture_agent.sip.scan import scan
@@ -150,3 +153,21 @@ def test_transports() -> None:
         "wss",
         "other",
     ]
+
+
+def test_a_reload_changes_peers_and_local_addresses() -> None:
+    """Counts stay with the names that they were counted under."""
+    one, other = ip_network("192.0.2.1"), ip_network("192.0.2.9")
+    pipeline = Pipeline(metrics=Metrics(sip=True, peers={"first": (one,)}))
+    counting = pipeline.counting
+    assert counting is not None
+    counting.observe([seen("192.0.2.1", "192.0.2.9")])
+    pipeline.change(Policy(), None, Correlate(), Metrics(sip=True, peers={"second": (one,)}))
+    counting.observe([seen("192.0.2.1", "192.0.2.9")])
+    pipeline.know_local([LocalAddress(one)])
+    pipeline.change(pipeline.policy, None, Correlate(), Metrics(sip=True, peers={"third": (other,)}))
+    pipeline.know_local([LocalAddress(one)])
+    counting.observe([seen("192.0.2.1", "192.0.2.9")])
+    assert samples(counting, "requests") == {
+        "OPTIONS udp in first": 1, "OPTIONS udp in second": 1, "OPTIONS udp out third": 1,
+    }  # fmt: skip
