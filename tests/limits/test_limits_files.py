@@ -1,0 +1,56 @@
+"""What the sinks of files remember: names of calls' files, and connections."""
+
+from __future__ import annotations
+
+import tempfile
+
+import pytest
+from measuring import documented, held_mib, main
+
+from capture_agent.config.targets import JsonlTarget
+from capture_agent.records.datagram import Datagram
+from capture_agent.sinks.files import rotating_files
+from capture_agent.sinks.files.packets import MOST_CONNECTIONS, Packets
+
+pytestmark = pytest.mark.once
+
+TCP = 6
+LONG = bytes(range(33, 127)) * 600  # a Call-ID, of which a name has 64 characters and a hash
+
+
+def call_files() -> object:
+    """Each of another call with a very long Call-ID; as many as may be are open."""
+    folder = tempfile.TemporaryDirectory()
+    files = rotating_files.RotatingFiles(JsonlTarget(file=f"{folder.name}/{'d' * 100}/{{call_id}}.jsonl"))
+    for n in range(rotating_files.MOST_NAMES + 100):
+        place = files.place(n, LONG + b"%d" % n)
+        files._path(files._names, place[0], n)  # type: ignore[arg-type]
+    for n in range(rotating_files.MOST_OPEN + 10):
+        files.at(files.place(n, LONG + b"%d" % n), n)
+    assert (len(files._paths), files.open_files) == (rotating_files.MOST_NAMES, rotating_files.MOST_OPEN)
+    return files, folder
+
+
+def connections() -> object:
+    packets = Packets()
+    for n in range(MOST_CONNECTIONS + 100):
+        data = (n << 64).to_bytes(16, "big") + (n + 1).to_bytes(16, "big") + b"x"
+        datagram = Datagram(data, 32, len(data), 0, 16, 5060, n & 0xFFFF, n, 0, TCP, "tcp")
+        list(packets.frames(datagram, b"x", n % 256))
+    assert len(packets._next) == 2 * MOST_CONNECTIONS
+    return packets
+
+
+CASES = {
+    "files of calls": call_files,
+    "connections in capture files": connections,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_worst_input_holds_no_more_than_is_documented(case: str) -> None:
+    assert held_mib(__file__, case) <= documented()[case]
+
+
+if __name__ == "__main__":
+    main(CASES)
