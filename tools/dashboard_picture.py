@@ -263,6 +263,7 @@ def main() -> None:
         (folder / "agent.toml").write_text(
             "[http]\nlisten = '127.0.0.1:9096'\n[capture]\ninterfaces = ['eth0']\nlocal = ['192.0.2.2']\n"
             "[trace]\nmode = 'dialog'\n[metrics]\nsip = true\ncalls = true\npeers = {carrier-a = ['192.0.2.1']}\n"
+            "[spool]\ndirectory = 'spool'\n"
             "[[hep]]\nuri = 'hep+tcp:127.0.0.1:9060'\n[[sql]]\nurl = 'sqlite:///trace.db'\n"
         )
         (folder / "prometheus.yml").write_text(

@@ -286,6 +286,24 @@ SINKS = Row("Sinks", [
     ),
 ])  # fmt: skip
 
+# With [spool] directory.
+SPOOLS = Row("Spools", [
+    Panel(
+        "Messages on disk", "Messages that wait in a sink's spool. Needs spool.directory, like the rest of this row.",
+        [Query(f"sum by (sink) (capture_agent_sink_spool_messages{{{AGENT}, {SINK}}})", "{{sink}}")],
+    ),
+    Panel(
+        "Disk", "What they take; spool.mib is the limit.",
+        [Query(f"sum by (sink) (capture_agent_sink_spool_bytes{{{AGENT}, {SINK}}})", "{{sink}}")],
+        "decbytes",
+    ),
+    Panel(
+        "Oldest on disk", "How long the oldest message in the spool has been there; spool.max_age_hours is the limit.",
+        [Query(f"max by (sink) (capture_agent_sink_spool_oldest_seconds{{{AGENT}, {SINK}}})", "{{sink}}")],
+        "s",
+    ),
+])  # fmt: skip
+
 TABLES = Row("Tables", [
     Panel(
         "Held", "Entries of the agent's tables: calls, transactions, dialogs, streams, fragments ...",
@@ -329,7 +347,7 @@ PROCESS = Row("Process", [
     ),
 ])  # fmt: skip
 
-ROWS = (HEALTH, INTERFACES, MESSAGES, SIP_TRAFFIC, CALLS, SINKS, TABLES, PROCESS)
+ROWS = (HEALTH, INTERFACES, MESSAGES, SIP_TRAFFIC, CALLS, SINKS, SPOOLS, TABLES, PROCESS)
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 VARIABLES = (
     ("instance", "Agent", "label_values(capture_agent_build_info, instance)"),

@@ -67,7 +67,7 @@ def test_every_query_has_data(tmp_path: Path, hosts: tuple[Host, Host]) -> None:
     config = tmp_path / "agent.toml"
     config.write_text(
         f"[http]\nlisten = '127.0.0.1:{PORT}'\n[trace]\nmode = 'dialog'\n[[sql]]\nurl = '{url}'\n"
-        "[metrics]\nsip = true\ncalls = true\n"
+        f"[metrics]\nsip = true\ncalls = true\n[spool]\ndirectory = '{tmp_path}/spool'\n"
     )
     with Agent(other, "--config", str(config), "-i", "eth1") as agent:
         assert "capturing on eth1" in agent.ready
