@@ -183,16 +183,22 @@ KeepHours = Annotated[int, Interval(ge=0, le=876_000)]
 
 
 @dataclass(frozen=True, slots=True)
-class JsonlTarget(Target):
-    """A file with one JSON object per message."""
+class FileTarget(Target):
+    """What all kinds of files have in common: their names, and when they are rotated and deleted."""
 
-    file: Annotated[str, MinLen(1)]  # with {date}, {time}, {call_id}; "-": standard output
-    message: bool = True  # the message itself, too
+    file: Annotated[str, MinLen(1)]  # with {date}, {time}, {call_id}
     compress: FileCompression = "none"
     rotate_mib: RotateMib = 100  # 0: never
     rotate_seconds: RotateSeconds = 0  # 0: never
     keep_mib: KeepMib = 0  # 0: everything
     keep_hours: KeepHours = 0  # 0: for ever
+
+
+@dataclass(frozen=True, slots=True)
+class JsonlTarget(FileTarget):
+    """A file with one JSON object per message. `file` may be "-": standard output."""
+
+    message: bool = True  # the message itself, too
     name: str = ""
     default: bool = True
 
@@ -204,16 +210,10 @@ class JsonlTarget(Target):
 
 
 @dataclass(frozen=True, slots=True)
-class PcapTarget(Target):
+class PcapTarget(FileTarget):
     """A capture file with what was traced."""
 
-    file: Annotated[str, MinLen(1)]  # with {date}, {time}, {call_id}
     format: Literal["pcapng", "pcap"] = "pcapng"  # both with nanoseconds
-    compress: FileCompression = "none"
-    rotate_mib: RotateMib = 100  # 0: never
-    rotate_seconds: RotateSeconds = 0  # 0: never
-    keep_mib: KeepMib = 0  # 0: everything
-    keep_hours: KeepHours = 0  # 0: for ever
     name: str = ""
     default: bool = True
 

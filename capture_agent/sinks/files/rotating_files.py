@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from capture_agent.config.file_patterns import STANDARD_OUTPUT
+from capture_agent.config.targets import FileTarget
 from capture_agent.sinks.files.file_names import FileNames, safe_name
 
 MOST_OPEN = 256
@@ -29,23 +29,6 @@ SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 BUSY_SECONDS = 10.0  # how long the reader of standard output may read nothing
 KEPT_PARTS = 16  # files of calls are counted again after a sixteenth of what is kept was written
 OPENED_PARTS = 1000  # or after so many were opened
-
-
-class FileOptions(Protocol):
-    """The options that every kind of file has; docs/configuration.md explains them."""
-
-    @property
-    def file(self) -> str: ...
-    @property
-    def compress(self) -> str: ...
-    @property
-    def rotate_mib(self) -> int: ...
-    @property
-    def rotate_seconds(self) -> int: ...
-    @property
-    def keep_mib(self) -> int: ...
-    @property
-    def keep_hours(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -72,7 +55,7 @@ class RotatingFiles:
 
     def __init__(
         self,
-        options: FileOptions,
+        options: FileTarget,
         header: bytes = b"",
         whole: Callable[[int, int], int] = lambda handle, size: size,
     ) -> None:
