@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Protocol
 
 from capture_agent.net.sink_errors import SinkError, reason
 from capture_agent.records.captured import CapturedMessage
@@ -15,8 +16,14 @@ from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
 MOST_AT_ONCE = 256  # messages of one write
 
 
+class FilePacker(Protocol):
+    """What is appended to the file, and how many of the messages are rejected, by reason."""
+
+    def __call__(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]: ...
+
+
 class FileSink:
-    """Base of the sinks that write files.
+    """A sink made of a packer and files.
 
     sent       the kernel has taken it
     SinkError  the disk is full, read-only or gone: nothing of the write stays in the file
@@ -24,16 +31,13 @@ class FileSink:
 
     together = 256
 
-    def __init__(self, name: str, files: RotatingFiles) -> None:
+    def __init__(self, name: str, pack: FilePacker, files: RotatingFiles) -> None:
         self.name = name
         self.sent = 0
         self.rejected: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
+        self._pack = pack
         self._files = files
-
-    def packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:
-        """What is appended to the file, and how many of the messages are rejected, by reason."""
-        raise NotImplementedError
 
     def open(self) -> None:
         """Raises SinkError. Creates nothing: the first message creates its file."""
@@ -50,7 +54,7 @@ class FileSink:
                 for first in range(0, len(messages), MOST_AT_ONCE):
                     part = messages[first : first + MOST_AT_ONCE]
                     file = self._files.at(place, part[0].message.seen_ns)
-                    data, rejected = self.packed(part, file)
+                    data, rejected = self._pack(part, file)
                     if data:
                         self._files.append(file, data)
                     self.rejected += rejected

@@ -28,10 +28,10 @@ class JsonlSink(FileSink):
     kinds = ALL_KINDS
 
     def __init__(self, target: JsonlTarget) -> None:
-        super().__init__(str(target), RotatingFiles(target, whole=whole_lines))
+        super().__init__(str(target), self._packed, RotatingFiles(target, whole=whole_lines))
         self._message = target.message
 
-    def packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:
+    def _packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:
         # ASCII only: nothing in it can control a terminal that shows it.
         lines = [json.dumps(traced_object(one, self._message)) for one in messages]
         return ("\n".join(lines) + "\n").encode(), Counter()

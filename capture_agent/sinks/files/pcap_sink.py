@@ -43,11 +43,11 @@ class PcapSink(FileSink):
     def __init__(self, target: PcapTarget) -> None:
         pcapng = target.format == "pcapng"
         header, whole = (PCAPNG_HEADER, whole_blocks) if pcapng else (PCAP_HEADER, whole_records)
-        super().__init__(str(target), RotatingFiles(target, header, whole))
+        super().__init__(str(target), self._packed, RotatingFiles(target, header, whole))
         self._record: Callable[[int, bytes], bytes] = block if pcapng else record
         self._packets = Packets()
 
-    def packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:
+    def _packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:
         parts: list[bytes] = []
         rejected: Counter[str] = Counter()
         for one in messages:
