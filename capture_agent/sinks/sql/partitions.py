@@ -141,16 +141,20 @@ def suffix(start: datetime, monthly: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _PostgreSql:
+class _DividedTable:
     connection: Connection
     table: str
     monthly: bool
 
     def _run(self, *statements: str) -> None:
-        """In one transaction."""
+        """In one transaction, as far as the database has them for such statements."""
         for statement in statements:
             self.connection.exec_driver_sql(statement)
         self.connection.commit()
+
+
+class _PostgreSql(_DividedTable):
+    __slots__ = ()
 
     def _name(self, suffix: str = "") -> str:
         return str(self.connection.dialect.identifier_preparer.quote(self.table + suffix))
@@ -217,16 +221,8 @@ class _PostgreSql:
         """Nothing is left to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class _MySql:
-    connection: Connection
-    table: str
-    monthly: bool
-
-    def _run(self, *statements: str) -> None:
-        for statement in statements:
-            self.connection.exec_driver_sql(statement)
-        self.connection.commit()
+class _MySql(_DividedTable):
+    __slots__ = ()
 
     @property
     def _before(self) -> str:
