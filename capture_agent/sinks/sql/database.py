@@ -162,12 +162,16 @@ def db_command(command: str, url: URL, table: str = "sip_trace") -> str:
     return f"capture-agent db {command} --db {shown(url)}{option}"
 
 
+def require_table(connection: Connection, url: URL, table: str) -> None:
+    """Raises SinkError if it does not exist."""
+    if not inspect(connection).has_table(table):
+        raise SinkError(f"table {table} does not exist in {shown(url)}{creation_hint(url, table)}")
+
+
 def check_table(connection: Connection, url: URL, table: str) -> None:
     """Check that the table exists with our columns and version. Raises SinkError."""
     try:
-        inspector = inspect(connection)
-        if not inspector.has_table(table):
-            raise SinkError(f"table {table} does not exist in {shown(url)}{creation_hint(url, table)}")
+        require_table(connection, url, table)
         check_columns(connection, url, table)
         version = stored_version(connection, table)
     except SQLAlchemyError as error:

@@ -6,12 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.net.sink_errors import SinkError
-from capture_agent.sinks.sql.database import connect, creation_hint, explained, parse_url, shown
+from capture_agent.sinks.sql.database import connect, explained, parse_url, require_table
 from capture_agent.sinks.sql.partitions import Partition, drop_partition, limit_lock_waits, partitions_of
 from capture_agent.sinks.sql.sip_trace_table import MYSQL, checked_name
 from capture_agent.sinks.sql.trace_rows import TIMES, julian_day
@@ -39,8 +38,7 @@ def purge(target: SqlTarget, older_than: int) -> Purged:
     purged = Purged([])
     try:
         with connect(url) as connection:
-            if not inspect(connection).has_table(table):
-                raise SinkError(f"table {table} does not exist in {shown(url)}{creation_hint(url, table)}")
+            require_table(connection, url, table)
             limit = julian_day(before) if connection.dialect.name == "sqlite" else TIMES[target.time](before)
             limit_lock_waits(connection)
             for partition in old_ones(partitions_of(connection, table), str(limit)):

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
 from capture_agent.net.sink_errors import SinkError
-from capture_agent.sinks.sql.database import connect, creation_hint, explained, parse_url, shown, stored_version
+from capture_agent.sinks.sql.database import connect, explained, parse_url, require_table, shown, stored_version
 from capture_agent.sinks.sql.schema import free_name
 from capture_agent.sinks.sql.sip_trace_table import MYSQL, TABLE_VERSION, checked_name, sip_trace_table, version_table
 from capture_agent.sinks.sql.table_check import column_problems, columns_of, missing_indexes, other_problems
@@ -24,8 +24,7 @@ def upgrade(url: str, table: str = "sip_trace") -> Iterator[str]:
     checked_name(table)
     try:
         with connect(parsed) as connection:
-            if not inspect(connection).has_table(table):
-                raise SinkError(f"table {table} does not exist in {shown(parsed)}{creation_hint(parsed, table)}")
+            require_table(connection, parsed, table)
             version = stored_version(connection, table)
             if version is not None and version > TABLE_VERSION:
                 raise SinkError(f"{shown(parsed)}: table {table} has version {version}, expected {TABLE_VERSION}")
