@@ -15,14 +15,7 @@ def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
     datagram, sip = message.datagram, message.sip
     bounded = sip.bounded
     found: dict[str, Any] = {"file": file} if file else {}
-    found |= {
-        "frame": datagram.frame,
-        "time": time_text(datagram),
-        "src": address_text(datagram.source),
-        "dst": address_text(datagram.destination),
-        "sport": datagram.source_port,
-        "dport": datagram.destination_port,
-        "transport": datagram.transport,
+    found |= carriage(datagram) | {
         "method": as_text(sip.method),
         "status": sip.status or None,
         "call_id": as_text(sip.call_id),
@@ -36,6 +29,19 @@ def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
         "sha256": hashlib.sha256(bounded).hexdigest(),
     }
     return found
+
+
+def carriage(datagram: Datagram) -> dict[str, Any]:
+    """When and between whom it was sent; addresses are None if there are none."""
+    return {
+        "frame": datagram.frame,
+        "time": time_text(datagram),
+        "src": address_text(datagram.source) if datagram.address_size else None,
+        "dst": address_text(datagram.destination) if datagram.address_size else None,
+        "sport": datagram.source_port,
+        "dport": datagram.destination_port,
+        "transport": datagram.transport,
+    }
 
 
 def as_text(value: bytes | None) -> str | None:

@@ -9,12 +9,11 @@ from base64 import b64encode
 from collections import Counter
 from typing import Any
 
-from capture_agent.addresses import address_text
 from capture_agent.config.targets import JsonlTarget
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.dialog import DialogState, TransactionState
 from capture_agent.records.kinds import ALL_KINDS
-from capture_agent.records.message_fields import as_object, as_text, time_text
+from capture_agent.records.message_fields import as_object, as_text, carriage
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.files.file_sink import FileSink
 from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
@@ -46,16 +45,7 @@ def traced_object(one: TracedMessage, with_message: bool) -> dict[str, Any]:
         found["transaction_state"] = None if transaction is None else TransactionState(transaction.state).name.lower()
         found["dialog_state"] = None if dialog is None else DialogState(dialog.state).name.lower()
     else:
-        datagram = message.datagram
-        found = {
-            "frame": datagram.frame,
-            "time": time_text(datagram),
-            "src": address_text(datagram.source) if datagram.address_size else None,
-            "dst": address_text(datagram.destination) if datagram.address_size else None,
-            "sport": datagram.source_port,
-            "dport": datagram.destination_port,
-            "transport": datagram.transport,
-        }
+        found = carriage(message.datagram)
     origin = message.origin
     correlation_id = trace.correlation_id or (origin.correlation_id if origin is not None else b"")
     found |= {
