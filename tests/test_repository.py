@@ -173,5 +173,17 @@ def test_captures_are_small() -> None:
     assert sum(sizes.values()) < 2_000_000
 
 
+def test_a_hot_module_names_its_own_pxd() -> None:
+    """It says with which file it is compiled: the name goes with the module when that is renamed."""
+    wrong = [
+        f"{pxd.with_suffix('.py')}: {name}"
+        for package in ("capture_agent", "hep")
+        for pxd in (ROOT / package).rglob("*.pxd")
+        for name in re.findall(r"compiled with (\S+\.pxd)", pxd.with_suffix(".py").read_text())
+        if name != pxd.name
+    ]
+    assert wrong == []
+
+
 def test_slow_modules_exist() -> None:
     assert [module for module in SLOW if not (ROOT / "tests" / module).is_file()] == []

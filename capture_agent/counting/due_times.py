@@ -1,4 +1,4 @@
-"""What is due at which second of packet time. Hot: compiled with deadlines.pxd, or plain Python."""
+"""What is due at which second of packet time. Hot: compiled with due_times.pxd, or plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls: attempts, and what becomes of each. Hot: compiled with calls.pxd, or plain Python."""
+"""Calls: attempts, and what becomes of each. Hot: compiled with followed_calls.pxd, or plain Python."""
 
 # What is compiled only has names of the .pxd.
 # mypy: disable-error-code="attr-defined"

@@ -1,4 +1,4 @@
-"""Decodes frames to UDP datagrams, TCP segments and SCTP packets. Hot: compiled with decode.pxd, or plain Python.
+"""Decodes frames to UDP datagrams, TCP segments and SCTP packets. Hot: compiled with decoder.pxd, or plain Python.
 
 Each step takes the offset where its header starts and returns the offset after it, or minus a Reject.
 No step reads at or after `_end`, the end of the frame's captured bytes: another frame may follow there.
