@@ -5,7 +5,6 @@ from capture_agent.sip.lookup cimport address, header_values
 from capture_agent.sip.message cimport SipMessage
 
 cpdef long long longest(bytes value, long long otherwise) except? -3
-cpdef int commas(bytes value) except -1
 cpdef unsigned long long aor_of(SipMessage sip) except? 0
 cpdef long long asked_seconds(SipMessage sip) except? -3
 cpdef long long granted_seconds(SipMessage sip, long long asked) except? -3

@@ -82,15 +82,6 @@ def expires_at(value: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
     return number_at(value, i, end, -1)
 
 
-def commas(value: bytes) -> cython.int:
-    count: cython.int = 0
-    i: cython.Py_ssize_t
-    for i in range(len(value)):
-        if value[i] == 0x2C:
-            count += 1
-    return count
-
-
 def aor_of(sip: SipMessage) -> cython.ulonglong:
     """A number for the address-of-record of a REGISTER: the URI in To, without parameters (RFC 3261 10.2)."""
     uri: bytes = address(sip.to_value or b"")

@@ -1,6 +1,5 @@
 cimport cython
 
-from capture_agent.counting.contacts cimport commas
 from capture_agent.hashing cimport number_of
 from capture_agent.sip.lookup cimport header_values
 from capture_agent.sip.message cimport SipMessage

@@ -8,7 +8,6 @@ from __future__ import annotations
 import cython
 
 from capture_agent import hashing
-from capture_agent.counting.contacts import commas
 from capture_agent.hashing import number_of
 from capture_agent.sip.lookup import header_values
 from capture_agent.sip.message import SipMessage
@@ -50,5 +49,5 @@ def depth_of(sip: SipMessage) -> cython.int:
     """How many Vias a request has, as far as they are looked at: so many hops it has come."""
     depth: cython.int = 0
     for value in header_values(sip, b"via", b"v"):
-        depth += 1 + commas(value)
+        depth += 1 + value.count(b",")
     return depth
