@@ -34,9 +34,9 @@ COMMITTED = HERE / "instructions.json"
 RULES, COUNTED, CALLS = (HERE / f"{name}.toml" for name in ("rules", "counted", "calls"))
 HEADER = Path("/usr/include/valgrind/callgrind.h")
 TOLERANCE = 0.30
-MESSAGES, MIXED, STORED, CARRIED = 1000, 200, 300, 500
+MESSAGES, MIXED, STORED, CARRIED = 1000, 200, 300, 500  # in the first capture
 WARM_UP = 30  # runs, after which Python has specialised the code that runs once in each
-TIMES = 3  # times the length: the second capture
+TIMES = 11  # times the length: the second capture. Start-up differs by 100,000 instructions between runs
 PATIENCE = 900.0  # seconds: only to end hanging runs
 
 Row = tuple[str, tuple[str, ...]]  # a capture, and the sink
