@@ -42,16 +42,17 @@ class Direct:
         batch, self._held = self._held, []
         if not batch:
             return
-        before = handled(self.sink)
-        where = ""
         try:
             self.sink.send(batch)
         except SinkError as error:
-            self.failure, where = error, UNREACHABLE
+            self._failed(error, UNREACHABLE)
         except Exception as error:  # a bug in one sink must not stop the others
-            self.failure, where = SinkError(f"{self.sink.name}: internal error: {kind(error)}"), INTERNAL_ERROR
-        if where:
-            self._lost[where] += len(batch) - (handled(self.sink) - before)
+            self._failed(SinkError(f"{self.sink.name}: internal error: {kind(error)}"), INTERNAL_ERROR)
+
+    def _failed(self, error: SinkError, where: str) -> None:
+        """Until now the sink had handled everything that it was given."""
+        self.failure = error
+        self._lost[where] += self._given - handled(self.sink)
 
     def stop(self) -> None:
         """No effect: there is no thread."""

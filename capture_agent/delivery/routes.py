@@ -70,7 +70,10 @@ class Routes:
     @property
     def failure(self) -> SinkError | None:
         """The first sink that failed for good."""
-        return next((outbox.failure for outbox in self if outbox.failure), None)
+        for outbox in self._routes.values():
+            if outbox.failure is not None:
+                return outbox.failure
+        return None
 
     def failures(self) -> Iterator[str]:
         """A line for each sink that failed, or whose datagrams were refused."""
