@@ -47,8 +47,7 @@ READ_ALREADY = cython.declare(cython.int, 0x200)  # added to the protocol if no 
 HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which the defragmenter's account counts
 
 BY_LENGTH = cython.declare(cython.int, 0)  # a length instead of an ethertype (IEEE 802.3)
-UDP = "udp"
-TRANSPORTS = {6: "tcp", 132: "sctp"}
+UDP, TCP, SCTP = "udp", "tcp", "sctp"
 LATEST = cython.declare(cython.longlong, (1 << 62) - 1)  # in 2116: the difference of two times must have 64 bits
 MAX_DEPTH = cython.declare(cython.int, 8)  # tunnels in tunnels
 MAX_EXTENSION_HEADERS = cython.declare(cython.int, 16)  # RFC 8200 needs 7; loops must end
@@ -171,7 +170,7 @@ class PacketDecoder:
         datagram.time_ns = self._time_ns
         datagram.frame = number
         datagram.protocol = self._protocol
-        datagram.transport = UDP if self._protocol == 17 else TRANSPORTS[self._protocol]
+        datagram.transport = UDP if self._protocol == 17 else TCP if self._protocol == 6 else SCTP
         datagram.vlan = self._vlan
         datagram.interface = interface
         datagram.missing = self._missing
