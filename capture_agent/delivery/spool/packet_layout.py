@@ -52,6 +52,10 @@ class Layout:
             *(CHUNK.pack(0, kind, 6 + width) for kind, width in ((7, 2), (8, 2), (9, 4), (10, 4), (11, 1))),
             CHUNK.pack(VENDOR, FIXED, 6 + FACTS_SIZE),
         ]
+        (
+            self.of_source_port, self.of_destination_port, self.of_seconds, self.of_microseconds, self.of_kind,
+            self.of_facts,
+        ) = self.heads[-6:]  # fmt: skip
         addresses = f"6s{size}s" * len(kinds)
         self.pack = struct.Struct(f"!4sH13sB{addresses}6sH6sH6sI6sI6sB6s{FACTS}").pack
         skipping = f"6x{size}s" * len(kinds)

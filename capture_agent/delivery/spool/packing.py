@@ -1,9 +1,11 @@
-"""Traced messages to the packets of packet_layout.py."""
+"""Traced messages to the packets of packet_layout.py. Hot: compiled with packing.pxd, or plain Python."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+
+import cython
 
 from capture_agent.delivery.spool.packet_layout import (
     AGENT_NAME,
@@ -33,9 +35,14 @@ from capture_agent.delivery.spool.packet_layout import (
     VENDOR,
 )
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Interface
 from capture_agent.records.traced import Trace, TracedMessage
+from capture_agent.sip.message import SipMessage
 from hep import MAX_BYTES
+
+CHUNK_SIZE = CHUNK.size
+ORIGIN_MARKS = {None: 0, Direction.IN: ORIGIN_IN, Direction.OUT: ORIGIN_OUT}
 
 
 class Unpackable(ValueError):
@@ -50,6 +57,8 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@cython.final
+@cython.cclass
 class BatchPacker:
     """Packs messages of one batch."""
 
@@ -57,6 +66,9 @@ class BatchPacker:
         self._traces: dict[int, tuple[Trace, bytes]] = {}  # by id(), with the trace so that the id stays its own
         self._carriages: dict[tuple[str, Interface | None], bytes] = {}
         self._origins: dict[Origin, bytes] = {}
+        self._transport = ""  # the last carriage, which most messages share
+        self._interface: Interface | None = None
+        self._carriage = carriage_chunks("", None)
 
     def pack(self, traced: TracedMessage) -> bytes:
         """Its packets, back to back. Raises Unpackable."""
@@ -66,45 +78,81 @@ class BatchPacker:
             raise Unpackable(str(error)) from None
 
     def _packets(self, traced: TracedMessage) -> bytes:
-        message, datagram, trace = traced.message, traced.message.datagram, traced.trace
+        message = traced.message
+        captured: CapturedMessage
+        sip: SipMessage
+        datagram: Datagram
+        marks: cython.int = (OUT if traced.direction is Direction.OUT else 0) | (
+            PLAIN_ROW if traced.trace.plain_row else 0
+        )
+        kind: cython.int = SIP
+        problems: cython.int = 0
+        seen_ns: cython.longlong
+        if type(message) is CapturedMessage:
+            captured = cython.cast(CapturedMessage, message)
+            datagram, sip = captured.datagram, captured.sip
+            problems = sip.problems
+            marks |= RETRANSMISSION if captured.retransmission else 0
+            seen_ns = captured.seen_ns
+            origin = captured.origin
+            payload: bytes = sip.raw
+        else:
+            datagram, kind, seen_ns, origin, payload = (
+                message.datagram, message.kind, message.seen_ns, message.origin, message.raw,
+            )  # fmt: skip
+        of_origin: bytes = b""
+        if origin is not None:
+            marks |= HAS_ORIGIN | ORIGIN_MARKS[origin.direction]
+            of_origin = self._origins.get(origin) or self._origins.setdefault(origin, origin_chunks(origin))
+        of_trace: bytes = self._of_trace(traced.trace)
+        of_carriage: bytes = self._of_carriage(datagram.transport, datagram.interface)
+        size: cython.Py_ssize_t = datagram.address_size
+        layout = LAYOUTS[size]
+        room: cython.Py_ssize_t = (
+            MAX_BYTES - layout.size - len(of_trace) - len(of_carriage) - len(of_origin) - CHUNK_SIZE
+        )
+        if room < 0:
+            raise Unpackable("the texts of its trace are too long")
+        first: bytes = payload if len(payload) <= room else payload[:room]
+        time_ns: cython.longlong = datagram.time_ns
+        seconds: cython.longlong = time_ns // 1_000_000_000
+        heads = layout.heads
+        ends = (heads[0], datagram.source, heads[1], datagram.destination) if size else ()
+        whole: bytes = b"".join(
+            (
+                layout.pack(
+                    b"HEP3", MAX_BYTES - room + len(first), layout.before, datagram.protocol, *ends,
+                    layout.of_source_port, datagram.source_port, layout.of_destination_port, datagram.destination_port,
+                    layout.of_seconds, seconds & 0xFFFFFFFF,
+                    layout.of_microseconds, (time_ns - seconds * 1_000_000_000) // 1000,
+                    layout.of_kind, kind, layout.of_facts,
+                    marks, time_ns, seen_ns, traced.trace.sinks, traced.sinks, datagram.vlan, datagram.frame,
+                    datagram.missing, datagram.sequence, datagram.flags, problems,
+                    len(of_trace), len(of_carriage), len(of_origin), len(payload),
+                ),
+                of_trace, of_carriage, of_origin, payload_head(len(first)), first,
+            )
+        )  # fmt: skip
+        return whole if len(payload) <= room else whole + b"".join(continued(payload, room))
+
+    def _of_trace(self, trace: Trace) -> bytes:
         held = self._traces.get(id(trace))
         if held is None:
             held = self._traces[id(trace)] = trace, trace_chunks(trace)
-        of_trace = held[1]
-        key = datagram.transport, datagram.interface
-        of_carriage = self._carriages.get(key)
-        if of_carriage is None:
-            of_carriage = self._carriages[key] = carriage_chunks(*key)
-        marks = (OUT if traced.direction is Direction.OUT else 0) | (PLAIN_ROW if trace.plain_row else 0)
-        kind, problems, of_origin, origin = SIP, 0, b"", message.origin
-        if type(message) is not CapturedMessage:
-            kind = message.kind
-        else:
-            problems = message.sip.problems
-            marks |= RETRANSMISSION if message.retransmission else 0
-        if origin is not None:
-            marks |= HAS_ORIGIN | {None: 0, Direction.IN: ORIGIN_IN, Direction.OUT: ORIGIN_OUT}[origin.direction]
-            of_origin = self._origins.get(origin) or self._origins.setdefault(origin, origin_chunks(origin))
-        payload = message.raw
-        size = datagram.address_size
-        layout = LAYOUTS[size]
-        room = MAX_BYTES - layout.size - len(of_trace) - len(of_carriage) - len(of_origin) - CHUNK.size
-        if room < 0:
-            raise Unpackable("the texts of its trace are too long")
-        first = payload[:room]
-        seconds, rest = divmod(datagram.time_ns, 1_000_000_000)
-        heads = layout.heads
-        ends = (heads[0], datagram.source, heads[1], datagram.destination) if size else ()
-        head = layout.pack(
-            b"HEP3", MAX_BYTES - room + len(first), layout.before, datagram.protocol, *ends,
-            heads[-6], datagram.source_port, heads[-5], datagram.destination_port,
-            heads[-4], seconds & 0xFFFFFFFF, heads[-3], rest // 1000, heads[-2], kind, heads[-1],
-            marks, datagram.time_ns, message.seen_ns, trace.sinks, traced.sinks, datagram.vlan, datagram.frame,
-            datagram.missing, datagram.sequence, datagram.flags, problems,
-            len(of_trace), len(of_carriage), len(of_origin), len(payload),
-        )  # fmt: skip
-        whole = b"".join((head, of_trace, of_carriage, of_origin, CHUNK.pack(0, PAYLOAD, 6 + len(first)), first))
-        return whole if len(payload) <= room else whole + b"".join(continued(payload, room))
+        return held[1]
+
+    def _of_carriage(self, transport: str, interface: Interface | None) -> bytes:
+        if transport is not self._transport or interface is not self._interface:
+            key = transport, interface
+            found = self._carriages.get(key)
+            if found is None:
+                found = self._carriages[key] = carriage_chunks(transport, interface)
+            self._transport, self._interface, self._carriage = transport, interface, found
+        return self._carriage
+
+
+def payload_head(size: int) -> bytes:
+    return CHUNK.pack(0, PAYLOAD, CHUNK_SIZE + size)
 
 
 def continued(payload: bytes, at: int) -> Iterator[bytes]:

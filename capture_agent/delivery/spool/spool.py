@@ -82,7 +82,8 @@ class Spool:
         self.failing = ""
         self.messages = 0  # that can be taken
         self.bytes = 0  # of all that is in the file
-        self._oldest: float | None = None
+        self._oldest: float | None = None  # when the first batch that can be taken was stored
+        self._moved = True  # that is another batch now
         self._full_at: float | None = None
         self._clock = clock
         self._lock = threading.Lock()
@@ -132,6 +133,7 @@ class Spool:
                 id_ = max(self._taken, FIRST if last is None else last) + STEP
             else:
                 id_ = first - max(1, min(BACK, (first - self._taken) // 2))
+            self._moved = True
             self._write([(id_, len(batch), data)])
             if taken:
                 placed.append(Taken(id_, self._taken, 0, list(batch), len(data) + ROW_BYTES))
@@ -150,6 +152,7 @@ class Spool:
             self._expire(change)
             while (row := self._file.first(self._taken)) is not None:
                 messages, before, self._taken = unpacked(row), self._taken, row.id
+                self._moved = True
                 self.messages -= row.rest
                 if messages is not None:
                     found.append(Taken(row.id, before, row.done, messages[row.done :], row.bytes))
@@ -168,7 +171,7 @@ class Spool:
             self._write([], {taken.id: taken.skipped + done})
 
         with self._lock:
-            self._taken = taken.before
+            self._taken, self._moved = taken.before, True
             self.messages += len(taken.messages) - done
         return self._change(note)
 
@@ -236,7 +239,7 @@ class Spool:
     def _open(self, change: Change) -> None:
         """Other messages than expected: those of an earlier run, or of a file that has vanished."""
         self._file.open()
-        self._taken = max(self._taken, self._file.sent)
+        self._taken, self._moved = max(self._taken, self._file.sent), True
         held = self._file.held(self._taken)
         if held.messages > self.messages:
             change.found += held.messages - self.messages
@@ -251,11 +254,9 @@ class Spool:
         self.bytes += sum(len(data) + ROW_BYTES for _, _, data in added) - sum(self._ended.values())
         self.messages += sum(messages for _, messages, _ in added)
         self._ended.clear()
-        if self._oldest is None and added:
-            self._oldest = now
 
     def _set_aside(self, error: Damaged, change: Change) -> None:
-        lost, self.messages, self.bytes, self._oldest = self.messages, 0, 0, None
+        lost, self.messages, self.bytes, self._oldest, self._moved = self.messages, 0, 0, None, True
         change.lost[SPOOL_FAILED] += lost
         self._ended.clear()
         try:
@@ -272,8 +273,10 @@ class Spool:
         self.failing = str(error) or "unknown"
 
     def _works(self, writes: bool) -> None:
-        found = self._file.oldest(self._taken) if self.messages else None
-        self._oldest = None if found is None else found[1]
+        if self._moved or not self.messages:
+            found = self._file.oldest(self._taken) if self.messages else None
+            self._oldest = None if found is None else found[1]
+            self._moved = not self.messages
         self._failed_at.pop(writes, None)
         if self.failing and writes:
             _log.info("%s: can be used again", self.path)
@@ -325,6 +328,7 @@ class Spool:
         self._file.change([*self._ended, row.id], [], {})
         self.bytes -= row.bytes + sum(self._ended.values())
         self.messages -= row.rest
+        self._moved = True
         self._ended.clear()
 
 

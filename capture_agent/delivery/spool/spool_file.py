@@ -22,8 +22,8 @@ STEP = 1 << 20  # between the numbers of two batches that are appended
 FIRST = -(1 << 62)
 MARK = struct.Struct("!q")
 ROW_BYTES = 256  # of a batch in addition to its data: its row, and pages that are not full
-PAGE_BYTES = 4096
-WAL_PAGES = 1024
+PAGE_BYTES = 16384  # a batch is a chain of pages, and removing it reads each: fewer, larger ones take less time
+WAL_BYTES = 4 << 20  # after which the write-ahead log is copied into the file
 BUSY_SECONDS = 1.0
 
 SCHEMA = """
@@ -112,12 +112,13 @@ class SpoolFile:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not tables:
+            database.execute(f"PRAGMA page_size={PAGE_BYTES}")
             database.execute("PRAGMA auto_vacuum=INCREMENTAL")
         database.execute("PRAGMA journal_mode=WAL")
         # A process that is killed loses nothing; a host that loses power, at most what was written last.
         database.execute("PRAGMA synchronous=NORMAL")
-        database.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
-        database.execute(f"PRAGMA journal_size_limit={WAL_PAGES * PAGE_BYTES}")
+        database.execute(f"PRAGMA wal_autocheckpoint={WAL_BYTES // PAGE_BYTES}")
+        database.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         if not tables:
             database.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
         elif version != VERSION:

@@ -1,11 +1,13 @@
-"""The packets of packet_layout.py back to traced messages."""
+"""The packets of packet_layout.py back to traced messages. Hot: compiled with unpacking.pxd, or plain Python."""
 
 from __future__ import annotations
 
 import struct
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import cython
 
 from capture_agent.delivery.spool.packet_layout import (
     AGENT_NAME,
@@ -33,12 +35,17 @@ from capture_agent.delivery.spool.packet_layout import (
     USER,
 )
 from capture_agent.records.captured import CapturedMessage, Direction, Origin
-from capture_agent.records.datagram import Datagram
+from capture_agent.records.datagram import Datagram, new_datagram
 from capture_agent.records.frames import Interface
 from capture_agent.records.kinds import Captured, ForeignPayload, LogEvent, RtcpReport
-from capture_agent.records.traced import Trace, TracedMessage
+from capture_agent.records.traced import Trace, TracedMessage, traced
+from capture_agent.sip.message import SipMessage
 from capture_agent.sip.scan import scan
 
+if not cython.compiled:
+    from capture_agent.records.datagram import NO_FRAME
+
+CHUNK_SIZE = CHUNK.size
 Value = TypeVar("Value")
 
 
@@ -50,6 +57,8 @@ def decoded(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")
 
 
+@cython.final
+@cython.cclass
 class BatchUnpacker:
     """Reads what BatchPacker has written."""
 
@@ -57,54 +66,77 @@ class BatchUnpacker:
         self._traces: dict[tuple[bytes, int, int], Trace] = {}
         self._carriages: dict[bytes, tuple[str, Interface | None]] = {}
         self._origins: dict[tuple[bytes, int], Origin] = {}
+        self._at: cython.Py_ssize_t = 0
 
     def unpack(self, data: bytes) -> list[TracedMessage]:
         """All messages of a batch. Raises UnreadableBatch."""
         messages: list[TracedMessage] = []
-        at = 0
+        self._at = 0
         try:
-            while at < len(data):
-                message, at = self._message(data, at)
-                messages.append(message)
+            while self._at < len(data):
+                messages.append(self._message(data))
         except (struct.error, KeyError, ValueError, OverflowError) as error:
-            raise UnreadableBatch(f"byte {at}: {type(error).__name__}") from None
+            raise UnreadableBatch(f"byte {self._at}: {type(error).__name__}") from None
         return messages
 
-    def _message(self, data: bytes, at: int) -> tuple[TracedMessage, int]:
-        size = SIZES[data[at + 6 : at + 19] + data[at + 20 : at + 26]]
+    def _message(self, data: bytes) -> TracedMessage:
+        """The one that begins at self._at, which is its end afterwards."""
+        at: cython.Py_ssize_t = self._at
+        size: cython.Py_ssize_t = SIZES[data[at + 6 : at + 19] + data[at + 20 : at + 26]]
         layout = LAYOUTS[size]
-        values = layout.unpack_from(data, at)
+        values: tuple[Any, ...] = layout.unpack_from(data, at)
         magic, length, protocol = values[:3]
-        source_port, destination_port, kind = values[-18:-15]
+        count: cython.Py_ssize_t = len(values)
+        facts: tuple[Any, ...] = values[count - 18 :]
         (
-            marks, time_ns, seen_ns, trace_sinks, sinks, vlan, frame, missing, sequence, flags, problems,
-            of_trace, of_carriage, of_origin, payload_size,
-        ) = values[-15:]  # fmt: skip
-        start = at + layout.size
-        carriage_at, origin_at = start + of_trace, start + of_trace + of_carriage
-        payload_at = origin_at + of_origin
-        end = at + length
-        if magic != b"HEP3" or not payload_at + CHUNK.size <= end <= len(data):
+            source_port, destination_port, kind, marks, time_ns, seen_ns, trace_sinks, sinks, vlan, frame, missing,
+            sequence, flags, problems, of_trace, of_carriage, of_origin, payload_size,
+        ) = facts  # fmt: skip
+        start: cython.Py_ssize_t = at + layout.size
+        carriage_at: cython.Py_ssize_t = start + of_trace
+        origin_at: cython.Py_ssize_t = carriage_at + of_carriage
+        payload_at: cython.Py_ssize_t = origin_at + of_origin
+        end: cython.Py_ssize_t = at + length
+        if magic != b"HEP3" or not payload_at + CHUNK_SIZE <= end <= len(data):
             raise UnreadableBatch("wrong length")
         trace = self._trace(data[start:carriage_at], marks & PLAIN_ROW, trace_sinks)
         transport, interface = self._carriage(data[carriage_at:origin_at])
         origin = self._origin(data[origin_at:payload_at], marks) if marks & HAS_ORIGIN else None
-        payload = data[payload_at + CHUNK.size : end]
+        payload: bytes = data[payload_at + CHUNK_SIZE : end]
         if len(payload) < payload_size:
             payload, end = joined(payload, payload_size, data, end)
-        addresses = b"".join(values[3:-18])
-        whole = addresses + payload
-        datagram = Datagram(
-            whole, 2 * size, len(whole), 0, size, source_port, destination_port, time_ns, frame, protocol, transport,
-            vlan, interface, missing, sequence, flags,
-        )  # fmt: skip
-        message = message_of(kind, datagram, origin, seen_ns)
-        if type(message) is CapturedMessage:
-            message.sip.problems = problems
-            message.retransmission = bool(marks & RETRANSMISSION)
-        return TracedMessage(message, Direction.OUT if marks & OUT else Direction.IN, trace, sinks), end
+        whole: bytes = b"".join((*values[3 : count - 18], payload))
+        datagram: Datagram = new_datagram()
+        datagram.data = whole
+        datagram.start = 2 * size
+        datagram.end = len(whole)
+        datagram.address_at = 0
+        datagram.address_size = size
+        datagram.source_port = source_port
+        datagram.destination_port = destination_port
+        datagram.time_ns = time_ns
+        datagram.frame = frame
+        datagram.protocol = protocol
+        datagram.transport = transport
+        datagram.vlan = vlan
+        datagram.interface = interface
+        datagram.missing = missing
+        datagram.sequence = sequence
+        datagram.flags = flags
+        datagram.frame_at = NO_FRAME
+        self._at = end
+        direction = Direction.OUT if marks & OUT else Direction.IN
+        if kind != SIP:
+            return traced(not_sip(kind, datagram, origin, seen_ns), direction, trace, sinks)
+        sip: SipMessage | None = scan(whole, datagram.start, datagram.end)
+        if sip is None:
+            raise UnreadableBatch("not SIP")
+        sip.problems = problems
+        message: CapturedMessage = CapturedMessage(datagram, sip, origin, seen_ns)
+        message.retransmission = bool(marks & RETRANSMISSION)
+        return traced(message, direction, trace, sinks)
 
-    def _trace(self, data: bytes, plain_row: int, sinks: int) -> Trace:
+    def _trace(self, data: bytes, plain_row: cython.int, sinks: cython.ulonglong) -> Trace:
         key = data, plain_row, sinks
         known = self._traces.get(key)
         if known is None:
@@ -131,7 +163,7 @@ class BatchUnpacker:
             known = self._carriages[data] = sys.intern(decoded(of[TRANSPORT][0])), interface
         return known
 
-    def _origin(self, data: bytes, marks: int) -> Origin:
+    def _origin(self, data: bytes, marks: cython.int) -> Origin:
         key = data, marks & (ORIGIN_IN | ORIGIN_OUT)
         known = self._origins.get(key)
         if known is None:
@@ -176,12 +208,7 @@ def joined(payload: bytes, size: int, data: bytes, at: int) -> tuple[bytes, int]
     return b"".join(parts), at
 
 
-def message_of(kind: int, datagram: Datagram, origin: Origin | None, seen_ns: int) -> Captured:
-    if kind == SIP:
-        sip = scan(datagram.data, datagram.start, datagram.end)
-        if sip is None:
-            raise UnreadableBatch("not SIP")
-        return CapturedMessage(datagram, sip, origin, seen_ns)
+def not_sip(kind: int, datagram: Datagram, origin: Origin | None, seen_ns: int) -> Captured:
     if kind == RtcpReport.kind:
         return RtcpReport(datagram, origin, seen_ns)
     if kind == LogEvent.kind:
