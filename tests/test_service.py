@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from capture_agent.config import load
+from capture_agent.delivery.spooled_outbox import LAST_SECONDS, LAST_WRITES_SECONDS
 
 ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "systemd" / "capture-agent.service"
@@ -36,6 +37,16 @@ def test_options_exist(arguments: list[str]) -> None:
 def test_the_example_is_a_good_configuration() -> None:
     config = load(ROOT / "systemd" / "capture-agent.toml", {}, {})
     assert config.capture.interfaces == ("eth0",)
+
+
+def test_its_spool_lies_in_the_state_directory_of_the_unit() -> None:
+    """Which systemd makes for the service's user alone; the rest of the file system is read-only for it."""
+    unit = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
+    config = load(ROOT / "systemd" / "capture-agent.toml", {}, {})
+    assert Path(config.spool.directory).parent == Path("/var/lib") / unit["StateDirectory"]
+    assert unit["StateDirectoryMode"] == "0700"
+    # All sinks together, the last batch, the last writes: capture_agent/delivery/spooled_outbox.py.
+    assert config.queue.drain_seconds + LAST_SECONDS + LAST_WRITES_SECONDS < int(unit["TimeoutStopSec"])
 
 
 def test_every_example_line_is_good(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
-from capture_agent.app.assembly import all_alike, local_sides, make_pipeline, own_traffic
+from capture_agent.app.assembly import all_alike, local_sides, make_pipeline, own_traffic, spools_of
 from capture_agent.app.between import BetweenBatches
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.interface_keeper import InterfaceKeeper
@@ -71,7 +71,7 @@ class Agent:
         self.pipeline = make_pipeline(config, self.extensions, sinks, None if lossless else own_traffic(config))
         made = make_sinks(sinks, self.extensions.sinks)
         alike = all_alike(config, self.extensions)
-        self.routes = direct(made, alike) if lossless else queued(made, alike, config.queue, config.spool)
+        self.routes = direct(made, alike) if lossless else queued(made, alike, config.queue, spools_of(config, sinks))
         self.observer = Observer(config)
         self.exposition = Exposition(self.figures)
         self._between = BetweenBatches(self._figures)

@@ -12,6 +12,7 @@ from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.endpoints import AUTO, LocalAddress
+from capture_agent.config.spool_options import SpoolSection
 from capture_agent.emission.emission import emission
 from capture_agent.hooks.guard import Guard, Limits
 from capture_agent.hooks.verb_values import SinkNames
@@ -51,6 +52,11 @@ def make_policy(config: Config, extensions: Extensions, sinks: ConfiguredSinks) 
 def all_alike(config: Config, extensions: Extensions) -> bool:
     """Whether every sink gets every message."""
     return all(target.default for target in config.targets()) and not config.rule and not extensions.hooks
+
+
+def spools_of(config: Config, sinks: ConfiguredSinks) -> dict[int, SpoolSection]:
+    """What of [spool] applies to each sink, by its id."""
+    return {one.id: one.target.spool.over(config.spool) for one in sinks}
 
 
 def own_traffic(config: Config) -> OwnTraffic:

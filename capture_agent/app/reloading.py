@@ -11,11 +11,12 @@ from dataclasses import fields, replace
 from queue import SimpleQueue
 
 from capture_agent.app.agent import Agent
-from capture_agent.app.assembly import all_alike, make_policy
+from capture_agent.app.assembly import all_alike, make_policy, spools_of
 from capture_agent.app.extensions import Extensions, InUse
 from capture_agent.config import Config, ConfigError
 from capture_agent.config.configured_sinks import ConfiguredSinks, TooManySinks
 from capture_agent.config.sections import KINDS
+from capture_agent.config.targets import Target
 from capture_agent.control.commands import Fault
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
@@ -30,7 +31,7 @@ from capture_agent.sources.source import SourceError
 SECTIONS = {"trace", "rule", "legs", *KINDS, "hooks", "privacy", "queue"}
 OPTIONS = {
     "capture": {"interfaces", "wait_for_interfaces", "local"},
-    "spool": {"mib", "max_age_hours", "drain_per_second"},
+    "spool": {"mib", "max_age_hours", "above_percent", "beside", "drain_per_second"},
     "metrics": {"peers"},
     "log": {"level"},
 }
@@ -119,11 +120,11 @@ class Reloader:
             move = agent.keeper.want(config.capture.interfaces, config.capture.wait_for_interfaces)
 
         def apply() -> None:
-            queue = config.queue
-            routes: Mapping[int, Direct | Outbox] = kept | outboxes(made, queue, config.spool, kept.values())
-            for outbox in kept.values():
+            queue, spools = config.queue, spools_of(config, sinks)
+            routes: Mapping[int, Direct | Outbox] = kept | outboxes(made, queue, spools, kept.values())
+            for id_, outbox in kept.items():
                 outbox.hold_at_most(queue.messages, queue.mib << 20)
-                outbox.limit_spool(config.spool)
+                outbox.limit_spool(spools[id_])
             alike = all_alike(config, extensions)
             agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds)
             agent.pipeline.change(policy, masks, config.correlate, config.metrics)
@@ -194,8 +195,13 @@ def kept_sinks(agent: Agent, sinks: ConfiguredSinks) -> dict[int, Outbox]:
     kept: dict[int, Outbox] = {}
     for one in sinks:
         known = before.get(one.id)
-        if known is not None and known.target == one.target and now.tables_of(known) == sinks.tables_of(one):
+        if known is not None and is_kept(known.target, one.target) and now.tables_of(known) == sinks.tables_of(one):
             outbox = agent.routes.route(one.id)
             assert isinstance(outbox, Outbox)
             kept[one.id] = outbox
     return kept
+
+
+def is_kept(before: Target, now: Target) -> bool:
+    """Nothing differs but limits of its spool."""
+    return before.spool.on == now.spool.on and replace(before, spool=now.spool) == now  # type: ignore[type-var]

@@ -3,6 +3,7 @@
 sections.py      what can be configured: one dataclass for each section of the file, and the table of sink kinds
 targets.py       the sinks' part of it: what a line of that table holds, and the options of each kind
 rule_options.py  [[rule]] and [legs], with masks and templates; matchers.py: what a message is compared with
+spool_options.py  [spool], and what differs for one sink
 field_types.py   options that are written as text, or as one element of a list
 endpoints.py     hosts, addresses and ports: local ones, advertised ones, those to send from
 uris.py          hep: and sip: URIs, and those of databases

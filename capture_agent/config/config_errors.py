@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from capture_agent.config.option_list import Option, element, in_words, options
 from capture_agent.config.precedence import Layers, Path, Precedence
 from capture_agent.config.secrets import quotable, quotable_name, reason_for
+from capture_agent.config.spool_options import SinkSpool
 
 SHOWN = 80  # characters of a wrong value
 _FILE_LINE = re.compile(r".+?:(\d+): ")
@@ -91,6 +93,9 @@ def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str
         path: Path = tuple(error["loc"])
         names = [str(part) for part in path if isinstance(part, str)]
         option = options().get((names[0], names[-1]))
+        if len(path) == 4 and path[2] == "spool":
+            found[of_sink_spool(layers, path, error)] = None
+            continue
         if option is not None and error["type"] == "missing":
             found[f"{where(layers, path[:-1])}: {option.name} is missing, expected {option.expected}"] = None
         elif option is None:
@@ -103,3 +108,13 @@ def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str
         else:
             found[wrong(layers, path, error["input"], expected(option, path))] = None
     return list(found)
+
+
+def of_sink_spool(layers: Layers, path: Path, error: Mapping[str, Any]) -> str:
+    """An option in `spool` of a sink."""
+    name = str(path[3])
+    known = [field.name for field in fields(SinkSpool)]
+    if name not in known:
+        return f"{where(layers, path)}: unknown option{nearest(name, known)}"
+    expected = "true or false" if name == "on" else options()["spool", name].expected
+    return wrong(layers, path, error["input"], expected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -123,7 +123,7 @@ def in_words(annotation: Any) -> str:
         return constrained(kind, constraints)
     if get_origin(annotation) is Literal:
         return alternatives([repr(value).replace("'", '"') for value in get_args(annotation)])
-    if get_origin(annotation) is dict:
+    if get_origin(annotation) is dict or is_dataclass(annotation):
         return "a table"
     if get_origin(annotation) is tuple:
         return f"a list, each {in_words(get_args(annotation)[0])}"

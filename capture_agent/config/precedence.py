@@ -13,6 +13,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from capture_agent.config.option_list import COMMAND_LINE, ENVIRONMENT, options, sections
+from capture_agent.config.spool_options import SinkSpool
 
 Path = tuple[str | int, ...]
 WORDS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
@@ -148,7 +149,7 @@ def from_text(path: Path, text: str) -> Any:
         return WORDS.get(text.strip().lower(), text)
     if isinstance(default, tuple):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if isinstance(default, dict):
+    if isinstance(default, dict | SinkSpool):
         return as_table(text)
     if isinstance(default, int | float):
         try:

@@ -11,6 +11,7 @@ from capture_agent.config.file_patterns import check_pattern
 from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.metric_peers import Peers, check_peers
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
+from capture_agent.config.spool_options import SpoolSection
 from capture_agent.config.targets import (
     KIND,
     EntryPointName,
@@ -113,16 +114,6 @@ class QueueSection:
     messages: Annotated[int, Interval(ge=1, le=100_000_000)] = 100_000
     mib: Annotated[int, Interval(ge=1, le=65_536)] = 128
     drain_seconds: Annotated[float, Interval(ge=0, le=3600)] = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolSection:
-    """What waits on disk for each sink."""
-
-    directory: str = ""  # empty: there is none
-    mib: Annotated[int, Interval(ge=1, le=1_048_576)] = 1024  # for each sink
-    max_age_hours: Annotated[float, Interval(ge=0, le=87_600)] = 72.0  # 0: no limit
-    drain_per_second: Annotated[int, Interval(ge=0, le=10_000_000)] = 0  # messages; 0: no limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from capture_agent.config.option_list import options, sections
 from capture_agent.config.precedence import Layers, Path, Precedence
 from capture_agent.config.secrets import MASK, mask, mask_table
 from capture_agent.config.sections import Config
+from capture_agent.config.spool_options import SinkSpool
 
 SHORT = ("rule",)  # sections that show only the options that are given
 
@@ -65,6 +66,8 @@ def as_toml(value: Any) -> str:
 
     if isinstance(value, tuple):
         return f"[{', '.join(as_toml(str(part)) for part in value)}]"
+    if isinstance(value, SinkSpool):
+        value = value.given()
     if isinstance(value, dict):
         table = tomlkit.inline_table()
         table.update({name: list(part) if isinstance(part, tuple) else part for name, part in value.items()})

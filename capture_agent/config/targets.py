@@ -12,6 +12,7 @@ from annotated_types import Interval, MinLen
 from capture_agent.addresses import endpoint_text
 from capture_agent.config.endpoints import Source, check_host, same_place
 from capture_agent.config.secrets import mask
+from capture_agent.config.spool_options import AS_FOR_ALL, SinkSpool
 from capture_agent.config.uris import (
     HEP_PORT,
     SIP_PORT,
@@ -29,7 +30,7 @@ Port = Annotated[int, Interval(ge=1, le=65535)]
 Host = Annotated[str, MinLen(1)]
 EntryPointName = Annotated[str, MinLen(1)]
 LONGEST_TEXT = 1024  # bytes of a key or a name: every packet carries both
-ROLE = ("name", "default")  # how rules use a target, not where it sends
+ROLE = ("name", "default", "spool")  # how a target is used, not where it sends
 KIND = "sink kind"  # of a field's metadata
 MOST_SINKS = 64  # of all kinds: bits of records.Trace
 
@@ -79,8 +80,9 @@ def sinks(kind: SinkKind) -> Any:
 class Target:
     """One configured sink. A kind of sink is a frozen dataclass of this class and a line of the table in sections.py.
 
-    Its fields are the options of the section; the last are `name: str = ""`, which rules name it by, and
-    `default: bool = True`: whether it gets messages for which no rule names sinks. `str()` shows it, without secrets.
+    Its fields are the options of the section; the last are `name: str = ""`, which rules name it by,
+    `default: bool = True`: whether it gets messages for which no rule names sinks, and `spool: SinkSpool = AS_FOR_ALL`:
+    what of [spool] differs for it. `str()` shows it, without secrets.
     `identity()` is equal for two that send the same to the same place.
     """
 
@@ -93,6 +95,9 @@ class Target:
 
         @property
         def default(self) -> bool: ...
+
+        @property
+        def spool(self) -> SinkSpool: ...
 
     def identity(self) -> Hashable | None:
         """Equal for two targets that send the same to the same place. None: unknown."""
@@ -117,6 +122,7 @@ class HepTarget(Target):
     source: Source = ""  # address or interface to send from; empty: the system chooses
     name: str = ""  # used by rules
     default: bool = True  # gets messages for which no rule names sinks
+    spool: SinkSpool = AS_FOR_ALL
 
     def __post_init__(self) -> None:
         if self.version < 3 and self.transport != "udp":
@@ -130,7 +136,10 @@ class HepTarget(Target):
         return f"{scheme('hep', self.transport)}:{endpoint_text(self.host, self.port)}"
 
     def identity(self) -> Hashable:
-        plain = replace(self, host="", port=1, source="", name="", default=True, tls_ca="", tls_verify=True, vlan=False)
+        plain = replace(
+            self, host="", port=1, source="", name="", default=True, spool=AS_FOR_ALL, tls_ca="", tls_verify=True,
+            vlan=False,
+        )  # fmt: skip
         return (same_place(self.host, self.port, self.transport), plain)
 
 
@@ -147,6 +156,7 @@ class SipTarget(Target):
     source: Source = ""
     name: str = ""
     default: bool = True
+    spool: SinkSpool = AS_FOR_ALL
 
     def __str__(self) -> str:
         return sip_place(self.host, self.port, self.transport)
@@ -166,6 +176,7 @@ class SqlTarget(Target):
     refused: str = ""  # a file for messages whose rows the database refuses
     name: str = ""
     default: bool = True
+    spool: SinkSpool = AS_FOR_ALL
 
     def __str__(self) -> str:
         return f"{mask(self.url)} ({self.table})"
@@ -201,6 +212,7 @@ class JsonlTarget(FileTarget):
     message: bool = True  # the message itself, too
     name: str = ""
     default: bool = True
+    spool: SinkSpool = AS_FOR_ALL
 
     def __str__(self) -> str:
         return f"jsonl:{self.file}"
@@ -216,6 +228,7 @@ class PcapTarget(FileTarget):
     format: Literal["pcapng", "pcap"] = "pcapng"  # both with nanoseconds
     name: str = ""
     default: bool = True
+    spool: SinkSpool = AS_FOR_ALL
 
     def __str__(self) -> str:
         return f"pcap:{self.file}"
@@ -232,6 +245,7 @@ class PackageSink(Target):
     options: dict[str, Any] = field(default_factory=dict, repr=False)  # as the package defines them: maybe secrets
     name: str = ""
     default: bool = True
+    spool: SinkSpool = AS_FOR_ALL
 
     def __str__(self) -> str:
         return self.name or self.use

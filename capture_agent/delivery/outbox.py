@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from capture_agent.books import Ledger
-from capture_agent.config.sections import SpoolSection
+from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery.outages import Down, Outages
 from capture_agent.delivery.sink_account import (
     INTERNAL_ERROR,

@@ -8,7 +8,8 @@ from functools import partial
 from threading import Lock, Thread
 
 from capture_agent.books import Ledger, with_former
-from capture_agent.config.sections import QueueSection, SpoolSection
+from capture_agent.config.sections import QueueSection
+from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.net.sender import REFUSED
@@ -115,17 +116,23 @@ def direct(sinks: Mapping[int, Sink], alike: bool) -> Routes:
     return Routes({id_: Direct(sink) for id_, sink in sinks.items()}, alike)
 
 
-def queued(sinks: Mapping[int, Sink], alike: bool, queue: QueueSection, spool: SpoolSection) -> Routes:
+def queued(sinks: Mapping[int, Sink], alike: bool, queue: QueueSection, spools: Mapping[int, SpoolSection]) -> Routes:
     """Routes for live traffic. Limits apply to each sink; the outboxes open their sinks."""
-    return Routes(outboxes(sinks, queue, spool), alike)
+    return Routes(outboxes(sinks, queue, spools), alike)
 
 
 def outboxes(
-    sinks: Mapping[int, Sink], queue: QueueSection, spool: SpoolSection, others: Iterable[Outbox] = ()
+    sinks: Mapping[int, Sink],
+    queue: QueueSection,
+    spools: Mapping[int, SpoolSection],
+    others: Iterable[Outbox] = (),
 ) -> dict[int, Outbox]:
-    """With a spool, if there is a directory. `others`: those that stay, and keep their files."""
-    if not spool.directory:
-        return {id_: Outbox(sink, queue.messages, queue.mib << 20) for id_, sink in sinks.items()}
+    """With a spool, if its section has a directory. `others`: those that stay, and keep their files."""
+    plain = {
+        id_: Outbox(sink, queue.messages, queue.mib << 20) for id_, sink in sinks.items() if not spools[id_].directory
+    }
+    if len(plain) == len(sinks):
+        return plain
     from capture_agent.delivery.spool.spool import Spool, SpoolLimits  # SQLite
     from capture_agent.delivery.spool.spool_place import spool_path
     from capture_agent.delivery.spooled_outbox import SpooledOutbox
@@ -133,6 +140,10 @@ def outboxes(
     taken = {outbox.spool.path for outbox in others if isinstance(outbox, SpooledOutbox)}
     made: dict[int, Outbox] = {}
     for id_, sink in sinks.items():
+        if id_ in plain:
+            made[id_] = plain[id_]
+            continue
+        spool = spools[id_]
         path = spool_path(spool.directory, sink.name, taken)
         taken.add(path)
         made[id_] = SpooledOutbox(sink, Spool(path, SpoolLimits.of(spool)), queue.messages, queue.mib << 20)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from capture_agent.books import Ledger
-from capture_agent.config.sections import SpoolSection
+from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery.outbox import FIRST_DELAY, LIMIT_BYTES, SETTLE_AFTER, Outbox
 from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHABLE, WAITING
 from capture_agent.delivery.spool.spool import Change, Spool, SpoolLimits, Taken
@@ -47,9 +47,9 @@ class Handed:
 class SpooledOutbox(Outbox):
     """Messages are in three places, the oldest first: in the sink's hand, in the spool, in the queue.
 
-    A thread of its own writes the queue to the spool: while the sink is down, and while more than half of the queue's
-    room is taken. The sink's thread takes from the queue only if the spool is empty. It removes a batch from the spool
-    when the sink has confirmed it, so that a killed agent sends it again.
+    A thread of its own writes the queue to the spool: while the sink is down, and while more than a part of the queue's
+    room is taken. The sink's thread takes from the queue only if the spool is empty, or by option in turn with it. It
+    removes a batch from the spool when the sink has confirmed it, so that a killed agent sends it again.
 
     While the disk fails, messages wait in the queue, as they do without a spool.
     """
@@ -71,6 +71,7 @@ class SpooledOutbox(Outbox):
         self._hand: Sequence[TracedMessage] = ()  # what is in hand and not in the spool
         self._last: Ledger | None = None  # of a sink that hangs at the end
         self._handed: deque[Handed] = deque()
+        self._beside = False  # the queue has its turn
         self._next_at = 0.0  # when the spool may be drained again
         self._leave = False  # the time to stop is over
         self._abandoned = False  # the sink hangs: its figures are not looked at any more
@@ -135,7 +136,8 @@ class SpooledOutbox(Outbox):
         return SPOOL_FAILED if self.spool.failing and not self._closing else super()._where()
 
     def _is_high(self) -> bool:
-        return 2 * self._queued > self._limit or 2 * self._held > self._limit_bytes
+        percent = self.spool.limits.above_percent
+        return 100 * self._queued > percent * self._limit or 100 * self._held > percent * self._limit_bytes
 
     def _apply(self, change: Change) -> None:
         with self._changed:
@@ -155,17 +157,19 @@ class SpooledOutbox(Outbox):
             with self._changed:
                 if self._leave:
                     return None
-                if not self._moving and not self.spool.messages:
-                    if self._queue:
-                        self._hand, weight = self._pop()
-                        return self._hand, weight
+                stored = self.spool.messages
+                if self._queue and ((not self._moving and not stored) or (stored and self._goes_beside())):
+                    self._hand, weight = self._pop()
+                    self._beside = False
+                    return self._hand, weight
+                if not self._moving and not stored:
                     if self._closing:
                         return None
                     seconds = SETTLE_AFTER if self._figures.unconfirmed else LOOK_SECONDS
                     if not self._changed.wait(seconds) and self._figures.unconfirmed:
                         return [], 0
                     continue
-                if not self.spool.messages:
+                if not stored:
                     self._changed.wait(TOGETHER_SECONDS)  # they are being written
                     continue
                 if not self._may_drain():
@@ -173,6 +177,10 @@ class SpooledOutbox(Outbox):
             taken = self._take_stored()
             if taken is not None:
                 return taken
+
+    def _goes_beside(self) -> bool:
+        """By option the queue and the spool take turns, and the queue goes on while the spool may not be drained."""
+        return self.spool.limits.beside and (self._beside or time.monotonic() < self._next_at)
 
     def _may_drain(self) -> bool:
         """Waits, for a while at most, until the next batch of the spool may be sent."""
@@ -196,6 +204,7 @@ class SpooledOutbox(Outbox):
             self._next_at = max(self._next_at, time.monotonic()) + len(row.messages) / rate
         with self._changed:
             self._row, self._row_at = row, 0
+            self._beside = True
             self._spooled -= len(row.messages)
             self._in_hand = len(row.messages)
             self._in_hand_since = self._clock()

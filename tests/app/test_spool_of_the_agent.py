@@ -61,7 +61,7 @@ class Running:
 
 
 def stored(folder: Path) -> int:
-    files = list((folder / "spool").glob("*.spool"))
+    files = sorted((folder / "spool").glob("*.spool"))
     if not files:
         return 0
     database = sqlite3.connect(files[0])
@@ -111,3 +111,29 @@ def test_a_reload_keeps_the_spool(tmp_path: Path) -> None:
         eventually(lambda: len(received(peer)) == 400, 60)
         agent.end()
         assert received(peer) == [numbered(n) for n in range(400)]
+
+
+def test_a_sink_without_a_spool_and_one_with_its_own_limits(tmp_path: Path) -> None:
+    """Three collectors are down: each has what `spool` of its sink says, also after a reload."""
+    ports = [free_port() for _ in range(3)]
+    others = "".join(
+        f'[[hep]]\nuri = "hep+tcp:127.0.0.1:{port}"\nspool = {{ {spool} }}\n'
+        for port, spool in zip(ports[1:], ("on = false", "max_age_hours = 24"), strict=True)
+    )
+    agent = Running(tmp_path, ports[0], others)
+    agent.feed(0, 200)
+    files = tmp_path / "spool"
+    eventually(lambda: stored(tmp_path) == 200, 20)
+    assert len(list(files.glob("*.spool"))) == 2
+    agent.file.write_text(agent.file.read_text().replace("max_age_hours = 24", "max_age_hours = 0.00001"))
+    agent.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "is reloaded" in agent.error.read_text())
+    time.sleep(0.1)
+    agent.feed(200, 1)
+    name = f"hep+tcp:127.0.0.1:{ports[2]}"
+    agent.end()
+    books = [line for line in agent.error.read_text().splitlines() if line.startswith("hep+tcp:") and "seen" in line]
+    assert len(books) == 3
+    assert any(line.startswith(name) and "expired" in line for line in books), books
+    assert any(f":{ports[1]}:" in line and "201 lost (unreachable 201)" in line for line in books), books
+    assert any(f":{ports[0]}:" in line and "201 waiting" in line for line in books), books

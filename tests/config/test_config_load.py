@@ -388,3 +388,36 @@ def test_files_that_cannot_be_read(file: Path, tmp_path: Path) -> None:
     assert problems(tmp_path) == [f"{tmp_path}: cannot be read: is a directory"]
     file.write_bytes(b'[log]\nlevel = "\xff"\n')
     assert problems(file) == ["agent.toml:2: not UTF-8 text, expected a TOML file"]
+
+
+@pytest.mark.parametrize(
+    ("spool", "want"),
+    [
+        pytest.param("5", "hep.spool: value 5, expected a table", id="no table"),
+        pytest.param(
+            "{ mib = 0 }", "hep.spool.mib: value 0, expected a whole number from 1 to 1048576", id="below the least"
+        ),
+        pytest.param("{ on = 1 }", "hep.spool.on: value 1, expected true or false", id="another type"),
+        pytest.param("{ bside = true }", "hep.spool.bside: unknown option, did you mean 'beside'?", id="a slip"),
+        pytest.param('{ directory = "/s" }', "hep.spool.directory: unknown option", id="the same for all"),
+    ],
+)
+def test_a_wrong_option_of_a_sinks_spool(file: Path, spool: str, want: str) -> None:
+    file.write_text(f'[[hep]]\nuri = "hep:192.0.2.1"\nspool = {spool}\n')
+    assert problems(file) == [f"agent.toml:3: {want}"]
+
+
+@pytest.mark.parametrize(
+    ("spool", "want"),
+    [
+        pytest.param("{}", ("/s", 7, 72.0, False), id="as for all"),
+        pytest.param("{ mib = 9, max_age_hours = 0, beside = true }", ("/s", 9, 0.0, True), id="others"),
+        pytest.param("{ on = false }", ("", 7, 72.0, False), id="off"),
+        pytest.param("{ on = true, mib = 1 }", ("/s", 1, 72.0, False), id="on"),
+    ],
+)
+def test_a_sinks_spool(file: Path, spool: str, want: tuple[object, ...]) -> None:
+    file.write_text(f'[spool]\ndirectory = "/s"\nmib = 7\n[[hep]]\nuri = "hep:192.0.2.1"\nspool = {spool}\n')
+    config = load(file)
+    section = config.hep[0].spool.over(config.spool)
+    assert (section.directory, section.mib, section.max_age_hours, section.beside) == want

@@ -219,6 +219,72 @@ def test_a_limited_rate(tmp_path: Path) -> None:
     assert texts(sink) == texts_of(100)
 
 
+def backlog(path: Path, count: int) -> None:
+    """In the spool, from a run whose sink was down."""
+    box = outbox(ListSink(down), path)
+    for n in range(0, count, 10):
+        box.put(batch_of(10, n))
+        eventually(lambda: not box._queued)
+    box.close(0)
+
+
+def test_newer_messages_go_beside_the_backlog(tmp_path: Path) -> None:
+    """They do not wait for it: the spool is drained slowly meanwhile, and completely in the end."""
+    backlog(tmp_path, 200)
+    sink = ListSink()
+    box = outbox(sink, tmp_path, limits=SpoolLimits(beside=True, drain_per_second=200))
+    for n in range(200, 300, 10):
+        box.put(batch_of(10, n))
+    eventually(lambda: set(texts_of(300)[200:]) <= set(texts(sink)))
+    assert box.ledger().difference == 0
+    assert len(sink.messages) < 300
+    eventually(lambda: box.ledger().outcomes["sent"] == 300, 30)
+    box.close(5)
+    assert Counter(texts(sink)) == Counter(texts_of(300))
+    of_backlog = [text for text in texts(sink) if text in set(texts_of(200))]
+    assert of_backlog == texts_of(200)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_beside_the_backlog_nothing_is_lost_or_sent_twice(tmp_path: Path, seed: int) -> None:
+    """A sink that fails again and again, over several runs."""
+    got: list[bytes] = []
+    for run in range(4):
+        sink = PartlySink(seed * 10 + run)
+        box = outbox(sink, tmp_path, limit=400, limits=SpoolLimits(beside=True))
+        for n in range(30):
+            fed(box, batch_of(10, 300 * run + 10 * n), 300)
+            assert box.ledger().difference == 0
+        if run == 3:
+            sink.off = True
+            all_sent(box)
+        box.close(0.05)
+        assert set(ended(box.ledger())) <= {"sent", "waiting"}
+        got += texts(sink)
+    assert Counter(got) == Counter(texts_of(1200))
+
+
+@pytest.mark.parametrize(
+    ("percent", "spooled"), [pytest.param(10, True, id="over it"), pytest.param(90, False, id="below it")]
+)
+def test_the_part_of_the_queue_that_may_wait(tmp_path: Path, percent: int, spooled: bool) -> None:
+    """A sink that is up and slow: messages go to disk only above the threshold."""
+    gate = Gate()
+    box = outbox(ListSink(gate), tmp_path, limits=SpoolLimits(above_percent=percent))
+    box.put(batch_of(10))
+    assert gate.entered.wait(10)
+    for n in range(1, 60):
+        box.put(batch_of(10, 10 * n))
+    if spooled:
+        eventually(lambda: box._spooled > 400)
+    else:
+        time.sleep(0.05)
+        assert box._spooled == 0
+    gate.open.set()
+    box.close(20)
+    assert ended(box.ledger()) == {"sent": 600}
+
+
 def test_a_disk_that_fails(tmp_path: Path) -> None:
     """As without a spool: the queue holds what it can, the rest is lost and counted."""
     (tmp_path / "file").write_text("")

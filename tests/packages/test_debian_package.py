@@ -197,7 +197,8 @@ def test_it_is_installed_used_upgraded_removed_and_purged(deb: Path, tmp_path: P
         assert user in users(host)
         captures_and_sends(host)
 
-        host.path("/var/lib/capture-agent").mkdir()
+        assert stat.S_IMODE(host.path("/var/lib/capture-agent").stat().st_mode) == 0o700
+        assert host.run("stat", "--format", "%U", "/var/lib/capture-agent") == "capture-agent\n"
         host.path("/var/lib/capture-agent/trace.db").touch()
         host.run("dpkg", "--remove", "capture-agent")
         assert not host.path("/opt/capture-agent").exists()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from capture_agent.config.sections import SpoolSection
+from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery.sink_account import EXPIRED, SPOOL_FAILED, SPOOL_FULL
 from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
 from capture_agent.delivery.spool.spool_file import FIRST, ROW_BYTES, STEP, Damaged, Row, SpoolError, SpoolFile
@@ -30,13 +30,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SpoolLimits:
+    """And how a sink's messages use the file: SpoolSection explains the last three."""
+
     bytes: int = 1 << 30
     seconds: float = 72 * 3600.0  # 0: no limit
     drain_per_second: float = 0.0  # messages; 0: no limit
+    above_percent: int = 50
+    beside: bool = False
 
     @classmethod
     def of(cls, section: SpoolSection) -> SpoolLimits:
-        return cls(section.mib << 20, section.max_age_hours * 3600, section.drain_per_second)
+        return cls(
+            section.mib << 20, section.max_age_hours * 3600, section.drain_per_second, section.above_percent,
+            section.beside,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
