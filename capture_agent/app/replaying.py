@@ -1,4 +1,4 @@
-"""Replays capture files through an agent."""
+"""Replays capture files and spools through an agent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from capture_agent.app.agent import Agent, OnBatch
-from capture_agent.sources.capture_file import CaptureFile
+from capture_agent.delivery.spool.spool_capture import open_capture
 from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.source import SourceError
 
@@ -35,7 +35,7 @@ def replay(
                 return
             agent.pipeline.begin()
             try:
-                agent.drain([CaptureFile(path, agent.stop.is_set)], pace, on_batch, shift)
+                agent.drain([open_capture(path, agent.stop.is_set)], pace, on_batch, shift)
             except SourceError as error:
                 if error.usage or on_damage is None:
                     raise

@@ -32,13 +32,13 @@ class CaptureReading:
 
         Raises SourceError for a file that is not a capture at all.
         """
+        from capture_agent.delivery.spool.spool_capture import open_capture
         from capture_agent.pipeline import Pipeline
-        from capture_agent.sources.capture_file import CaptureFile
         from capture_agent.sources.source import SourceError
 
         capture = self._capture
         for file in files:
-            source = CaptureFile(file)
+            source = open_capture(file)
             pipeline = Pipeline(capture)
             name = source.name if self._several else ""
             try:

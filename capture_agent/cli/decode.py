@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def decode(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Capture files; - is standard input.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Capture files, or spools; - is standard input.")],
     output: Annotated[
         str,
         typer.Option("--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object per message."),

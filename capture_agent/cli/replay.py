@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def replay(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Capture files; - is standard input.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Capture files, or spools; - is standard input.")],
     config: options.ConfigFile = None,
     hep: options.Hep = None,
     sip: options.Sip = None,

@@ -5,4 +5,5 @@ packing.py unpacking.py  a message to packets, and back
 spool_file.py    a SQLite file of batches, in order
 spool.py         the file as a sink's queue uses it: bounded, counted, and never an error of its caller
 spool_place.py   which file a sink has
+spool_capture.py a spool as a capture, for the commands that read files
 """

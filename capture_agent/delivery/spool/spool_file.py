@@ -175,8 +175,7 @@ class SpoolFile:
     def sent(self) -> int:
         """All batches up to this number are removed, if only by a mark."""
         assert self._lock is not None
-        found = os.pread(self._lock, MARK.size, 0)
-        return int(MARK.unpack(found)[0]) if len(found) == MARK.size else FIRST
+        return marked(os.pread(self._lock, MARK.size, 0))
 
     def mark_sent(self, id_: int) -> None:
         """Remove all up to this number by a mark, in a block that the disk has already: for a disk that is full."""
@@ -199,15 +198,11 @@ class SpoolFile:
 
     def first(self, after: int) -> Row | None:
         """The first batch after this number."""
-        rows = self._all(
-            "SELECT b.id, b.messages, b.done, b.bytes, b.crc, c.data FROM batches b LEFT JOIN contents c USING (id)"
-            " WHERE b.id > ? ORDER BY b.id LIMIT 1",
-            after,
-        )
-        for id_, messages, done, size, crc, data in rows:
-            sound = isinstance(data, bytes) and crc32(data) == crc and 0 <= done <= messages
-            return Row(id_, messages, done, size, data if sound else None)
-        return None
+        try:
+            return first_after(self._used(), after)
+        except sqlite3.Error as error:
+            self.close()
+            raise explained(error) from None
 
     def oldest(self, after: int) -> tuple[Row, float] | None:
         """The same without its data, and when it was stored."""
@@ -258,6 +253,31 @@ class SpoolFile:
             self.open()
         assert self._database is not None
         return self._database
+
+
+def first_after(database: sqlite3.Connection, after: int) -> Row | None:
+    """The first batch after this number. Raises sqlite3.Error."""
+    rows = database.execute(
+        "SELECT b.id, b.messages, b.done, b.bytes, b.crc, c.data FROM batches b LEFT JOIN contents c USING (id)"
+        " WHERE b.id > ? ORDER BY b.id LIMIT 1",
+        (after,),
+    ).fetchall()
+    for id_, messages, done, size, crc, data in rows:
+        sound = isinstance(data, bytes) and crc32(data) == crc and 0 <= done <= messages
+        return Row(id_, messages, done, size, data if sound else None)
+    return None
+
+
+def mark_in(path: Path) -> int:
+    """The mark of a spool that somebody else may use: all batches up to this number are removed."""
+    try:
+        return marked(path.with_suffix(".lock").read_bytes()[: MARK.size])
+    except OSError:
+        return FIRST
+
+
+def marked(found: bytes) -> int:
+    return int(MARK.unpack(found)[0]) if len(found) == MARK.size else FIRST
 
 
 def explained(error: sqlite3.Error) -> SpoolError:

@@ -1,0 +1,123 @@
+"""decode and replay read a spool as they read a capture: the same messages, in order, whatever state the file is in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_samples import CALL, OTHER, capture_agent, pcap
+from faults.peers import Read
+from sink_samples import batch_of, eventually
+from test_spool import opened, raw
+
+from capture_agent.delivery.spool.spool_capture import open_capture
+from capture_agent.pipeline import Pipeline
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sources.capture_file import CaptureFile
+from capture_agent.sources.source import SourceError
+from hep import StreamDecoder
+
+
+def read(path: Path) -> list[bytes]:
+    return [message.raw for batch in Pipeline().read(open_capture(path).batches()) for message in batch]
+
+
+def traced(capture: Path) -> list[TracedMessage]:
+    with CaptureFile(capture) as source:
+        pipeline = Pipeline()
+        return [one for frames in source.batches() for one in pipeline.process(frames)]
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    ended = capture_agent("decode", path, "--format", "jsonl")
+    assert ended.status == 0, ended.err
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Path:
+    file = tmp_path / "calls.pcap"
+    file.write_bytes(pcap([*CALL, *OTHER]))
+    return file
+
+
+def test_decode_shows_what_it_shows_of_the_capture(capture: Path, tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s.spool")
+    spool.append(traced(capture))
+    spool.close()
+    found, wanted = lines(tmp_path / "s.spool"), lines(capture)
+    assert [one | {"frame": 0} for one in found] == [one | {"frame": 0} for one in wanted]
+    assert [one["frame"] for one in found] == list(range(1, len(wanted) + 1))
+
+
+def test_replay_sends_it(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s.spool")
+    for n in range(0, 3000, 100):
+        spool.append(batch_of(100, n))
+    spool.close()
+    with Read() as peer:
+        ended = capture_agent("replay", tmp_path / "s.spool", "--hep", f"hep+tcp:127.0.0.1:{peer.port}")
+        assert ended.status == 0, ended.err
+        eventually(lambda: peer.streams and len(received(peer)) == 3000)
+        assert received(peer) == raw(batch_of(3000))
+
+
+def received(peer: Read) -> list[bytes]:
+    return [packet.payload or b"" for stream in peer.streams for packet in StreamDecoder().feed(bytes(stream))]
+
+
+def test_what_was_sent_is_left_out(tmp_path: Path) -> None:
+    """While the agent still has the file open."""
+    spool = opened(tmp_path / "s.spool")
+    for n in range(0, 40, 10):
+        spool.append(batch_of(10, n))
+    _, first = spool.take()
+    assert first is not None
+    spool.remove(first)
+    _, second = spool.take()
+    assert second is not None
+    spool.give_back(second, 4)
+    assert read(tmp_path / "s.spool") == raw(batch_of(26, 14))
+    assert spool.take()[1] is not None  # and it can go on
+    spool.close()
+
+
+def test_a_damaged_batch_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s.spool")
+    for n in range(0, 30, 10):
+        spool.append(batch_of(10, n))
+    spool.close()
+    database = sqlite3.connect(tmp_path / "s.spool")
+    ((middle,),) = database.execute("SELECT id FROM contents ORDER BY id LIMIT 1 OFFSET 1")
+    database.execute("UPDATE contents SET data = zeroblob(length(data)) WHERE id = ?", (middle,))
+    database.commit()
+    database.close()
+    ended = capture_agent("decode", tmp_path / "s.spool", "--format", "jsonl")
+    assert ended.status == 1
+    assert len(ended.out.splitlines()) == 20
+    assert "damaged batches; messages in them: 10" in ended.err
+
+
+@pytest.mark.parametrize("ends", [pytest.param(("",), id="the file"), pytest.param(("", "-wal"), id="and its log")])
+def test_a_copy_of_a_spool_in_use(tmp_path: Path, ends: tuple[str, ...]) -> None:
+    """With its log it is complete; without it, what it has is the beginning."""
+    spool = opened(tmp_path / "s.spool")
+    for n in range(0, 30_000, 1000):
+        spool.append(batch_of(1000, n))
+    for end in ends:
+        shutil.copy(tmp_path / f"s.spool{end}", tmp_path / f"copy.spool{end}")
+    spool.close()
+    found = read(tmp_path / "copy.spool")
+    assert found == raw(batch_of(30_000))[: len(found)]
+    assert len(found) == 30_000 if "-wal" in ends else len(found) < 30_000
+
+
+def test_another_database_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "trace.db"
+    sqlite3.connect(file).execute("CREATE TABLE sip_trace (id INTEGER)").connection.close()
+    with pytest.raises(SourceError, match="a SQLite database"):
+        open_capture(file)
