@@ -128,14 +128,14 @@ class SpooledOutbox(Outbox):
     def _undecided(self) -> int:
         return super()._undecided() + self._moving
 
+    def _is_behind(self) -> bool:
+        return super()._is_behind() or self._spooled > 0
+
     def _in_memory(self) -> int:
         return self._queued + self._moving + (self._in_hand if self._row is None else 0)
 
     def _where(self) -> str:
         return SPOOL_FAILED if self.spool.failing and not self._closing else super()._where()
-
-    def _is_high(self) -> bool:
-        return 2 * self._queued > self._limit or 2 * self._held > self._limit_bytes
 
     def _apply(self, change: Change) -> None:
         with self._changed:
@@ -156,6 +156,9 @@ class SpooledOutbox(Outbox):
                 if self._leave:
                     return None
                 if not self._moving and not self.spool.messages:
+                    if self._queue and (seconds := self._seconds_for_more()) > 0:
+                        self._changed.wait(seconds)
+                        continue
                     if self._queue:
                         self._hand, weight = self._pop()
                         return self._hand, weight

@@ -43,7 +43,7 @@ from capture_agent.sinks.sql.trace_rows import ROWS_REFUSED, TIMES
 from capture_agent.sinks.sql.trace_tables import Tables
 from capture_agent.sinks.sql.verdicts import FileGone, Verdict, is_doubtful, verdict_of
 
-AT_ONCE = 2000  # messages of one transaction
+AT_ONCE = 2000  # messages of one transaction, unless the target wants more
 
 _log = logging.getLogger(__name__)
 
@@ -57,12 +57,14 @@ class SqlSink:
     cut        values longer than their column, by column (trace_tables.py)
     """
 
-    together = AT_ONCE  # one commit costs as much as many rows
-
     def __init__(self, target: SqlTarget, tables: Iterable[str] = ()) -> None:
         self._url = parse_url(target.url)
         self._tables = Tables(self._url, target.table, tables, TIMES[target.time])
         self.name = shown(self._url)
+        # One commit costs as much as many rows.
+        self.together = {"each": 1, "collected": target.commit_messages, "waiting": AT_ONCE}[target.commit]
+        self.patience = target.commit_seconds if target.commit == "collected" else 0.0
+        self.awaited = target.commit == "each"
         self.sent = 0
         self.rejected: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
@@ -138,7 +140,7 @@ class SqlSink:
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
         self._opened()
-        self._divider.send(batch, AT_ONCE if self._tables.transactional else 1)
+        self._divider.send(batch, max(AT_ONCE, self.together) if self._tables.transactional else 1)
 
     def store(self, part: Sequence[TracedMessage]) -> FailedPart | None:
         """One transaction. Raises SinkError: the database cannot be reached."""
