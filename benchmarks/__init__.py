@@ -3,6 +3,8 @@
 traffic.py       deterministic captures: SIP over UDP, and SIP among RTP; dialogs.py has their messages
 captures.py      the captures needed, made once and kept
 limit.c sink.c   the physical limit, and the counting collector; building.py compiles them
+stores.py        databases that the agent writes into; servers.py starts PostgreSQL and MariaDB, driver.py is their
+                 driver alone
 wire.py          live capture between two network namespaces; scrape.py reads /metrics there each second
 launch.py        runs one command and reports its CPU time and memory; measure.py calls it
 collector.py     the sink as a context manager

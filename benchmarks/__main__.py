@@ -16,6 +16,7 @@ from benchmarks.machine import machine
 from benchmarks.measure import Failed
 from benchmarks.results import FOLDER, Result, load, publish, save
 from benchmarks.runner import run_all
+from benchmarks.stores import installed
 
 
 def arguments() -> argparse.Namespace:
@@ -35,7 +36,7 @@ def arguments() -> argparse.Namespace:
 def measured(asked: argparse.Namespace) -> Result:
     peers = installed_peers()
     where = machine(peers)
-    cases = chosen(all_cases(Sizes().divided(asked.divide), peers), asked.only or WORKS)
+    cases = chosen(all_cases(Sizes().divided(asked.divide), peers, installed()), asked.only or WORKS)
     samples = run_all(cases, asked.repeats, progress)
     return Result(asked.name, where, generator(), asked.repeats, figures(cases, samples), samples)
 

@@ -14,15 +14,18 @@ from pathlib import Path
 
 from benchmarks.captures import Capture
 from benchmarks.traffic import RTP_PER_SIP
-from benchmarks.wire import INTERFACE, METRICS_PORT, RATE, agents_prefix, usable
+from benchmarks.wire import INTERFACE, METRICS_PORT, RATE, STORED_RATE, agents_prefix, usable
 
 AGENT = str(Path(sys.executable).parent / "capture-agent")
-COMPILED, PLAIN, LIMIT = "compiled", "plain", "limit"
+COMPILED, PLAIN, LIMIT, DRIVER = "compiled", "plain", "limit", "driver"
+LIMITS = (LIMIT, DRIVER)  # what others are compared with
 PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
 HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
 TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
 SIP_TCP, FRAGMENTS, TUNNELS, LIVE, SCRAPED = "sip-tcp", "fragments", "tunnels", "live", "scraped"
+POSTGRESQL, MARIADB, LIVE_SQLITE = "postgresql", "mariadb", "live-sqlite"
+STORED = (SQLITE, POSTGRESQL, MARIADB)
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
     HEP_UDP: "SIP/UDP -> HEP3/UDP",
@@ -36,6 +39,9 @@ WORKS = {
     LIVE: f"SIP/UDP live, {RATE:,} packets/s -> HEP3/TCP",
     SCRAPED: "the same, scraped each second",
     SQLITE: "SIP/UDP -> SQLite",
+    LIVE_SQLITE: f"SIP/UDP live, {STORED_RATE:,} packets/s -> SQLite",
+    POSTGRESQL: "SIP/UDP -> PostgreSQL",
+    MARIADB: "SIP/UDP -> MariaDB",
     LISTING: "SIP/UDP -> a list",
 }
 REPLAYS = {
@@ -48,7 +54,7 @@ REPLAYS = {
     SIP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     FRAGMENTS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     TUNNELS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
-    SQLITE: ("--db", "sqlite:///{database}"),
+    **dict.fromkeys(STORED, ("--db", "{database}")),
 }
 CARRIERS = {SIP_TCP: "tcp", FRAGMENTS: "fragments", TUNNELS: "tunnels"}
 LISTED = [
@@ -103,12 +109,14 @@ class Case:
         return f"{self.work}/{self.who}/{self.capture.sip}"
 
 
-def agent_cases(who: str, sizes: Sizes) -> list[Case]:
+def agent_cases(who: str, sizes: Sizes, servers: Collection[str]) -> list[Case]:
+    """`servers`: the works whose database server is installed."""
     full, mixed, carried = sizes.full, sizes.mixed, sizes.carried
     if who == PLAIN:
         full, mixed, carried = sizes.slow, sizes.slow_mixed, sizes.slow_carried
     captures = {work: Capture(carried, carrier=carrier) for work, carrier in CARRIERS.items()}
-    captures[MIXED] = Capture(mixed, RTP_PER_SIP)
+    captures |= {MIXED: Capture(mixed, RTP_PER_SIP), POSTGRESQL: Capture(carried), MARIADB: Capture(carried)}
+    here = [work for work in REPLAYS if work not in (POSTGRESQL, MARIADB) or (work in servers and who == COMPILED)]
     environment = {} if who == COMPILED else {"CAPTURE_AGENT_PURE": "1"}
     cases = [
         Case(
@@ -119,6 +127,7 @@ def agent_cases(who: str, sizes: Sizes) -> list[Case]:
             environment,
         )
         for work, sink in REPLAYS.items()
+        if work in here
     ]
     listing = (AGENT, "decode", "--format", "jsonl", "{capture}")
     return [*cases, Case(LISTING, who, Capture(sizes.slow), listing, environment)]
@@ -130,10 +139,12 @@ def live_cases(sizes: Sizes) -> list[Case]:
         return []
     command = (*agents_prefix("{namespace}"), AGENT, "run", "--interface", INTERFACE, *REPLAYS[HEP_TCP])
     door = ("--http", f"127.0.0.1:{METRICS_PORT}")
-    return [
+    cases = [
         Case(work, COMPILED, Capture(sizes.full), (*command, "--control", "", *more))
         for work, more in ((LIVE, ()), (SCRAPED, door))
     ]
+    stored = (*agents_prefix("{namespace}", alone=False), AGENT, "run", "--interface", INTERFACE, *REPLAYS[SQLITE])
+    return [*cases, Case(LIVE_SQLITE, COMPILED, Capture(sizes.full), (*stored, "--control", ""))]
 
 
 def growing_cases(sizes: Sizes) -> list[Case]:
@@ -156,7 +167,7 @@ def chosen(cases: list[Case], works: Collection[str]) -> list[Case]:
     """The cases of these works, with their limits and what they are compared with."""
     limits = {limit_of(work) for work in works}
     wanted = {*works, *map(base_of, works)}
-    return [case for case in cases if case.work in wanted or (case.who == LIMIT and case.work in limits)]
+    return [case for case in cases if case.work in wanted or (case.who in LIMITS and case.work in limits)]
 
 
 def limit_cases(sizes: Sizes) -> list[Case]:
@@ -165,6 +176,13 @@ def limit_cases(sizes: Sizes) -> list[Case]:
         Case(work, LIMIT, capture, ("{limit}", "udp" if work == HEP_UDP else "tcp", "{port}", "{capture}"))
         for work, capture in captures.items()
     ]
+
+
+def driver_cases(sizes: Sizes, servers: Collection[str]) -> list[Case]:
+    """The driver alone, with the rows that a replay of the same capture has stored."""
+    command = (sys.executable, str(Path(__file__).with_name("driver.py")), "{database}", "sip_trace", "{copied}")
+    captures = {SQLITE: Capture(sizes.full)} | {work: Capture(sizes.carried) for work in servers}
+    return [Case(work, DRIVER, capture, command) for work, capture in captures.items()]
 
 
 def installed_peers() -> list[str]:
@@ -176,13 +194,14 @@ def peer_cases(peers: list[str], sizes: Sizes) -> list[Case]:
     return [Case(PEER_COMMANDS[peer][0], peer, capture[peer], PEER_COMMANDS[peer][1]) for peer in peers]
 
 
-def all_cases(sizes: Sizes, peers: list[str]) -> list[Case]:
+def all_cases(sizes: Sizes, peers: list[str], servers: Collection[str] = ()) -> list[Case]:
     """The cases in the order of each round: cases that are compared run one after the other."""
     cases = [
-        *agent_cases(COMPILED, sizes),
+        *agent_cases(COMPILED, sizes, servers),
         *live_cases(sizes),
         *limit_cases(sizes),
-        *agent_cases(PLAIN, sizes),
+        *driver_cases(sizes, servers),
+        *agent_cases(PLAIN, sizes, servers),
         *peer_cases(peers, sizes),
     ]
     return sorted(cases, key=lambda case: list(WORKS).index(case.work)) + growing_cases(sizes)

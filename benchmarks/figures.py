@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.cases import COMPILED, HEP_TCP, LIMIT, Case, base_of, limit_of
+from benchmarks.cases import COMPILED, HEP_TCP, LIMITS, Case, base_of, limit_of
 from benchmarks.runner import Sample, start_up
 
 MILLION = 1_000_000
@@ -29,15 +29,19 @@ class Figure:
     dropped: int  # by the kernel at the sink, the worst run
     lost: int  # by the program, the worst run
     times_base: float | None = None  # to the row without what this one has in addition
+    rate: float = 0.0  # SIP messages per second of elapsed time, the median
+    rate_share: float | None = None  # of the limit's rate
 
 
-def figure(case: Case, samples: Sequence[Sample], limit: float | None = None, base: float | None = None) -> Figure:
+def figure(case: Case, samples: Sequence[Sample], limit: Figure | None = None, base: float | None = None) -> Figure:
     """The samples of this case, and of its start-up."""
     runs = [sample for sample in samples if sample.case == case.key]
     starts = [sample.cpu for sample in samples if sample.case == start_up(case).key]
     begins = median(starts)
     costs = [(sample.cpu - begins) / case.capture.sip * MILLION for sample in runs]
     cost = median(costs)
+    waited = median(sample.wall for sample in samples if sample.case == start_up(case).key)
+    rate = median(case.capture.sip / max(sample.wall - waited, 1e-6) for sample in runs)
     return Figure(
         work=case.work,
         who=case.who,
@@ -48,10 +52,12 @@ def figure(case: Case, samples: Sequence[Sample], limit: float | None = None, ba
         quickest=(min(sample.cpu for sample in runs) - min(starts)) / case.capture.sip * MILLION,
         start_up=begins,
         memory=median(sample.memory for sample in runs),
-        times_limit=cost / limit if limit else None,
+        times_limit=cost / limit.cost if limit else None,
         dropped=max(sample.dropped for sample in runs),
         lost=max(sample.lost for sample in runs),
         times_base=cost / base if base else None,
+        rate=rate,
+        rate_share=rate / limit.rate if limit else None,
     )
 
 
@@ -59,11 +65,10 @@ def figures(cases: Iterable[Case], samples: Sequence[Sample]) -> list[Figure]:
     """One figure per case, with the ratios to the limit of the same work, and to the row without an addition."""
     cases = list(cases)
     bases = {base_of(case.work) for case in cases}
-    costs = {
-        (case.work, case.who): figure(case, samples).cost for case in cases if case.who == LIMIT or case.work in bases
-    }
+    costs = {(case.work, case.who): figure(case, samples).cost for case in cases if case.work in bases}
+    limits = {case.work: figure(case, samples) for case in cases if case.who in LIMITS}
     return [
-        figure(case, samples, costs.get((limit_of(case.work), LIMIT)), costs.get((base_of(case.work) or "", case.who)))
+        figure(case, samples, limits.get(limit_of(case.work)), costs.get((base_of(case.work) or "", case.who)))
         for case in cases
     ]
 

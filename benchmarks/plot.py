@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from math import floor, log10
 
-from benchmarks.cases import COMPILED, LIMIT, PLAIN, WORKS
+from benchmarks.cases import COMPILED, DRIVER, LIMIT, PLAIN, WORKS
 from benchmarks.figures import Figure, main_sized
 from benchmarks.report import NAMES
 from benchmarks.targets import PUBLISHED
@@ -28,7 +28,7 @@ line { stroke: #59636e; stroke-opacity: .35 }
   .published { fill: #e0883a; stroke: #e0883a }
 }
 """
-KINDS = {COMPILED: "ours", PLAIN: "plain", LIMIT: "limit"}
+KINDS = {COMPILED: "ours", PLAIN: "plain", LIMIT: "limit", DRIVER: "limit"}
 OURS = {"ours", "plain"}
 
 

@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.cases import COMPILED, HEP_TCP, LIMIT, LISTING, PEERS, PLAIN, WORKS
+from benchmarks.cases import (
+    COMPILED,
+    DRIVER,
+    HEP_TCP,
+    LIMIT,
+    LIMITS,
+    LISTING,
+    PEERS,
+    PLAIN,
+    STORED,
+    WORKS,
+)
 from benchmarks.figures import Figure, growth, main_sized
 from benchmarks.targets import GROWTH, MEMORY_MB, PUBLISHED, START_UP_SECONDS, TARGETS
 
-NAMES = {COMPILED: "capture-agent", PLAIN: "capture-agent, plain build", LIMIT: "the limit (C)"}
+NAMES = {
+    COMPILED: "capture-agent",
+    PLAIN: "capture-agent, plain build",
+    LIMIT: "the limit (C)",
+    DRIVER: "the driver alone",
+}
 HEAD = ("work", "by", "CPU s per million", "lowest - highest", "x limit", "memory, MB", "target", "holds", "remark")
 MEGABYTE = 1_000_000
 
@@ -54,8 +70,12 @@ def rows(figures: Sequence[Figure]) -> list[Row]:
 
 def cost_row(one: Figure) -> Row:
     target = TARGETS.get((one.work, one.who))
+    if one.work in STORED and one.rate_share is None:
+        target = None  # a result from before the driver was measured
     remarks = [f"{one.messages:,} messages"]
     remarks += [f"{one.times_base:.2f} x the row before"] if one.times_base else []
+    remarks += [f"{one.rate:,.0f} rows/s"] if one.rate and one.work in STORED else []
+    remarks += [f"{one.rate_share:.2f} x the driver's"] if one.rate_share and target and target.rate_share else []
     remarks += [f"{one.dropped:,} dropped at the sink"] if one.dropped else []
     remarks += [f"{one.lost:,} lost"] if one.lost else []
     return Row(
@@ -63,7 +83,7 @@ def cost_row(one: Figure) -> Row:
         NAMES.get(one.who, one.who),
         f"{one.cost:.2f}",
         f"{one.lowest:.2f} - {one.highest:.2f}",
-        f"{one.times_limit:.2f}" if one.times_limit and one.who != LIMIT else "",
+        f"{one.times_limit:.2f}" if one.times_limit and one.who not in LIMITS else "",
         # The limit's memory is the mapped file.
         "" if one.who == LIMIT else f"{one.memory / MEGABYTE:.0f}",
         str(target or ""),

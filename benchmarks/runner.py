@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.building import built
 from benchmarks.captures import ONE, made
-from benchmarks.cases import AGENT, LISTING, LIVE, SCRAPED, SQLITE, Case
-from benchmarks.checks import check_books, check_collector, check_list, check_table, needs_collector
+from benchmarks.cases import AGENT, DRIVER, LISTING, LIVE, LIVE_SQLITE, REPLAYS, SCRAPED, STORED, Case
+from benchmarks.checks import check_books, check_collector, check_list, needs_collector
 from benchmarks.collector import collecting
 from benchmarks.measure import Usage, measure
-from benchmarks.wire import when_ready, wire
+from benchmarks.stores import COPIED, Stores, check_rows
+from benchmarks.wire import STORED_RATE, when_ready, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +39,49 @@ class Runner:
         self.sink = built("sink", folder)
         self.limit = built("limit", folder)
         self.sender = built("send", folder)
+        self._stores = Stores(folder)
+
+    def close(self) -> None:
+        self._stores.close()
 
     def run(self, case: Case) -> Sample:
         if case.work in (LIVE, SCRAPED):
             return self._live(case)
         if needs_collector(case):
             return self._to_collector(case)
-        database = self._folder / "trace.db"
-        if case.work == SQLITE:
-            command = [AGENT, "db", "create", "--db", f"sqlite:///{database}"]
-            subprocess.run(command, check=True, capture_output=True, env=clean_environment())
-        try:
-            usage = self._measured(case, database=str(database))
-            if case.work == SQLITE:
-                check_table(case, database)
-            else:
-                check_list(case, self._folder / "out")
-        finally:
-            for file in self._folder.glob("trace.db*"):
-                file.unlink()
+        if case.work == LIVE_SQLITE:
+            return self._live_into_table(case)
+        if case.work in STORED:
+            return self._into_table(case)
+        usage = self._measured(case)
+        check_list(case, self._folder / "out")
         return Sample(case.key, usage.cpu, usage.wall, usage.memory)
+
+    def _into_table(self, case: Case) -> Sample:
+        """The driver alone stores the rows of a replay again, in the same database: it reports its inserts itself."""
+        with self._stores.empty(case.work, clean_environment()) as url:
+            if case.who != DRIVER:
+                usage = self._measured(case, database=url)
+                check_rows(case.key, url, case.capture.sip)
+                return Sample(case.key, usage.cpu, usage.wall, usage.memory)
+            self._measured(replace(case, command=(AGENT, "replay", "{capture}", *REPLAYS[case.work])), database=url)
+            usage = self._measured(case, database=url)
+            check_rows(case.key, url, case.capture.sip, COPIED)
+            cpu, wall = map(float, (self._folder / "out").read_text().split())
+            return Sample(case.key, cpu, wall, usage.memory)
+
+    def _live_into_table(self, case: Case) -> Sample:
+        with self._stores.empty(case.work, clean_environment()) as url, wire() as wires:
+            usage = self._measured(
+                case,
+                database=url,
+                namespace=wires.agents,
+                meanwhile=when_ready(
+                    self._folder / "err", lambda: wires.send(self.sender, made(case.capture), STORED_RATE)
+                ),
+            )
+            lost = check_rows(case.key, url, case.capture.sip, may_lack=True)
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory, lost=lost)
 
     def _to_collector(self, case: Case) -> Sample:
         with collecting(self.sink) as collector:
@@ -95,12 +118,13 @@ class Runner:
             "sip": str(case.capture.sip),
             "port": port,
             "database": database,
+            "copied": COPIED,
             "limit": str(self.limit),
             "namespace": namespace,
         }
         command = [word.format_map(words) for word in case.command]
         environment = clean_environment() | case.environment
-        usage = measure(command, self._folder, environment, case.work == LISTING, meanwhile)
+        usage = measure(command, self._folder, environment, case.work == LISTING or case.who == DRIVER, meanwhile)
         check_books(case, usage)
         return usage
 
@@ -121,8 +145,7 @@ def run_all(cases: Iterable[Case], repeats: int, told: Callable[[str], None]) ->
     for capture in {one.capture for case in cases for one in (case, start_up(case))}:
         made(capture)
     samples: list[Sample] = []
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        runner = Runner(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder, closing(Runner(Path(folder))) as runner:
         # A program's first run reads it from the disk.
         for case in {start_up(case).key: start_up(case) for case in cases}.values():
             runner.run(case)

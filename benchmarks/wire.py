@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.measure import Failed
 
 RATE = 200_000  # frames per second
+STORED_RATE = 50_000  # into a database
 INTERFACE = "eth1"
 SCRAPE = Path(__file__).with_name("scrape.py")
 # The agent has a core to itself. The sender, whose system calls include the kernel's path to the agent's ring, shares
@@ -59,8 +60,9 @@ class Wire:
         time.sleep(DRAINED)
 
 
-def agents_prefix(namespace: str) -> tuple[str, ...]:
-    return _within(namespace, AGENTS_CORE)
+def agents_prefix(namespace: str, alone: bool = True) -> tuple[str, ...]:
+    """`alone`: on a core of its own; otherwise on both, beside the sender."""
+    return _within(namespace, AGENTS_CORE) if alone else ("ip", "netns", "exec", namespace)
 
 
 def _within(namespace: str, core: int) -> tuple[str, ...]:

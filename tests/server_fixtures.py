@@ -10,8 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from faults import databases, servers
+from faults import databases
 from sink_samples import TcpReceiver, UdpReceiver, free_port, new_database
+
+from benchmarks import servers
 
 
 @pytest.fixture

@@ -165,6 +165,12 @@ class SipTarget(Target):
         return (same_place(self.host, self.port, self.transport), self.x_headers)
 
 
+# siptrace's trace_db_mode: each batch before the next one is captured (0); by number and time (1); what waits (2).
+SqlCommit = Literal["each", "collected", "waiting"]
+CommitMessages = Annotated[int, Interval(ge=1, le=50_000)]
+CommitSeconds = Annotated[float, Interval(ge=0.01, le=60.0)]
+
+
 @dataclass(frozen=True, slots=True)
 class SqlTarget(Target):
     """A table with the layout of Kamailio's sip_trace."""
@@ -174,6 +180,9 @@ class SqlTarget(Target):
     time: Literal["local", "utc"] = "local"  # of PostgreSQL, MariaDB and MySQL; SQLite has UTC, as siptrace writes it
     create: bool = False  # a missing table, when it connects for the first time
     refused: str = ""  # a file for messages whose rows the database refuses
+    commit: SqlCommit = "waiting"
+    commit_messages: CommitMessages = 10_000  # of commit = "collected"
+    commit_seconds: CommitSeconds = 1.0  # of commit = "collected"
     name: str = ""
     default: bool = True
     spool: SinkSpool = AS_FOR_ALL

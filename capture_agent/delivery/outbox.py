@@ -24,13 +24,14 @@ from capture_agent.delivery.weight import NO_LIMIT, fit
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.sink import Figures, Sink, connections, handled, kind
+from capture_agent.sinks.sink import Figures, Sink, connections, handled, is_awaited, kind, patience
 
 # Messages that wait together are sent together: one write, one transaction.
 MOST_AT_ONCE = 4096
 
 FIRST_DELAY = 0.5  # seconds between attempts to reach a sink that is down
 LONGEST_DELAY = 30.0
+MOST_AWAITED = 1.0  # seconds that the caller of `put` waits for an awaited sink
 SETTLE_AFTER = 1.0  # seconds without a batch before a sink is asked about its unconfirmed messages
 LIMIT_BYTES = 128 << 20
 
@@ -40,9 +41,10 @@ _log = logging.getLogger(__name__)
 class Outbox:
     """One sink's queue. Its books balance at every moment: seen = sent + waiting + rejected + lost.
 
-    A slow sink never slows the caller of `put`: messages that do not fit are lost. The thread opens the sink, and
-    retries it while it is down. At most `limit` messages wait, in at most `limit_bytes` of memory: their buffers and
-    our records. direct.py is for replays, which can wait.
+    A slow sink never slows the caller of `put`: messages that do not fit are lost. For a sink that is awaited, `put`
+    returns when the batch is sent, at the latest after a second. The thread opens the sink, and retries it while it is
+    down. At most `limit` messages wait, in at most `limit_bytes` of memory: their buffers and our records. direct.py is
+    for replays, which can wait.
     """
 
     def __init__(
@@ -59,6 +61,10 @@ class Outbox:
         self._limit_bytes = limit_bytes
         self._first_delay = first_delay
         self._clock = clock
+        self._enough = sink.together
+        self._at_once = max(MOST_AT_ONCE, sink.together)
+        self._patience = patience(sink)
+        self._awaited = is_awaited(sink)
         self._changed = threading.Condition()  # guards everything below; taken once per batch
         self._queue: deque[tuple[Sequence[TracedMessage], int, float]] = deque()  # and since when it waits
         self._queued = 0  # messages in the queue
@@ -85,6 +91,7 @@ class Outbox:
             return
         _, weight = fit(batch, NO_LIMIT)
         with self._changed:
+            awaited = self._awaited and not self._is_behind()
             self._given += len(batch)
             if (room := self._room(batch, weight)) < len(batch):
                 self._lost[self._where()] += len(batch) - room
@@ -95,6 +102,14 @@ class Outbox:
                 self._queued += len(batch)
                 self._held += weight
                 self._changed.notify_all()
+            if awaited:
+                self._changed.wait_for(
+                    lambda: not self._is_behind() or self._outages.is_down or self._closing, MOST_AWAITED
+                )
+
+    def _is_behind(self) -> bool:
+        """Whether it has work: who has waited for it in vain does not wait again before that is done."""
+        return self._queued + self._undecided() > 0
 
     def hold_at_most(self, limit: int, limit_bytes: int) -> None:
         """Other limits from now on. What waits already stays."""
@@ -228,14 +243,26 @@ class Outbox:
             self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
             if not self._queue:
                 return None if self._closing else ([], 0)
+            while (seconds := self._seconds_for_more()) > 0:
+                self._changed.wait(seconds)
             return self._pop()
+
+    def _seconds_for_more(self) -> float:
+        """How long a queue that is not empty waits for more messages; 0: not any longer."""
+        if not self._patience or self._closing or self._queued >= self._enough or self._is_high():
+            return 0.0
+        return max(0.0, self._queue[0][2] + self._patience - self._clock())
+
+    def _is_high(self) -> bool:
+        """Whether more than half of the room is taken."""
+        return 2 * self._queued > self._limit or 2 * self._held > self._limit_bytes
 
     def _pop(self) -> tuple[Sequence[TracedMessage], int]:
         """From a queue that is not empty."""
         batch, weight, self._in_hand_since = self._queue.popleft()
-        if self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
+        if self._queue and len(batch) + len(self._queue[0][0]) <= self._at_once:
             batch = list(batch)
-            while self._queue and len(batch) + len(self._queue[0][0]) <= MOST_AT_ONCE:
+            while self._queue and len(batch) + len(self._queue[0][0]) <= self._at_once:
                 more, more_weight, _ = self._queue.popleft()
                 batch += more
                 weight += more_weight
@@ -302,6 +329,7 @@ class Outbox:
         with self._changed:
             if not self._outages.begin():
                 return
+            self._changed.notify_all()  # who waits for it does so no longer
         _log.warning("%s; trying again", error, extra={"fields": {"name": self.name, "down": True}})
 
     def _recovered(self) -> None:

@@ -129,6 +129,9 @@ class SpooledOutbox(Outbox):
     def _undecided(self) -> int:
         return super()._undecided() + self._moving
 
+    def _is_behind(self) -> bool:
+        return super()._is_behind() or self._spooled > 0
+
     def _in_memory(self) -> int:
         return self._queued + self._moving + (self._in_hand if self._row is None else 0)
 
@@ -159,6 +162,9 @@ class SpooledOutbox(Outbox):
                     return None
                 stored = self.spool.messages
                 if self._queue and ((not self._moving and not stored) or (stored and self._goes_beside())):
+                    if (seconds := self._seconds_for_more()) > 0:
+                        self._changed.wait(seconds)
+                        continue
                     self._hand, weight = self._pop()
                     self._beside = False
                     return self._hand, weight

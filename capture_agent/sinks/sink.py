@@ -35,6 +35,9 @@ class Sink(Protocol):
 
     A sink that counts the connections it has made has them in `connections`.
 
+    A sink with `patience` wants messages to wait that many seconds for others, until `together` of them wait. One that
+    is `awaited` has its messages before more are captured.
+
     A sink that accepts kinds of messages other than SIP lists them in `kinds`; it rejects all others (not_sip).
     """
 
@@ -79,6 +82,16 @@ def connections(sink: Sink) -> int | None:
     """How many connections it has made so far; None if it does not count them."""
     made: int | None = getattr(sink, "connections", None)
     return made
+
+
+def patience(sink: Sink) -> float:
+    """Seconds that messages may wait for others; 0: they are sent at once."""
+    return getattr(sink, "patience", 0.0)
+
+
+def is_awaited(sink: Sink) -> bool:
+    """Whether a batch is captured only after the last one has been sent."""
+    return getattr(sink, "awaited", False)
 
 
 def kinds_of(sink: Sink) -> Kinds:

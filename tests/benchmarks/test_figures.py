@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,7 +10,19 @@ import pytest
 
 from benchmarks import report, results
 from benchmarks.captures import Capture
-from benchmarks.cases import COMPILED, HEP_TCP, HEP_UDP, LIMIT, PLAIN, TRACKED, Case, chosen
+from benchmarks.cases import (
+    COMPILED,
+    DRIVER,
+    HEP_TCP,
+    HEP_UDP,
+    LIMIT,
+    LIVE_SQLITE,
+    PLAIN,
+    SQLITE,
+    TRACKED,
+    Case,
+    chosen,
+)
 from benchmarks.figures import Figure, figures, growth, main_sized
 from benchmarks.machine import machine, number_in
 from benchmarks.plot import svg, ticks
@@ -74,6 +87,29 @@ def test_a_work_that_sends_the_same_bytes_is_compared_with_their_limit() -> None
 def test_kinds_of_targets(target: Target, words: str, cost: float, times_limit: float | None, holds: bool) -> None:
     assert str(target) == words
     assert target.holds(made_up(HEP_UDP, COMPILED, cost, times_limit)) is holds
+
+
+def test_the_driver_alone_is_the_limit_of_rates() -> None:
+    agent, driver = Case(SQLITE, COMPILED, Capture(1000), ()), Case(SQLITE, DRIVER, Capture(1000), ())
+    samples = [
+        Sample("sqlite/compiled/1", 0.5, 0.5, 1),
+        Sample("sqlite/compiled/1000", 0.8, 1.5, 1),
+        Sample("sqlite/driver/1", 0.0, 0.0, 1),
+        Sample("sqlite/driver/1000", 0.2, 0.5, 1),
+    ]
+    found, alone = figures([agent, driver], samples)
+    assert (found.rate, found.rate_share, found.times_limit) == pytest.approx((1000, 0.5, 1.5))
+    assert alone.rate == pytest.approx(2000)
+    assert chosen([agent, driver], [SQLITE]) == [agent, driver]
+    for share, holds in ((0.5, True), (0.7, False)):
+        target = Target(rate_share=share)
+        assert (str(target), target.holds(found)) == (f"≥ {share} x the driver's rate", holds)
+
+
+def test_a_target_without_figures_is_that_nothing_is_lost() -> None:
+    found = made_up(LIVE_SQLITE, COMPILED, 30)
+    assert (str(Target()), Target().holds(found)) == ("no loss", True)
+    assert not Target().holds(replace(found, lost=1))
 
 
 def test_what_went_missing_is_that_of_the_worst_run() -> None:

@@ -1,6 +1,6 @@
 """Databases that stop answering, end connections, restart, refuse rows, or have no room: real ones, of each kind.
 
-`Database` is one database of one kind; `servers.py` starts what it needs.
+`Database` is one database of one kind; `benchmarks/servers.py` starts what it needs.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from faults import servers
 from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
 
+from benchmarks import servers
 from capture_agent.sinks.sql.database import parse_url
 
 KINDS = ("sqlite", "postgresql", "mariadb")
@@ -218,6 +219,35 @@ class Database:
                 "CREATE TABLE sip_trace (LIKE whole INCLUDING DEFAULTS) PARTITION BY RANGE (time_stamp)",
                 f"CREATE TABLE part PARTITION OF sip_trace FOR VALUES FROM ('1990-01-01') TO ('{until}')",
             )
+
+    def url_of_few(self) -> str:
+        """That of a user who may have one connection, and may store rows."""
+        user = f"few{next(_numbers)}"
+        if self.kind == "postgresql":
+            self.execute(
+                f"CREATE ROLE {user} LOGIN CONNECTION LIMIT 1",
+                f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {user}",
+                f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user}",
+            )
+            return self.url.replace("tester@", f"{user}@")
+        self.execute(
+            f"CREATE USER {user}@'127.0.0.1' WITH MAX_USER_CONNECTIONS 1",
+            f"GRANT SELECT, INSERT ON *.* TO {user}@'127.0.0.1'",
+        )
+        return self.url.replace("tester:secret@", f"{user}@")
+
+    @contextmanager
+    def no_connection(self, url: str) -> Iterator[None]:
+        """Another program has the only connection of this user; who had it has lost it."""
+        engine = create_engine(parse_url(url), poolclass=NullPool)
+        for _ in range(1000):
+            self.end_connections()
+            with suppress(OperationalError), engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+                yield
+                return
+            time.sleep(0.01)
+        raise AssertionError("the other one is always quicker")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

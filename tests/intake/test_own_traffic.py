@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from carriages import ip_packet, udp
-from faults import servers
 from faults.interfaces import Namespace, wires
 from sqlalchemy import NullPool, create_engine
 from wrappings import V4, frame
 
+from benchmarks import servers
 from capture_agent.config import Capture
 from capture_agent.config.targets import SqlTarget
 from capture_agent.history.stored_calls import listing

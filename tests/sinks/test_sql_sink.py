@@ -287,6 +287,6 @@ def test_tables_that_are_configured_are_looked_for_at_once(sqlite_url: str, capl
 
 
 def test_names_of_tables_are_bounded(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("capture_agent.sinks.sql.sql_sink.MOST_TABLES", 5)
+    monkeypatch.setattr("capture_agent.sinks.sql.trace_tables.MOST_TABLES", 5)
     sink = store(sqlite_url, [traced(INVITE, trace=Trace(table=f"t{n}")) for n in range(20)])
-    assert (len(sink._destinations), sink.rejected) == (5, {"table": 20})
+    assert (len(sink._tables._found), sink.rejected) == (5, {"table": 20})

@@ -16,6 +16,7 @@ from capture_agent.config.targets import SqlTarget
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sql_sink import SqlSink
+from capture_agent.sinks.sql.trace_tables import Tables
 
 pytestmark = pytest.mark.once
 
@@ -105,19 +106,19 @@ def test_rotation(
 
 
 def test_a_file_that_is_deleted_while_a_batch_is_written(sink: SqlSink, file: Path) -> None:
-    real = SqlSink._made
+    real = Tables.rows
 
-    def made(self: SqlSink, *arguments: object) -> object:
+    def made(self: Tables, *arguments: object) -> object:
         if file.exists() and "call-10" in str(arguments[1][0].message.sip.raw):  # type: ignore[index]
             file.unlink()
-            SqlSink._made = real  # type: ignore[method-assign]
+            Tables.rows = real  # type: ignore[method-assign]
         return real(self, *arguments)  # type: ignore[arg-type]
 
-    SqlSink._made = made  # type: ignore[method-assign,assignment]
+    Tables.rows = made  # type: ignore[method-assign,assignment]
     try:
         sink.send(batch_of(3, first=10))
     finally:
-        SqlSink._made = real  # type: ignore[method-assign]
+        Tables.rows = real  # type: ignore[method-assign]
     assert (sink.sent, calls(file)) == (5, ["call-10", "call-11", "call-12"])
 
 

@@ -1,6 +1,7 @@
 """The sip_trace table of a SQLite, PostgreSQL, MySQL or MariaDB database.
 
 sql_sink.py         the sink                                trace_rows.py    values in the form of each database
+trace_tables.py     the tables that it writes into          row_makers.py    the form for a database and table
 row_maker.py        a message as rows (compiled)
 sip_trace_table.py  the definition of the table             schema.py        `db create`
 database.py         connections, and errors in one line     deadlines.py     their timeouts

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.net.sink_errors import SinkError
@@ -23,11 +23,14 @@ from capture_agent.sinks.sql.schema import create_in, free_name
 from capture_agent.sinks.sql.sip_trace_table import INDEXES, MYSQL, checked_name
 from capture_agent.sinks.sql.trace_rows import TIMES
 
-LOCK_SECONDS = 5  # to wait for a lock: whoever comes later waits as long
+LOCK_SECONDS = 1  # to wait for a lock: whoever comes later waits as long
+LOCK_TRIES = 15  # with a pause of LOCK_SECONDS after each, in which the others go on
 NOTICE = timedelta(hours=6)  # before the first partition ends: checking a large table takes time
 LATEST = 31  # periods in the past that get a partition, if none was made for long
 AT_ONCE = 2000  # rows moved in one transaction
 SPARE_IDS = 100_000  # for rows inserted while a table is replaced
+
+LOCK_NOT_FREE, LOCK_WAIT_TIMEOUT = "55P03", 1205  # of PostgreSQL; of MariaDB and MySQL
 
 REST = "rest"  # suffix of the partition for all other rows
 
@@ -130,10 +133,33 @@ def limit_lock_waits(connection: Connection) -> None:
 def drop_partition(connection: Connection, table: str, old: Partition) -> None:
     quote = connection.dialect.identifier_preparer.quote
     if connection.dialect.name in MYSQL:
-        connection.exec_driver_sql(f"ALTER TABLE {quote(table)} DROP PARTITION {quote(old.name)}")
+        run_patiently(connection, f"ALTER TABLE {quote(table)} DROP PARTITION {quote(old.name)}")
     else:
-        connection.exec_driver_sql(f"DROP TABLE {old.name}")
-    connection.commit()
+        run_patiently(connection, f"DROP TABLE {old.name}")
+
+
+def run_patiently(connection: Connection, *statements: str) -> None:
+    """In one transaction, as far as the database has them for such statements; again if a lock is not free in time.
+
+    Raises SQLAlchemyError.
+    """
+    for tries in range(1, LOCK_TRIES + 1):
+        try:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+            connection.commit()
+            return
+        except OperationalError as error:
+            connection.rollback()
+            if tries == LOCK_TRIES or not waited_in_vain(error):
+                raise
+            time.sleep(LOCK_SECONDS)
+
+
+def waited_in_vain(error: OperationalError) -> bool:
+    """Whether another program had the lock for too long."""
+    arguments = getattr(error.orig, "args", ())
+    return getattr(error.orig, "sqlstate", None) == LOCK_NOT_FREE or arguments[:1] == (LOCK_WAIT_TIMEOUT,)
 
 
 def suffix(start: datetime, monthly: bool) -> str:
@@ -147,10 +173,7 @@ class _DividedTable:
     monthly: bool
 
     def _run(self, *statements: str) -> None:
-        """In one transaction, as far as the database has them for such statements."""
-        for statement in statements:
-            self.connection.exec_driver_sql(statement)
-        self.connection.commit()
+        run_patiently(self.connection, *statements)
 
 
 class _PostgreSql(_DividedTable):
@@ -201,7 +224,7 @@ class _PostgreSql(_DividedTable):
         ]
 
     def add(self, periods: list[tuple[datetime, datetime]]) -> Iterator[str]:
-        """Rows that came before their partition are moved into it."""
+        """Rows that came before their partition are moved into it, and while others wait, those that came meanwhile."""
         table = self._name()
         rest = next((one.name for one in partitions_of(self.connection, self.table) if one.until is None), None)
         for start, end in periods:
@@ -212,7 +235,7 @@ class _PostgreSql(_DividedTable):
             )
             self._run(
                 f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS, PRIMARY KEY (id), CHECK ({there}))",
-                *([moved] if rest else []),
+                *([moved, f"LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE", moved] if rest else []),
                 f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{start}') TO ('{end}')",
             )
             yield f"partition {name} added"

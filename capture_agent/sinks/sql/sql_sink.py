@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
@@ -16,7 +16,6 @@ from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.database import (
-    check_table,
     connect,
     disconnect,
     explained,
@@ -26,13 +25,9 @@ from capture_agent.sinks.sql.database import (
 )
 from capture_agent.sinks.sql.deadlines import WRITE_SECONDS
 from capture_agent.sinks.sql.destinations import (
-    Destination,
     Receipt,
     StillOpen,
     Unsure,
-    copy_rows,
-    insert_rows,
-    prepare_mysql,
     receipt,
     rolled_back,
     takes_another,
@@ -41,32 +36,16 @@ from capture_agent.sinks.sql.destinations import (
 from capture_agent.sinks.sql.dividing import Divider, Failure
 from capture_agent.sinks.sql.refusals import FailedPart, Refusals
 from capture_agent.sinks.sql.refused_file import RefusedFile
-from capture_agent.sinks.sql.row_maker import RowMaker
 from capture_agent.sinks.sql.schema import create_tables
-from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
 from capture_agent.sinks.sql.sqlite_file import WatchedFile, path_of
-from capture_agent.sinks.sql.table_check import TableProblem, column_problems, other_problems
-from capture_agent.sinks.sql.trace_rows import (
-    NO_TABLE,
-    ROWS_REFUSED,
-    TIMES,
-    Row,
-    as_hex,
-    as_it_is,
-    as_text_or_hex,
-    julian_day,
-    text_in_ascii,
-    text_without_nul,
-)
+from capture_agent.sinks.sql.table_check import TableProblem
+from capture_agent.sinks.sql.trace_rows import ROWS_REFUSED, TIMES
+from capture_agent.sinks.sql.trace_tables import Tables
 from capture_agent.sinks.sql.verdicts import FileGone, Verdict, is_doubtful, verdict_of
-from capture_agent.sip.headers import text as header_text
 
-AT_ONCE = 2000  # messages of one transaction
-MOST_TABLES = 1000  # remembered names of tables that exist, and of missing ones
+AT_ONCE = 2000  # messages of one transaction, unless the target wants more
 
 _log = logging.getLogger(__name__)
-
-TimeOf = Callable[[int], str]
 
 
 class SqlSink:
@@ -75,21 +54,20 @@ class SqlSink:
     rejected   headers: From, To, Call-ID or CSeq that siptrace could not store; start_line: a response without a
                status; refused: the database refused its rows; table: its trace names a table that does not exist;
                not_sip: another kind of message; no_user: its trace has neither a row without a user nor a user
-    cut        values longer than their column, by column: PostgreSQL and MySQL have no room for them
+    cut        values longer than their column, by column (trace_tables.py)
     """
-
-    together = AT_ONCE  # one commit costs as much as many rows
 
     def __init__(self, target: SqlTarget, tables: Iterable[str] = ()) -> None:
         self._url = parse_url(target.url)
-        self._table = checked_name(target.table)
-        self._tables = tuple(tables)
-        self._time = TIMES[target.time]
+        self._tables = Tables(self._url, target.table, tables, TIMES[target.time])
         self.name = shown(self._url)
+        # One commit costs as much as many rows.
+        self.together = {"each": 1, "collected": target.commit_messages, "waiting": AT_ONCE}[target.commit]
+        self.patience = target.commit_seconds if target.commit == "collected" else 0.0
+        self.awaited = target.commit == "each"
         self.sent = 0
         self.rejected: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self.cut: Counter[str] = Counter()
         self._connection: Connection | None = None
         self._file = WatchedFile(path_of(self._url))
         self._left: tuple[str, ...] = ()  # the tables of a file that was moved away
@@ -98,8 +76,10 @@ class SqlSink:
         self._refusals = Refusals(self.name)
         self._refused = RefusedFile(target.refused)
         self._create = target.create
-        self._destinations: dict[str, Destination | None] = {}  # None: no such table
-        self._told: set[tuple[str, TableProblem]] = set()  # bounded by the columns of the configured tables
+
+    @property
+    def cut(self) -> Counter[str]:
+        return self._tables.cut
 
     def open(self) -> None:
         self._opened()
@@ -132,36 +112,14 @@ class SqlSink:
         return connection
 
     def _prepare(self, connection: Connection) -> None:
-        check_table(connection, self._url, self._table)
         prepare_for_writing(connection)
-        own = self._prepared(connection, self._table)
-        self._destinations = {"": own, self._table: own}
-        for name in self._tables:
-            self._destination(connection, name)
-        self._tell(connection)
-        connection.rollback()
-
-    def _tell(self, connection: Connection) -> None:
-        """Log which columns may not take every row: once, not at every new connection."""
-        for name in self._known_tables:
-            new = [one for one in column_problems(connection, name) if (name, one) not in self._told]
-            if new:
-                self._told.update((name, one) for one in new)
-                _log.warning("%s: table %s: %s", self.name, name, "; ".join(map(str, new)))
-
-    @property
-    def _known_tables(self) -> list[str]:
-        return [name for name, found in self._destinations.items() if name and found]
+        self._tables.prepare(connection)
 
     def table_problems(self) -> list[tuple[str, TableProblem]]:
         """What is wrong with each table that there is. Raises SinkError."""
         connection = self._opened()
         try:
-            return [
-                (name, problem)
-                for name in self._known_tables
-                for problem in [*column_problems(connection, name), *other_problems(connection, name)]
-            ]
+            return self._tables.problems(connection)
         except SQLAlchemyError as error:
             raise explained(self._url, error) from error
         finally:
@@ -169,7 +127,7 @@ class SqlSink:
 
     def _create_tables(self) -> None:
         """Those of the target and of rules: once, for a table that is dropped later was not dropped by accident."""
-        for name in (self._table, *self._tables):
+        for name in (self._tables.own, *self._tables.others):
             if create_tables(self._url.render_as_string(hide_password=False), name):
                 _log.warning("%s: table %s made", self.name, name)
         self._create = False
@@ -180,47 +138,9 @@ class SqlSink:
         for name in self._left:
             create_tables(self._url.render_as_string(hide_password=False), name)
 
-    def _destination(self, connection: Connection, name: str) -> Destination | None:
-        """A table other than the target's own; None if it does not exist. Checked once per connection."""
-        if name in self._destinations:
-            return self._destinations[name]
-        if len(self._destinations) >= MOST_TABLES:
-            return None
-        found = None
-        try:
-            checked_name(name)
-            check_table(connection, self._url, name)
-            found = self._prepared(connection, name)
-        except SinkError as error:
-            if isinstance(error.__cause__, SQLAlchemyError):
-                raise  # the database itself failed
-            _log.warning("%s; messages traced into it are not stored", error)
-        self._destinations[name] = found
-        return found
-
-    def _prepared(self, connection: Connection, table: str) -> Destination:
-        dialect = connection.dialect
-        rows = ROW_MAKERS[dialect.name](connection, table, self._time)
-        rows.cut = self.cut
-        quote = dialect.identifier_preparer.quote
-        columns = ", ".join(map(quote, INSERTED))
-        # Values are always bound; names come from our table and from checked_name.
-        mark = "?" if dialect.paramstyle == "qmark" else "%s"
-        marks = ", ".join([mark] * len(INSERTED))
-        into = f"{quote(table)} ({columns})"
-        destination = Destination(quote(table), rows, insert_rows, f"INSERT INTO {into} VALUES ({marks})")
-        newest = ", ".join(mark if name == "msg" else quote(name) for name in INSERTED)
-        destination.another = f"INSERT INTO {into} SELECT {newest} FROM {quote(table)} ORDER BY id DESC LIMIT 1"
-        if dialect.name == "postgresql":
-            destination.insert, destination.statement = copy_rows, into
-        elif dialect.name in MYSQL:
-            prepare_mysql(connection, destination, table)
-        return destination
-
     def send(self, batch: Sequence[TracedMessage]) -> None:
         self._opened()
-        transactional = all(found is None or found.transactional for found in self._destinations.values())
-        self._divider.send(batch, AT_ONCE if transactional else 1)
+        self._divider.send(batch, max(AT_ONCE, self.together) if self._tables.transactional else 1)
 
     def store(self, part: Sequence[TracedMessage]) -> FailedPart | None:
         """One transaction. Raises SinkError: the database cannot be reached."""
@@ -229,7 +149,7 @@ class SqlSink:
         proof: Receipt | None = None
         begun = time.monotonic()
         try:
-            rows, rejected = self._made(connection, part)
+            rows, rejected = self._tables.rows(connection, part)
             if len(part) > 1 and not all(destination.transactional for destination, _ in rows.values()):
                 return FailedPart(Verdict.REFUSED, self._url, ValueError("one message at a time"), part)
             for destination, of_table in rows.values():
@@ -313,7 +233,7 @@ class SqlSink:
             connection = self._opened()
         except SinkError:
             return False
-        destination, stored = self._destinations.get(message.trace.table), message.message
+        destination, stored = self._tables.get(message.trace.table), message.message
         if destination is None or not isinstance(stored, CapturedMessage):
             return False
         return takes_another(connection, destination, len(stored.sip.raw))
@@ -328,9 +248,7 @@ class SqlSink:
         absent: list[str] = []
         unsafe: list[str] = []
         try:
-            for name, destination in self._destinations.items():
-                if not name:
-                    continue  # the sink's own, which is there by its name, too
+            for name, destination in self._tables.items():
                 if destination is None:
                     absent.append(name)
                 elif not destination.transactional:
@@ -346,27 +264,7 @@ class SqlSink:
     def refuse(self, message: TracedMessage, failure: Failure) -> None:
         self.rejected[ROWS_REFUSED] += 1
         self._refusals.add(failure.words())
-        self._refused.add(message, message.trace.table or self._table, failure.words())
-
-    def _made(
-        self, connection: Connection, batch: Sequence[TracedMessage]
-    ) -> tuple[dict[str, tuple[Destination, list[Row]]], list[str]]:
-        """The rows for each table, in message order; and a reason for each message without rows."""
-        rows: dict[str, tuple[Destination, list[Row]]] = {}  # by statement
-        rejected = []
-        for traced in batch:
-            destination = self._destination(connection, traced.trace.table)
-            if destination is None:
-                rejected.append(NO_TABLE)
-                continue
-            made = destination.rows.rows(traced)
-            if isinstance(made, str):
-                rejected.append(made)
-                continue
-            if destination.statement not in rows:
-                rows[destination.statement] = (destination, [])
-            rows[destination.statement][1].extend(made)
-        return rows, rejected
+        self._refused.add(message, message.trace.table or self._tables.own, failure.words())
 
     def flush(self) -> None:
         """Every batch has been committed."""
@@ -376,7 +274,7 @@ class SqlSink:
         if connection is None:
             return
         if self._file.moved:
-            self._left = tuple({self._table, *self._known_tables})
+            self._left = tuple({self._tables.own, *self._tables.known})
             self._leave_file(connection)
         disconnect(connection)
         self._file.close()
@@ -385,42 +283,3 @@ class SqlSink:
         with suppress(SQLAlchemyError):
             if not self._file.leave(connection):
                 _log.warning("%s: rows of the moved file are still in its -wal file: keep it", self.name)
-
-
-def sqlite_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
-    return RowMaker(as_it_is, julian_day, header_text, limited=False)
-
-
-def postgresql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
-    # SQL_ASCII accepts every byte, but measures columns in bytes, not characters.
-    utf8 = connection.scalar(text("SELECT getdatabaseencoding()")) == "UTF8"
-    return RowMaker(as_hex, time, text_without_nul if utf8 else text_in_ascii, limited=True)
-
-
-def mysql_rows(connection: Connection, table: str, time: TimeOf) -> RowMaker:
-    """Our own table accepts every byte; other tables may have a different character set in each column."""
-    found = connection.execute(
-        text(
-            "SELECT column_name, character_set_name FROM information_schema.columns"
-            " WHERE table_schema = DATABASE() AND table_name = :table AND character_set_name IS NOT NULL"
-        ),
-        {"table": table},
-    )
-    charsets: dict[str, str] = {name: charset for name, charset in found}  # noqa: C416 - a Row is no pair to mypy
-    message = charsets.pop("msg", None)
-    every_byte = message in (None, "latin1", "binary")
-    every_text = all(charsets.get(name, "utf8mb4") == "utf8mb4" for name in INSERTED)
-    return RowMaker(
-        as_it_is if every_byte else as_text_or_hex(str(message)),
-        time,
-        text_without_nul if every_text else text_in_ascii,
-        limited=True,
-    )
-
-
-ROW_MAKERS: dict[str, Callable[[Connection, str, TimeOf], RowMaker]] = {
-    "sqlite": sqlite_rows,
-    "postgresql": postgresql_rows,
-    "mysql": mysql_rows,
-    "mariadb": mysql_rows,
-}

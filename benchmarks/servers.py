@@ -60,7 +60,8 @@ def install_postgresql(folder: Path, port: int) -> Installed:
     initdb = [programs / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"]
     make([*unprivileged(user), *initdb], folder)
     options = [
-        "-D", data, "-p", str(port), "-F", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
+        "-D", data, "-p", str(port), "-F", "-c", "listen_addresses=127.0.0.1",
+        "-c", f"unix_socket_directories={folder}",
     ]  # fmt: skip
     stop = SIGINT  # SIGTERM would wait for its clients
     command = [*unprivileged(user, stop), programs / "postgres", *options]
