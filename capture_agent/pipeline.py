@@ -52,6 +52,7 @@ class Pipeline:
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
         self.restorer = Restorer() if capture.x_headers else None
         self.policy = policy or Policy()
+        self.packets.keeps_frames = self.policy.settings.keeps_frames
         self._metrics = metrics or Metrics()
         correlate = correlate or Correlate()
         self.correlator = correlator or (Correlator.configured(correlate) if self._follows_calls else None)
@@ -78,6 +79,7 @@ class Pipeline:
         self._former = with_former(self._former, list(self.policy.ledgers_of_user_code()))
         policy.take_over(self.policy)
         self.policy, self.emission = policy, emission
+        self.packets.keeps_frames = policy.settings.keeps_frames
         if self.correlator is None and self._follows_calls:
             self.correlator = Correlator.configured(correlate)
         if self.counting is not None:

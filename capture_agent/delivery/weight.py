@@ -15,6 +15,7 @@ from capture_agent.sip.message import SipMessage
 # them, which are objects in the plain build; other kinds take less. tests/limits measures it.
 RECORDS = 640 if cython.compiled else 1088
 ORIGIN = 256  # what its sender says about it, without the texts
+FRAME = 256  # a captured frame that is kept, without its bytes
 HEADER = 184  # a header that someone has asked for: a tuple, its name, its value
 NO_LIMIT = 1 << 62
 
@@ -51,6 +52,9 @@ def fit(batch: Sequence[TracedMessage], room: cython.longlong) -> tuple[int, int
             if id(last) not in buffers:
                 buffers.add(id(last))
                 weight += len(last)
+        if datagram.frames is not None:
+            for frame in datagram.frames:
+                weight += FRAME + len(frame.data)
         if sip is not None:
             if sip.data is not last and id(sip.data) not in buffers:  # rewritten
                 buffers.add(id(sip.data))

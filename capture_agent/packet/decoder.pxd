@@ -1,7 +1,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from capture_agent.records.datagram cimport NO_FRAME, NO_VLAN, Datagram, new_datagram
+from capture_agent.records.datagram cimport NO_FRAME, NO_FRAME_END, NO_VLAN, Datagram, new_datagram
 from capture_agent.records.frames cimport (
     FRAME_INTERFACE, FRAME_LENGTH, FRAME_ROW, FRAME_START, FRAME_TIME_NS, FRAME_WIRE_LENGTH,
     Frames,
@@ -13,6 +13,7 @@ cdef class PacketDecoder:
     cdef readonly object rejected
     cdef readonly object fragments
     cdef readonly dict unread
+    cdef public bint keeps_frames
     cdef unsigned long long[::1] _rejected
     cdef bytes _data
     cdef long long _time_ns
@@ -22,6 +23,10 @@ cdef class PacketDecoder:
     cdef int _flags
     cdef unsigned int _sequence
     cdef Py_ssize_t _frame_at
+    cdef Py_ssize_t _frame_end
+    cdef Py_ssize_t _cut
+    cdef tuple _frames
+    cdef object _interface
     cdef Py_ssize_t _end
     cdef Py_ssize_t _missing
     cdef Py_ssize_t _payload_at
@@ -46,6 +51,7 @@ cdef class PacketDecoder:
     cdef Py_ssize_t _fragment(
         self, bytes data, Py_ssize_t at, int offset, bint more, bytes identification
     ) except? 0
+    cdef tuple _kept(self, bytes data)
     cdef Py_ssize_t _tunnel(self, dict table, int key, bytes data, Py_ssize_t at, Py_ssize_t otherwise) except? 0
     cdef Py_ssize_t _layer(self, bytes data, Py_ssize_t at, int kind) except? 0
     cdef Py_ssize_t _transport(self, bytes data, Py_ssize_t at) except? 0

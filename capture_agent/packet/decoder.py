@@ -22,10 +22,10 @@ from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.link_type_names import named
 from capture_agent.packet.rejects import ACCOUNT, REASONS, WITHIN_A_DATAGRAM, Reject
 from capture_agent.records.datagram import Datagram, new_datagram
-from capture_agent.records.frames import Frames, Interface
+from capture_agent.records.frames import CapturedFrame, Frames, Interface
 
 if not cython.compiled:  # the .pxd cimports them
-    from capture_agent.records.datagram import NO_FRAME, NO_VLAN
+    from capture_agent.records.datagram import NO_FRAME, NO_FRAME_END, NO_VLAN
     from capture_agent.records.frames import (
         FRAME_INTERFACE,
         FRAME_LENGTH,
@@ -71,9 +71,10 @@ class PacketDecoder:
     """Counts what it has seen: seen = carried + the sum of rejected + what `fragments` accounts for."""
 
     __slots__ = (
-        "_address_at", "_address_size", "_data", "_depth", "_end", "_ethertypes", "_flags", "_frame_at",
-        "_link_types", "_missing", "_payload_at", "_ports", "_protocol", "_protocols", "_rejected",
-        "_sequence", "_time_ns", "_tunnel_ports", "_vlan", "carried", "fragments", "rejected", "seen", "unread",
+        "_address_at", "_address_size", "_cut", "_data", "_depth", "_end", "_ethertypes", "_flags", "_frame_at",
+        "_frame_end", "_frames", "_interface", "_link_types", "_missing", "_payload_at", "_ports", "_protocol",
+        "_protocols", "_rejected", "_sequence", "_time_ns", "_tunnel_ports", "_vlan", "carried", "fragments",
+        "keeps_frames", "rejected", "seen", "unread",
     )  # fmt: skip
 
     def __init__(self, esp_null: bool = False) -> None:
@@ -84,6 +85,8 @@ class PacketDecoder:
         self._rejected = self.rejected
         self.unread: dict[int, int] = {}  # frames by unsupported link type; LINKTYPE_ values have 16 bits
         self.fragments = Defragmenter()
+        self.keeps_frames = False  # copies of the frames whose payloads get a buffer of their own
+        self._frames: tuple[CapturedFrame, ...] | None = None
         self._link_types = tunnels.BY_LINK_TYPE
         self._ethertypes = tunnels.BY_ETHERTYPE | {BY_LENGTH: tunnels.BEHIND_LENGTH}
         self._protocols = tunnels.BY_IP_PROTOCOL | (tunnels.ESP_BY_IP_PROTOCOL if esp_null else {})
@@ -137,11 +140,13 @@ class PacketDecoder:
             if interface != known:
                 link_type = link_types[interface]
                 known = interface
+                self._interface = frames.interfaces[interface]
             self._data = data
             self._frame_at = start
-            self._end = start + length
+            self._end = self._frame_end = start + length
             wire = rows[row + FRAME_WIRE_LENGTH]
-            self._missing = wire - length if wire > length else 0
+            self._missing = self._cut = wire - length if wire > length else 0
+            self._frames = None
             time_ns = rows[row + FRAME_TIME_NS]
             self._time_ns = LATEST if time_ns > LATEST else -LATEST if time_ns < -LATEST else time_ns
             self._vlan = NO_VLAN
@@ -175,6 +180,9 @@ class PacketDecoder:
         datagram.interface = interface
         datagram.missing = self._missing
         datagram.frame_at = self._frame_at
+        datagram.frame_end = self._frame_end
+        datagram.frame_cut = self._cut
+        datagram.frames = self._frames
         datagram.sequence = self._sequence if self._protocol == 6 else 0
         datagram.flags = self._flags if self._protocol != 17 else 0
         return datagram
@@ -221,6 +229,8 @@ class PacketDecoder:
         transport: cython.int = TRANSPORT_NAMES.get(pdu.dissector, 0)
         if not transport and not pdu.protocol:
             return -PROTOCOL
+        self._frames = self._kept(data)
+        self._frame_end = NO_FRAME_END
         self._data = pdu.endpoints + data[at : self._end]
         self._end = len(self._data)
         self._frame_at = NO_FRAME
@@ -337,15 +347,24 @@ class PacketDecoder:
             return -CUT
         addresses: bytes = data[self._address_at : self._address_at + 2 * self._address_size]
         key = addresses + identification + bytes((self._protocol,))
-        whole = self.fragments.add(key, offset, more, data[at : self._end], self._time_ns)
+        whole = self.fragments.add(key, offset, more, data[at : self._end], self._time_ns, self._kept(data) or ())
         if whole is None:
             return -HELD
+        self._frames = self.fragments.carriers or None
+        self._frame_end = NO_FRAME_END
         self._data = data[self._frame_at : at] + whole
         self._end = len(self._data)
         self._address_at -= self._frame_at
         at -= self._frame_at
         self._frame_at = 0
         return at
+
+    def _kept(self, data: bytes) -> tuple[CapturedFrame, ...] | None:
+        """Copies of the frames that have carried this buffer, if they are wanted."""
+        if self._frames is not None or not self.keeps_frames:
+            return self._frames
+        frame = data[self._frame_at : self._frame_end]
+        return (CapturedFrame(frame, self._time_ns, self._cut, self._interface),)
 
     def _tunnel(
         self,
@@ -421,7 +440,7 @@ class PacketDecoder:
         """A payload that is not this tunnel, or that we cannot read, is a payload like any other."""
         before = (
             self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
-            self._depth, self._frame_at,
+            self._depth, self._frame_at, self._frame_end, self._frames,
         )  # fmt: skip
         port = be16(data, at + 2)
         if port not in self._ports:
@@ -433,7 +452,7 @@ class PacketDecoder:
             return inner
         (
             self._data, self._end, self._missing, self._vlan, self._protocol, self._address_at, self._address_size,
-            self._depth, self._frame_at,
+            self._depth, self._frame_at, self._frame_end, self._frames,
         ) = before  # fmt: skip
         self._payload_at = at + 8
         return at

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from capture_agent.clock import Clock
+from capture_agent.records.frames import CapturedFrame
 
 LONGEST = 65535  # RFC 791 3.1: the total length has 16 bits; so has RFC 8200's payload length
 
@@ -31,6 +32,7 @@ REMEMBER_NS = 250 * 10**6
 # CPython's memory in addition to the payload, so that `limit_bytes` limits memory, not payload.
 DATAGRAM_COST = 1024
 FRAGMENT_COST = 192
+FRAME_COST = 256  # of a captured frame that is kept
 
 NEVER_NS = 1 << 63  # no packet has this time
 
@@ -48,12 +50,13 @@ class Refusal(StrEnum):
 class _Partial:
     """An incomplete datagram: the pieces stay separate, the ranges that they cover are merged."""
 
-    __slots__ = ("ends", "frames", "pieces", "since_ns", "size", "starts", "time_ns", "total")
+    __slots__ = ("carriers", "ends", "frames", "pieces", "since_ns", "size", "starts", "time_ns", "total")
 
     def __init__(self, time_ns: int, since_ns: int) -> None:
         self.time_ns = time_ns  # time of its first fragment
         self.since_ns = since_ns  # when it began to wait, by the clock
         self.frames = 0
+        self.carriers: list[CapturedFrame] = []
         self.size = DATAGRAM_COST
         self.total: int | None = None  # known with the last fragment
         self.starts: list[int] = []
@@ -87,6 +90,11 @@ class _Partial:
         self.starts[first:behind] = [offset]
         self.ends[first:behind] = [end]
         return new
+
+    def keep(self, carriers: Iterable[CapturedFrame]) -> None:
+        for one in carriers:
+            self.carriers.append(one)
+            self.size += len(one.data) + FRAME_COST
 
     def _piece(self, at: int, piece: bytes) -> int:
         self.pieces.append((at, piece))
@@ -127,6 +135,7 @@ class Defragmenter:
         self.evicted = 0  # the oldest datagram was evicted for a new one
         self.overlapping = 0  # used fragments that had bytes in common with earlier ones: outside the balance
         self.held_bytes = 0
+        self.carriers: tuple[CapturedFrame, ...] = ()  # of the datagram that was completed last, if they are kept
         self._partials: OrderedDict[bytes, _Partial] = OrderedDict()
         # Datagrams completed recently, so that copies of their fragments do not start ones that never complete.
         self._done: OrderedDict[bytes, tuple[int, bytes]] = OrderedDict()
@@ -149,11 +158,20 @@ class Defragmenter:
         for name in ("timed_out", "evicted"):
             yield name, getattr(self, name)
 
-    def add(self, key: bytes, offset: int, more: bool, payload: bytes, time_ns: int) -> bytes | None:
+    def add(
+        self,
+        key: bytes,
+        offset: int,
+        more: bool,
+        payload: bytes,
+        time_ns: int,
+        carriers: tuple[CapturedFrame, ...] = (),
+    ) -> bytes | None:
         """The payload of the IP datagram if this fragment completes it.
 
         `key` identifies datagrams: source, destination, protocol and identification (RFC 791; RFC 8200 omits the
-        protocol). `offset` is in bytes; `more` is the flag "more fragments".
+        protocol). `offset` is in bytes; `more` is the flag "more fragments"; `carriers`: the frames that
+        carried it, if they are to be kept.
         """
         self.seen += 1
         time_ns = self._clock.tick(time_ns)
@@ -172,9 +190,10 @@ class Defragmenter:
                 return None
             if offset == 0 and not more:  # RFC 6946: complete as it is
                 self.completed += 1
+                self.carriers = carriers
                 return payload
             partial = self._begin(key, time_ns)
-        self._join(partial, offset, more, payload)
+        self._join(partial, offset, more, payload, carriers)
         if partial.complete:
             return self._complete(key, partial, time_ns)
         self._make_room()
@@ -212,11 +231,15 @@ class Defragmenter:
         self.held_bytes += partial.size
         return partial
 
-    def _join(self, partial: _Partial, offset: int, more: bool, payload: bytes) -> None:
+    def _join(
+        self, partial: _Partial, offset: int, more: bool, payload: bytes, carriers: tuple[CapturedFrame, ...]
+    ) -> None:
         before = partial.size
         new = partial.fill(offset, payload)
-        self.held_bytes += partial.size - before
         tells_end = not more and partial.total is None
+        if new or tells_end:
+            partial.keep(carriers)
+        self.held_bytes += partial.size - before
         if tells_end:
             partial.total = offset + len(payload)
         if new or tells_end:
@@ -228,6 +251,7 @@ class Defragmenter:
 
     def _complete(self, key: bytes, partial: _Partial, time_ns: int) -> bytes:
         whole = partial.joined()
+        self.carriers = tuple(partial.carriers)
         self.waiting -= partial.frames
         self.joined += partial.frames - 1
         self.completed += 1

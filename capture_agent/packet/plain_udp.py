@@ -18,7 +18,7 @@ ETHERNET = 1
 def usual_datagram(frames: Frames, n: int, tunnel_ports: bytes) -> Datagram | None:
     """The datagram in frame n, or None if it is any other frame."""
     data = frames.data
-    start, length, _, time_ns, number = ROW.unpack_from(frames.index, n * ROW.size)
+    start, length, wire, time_ns, number = ROW.unpack_from(frames.index, n * ROW.size)
     if length < HEADERS.size or not 0 <= start <= len(data) - length or not -LATEST < time_ns < LATEST:
         return None
     if not 0 <= number < len(frames.interfaces) or frames.interfaces[number].link_type != ETHERNET:
@@ -46,4 +46,7 @@ def usual_datagram(frames: Frames, n: int, tunnel_ports: bytes) -> Datagram | No
     datagram.interface = frames.interfaces[number]
     datagram.missing = datagram.sequence = datagram.flags = 0
     datagram.frame_at = start
+    datagram.frame_end = start + length
+    datagram.frame_cut = max(0, wire - length)
+    datagram.frames = None
     return datagram

@@ -14,6 +14,7 @@ from capture_agent.clock import Clock
 from capture_agent.policy.rules import CompiledRule
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.frames import CapturedFrame
 from capture_agent.sip.scan import scan
 
 # CANCEL, and the ACK for a failure, belong to the INVITE (RFC 3261 9.1, 17.1.1.3).
@@ -22,6 +23,7 @@ OF_INVITE = (b"ACK", b"CANCEL")
 # CPython's memory for a message in addition to its bytes, and for a transaction and dialog kept only by such messages.
 MESSAGE_COST = 1024
 TRANSACTION_COST = 2560
+FRAME_COST = 256  # of a captured frame, if they are kept
 
 
 @dataclass(slots=True, eq=False)
@@ -44,12 +46,13 @@ class Lookback:
     Messages are held by transaction, and those by dialog: the cost of a release is proportional to its messages.
     """
 
-    def __init__(self, rules: Iterable[CompiledRule], most: int, most_bytes: int) -> None:
+    def __init__(self, rules: Iterable[CompiledRule], most: int, most_bytes: int, keep_frames: bool = False) -> None:
         rules = [rule for rule in rules if rule.lookback_ns]
         self._hold_ns = max(rule.lookback_ns for rule in rules)
         self._dialogs = any(rule.mode == 2 for rule in rules)
         self._methods = methods_of(rules)
         self._most = most
+        self._keep_frames = keep_frames
         self._most_bytes = most_bytes
         self._clock = Clock()
         self._bytes = 0
@@ -77,9 +80,9 @@ class Lookback:
         assert transaction is not None
         time_ns = self.pass_time(message.seen_ns)
         since_ns = max(time_ns, self._clock.now_ns)
-        copy = copied(message)
+        copy = copied(message, self._keep_frames)
         self._number += 1
-        size = len(copy.datagram.data) + MESSAGE_COST
+        size = len(copy.datagram.data) + MESSAGE_COST + frames_size(copy.datagram.frames or ())
         held = HeldMessage(copy, direction, self._number, time_ns, since_ns, size, given, asked)
         self._put(held)
         return True
@@ -200,8 +203,12 @@ def methods_of(rules: Iterable[CompiledRule]) -> frozenset[bytes]:
     return frozenset(methods)
 
 
-def copied(message: CapturedMessage) -> CapturedMessage:
-    """A copy in a new buffer with the two addresses and the message."""
+def frames_size(frames: Iterable[CapturedFrame]) -> int:
+    return sum(len(frame.data) + FRAME_COST for frame in frames)
+
+
+def copied(message: CapturedMessage, keep_frames: bool = False) -> CapturedMessage:
+    """A copy in a new buffer with the two addresses and the message; with its captured frames, if they are wanted."""
     datagram, raw = message.datagram, message.raw
     addresses = datagram.source + datagram.destination
     data = addresses + raw
@@ -209,6 +216,8 @@ def copied(message: CapturedMessage) -> CapturedMessage:
     assert sip is not None  # the same bytes were SIP before
     sip.problems = message.sip.problems
     own = datagram.carrying(data, len(addresses), len(data), datagram.missing)
+    if keep_frames:
+        own.keep_frames(datagram.captured_frames())
     copy = CapturedMessage(own, sip, message.origin, message.seen_ns)
     copy.transaction, copy.dialog, copy.retransmission = message.transaction, message.dialog, message.retransmission
     return copy

@@ -76,7 +76,8 @@ class Policy:
         self._lookback: Lookback | None = None
         if self._rules is not None and self._rules.looks_back:
             trace = settings.trace
-            self._lookback = Lookback(self._rules.rules, trace.lookback_messages, trace.lookback_mib << 20)
+            most, most_bytes = trace.lookback_messages, trace.lookback_mib << 20
+            self._lookback = Lookback(self._rules.rules, most, most_bytes, settings.keeps_frames)
         self._legs = LegTable(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
         self._in = Direction.IN
         self._out = Direction.OUT

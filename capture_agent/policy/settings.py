@@ -14,7 +14,7 @@ from capture_agent.records.traced import ALL_SINKS
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`sinks`: the bits of the default sinks; `rules`: each with the bits of its sinks; `hooked`: whether there are
-    hooks; `conditions`: the user code that rules name in `when`.
+    hooks; `conditions`: the user code that rules name in `when`; `keeps_frames`: whether a sink writes captured frames.
     """
 
     trace: TraceSection = field(default_factory=TraceSection)
@@ -23,6 +23,7 @@ class Settings:
     sinks: int = ALL_SINKS
     hooked: bool = False
     conditions: Mapping[str, Guard] = field(default_factory=dict)
+    keeps_frames: bool = False
 
     @classmethod
     def of(
@@ -31,7 +32,14 @@ class Settings:
         """`sinks`: the configured sinks, with their ids in this process."""
         sinks = sinks or ConfiguredSinks(config)
         rules = tuple((rule, sinks.of_rule(rule)) for rule in config.rule)
-        return cls(config.trace, rules, config.legs, sinks.defaults, conditions=conditions or {})
+        return cls(
+            config.trace,
+            rules,
+            config.legs,
+            sinks.defaults,
+            conditions=conditions or {},
+            keeps_frames=bool(config.pcap),
+        )
 
     @property
     def in_force(self) -> tuple[tuple[Rule, int], ...]:

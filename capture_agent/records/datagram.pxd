@@ -3,6 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 cpdef enum:
     NO_VLAN = -1
     NO_FRAME = -1
+    NO_FRAME_END = 0
     WHOLE_MESSAGE = 0x100
 
 cdef class Datagram:
@@ -23,6 +24,9 @@ cdef class Datagram:
     cdef readonly unsigned int sequence
     cdef readonly int flags
     cdef readonly Py_ssize_t frame_at
+    cdef readonly Py_ssize_t frame_end
+    cdef readonly Py_ssize_t frame_cut
+    cdef readonly tuple frames
 
     cdef bytes _address(self, int number)
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)

@@ -7,11 +7,12 @@ from ipaddress import ip_address
 
 import cython
 
-from capture_agent.records.frames import Interface
+from capture_agent.records.frames import CapturedFrame, Interface
 
 if not cython.compiled:
     NO_VLAN = -1
     NO_FRAME = -1  # a message from several packets has a buffer without their headers
+    NO_FRAME_END = 0  # the captured frame is not in the buffer, or has other messages, too
     WHOLE_MESSAGE = 0x100  # in Datagram.flags, above TCP's: the capture has a whole message, not a piece of a stream
 
 
@@ -31,6 +32,9 @@ class Datagram:
         "flags",
         "frame",
         "frame_at",
+        "frame_cut",
+        "frame_end",
+        "frames",
         "interface",
         "missing",
         "protocol",
@@ -61,6 +65,9 @@ class Datagram:
         sequence: int = 0,
         flags: int = 0,
         frame_at: int = NO_FRAME,
+        frame_end: int = NO_FRAME_END,
+        frame_cut: int = 0,
+        frames: tuple[CapturedFrame, ...] | None = None,
     ) -> None:
         self.data = data  # the buffer
         self.start = start  # the payload is data[start:end]
@@ -79,6 +86,9 @@ class Datagram:
         self.flags = flags  # of a TCP segment; or WHOLE_MESSAGE
         self.frame_at = frame_at  # in data: the first byte of its frame, with all headers; or NO_FRAME
         self.missing = missing  # bytes that the capture cut off (snap length)
+        self.frame_end = frame_end  # in data: the end of its frame, with padding; or NO_FRAME_END
+        self.frame_cut = frame_cut  # bytes that the capture cut off that frame
+        self.frames = frames  # copies of the frames that carried it, if they were kept: see `captured_frames`
 
     def cut(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes:
         """data[start:end]; b"" if out of bounds."""
@@ -114,7 +124,25 @@ class Datagram:
         other.sequence = self.sequence
         other.flags = self.flags
         other.frame_at = self.frame_at if same else NO_FRAME
+        other.frame_end = self.frame_end if same else NO_FRAME_END
+        other.frame_cut = self.frame_cut
+        other.frames = self.frames if same else None
         return other
+
+    def captured_frames(self) -> tuple[CapturedFrame, ...]:
+        """The frames that carried this and no other message, as they were captured; none if they were not kept."""
+        if self.protocol == 6 and not self.flags & WHOLE_MESSAGE:
+            return ()  # in a stream the frames of one message mean nothing without those before
+        if self.frames is not None:
+            return self.frames
+        if self.frame_at < 0 or self.frame_end <= self.frame_at or self.interface is None or self.interface.built:
+            return ()
+        frame = self.cut(self.frame_at, self.frame_end)
+        return (CapturedFrame(frame, self.time_ns, self.frame_cut, self.interface),)
+
+    def keep_frames(self, frames: tuple[CapturedFrame, ...]) -> None:
+        """Copies of the frames that carried it; none: they carried other messages, too."""
+        self.frames = frames
 
     @property
     def payload(self) -> bytes:

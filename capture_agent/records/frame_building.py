@@ -57,7 +57,7 @@ class Batches:
     """Collects packets into batches with consecutive frame numbers."""
 
     def __init__(self, name: str) -> None:
-        self._interfaces = [Interface(name, RAW_IP, time_decimals=9)]
+        self._interfaces = [Interface(name, RAW_IP, time_decimals=9, built=True)]
         self._number = 1
         self._clear()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cython
 
@@ -24,6 +25,16 @@ class Interface:
     name: str
     link_type: int  # LINKTYPE_ value, https://www.tcpdump.org/linktypes.html
     time_decimals: int = 6  # decimals of a second that the capture itself has
+    built: bool = False  # the agent has wrapped what it received in these packets; nobody has captured them
+
+
+class CapturedFrame(NamedTuple):
+    """A frame for itself: its captured bytes, its time, the bytes that the capture cut off, and where it was seen."""
+
+    data: bytes
+    time_ns: int
+    cut: int
+    interface: Interface
 
 
 @cython.final

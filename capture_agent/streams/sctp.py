@@ -97,6 +97,7 @@ class SctpAssociations:
         self._seen_ns = max(self._seen_ns, self._clock.now_ns)
         data, at, end = datagram.data, datagram.start, datagram.end
         messages = self._expire()
+        chunks = 0
         while at + 4 <= end:
             self.seen += 1
             size = data[at + 2] << 8 | data[at + 3]
@@ -104,6 +105,7 @@ class SctpAssociations:
                 self.rejected[ChunkRejection.MALFORMED] += 1
                 return messages  # where the next chunk starts is unknown
             if data[at] in (DATA, I_DATA):
+                chunks += 1
                 messages += self._data(datagram, at, at + size)
             elif at + size > end + datagram.missing:
                 self.rejected[ChunkRejection.MALFORMED] += 1
@@ -117,6 +119,10 @@ class SctpAssociations:
         if at < end:
             self.seen += 1
             self.rejected[ChunkRejection.CUT if datagram.missing else ChunkRejection.MALFORMED] += 1
+        if chunks > 1:
+            for message in messages:
+                if message.data is data:
+                    message.keep_frames(())
         return messages
 
     def _data(self, datagram: Datagram, at: int, chunk_end: int) -> list[Datagram]:

@@ -14,7 +14,8 @@ from hep.batch import Encoder
 
 DATAGRAM = [
     "start", "end", "address_at", "address_size", "source_port", "destination_port", "time_ns", "frame", "protocol",
-    "transport", "vlan", "missing", "frame_at", "sequence", "flags", "payload", "source", "destination",
+    "transport", "vlan", "missing", "frame_at", "frame_end", "frame_cut", "frames",
+    "sequence", "flags", "payload", "source", "destination",
 ]  # fmt: skip
 SIP = [
     "start", "end", "headers_start", "body_start", "body_end", "is_request", "status", "cseq", "content_length",

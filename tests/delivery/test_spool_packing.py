@@ -74,7 +74,9 @@ OF_DATAGRAM = (
     "address_size", "destination", "destination_port", "flags", "frame", "interface", "missing", "protocol", "sequence",
     "source", "source_port", "time_ns", "transport", "vlan",
 )  # fmt: skip
-PLACES = {"address_at", "data", "end", "frame_at", "start"}  # in the buffer of the packet, which is not stored
+PLACES = {
+    "address_at", "data", "end", "frame_at", "frame_cut", "frame_end", "frames", "start",
+}  # fmt: skip  # of the packet, which is not stored
 OF_MESSAGE = ("kind", "origin", "raw", "seen_ns", "time_ns")
 OF_TRACE = ("correlation_id", "masks", "plain_row", "rule", "sinks", "table", "users")
 

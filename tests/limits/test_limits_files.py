@@ -24,7 +24,8 @@ def call_files() -> object:
     files = rotating_files.RotatingFiles(JsonlTarget(file=f"{folder.name}/{'d' * 100}/{{call_id}}.jsonl"))
     for n in range(rotating_files.MOST_NAMES + 100):
         place = files.place(n, LONG + b"%d" % n)
-        files._path(files._names, place[0], n)  # type: ignore[arg-type]
+        known = files._call_file(files._names, place[0], n)  # type: ignore[arg-type]
+        known.size, known.begins = 1_000_000 + n, bytes([n % 251]) * 24
     for n in range(rotating_files.MOST_OPEN + 10):
         files.at(files.place(n, LONG + b"%d" % n), n)
     assert (len(files._paths), files.open_files) == (rotating_files.MOST_NAMES, rotating_files.MOST_OPEN)

@@ -2,8 +2,10 @@
 
 file_names.py      names of files from a pattern with {date}, {time} and {call_id}
 rotating_files.py  files that are rotated, compressed and deleted by age and size
+member_files.py    files of gzip members or zstd frames
 file_sink.py       what the sinks have in common: a batch becomes writes, one after the other
 jsonl_sink.py      one JSON object per message
-pcap_sink.py       pcapng and pcap
+pcap_sink.py       capture files: captured frames, or rebuilt ones
+capture_formats.py pcapng and pcap
 packets.py         messages as packets, with headers and checksums
 """

@@ -1,4 +1,4 @@
-"""Messages as Ethernet frames, with the headers and checksums that they could have had."""
+"""Messages as frames, with the headers and checksums that they could have had."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ MOST_CONNECTIONS = 10_000  # in all files; one that is evicted begins again with
 LONGEST_UDP = {4: 65_535 - IPV4.size - UDP_HEADER.size, 16: 65_535 - UDP_HEADER.size}
 MACS = bytes.fromhex("020000000002 020000000001")  # destination and source, locally administered
 ETHERNET_IPV4, ETHERNET_IPV6, ETHERNET_VLAN = b"\x08\x00", b"\x86\xdd", b"\x81\x00"
+# LINKTYPE_ values, https://www.tcpdump.org/linktypes.html
+NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2 = 0, 1, 108, 113, 276
+RAW_LINKS = (12, 14, 101)
+SENDER = MACS[6:] + bytes(2)
+FAMILIES = {4: 2, 16: 24}  # of BSD loopback: AF_INET, AF_INET6
 WINDOW = 65_535
 PSEUDO_IPV6 = Struct("!II")
 
@@ -40,10 +45,10 @@ class Packets:
     def __init__(self) -> None:
         self._next: OrderedDict[Way, int] = OrderedDict()
 
-    def frames(self, datagram: Datagram, message: bytes, serial: int) -> Iterator[bytes]:
-        """`serial`: of the file that they are for. Raises Oversize before the first one."""
+    def frames(self, datagram: Datagram, message: bytes, serial: int, link_type: int = ETHERNET) -> Iterator[bytes]:
+        """`serial`: of the file that they are for; `link_type`: a buildable one. Raises Oversize before the first."""
         ends = Ends(datagram.source, datagram.source_port, datagram.destination, datagram.destination_port)
-        link = link_header(datagram)
+        link = link_header(datagram, link_type)
         if datagram.protocol == UDP:
             if len(message) > LONGEST_UDP[len(ends.source)]:
                 raise Oversize
@@ -74,11 +79,25 @@ class Packets:
         self._next.move_to_end(there)
 
 
-def link_header(datagram: Datagram) -> bytes:
+def buildable(link_type: int) -> int:
+    """This link type, if frames of it can be built; otherwise Ethernet."""
+    return link_type if link_type in (NULL, LOOP, LINUX_SLL, LINUX_SLL2, *RAW_LINKS) else ETHERNET
+
+
+def link_header(datagram: Datagram, link_type: int) -> bytes:
+    """With a VLAN tag, if the captured frame had one and the link type has room for it."""
     kind = ETHERNET_IPV4 if datagram.address_size == 4 else ETHERNET_IPV6
-    if datagram.vlan == NO_VLAN:
-        return MACS + kind
-    return MACS + ETHERNET_VLAN + (datagram.vlan & 0x0FFF).to_bytes(2, "big") + kind
+    if link_type in RAW_LINKS:
+        return b""
+    if link_type in (NULL, LOOP):
+        return FAMILIES[datagram.address_size].to_bytes(4, "little" if link_type == NULL else "big")
+    tag = b"" if datagram.vlan == NO_VLAN else (datagram.vlan & 0x0FFF).to_bytes(2, "big") + kind
+    kind = ETHERNET_VLAN if tag else kind
+    if link_type == LINUX_SLL:  # sent to us, ARPHRD_ETHER, 6 bytes of address
+        return b"\0\0\0\1\0\6" + SENDER + kind + tag
+    if link_type == LINUX_SLL2:  # the same, without the interface's number
+        return kind + bytes(6) + b"\0\1\0\6" + SENDER + tag
+    return MACS + kind + tag
 
 
 def udp(ends: Ends, payload: bytes) -> bytes:

@@ -1,50 +1,35 @@
-"""What was traced as pcapng or pcap files, in packets with rebuilt headers."""
+"""What was traced as pcapng or pcap files: in the captured frames, or in packets with rebuilt headers."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections import Counter
-from collections.abc import Callable
-from struct import Struct
+from collections.abc import Iterator
 
 from capture_agent.config.targets import PcapTarget
 from capture_agent.net.sender import OVERSIZE
 from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.frames import CapturedFrame, Interface
 from capture_agent.records.traced import TracedMessage
+from capture_agent.sinks.files.capture_formats import CaptureFormat, Pcap, Pcapng
 from capture_agent.sinks.files.file_sink import FileSink
-from capture_agent.sinks.files.packets import Oversize, Packets
+from capture_agent.sinks.files.packets import ETHERNET, Oversize, Packets, buildable
 from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
 from capture_agent.sinks.sink import NOT_SIP
 
-ETHERNET = 1
-SNAP_LENGTH = 262_144
-
-# draft-ietf-opsawg-pcapng 4.1 to 4.3: section header, interface with if_tsresol 9, enhanced packet.
-SECTION = Struct("<IIIHHqI")
-INTERFACE = Struct("<IIHHIHHB3xHHI")
-PACKET = Struct("<IIIIIII")
-WORD = Struct("<I")
-BLOCK = Struct("<II")
-PCAPNG_HEADER = SECTION.pack(0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28) + INTERFACE.pack(
-    1, INTERFACE.size, ETHERNET, 0, SNAP_LENGTH, 9, 1, 9, 0, 0, INTERFACE.size
-)
-# draft-ietf-opsawg-pcap 4 and 5, with nanoseconds.
-PCAP_HEADER = Struct("<IHHiIII").pack(0xA1B23C4D, 2, 4, 0, 0, SNAP_LENGTH, ETHERNET)
-RECORD = Struct("<IIII")
+NO_INTERFACE = Interface("", ETHERNET)
 
 
 class PcapSink(FileSink):
-    """Masks hold: packets are built from the message as it is sent, never taken from the capture.
+    """A message that came in frames of its own is written in these frames. All others are rebuilt: those that masks or
+    hooks have changed (so masks hold), those from streams, and those whose frames were not kept.
 
     rejected   oversize: longer than a datagram; not_sip
     """
 
     def __init__(self, target: PcapTarget) -> None:
-        pcapng = target.format == "pcapng"
-        header, whole = (PCAPNG_HEADER, whole_blocks) if pcapng else (PCAP_HEADER, whole_records)
-        super().__init__(str(target), self._packed, RotatingFiles(target, header, whole))
-        self._record: Callable[[int, bytes], bytes] = block if pcapng else record
+        self._format: CaptureFormat = Pcapng() if target.format == "pcapng" else Pcap()
+        files = RotatingFiles(target, whole=self._format.whole)
+        super().__init__(str(target), self._packed, files)
         self._packets = Packets()
 
     def _packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:
@@ -55,50 +40,30 @@ class PcapSink(FileSink):
             if type(message) is not CapturedMessage:
                 rejected[NOT_SIP] += 1
                 continue
-            datagram = message.datagram
-            try:
-                for frame in self._packets.frames(datagram, message.raw, file.serial):
-                    parts.append(self._record(datagram.time_ns, frame))
-            except Oversize:
-                rejected[OVERSIZE] += 1
+            frames = captured_frames(message)
+            if not frames or not self._format.accepts(frames, file):
+                try:
+                    frames = tuple(self._rebuilt(message, file))
+                except Oversize:
+                    rejected[OVERSIZE] += 1
+                    continue
+            for frame in frames:
+                parts += self._format.records(frame, file)
         return b"".join(parts), rejected
 
-
-def block(time_ns: int, frame: bytes) -> bytes:
-    """An enhanced packet block; a time before 1970 is shown as 1970."""
-    padding = -len(frame) % 4
-    size = PACKET.size + len(frame) + padding + WORD.size
-    high, low = divmod(max(0, time_ns), 1 << 32)
-    return b"".join(
-        (PACKET.pack(6, size, 0, high, low, len(frame), len(frame)), frame, bytes(padding), WORD.pack(size))
-    )
-
-
-def record(time_ns: int, frame: bytes) -> bytes:
-    """pcap has 32 bits of seconds: earlier and later times are shown as the first and last of them."""
-    seconds, nanoseconds = divmod(min(max(0, time_ns), ((1 << 32) - 1) * 1_000_000_000), 1_000_000_000)
-    return RECORD.pack(seconds, nanoseconds, len(frame), len(frame)) + frame
+    def _rebuilt(self, message: CapturedMessage, file: OpenFile) -> Iterator[CapturedFrame]:
+        """Of its own link type if possible, because many readers accept only one in a file. Raises Oversize."""
+        datagram = message.datagram
+        seen_on = datagram.interface or NO_INTERFACE
+        link_type = self._format.link_type(buildable(seen_on.link_type), file)
+        where = Interface(seen_on.name, link_type)
+        for frame in self._packets.frames(datagram, message.raw, file.serial, link_type):
+            yield CapturedFrame(frame, datagram.time_ns, 0, where)
 
 
-def whole_blocks(handle: int, size: int) -> int:
-    return whole(handle, size, PCAPNG_HEADER, BLOCK.size, lambda head: BLOCK.unpack(head)[1])
-
-
-def whole_records(handle: int, size: int) -> int:
-    return whole(handle, size, PCAP_HEADER, RECORD.size, lambda head: RECORD.size + RECORD.unpack(head)[2])
-
-
-def whole(handle: int, size: int, header: bytes, head: int, length: Callable[[bytes], int]) -> int:
-    """The end of the last complete packet. Raises OSError if another program has written the file."""
-    begun = os.pread(handle, len(header), 0)
-    if begun != header[: len(begun)]:
-        raise OSError(errno.EINVAL, "it exists and was not written by this sink")
-    if len(begun) < len(header):
-        return 0
-    end = len(header)
-    while end + head <= size:
-        more = length(os.pread(handle, head, end))
-        if more < head or end + more > size:
-            break
-        end += more
-    return end
+def captured_frames(message: CapturedMessage) -> tuple[CapturedFrame, ...]:
+    """None if it is not as it was captured, or not alone in its datagram."""
+    datagram, sip = message.datagram, message.sip
+    if sip.data is not datagram.data or sip.end != datagram.end or message.time_ns != message.seen_ns:
+        return ()
+    return datagram.captured_frames()

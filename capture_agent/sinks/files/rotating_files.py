@@ -7,7 +7,6 @@ its own, so that a file can be appended to at any time, and a killed agent leave
 from __future__ import annotations
 
 import errno
-import gzip
 import os
 import select
 import stat
@@ -15,17 +14,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from capture_agent.config.file_patterns import STANDARD_OUTPUT
 from capture_agent.config.targets import FileTarget
 from capture_agent.sinks.files.file_names import FileNames, safe_name
+from capture_agent.sinks.files.member_files import BEGINNING, COMPRESSIONS
 
 MOST_OPEN = 256
 MOST_NAMES = 20_000  # of calls whose file is known: others begin a file again, by the name they have then
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
-SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 BUSY_SECONDS = 10.0  # how long the reader of standard output may read nothing
 KEPT_PARTS = 16  # files of calls are counted again after a sixteenth of what is kept was written
 OPENED_PARTS = 1000  # or after so many were opened
@@ -33,7 +32,11 @@ OPENED_PARTS = 1000  # or after so many were opened
 
 @dataclass(slots=True)
 class OpenFile:
-    """`path` is None for standard output; `serial` differs each time that a file is opened."""
+    """`path` is None for standard output; `serial` differs each time that a file is opened.
+
+    `begins`: the first bytes that it had when it was opened, not compressed. `interfaces`: of capture files, those
+    written since then, by link type and name.
+    """
 
     key: str
     path: Path | None
@@ -42,34 +45,44 @@ class OpenFile:
     serial: int
     first_ns: int
     period: int
+    begins: bytes = b""
+    interfaces: dict[tuple[int, str], int] = field(default_factory=dict)
 
 
 Place = tuple[str, int]
 
 
+@dataclass(slots=True)
+class CallFile:
+    """The file of a call; its size when it was closed, and how it begins: then it need not be read again."""
+
+    path: Path
+    size: int = -1
+    begins: bytes = b""
+
+
 class RotatingFiles:
     """All methods raise OSError, except `close`.
 
-    `header` begins each file; `whole` says how many bytes of an existing file, from its handle and size, are complete.
+    `whole` says how many bytes of an existing file, from its handle and size, are complete.
     """
 
     def __init__(
         self,
         options: FileTarget,
-        header: bytes = b"",
         whole: Callable[[int, int], int] = lambda handle, size: size,
     ) -> None:
-        self._header = header
         self._whole = whole
-        self._plain = options.file == STANDARD_OUTPUT or options.compress == "none"
-        self._compress = gzip_member if options.compress == "gzip" else zstd_frame
-        self._names = None if options.file == STANDARD_OUTPUT else FileNames(options.file, SUFFIXES[options.compress])
+        to_file = options.file != STANDARD_OUTPUT
+        self._compression = COMPRESSIONS.get(options.compress) if to_file else None
+        suffix = self._compression.suffix if self._compression is not None else ""
+        self._names = FileNames(options.file, suffix) if to_file else None
         self._rotate_bytes = options.rotate_mib << 20
         self._rotate_ns = options.rotate_seconds * 1_000_000_000
         self._keep_bytes = options.keep_mib << 20
         self._keep_seconds = options.keep_hours * 3600
         self._open: OrderedDict[str, OpenFile] = OrderedDict()
-        self._paths: OrderedDict[str, Path] = OrderedDict()
+        self._paths: OrderedDict[str, CallFile] = OrderedDict()
         self._serial = 0
         self._written = 0  # bytes, since what is kept was counted
         self._opened = 0
@@ -96,9 +109,9 @@ class RotatingFiles:
 
     def append(self, one: OpenFile, data: bytes) -> None:
         if one.size == 0:
-            data = self._header + data
-        if not self._plain:
-            data = self._compress(data)
+            one.begins = data[:BEGINNING]
+        if self._compression is not None:
+            data = self._compression.pack(data)
         try:
             write_all(one.handle, data)
         except OSError:
@@ -146,50 +159,59 @@ class RotatingFiles:
     def _opened_file(self, key: str, period: int, when_ns: int) -> OpenFile:
         while len(self._open) >= MOST_OPEN:
             self._forget(next(iter(self._open.values())))
-        path, size = None, 0
+        path, size, begins = None, 0, b""
         if self._names is None:
             handle = os.dup(1)
         else:
-            path = self._path(self._names, key, when_ns)
+            found = self._call_file(self._names, key, when_ns)
+            path = found.path
             handle = opened(path)
             try:
-                size = self._checked(handle)
+                size, begins = self._checked(handle, found)
             except OSError:
                 os.close(handle)
                 raise
         self._serial += 1
-        one = OpenFile(key, path, handle, size, self._serial, when_ns, period)
+        one = OpenFile(key, path, handle, size, self._serial, when_ns, period, begins)
         self._open[key] = one
         self._opened += 1
         self._delete_old()
         return one
 
-    def _checked(self, handle: int) -> int:
-        """The size of an opened file, without what a killed agent has left half-written."""
+    def _checked(self, handle: int, file: CallFile) -> tuple[int, bytes]:
+        """The size of an opened file, without what a killed agent has left half-written, and how it begins."""
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        if not self._plain or status.st_size == 0:
-            return status.st_size
-        size = self._whole(handle, status.st_size)
+        if status.st_size == 0:
+            return 0, b""
+        if status.st_size == file.size:
+            return file.size, file.begins
+        if self._compression is not None:
+            size, begins = self._compression.whole(handle, status.st_size)
+        else:
+            size, begins = self._whole(handle, status.st_size), os.pread(handle, BEGINNING, 0)
         if size < status.st_size:
             os.ftruncate(handle, size)
-        return size
+        return size, begins
 
-    def _path(self, names: FileNames, key: str, when_ns: int) -> Path:
+    def _call_file(self, names: FileNames, key: str, when_ns: int) -> CallFile:
         if not names.per_call:
-            return names.path(when_ns, key)
-        path = self._paths.get(key)
-        if path is None:
+            return CallFile(names.path(when_ns, key))
+        found = self._paths.get(key)
+        if found is None:
             while len(self._paths) >= MOST_NAMES:
                 self._paths.popitem(last=False)
-            path = self._paths[key] = names.path(when_ns, key)
+            found = self._paths[key] = CallFile(names.path(when_ns, key))
         self._paths.move_to_end(key)
-        return path
+        return found
 
     def _forget(self, one: OpenFile, size: int | None = None) -> None:
         """Close it; `size`: take back what is after it."""
         self._open.pop(one.key, None)
+        known = self._paths.get(one.key)
+        if known is not None:
+            known.size, known.begins = (one.size if size is None else -1), one.begins
         with suppress(OSError):
             if size is not None and one.path is not None:
                 os.ftruncate(one.handle, size)
@@ -261,13 +283,3 @@ def write_all(handle: int, data: bytes) -> None:
             poll.register(handle, select.POLLOUT)
             if not poll.poll(BUSY_SECONDS * 1000):
                 raise TimeoutError(errno.ETIMEDOUT, "nobody reads it") from None
-
-
-def gzip_member(data: bytes) -> bytes:
-    return gzip.compress(data, compresslevel=1, mtime=0)
-
-
-def zstd_frame(data: bytes) -> bytes:
-    from zstandard import ZstdCompressor
-
-    return ZstdCompressor(level=3).compress(data)
