@@ -27,6 +27,9 @@ from capture_agent.streams.streams import Streams
 
 if TYPE_CHECKING:
     from capture_agent.counting.stage import Counting
+    from capture_agent.streams.tls.key_store import KeyStore
+
+SECRETS_IN_FILES = 64 << 20  # bytes of memory
 
 
 class Pipeline:
@@ -41,13 +44,17 @@ class Pipeline:
         correlate: Correlate | None = None,
         own: OwnTraffic | None = None,
         metrics: Metrics | None = None,
+        keys: KeyStore | None = None,
     ) -> None:
-        """`metrics`: None counts nothing beyond the books."""
+        """`metrics`: None counts nothing beyond the books. `keys`: to decrypt TLS with."""
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
         self.own = own
         self.ports = PortFilter(capture.ports) if capture.ports else None
+        self.keys = keys
         self.streams = Streams()
+        if keys is not None:
+            self._decrypt(keys)
         self.intake = Intake()
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
         self.restorer = Restorer() if capture.x_headers else None
@@ -64,6 +71,21 @@ class Pipeline:
             self.counting = Counting(self._metrics.peers, local, self._metrics.calls, correlate.idle_seconds)
         self.emission = emission
         self._former: list[Ledger] = []  # of user code that is not in use any more
+
+    def _decrypt(self, keys: KeyStore) -> None:
+        """TLS connections that begin from now on."""
+        from capture_agent.streams.tls.tls_layer import decrypting  # cryptography
+
+        self.streams.attend(*decrypting(keys))
+
+    def take_secrets(self, key_log: bytes) -> None:
+        """Those that a capture file has with its packets."""
+        from capture_agent.streams.tls.key_store import KeyStore
+
+        if self.keys is None:
+            self.keys = KeyStore(SECRETS_IN_FILES)
+            self._decrypt(self.keys)
+        self.keys.add_all(key_log)
 
     @property
     def _follows_calls(self) -> bool:

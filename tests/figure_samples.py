@@ -43,6 +43,7 @@ LEDGERS = (
     Ledger("frames", 12, {"carried": 9, "waiting": 1}, {"not_ip": 0}, {"kernel": 2}),
     Ledger("segments", 3, {"delivered": 2, "waiting": 1}),
     Ledger("websocket", 1, {"delivered": 1}),
+    Ledger("tls", 1, {"decrypted": 1}),
     Ledger("chunks", 1, {"joined": 1}),
     Ledger("messages", 9, {"traced": 5, "not_traced": 1, "duplicate": 1}, {"rtp": 1, "stun": 1}),
     Ledger("correlation", 5, {"new": 4, "retransmitted": 1}),

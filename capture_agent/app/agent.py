@@ -11,6 +11,7 @@ from contextlib import closing
 
 from capture_agent.app.assembly import all_alike, local_sides, make_pipeline, own_traffic, spools_of
 from capture_agent.app.between import BetweenBatches
+from capture_agent.app.decryption import followed
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.interface_keeper import InterfaceKeeper
 from capture_agent.app.observing import Observer, figures, sink_figures
@@ -69,6 +70,7 @@ class Agent:
         self._pending: deque[Callable[[], object]] = deque()  # to be done between two batches
         sinks = ConfiguredSinks(config, self.sink_ids)
         self.pipeline = make_pipeline(config, self.extensions, sinks, None if lossless else own_traffic(config))
+        self.key_logs = None if lossless else followed(config.tls, self.pipeline)
         made = make_sinks(sinks, self.extensions.sinks)
         alike = all_alike(config, self.extensions)
         self.routes = direct(made, alike) if lossless else queued(made, alike, config.queue, spools_of(config, sinks))
@@ -198,6 +200,8 @@ class Agent:
         self._watcher.close()
         if self.keeper is not None:
             self.keeper.close()
+        if self.key_logs is not None:
+            self.key_logs.close()
         self.sources.close(None if self._lossless else LAST_READ)
         if not self._lossless:
             self._say_unread()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
+from capture_agent.app.decryption import key_store
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
@@ -41,6 +42,7 @@ def make_pipeline(
         correlate=config.correlate,
         own=own,
         metrics=config.metrics,
+        keys=key_store(config.tls),
     )
 
 

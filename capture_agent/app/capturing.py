@@ -44,6 +44,8 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBa
         sources += agent.keeper.open_all(capture.wait_for_interfaces)
     sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
     sources += agent.extensions.sources
+    if agent.key_logs is not None:
+        agent.key_logs.open()
     SOCKETS.look()
     if on_ready is not None:
         on_ready()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from capture_agent.app.agent import Agent, OnBatch
+from capture_agent.app.decryption import read_key_log, secrets_for
 from capture_agent.delivery.spool.spool_capture import open_capture
 from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.source import SourceError
@@ -24,6 +25,8 @@ def replay(
 
     With `on_damage`, damage ends only the file it is in; a file that is not a capture at all still raises.
     """
+    read_key_log(agent.config.tls, agent.pipeline)
+    on_secrets = secrets_for(agent.pipeline)
     for round_number in range(rounds):
         if round_number:
             agent.begin_again()
@@ -35,7 +38,7 @@ def replay(
                 return
             agent.pipeline.begin()
             try:
-                agent.drain([open_capture(path, agent.stop.is_set)], pace, on_batch, shift)
+                agent.drain([open_capture(path, agent.stop.is_set, on_secrets)], pace, on_batch, shift)
             except SourceError as error:
                 if error.usage or on_damage is None:
                     raise

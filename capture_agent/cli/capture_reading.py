@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from capture_agent.config import Capture
+    from capture_agent.config import Config
     from capture_agent.pipeline import Pipeline
     from capture_agent.records.captured import CapturedMessage
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class CaptureReading:
     """Reads the files in order and keeps the books for all of them. Damage ends only the file it is in."""
 
-    def __init__(self, capture: Capture, several: bool = False) -> None:
-        self._capture = capture
+    def __init__(self, config: Config, several: bool = False) -> None:
+        self._config = config
         self._several = several
         self.damages: list[str] = []
         self.notes: list[str] = []
@@ -32,14 +32,15 @@ class CaptureReading:
 
         Raises SourceError for a file that is not a capture at all.
         """
+        from capture_agent.app.decryption import key_store, read_key_log, secrets_for
         from capture_agent.delivery.spool.spool_capture import open_capture
         from capture_agent.pipeline import Pipeline
         from capture_agent.sources.source import SourceError
 
-        capture = self._capture
         for file in files:
-            source = open_capture(file)
-            pipeline = Pipeline(capture)
+            pipeline = Pipeline(self._config.capture, keys=key_store(self._config.tls))
+            read_key_log(self._config.tls, pipeline)
+            source = open_capture(file, on_secrets=secrets_for(pipeline))
             name = source.name if self._several else ""
             try:
                 for messages in pipeline.read(source.batches()):

@@ -33,6 +33,7 @@ def decode(
     ] = "table",
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
+    key_log: options.KeyLog = None,
     esp_null: Annotated[
         bool, typer.Option("--esp-null", help="Look inside ESP for packets without encryption.")
     ] = False,
@@ -43,8 +44,10 @@ def decode(
         raise WrongUsage(f"--format: value {quotable(output)!r}, expected {' or '.join(FORMATS)}")
 
     options.check_files(files)
-    said = options.overrides(capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null)
-    reading = CaptureReading(options.configuration(None, said).capture, several=len(files) > 1)
+    said = options.overrides(
+        capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null, tls_key_log=key_log
+    )
+    reading = CaptureReading(options.configuration_to_read(said), several=len(files) > 1)
     try:
         show(reading.messages(files))
     finally:

@@ -14,7 +14,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.cli.failures import Failed, WrongUsage
-from capture_agent.config import Capture
+from capture_agent.config import Config
 from capture_agent.config.secrets import mask
 from capture_agent.history import ladder
 from capture_agent.history.readable import ShownMessage, endpoint_of, steps, title
@@ -53,7 +53,7 @@ def flow(
 
 def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[ShownMessage]:
     """Damage is reported in `damages`; messages before it count. Raises SourceError if the file is not a capture."""
-    reading = CaptureReading(Capture())
+    reading = CaptureReading(Config())
     for messages in reading.messages([path]):
         for _, message in messages:
             found = message.sip.call_id

@@ -119,6 +119,14 @@ DropCopies = Annotated[
     bool,
     typer.Option("--drop-copies", help="Keep one copy of packets captured more than once. [default: keep all]"),
 ]
+KeyLog = Annotated[
+    str | None,
+    typer.Option(
+        "--key-log",
+        metavar="FILE",
+        help="Decrypt TLS with the secrets in this file, which programs write if SSLKEYLOGFILE is set.",
+    ),
+]
 User = Annotated[
     str | None,
     typer.Option(
@@ -175,6 +183,18 @@ def configuration(file: Path | None, said: dict[str, Any]) -> Config:
     return load(file, os.environ, said)
 
 
+def configuration_to_read(said: dict[str, Any]) -> Config:
+    """Of a command that reads capture files, without a file. Raises ConfigError."""
+    from capture_agent.app import decryption
+    from capture_agent.config.config_errors import ConfigError
+    from capture_agent.config.load import load_layers
+
+    config, layers = load_layers(None, os.environ, said)
+    if problems := list(decryption.unusable(config, layers)):
+        raise ConfigError(problems)
+    return config
+
+
 def configuration_to_run(
     file: Path | None,
     said: dict[str, Any],
@@ -211,6 +231,7 @@ def loaded(
 
 def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
     """Check that sinks and the HTTP door can work. Raises ConfigError. `files`: also files not writable now."""
+    from capture_agent.app import decryption
     from capture_agent.config.config_errors import ConfigError, in_order
     from capture_agent.sinks.checks import not_ready, unusable
     from capture_agent.web import http_checks as of_http
@@ -218,6 +239,7 @@ def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
     problems = [
         *unusable(config, layers),
         *of_http.unusable(config, layers),
+        *decryption.unusable(config, layers),
         *(not_ready(config, layers) if files else ()),
     ]
     if problems:

@@ -29,6 +29,7 @@ def replay(
     local: options.Local = None,
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
+    key_log: options.KeyLog = None,
     speed: Annotated[
         str,
         typer.Option(
@@ -49,7 +50,14 @@ def replay(
     Nothing is lost: a slow sink slows the replay. Ctrl-C sends queued messages and prints the books (status 130).
     """
     said = options.overrides(
-        hep, sip, db, trace_mode=trace, capture_local=local, capture_ports=port, capture_drop_copies=drop_copies
+        hep,
+        sip,
+        db,
+        trace_mode=trace,
+        capture_local=local,
+        capture_ports=port,
+        capture_drop_copies=drop_copies,
+        tls_key_log=key_log,
     )
     settings, extensions = options.configuration_to_run(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)

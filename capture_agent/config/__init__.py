@@ -14,6 +14,7 @@ precedence.py    TOML < environment < command line, and the line or variable tha
 entries.py       the entries of sinks and rules: URIs taken apart, secrets and names of files read
 configured_sinks.py  all sinks of a configuration with their ids, and which one a rule means
 http_listen.py   where the HTTP door listens, and what it needs
+key_log_listen.py  where keys of TLS arrive
 metric_peers.py  names of networks, for metrics
 config_errors.py  one line for each thing that is wrong
 load.py          all of it, in order

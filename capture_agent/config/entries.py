@@ -207,6 +207,7 @@ def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable
     """Each option that may name files, the table that holds it, and a test whether a value is a file name."""
     for section, name, is_file in (
         ("control", "socket", lambda text: text not in ("", AUTO)),
+        ("tls", "key_log", bool),
         ("http", "tls_cert", bool),
         ("http", "tls_key", bool),
         ("hooks", "modules", _CODE.search),

@@ -9,6 +9,7 @@ from annotated_types import Interval, MinLen
 from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Ports
 from capture_agent.config.file_patterns import check_pattern
 from capture_agent.config.http_listen import HttpListen, check_http
+from capture_agent.config.key_log_listen import UdpListen
 from capture_agent.config.metric_peers import Peers, check_peers
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
 from capture_agent.config.spool_options import SpoolSection
@@ -53,6 +54,19 @@ class Capture:
     def copies_ms(self) -> int:
         """0: copies are kept."""
         return self.copies_within_ms if self.drop_copies else 0
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSection:
+    """Where the keys of TLS come from."""
+
+    key_log: str = ""  # a file, as SSLKEYLOGFILE names one
+    key_log_listen: UdpListen = ""  # a line of a key log in each datagram
+    mib: Annotated[int, Interval(ge=1, le=16_384)] = 64  # of secrets
+
+    @property
+    def decrypts(self) -> bool:
+        return bool(self.key_log or self.key_log_listen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +195,7 @@ class Config:
     """The complete configuration. Config() holds the documented defaults."""
 
     capture: Capture = field(default_factory=Capture)
+    tls: TlsSection = field(default_factory=TlsSection)
     trace: TraceSection = field(default_factory=TraceSection)
     correlate: Correlate = field(default_factory=Correlate)
     rule: tuple[Rule, ...] = ()

@@ -55,6 +55,11 @@ FAMILIES: tuple[MetricFamily, ...] = (
         of.stage("websocket"),
     ),
     MetricFamily(
+        "capture_agent_tls_connections_total", COUNTER, OUTCOME,
+        "TLS connections, by what became of them.",
+        of.stage("tls"),
+    ),
+    MetricFamily(
         "capture_agent_chunks_total", COUNTER, OUTCOME,
         "SCTP chunks, by what became of them.",
         of.stage("chunks"),

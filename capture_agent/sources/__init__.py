@@ -17,6 +17,7 @@ live.py               LiveInterface: an interface of this host, by libpcap
   bpf.py              checks a filter without a device
   own_filter.py       makes the kernel leave out our own packets
   kernel_counters.py  extends the kernel's 32-bit counters
+key_logs.py           KeyLogs: follows the key logs of TLS
 sip_listener.py       UdpListener, TcpListener: receive SIP duplicates
   duplicate_connections.py  the peers of TcpListener, limited in number
 packaged_source.py    a source from a package

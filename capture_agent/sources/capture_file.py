@@ -18,7 +18,7 @@ from capture_agent.sources.containers import Stop
 from capture_agent.sources.file_bytes import STANDARD_INPUT, Stopped, open_file, open_stream
 from capture_agent.sources.other_formats import described
 from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
-from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, PcapngFormat
+from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, OnSecrets, PcapngFormat
 from capture_agent.sources.source import SourceError
 
 BATCH = 512  # frames at most
@@ -28,11 +28,12 @@ BLANK_INDEX = array("q", bytes(8 * FRAME_ROW * BATCH))
 class CaptureFile:
     """A Source. Opening it raises SourceError if the file is missing or not a capture.
 
-    While it waits for a pipe, it ends once `stopped` returns true.
+    While it waits for a pipe, it ends once `stopped` returns true. `on_secrets` takes key logs in the file.
     """
 
-    def __init__(self, path: str | Path, stopped: Stopped = lambda: False) -> None:
+    def __init__(self, path: str | Path, stopped: Stopped = lambda: False, on_secrets: OnSecrets | None = None) -> None:
         self._stopped = stopped
+        self._on_secrets = on_secrets
         self.name = str(path)
         self._label = "standard input" if self.name == STANDARD_INPUT else self.name
         self._file = open_file(path, self._label)
@@ -98,7 +99,7 @@ class CaptureFile:
         if len(following) < HEADER_SIZE or section or not begins_capture(following):
             raise self._broken(self._format.damage(), at)
         self._earlier.update(self._format.dropped)
-        self._format = capture_format(following, self._label)
+        self._format = capture_format(following, self._label, self._on_secrets)
         return at + self._format.start
 
     def dropped(self) -> Mapping[str, int]:
@@ -127,7 +128,7 @@ class CaptureFile:
         if not head:
             raise SourceError(f"{self._label}: the file is empty", usage=True)
         if begins_capture(head):
-            return capture_format(head, self._label) if whole else None
+            return capture_format(head, self._label, self._on_secrets) if whole else None
         hint = described(head)
         expected = "expected pcap or pcapng" if not hint else f"it is {hint}"
         raise SourceError(
@@ -155,6 +156,6 @@ def begins_capture(head: bytes) -> bool:
     return head[:4] == SECTION_HEADER and (head[8:12] in BYTE_ORDER_MAGICS or len(head) < 12)
 
 
-def capture_format(head: bytes, label: str) -> PcapFormat | PcapngFormat:
+def capture_format(head: bytes, label: str, on_secrets: OnSecrets | None) -> PcapFormat | PcapngFormat:
     """How to read the capture with this header. Raises SourceError for an unknown version."""
-    return PcapFormat(head, label) if head[:4] in VARIANTS else PcapngFormat()
+    return PcapFormat(head, label) if head[:4] in VARIANTS else PcapngFormat(on_secrets)

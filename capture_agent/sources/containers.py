@@ -40,6 +40,7 @@ INTERFACE_DESCRIPTION = cython.declare(cython.longlong, 1)
 OBSOLETE_PACKET = cython.declare(cython.longlong, 2)
 SIMPLE_PACKET = cython.declare(cython.longlong, 3)
 STATISTICS = cython.declare(cython.longlong, 5)
+SECRETS = cython.declare(cython.longlong, 10)
 ENHANCED_PACKET = cython.declare(cython.longlong, 6)
 PACKET_HEADER = cython.declare(cython.longlong, 28)
 SIMPLE_HEADER = cython.declare(cython.longlong, 12)
@@ -323,7 +324,9 @@ class PcapngWalker:
             (self.value,) = self._word.unpack_from(data, at + self._length - 4)
         if self.value != self._length:
             return Stop.BLOCK_ENDS
-        if self._kind == SECTION_HEADER or self._kind == INTERFACE_DESCRIPTION or self._kind == STATISTICS:
+        if self._kind == SECTION_HEADER or self._kind == INTERFACE_DESCRIPTION:
+            return Stop.BLOCK
+        if self._kind == STATISTICS or self._kind == SECRETS:
             return Stop.BLOCK
         return None
 

@@ -1,7 +1,8 @@
-"""The blocks of pcapng other than packets (draft-ietf-opsawg-pcapng): sections, interfaces, statistics."""
+"""The blocks of pcapng other than packets (draft-ietf-opsawg-pcapng): sections, interfaces, statistics, secrets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import unpack_from
 
 from capture_agent.records.frames import Interface
@@ -10,7 +11,8 @@ from capture_agent.sources.source import INTERFACE, KERNEL, link_type
 
 SECTION_HEADER = b"\n\r\r\n"
 BYTE_ORDER_MAGICS = (bytes.fromhex("1a2b3c4d"), bytes.fromhex("4d3c2b1a"))
-INTERFACE_DESCRIPTION, INTERFACE_STATISTICS = 1, 5
+INTERFACE_DESCRIPTION, INTERFACE_STATISTICS, DECRYPTION_SECRETS = 1, 5, 10
+TLS_KEY_LOG = 0x544C534B  # a type of secrets: a key log
 
 IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
 ISB_IFDROP, ISB_OSDROP = 5, 7
@@ -27,11 +29,14 @@ LARGEST_OFFSET = 0xFFFF_FFFF  # seconds: later times are clamped anyway
 MAX_INTERFACES = 65_536
 LONGEST_NAME = 255
 
+OnSecrets = Callable[[bytes], object]  # takes lines of a key log
+
 
 class PcapngFormat:
     """How to walk a pcapng file, and what its damage means."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_secrets: OnSecrets | None = None) -> None:
+        self._on_secrets = on_secrets
         self.walker = PcapngWalker()
         self.interfaces: list[Interface] = []
         self.start = 0
@@ -60,8 +65,11 @@ class PcapngFormat:
         order = ">" if self.walker.big_endian else "<"
         if block.startswith(SECTION_HEADER):
             return self._start_section(block, order)
-        if unpack_from(order + "I", block)[0] == INTERFACE_DESCRIPTION:
+        kind = unpack_from(order + "I", block)[0]
+        if kind == INTERFACE_DESCRIPTION:
             return self._add_interface(block, order)
+        if kind == DECRYPTION_SECRETS:
+            return self._pass_on_secrets(block, order)
         return self._add_statistics(block, order)
 
     def _start_section(self, block: bytes, order: str) -> str:
@@ -111,6 +119,16 @@ class PcapngFormat:
             drops = self._drops.setdefault(interface, {})
             for code in PLACES.keys() & found:
                 drops[PLACES[code]] = unpack_from(order + "Q", found[code])[0]
+        return ""
+
+    def _pass_on_secrets(self, block: bytes, order: str) -> str:
+        if len(block) < 24:
+            return f"decryption secrets of {len(block)} bytes, expected 24 or more"
+        kind, size = unpack_from(order + "II", block, 8)
+        if size > len(block) - 20:
+            return f"decryption secrets of {size} bytes in a block of {len(block)}"
+        if kind == TLS_KEY_LOG and self._on_secrets is not None:
+            self._on_secrets(block[16 : 16 + size])
         return ""
 
     def damage(self) -> str:

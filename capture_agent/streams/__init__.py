@@ -104,6 +104,7 @@ websocket.py       RFC 6455 frames, RFC 7692 compression
 outlet.py          (hot) emits messages, with the time of the segment that completed them
 counts.py          (hot) what happened to every segment, and what did not become a message
 limits.py          all limits, and the reasons why a segment is left out
+tls/               decrypts: a layer between TCP and what it carries
 sctp.py            user messages from DATA and I-DATA chunks: a message in a single chunk is not copied
 sctp_chunk.py      one DATA or I-DATA chunk: its user data, why it may be refused, which part of a message it is
 sctp_direction.py  which tag and sequence numbers the receiver accepts; others compete until enough of them have arrived

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
+from capture_agent.books import Ledger
 from capture_agent.streams.content import Content
 from capture_agent.streams.layer import Layer
 from capture_agent.streams.outlet import Emitter
 
 MakeLayers = Callable[[Emitter, bool], Layer]
+
+
+class Attendant(Protocol):
+    """Looks after layers that wait for something else than packets, such as keys."""
+
+    room: int  # bytes that its layers may take, in addition to those of all streams
+
+    def look_after(self, now_ns: int) -> None:
+        """After each batch, with the time of its packets: what waited may come out now."""
+
+    def close(self) -> None:
+        """The capture has ended."""
+
+    def ledgers(self) -> Iterable[Ledger]: ...
 
 
 def layers_of(emitter: Emitter, joined: bool) -> Layer:

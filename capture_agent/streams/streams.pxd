@@ -15,6 +15,7 @@ cdef class Streams:
     cdef Outlet _outlet
     cdef Clock _clock
     cdef object _make_layers
+    cdef object _attendant
     cdef Py_ssize_t _max_streams
     cdef Py_ssize_t _max_bytes
     cdef dict _known
@@ -27,7 +28,7 @@ cdef class Streams:
     cdef Stream _open(self, bytes key, Datagram first, long long now_ns)
     cdef bint _touch(self, bytes key, Stream stream, long long now_ns) except -1
     cdef bint _settle(self, bytes key, Stream stream) except -1
-    cdef _tell_other(self, bytes key, object news)
+    cdef bint _tell_other(self, bytes key, Stream stream) except -1
     cdef _look_after(self, long long now_ns)
     cdef _evict(self, bytes key)
     cdef _drop(self, bytes key)

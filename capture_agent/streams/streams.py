@@ -13,7 +13,7 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.connection_keys import addresses_in, key_of, opposite
 from capture_agent.streams.counts import NAMES, OTHERS_OF_WEBSOCKETS, REASONS, SEGMENTS, WEBSOCKET, Counts
-from capture_agent.streams.layers import MakeLayers, layers_of
+from capture_agent.streams.layers import Attendant, MakeLayers, layers_of
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS
 from capture_agent.streams.outlet import Emitter, Outlet
 from capture_agent.streams.sctp import SctpAssociations
@@ -42,6 +42,7 @@ class Streams:
     """
 
     __slots__ = (
+        "_attendant",
         "_buffering",
         "_clock",
         "_known",
@@ -58,7 +59,10 @@ class Streams:
     )
 
     def __init__(
-        self, max_streams: int = MAX_STREAMS, max_bytes: int = MAX_BYTES, make_layers: MakeLayers = layers_of
+        self,
+        max_streams: int = MAX_STREAMS,
+        max_bytes: int = MAX_BYTES,
+        make_layers: MakeLayers = layers_of,
     ) -> None:
         self.counts = Counts()
         self._clock = Clock()
@@ -66,6 +70,7 @@ class Streams:
         self.buffered = 0  # bytes that all streams hold
         self._outlet = Outlet(self.counts)
         self._make_layers = make_layers
+        self._attendant: Attendant | None = None
         self._max_streams = max_streams
         self._max_bytes = max_bytes
         self._known: dict[bytes, Stream] = {}
@@ -75,13 +80,19 @@ class Streams:
         self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that wait for other bytes
         self._latest: Stream | None = None
 
+    def attend(self, make_layers: MakeLayers, attendant: Attendant) -> None:
+        """Other layers for streams that begin from now on, some of which wait for something else than packets."""
+        self._make_layers = make_layers
+        self._attendant = attendant
+        self._max_bytes += attendant.room
+
     def __len__(self) -> int:
         return len(self._table)
 
     def messages(self, datagrams: list[Datagram]) -> list[Datagram]:
         """These datagrams, with TCP segments and SCTP packets replaced by the messages that they complete.
 
-        If all are UDP, it is the same list.
+        If all are UDP, and nobody attends, it is the same list.
         """
         datagram: Datagram
         seen_ns: cython.longlong
@@ -91,7 +102,7 @@ class Streams:
             if datagram.protocol != UDP:
                 there = True
                 break
-        if not there:
+        if not there and self._attendant is None:
             return datagrams
         out = self._outlet.out = []
         for datagram in datagrams:
@@ -103,6 +114,8 @@ class Streams:
             else:
                 out.extend(self.sctp.feed(datagram))
         self._look_after(self._clock.now_ns)
+        if self._attendant is not None:
+            self._attendant.look_after(self._clock.now_ns)
         self._let_go()
         return out
 
@@ -113,6 +126,8 @@ class Streams:
         self._outlet.out = out
         for stream in self._table.values():
             stream.flush()
+        if self._attendant is not None:
+            self._attendant.close()
         self._known.clear()
         self._table.clear()
         self._buffering.clear()
@@ -133,6 +148,8 @@ class Streams:
         if delivered or any(others.values()):
             yield WEBSOCKET.ledger(delivered + sum(others.values()), {"delivered": delivered}, others)
         yield from self.sctp.ledgers()
+        if self._attendant is not None:
+            yield from self._attendant.ledgers()
 
     def outcomes(self) -> Mapping[str, int]:
         """Of segments."""
@@ -217,18 +234,19 @@ class Streams:
         stream.in_line = waits
         stream.line_ns = stream.order.since_ns
         if size:
-            news = stream.order.layer.learned()
-            if news is not None:
-                self._tell_other(key, news)
+            self._tell_other(key, stream)
         while self.buffered > self._max_bytes:
             self._evict(next(iter(self._buffering)))
         return True
 
-    def _tell_other(self, key: bytes, news: object) -> None:
-        """What one direction has learned of the other one: how a WebSocket is compressed (RFC 7692 7.1)."""
+    def _tell_other(self, key: bytes, stream: Stream) -> cython.bint:
+        """What one direction has learned of the other one, such as how a WebSocket is compressed (RFC 7692 7.1)."""
         other: Stream | None = self._known.get(opposite(key))
         if other is not None:
-            other.order.layer.learn(news)
+            news = stream.order.layer.learned()
+            if news is not None:
+                other.order.layer.learn(news)
+        return True
 
     def _look_after(self, now_ns: cython.longlong) -> None:
         """Streams that have waited, or have been idle, for too long by packet time."""

@@ -69,6 +69,7 @@ def test_the_defaults() -> None:
     assert config == Config()
     assert list(tomllib.loads(text)) == [
         "capture",
+        "tls",
         "trace",
         "correlate",
         "legs",

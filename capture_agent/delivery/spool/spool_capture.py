@@ -19,6 +19,7 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames, Interface
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.capture_file import BATCH, CaptureFile
+from capture_agent.sources.pcapng import OnSecrets
 from capture_agent.sources.source import Source, SourceError
 
 MAGIC = b"SQLite format 3\0"
@@ -33,14 +34,23 @@ NUMBERS = Struct("!HHIHHIHHI")
 HEAD = Struct("!HH")
 
 
-def open_capture(path: str | Path, stopped: Callable[[], bool] = lambda: False) -> Source:
+def open_capture(
+    path: str | Path, stopped: Callable[[], bool] = lambda: False, on_secrets: OnSecrets | None = None
+) -> Source:
     """A capture file or a spool, by what it holds. Raises SourceError, as they do."""
     try:
-        with Path(path).open("rb") as file:
-            database = _tables_of(Path(path)) if file.read(len(MAGIC)) == MAGIC else set()
+        database = _tables_of(Path(path)) if _begins_database(Path(path)) else set()
     except (OSError, ValueError, sqlite3.Error):
         database = set()  # the reader of capture files says what is wrong
-    return SpoolCapture(Path(path)) if database >= TABLES else CaptureFile(path, stopped)
+    return SpoolCapture(Path(path)) if database >= TABLES else CaptureFile(path, stopped, on_secrets)
+
+
+def _begins_database(path: Path) -> bool:
+    """Only of a regular file: what is read from a pipe would be missing later. Raises OSError, ValueError."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 class SpoolCapture:

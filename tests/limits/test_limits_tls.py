@@ -1,0 +1,99 @@
+"""What is kept of TLS connections, under its worst input."""
+
+from __future__ import annotations
+
+import ssl
+import struct
+
+import pytest
+from measuring import documented, held_mib, main
+
+from capture_agent.records.datagram import Datagram
+from capture_agent.streams.limits import MAX_BYTES
+from capture_agent.streams.streams import Streams
+from capture_agent.streams.tls.key_store import KeyStore
+from capture_agent.streams.tls.tls_layer import decrypting
+
+HERE = 16 << 20  # bytes for connections, instead of all
+SYN, ACK = 2, 16
+
+
+def segment(n: int, by_client: bool, sequence: int, payload: bytes, flags: int = ACK) -> Datagram:
+    """Of connection n."""
+    ends = (0x0A000000 + n, 0x0B000000) if by_client else (0x0B000000, 0x0A000000 + n)
+    data = struct.pack(">II", *ends) + payload
+    ports = (1024, 5061) if by_client else (5061, 1024)
+    return Datagram(data, 8, len(data), 0, 4, *ports, 10**9, 1, 6, "tcp", sequence=sequence, flags=flags)
+
+
+def conversation() -> tuple[list[tuple[bool, bytes]], list[bytes]]:
+    """What the ends of a connection by OpenSSL wrote, and its key log."""
+    from tls_samples import Ends
+
+    ends = Ends(ssl.TLSVersion.TLSv1_3)
+    for by_client in (True, False):
+        ends.say(by_client, b"OPTIONS sip:a SIP/2.0\r\n")
+    return ends.written, ends.keys
+
+
+def talk(streams: Streams, n: int, written: list[tuple[bool, bytes]]) -> None:
+    at = {True: 1, False: 1}
+    segments = [segment(n, by_client, 0, b"", SYN) for by_client in at]
+    for by_client, data in written:
+        segments.append(segment(n, by_client, at[by_client], data))
+        at[by_client] += len(data)
+    streams.messages(segments)
+
+
+def connections() -> Streams:
+    """Decrypted, each with half a message."""
+    written, keys = conversation()
+    store = KeyStore(1 << 20)
+    for line in keys:
+        store.add(line)
+    make, shared = decrypting(store)
+    shared.room = HERE - MAX_BYTES
+    streams = Streams()
+    streams.attend(make, shared)
+    for n in range(2500):
+        talk(streams, n, written)
+    assert streams.counts.evicted
+    return streams
+
+
+def records_without_keys() -> Streams:
+    written, _ = conversation()
+    streams = Streams()
+    streams.attend(*decrypting(KeyStore(1 << 20)))
+    hellos = [data for _, data in written[:2]]
+    record = b"\x17\x03\x03\x00\x11" + bytes(17)
+    for n in range(40):
+        talk(streams, n, [(True, hellos[0]), (False, hellos[1]), *[(True, record * 450)] * 4])
+    return streams
+
+
+def secrets() -> KeyStore:
+    store = KeyStore(64 << 20)
+    for n in range(300_000):
+        store.add(b"CLIENT_TRAFFIC_SECRET_0 %064x %0128x" % (n, n))
+    return store
+
+
+CASES = {
+    "TLS connections": connections,
+    "TLS records without keys": records_without_keys,
+    "TLS secrets": secrets,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_holds_no_more_than_documented(case: str) -> None:
+    assert held_mib(__file__, case) <= documented()[case]
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    sys.path.append(str(Path(__file__).parents[1] / "streams"))
+    main(CASES)
