@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,11 @@ def test_another_database_is_none(tmp_path: Path) -> None:
     sqlite3.connect(file).execute("CREATE TABLE sip_trace (id INTEGER)").connection.close()
     with pytest.raises(SourceError, match="a SQLite database"):
         open_capture(file)
+
+
+def test_a_pipe_is_read_from_its_first_byte(pcaps: Path) -> None:
+    """Whoever looks into it for a spool takes bytes that the reader of captures needs."""
+    command = f"cat {pcaps / 'call.pcap'} | {sys.executable} -m capture_agent decode /dev/stdin"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "INVITE" in done.stdout
