@@ -184,6 +184,7 @@ def test_it_is_installed_used_upgraded_removed_and_purged(deb: Path, tmp_path: P
         assert stat.S_IMODE(host.path(CONFFILE).stat().st_mode) == 0o640
         assert enabled(host) == wanted
         assert host.path("/usr/share/man/man1/capture-agent.1.gz").is_file()
+        assert host.path("/usr/share/capture-agent/monitoring/dashboard.json").is_file()
         user = next(line for line in users(host) if line.startswith("capture-agent:"))
         assert user.split(":")[-2:] == ["/var/lib/capture-agent", "/usr/sbin/nologin"]
 

@@ -1,0 +1,192 @@
+"""One run with everything that happens to an agent: calls through Kamailio, scraped by Prometheus, while tracing is
+switched, the configuration is reloaded, an interface and the collector go and come back, until SIGTERM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_prometheus import needs_prometheus, prometheus, value
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+import sipp_scenarios as steps
+from record_demo import configuration
+from sip_lab import CALLEES, CALLER, COLLECTOR, PROXY, Lab, lab, wait_for
+from test_call_figures import bound
+from test_live import Host
+
+PROGRAMS = ("curl", "ip", "kamailio", "sipp")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
+    pytest.mark.skipif(
+        any(shutil.which(program) is None for program in PROGRAMS), reason=f"not all there: {', '.join(PROGRAMS)}"
+    ),
+    needs_prometheus,
+]
+DOOR = "127.0.0.1:9096"
+COLLECT = """
+import socket, sys
+from hep import StreamDecoder
+listener = socket.create_server((sys.argv[1], 9060))
+while True:
+    connection, _ = listener.accept()
+    decoder = StreamDecoder()
+    with connection, open(sys.argv[2], "a") as out:
+        while data := connection.recv(1 << 16):
+            for packet in decoder.feed(data):
+                out.write(f"{packet.seconds}.{packet.microseconds} {packet.source_port} {len(packet.payload)}\\n")
+            out.flush()
+"""
+
+
+class Scraper:
+    """Scrapes as fast as it can; `last` is the last complete answer."""
+
+    def __init__(self, net: Lab) -> None:
+        self.last = ""
+        self.count = 0
+        self._command = ["ip", "netns", "exec", net.names["proxy"], "curl", "-sf", f"http://{DOOR}/metrics"]
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Scraper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        while not self._done.is_set():
+            done = subprocess.run(self._command, capture_output=True, text=True, timeout=30, check=False)
+            if done.returncode == 0:
+                self.last = done.stdout
+                self.count += 1
+            time.sleep(0.05)
+
+
+def total(scrape: str, name: str, *labels: str) -> int:
+    """The sum of this metric's samples that have all these labels."""
+    lines = re.findall(rf"^capture_agent_{name}(\{{.*?\}})? (\S+)$", scrape, re.MULTILINE)
+    return int(sum(float(number) for found, number in lines if all(label in found for label in labels)))
+
+
+def balance(scrape: str) -> None:
+    """UDP alone: each frame that carries something is a message; each traced message is somewhere at the sink."""
+    assert total(scrape, "frames_total", 'outcome="carried"') == total(scrape, "messages_total")
+    traced = total(scrape, "messages_total", 'outcome="traced"')
+    for sink in ("hep+tcp",):
+        label = f'sink="{sink}'
+        assert total(scrape, "sink_messages_total", label) + total(scrape, "sink_queue_messages", label) == traced
+
+
+@contextmanager
+def collector(net: Lab, log: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = net.start("proxy", sys.executable, "-c", COLLECT, COLLECTOR, "received", log=log)
+    try:
+        yield process
+    finally:
+        net.stop(process)
+
+
+def control(net: Lab, *words: str) -> str:
+    command = ["ip", "netns", "exec", net.names["proxy"], sys.executable, "-m", "capture_agent", *words]
+    done = subprocess.run(
+        [*command, "--control", str(net.folder / "control")], capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+def extra(net: Lab, what: str) -> None:
+    """One more interface, to be made or deleted."""
+    more = ["type", "veth", "peer", "name", "extra-peer"] if what == "add" else []
+    subprocess.run(["ip", "-n", net.names["proxy"], "link", what, "extra", *more], check=True)
+    for name in ("extra", "extra-peer") if what == "add" else ():
+        subprocess.run(["ip", "-n", net.names["proxy"], "link", "set", name, "up"], check=True)
+
+
+def test_all_of_it_in_one_run(tmp_path: Path) -> None:
+    sinks = f"[[hep]]\nuri = 'hep+tcp:{COLLECTOR}:9060'\n"
+    config = tmp_path / "agent.toml"
+    head = (
+        f"[capture]\ninterfaces = ['access', 'core', 'extra']\nlocal = ['{PROXY}']\n[http]\nlisten = '{DOOR}'\n"
+        f"[control]\nsocket = '{tmp_path}/control'\n[metrics]\ncalls = true\n"
+    )
+    config.write_text(head + sinks)
+    with lab(tmp_path) as net, collector(net, "first") as first:
+        extra(net, "add")
+        net.kamailio(configuration())
+        paths = steps.write(tmp_path)
+        agent = net.start("proxy", sys.executable, "-m", "capture_agent", "run", "--config", str(config), log="agent")
+        log = tmp_path / "agent.log"
+        wait_for(lambda: b"capturing on" in log.read_bytes(), "the agent")
+        many = ["-m", "100000", "-r", "20", "-l", "1000", "-timeout", "300s"]
+        net.sipp("callees", CALLEES[0], paths["call-callee"], *many)
+        wait_for(lambda: bound(net, CALLEES[0]), "SIPp")
+        net.sipp("callers", CALLER, paths["call-caller"], *many)
+        host = Host(net.names["proxy"], PROXY)
+        with prometheus(host, DOOR, tmp_path) as asked, Scraper(net) as scraper:
+
+            def grows(name: str, *labels: str) -> None:
+                before = total(scraper.last, name, *labels)
+                wait_for(lambda: total(scraper.last, name, *labels) > before, f"{name} {labels} {net.logs()}")
+
+            sent = ("sink_messages_total", 'outcome="sent"', 'sink="hep+tcp')
+            grows(*sent)
+            assert control(net, "status", "check").strip() == "Enabled"
+            assert control(net, "status", "off").strip() == "Disabled"
+            grows("messages_total", 'outcome="not_traced"')
+            control(net, "status", "on")
+            grows(*sent)
+
+            config.write_text(head + sinks + "[[jsonl]]\nfile = 'traced.jsonl'\n")
+            os.kill(agent.pid, signal.SIGHUP)
+            grows("sink_messages_total", 'outcome="sent"', 'sink="jsonl')
+            config.write_text(head + "nonsense = 1\n")
+            os.kill(agent.pid, signal.SIGHUP)
+            wait_for(lambda: total(scraper.last, "config_last_reload_success") == 0, "the refusal")
+            grows(*sent)
+
+            extra(net, "delete")
+            wait_for(lambda: total(scraper.last, "interface_up", 'interface="extra"') == 0, "the interface is gone")
+            grows(*sent)
+            extra(net, "add")
+            wait_for(lambda: total(scraper.last, "interface_up", 'interface="extra"') == 1, "the interface is back")
+
+            net.stop(first)
+            wait_for(lambda: total(scraper.last, "sink_up", 'sink="hep+tcp') == 0, "the collector is gone")
+            with collector(net, "second"):
+                wait_for(lambda: total(scraper.last, "sink_up", 'sink="hep+tcp') == 1, "the collector is back")
+                grows(*sent)
+                wait_for(lambda: value(asked, "sum(capture_agent_call_attempts_total)") is not None, "a scrape")
+                assert scraper.count > 10
+                os.kill(agent.pid, signal.SIGTERM)
+                assert agent.wait(60) == 0, net.logs()
+        text = log.read_text()
+        balance(scraper.last)
+        assert "does not balance" not in text
+        books = re.search(r"messages: ([\d,]+) seen, ([\d,]+) traced", text)
+        assert books is not None, text
+        seen, traced = (int(number.replace(",", "")) for number in books.groups())
+        assert total(scraper.last, "messages_total") <= seen
+        assert total(scraper.last, "messages_total", 'outcome="traced"') <= traced
+        received = Counter((tmp_path / "received").read_text().split("\n"))
+        jsonl = [json.loads(line) for line in (tmp_path / "traced.jsonl").read_text().splitlines()]
+        assert 0 < len(received) - 1 <= traced
+        assert jsonl
