@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
 from base64 import b64decode
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from faults.databases import KINDS, Database
+from faults.databases import KINDS, Database, can_mount, small_disk
 from sink_samples import batch_of, numbered, traced
 
 from capture_agent.cli import options
@@ -86,6 +88,62 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCapture
             file.add(traced(numbered(1)), "t", "no")
     assert len(caplog.records) == 4
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_pipes_and_devices_never_stall_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A pipe without a reader, one whose reader does not read, a folder at the name of the older file, a device."""
+    for name in ("nobody", "slow"):
+        os.mkfifo(tmp_path / name)
+    reader = os.open(tmp_path / "slow", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for path in (tmp_path / "nobody", tmp_path / "slow", Path("/dev/null")):
+            file = RefusedFile(str(path))
+            for n in range(300):
+                file.add(traced(numbered(n, 1000)), "t", "no")
+    finally:
+        os.close(reader)
+    assert [record.getMessage().partition(": a refused")[0] for record in caplog.records] == [
+        str(tmp_path / "nobody"),
+        str(tmp_path / "slow"),
+    ]
+
+
+def test_a_folder_in_place_of_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound holds all the same."""
+    monkeypatch.setattr(refused_file, "MOST_BYTES", 5000)
+    (tmp_path / "r.1").mkdir()
+    file = RefusedFile(str(tmp_path / "r"))
+    for n in range(100):
+        file.add(traced(numbered(n)), "t", "no")
+    assert (tmp_path / "r").stat().st_size <= 5000
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs root")
+@pytest.mark.parametrize("how", ["read-only", "full"])
+def test_a_disk_that_takes_nothing(tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    """And takes more later: no line is torn."""
+    with small_disk(tmp_path / "disk") as folder:
+        file = RefusedFile(str(folder / "r"))
+        file.add(traced(numbered(0)), "t", "no")
+        filler = folder / "filler"
+        if how == "full":
+            with suppress(OSError), filler.open("wb", buffering=0) as filling:
+                while True:
+                    filling.write(bytes(4096))
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        for n in range(1, 100):
+            file.add(traced(numbered(n)), "t", "no")
+        if how == "full":
+            filler.unlink()
+        else:
+            subprocess.run(["mount", "-o", "remount,rw", folder], check=True)
+        file.add(traced(numbered(100)), "t", "no")
+        kept = [json.loads(line)["message"] for line in (folder / "r").read_text().splitlines()]
+    assert kept[0] == numbered(0).decode()
+    assert kept[-1] == numbered(100).decode()
+    assert kept == [numbered(n).decode() for n in (*range(len(kept) - 1), 100)], "as many as the last page takes"
+    assert len(caplog.records) == 1
 
 
 def test_missing_tables_are_created_once(database: str) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sink_samples import INVITE, RINGING, TIME_NS, Receiver, batch_of, traced
+from sink_samples import INVITE, RINGING, TIME_NS, Receiver, batch_of, numbered, traced
 from sqlalchemy import create_engine, text
 
 from capture_agent.config.targets import SqlTarget
@@ -20,7 +20,7 @@ from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sink import handled
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sinks.sql.schema import create_tables
-from capture_agent.sinks.sql.sql_sink import SqlSink
+from capture_agent.sinks.sql.sql_sink import SqlSink, within
 
 BINARY = INVITE + bytes(range(256))
 
@@ -290,3 +290,29 @@ def test_names_of_tables_are_bounded(sqlite_url: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr("capture_agent.sinks.sql.trace_tables.MOST_TABLES", 5)
     sink = store(sqlite_url, [traced(INVITE, trace=Trace(table=f"t{n}")) for n in range(20)])
     assert (len(sink._tables._found), sink.rejected) == (5, {"table": 20})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "want"),
+    [
+        ([], [0]),
+        ([100, 100, 100], [3]),
+        ([400, 400, 400, 1100, 100], [2, 1, 1, 1]),
+        ([1100], [1]),
+    ],
+)
+def test_a_transaction_is_bounded_in_bytes(sizes: list[int], want: list[int]) -> None:
+    batch = [traced(b"OPTIONS sip:b SIP/2.0\r\n\r\n" + bytes(size - 25)) for size in sizes]
+    parts = list(within(batch, 1000))
+    assert [len(part) for part in parts] == want
+    assert [one for part in parts for one in part] == batch
+
+
+def test_long_messages_are_stored_in_several_transactions(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("capture_agent.sinks.sql.sql_sink.BYTES_AT_ONCE", 5000)
+    create_tables(sqlite_url)
+    stored: list[int] = []
+    real = SqlSink.store
+    monkeypatch.setattr(SqlSink, "store", lambda self, part: stored.append(len(part)) or real(self, part))  # type: ignore[func-returns-value]
+    sink = store(sqlite_url, [traced(numbered(n, 1000)) for n in range(20)])
+    assert (sink.sent, stored) == (20, [4] * 5)

@@ -18,4 +18,5 @@ cdef class RowMaker:
     cdef str _user(self, str user)
     @cython.locals(message=CapturedMessage, datagram=Datagram, sip=SipMessage, second=cython.longlong, nanoseconds=cython.longlong)
     cpdef object row(self, TracedMessage traced)
+    cdef str _text(self, bytes value)
     cdef tuple _within_limits(self, tuple row)

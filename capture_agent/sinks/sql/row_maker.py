@@ -78,22 +78,27 @@ class RowMaker:
         second, nanoseconds = datagram.time_ns // 1_000_000_000, datagram.time_ns % 1_000_000_000
         if second != self._second:
             self._second, self._time = second, self.time(second)
-        text = self.text
         row = (
             self.message(sip.raw),
-            text(sip.call_id),
-            text(sip.method if sip.is_request else sip.cseq_method),
+            self._text(sip.call_id),
+            self._text(sip.method if sip.is_request else sip.cseq_method),
             STATUS[sip.status],
             place(datagram.transport, datagram.source, datagram.source_port),
             place(datagram.transport, datagram.destination, datagram.destination_port),
             self._time,
             "in" if traced.direction is _IN else "out",
-            text(sip.from_tag),
+            self._text(sip.from_tag),
             "",
             nanoseconds // 1000,
-            text(sip.to_tag),
+            self._text(sip.to_tag),
         )
         return self._within_limits(row) if self.limited else row
+
+    def _text(self, value: bytes | None) -> str:
+        """As `text`, which is slower; every database takes ASCII without NUL as it is."""
+        if value is None:
+            return ""
+        return value.decode("ascii") if value.isascii() and b"\0" not in value else self.text(value)
 
     def _within_limits(self, row: Row) -> Row:
         if len(row[1]) <= 255 and len(row[2]) <= 50 and len(row[8]) <= 128 and len(row[11]) <= 128:  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from sqlalchemy import Connection
@@ -44,6 +44,7 @@ from capture_agent.sinks.sql.trace_tables import Tables
 from capture_agent.sinks.sql.verdicts import FileGone, Verdict, is_doubtful, verdict_of
 
 AT_ONCE = 2000  # messages of one transaction, unless the target wants more
+BYTES_AT_ONCE = 8 << 20  # of their text: rows are copies, in PostgreSQL of twice the size
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +141,9 @@ class SqlSink:
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
         self._opened()
-        self._divider.send(batch, max(AT_ONCE, self.together) if self._tables.transactional else 1)
+        at_once = max(AT_ONCE, self.together) if self._tables.transactional else 1
+        for part in within(batch, BYTES_AT_ONCE):
+            self._divider.send(part, at_once)
 
     def store(self, part: Sequence[TracedMessage]) -> FailedPart | None:
         """One transaction. Raises SinkError: the database cannot be reached."""
@@ -283,3 +286,16 @@ class SqlSink:
         with suppress(SQLAlchemyError):
             if not self._file.leave(connection):
                 _log.warning("%s: rows of the moved file are still in its -wal file: keep it", self.name)
+
+
+def within(batch: Sequence[TracedMessage], most: int) -> Iterator[Sequence[TracedMessage]]:
+    """Parts with at most so many bytes of text, or one message; one part if the batch is empty."""
+    first = size = 0
+    for at, traced in enumerate(batch):
+        datagram = traced.message.datagram
+        length = datagram.end - datagram.start
+        size += length
+        if size > most and at > first:
+            yield batch[first:at]
+            first, size = at, length
+    yield batch[first:] if first else batch
