@@ -190,6 +190,8 @@ def test_calls_in_files_of_their_own(tmp_path: Path) -> None:
         (b"../../etc/passwd", "_._.._etc_passwd-"),
         (b"..", "_.-"),
         (b"", "_-"),
+        (b"-rf", "_rf-"),
+        (b".hidden", "_hidden-"),
         (b"a\0b\x1b[31m", "a_b__31m-"),
         (b"x" * 5000, "x" * 64 + "-"),
         ("\u00e4".encode(), "__-"),
