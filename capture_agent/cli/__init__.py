@@ -15,6 +15,7 @@ status.py      switches or checks a running agent's tracing, and has it reload i
 doctor.py      finds out why nothing arrives
 send_events.py sends log lines and messages that were not captured to HEP collectors
 flow.py       one call as a ladder
+save.py        what `calls` and `flow` show, as a capture file
 db.py config.py interfaces.py   the table, the configuration, this host's interfaces
 """
 

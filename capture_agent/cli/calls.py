@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from capture_agent.cli import options
+from capture_agent.cli.failures import WrongUsage
+from capture_agent.cli.save import Overwrite, Save, check_save, from_rows, write_capture
 from capture_agent.cli.table_output import Table, terminal_width
 from capture_agent.history.text import Column
 
@@ -48,19 +50,27 @@ def calls(
         typer.Option("--follow", "-f", help="Keep printing new calls and status changes, until Ctrl-C."),
     ] = False,
     limit: Annotated[str, typer.Option(metavar="N", help="Only the newest N.")] = "1000",
+    save: Save = None,
+    overwrite: Overwrite = False,
     config: options.ConfigFile = None,
 ) -> None:
     """List the calls, registrations and other exchanges in the sip_trace table, the newest last."""
     most = options.positive("--limit", limit)
+    if follow and save is not None:
+        raise WrongUsage("got both --follow and --save, expected one of them")
+    check_save(save, overwrite)
     target = options.database(config, db, table)
 
-    from capture_agent.history.stored_calls import listing
+    from capture_agent.history.stored_calls import listing, messages_of_calls
 
     options.say_zone(target)
     show = printer()
     news = News()
     found = listing(target, most)
     show(news.of(found.calls))
+    if save is not None:
+        rows = messages_of_calls(target, [call.call_id for call in found.calls])
+        write_capture(save, overwrite, sorted(from_rows(rows), key=lambda message: message.time_ns))
     while follow:
         time.sleep(INTERVAL)
         found = listing(target, most, since_id=found.last_id)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 class CaptureReading:
     """Reads the files in order and keeps the books for all of them. Damage ends only the file it is in."""
 
-    def __init__(self, config: Config, several: bool = False) -> None:
+    def __init__(self, config: Config, several: bool = False, keeps_frames: bool = False) -> None:
         self._config = config
         self._several = several
+        self._keeps_frames = keeps_frames  # the captured ones, with each message
         self.damages: list[str] = []
         self.notes: list[str] = []
         self._frames = 0
@@ -41,6 +42,7 @@ class CaptureReading:
             pipeline = Pipeline(self._config.capture, keys=key_store(self._config.tls))
             read_key_log(self._config.tls, pipeline)
             source = open_capture(file, on_secrets=secrets_for(pipeline))
+            pipeline.packets.keeps_frames = self._keeps_frames
             name = source.name if self._several else ""
             try:
                 for messages in pipeline.read(source.batches()):

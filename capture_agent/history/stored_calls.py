@@ -77,12 +77,23 @@ class Entry:
 def stored_messages(target: SqlTarget, call_id: str) -> list[StoredMessage]:
     """All rows with this Call-ID, in the form that `calls` or `decode` show, sorted by time. Raises SinkError."""
     with reading(target) as rows:
-        found = with_call_id(rows, rows.text.forms(call_id), call_id)
-        if not found and not rows.text.is_whole(call_id.encode("utf-8", "surrogateescape")):
-            # Bytes that are not UTF-8 or not printable were shown in another form.
-            found = with_call_id(rows, rows.names_like(call_id), call_id)
-        exact = [message for message in found if message.call_id == call_id]
-        return sorted(exact or found, key=lambda message: (message.time, message.id))
+        return of_one_call(rows, call_id)
+
+
+def messages_of_calls(target: SqlTarget, call_ids: Iterable[str]) -> Iterator[StoredMessage]:
+    """The same for several, each message once, from one snapshot. Raises SinkError."""
+    with reading(target) as rows:
+        for call_id in call_ids:
+            yield from once_each(of_one_call(rows, call_id))
+
+
+def of_one_call(rows: StoredRows, call_id: str) -> list[StoredMessage]:
+    found = with_call_id(rows, rows.text.forms(call_id), call_id)
+    if not found and not rows.text.is_whole(call_id.encode("utf-8", "surrogateescape")):
+        # Bytes that are not UTF-8 or not printable were shown in another form.
+        found = with_call_id(rows, rows.names_like(call_id), call_id)
+    exact = [message for message in found if message.call_id == call_id]
+    return sorted(exact or found, key=lambda message: (message.time, message.id))
 
 
 def with_call_id(rows: StoredRows, names: Iterable[bytes], call_id: str) -> list[StoredMessage]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from itertools import islice
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import NamedTuple
 
 import pytest
 from encapsulations import build, names
-from sink_samples import captured
+from sink_samples import INVITE, TIME_NS, captured, numbered
 
 from capture_agent.app.agent import Agent
 from capture_agent.app.replaying import replay
 from capture_agent.config.load import load
 from capture_agent.config.sections import Capture
 from capture_agent.pipeline import Pipeline
-from capture_agent.records.frames import CapturedFrame, Interface
+from capture_agent.records.frame_building import Batches, Ends, udp
+from capture_agent.records.frames import CapturedFrame, Frames, Interface
 from capture_agent.sinks.files.capture_formats import Pcapng
 from capture_agent.sinks.files.rotating_files import OpenFile
 from capture_agent.sources.capture_file import CaptureFile
@@ -120,6 +122,28 @@ def test_link_types_in_one_file(tmp_path: Path, format: str, compress: str) -> N
     found = tmp_path / f"{out.name}{suffix}"
     assert [one.message.raw for one in captured(found)] == wanted
     assert {one.link_type for one in packets(found)} == ({1, 113} if format == "pcapng" else {113})
+
+
+def test_packets_that_the_agent_has_made_are_no_captured_frames() -> None:
+    """Those of the SIP listener: their checksums are zero."""
+    batches = Batches("sip:127.0.0.1:5060")
+    batches.add(udp(Ends(bytes(4), 5060, bytes(4), 5060), INVITE), TIME_NS)
+    [message] = Pipeline().messages(batches.take())
+    assert message.raw == INVITE
+    assert message.datagram.captured_frames() == ()
+
+
+@pytest.mark.parametrize("chunks", [1, 2])
+def test_a_message_alone_in_its_sctp_packet_keeps_its_frame(chunks: int) -> None:
+    data = [numbered(n) for n in range(chunks)]
+    parts = [struct.pack("!BBHIHHI", 0, 3, 16 + len(one), n + 1, 0, n, 0) + one + bytes(-len(one) % 4)
+             for n, one in enumerate(data)]  # fmt: skip
+    sctp = struct.pack("!HHII", 5060, 5060, 7, 0) + b"".join(parts)
+    frame = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(sctp), 0, 0, 64, 132, 0, bytes(4), bytes(4)) + sctp
+    messages = Pipeline().messages(Frames.of([frame], 101))
+    assert [one.raw for one in messages] == data
+    found = [[one.data for one in message.datagram.captured_frames()] for message in messages]
+    assert found == ([[frame]] if chunks == 1 else [[], []])
 
 
 def in_a_capture(folder: Path, frames: list[bytes], link_type: int) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from sink_samples import INVITE, TIME_NS, Receiver, batch_of, numbered, traced
+from sink_samples import INVITE, RINGING, TIME_NS, Receiver, batch_of, numbered, traced
 
 from capture_agent.config.targets import JsonlTarget
 from capture_agent.net.sink_errors import SinkError
@@ -62,6 +62,26 @@ def test_fields(tmp_path: Path) -> None:
         "message": INVITE.decode(),
     }
     assert ("message" in second, len(second["message_base64"])) == (False, (len(INVITE) + 1 + 2) // 3 * 4)
+
+
+TYPES = {"integer": int, "string": str, "boolean": bool, "null": type(None), "array of strings": list}
+
+
+def test_the_document_has_every_field_with_its_type(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "files.md").read_text().partition("## Fields of [[jsonl]]")[2]
+    types = {
+        name.strip("`"): tuple(TYPES[one] for one in row[1].split(" or "))
+        for line in document.partition("\n## ")[0].splitlines()
+        if line.startswith("| `")
+        for row in [[cell.strip() for cell in line.strip("|").split("|")]]
+        for name in row[0].split(", ")
+    }
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "a.jsonl")))
+    sink.send([traced(INVITE), traced(RINGING), traced(INVITE + b"\xff", trace=Trace(users=("bob",), rule="all"))])
+    sink.close()
+    found = lines(tmp_path / "a.jsonl")
+    assert {name for one in found for name in one} == set(types)
+    assert [(name, one[name]) for one in found for name in one if not isinstance(one[name], types[name])] == []
 
 
 def test_standard_output() -> None:
@@ -190,6 +210,8 @@ def test_calls_in_files_of_their_own(tmp_path: Path) -> None:
         (b"../../etc/passwd", "_._.._etc_passwd-"),
         (b"..", "_.-"),
         (b"", "_-"),
+        (b"-rf", "_rf-"),
+        (b".hidden", "_hidden-"),
         (b"a\0b\x1b[31m", "a_b__31m-"),
         (b"x" * 5000, "x" * 64 + "-"),
         ("\u00e4".encode(), "__-"),

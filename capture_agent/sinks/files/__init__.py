@@ -6,6 +6,7 @@ member_files.py    files of gzip members or zstd frames
 file_sink.py       what the sinks have in common: a batch becomes writes, one after the other
 jsonl_sink.py      one JSON object per message
 pcap_sink.py       capture files: captured frames, or rebuilt ones
+saving.py          messages as one capture file
 capture_formats.py pcapng and pcap
 packets.py         messages as packets, with headers and checksums
 """

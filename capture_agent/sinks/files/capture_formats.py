@@ -98,6 +98,9 @@ class Pcap:
         return whole(handle, size, MAGIC, FILE.size, RECORD.size, lambda head: RECORD.size + RECORD.unpack(head)[2])
 
 
+FORMATS: dict[str, Callable[[], CaptureFormat]] = {"pcapng": Pcapng, "pcap": Pcap}
+
+
 def link_type_of(begins: bytes) -> int:
     """Raises OSError."""
     link_type: int = FILE.unpack(begins)[-1] if len(begins) == FILE.size else -1

@@ -12,14 +12,14 @@ from capture_agent.config.file_patterns import PLACEHOLDER
 LONGEST_ID = 64  # characters of a Call-ID in a name
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_.@+-]")
 _HASHED = re.compile(rb"-[0-9a-f]{16}\Z")
-_FORMS = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d{6}", "call_id": r"[A-Za-z0-9_@+-][A-Za-z0-9_.@+-]{0,80}"}
+_FORMS = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d{6}", "call_id": r"[A-Za-z0-9_@+][A-Za-z0-9_.@+-]{0,80}"}
 _STAMP = r"(?:-\d{8}T\d{6}\.\d{6}(?:-\d+)?)?"
 
 
 def safe_name(call_id: bytes) -> str:
     """A Call-ID as part of a file name: itself if it is harmless, else with a hash, so that no two share a name."""
     safe = _UNSAFE.sub(b"_", call_id[:LONGEST_ID])
-    if safe.startswith(b".") or not safe:
+    if safe[:1] in (b".", b"-", b""):  # hidden, or an option to `rm *`
         safe = b"_" + safe[1:]
     if safe != call_id or _HASHED.search(call_id):
         safe += b"-" + hashlib.blake2b(call_id, digest_size=8).hexdigest().encode()

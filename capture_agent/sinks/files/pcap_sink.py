@@ -10,7 +10,7 @@ from capture_agent.net.sender import OVERSIZE
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import CapturedFrame, Interface
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.files.capture_formats import CaptureFormat, Pcap, Pcapng
+from capture_agent.sinks.files.capture_formats import FORMATS, CaptureFormat
 from capture_agent.sinks.files.file_sink import FileSink
 from capture_agent.sinks.files.packets import ETHERNET, Oversize, Packets, buildable
 from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
@@ -20,17 +20,12 @@ NO_INTERFACE = Interface("", ETHERNET)
 
 
 class PcapSink(FileSink):
-    """A message that came in frames of its own is written in these frames. All others are rebuilt: those that masks or
-    hooks have changed (so masks hold), those from streams, and those whose frames were not kept.
-
-    rejected   oversize: longer than a datagram; not_sip
-    """
+    """rejected: oversize, longer than a datagram; not_sip."""
 
     def __init__(self, target: PcapTarget) -> None:
-        self._format: CaptureFormat = Pcapng() if target.format == "pcapng" else Pcap()
-        files = RotatingFiles(target, whole=self._format.whole)
-        super().__init__(str(target), self._packed, files)
-        self._packets = Packets()
+        form = FORMATS[target.format]()
+        super().__init__(str(target), self._packed, RotatingFiles(target, whole=form.whole))
+        self._records = CaptureRecords(form)
 
     def _packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:
         parts: list[bytes] = []
@@ -40,19 +35,34 @@ class PcapSink(FileSink):
             if type(message) is not CapturedMessage:
                 rejected[NOT_SIP] += 1
                 continue
-            frames = captured_frames(message)
-            if not frames or not self._format.accepts(frames, file):
-                try:
-                    frames = tuple(self._rebuilt(message, file))
-                except Oversize:
-                    rejected[OVERSIZE] += 1
-                    continue
-            for frame in frames:
-                parts += self._format.records(frame, file)
+            try:
+                self._records.add(message, file, parts)
+            except Oversize:
+                rejected[OVERSIZE] += 1
         return b"".join(parts), rejected
 
+
+class CaptureRecords:
+    """What a capture file has of a message.
+
+    A message that came in frames of its own is written in these frames. All others are rebuilt: those that masks or
+    hooks have changed (so masks hold), those from streams, and those whose frames were not kept.
+    """
+
+    def __init__(self, form: CaptureFormat) -> None:
+        self._format = form
+        self._packets = Packets()
+
+    def add(self, message: CapturedMessage, file: OpenFile, parts: list[bytes]) -> None:
+        """Append what comes next in the file to `parts`. Raises Oversize, and OSError if the file is another's."""
+        frames = captured_frames(message)
+        if not frames or not self._format.accepts(frames, file):
+            frames = tuple(self._rebuilt(message, file))
+        for frame in frames:
+            parts += self._format.records(frame, file)
+
     def _rebuilt(self, message: CapturedMessage, file: OpenFile) -> Iterator[CapturedFrame]:
-        """Of its own link type if possible, because many readers accept only one in a file. Raises Oversize."""
+        """Of its own link type if possible, because many readers accept only one in a file."""
         datagram = message.datagram
         seen_on = datagram.interface or NO_INTERFACE
         link_type = self._format.link_type(buildable(seen_on.link_type), file)
