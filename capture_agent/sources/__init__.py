@@ -20,6 +20,8 @@ live.py               LiveInterface: an interface of this host, by libpcap
 key_logs.py           KeyLogs: follows the key logs of TLS
 sip_listener.py       UdpListener, TcpListener: receive SIP duplicates
   duplicate_connections.py  the peers of TcpListener, limited in number
+hep_listener.py       HepUdpListener, HepTcpListener: receive HEP, also over TLS
+  hep_rows.py         (hot) finds the packets in what a connection has sent
 packaged_source.py    a source from a package
 interface_list.py     which interfaces and addresses this host has
 """
