@@ -39,6 +39,7 @@ COMMAND_LINE = {
     "capture.ports": "--port",
     "capture.drop_copies": "--drop-copies",
     "capture.listen": "--listen",
+    "capture.hep_in": "--hep-in",
     "trace.mode": "--trace",
     "control.socket": "--control",
     "http.listen": "--http",

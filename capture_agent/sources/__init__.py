@@ -5,6 +5,7 @@ capture_file.py       CaptureFile: pcap and pcapng, by path or from standard inp
   file_bytes.py       the bytes of a file or pipe
   compressed_file.py  decompresses them: gzip, bzip2, xz, zstd, lz4
   pcap.py             the file header of pcap
+  hep_dump.py         HEP3 packets back to back
   pcapng.py           the blocks of pcapng other than packets
   other_formats.py    files that are not captures, by name
 pacing.py             replays at the capture's pace, or with times shifted to now
