@@ -110,10 +110,8 @@ class BatchUnpacker:
         whole: bytes = b"".join((*values[3 : count - 18], payload))
         datagram: Datagram = new_datagram()
         datagram.data = whole
-        datagram.start = 2 * size
-        datagram.end = len(whole)
-        datagram.address_at = 0
-        datagram.address_size = size
+        datagram.start, datagram.end = 2 * size, len(whole)
+        datagram.address_at, datagram.address_size = 0, size
         datagram.source_port = source_port
         datagram.destination_port = destination_port
         datagram.time_ns = time_ns
