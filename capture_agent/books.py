@@ -2,6 +2,7 @@
 
 frames    seen = carried + own + other_ports + joined + waiting + rejected(reason) + lost(where)
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
+hep       seen = each kind of payload + rejected(reason): HEP packets that came in
 websocket seen = delivered + rejected(reason): messages of WebSockets
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)
 messages  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)

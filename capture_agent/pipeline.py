@@ -21,12 +21,14 @@ from capture_agent.packet.outer_headers import identification, way
 from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.frames import Frames
+from capture_agent.records.frames import HEP_LINK_TYPE, Frames
 from capture_agent.records.traced import TracedMessage
+from capture_agent.streams.layers import layers_with_hep
 from capture_agent.streams.streams import Streams
 
 if TYPE_CHECKING:
     from capture_agent.counting.stage import Counting
+    from capture_agent.intake.unwrapping import Unwrapping
     from capture_agent.streams.tls.key_store import KeyStore
 
 SECRETS_IN_FILES = 64 << 20  # bytes of memory
@@ -45,14 +47,18 @@ class Pipeline:
         own: OwnTraffic | None = None,
         metrics: Metrics | None = None,
         keys: KeyStore | None = None,
+        unwrapping: Unwrapping | None = None,
     ) -> None:
-        """`metrics`: None counts nothing beyond the books. `keys`: to decrypt TLS with."""
+        """`metrics`: None counts nothing beyond the books. `keys`: to decrypt TLS with. `unwrapping`: opens HEP."""
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
         self.own = own
         self.ports = PortFilter(capture.ports) if capture.ports else None
+        self.unwrapping = unwrapping
+        if capture.hep_in and unwrapping is None:
+            self._begin_unwrapping()
         self.keys = keys
-        self.streams = Streams()
+        self.streams = Streams(make_layers=layers_with_hep) if capture.hep_in else Streams()
         if keys is not None:
             self._decrypt(keys)
         self.intake = Intake()
@@ -116,11 +122,18 @@ class Pipeline:
             self.counting.change_local(self.policy.side.local)
 
     def process(self, frames: Frames) -> list[TracedMessage]:
-        """The traced messages in these frames. The next three methods are the flow, in the order of the stages."""
+        """The traced messages in these frames. The next methods are the flow, in the order of the stages."""
         return self.trace(self.messages(frames))
+
+    def _begin_unwrapping(self) -> None:
+        from capture_agent.intake.unwrapping import Unwrapping
+
+        self.unwrapping = Unwrapping()
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """All SIP in these frames."""
+        if self.unwrapping is None and any(one.link_type == HEP_LINK_TYPE for one in frames.interfaces):
+            self._begin_unwrapping()
         packets = self.packets.decode(frames)
         if self.own is not None:
             packets = self.own.others(packets)
@@ -129,6 +142,8 @@ class Pipeline:
         return self._accepted(self.streams.messages(packets))
 
     def _accepted(self, datagrams: list[Datagram]) -> list[CapturedMessage]:
+        if self.unwrapping is not None:
+            datagrams = self.unwrapping.unwrapped(datagrams)
         messages = self.intake.accept(datagrams)
         if self.copies is not None:
             messages = self.copies.kept(messages)
@@ -142,6 +157,8 @@ class Pipeline:
             traced = self.policy.decide(self.correlated(messages))
         if self.correlator is not None:
             self.correlator.note_growth(self.policy.take_grown())
+        if self.unwrapping is not None and (others := self.unwrapping.take_others()):
+            traced += self.policy.pass_on(others)
         return self.emission(traced) if self.emission is not None else traced
 
     def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
@@ -190,6 +207,8 @@ class Pipeline:
         try:
             for frames in capture:
                 yield self.messages(frames)
+                if self.unwrapping is not None:
+                    self.unwrapping.take_others()  # nobody sends them
         except Exception:
             yield self.last_messages()
             raise
@@ -198,7 +217,7 @@ class Pipeline:
     def ledgers(self) -> list[Ledger]:
         """The ledgers so far, stage by stage."""
         stages = (
-            self.packets, self.own, self.ports, self.streams, self.intake, self.copies, self.restorer,
+            self.packets, self.own, self.ports, self.streams, self.unwrapping, self.intake, self.copies, self.restorer,
             self.correlator, self.counting, self.policy,
         )  # fmt: skip
         present = joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())

@@ -20,6 +20,11 @@ cdef class Encoder:
     cdef readonly bint with_vlan
     cdef int _vlan
     cdef int _name_at
+    cdef long long _number
+    cdef bytes _from_name
+    cdef bytes _from_chunks
+    cdef bytes _from_tail
+    cdef int _from_vlan
     cdef dict _vlan_tails
 
     cpdef object set_vlan(self, int vlan)
@@ -36,6 +41,24 @@ cdef class Encoder:
         Py_ssize_t payload_end,
         bytes correlation_id=*,
     ) except? False
+    cpdef bint add_from(
+        self,
+        bytes data,
+        Py_ssize_t address_at,
+        Py_ssize_t address_size,
+        int source_port,
+        int destination_port,
+        int protocol,
+        long long time_ns,
+        Py_ssize_t payload_start,
+        Py_ssize_t payload_end,
+        bytes correlation_id,
+        long long capture_id,
+        bytes node_name,
+        int vlan,
+        bytes chunks,
+    ) except? False
+    cdef object _set_sender(self, bytes node_name, int vlan, bytes chunks)
     cpdef bint append(self, bytes packet) except? False
     cdef Py_ssize_t _add_header_12(
         self,

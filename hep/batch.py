@@ -197,8 +197,13 @@ class Encoder:
     __slots__ = (
         "_end_at",
         "_ends",
+        "_from_chunks",
+        "_from_name",
+        "_from_tail",
+        "_from_vlan",
         "_full",
         "_name_at",
+        "_number",
         "_room",
         "_spare",
         "_tail",
@@ -233,7 +238,10 @@ class Encoder:
         self._tail = key + name
         self.with_vlan = with_vlan and version == 3
         self._name_at = len(key)
-        self._vlan = NO_VLAN
+        self._vlan = self._from_vlan = NO_VLAN
+        self._number = capture_id
+        self._from_name = self._from_chunks = b""
+        self._from_tail = self._tail
         self._vlan_tails = {NO_VLAN: self._tail}
         self._full: deque[bytearray] = deque()  # earlier rooms, in order, with buffers that are still needed
         self._spare: list[bytearray] = []
@@ -339,6 +347,7 @@ class Encoder:
             end = pack_header(
                 self._room, at, total, template, addresses, source_port, destination_port, protocol, time_ns
             )
+            self._room[end - 4 : end] = (self._number & 0xFFFFFFFF).to_bytes(4, "big")
             before = (_chunk(CORRELATION_ID, correlation_id) if correlation_id else b"") + self._tail
             payload = _CHUNK_HEADER.pack(0, PAYLOAD, CHUNK_HEADER + size)
             self._room[end : at + total] = before + payload + data[payload_start:payload_end]
@@ -352,6 +361,7 @@ class Encoder:
         into[PROTOCOL_AT] = protocol & 0xFF
         put_addresses(into + SOURCE_AT, text + address_at, address_size)
         into += len(template)
+        put32(into - 4, self._number)
         put_ports_and_times(into - PORTS_BEFORE_END, source_port, destination_port, time_ns)
         if correlation_id:
             into += put_chunk(into, CORRELATION_ID, PyBytes_AS_STRING(correlation_id), len(correlation_id))  # type: ignore[name-defined]  # noqa: F821
@@ -359,6 +369,55 @@ class Encoder:
         put_chunk(into + len(self._tail), PAYLOAD, text + payload_start, size)
         self._close(at + total)
         return True
+
+    def add_from(
+        self,
+        data: bytes,
+        address_at: cython.Py_ssize_t,
+        address_size: cython.Py_ssize_t,
+        source_port: cython.int,
+        destination_port: cython.int,
+        protocol: cython.int,
+        time_ns: cython.longlong,
+        payload_start: cython.Py_ssize_t,
+        payload_end: cython.Py_ssize_t,
+        correlation_id: bytes,
+        capture_id: cython.longlong,
+        node_name: bytes,
+        vlan: cython.int,
+        chunks: bytes,
+    ) -> bool:
+        """As `add`, for a message of another sender: what it says of itself replaces what this encoder would say.
+
+        capture_id   below 0: this encoder's
+        node_name    empty: this encoder's
+        vlan         below 0: none
+        chunks       whole chunks, which HEP3 gets before the payload
+        """
+        usual: cython.longlong = self._number
+        tail: bytes = self._tail
+        if self.version == 3:
+            if node_name is not self._from_name or chunks is not self._from_chunks or vlan != self._from_vlan:
+                self._set_sender(node_name, vlan, chunks)
+            self._tail = self._from_tail
+        if capture_id >= 0:
+            self._number = capture_id
+        try:
+            return self.add(
+                data, address_at, address_size, source_port, destination_port, protocol, time_ns,
+                payload_start, payload_end, correlation_id,
+            )  # fmt: skip
+        finally:
+            self._number = usual
+            self._tail = tail
+
+    def _set_sender(self, node_name: bytes, vlan: cython.int, chunks: bytes) -> None:
+        """Chunks of `add_from`, in the order of `set_vlan`; the same sender's next message has them again."""
+        plain = self._vlan_tails[NO_VLAN]
+        name = _chunk(0x0013, node_name) if node_name else plain[self._name_at :]
+        number = _chunk(0x0012, _U16.pack(vlan)) if vlan >= 0 else b""
+        self._from_tail = plain[: self._name_at] + number + name + chunks
+        self._from_name, self._from_vlan, self._from_chunks = node_name, vlan, chunks
 
     def append(self, packet: bytes) -> bool:
         """Append an encoded packet. False, and nothing is appended, if it is too long."""
@@ -394,7 +453,7 @@ class Encoder:
         if self.version == 2:
             seconds = time_ns // 1000000000
             micros = time_ns // 1000 - seconds * 1000000
-            _TIMES_2.pack_into(self._room, at, seconds & 0xFFFFFFFF, micros, self.capture_id & 0xFFFF)
+            _TIMES_2.pack_into(self._room, at, seconds & 0xFFFFFFFF, micros, self._number & 0xFFFF)
             at += TIMES_2
         return at
 

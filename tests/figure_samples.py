@@ -42,6 +42,7 @@ def source(name: str = "eth0", up: bool = True, quiet: float = 0.0, sip_quiet: f
 LEDGERS = (
     Ledger("frames", 12, {"carried": 9, "waiting": 1}, {"not_ip": 0}, {"kernel": 2}),
     Ledger("segments", 3, {"delivered": 2, "waiting": 1}),
+    Ledger("hep", 3, {"sip": 1, "rtcp_json": 1}, {"auth_key": 1}),
     Ledger("websocket", 1, {"delivered": 1}),
     Ledger("tls", 1, {"decrypted": 1}),
     Ledger("chunks", 1, {"joined": 1}),

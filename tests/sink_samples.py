@@ -15,9 +15,10 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from capture_agent.pipeline import Pipeline
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import ForeignPayload, LogEvent, RtcpReport
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sip.scan import scan

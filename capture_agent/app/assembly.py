@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from capture_agent.app.decryption import key_store
 from capture_agent.app.extensions import Extensions
@@ -24,6 +26,9 @@ from capture_agent.policy.hooks import Hooks
 from capture_agent.policy.policy import Policy
 from capture_agent.policy.settings import Settings
 from capture_agent.sources.interface_list import local_addresses
+
+if TYPE_CHECKING:
+    from capture_agent.intake.unwrapping import Unwrapping
 
 HOOK_FAILED = "the message is traced as if this hook were not there"
 CONDITION_FAILED = "the rule does not match"
@@ -43,7 +48,19 @@ def make_pipeline(
         own=own,
         metrics=config.metrics,
         keys=key_store(config.tls),
+        unwrapping=unwrapping(config),
     )
+
+
+def unwrapping(config: Config) -> Unwrapping | None:
+    """None if no HEP is to be opened."""
+    listeners = [config.listen_options(address) for address in config.listeners if address.kind == "hep"]
+    if not listeners and not config.capture.hep_in:
+        return None
+    from capture_agent.intake.unwrapping import Unwrapping
+
+    keys = {str(one): one.auth_key.encode() for one in listeners if one.auth_key}
+    return Unwrapping(keys, os.urandom(8))
 
 
 def make_policy(config: Config, extensions: Extensions, sinks: ConfiguredSinks) -> Policy:
@@ -64,7 +81,7 @@ def spools_of(config: Config, sinks: ConfiguredSinks) -> dict[int, SpoolSection]
 def own_traffic(config: Config) -> OwnTraffic:
     """Finds packets that this process sent itself, if it captures live."""
     SOCKETS.wanted, SOCKETS.addresses = True, local_addresses
-    return OwnTraffic(SOCKETS, [str(address) for address in config.capture.listen])
+    return OwnTraffic(SOCKETS, [str(address) for address in config.listeners])
 
 
 def local_sides(config: Config) -> Iterator[LocalAddress]:

@@ -8,12 +8,13 @@ from functools import partial
 
 from capture_agent.app.agent import Agent, OnBatch
 from capture_agent.app.interface_keeper import InterfaceKeeper
-from capture_agent.config import Capture
+from capture_agent.config import Capture, Config
+from capture_agent.config.uris import ListenAddress
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.packet.port_filter import expression, moves_offsets
 from capture_agent.sources.interface_list import ANY
 from capture_agent.sources.live import LiveInterface
-from capture_agent.sources.sip_listener import open_listener
+from capture_agent.sources.sip_listener import Listener, open_listener
 from capture_agent.sources.source import Source
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBa
     if capture.interfaces:
         agent.keeper = InterfaceKeeper(capture.interfaces, partial(open_interface, capture), agent.has_opened)
         sources += agent.keeper.open_all(capture.wait_for_interfaces)
-    sources += [open_listener(address, capture.buffer_mib) for address in capture.listen]
+    sources += [open_socket(agent.config, address, agent.routes.has_room) for address in agent.config.listeners]
     sources += agent.extensions.sources
     if agent.key_logs is not None:
         agent.key_logs.open()
@@ -53,6 +54,15 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBa
         agent.keeper.start()  # not before: its thread opens interfaces, and has the capabilities that remain
     warn_of_any(capture)
     agent.drain(sources, on_batch=on_batch)
+
+
+def open_socket(config: Config, address: ListenAddress, has_room: Callable[[], bool] | None = None) -> Listener:
+    """For SIP duplicates, or HEP. Raises SourceError."""
+    if address.kind == "sip":
+        return open_listener(address, config.capture.buffer_mib)
+    from capture_agent.sources.hep_listener import open_hep_listener
+
+    return open_hep_listener(config.listen_options(address), config.capture.buffer_mib, has_room)
 
 
 def open_interface(capture: Capture, name: str) -> LiveInterface:

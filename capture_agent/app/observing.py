@@ -54,7 +54,7 @@ class Observer:
         self.asks_for_sip = config.health.no_sip_seconds > 0
         self.health = Health(config.health.no_packets_seconds, config.health.no_sip_seconds)
         self.broken: set[str] = set()  # listeners and sources of packages that do not come back
-        self._listeners = set(map(str, config.capture.listen))
+        self._listeners = set(map(str, config.listeners))
         self._read: dict[str, Read] = {}
 
     def opened(self, sources: Iterable[Source]) -> None:

@@ -34,6 +34,7 @@ def decode(
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
     key_log: options.KeyLog = None,
+    hep_in: options.HepIn = False,
     esp_null: Annotated[
         bool, typer.Option("--esp-null", help="Look inside ESP for packets without encryption.")
     ] = False,
@@ -45,7 +46,11 @@ def decode(
 
     options.check_files(files)
     said = options.overrides(
-        capture_ports=port, capture_drop_copies=drop_copies, capture_esp_null=esp_null, tls_key_log=key_log
+        capture_ports=port,
+        capture_drop_copies=drop_copies,
+        capture_esp_null=esp_null,
+        capture_hep_in=hep_in,
+        tls_key_log=key_log,
     )
     reading = CaptureReading(options.configuration_to_read(said), several=len(files) > 1)
     try:

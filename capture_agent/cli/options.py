@@ -127,6 +127,10 @@ KeyLog = Annotated[
         help="Decrypt TLS with the secrets in this file, which programs write if SSLKEYLOGFILE is set.",
     ),
 ]
+HepIn = Annotated[
+    bool,
+    typer.Option("--hep-in", help="Open HEP in captured packets, and go on with what is inside. [default: leave it]"),
+]
 User = Annotated[
     str | None,
     typer.Option(

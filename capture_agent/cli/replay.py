@@ -30,6 +30,7 @@ def replay(
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
     key_log: options.KeyLog = None,
+    hep_in: options.HepIn = False,
     speed: Annotated[
         str,
         typer.Option(
@@ -58,6 +59,7 @@ def replay(
         capture_ports=port,
         capture_drop_copies=drop_copies,
         tls_key_log=key_log,
+        capture_hep_in=hep_in,
     )
     settings, extensions = options.configuration_to_run(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)

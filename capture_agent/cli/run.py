@@ -86,7 +86,7 @@ def run(
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 may be too few with many peers on --listen
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     agent = Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
-    places = [*settings.capture.interfaces, *map(str, settings.capture.listen), *map(str, settings.source)]
+    places = [*settings.capture.interfaces, *map(str, settings.listeners), *map(str, settings.source)]
     ready = f"capturing on {', '.join(places)}, sending to {', '.join(map(str, settings.targets()))}"
     heartbeat = Heartbeat(ServiceManager(os.environ), agent)
     reloader = Reloader(agent, read_again, heartbeat.reloading)
@@ -110,7 +110,8 @@ def run(
 def what_is_lacking(settings: Config) -> str:
     """A source or a sink; "" where both are there."""
     if not settings.captures:
-        return "no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration"
+        ways = "give -i IFACE or --listen URI, or capture.interfaces, [[listen]] or [[source]] in the configuration"
+        return f"no interface: {ways}"
     if not settings.targets():
         from capture_agent.config.option_list import ways_to_give_a_sink
 

@@ -19,6 +19,7 @@ from capture_agent.config.option_list import SECRETS, options, sections
 from capture_agent.config.precedence import Layers, Path
 from capture_agent.config.rule_options import HASH
 from capture_agent.config.sections import KINDS
+from capture_agent.config.uris import LISTEN_EXPECTED
 from capture_agent.os_errors import in_words
 
 _CODE = re.compile(r"\.py(:[^:]*)?\Z")  # trunk.py, trunk.py:over_trunk
@@ -34,6 +35,11 @@ def expand(layers: Layers) -> Iterator[str]:
             if "use" not in entry:
                 yield f"{where(layers, (section, index))}: use is missing, expected the name of an entry point"
                 entry["use"] = "unknown"
+    for index, entry in enumerate(layers.data.get("listen", [])):
+        yield from read_secrets(layers, ("listen", index), entry)
+        if "uri" not in entry:
+            yield f"{where(layers, ('listen', index))}: uri is missing, expected {LISTEN_EXPECTED}"
+            entry["uri"] = "hep:127.0.0.1"
     for section in KINDS:
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)
@@ -216,6 +222,7 @@ def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable
         if isinstance(table, dict):
             yield (section, name), table, is_file
     of_sinks = [(section, name) for section, kind in KINDS.items() for name in kind.files]
-    for section, name in (("rule", "when"), *of_sinks):
+    of_listeners = [("listen", name) for name in ("tls_cert", "tls_key", "tls_client_ca")]
+    for section, name in (("rule", "when"), *of_sinks, *of_listeners):
         for n, entry in enumerate(layers.data.get(section, [])):
             yield (section, n, name), entry, _CODE.search if section == "rule" else is_file_name

@@ -15,6 +15,7 @@ from capture_agent.config.precedence import Layers, Path
 from capture_agent.config.secrets import quotable, quotable_name
 from capture_agent.config.sections import KINDS, Config
 from capture_agent.config.targets import MOST_SINKS
+from capture_agent.config.uris import ListenAddress
 from capture_agent.os_errors import in_words
 
 UNFIT = re.compile(r"[\0\ud800-\udfff]")
@@ -169,12 +170,19 @@ def twice(layers: Layers, config: Config) -> Iterator[str]:
     """Report interfaces, listeners and destinations that repeat an earlier one: each would double everything."""
     capture = config.capture
     yield from repeated(layers, ("capture", "interfaces"), capture.interfaces, str)
-    yield from repeated(
-        layers, ("capture", "listen"), capture.listen, lambda one: same_place(one.host, one.port, one.transport)
-    )
+    yield from repeated(layers, ("capture", "listen"), capture.listen, place_of_socket)
+    yield from repeated(layers, ("listen",), config.listen, lambda one: place_of_socket(one.uri))
+    for index, one in enumerate(config.listen):
+        if place_of_socket(one.uri) in map(place_of_socket, capture.listen):
+            yield f"{where(layers, ('listen', index, 'uri'))}: {one} is given twice, here and in capture.listen"
     yield from repeated(layers, ("source",), config.source, lambda one: one.identity())
     for section, kind in KINDS.items():
         yield from repeated(layers, (section,), getattr(config, section), lambda one: one.identity(), kind.noun)
+
+
+def place_of_socket(address: ListenAddress) -> Hashable:
+    """Equal for two that cannot both be opened."""
+    return same_place(address.host, address.port, "udp" if address.transport == "udp" else "tcp")
 
 
 def repeated(

@@ -71,10 +71,14 @@ def parse_vlans(text: str) -> Numbers:
     return parse_numbers(text, 0, 4095)
 
 
+def parse_capture_ids(text: str) -> Numbers:
+    return parse_numbers(text, 0, 0xFFFFFFFF)
+
+
 def parse_numbers(text: str, least: int, most: int) -> Numbers:
     low, dash, high = text.partition("-")
     for part in (low, high) if dash else (low,):
-        if not (part.isascii() and part.isdigit() and len(part) <= 5 and least <= int(part) <= most):
+        if not (part.isascii() and part.isdigit() and len(part) <= 10 and least <= int(part) <= most):
             raise ValueError(f"{part!r}: expected {least} to {most}")
     numbers = Numbers(int(low), int(high if dash else low), text)
     if numbers.low > numbers.high:
@@ -142,6 +146,8 @@ def compiled(regex: str) -> Any:
 Method = Annotated[str, Parsed(parse_method, "a method")]
 Status = Annotated[Numbers, Parsed(parse_status, 'a status, "4xx" or "400-499"')]
 Vlans = Annotated[Numbers, Parsed(parse_vlans, 'a VLAN or "100-199"')]
+
+CaptureIds = Annotated[Numbers, Parsed(parse_capture_ids, 'a capture id or "100-199"')]
 
 Place = Annotated[
     LocalAddress | TextPattern,

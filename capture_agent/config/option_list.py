@@ -16,7 +16,7 @@ from capture_agent.config.sections import KINDS, Config
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # Options that nothing may show; each can also be read from the file that <name>_file names.
-SECRETS = {("privacy", "hash_key"), ("http", "token")} | {
+SECRETS = {("privacy", "hash_key"), ("http", "token"), ("listen", "auth_key")} | {
     (section, name) for section, kind in KINDS.items() for name in kind.secrets
 }
 
@@ -26,6 +26,7 @@ HIDDEN = SECRETS | {
     *((section, "uri") for section, kind in KINDS.items() if kind.uri),
     *((section, name) for section, kind in KINDS.items() for name in kind.hidden),
     ("capture", "listen"),
+    ("listen", "uri"),
     ("rule", "sinks"),
     ("source", "options"),
 }
@@ -38,6 +39,7 @@ COMMAND_LINE = {
     "capture.ports": "--port",
     "capture.drop_copies": "--drop-copies",
     "capture.listen": "--listen",
+    "capture.hep_in": "--hep-in",
     "trace.mode": "--trace",
     "control.socket": "--control",
     "http.listen": "--http",

@@ -11,6 +11,7 @@ from capture_agent.addresses import Transport
 from capture_agent.config.endpoints import Ports
 from capture_agent.config.field_types import Parsed, SingleOrList
 from capture_agent.config.matchers import (
+    CaptureIds,
     Header,
     HeaderPattern,
     Method,
@@ -135,6 +136,8 @@ class Rule:
     direction: Annotated[tuple[Literal["in", "out"], ...], SingleOrList()] = ()
     interface: Annotated[tuple[str, ...], SingleOrList()] = ()
     vlan: Annotated[tuple[Vlans, ...], SingleOrList()] = ()
+    capture_id: Annotated[tuple[CaptureIds, ...], SingleOrList()] = ()  # of the agent that sent it as HEP
+    node: Annotated[tuple[Text, ...], SingleOrList()] = ()  # the same agent's name
     when: Annotated[tuple[Annotated[str, MinLen(1)], ...], SingleOrList()] = ()  # an entry point, or MODULE:FUNCTION
     sample: Annotated[float, Interval(ge=0, le=1)] = 1.0  # of the calls, by Call-ID
     trace: Literal["message", "transaction", "dialog", "none"] = "message"

@@ -29,7 +29,15 @@ from capture_agent.config.targets import (
     check_host_of,
     sinks,
 )
-from capture_agent.config.uris import Listen, database_reference, hep_fields, hep_reference, sip_fields, sip_reference
+from capture_agent.config.uris import (
+    Listen,
+    ListenAddress,
+    database_reference,
+    hep_fields,
+    hep_reference,
+    sip_fields,
+    sip_reference,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,8 @@ class Capture:
     ports: tuple[Ports, ...] = ()  # empty: SIP is found on any port
     drop_copies: bool = False  # of packets captured more than once
     copies_within_ms: Annotated[int, Interval(ge=1, le=400)] = 20  # T1, the least time to a retransmission, is 500
-    listen: tuple[Listen, ...] = ()  # for SIP duplicates
+    listen: tuple[Listen, ...] = ()  # for SIP duplicates and HEP
+    hep_in: bool = False  # HEP that is captured is opened, too
     x_headers: bool = False  # all traffic is siptrace duplicates; their headers hold the original addresses and time
     esp_null: bool = False  # look into ESP for packets without encryption
 
@@ -54,6 +63,36 @@ class Capture:
     def copies_ms(self) -> int:
         """0: copies are kept."""
         return self.copies_within_ms if self.drop_copies else 0
+
+
+# Half of a queue must hold what is on its way from a listener that waits: batches of 256 KiB, at most 17 of them.
+LEAST_MESSAGES, LEAST_MIB = 50_000, 64
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSection:
+    """A socket for HEP, with options."""
+
+    uri: Listen
+    auth_key: str = field(default="", repr=False)  # a secret; empty: packets with any key, or without, are taken
+    when_full: Literal["wait", "drop"] = "drop"
+    tls_cert: str = ""
+    tls_key: str = ""  # empty: it is in tls_cert
+    tls_client_ca: str = ""  # empty: clients need no certificate
+    connections: Annotated[int, Interval(ge=1, le=100_000)] = 1024
+    connections_per_peer: Annotated[int, Interval(ge=1, le=100_000)] = 64
+    packet_seconds: Annotated[float, Interval(ge=0.1, le=3600)] = 30.0  # for a packet that has begun, and for TLS
+
+    def __post_init__(self) -> None:
+        if self.uri.kind != "hep":
+            raise ValueError(f"uri: {self.uri}, expected hep:, hep+tcp: or hep+tls: (SIP duplicates: capture.listen)")
+        if self.uri.transport == "udp" and self.when_full == "wait":
+            raise ValueError("when_full: nothing can make a sender over UDP wait, expected hep+tcp: or hep+tls:")
+        if (self.uri.transport == "tls") != bool(self.tls_cert):
+            raise ValueError("tls_cert: expected with hep+tls:, and only there")
+
+    def __str__(self) -> str:
+        return str(self.uri)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +299,7 @@ class Config:
     )
     sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))
     source: tuple[PackageSource, ...] = ()
+    listen: tuple[ListenSection, ...] = ()
     hooks: HooksSection = field(default_factory=HooksSection)
     privacy: Privacy = field(default_factory=Privacy)
     queue: QueueSection = field(default_factory=QueueSection)
@@ -271,10 +311,25 @@ class Config:
     metrics: Metrics = field(default_factory=Metrics)
     log: Log = field(default_factory=Log)
 
+    def __post_init__(self) -> None:
+        waits = next((one for one in self.listen if one.when_full == "wait"), None)
+        if waits is not None and (self.queue.messages < LEAST_MESSAGES or self.queue.mib < LEAST_MIB):
+            least = f"messages = {LEAST_MESSAGES} and mib = {LEAST_MIB}"
+            raise ValueError(f"when_full: {waits} can wait only with a [queue] of at least {least}")
+
     @property
     def captures(self) -> bool:
         """Whether it names anything to capture from: an interface, a socket or a source."""
-        return bool(self.capture.interfaces or self.capture.listen or self.source)
+        return bool(self.capture.interfaces or self.listeners or self.source)
+
+    @property
+    def listeners(self) -> tuple[ListenAddress, ...]:
+        """The addresses of all sockets that receive SIP duplicates or HEP."""
+        return (*self.capture.listen, *(one.uri for one in self.listen))
+
+    def listen_options(self, address: ListenAddress) -> ListenSection:
+        """Those of its section, or the usual ones."""
+        return next((one for one in self.listen if one.uri == address), ListenSection(address))
 
     def targets(self) -> list[Target]:
         """The targets of all sinks, kind by kind in the order of the table."""

@@ -3,6 +3,7 @@
 hep:HOST[:PORT]  hep+tcp:...  hep+tls:...   ?version=1|2|3  &id=CAPTURE_ID  &key=AUTH_KEY  &node=NODE_NAME  &vlan=yes|no
 sip:HOST[:PORT][;transport=udp|tcp|tls]     as in siptrace's duplicate_uri; sips:HOST[:PORT] is TLS
 sip:IP[:PORT][;transport=udp|tcp]           capture.listen: a socket that receives SIP duplicates
+hep:IP[:PORT]  hep+tcp:...  hep+tls:...     the same for HEP
 postgresql://..., mysql://..., sqlite:///FILE   as SQLAlchemy and Kamailio write them
 """
 
@@ -25,7 +26,7 @@ SIP_PORT = 5060
 SIPS_PORT = 5061  # RFC 3261 19.1.2
 HEP_TRANSPORTS = {"hep": "udp", "hep+udp": "udp", "hep+tcp": "tcp", "hep+tls": "tls"}
 SIP_TRANSPORTS = ("udp", "tcp", "tls")
-LISTEN_EXPECTED: Final = "sip:IP:PORT or sip:IP:PORT;transport=tcp"
+LISTEN_EXPECTED: Final = "hep:IP:PORT, hep+tcp:IP:PORT, hep+tls:IP:PORT, sip:IP:PORT or sip:IP:PORT;transport=tcp"
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 DATABASE_URL = re.compile(rf"({'|'.join(DATABASES)}|postgres)(\+[a-z0-9_]+)?://")
 
@@ -159,15 +160,24 @@ class ListenAddress:
     port: int = SIP_PORT
     transport: SipTransport = "udp"
 
+    kind: Literal["sip", "hep"] = "sip"
+
     def __str__(self) -> str:
+        if self.kind == "hep":
+            return f"{scheme('hep', self.transport)}:{endpoint_text(self.host, self.port)}"
         return sip_place(self.host, self.port, self.transport)
 
 
 def parse_listen(text: str) -> ListenAddress:
     """Raises ValueError that names the problem."""
-    fields = sip_fields(text)
-    if fields.get("transport") == "tls":
-        raise ValueError("transport: tls, expected udp or tcp")
+    if scheme_of(text) in HEP_TRANSPORTS:
+        fields = {"port": HEP_PORT, "kind": "hep", **hep_fields(text)}
+        if unfit := sorted(fields.keys() - {"port", "kind", "host", "transport"}):
+            raise ValueError(f"unknown parameter, expected none: options of [[listen]] say more than {unfit[0]}")
+    else:
+        fields = sip_fields(text)
+        if fields.get("transport") == "tls":
+            raise ValueError("transport: tls, expected udp or tcp")
     if not is_address(fields["host"]):
         raise ValueError("the host is not a valid IP address")
     return ListenAddress(**fields)

@@ -119,6 +119,11 @@ class Outbox:
     def limit_spool(self, section: SpoolSection) -> None:
         """Other limits of its spool from now on, if it has one."""
 
+    def has_room(self) -> bool:
+        """Whether half of the queue is free: more than what sources that wait for it have on its way."""
+        with self._changed:
+            return 2 * self._in_memory() < self._limit and 2 * self._held < self._limit_bytes
+
     def flush(self) -> None:
         """No effect: the thread takes messages as they come."""
 

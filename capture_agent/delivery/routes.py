@@ -64,6 +64,10 @@ class Routes:
         for id_, outbox in self._routes.items():
             outbox.put(traced if self._alike else [message for message in traced if message.sinks >> id_ & 1])
 
+    def has_room(self) -> bool:
+        """Whether each sink's queue has much room left. From any thread."""
+        return all(outbox.has_room() for outbox in self if isinstance(outbox, Outbox))
+
     def flush(self) -> None:
         for outbox in self:
             outbox.flush()

@@ -1,12 +1,12 @@
-"""The sockets that receive SIP duplicates."""
+"""The sockets that receive SIP duplicates and HEP."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from capture_agent.app.capturing import open_socket
 from capture_agent.doctor.finding import Finding, broken, ok
-from capture_agent.sources.sip_listener import open_listener
 from capture_agent.sources.source import SourceError
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def can_listen(case: Case) -> Iterator[Finding]:
     """Opens and closes each one; a running agent has them open."""
-    for address in case.config.capture.listen:
+    for address in case.config.listeners:
         name = str(address)
         try:
-            open_listener(address, 1).close()
+            open_socket(case.config, address).close()
         except SourceError as error:
             text = str(error).removeprefix(f"{name}: ")
             if case.agent is not None and "in use" in text:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from capture_agent.books import Account, Ledger, OfFrames
 from capture_agent.config.endpoints import PortRange
-from capture_agent.records.datagram import Datagram
+from capture_agent.records.datagram import FROM_HEP, Datagram
 
 ACCOUNT = Account("frames", (OfFrames.CARRIED, OfFrames.OTHER_PORTS))
 
@@ -27,8 +27,12 @@ class PortFilter:
         return [ACCOUNT.ledger(outcomes={OfFrames.CARRIED: -count, OfFrames.OTHER_PORTS: count})] if count else []
 
     def chosen(self, datagrams: list[Datagram]) -> list[Datagram]:
-        """The packets with one of the ports at either end, in order."""
+        """The packets with one of the ports at either end, in order; and HEP, whose sender has chosen already."""
         wanted = self._wanted
-        chosen = [one for one in datagrams if wanted[one.source_port] or wanted[one.destination_port]]
+        chosen = [
+            one
+            for one in datagrams
+            if wanted[one.source_port] or wanted[one.destination_port] or one.flags & FROM_HEP == FROM_HEP
+        ]
         self.left_out += len(datagrams) - len(chosen)
         return chosen

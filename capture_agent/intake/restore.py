@@ -6,8 +6,9 @@ It removes the lines that siptrace added, and takes source, destination, transpo
 from __future__ import annotations
 
 from capture_agent.books import Account, Ledger
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.origin import Origin
 from capture_agent.sip.scan import scan
 from capture_agent.sip.x_headers import XHeaders, find_x_headers
 

@@ -60,6 +60,11 @@ FAMILIES: tuple[MetricFamily, ...] = (
         of.stage("tls"),
     ),
     MetricFamily(
+        "capture_agent_hep_packets_total", COUNTER, OUTCOME,
+        "HEP packets that came in, by the kind of their payload, or why they were refused.",
+        of.stage("hep"),
+    ),
+    MetricFamily(
         "capture_agent_chunks_total", COUNTER, OUTCOME,
         "SCTP chunks, by what became of them.",
         of.stage("chunks"),

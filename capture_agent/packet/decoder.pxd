@@ -1,7 +1,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING
 
-from capture_agent.records.datagram cimport NO_FRAME, NO_FRAME_END, NO_VLAN, Datagram, new_datagram
+from capture_agent.records.datagram cimport FROM_HEP, NO_FRAME, NO_FRAME_END, NO_VLAN, Datagram, new_datagram
 from capture_agent.records.frames cimport (
     FRAME_INTERFACE, FRAME_LENGTH, FRAME_ROW, FRAME_START, FRAME_TIME_NS, FRAME_WIRE_LENGTH,
     Frames,
@@ -41,6 +41,7 @@ cdef class PacketDecoder:
     @cython.locals(rows="long long[::1]")
     cpdef list decode(self, Frames frames)
     cdef Datagram _datagram(self, Py_ssize_t header, unsigned long long number, object interface)
+    cdef Datagram _hep_packet(self, unsigned long long number, object interface)
     cdef Py_ssize_t _network(self, bytes data, Py_ssize_t at, int link_type) except? 0
     cdef Py_ssize_t _other_link(self, bytes data, Py_ssize_t at, int link_type) except? 0
     cdef Py_ssize_t _exported(self, bytes data, Py_ssize_t at) except? 0

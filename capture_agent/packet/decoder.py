@@ -22,10 +22,10 @@ from capture_agent.packet.inner import ETHERNET, IP, IP_PROTOCOL, Decoder
 from capture_agent.packet.link_type_names import named
 from capture_agent.packet.rejects import ACCOUNT, REASONS, WITHIN_A_DATAGRAM, Reject
 from capture_agent.records.datagram import Datagram, new_datagram
-from capture_agent.records.frames import CapturedFrame, Frames, Interface
+from capture_agent.records.frames import HEP_LINK_TYPE, CapturedFrame, Frames, Interface
 
 if not cython.compiled:  # the .pxd cimports them
-    from capture_agent.records.datagram import NO_FRAME, NO_FRAME_END, NO_VLAN
+    from capture_agent.records.datagram import FROM_HEP, NO_FRAME, NO_FRAME_END, NO_VLAN
     from capture_agent.records.frames import (
         FRAME_INTERFACE,
         FRAME_LENGTH,
@@ -42,8 +42,10 @@ IP_HEADER = cython.declare(cython.int, Reject.IP_HEADER)
 PROTOCOL = cython.declare(cython.int, Reject.PROTOCOL)
 TRANSPORT_HEADER = cython.declare(cython.int, Reject.TRANSPORT_HEADER)
 DEPTH = cython.declare(cython.int, Reject.DEPTH)
+HEP_LINK = cython.declare(cython.int, HEP_LINK_TYPE)
 EXPORTED = cython.declare(cython.int, EXPORTED_LINK_TYPE)
 READ_ALREADY = cython.declare(cython.int, 0x200)  # added to the protocol if no transport header follows
+HEP = cython.declare(cython.int, 0x7FFE)  # a HEP packet from a listener or a dump: intake opens it
 HELD = cython.declare(cython.int, 0x7FFF)  # a fragment, which the defragmenter's account counts
 
 BY_LENGTH = cython.declare(cython.int, 0)  # a length instead of an ethertype (IEEE 802.3)
@@ -155,7 +157,9 @@ class PacketDecoder:
             if at >= 0:
                 at = self._transport(self._data, at)
             if at < 0:
-                if at != -HELD:
+                if at == -HEP:
+                    datagrams.append(self._hep_packet(frames.first_number + n, frames.interfaces[interface]))
+                elif at != -HELD:
                     self._rejected[-at] += 1
                 continue
             datagrams.append(self._datagram(at, frames.first_number + n, frames.interfaces[interface]))
@@ -185,6 +189,32 @@ class PacketDecoder:
         datagram.frames = self._frames
         datagram.sequence = self._sequence if self._protocol == 6 else 0
         datagram.flags = self._flags if self._protocol != 17 else 0
+        if not cython.compiled:
+            datagram.envelope = None
+        return datagram
+
+    def _hep_packet(self, number: cython.ulonglong, interface: Interface) -> Datagram:
+        """The whole frame as a payload without addresses."""
+        datagram: Datagram = new_datagram()
+        datagram.data = self._data
+        datagram.start = self._frame_at
+        datagram.end = self._end
+        datagram.address_at = datagram.address_size = 0
+        datagram.source_port = datagram.destination_port = 0
+        datagram.time_ns = self._time_ns
+        datagram.frame = number
+        datagram.protocol = 17
+        datagram.transport = UDP
+        datagram.vlan = NO_VLAN
+        datagram.interface = interface
+        datagram.missing = self._missing
+        datagram.frame_at = NO_FRAME
+        datagram.frame_end = NO_FRAME_END
+        datagram.frame_cut = 0
+        datagram.sequence = 0
+        datagram.flags = FROM_HEP
+        if not cython.compiled:
+            datagram.envelope = datagram.frames = None
         return datagram
 
     def _network(self, data: bytes, at: cython.Py_ssize_t, link_type: cython.int) -> int:
@@ -210,6 +240,8 @@ class PacketDecoder:
 
     def _other_link(self, data: bytes, at: cython.Py_ssize_t, link_type: cython.int) -> int:
         """Rare link types: kept apart, so that they do not slow down the usual ones."""
+        if link_type == HEP_LINK:
+            return -HEP
         if link_type == EXPORTED:
             return self._exported(data, at)
         if link_type not in self._link_types:

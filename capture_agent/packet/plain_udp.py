@@ -49,4 +49,5 @@ def usual_datagram(frames: Frames, n: int, tunnel_ports: bytes) -> Datagram | No
     datagram.frame_end = start + length
     datagram.frame_cut = max(0, wire - length)
     datagram.frames = None
+    datagram.envelope = None
     return datagram

@@ -13,6 +13,7 @@ from capture_agent.policy.conditions import (
     AddressIn,
     AddressLike,
     AnyOf,
+    CaptureIdIn,
     Condition,
     DirectionIs,
     NumberIn,
@@ -111,6 +112,10 @@ def vlans(values: Iterable[Numbers], shared: Shared) -> Iterator[Condition]:
     yield NumberIn("vlan", [(value.low, value.high) for value in values])
 
 
+def capture_ids(values: Iterable[Numbers], shared: Shared) -> Iterator[Condition]:
+    yield CaptureIdIn([(value.low, value.high) for value in values])
+
+
 def ports(field: str) -> Compiler:
     return lambda values, shared: [NumberIn(field, [(value.first, value.last) for value in values])]
 
@@ -198,6 +203,7 @@ def trace_maker(name: str, rule: config.Rule, sinks: int, facts: Facts) -> Make 
 CONDITIONS: dict[str, Compiler] = {
     "direction": directions,
     "vlan": vlans,
+    "capture_id": capture_ids,
     "source_port": ports("source_port"),
     "destination_port": ports("destination_port"),
     "port": ports("port"),
@@ -207,6 +213,7 @@ CONDITIONS: dict[str, Compiler] = {
     "destination": addresses(False, True),
     "address": addresses(True, True),
     "sample": sampled,
+    "node": text("node", fold=False),
     # RFC 3261 19.1.4: only the user part is case-sensitive.
     "request_user": text("request_user", fold=False),
     "from_user": text("from_user", fold=False),

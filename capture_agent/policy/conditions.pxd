@@ -2,6 +2,7 @@ cimport cython
 from capture_agent.policy.facts cimport Facts
 from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.records.datagram cimport Datagram
+from capture_agent.records.origin cimport Origin
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Condition:
@@ -16,6 +17,9 @@ cdef class DirectionIs(Condition):
 
 cdef class NumberIn(Condition):
     cdef int _which
+    cdef tuple _ranges
+
+cdef class CaptureIdIn(Condition):
     cdef tuple _ranges
 
 cdef class AddressIn(Condition):

@@ -15,6 +15,7 @@ import cython
 from capture_agent.config.endpoints import LocalAddress
 from capture_agent.policy.facts import Facts
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.origin import Origin
 
 SOURCE_PORT = cython.declare(cython.int, 0)
 DESTINATION_PORT = cython.declare(cython.int, 1)
@@ -88,6 +89,29 @@ class NumberIn(Condition):
             one, other = datagram.source_port, datagram.destination_port
         for low, high in self._ranges:  # noqa: SIM110 - a generator would be an object
             if low <= one <= high or low <= other <= high:
+                return True
+        return False
+
+
+@cython.cclass
+class CaptureIdIn(Condition):
+    """Matches if another agent has sent the message, with a number in one of these ranges."""
+
+    __slots__ = ("_ranges",)
+
+    def __init__(self, ranges: Iterable[tuple[int, int]]) -> None:
+        self._ranges = tuple(ranges)
+
+    def holds(self, facts: Facts) -> cython.bint:
+        origin: Origin | None = facts.message.origin
+        low: cython.longlong
+        high: cython.longlong
+        number: cython.longlong
+        if origin is None or origin.capture_id is None:
+            return False
+        number = origin.capture_id
+        for low, high in self._ranges:  # noqa: SIM110 - a generator would be an object
+            if low <= number <= high:
                 return True
         return False
 

@@ -1,6 +1,7 @@
 cimport cython
 from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.records.datagram cimport Datagram
+from capture_agent.records.origin cimport Origin
 from capture_agent.sip.lookup cimport address, addresses, header_values, host_of, user_of
 from capture_agent.sip.message cimport SipMessage
 

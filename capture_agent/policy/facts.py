@@ -5,6 +5,7 @@ from __future__ import annotations
 import cython
 
 from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.origin import Origin
 from capture_agent.sip.headers import COMPACT, canonical
 from capture_agent.sip.lookup import address, addresses, header_values, host_of, user_of
 from capture_agent.sip.message import SipMessage
@@ -22,8 +23,10 @@ FROM = cython.declare(cython.int, 1)
 TO = cython.declare(cython.int, 2)
 PAI = cython.declare(cython.int, 3)
 NAMES = {"request": b"", "from": b"from", "to": b"to", "pai": b"p-asserted-identity"}
-PLACES = {name: place for place, name in enumerate(NAMES.values())}
 OTHER = cython.declare(cython.int, 4)
+NODE = cython.declare(cython.int, 5)  # of the agent that sent the message as HEP
+OF_NODE = b"\0node"  # no header's name
+PLACES = {name: place for place, name in enumerate(NAMES.values())} | {OF_NODE: 5}
 SHORT = {name.encode(): compact.encode() for compact, name in COMPACT.items()}
 LONGEST_URI = cython.declare(cython.int, 4096)
 
@@ -56,10 +59,12 @@ class Facts:
         self._asked = False
 
     def slot_of(self, field: str, fold: bool = False) -> int:
-        """The slot of `from_user`, `pai_uri`, `to_host`, or a header's name. `fold`: in lower case."""
+        """The slot of `from_user`, `pai_uri`, `to_host`, `node`, or a header's name. `fold`: in lower case."""
         place, _, kind = field.partition("_")
         if place in NAMES and kind in KINDS:
             return self._slot(KINDS[kind], NAMES[place], fold)
+        if field == "node":
+            return self._slot(0, OF_NODE, fold)
         name = canonical(field)
         return self._slot(0, name.encode("latin-1"), fold)
 
@@ -102,6 +107,9 @@ class Facts:
         place: cython.int = self._places[slot]
         sip: SipMessage = self.message.sip
         value: bytes | None
+        if place == NODE:
+            origin: Origin | None = self.message.origin
+            return [] if origin is None or not origin.node else [origin.node]
         if place >= PAI:
             values: list[bytes] = header_values(sip, self._names[slot], self._compacts[slot])
             if kind == HEADER:

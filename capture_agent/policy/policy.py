@@ -21,8 +21,10 @@ from capture_agent.policy.legs import LegTable
 from capture_agent.policy.lookback import Lookback
 from capture_agent.policy.rules import MODES, Grown, Rules, Traces
 from capture_agent.policy.settings import Settings
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.kinds import Captured
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage, traced
 
 Messages = list[CapturedMessage]
@@ -172,6 +174,13 @@ class Policy:
             chosen.append(traced(message, direction, self._trace, self._trace.sinks))
         self.traced += len(chosen)
         return chosen
+
+    def pass_on(self, messages: list[Captured]) -> list[TracedMessage]:
+        """What is not SIP, for the sinks that get messages without a rule. It is in no account of messages."""
+        if not self.on:
+            return []
+        trace = self._trace
+        return [TracedMessage(message, Direction.IN, trace) for message in messages]
 
     def take_grown(self) -> list[Grown]:
         """Transactions and dialogs whose traces have taken more memory since the last call."""

@@ -5,7 +5,8 @@ sources ─Frames─▶ packet ─Datagram─▶ streams ─Datagram─▶ intak
 
 frames.py          (hot) Frames: a batch of captured frames, and the Interface where they were captured
 datagram.py        (hot) Datagram: the payload of one packet; after `streams`, a complete candidate for a message
-captured.py        (hot) CapturedMessage: a SIP message, its datagram, transaction and dialog; Origin: who sent it to us
+captured.py        (hot) CapturedMessage: a SIP message, its datagram, transaction and dialog
+origin.py          (hot) Origin: who sent a message to us; Envelope: what a HEP packet says of its payload
 kinds.py           other kinds of messages: RTCP reports, log events, payloads from other agents
 dialog.py          (hot) Transaction and Dialog
 traced.py          (hot) Trace: how something is traced; TracedMessage: a message under a trace

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import cython
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
+from capture_agent.records.origin import Envelope, Origin
 from capture_agent.sip.message import SipMessage
 from hep import ProtocolType
 
@@ -18,26 +18,6 @@ class Direction(StrEnum):
 
     IN = "in"
     OUT = "out"
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What the agent that sent us a message says about it; None or empty: nothing.
-
-    direction       as seen by that agent
-    correlation_id  HEP3 chunk 0x0011
-    node            HEP3 chunk 0x0013, the agent's name
-    capture_id      HEP3 chunk 0x000c, the agent's number
-    """
-
-    direction: Direction | None = None
-    correlation_id: bytes = b""
-    node: bytes = b""
-    capture_id: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.capture_id is not None and not 0 <= self.capture_id <= 0xFFFFFFFF:
-            raise ValueError(f"capture id {self.capture_id}, expected 0 to 4294967295")
 
 
 @cython.final
@@ -58,6 +38,10 @@ class CapturedMessage:
     ) -> None:
         self.datagram = datagram
         self.sip = sip
+        envelope: Envelope | None = datagram.envelope
+        if envelope is not None and origin is None:
+            origin = envelope.origin
+            seen_ns = envelope.seen_ns if seen_ns is None else seen_ns
         self.origin = origin  # None: we captured it ourselves
         # When its packet was seen; `time_ns` may come from the origin.
         self.seen_ns = datagram.time_ns if seen_ns is None else seen_ns
@@ -94,6 +78,9 @@ def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:
     message.dialog = None
     message.retransmission = False
     message.found_direction = 0
+    if datagram.envelope is not None:
+        message.origin = datagram.envelope.origin
+        message.seen_ns = datagram.envelope.seen_ns
     return message
 
 

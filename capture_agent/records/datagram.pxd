@@ -1,8 +1,11 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+from capture_agent.records.origin cimport Envelope
+
 cpdef enum:
     NO_VLAN = -1
     NO_FRAME = -1
+    FROM_HEP = 0x300
     NO_FRAME_END = 0
     WHOLE_MESSAGE = 0x100
 
@@ -27,6 +30,7 @@ cdef class Datagram:
     cdef readonly Py_ssize_t frame_end
     cdef readonly Py_ssize_t frame_cut
     cdef readonly tuple frames
+    cdef readonly Envelope envelope
 
     cdef bytes _address(self, int number)
     cpdef bytes cut(self, Py_ssize_t start, Py_ssize_t end)

@@ -8,11 +8,13 @@ from ipaddress import ip_address
 import cython
 
 from capture_agent.records.frames import CapturedFrame, Interface
+from capture_agent.records.origin import Envelope
 
 if not cython.compiled:
     NO_VLAN = -1
     NO_FRAME = -1  # a message from several packets has a buffer without their headers
     NO_FRAME_END = 0  # the captured frame is not in the buffer, or has other messages, too
+    FROM_HEP = 0x300  # in Datagram.flags: a HEP packet, or what was in one; includes WHOLE_MESSAGE
     WHOLE_MESSAGE = 0x100  # in Datagram.flags, above TCP's: the capture has a whole message, not a piece of a stream
 
 
@@ -29,6 +31,7 @@ class Datagram:
         "data",
         "destination_port",
         "end",
+        "envelope",
         "flags",
         "frame",
         "frame_at",
@@ -68,6 +71,7 @@ class Datagram:
         frame_end: int = NO_FRAME_END,
         frame_cut: int = 0,
         frames: tuple[CapturedFrame, ...] | None = None,
+        envelope: Envelope | None = None,
     ) -> None:
         self.data = data  # the buffer
         self.start = start  # the payload is data[start:end]
@@ -83,8 +87,9 @@ class Datagram:
         self.vlan = vlan  # the innermost VLAN id, or NO_VLAN
         self.interface = interface
         self.sequence = sequence  # of a TCP segment: the number of its first byte, 32 bits
-        self.flags = flags  # of a TCP segment; or WHOLE_MESSAGE
+        self.flags = flags  # of a TCP segment; or WHOLE_MESSAGE, FROM_HEP
         self.frame_at = frame_at  # in data: the first byte of its frame, with all headers; or NO_FRAME
+        self.envelope = envelope  # None: it was captured here
         self.missing = missing  # bytes that the capture cut off (snap length)
         self.frame_end = frame_end  # in data: the end of its frame, with padding; or NO_FRAME_END
         self.frame_cut = frame_cut  # bytes that the capture cut off that frame
@@ -127,6 +132,7 @@ class Datagram:
         other.frame_end = self.frame_end if same else NO_FRAME_END
         other.frame_cut = self.frame_cut
         other.frames = self.frames if same else None
+        other.envelope = self.envelope
         return other
 
     def captured_frames(self) -> tuple[CapturedFrame, ...]:

@@ -56,8 +56,8 @@ def ip(ends: Ends, protocol: int, payload: bytes) -> bytes:
 class Batches:
     """Collects packets into batches with consecutive frame numbers."""
 
-    def __init__(self, name: str) -> None:
-        self._interfaces = [Interface(name, RAW_IP, time_decimals=9, built=True)]
+    def __init__(self, name: str, link_type: int = RAW_IP) -> None:
+        self._interfaces = [Interface(name, link_type, time_decimals=9, built=True)]
         self._number = 1
         self._clear()
 

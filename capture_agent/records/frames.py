@@ -17,6 +17,9 @@ if not cython.compiled:
     FRAME_INTERFACE = 4
     FRAME_ROW = 5
 
+# Of frames that are HEP packets. LINKTYPE_ values, which files have, are below 65,536.
+HEP_LINK_TYPE = 0x1_0001
+
 
 @dataclass(frozen=True, slots=True)
 class Interface:

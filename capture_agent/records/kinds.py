@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TypeAlias, get_args
 
-from capture_agent.records.captured import CapturedMessage, Origin
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.origin import Origin
 from hep import ProtocolType
 
 MOST_KINDS = 256  # the chunk has one byte

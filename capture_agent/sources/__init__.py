@@ -5,6 +5,7 @@ capture_file.py       CaptureFile: pcap and pcapng, by path or from standard inp
   file_bytes.py       the bytes of a file or pipe
   compressed_file.py  decompresses them: gzip, bzip2, xz, zstd, lz4
   pcap.py             the file header of pcap
+  hep_dump.py         HEP3 packets back to back
   pcapng.py           the blocks of pcapng other than packets
   other_formats.py    files that are not captures, by name
 pacing.py             replays at the capture's pace, or with times shifted to now
@@ -20,6 +21,8 @@ live.py               LiveInterface: an interface of this host, by libpcap
 key_logs.py           KeyLogs: follows the key logs of TLS
 sip_listener.py       UdpListener, TcpListener: receive SIP duplicates
   duplicate_connections.py  the peers of TcpListener, limited in number
+hep_listener.py       HepUdpListener, HepTcpListener: receive HEP, also over TLS
+  hep_rows.py         (hot) finds the packets in what a connection has sent
 packaged_source.py    a source from a package
 interface_list.py     which interfaces and addresses this host has
 """

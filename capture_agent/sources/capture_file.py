@@ -1,4 +1,4 @@
-"""Frames from a capture file: pcap or pcapng, plain or compressed, by path or from standard input.
+"""Frames from a capture file: pcap, pcapng or HEP3 packets back to back; plain or compressed, a path or standard input.
 
 Several captures in one file, as joined by `cat`, are read one after another. The same reader reads all files. A damaged
 file yields every frame before the damage, then reports where it is.
@@ -16,11 +16,13 @@ from capture_agent.os_errors import in_words
 from capture_agent.records.frames import FRAME_ROW, Frames
 from capture_agent.sources.containers import Stop
 from capture_agent.sources.file_bytes import STANDARD_INPUT, Stopped, open_file, open_stream
+from capture_agent.sources.hep_dump import DUMPS, HepDumpFormat
 from capture_agent.sources.other_formats import described
 from capture_agent.sources.pcap import HEADER_SIZE, VARIANTS, PcapFormat
 from capture_agent.sources.pcapng import BYTE_ORDER_MAGICS, SECTION_HEADER, OnSecrets, PcapngFormat
 from capture_agent.sources.source import SourceError
 
+Format = PcapFormat | PcapngFormat | HepDumpFormat
 BATCH = 512  # frames at most
 BLANK_INDEX = array("q", bytes(8 * FRAME_ROW * BATCH))
 
@@ -96,7 +98,8 @@ class CaptureFile:
         following = self._data[at : at + HEADER_SIZE]
         # The walker itself enters another section of pcapng: if it stops at one, the section is damaged.
         section = isinstance(self._format, PcapngFormat) and following[:4] == SECTION_HEADER
-        if len(following) < HEADER_SIZE or section or not begins_capture(following):
+        packet = isinstance(self._format, HepDumpFormat) and following[:4] in DUMPS
+        if len(following) < HEADER_SIZE or section or packet or not begins_capture(following):
             raise self._broken(self._format.damage(), at)
         self._earlier.update(self._format.dropped)
         self._format = capture_format(following, self._label, self._on_secrets)
@@ -117,7 +120,7 @@ class CaptureFile:
     ) -> None:
         self.close()
 
-    def _recognise(self) -> PcapFormat | PcapngFormat | None:
+    def _recognise(self) -> Format | None:
         """The format, by its first bytes; None if there are too few."""
         whole = self._fill(0, HEADER_SIZE)
         head = self._data[:HEADER_SIZE]
@@ -128,7 +131,7 @@ class CaptureFile:
         if not head:
             raise SourceError(f"{self._label}: the file is empty", usage=True)
         if begins_capture(head):
-            return capture_format(head, self._label, self._on_secrets) if whole else None
+            return capture_format(head, self._label, self._on_secrets) if whole or head[:4] in DUMPS else None
         hint = described(head)
         expected = "expected pcap or pcapng" if not hint else f"it is {hint}"
         raise SourceError(
@@ -151,11 +154,13 @@ class CaptureFile:
 
 def begins_capture(head: bytes) -> bool:
     """Whether these bytes, as far as they go, begin a pcap or pcapng file."""
-    if head[:4] in VARIANTS:
+    if head[:4] in VARIANTS or head[:4] in DUMPS:
         return True
     return head[:4] == SECTION_HEADER and (head[8:12] in BYTE_ORDER_MAGICS or len(head) < 12)
 
 
-def capture_format(head: bytes, label: str, on_secrets: OnSecrets | None) -> PcapFormat | PcapngFormat:
+def capture_format(head: bytes, label: str, on_secrets: OnSecrets | None) -> Format:
     """How to read the capture with this header. Raises SourceError for an unknown version."""
+    if head[:4] in DUMPS:
+        return HepDumpFormat()
     return PcapFormat(head, label) if head[:4] in VARIANTS else PcapngFormat(on_secrets)

@@ -80,6 +80,7 @@ class Stop(Enum):
     BLOCK_CAPTURED = "a packet block claims {value} captured bytes, more than it holds"
     MAGIC = "a section header has the byte-order magic {value:#010x}, not 0x1a2b3c4d"
     FILE_HEADER = "another capture file begins, and ends inside its header"
+    HEP = "what follows is not a HEP packet, or claims a length of {value} bytes"
     UNKNOWN_INTERFACE = "a packet of interface {value}, which the section has not described"
 
 

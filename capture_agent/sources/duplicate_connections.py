@@ -1,4 +1,4 @@
-"""The TCP connections that bring SIP duplicates, with a limit for each peer and one for all."""
+"""The TCP connections that bring SIP duplicates or HEP, with a limit for each peer and one for all."""
 
 from __future__ import annotations
 
@@ -14,22 +14,28 @@ MOST_OF_PEER = 64
 
 
 class DuplicateConnection:
-    """One peer that sends SIP over TCP."""
+    """One peer that sends over TCP."""
 
     def __init__(self, client: socket.socket, ends: Ends) -> None:
         self.client = client
         self.ends = ends
         self.sequence = 0
+        self.pending = b""  # of HEP: less than one packet
+        self.since = 0.0  # when the first byte of `pending` came, or the connection, in seconds of time.monotonic()
+        self.handshake = False  # of TLS: it is not over
 
 
 class DuplicateConnections:
     """The open ones, by descriptor.
 
-    Connections beyond MOST_OF_PEER of one address are refused. Beyond MOST_CONNECTIONS in total, the newest connection
-    of the address with the most is closed: nobody can evict another's.
+    Connections beyond `of_peer` of one address are refused. Beyond `most` in total, the newest connection of the
+    address with the most is closed: nobody can evict another's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 0, of_peer: int = 0) -> None:
+        """0: as above."""
+        self._most = most or MOST_CONNECTIONS
+        self._of_peer = of_peer or MOST_OF_PEER
         self._connections: dict[int, DuplicateConnection] = {}  # oldest first
         self._held: Counter[bytes] = Counter()  # connections of each address
 
@@ -41,7 +47,7 @@ class DuplicateConnections:
 
     def refuses(self, source: bytes) -> bool:
         """Whether this address has as many as it may have."""
-        return self._held[source] >= MOST_OF_PEER
+        return self._held[source] >= self._of_peer
 
     def add(self, client: socket.socket, ends: Ends) -> DuplicateConnection:
         connection = self._connections[client.fileno()] = DuplicateConnection(client, ends)
@@ -58,7 +64,7 @@ class DuplicateConnections:
 
     def excess(self) -> int | None:
         """The descriptor of the connection to close, if there are too many."""
-        if len(self._connections) <= MOST_CONNECTIONS:
+        if len(self._connections) <= self._most:
             return None
         most = max(self._held.values())
         return next(

@@ -14,7 +14,6 @@ OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"XCP\0", "a NetXRay capture", CONVERT),
     (b"TRSNIFF data", "a Sniffer capture", CONVERT),
     (b"\nvwr", "a Visual Networks capture", CONVERT),
-    (b"HEP3", "a raw dump of HEP packets", "send it to a HEP collector, or capture it with tcpdump"),
     (b"PK\x03\x04", "a zip archive", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
     (b"Rar!", "a RAR archive", UNPACK),

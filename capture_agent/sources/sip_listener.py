@@ -19,7 +19,7 @@ from capture_agent.addresses import of_socket
 from capture_agent.books import Account
 from capture_agent.config.uris import ListenAddress
 from capture_agent.os_errors import in_words
-from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, SYN, Batches, Ends, tcp, udp
+from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, RAW_IP, SYN, Batches, Ends, tcp, udp
 from capture_agent.records.frames import Frames
 from capture_agent.sources.duplicate_connections import DuplicateConnection, DuplicateConnections
 from capture_agent.sources.kernel_counters import Growing
@@ -48,23 +48,24 @@ LOST = Account("frames", lost=(KERNEL, UNREAD, PEER_LIMIT, CONNECTION_LIMIT))
 _log = logging.getLogger(__name__)
 
 
-def open_listener(address: ListenAddress, buffer_mib: int = 16) -> SipListener:
+def open_listener(address: ListenAddress, buffer_mib: int = 16) -> Listener:
     """A Source. Raises SourceError if it cannot listen."""
     kind = TcpListener if address.transport == "tcp" else UdpListener
     return kind(address, buffer_mib)
 
 
-class SipListener:
-    """Common to both: a bound socket, and batches until `close`."""
+class Listener:
+    """Common to all: a bound socket, and batches until `close`."""
 
     kind = socket.SOCK_DGRAM
+    link_type = RAW_IP
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
         self.name = str(address)
         self._lock = Lock()  # for `close`, which another thread may call
         self._closed = False
         self._lost: dict[str, int] = {}
-        self._batches = Batches(self.name)
+        self._batches = Batches(self.name, self.link_type)
         self._poll = select.poll()
         self._family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self._socket = socket.socket(self._family, self.kind | socket.SOCK_NONBLOCK)
@@ -143,7 +144,7 @@ class SipListener:
         self._socket.close()
 
 
-class UdpListener(SipListener):
+class UdpListener(Listener):
     """One SIP message for each datagram."""
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
@@ -186,13 +187,13 @@ class UdpListener(SipListener):
         return to
 
 
-class TcpListener(SipListener):
+class TcpListener(Listener):
     """Segments as read from TCP connections."""
 
     kind = socket.SOCK_STREAM
 
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
-        self._connections = DuplicateConnections()
+        self._connections = self._no_connections()
         self._paused_until: float | None = None
         self._warned_at = -QUIET
         self.accept_failures = 0  # pauses, which lose nothing
@@ -202,6 +203,9 @@ class TcpListener(SipListener):
         # Every connection would get a buffer this large; if ours is full the peer waits, so nothing is lost.
         super()._prepare(1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def _no_connections(self) -> DuplicateConnections:
+        return DuplicateConnections()
 
     def _readable(self) -> set[int]:
         return {*self._connections.descriptors()}
@@ -229,12 +233,17 @@ class TcpListener(SipListener):
             return
         client.setblocking(False)
         ends = Ends(source, peer[1], of_socket(client.getsockname()).packed, self.port)
-        connection = self._connections.add(client, ends)
-        self._poll.register(client, select.POLLIN)
+        if (connection := self._accepted(client, ends)) is None:
+            return
         self._add(connection, SYN)
         if (excess := self._connections.excess()) is not None:
             self._lose(CONNECTION_LIMIT)
             self._end(excess)
+
+    def _accepted(self, client: socket.socket, ends: Ends) -> DuplicateConnection | None:
+        connection = self._connections.add(client, ends)
+        self._poll.register(client, select.POLLIN)
+        return connection
 
     def _pause(self, error: OSError) -> None:
         """Stop accepting for a while. Peers wait in the kernel's queue."""

@@ -96,6 +96,7 @@ pieces.py          (hot) segments that wait for those before them
 joining.py         a stream joined in the middle: the bytes before the first boundary
 layer.py           (hot) what a layer is asked; a layer that reads nothing, and one in between
 layers.py          the layers of a connection, put together
+hep_framing.py     HEP on connections, where it is asked for
 content.py         (hot) what a stream carries: SIP, WebSocket, something else
 sip_stream.py      (hot) consecutive SIP messages
 framing.py         (hot) start lines, header sections, Content-Length

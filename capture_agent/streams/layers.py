@@ -7,6 +7,7 @@ from typing import Protocol
 
 from capture_agent.books import Ledger
 from capture_agent.streams.content import Content
+from capture_agent.streams.hep_framing import HepFraming
 from capture_agent.streams.layer import Layer
 from capture_agent.streams.outlet import Emitter
 
@@ -30,3 +31,8 @@ class Attendant(Protocol):
 def layers_of(emitter: Emitter, joined: bool) -> Layer:
     """The lowest one, which has the others. `joined`: the start of the stream was not captured."""
     return Content(emitter, joined)
+
+
+def layers_with_hep(emitter: Emitter, joined: bool) -> Layer:
+    """The same where connections may carry HEP instead of SIP."""
+    return HepFraming(emitter, Content(emitter, joined))

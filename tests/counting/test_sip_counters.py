@@ -19,8 +19,9 @@ from capture_agent.counting.stage import Counting
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.direction import LocalSide
 from capture_agent.policy.policy import Policy
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.origin import Origin
 from capture_agent.sip.scan import scan
 
 OPTIONS = b"OPTIONS sip:b SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n"

@@ -11,9 +11,10 @@ from sink_samples import INVITE, ListSink, batch_of, eventually, not_sip, number
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.delivery.weight import NO_LIMIT, ORIGIN, RECORDS, fit
 from capture_agent.net.sink_errors import SinkError
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import LogEvent, RtcpReport
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.scan import scan
 

@@ -14,10 +14,11 @@ from sink_samples import INVITE
 
 from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
 from capture_agent.delivery.spool.unpacking import BatchUnpacker, UnreadableBatch
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Interface
 from capture_agent.records.kinds import ALL_KINDS, ForeignPayload, LogEvent, RtcpReport
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import ALL_SINKS, Trace, TracedMessage
 from capture_agent.sip.scan import scan
 from hep import StreamDecoder
@@ -33,6 +34,7 @@ ORIGINS = st.none() | st.builds(
     st.binary(max_size=20),
     st.binary(max_size=20),
     st.none() | st.integers(0, 0xFFFFFFFF),
+    st.binary(max_size=20),
 )
 TRACES = st.builds(
     Trace, U64, st.binary(max_size=40), st.lists(TEXT, max_size=3).map(tuple), TEXT, st.booleans(), TEXT,
@@ -75,8 +77,8 @@ OF_DATAGRAM = (
     "source", "source_port", "time_ns", "transport", "vlan",
 )  # fmt: skip
 PLACES = {
-    "address_at", "data", "end", "frame_at", "frame_cut", "frame_end", "frames", "start",
-}  # fmt: skip  # of the packet, which is not stored
+    "address_at", "data", "end", "envelope", "frame_at", "frame_cut", "frame_end", "frames", "start",
+}  # fmt: skip  # of the packet, which is not stored; the message has the envelope
 OF_MESSAGE = ("kind", "origin", "raw", "seen_ns", "time_ns")
 OF_TRACE = ("correlation_id", "masks", "plain_row", "rule", "sinks", "table", "users")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from capture_agent.emission.rewriting import rewritten
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.dialog import Dialog, Transaction
 from capture_agent.records.frames import Interface
+from capture_agent.records.origin import Origin
 from capture_agent.sip.problems import Problem
 from capture_agent.sip.scan import scan
 

@@ -23,9 +23,10 @@ from capture_agent.config.sections import Capture
 from capture_agent.config.targets import HepTarget, SipTarget, SqlTarget
 from capture_agent.packet.decoder import PacketDecoder
 from capture_agent.pipeline import Pipeline
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.frame_building import RAW_IP, Ends, udp
 from capture_agent.records.frames import FRAME_WIRE_LENGTH, Frames
+from capture_agent.records.origin import Origin
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sip.problems import Problem
 from capture_agent.sip.x_headers import find_x_headers

@@ -16,6 +16,7 @@ from capture_agent.policy.compiling import OUTCOMES
 from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Interface
+from capture_agent.records.origin import Origin
 
 INVITE = captured(sip("INVITE"))
 BYE = captured(sip("BYE", "2 BYE", "b"))
@@ -41,6 +42,10 @@ def pai(uri: str) -> CapturedMessage:
 
 def way(source: str, destination: str) -> CapturedMessage:
     return captured(sip("INVITE"), source, destination)
+
+
+def sent_by(origin: Origin) -> CapturedMessage:
+    return CapturedMessage(INVITE.datagram, INVITE.sip, origin)
 
 
 # By the field of a rule: a message that its example matches, and one that it does not.
@@ -77,6 +82,8 @@ MESSAGES: dict[str, tuple[CapturedMessage, CapturedMessage]] = {
         captured(sip("INVITE"), interface=Interface("eth0", 1)),
     ),
     "vlan": (captured(sip("INVITE"), vlan=250), captured(sip("INVITE"), vlan=300)),
+    "capture_id": (sent_by(Origin(capture_id=3050)), sent_by(Origin(capture_id=2002))),
+    "node": (sent_by(Origin(node=b"sbc-berlin-2")), sent_by(Origin(node=b"sbc-bonn-2"))),
     "when": (INVITE, BYE),
     "sample": (captured(sip("INVITE", call_id="c19")), captured(sip("INVITE", call_id="c1"))),
 }

@@ -17,9 +17,10 @@ from capture_agent.config.sections import KINDS, Config, Privacy, TraceSection
 from capture_agent.config.targets import HepTarget
 from capture_agent.delivery.direct import Direct
 from capture_agent.emission.emission import emission
-from capture_agent.records.captured import CapturedMessage, Origin
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import ALL_KINDS, SIP_ONLY, ForeignPayload, Kinds, LogEvent, RtcpReport
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks import imported, make_sinks
 from capture_agent.sinks.packaged_sink import PackagedSink

@@ -17,7 +17,7 @@ from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Frames
 from capture_agent.sources import duplicate_connections, sip_listener
-from capture_agent.sources.sip_listener import SipListener, open_listener
+from capture_agent.sources.sip_listener import Listener, open_listener
 from capture_agent.sources.source import SourceError, lost_frames
 
 PATIENCE = 20.0
@@ -30,7 +30,7 @@ def message(n: int, body: int = 4) -> bytes:
     ) + b"x" * body
 
 
-def listening(host: str, transport: str = "udp") -> SipListener:
+def listening(host: str, transport: str = "udp") -> Listener:
     probe = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     with probe:
         probe.bind((host, 0))
@@ -38,7 +38,7 @@ def listening(host: str, transport: str = "udp") -> SipListener:
     return open_listener(ListenAddress(host, port, transport))  # type: ignore[arg-type]
 
 
-def messages(source: SipListener, pipeline: Pipeline, count: int) -> list[CapturedMessage]:
+def messages(source: Listener, pipeline: Pipeline, count: int) -> list[CapturedMessage]:
     """The next `count` messages of this source."""
     found: list[CapturedMessage] = []
     give_up = time.monotonic() + PATIENCE
@@ -139,7 +139,7 @@ def test_connections_in_sequence_and_in_parallel() -> None:
     assert pipeline.streams.counts.joined == 0  # each was seen from its start
 
 
-def connected(source: SipListener, host: str) -> socket.socket:
+def connected(source: Listener, host: str) -> socket.socket:
     return socket.create_connection(("127.0.0.1", source.port), source_address=(host, 0))
 
 

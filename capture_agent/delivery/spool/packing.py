@@ -20,6 +20,7 @@ from capture_agent.delivery.spool.packet_layout import (
     INTERFACE_NUMBERS,
     LAYOUTS,
     MASK,
+    ORIGIN_CHUNKS,
     ORIGIN_CORRELATION_ID,
     ORIGIN_IN,
     ORIGIN_OUT,
@@ -34,9 +35,10 @@ from capture_agent.delivery.spool.packet_layout import (
     USER,
     VENDOR,
 )
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Interface
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sip.message import SipMessage
 from hep import MAX_BYTES
@@ -189,5 +191,6 @@ def origin_chunks(origin: Origin) -> bytes:
             *([] if origin.capture_id is None else [chunk(CAPTURE_ID, CAPTURE_NUMBER.pack(origin.capture_id), 0)]),
             *([chunk(ORIGIN_CORRELATION_ID, origin.correlation_id)] if origin.correlation_id else []),
             *([chunk(AGENT_NAME, origin.node, 0)] if origin.node else []),
+            *([chunk(ORIGIN_CHUNKS, origin.chunks)] if origin.chunks else []),
         ]
     )

@@ -21,6 +21,7 @@ from capture_agent.delivery.spool.packet_layout import (
     INTERFACE_NUMBERS,
     LAYOUTS,
     MASK,
+    ORIGIN_CHUNKS,
     ORIGIN_CORRELATION_ID,
     ORIGIN_IN,
     ORIGIN_OUT,
@@ -34,10 +35,11 @@ from capture_agent.delivery.spool.packet_layout import (
     TRANSPORT,
     USER,
 )
-from capture_agent.records.captured import CapturedMessage, Direction, Origin
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram, new_datagram
 from capture_agent.records.frames import Interface
 from capture_agent.records.kinds import Captured, ForeignPayload, LogEvent, RtcpReport
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage, traced
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.scan import scan
@@ -108,10 +110,8 @@ class BatchUnpacker:
         whole: bytes = b"".join((*values[3 : count - 18], payload))
         datagram: Datagram = new_datagram()
         datagram.data = whole
-        datagram.start = 2 * size
-        datagram.end = len(whole)
-        datagram.address_at = 0
-        datagram.address_size = size
+        datagram.start, datagram.end = 2 * size, len(whole)
+        datagram.address_at, datagram.address_size = 0, size
         datagram.source_port = source_port
         datagram.destination_port = destination_port
         datagram.time_ns = time_ns
@@ -124,6 +124,8 @@ class BatchUnpacker:
         datagram.sequence = sequence
         datagram.flags = flags
         datagram.frame_at = NO_FRAME
+        if not cython.compiled:
+            datagram.envelope = None
         self._at = end
         direction = Direction.OUT if marks & OUT else Direction.IN
         if kind != SIP:
@@ -174,6 +176,7 @@ class BatchUnpacker:
                 one(of, ORIGIN_CORRELATION_ID, bytes, b""),
                 one(of, AGENT_NAME, bytes, b""),
                 CAPTURE_NUMBER.unpack(of[CAPTURE_ID][0])[0] if CAPTURE_ID in of else None,
+                one(of, ORIGIN_CHUNKS, bytes, b""),
             )
         return known
 

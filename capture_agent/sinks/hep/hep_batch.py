@@ -9,9 +9,13 @@ import cython
 
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.message import SipMessage
 from hep.batch import Encoder
+
+if not cython.compiled:  # the .pxd cimports it
+    from capture_agent.records.datagram import FROM_HEP
 
 # Chunk 0x0002 by transport. Like siptrace, 22 for everything encrypted and for WebSocket.
 UDP = sys.intern("udp")
@@ -53,6 +57,11 @@ def fill(
         message = cython.cast(CapturedMessage, traced.message)
         datagram = message.datagram
         sip = message.sip
+        if message.origin is not None:
+            if not fill_from(encoder, traced, message):
+                return at, True
+            at += 1
+            continue
         if encoder.with_vlan:
             encoder.set_vlan(datagram.vlan)
         protocol = 17 if datagram.transport is UDP else protocols.get(datagram.transport, 17)  # most need no look-up
@@ -71,3 +80,30 @@ def fill(
             return at, True
         at += 1
     return at, False
+
+
+def fill_from(encoder: Encoder, traced: TracedMessage, message: CapturedMessage) -> bool:
+    """Add a message that another agent has sent us, as that agent would. False: it is too long."""
+    datagram: Datagram = message.datagram
+    sip: SipMessage = message.sip
+    origin: Origin | None = message.origin
+    assert origin is not None
+    # A protocol without a name here goes on by its number.
+    protocol: cython.int = datagram.protocol if datagram.transport is UDP else PROTOCOLS.get(datagram.transport, 17)
+    correlation_id: bytes = traced.trace.correlation_id or origin.correlation_id
+    return encoder.add_from(
+        datagram.data,
+        datagram.address_at,
+        datagram.address_size,
+        datagram.source_port,
+        datagram.destination_port,
+        protocol,
+        datagram.time_ns,
+        sip.start,
+        sip.end,
+        correlation_id,
+        -1 if origin.capture_id is None else origin.capture_id,
+        origin.node,
+        datagram.vlan if (datagram.flags & FROM_HEP) == FROM_HEP or encoder.with_vlan else -1,
+        origin.chunks,
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.connecting import Endpoint
 from capture_agent.net.sender import Sender
-from capture_agent.records.captured import Origin
-from capture_agent.records.datagram import NO_VLAN, Datagram
+from capture_agent.records.datagram import FROM_HEP, NO_VLAN, Datagram
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
-from hep import HLOG_ORDER, HepError, Packet, encode
+from hep import HLOG_ORDER, MAX_BYTES, HepError, Packet, encode
+from hep.version3 import PREAMBLE
 
 OURS = Origin()
 
@@ -21,6 +22,8 @@ def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> by
     """
     message, datagram = traced.message, traced.message.datagram
     origin = message.origin or OURS
+    if datagram.flags & FROM_HEP == FROM_HEP:
+        return relayed_packet(traced, target, origin)
     source, destination, protocol = ends(datagram, target, sender)
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
     correlation_id = traced.trace.correlation_id or origin.correlation_id
@@ -44,6 +47,35 @@ def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> by
         return encode(packet, order=HLOG_ORDER)
     except HepError:
         return b""
+
+
+def relayed_packet(traced: TracedMessage, target: HepTarget, origin: Origin) -> bytes:
+    """What another agent has sent us, as it came, with our key; empty if it would be too long."""
+    message, datagram = traced.message, traced.message.datagram
+    seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
+    addressed = datagram.address_size > 0
+    packet = Packet(
+        source=datagram.source if addressed else None,
+        destination=datagram.destination if addressed else None,
+        source_port=datagram.source_port,
+        destination_port=datagram.destination_port,
+        protocol=22 if datagram.transport == "tls" else datagram.protocol,
+        seconds=seconds & 0xFFFFFFFF,
+        microseconds=nanoseconds // 1000,
+        protocol_type=message.kind,
+        capture_id=target.capture_id if origin.capture_id is None else origin.capture_id,
+        correlation_id=traced.trace.correlation_id or origin.correlation_id or None,
+        auth_key=target.auth_key.encode() or None,
+        vlan=datagram.vlan if datagram.vlan != NO_VLAN else None,
+        agent_name=origin.node or target.node_name.encode() or None,
+    )
+    payload = Packet(payload=message.raw)
+    try:
+        head, body = encode(packet), encode(payload)[PREAMBLE.size :]
+    except HepError:
+        return b""
+    size = len(head) + len(origin.chunks) + len(body)
+    return b"" if size > MAX_BYTES else PREAMBLE.pack(head[:4], size) + head[PREAMBLE.size :] + origin.chunks + body
 
 
 def ends(datagram: Datagram, target: HepTarget, sender: Sender) -> tuple[Endpoint, Endpoint, int]:
