@@ -1,12 +1,8 @@
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING
-from libc.string cimport memcmp
 
-from capture_agent.correlate.marks cimport cut, find, tag_key
+from capture_agent.correlate.marks cimport cut, tag_key
 from capture_agent.sip.message cimport SipMessage
-from capture_agent.sip.parameters cimport locate, value_end
-
-cpdef Py_ssize_t tag_at(bytes data, Py_ssize_t start, Py_ssize_t end) except -2
+from capture_agent.sip.parameters cimport tag_at, value_end
 
 cdef class Tags:
     cdef readonly unsigned long long in_from

@@ -7,39 +7,9 @@ import cython
 from capture_agent.correlate import timers as limits
 from capture_agent.correlate.marks import cut, tag_key
 from capture_agent.sip.message import SipMessage
-from capture_agent.sip.parameters import locate, value_end
+from capture_agent.sip.parameters import tag_at, value_end
 
-TAG = cython.declare(bytes, b"tag")
-BEFORE_TAG = cython.declare(bytes, b";tag=")
 MOST_OF_TAG = cython.declare(cython.int, limits.MOST_OF_TAG)
-
-
-def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """The offset of the tag in the From or To value data[start:end], or -1: the result of locate().
-
-    The compiled build first tries the form that nearly all have: ["name"] <...>;tag=
-    """
-    i: cython.Py_ssize_t = start
-    if start < 0 or start >= end or end > len(data):
-        return -1
-    if cython.compiled:
-        text: cython.p_uchar = data
-        if text[i] == 0x22:
-            i = find(text, 0x22, i + 1, end)  # type: ignore[name-defined]  # noqa: F821 - cimported
-            if i < 0 or text[i - 1] == 0x5C:
-                return locate(data, start, end, TAG)
-            i += 1
-            if i < end and text[i] == 0x20:
-                i += 1
-        if i < end and text[i] == 0x3C:
-            i = find(text, 0x3E, i, end) + 1  # type: ignore[name-defined]  # noqa: F821
-            if i == end:
-                return -1
-            if i > 0 and end - i > 5 and memcmp(text + i, PyBytes_AS_STRING(BEFORE_TAG), 5) == 0:  # type: ignore[name-defined]  # noqa: F821
-                i += 5
-                if text[i] > 0x20:
-                    return i
-    return locate(data, start, end, TAG)
 
 
 @cython.final

@@ -10,11 +10,16 @@ from capture_agent.sip.message import SipMessage
 QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 Q850 = re.compile(rb"(?:^|,)[ \t]*Q\.850[ \t]*((?:;[^,;]*+)*)", re.I)
 CAUSE = re.compile(rb";[ \t]*cause[ \t]*=[ \t]*(\d{1,3})(?!\d)", re.I)
+# What nearly all of them begin with: one search instead of three.
+PLAIN = re.compile(rb"Q\.850[ \t]*;[ \t]*cause[ \t]*=[ \t]*(\d{1,3})(?!\d)", re.I)
 
 
 def cause_of(sip: SipMessage) -> int:
     """The Q.850 cause that a Reason header gives (RFC 3326), 1 to 127; 0: none does."""
     for value in header_values(sip, b"reason", b""):  # few messages have one
+        if plain := PLAIN.match(value):
+            number = int(plain[1])
+            return number if 1 <= number <= 127 else 0
         if (found := Q850.search(QUOTED.sub(b"", value))) and (cause := CAUSE.search(found[1])):
             number = int(cause[1])
             return number if 1 <= number <= 127 else 0

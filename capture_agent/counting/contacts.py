@@ -112,12 +112,15 @@ def granted_seconds(sip: SipMessage, asked: cython.longlong) -> cython.longlong:
 def of_all(sip: SipMessage, otherwise: cython.longlong) -> cython.longlong:
     """Of all contacts; -1: there is none. What has no parameter lasts as Expires says."""
     best: cython.longlong = -1
+    found: cython.longlong
     asked: cython.bint = False
     for value in header_values(sip, b"contact", b"m"):
-        if longest(value, UNSAID) == UNSAID and not asked:
+        found = longest(value, otherwise if asked else UNSAID)
+        if found == UNSAID:
             otherwise = expires_of(sip, otherwise)
             asked = True
-        best = max(best, longest(value, otherwise if asked else UNSAID))
+            found = longest(value, otherwise)
+        best = max(best, found)
     return best
 
 

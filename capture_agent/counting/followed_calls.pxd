@@ -20,6 +20,7 @@ cdef class Calls:
     cdef readonly object failed
     cdef readonly object causes
     cdef long long _idle_ns
+    cdef unsigned long long _from
     cdef dict _calls
     cdef object _passing
     cdef object _active

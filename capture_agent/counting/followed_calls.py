@@ -98,7 +98,7 @@ class Calls:
     """
 
     __slots__ = (
-        "_active", "_calls", "_counts", "_deadlines", "_idle_ns", "_passing", "answer_time", "begun", "causes",
+        "_active", "_calls", "_counts", "_deadlines", "_from", "_idle_ns", "_passing", "answer_time", "begun", "causes",
         "disconnect_delay", "duration", "evicted", "failed", "limit", "over", "request_delay",
     )  # fmt: skip
 
@@ -112,6 +112,7 @@ class Calls:
         self.failed: SaidCounts[int] = SaidCounts(OTHER_STATUS)
         self.causes: SaidCounts[tuple[str, int]] = SaidCounts(("other", 0))
         self._idle_ns = idle_seconds * SECOND
+        self._from = 0  # the tag in From of the current message
         # Ordered, so that the first one is found at once. Those not answered yet, or over:
         self._passing: OrderedDict[int, CallRecord] = OrderedDict()
         self._active: OrderedDict[int, CallRecord] = OrderedDict()
@@ -150,6 +151,7 @@ class Calls:
         self, message: CapturedMessage, side: cython.int, kind: cython.int, now_ns: cython.longlong
     ) -> cython.bint:
         sip: SipMessage = message.sip
+        self._from = from_tag_of(message)
         if kind == INVITE and not to_tag_of(sip):
             return self._invited(sip, side, now_ns)
         if kind == BYE:
@@ -161,6 +163,7 @@ class Calls:
         return self._touched(sip, now_ns)
 
     def response(self, message: CapturedMessage, kind: cython.int, now_ns: cython.longlong) -> cython.bint:
+        self._from = from_tag_of(message)
         if kind == INVITE:
             return self._invite_response(message.sip, now_ns)
         return self._bye_response(message.sip, now_ns) if kind == BYE else True
@@ -175,7 +178,7 @@ class Calls:
         call: CallRecord | None = self._find(sip)
         if sip.call_id_start < 0 or sip.cseq < 0:
             return True
-        tag: cython.ulonglong = from_tag_of(sip)
+        tag: cython.ulonglong = self._from
         if call is None:
             return self._begin(sip, tag, side, now_ns)
         if tag != call.tag:
@@ -229,7 +232,7 @@ class Calls:
     def _cancelled(self, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
         """By the caller: proxies cancel farther branches."""
         call: CallRecord | None = self._find(sip)
-        if call is None or call.state > RINGING or sip.cseq != call.cseq or from_tag_of(sip) != call.tag:
+        if call is None or call.state > RINGING or sip.cseq != call.cseq or self._from != call.tag:
             return True
         if branch_of(sip) in call.branches:
             call.cancelled = True
@@ -239,7 +242,7 @@ class Calls:
 
     def _hung_up(self, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
         call: CallRecord | None = self._find(sip)
-        if call is None or (from_tag_of(sip) != call.tag and to_tag_of(sip) != call.tag):
+        if call is None or (self._from != call.tag and to_tag_of(sip) != call.tag):
             return True
         if call.state <= RINGING and call.accepted_ns:
             self._answer(call, call.accepted_ns)
@@ -261,7 +264,7 @@ class Calls:
 
     def _invite_response(self, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
         call: CallRecord | None = self._find(sip)
-        if call is None or sip.cseq != call.cseq or sip.status < 100 or from_tag_of(sip) != call.tag:
+        if call is None or sip.cseq != call.cseq or sip.status < 100 or self._from != call.tag:
             return True
         if sip.status < 200:
             return self._provisional(call, sip, now_ns)
@@ -318,7 +321,7 @@ class Calls:
             return True
         call.bye_branch = 0
         call.ending = UNSEEN
-        tag: cython.ulonglong = from_tag_of(sip)
+        tag: cython.ulonglong = self._from
         if status == 401 or status == 407 or not call.end_leg(to_tag_of(sip) if tag == call.tag else tag):
             self._deadlines.move(call, now_ns + self._idle_ns)
             return True

@@ -9,21 +9,23 @@ import cython
 
 from capture_agent import hashing
 from capture_agent.hashing import number_of
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.lookup import header_values
 from capture_agent.sip.message import SipMessage
-from capture_agent.sip.parameters import locate, value_end
+from capture_agent.sip.parameters import branch_at, tag_at, value_end
 
 TEXT = cython.declare(cython.int, hashing.TEXT)
-TAG = cython.declare(bytes, b"tag")
-BRANCH = cython.declare(bytes, b"branch")
 LONGEST = cython.declare(cython.Py_ssize_t, 255)  # bytes that count
+LONGEST_TAG = cython.declare(cython.Py_ssize_t, 128)  # as the correlator has it
 
 
 @cython.cfunc
-def numbered(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
+def tag_number(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.ulonglong:
+    at: cython.Py_ssize_t = tag_at(data, start, end)
     if at < 0:
         return 0
-    return number_of(data, at, min(value_end(data, at, end), at + LONGEST), TEXT, 0) | 1
+    end = min(value_end(data, at, end), at + LONGEST_TAG)
+    return number_of(data, at, end, TEXT, 0) | 1 if at < end else 0
 
 
 def call_of(sip: SipMessage) -> cython.ulonglong:
@@ -32,17 +34,23 @@ def call_of(sip: SipMessage) -> cython.ulonglong:
 
 def branch_of(sip: SipMessage) -> cython.ulonglong:
     """Of the top Via: which hop it is. 0: it has none (RFC 2543)."""
-    return numbered(sip.data, locate(sip.data, sip.via_start, sip.via_end, BRANCH, True), sip.via_end)
+    at: cython.Py_ssize_t = branch_at(sip.data, sip.via_start, sip.via_end)
+    if at < 0:
+        return 0
+    return number_of(sip.data, at, min(value_end(sip.data, at, sip.via_end), at + LONGEST), TEXT, 0) | 1
 
 
-def from_tag_of(sip: SipMessage) -> cython.ulonglong:
-    """0: there is none."""
-    return numbered(sip.data, locate(sip.data, sip.from_start, sip.from_end, TAG), sip.from_end)
+def from_tag_of(message: CapturedMessage) -> cython.ulonglong:
+    """0: there is none. The correlator knows it, of what has a transaction."""
+    sip: SipMessage = message.sip
+    if message.transaction is not None:
+        return message.transaction._from
+    return tag_number(sip.data, sip.from_start, sip.from_end)
 
 
 def to_tag_of(sip: SipMessage) -> cython.ulonglong:
     """0: there is none."""
-    return numbered(sip.data, locate(sip.data, sip.to_start, sip.to_end, TAG), sip.to_end)
+    return tag_number(sip.data, sip.to_start, sip.to_end)
 
 
 def depth_of(sip: SipMessage) -> cython.int:

@@ -1,7 +1,7 @@
 """Requests, responses and retransmissions by method. Hot: compiled with sip_counters.pxd, or plain Python."""
 
 # What is compiled only has names of the .pxd.
-# mypy: disable-error-code="attr-defined"
+# mypy: disable-error-code="attr-defined, misc"
 
 from __future__ import annotations
 
@@ -37,6 +37,16 @@ TCP = cython.declare(str, "tcp")
 Counts = Iterator[tuple[tuple[str, ...], int]]
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def kind_in(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+    """methods.kind_of, copied here: a call to it costs as much."""
+    if not cython.compiled:
+        return kind_of(data, start, end)
+    return kind_within(data, start, end, KIND_TABLE, NAME_TABLE)  # type: ignore[name-defined, no-any-return]  # noqa: F821 - cimported
+
+
 @cython.final
 @cython.cclass
 class SipCounters:
@@ -62,6 +72,11 @@ class SipCounters:
         self._new_row(OTHER_TRANSPORT << 4)
         self._new_row(PLACES | OTHER_TRANSPORT << 4)
 
+    def count_all(self, messages: list[CapturedMessage]) -> None:
+        message: CapturedMessage
+        for message in messages:
+            self.count(message)
+
     def count(self, message: CapturedMessage) -> cython.int:
         """Its side << 4 | method."""
         sip: SipMessage = message.sip
@@ -76,28 +91,28 @@ class SipCounters:
             transport = 1 if datagram.transport is TCP else NUMBERS.get(datagram.transport, OTHER_TRANSPORT)
         # Compiled, places are not checked: _grow has made room for each side, and _new_row for each row.
         if sip.is_request:
-            kind = kind_of(sip.data, sip.method_start, sip.method_end)
+            kind = kind_in(sip.data, sip.method_start, sip.method_end)
             place = side << 7 | transport << 4 | kind
             if cython.compiled:
-                self._requests.data.as_ulonglongs[place] += 1
+                self._request_counts[place] += 1
             else:
                 self._requests[place] += 1
         else:
-            kind = kind_of(sip.data, sip.cseq_method_start, sip.cseq_method_end)
+            kind = kind_in(sip.data, sip.cseq_method_start, sip.cseq_method_end)
             self._count_response(side << 7 | transport << 4 | kind, sip.status - 100)
         if message.retransmission:
             self._again[side << 4 | kind] += 1
         return side << 4 | kind
 
     def _count_response(self, place: cython.Py_ssize_t, status: cython.int) -> cython.bint:
-        row: cython.int = self._rows.data.as_ints[place] if cython.compiled else self._rows[place]
+        row: cython.int = self._row_numbers[place] if cython.compiled else self._rows[place]
         if row < 0:
             row = self._new_row(place)
         if not 0 <= status < STATUSES:
             status = STATUSES
         place = row * ROW + status
-        if cython.compiled and self._responses.data.as_ulonglongs[place]:
-            self._responses.data.as_ulonglongs[place] += 1
+        if cython.compiled and self._response_counts[place]:
+            self._response_counts[place] += 1
             return True
         if not self._responses[place]:
             return self._first(place, row)
@@ -110,6 +125,9 @@ class SipCounters:
         self._requests = grown("Q", self._requests, self._count * PLACES, 0)
         self._again = grown("Q", self._again, self._count << 4, 0)
         self._rows = grown("i", self._rows, self._count * PLACES, -1)
+        if cython.compiled:
+            self._request_counts = self._requests.data.as_ulonglongs
+            self._row_numbers = self._rows.data.as_ints
         return True
 
     def _new_row(self, place: cython.Py_ssize_t) -> cython.int:
@@ -120,6 +138,8 @@ class SipCounters:
             self._of_rows.append(place)
             if len(self._responses) < (row + 1) * ROW:
                 self._responses = grown("Q", self._responses, min(2 * (row + 1), MOST_ROWS) * ROW, 0)
+                if cython.compiled:
+                    self._response_counts = self._responses.data.as_ulonglongs
         self._rows[place] = row
         return row
 

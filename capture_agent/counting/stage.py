@@ -58,10 +58,12 @@ class Counting:
         """Messages in their order, after the correlator's: it knows which ones were sent again."""
         message: CapturedMessage
         seen: cython.int
+        if self.calls is None or self.exchanges is None:
+            self.counters.count_all(messages)
+            return
         for message in messages:
             seen = self.counters.count(message)
-            if self.calls is not None and self.exchanges is not None:
-                self._follow(self.calls, self.exchanges, message, seen)
+            self._follow(self.calls, self.exchanges, message, seen)
 
     def change_local(self, local: Iterable[LocalAddress]) -> None:
         """The server's addresses, from now on."""

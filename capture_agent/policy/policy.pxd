@@ -33,6 +33,6 @@ cdef class Policy:
         self, object chosen, CapturedMessage message, object direction, object traces, unsigned long long given
     ) except -1
     cdef bint _release(self, Rules rules, object lookback, object chosen, CapturedMessage message) except -1
-    cdef object _direction(self, Datagram datagram)
+    cdef object _direction(self, CapturedMessage message)
     cdef bint _is_host(self, Datagram datagram, Py_ssize_t at, Py_ssize_t size) except -1
     cdef object _with_ports(self, Datagram datagram)

@@ -168,7 +168,7 @@ class Policy:
             self._not_traced += len(messages)
             return chosen
         for message in messages:
-            direction = self._direction(message.datagram) if message.origin is None else self._said(message)
+            direction = self._direction(message) if message.origin is None else self._said(message)
             chosen.append(traced(message, direction, self._trace, self._trace.sinks))
         self.traced += len(chosen)
         return chosen
@@ -186,7 +186,7 @@ class Policy:
     def _said(self, message: CapturedMessage) -> Direction:
         """The direction that the message's origin names, otherwise the one of its addresses."""
         origin: Origin | None = message.origin
-        return (origin and origin.direction) or self._direction(message.datagram)
+        return (origin and origin.direction) or self._direction(message)
 
     def close(self) -> None:
         """The capture has ended: messages held back are not traced."""
@@ -201,7 +201,7 @@ class Policy:
             self._not_traced += len(messages)
             return chosen
         for message in messages:
-            direction = self._direction(message.datagram) if message.origin is None else self._said(message)
+            direction = self._direction(message) if message.origin is None else self._said(message)
             traces: tuple[Trace, ...] = rules.judge(message, direction, on)
             if self._lookback is not None and rules.started:
                 self._release(rules, self._lookback, chosen, message)
@@ -293,11 +293,14 @@ class Policy:
                 self.traced += given is None
         return True
 
-    def _direction(self, datagram: Datagram) -> Direction:
+    def _direction(self, message: CapturedMessage) -> Direction:
         """IN towards a local address, OUT from one. Between two remote hosts (a mirror port): IN, as it reached us.
 
         Between two local ones (loopback, a spiral) also IN: one packet is one message.
         """
+        if message.found_direction:
+            return self._out if message.found_direction == 2 else self._in
+        datagram: Datagram = message.datagram
         at: cython.Py_ssize_t = datagram.address_at
         size: cython.Py_ssize_t = datagram.address_size
         if not self._simple:

@@ -9,6 +9,7 @@ cdef class CapturedMessage:
     cdef public Transaction transaction
     cdef public Dialog dialog
     cdef public bint retransmission
+    cdef public int found_direction
     cdef readonly long long seen_ns
 
 cpdef CapturedMessage captured(Datagram datagram, SipMessage sip)

@@ -47,10 +47,11 @@ class Origin:
 class CapturedMessage:
     """A captured SIP message: its parts, found by `sip`, and the datagram that carried it.
 
-    `correlate` fills in the rest: transaction, dialog, and whether it is a retransmission.
+    `correlate` fills in the rest: transaction, dialog, and whether it is a retransmission. `counting` leaves the
+    direction of its addresses to `policy`: 1 in, 2 out, 0 where it was not looked up.
     """
 
-    __slots__ = ("datagram", "dialog", "origin", "retransmission", "seen_ns", "sip", "transaction")
+    __slots__ = ("datagram", "dialog", "found_direction", "origin", "retransmission", "seen_ns", "sip", "transaction")
 
     def __init__(
         self, datagram: Datagram, sip: SipMessage, origin: Origin | None = None, seen_ns: int | None = None
@@ -63,6 +64,7 @@ class CapturedMessage:
         self.transaction: Transaction | None = None
         self.dialog: Dialog | None = None
         self.retransmission = False
+        self.found_direction = 0
 
     @property
     def kind(self) -> int:
@@ -91,6 +93,7 @@ def captured(datagram: Datagram, sip: SipMessage) -> CapturedMessage:
     message.transaction = None
     message.dialog = None
     message.retransmission = False
+    message.found_direction = 0
     return message
 
 

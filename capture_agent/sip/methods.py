@@ -1,7 +1,7 @@
 """The methods of SIP, as numbers. Hot: compiled with methods.pxd, or plain Python."""
 
 # What is compiled only has names of the .pxd.
-# mypy: disable-error-code="name-defined"
+# mypy: disable-error-code="name-defined, no-any-return"
 # ruff: noqa: F821
 
 from __future__ import annotations
@@ -50,13 +50,9 @@ def kind_of(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cy
     """The Method that data[start:end] names."""
     if not cython.compiled:
         return KINDS.get(data[start:end], 0)
-    length: cython.Py_ssize_t = end - start
-    if start < 0 or end > len(data) or not 2 < length < 16:
-        return 0
-    text: cython.p_char = PyBytes_AS_STRING(data)
-    kinds: cython.p_char = PyBytes_AS_STRING(BY_LETTER)
-    names: cython.p_char = PyBytes_AS_STRING(SPELT)
-    kind: cython.int = kinds[(text[start] & 31) * 16 + length]
-    if kind and is_same(text + start, names + kind * 16, length):
-        return kind
-    return 0
+    return kind_within(data, start, end, KIND_TABLE, NAME_TABLE)
+
+
+if cython.compiled:
+    KIND_TABLE = PyBytes_AS_STRING(BY_LETTER)
+    NAME_TABLE = PyBytes_AS_STRING(SPELT)

@@ -12,6 +12,10 @@ VALUE_END = re.compile(rb"[;,> \t\r\n]")
 
 # For each byte: 1 if SPECIAL finds it, 2 if VALUE_END does, 3 if both do.
 STOPS = cython.declare(bytes, bytes((c in b';,"<') + 2 * (c in b";,> \t\r\n") for c in range(256)))
+TAG = cython.declare(bytes, b"tag")
+BEFORE_TAG = cython.declare(bytes, b";tag=")
+BRANCH = cython.declare(bytes, b"branch")
+BEFORE_BRANCH = cython.declare(bytes, b";branch=")
 
 
 @cython.cfunc
@@ -138,6 +142,55 @@ def locate(
             continue
         i = next_special(data, (i if close < 0 else close) + 1, end)
     return -1
+
+
+def tag_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The offset of the tag in the From or To value data[start:end], or -1: the result of locate().
+
+    The compiled build first tries the form that nearly all have: ["name"] <...>;tag=
+    """
+    i: cython.Py_ssize_t = start
+    if start < 0 or start >= end or end > len(data):
+        return -1
+    if cython.compiled:
+        text: cython.p_uchar = data
+        if text[i] == 0x22:
+            i = find(data, 0x22, i + 1, end)
+            if i < 0 or text[i - 1] == 0x5C:
+                return locate(data, start, end, TAG)
+            i += 1
+            if i < end and text[i] == 0x20:
+                i += 1
+        if i < end and text[i] == 0x3C:
+            i = find(data, 0x3E, i, end) + 1
+            if i == end:
+                return -1
+            if i > 0 and end - i > 5 and memcmp(text + i, PyBytes_AS_STRING(BEFORE_TAG), 5) == 0:  # type: ignore[name-defined]  # noqa: F821 - cimported
+                i += 5
+                if text[i] > 0x20:
+                    return i
+    return locate(data, start, end, TAG)
+
+
+def branch_at(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The offset of the branch in the first value of the Via data[start:end], or -1: the result of locate().
+
+    The compiled build first tries the form that nearly all have: SIP/2.0/UDP host;branch=
+    """
+    i: cython.Py_ssize_t
+    if cython.compiled:
+        i = find(data, 0x3B, start, end)
+        if i >= 0 and end - i > 8:
+            text: cython.p_uchar = data
+            if (
+                memcmp(text + i, PyBytes_AS_STRING(BEFORE_BRANCH), 8) == 0  # type: ignore[name-defined]  # noqa: F821 - cimported
+                and text[i + 8] > 0x20
+                and find(data, 0x2C, start, i) < 0
+                and find(data, 0x22, start, i) < 0
+                and find(data, 0x3C, start, i) < 0
+            ):
+                return i + 8
+    return locate(data, start, end, BRANCH, True)
 
 
 def parameter(value: bytes, name: bytes, first_value_only: cython.bint = False) -> bytes | None:

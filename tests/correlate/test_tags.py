@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.correlate.tags import tag_at
-from capture_agent.sip.parameters import locate, parameter, value_end
+from capture_agent.sip.parameters import branch_at, locate, parameter, tag_at, value_end
 
 VALUES = [
     (b"<sip:a@b>;tag=x1", b"x1"),
@@ -55,3 +54,12 @@ def test_the_short_cut_finds_what_the_long_way_does(value: bytes) -> None:
 @pytest.mark.parametrize("bounds", [(-1, 5), (0, 0), (3, 2), (0, 1000)])
 def test_bounds_that_lie_outside(bounds: tuple[int, int]) -> None:
     assert tag_at(b"<sip:a@b>;tag=x", *bounds) == -1
+
+
+VIA_PIECES = [b";branch=", b"SIP/2.0/UDP h", b"z9hG4bK1", *PIECES]
+
+
+@given(st.lists(st.sampled_from(VIA_PIECES), max_size=16).map(b"".join))
+def test_the_branch_is_what_the_long_way_finds(value: bytes) -> None:
+    data = b"xyz" + value
+    assert branch_at(data, 3, len(data)) == locate(data, 3, len(data), b"branch", True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from capture_agent.config import Correlate, Metrics
 from capture_agent.config.endpoints import AUTO, LocalAddress, parse_local
+from capture_agent.counting.networks import NONE, Networks
 from capture_agent.counting.sides import Sides
 from capture_agent.counting.sip_counters import SipCounters
 from capture_agent.counting.stage import Counting
@@ -171,3 +172,32 @@ def test_a_reload_changes_peers_and_local_addresses() -> None:
     assert samples(counting, "requests") == {
         "OPTIONS udp in first": 1, "OPTIONS udp in second": 1, "OPTIONS udp out third": 1,
     }  # fmt: skip
+
+
+OVERLAPPING = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3", "0.0.0.0/0", "255.255.255.255", "10.128.0.0/9",
+               "::/0", "2001:db8::/32", "2001:db8:1::/48", "2001:db8:1::5", "ffff::/16"]  # fmt: skip
+INSIDE = ["0.0.0.0", "10.0.255.255", "10.1.0.0", "10.1.2.3", "10.1.2.4", "10.255.0.1", "11.0.0.0", "255.255.255.255",
+          "::", "2001:db8::1", "2001:db8:1::5", "2001:db8:1:ffff::", "2001:db9::", "ffff::1"]  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(OVERLAPPING), st.sampled_from([0, 0, 0, 5060])), max_size=9),
+    st.sampled_from(INSIDE),
+    st.sampled_from([5060, 5061]),
+)
+def test_the_first_network_that_fits_counts(entries: list[tuple[str, int]], text: str, port: int) -> None:
+    address = ip_address(text)
+    numbered = [(ip_network(network), one, number) for number, (network, one) in enumerate(entries)]
+    fits = (number for network, one, number in numbered if address in network and one in (0, port))
+    assert Networks(numbered).number(address.packed, port) == next(fits, NONE)
+
+
+@pytest.mark.parametrize("texts", [["192.0.2.1"], ["192.0.2.1:5060"], ["192.0.2.0/25"], []])
+def test_policy_takes_the_direction_that_counting_has_found(texts: list[str]) -> None:
+    pairs = [("192.0.2.1", "192.0.2.200"), ("192.0.2.200", "192.0.2.1"), ("192.0.2.200", "192.0.2.201")]
+    policy = Policy(locals_of(texts))
+    alone = [one.direction for one in policy.decide([seen(*pair) for pair in pairs])]
+    messages = [seen(*pair) for pair in pairs]
+    Counting(local=locals_of(texts)).observe(messages)
+    assert [one.found_direction for one in messages] == ([1 + (one == "out") for one in alone] if texts else [0] * 3)
+    assert [one.direction for one in policy.decide(messages)] == alone
