@@ -37,6 +37,7 @@ from capture_agent.sources.capture_file import CaptureFile
 SPEED_MESSAGES = 200_000
 OUTAGE_MESSAGES = 7_200_000  # an hour at 2,000 a second
 OUTAGE_MIB = 2048
+NEW_MESSAGES = 1000  # five times a second, while the backlog is drained
 BACKLOG_BYTES = 1 << 30
 READY_SECONDS, MEMORY_MB = 2.0, 40.0
 ADDRESSES = bytes((198, 18, 1, 1, 203, 0, 113, 1))
@@ -156,6 +157,7 @@ class NumberedSink:
     """A sink that is down at first. Each message has the number after that of the last one."""
 
     name = "counter:"
+    together = 1
 
     def __init__(self) -> None:
         self.up = False
@@ -190,8 +192,8 @@ def outage(folder: Path, count: int = OUTAGE_MESSAGES) -> None:
     sink.up = True
     began, total = time.perf_counter(), count
     while box.ledger().outcomes["waiting"] and total < 2 * count:
-        put(box, range(total, total + 4 * BATCH_MESSAGES))  # new traffic goes on
-        total += 4 * BATCH_MESSAGES
+        put(box, range(total, total + NEW_MESSAGES))  # new traffic goes on
+        total += NEW_MESSAGES
         time.sleep(0.2)
     settle(lambda: not box.ledger().outcomes["waiting"])
     seconds = time.perf_counter() - began
