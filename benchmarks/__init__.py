@@ -17,6 +17,7 @@ report.py        the table: in the terminal, and as Markdown
 plot.py          the plot
 machine.py       the machine and the versions measured
 results.py       JSON, docs/benchmarks.md and the plot
+spooling.py      the spool: its speed beside the disk's, a start with a long backlog, an hour of outage
 soak.py          `make soak`: a long live run, in which nothing may grow or drift
 instructions.py  instructions per message under valgrind, compared with instructions.json; counted.py runs inside
 """

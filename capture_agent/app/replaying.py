@@ -7,7 +7,7 @@ from pathlib import Path
 
 from capture_agent.app.agent import Agent, OnBatch
 from capture_agent.app.decryption import read_key_log, secrets_for
-from capture_agent.delivery.spool.spool_capture import open_capture
+from capture_agent.delivery.spool.spool_or_capture import open_capture
 from capture_agent.sources.pacing import Pace, Shift
 from capture_agent.sources.source import SourceError
 

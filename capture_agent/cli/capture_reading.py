@@ -34,7 +34,7 @@ class CaptureReading:
         Raises SourceError for a file that is not a capture at all.
         """
         from capture_agent.app.decryption import key_store, read_key_log, secrets_for
-        from capture_agent.delivery.spool.spool_capture import open_capture
+        from capture_agent.delivery.spool.spool_or_capture import open_capture
         from capture_agent.pipeline import Pipeline
         from capture_agent.sources.source import SourceError
 

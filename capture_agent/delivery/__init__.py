@@ -4,6 +4,7 @@ standing.py        what the operator of a sink wants to know of it
 outbox.py          live: a bounded queue and a thread for each sink, and its ledger
 outages.py         when a sink is down, and what that costs
 spooled_outbox.py  the same with a spool: what the sink cannot take waits on disk
+handed_over.py     what a sink with a spool has and has not confirmed: that may come back
 spool/             that file
 direct.py          replay: no queue, the source waits for the sink
 routes.py          hands each message to its sinks

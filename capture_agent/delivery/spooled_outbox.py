@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from capture_agent.books import Ledger
 from capture_agent.config.spool_options import SpoolSection
+from capture_agent.delivery.handed_over import Handed, HandedOver
 from capture_agent.delivery.outbox import FIRST_DELAY, LIMIT_BYTES, SETTLE_AFTER, Outbox
 from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHABLE, WAITING
 from capture_agent.delivery.spool.spool import Change, Spool, SpoolLimits, Taken
@@ -27,21 +28,6 @@ LAST_SECONDS = 6.0  # after the time to stop: a sink ends its last batch, and wa
 LAST_WRITES_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Handed:
-    """Messages that the sink has, in order, and that may come back. `row`: the batch in the spool that has them.
-
-    at    how many of the batch come before them
-    last  whether the batch ends with them
-    """
-
-    count: int
-    messages: Sequence[TracedMessage]
-    row: Taken | None = None
-    at: int = 0
-    last: bool = False
 
 
 class SpooledOutbox(Outbox):
@@ -70,7 +56,7 @@ class SpooledOutbox(Outbox):
         self._row_at = 0  # how many of it the sink has
         self._hand: Sequence[TracedMessage] = ()  # what is in hand and not in the spool
         self._last: Ledger | None = None  # of a sink that hangs at the end
-        self._handed: deque[Handed] = deque()
+        self._handed = HandedOver()
         self._beside = False  # the queue has its turn
         self._next_at = 0.0  # when the spool may be drained again
         self._leave = False  # the time to stop is over
@@ -223,30 +209,19 @@ class SpooledOutbox(Outbox):
             super()._settle(done, batch, began)
             if done and batch:
                 self._note(done, batch)
-            sent = self._confirmed(self._figures.unconfirmed)
+            sent = self._handed.confirmed(self._figures.unconfirmed)
         for row in sent:
             self._apply(self.spool.remove(row))
 
     def _note(self, done: int, batch: Sequence[TracedMessage]) -> None:
         if self._row is None:
-            self._handed.append(Handed(done, batch if done == len(batch) else batch[:done]))
+            self._handed.add(Handed(done, batch if done == len(batch) else batch[:done]))
             self._hand = batch[done:]
             return
-        self._handed.append(Handed(done, (), self._row, self._row_at, done == len(batch)))
+        self._handed.add(Handed(done, (), self._row, self._row_at, done == len(batch)))
         self._row_at += done
         if done == len(batch):
             self._row = None
-
-    def _confirmed(self, unconfirmed: int) -> list[Taken]:
-        """All that was handed over but the last that are unconfirmed does not come back: the batches that end so."""
-        held = sum(one.count for one in self._handed)
-        rows: list[Taken] = []
-        while self._handed and held - self._handed[0].count >= unconfirmed:
-            one = self._handed.popleft()
-            held -= one.count
-            if one.row is not None and one.last:
-                rows.append(one.row)
-        return rows
 
     def _give_up(self, count: int, where: str) -> None:
         """The rest of the batch is lost, and does not come back."""
@@ -256,7 +231,7 @@ class SpooledOutbox(Outbox):
             super()._give_up(count, where)
             row, self._row, self._hand = self._row, None, ()
             if row is not None:
-                self._handed.append(Handed(0, (), row, len(row.messages), True))
+                self._handed.add(Handed(0, (), row, len(row.messages), True))
 
     def _retry(self, error: SinkError, delay: float, batch: Sequence[TracedMessage]) -> bool:
         self._went_down(error)
@@ -322,18 +297,15 @@ class SpooledOutbox(Outbox):
     def _handed_back(self, count: int) -> None:
         """The last `count` messages that were handed over, in order."""
         parts: list[TracedMessage] = []
-        while self._handed and count > 0:
-            one = self._handed.pop()
-            back = min(one.count, count)
-            count -= back
+        for one in self._handed.last(count):
             if one.row is None:
-                parts[:0] = one.messages[one.count - back :]
+                parts[:0] = one.messages
             else:
                 self._put_back(parts)
                 parts = []
-                self._give_back(one.row, one.at + one.count - back, back)
+                self._give_back(one.row, one.at, one.count)
         self._put_back(parts)
-        for row in self._confirmed(0):
+        for row in self._handed.confirmed(0):
             self._apply(self.spool.remove(row))
 
     def _put_back(self, batch: list[TracedMessage]) -> None:

@@ -43,7 +43,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         stored = fill(spool)
         assert stored > 50
         assert "full" in spool.failing
-        assert spool.append(batch_of(1)).stored == 0
+        assert spool.append(batch_of(10, stored, size=2000)).stored == 0
         assert spool.messages == stored
         assert drained(spool) == raw(batch_of(stored, size=2000))
         spool.close()

@@ -125,7 +125,7 @@ def test_a_line_of_the_table_is_whole(section: str) -> None:
     kind, (target, _) = KINDS[section], get_args(get_type_hints(Config)[section])
     options = [field.name for field in fields(target)]
     assert issubclass(target, Target), f"{target.__name__}: expected a class of targets.Target"
-    assert options[-2:] == ["name", "default"], f"{target.__name__}: its last options are to be name and default"
+    assert options[-3:] == ["name", "default", "spool"], f"{target.__name__}: these are to be its last options"
     assert target.__str__ is not object.__str__, f"{target.__name__}: add __str__(), which shows it without secrets"
     assert {*kind.secrets, *kind.hidden, *kind.files} <= {*options}
     secrets = [field for field in fields(target) if field.name in (*kind.secrets, *kind.hidden)]

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery.sink_account import EXPIRED, SPOOL_FAILED, SPOOL_FULL
+from capture_agent.delivery.spool.batch_compression import NotCompressed, compressed, decompressed
 from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
 from capture_agent.delivery.spool.spool_file import FIRST, ROW_BYTES, STEP, Damaged, Row, SpoolError, SpoolFile
 from capture_agent.delivery.spool.unpacking import BatchUnpacker, UnreadableBatch
 from capture_agent.delivery.standing import SpoolStanding
 from capture_agent.records.traced import TracedMessage
 
-BATCH_BYTES = 1 << 20  # of a batch on disk, before its last message
+BATCH_BYTES = 1 << 20  # of a batch before it is compressed, and before its last message
 BATCH_MESSAGES = 4096
 SPARE_BYTES = 16 << 20  # of the disk that stay free, so that what is sent can be removed
 BACK = 1024  # numbers between a batch that is put back and the next, so that another fits there
@@ -134,7 +135,7 @@ class Spool:
         placed: list[Taken] = []
 
         def add(change: Change) -> None:
-            data = b"".join(map(BatchPacker().pack, batch))
+            data = compressed(b"".join(map(BatchPacker().pack, batch)))
             first, last = self._file.edges(self._taken)
             if first is None:
                 id_ = max(self._taken, FIRST if last is None else last) + STEP
@@ -158,7 +159,8 @@ class Spool:
         def read(change: Change) -> None:
             self._expire(change)
             while (row := self._file.first(self._taken)) is not None:
-                messages, before, self._taken = unpacked(row), self._taken, row.id
+                messages = unpacked(row)
+                before, self._taken = self._taken, row.id
                 self._moved = True
                 self.messages -= row.rest
                 if messages is not None:
@@ -303,10 +305,10 @@ class Spool:
             held.append(packets)
             size += len(packets)
             if size >= BATCH_BYTES or len(held) >= BATCH_MESSAGES:
-                parts.append((len(held), b"".join(held)))
+                parts.append((len(held), compressed(b"".join(held))))
                 held, size = [], 0
         if held:
-            parts.append((len(held), b"".join(held)))
+            parts.append((len(held), compressed(b"".join(held))))
         return parts, unpackable
 
     def _make_room(self, more: int, change: Change) -> int:
@@ -340,11 +342,11 @@ class Spool:
 
 
 def unpacked(row: Row) -> list[TracedMessage] | None:
-    """None: these are not the messages that were written."""
+    """None: these are not the messages that were written. Raises SpoolError: a library to read them is missing."""
     if row.data is None:
         return None
     try:
-        messages = BatchUnpacker().unpack(row.data)
-    except UnreadableBatch:
+        messages = BatchUnpacker().unpack(decompressed(row.data))
+    except (NotCompressed, UnreadableBatch):
         return None
     return messages if len(messages) == row.messages else None

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from struct import Struct
 from urllib.parse import quote
 
 from capture_agent.delivery.spool.spool import unpacked
-from capture_agent.delivery.spool.spool_file import Row, first_after, mark_in
+from capture_agent.delivery.spool.spool_file import Row, SpoolError, first_after, mark_in
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames, Interface
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sources.capture_file import BATCH, CaptureFile
-from capture_agent.sources.pcapng import OnSecrets
-from capture_agent.sources.source import Source, SourceError
+from capture_agent.sources.capture_file import BATCH
+from capture_agent.sources.source import SourceError
 
-MAGIC = b"SQLite format 3\0"
 TABLES = {"batches", "contents"}
 LINK_TYPE = 252
 # Tags: their number and length, then the value.
@@ -32,25 +30,6 @@ ADDRESSES = {4: (20, 21), 16: (22, 23)}
 PORT_TYPES = {17: 3, 6: 2, 132: 1}  # of IP protocols
 NUMBERS = Struct("!HHIHHIHHI")
 HEAD = Struct("!HH")
-
-
-def open_capture(
-    path: str | Path, stopped: Callable[[], bool] = lambda: False, on_secrets: OnSecrets | None = None
-) -> Source:
-    """A capture file or a spool, by what it holds. Raises SourceError, as they do."""
-    try:
-        database = _tables_of(Path(path)) if _begins_database(Path(path)) else set()
-    except (OSError, ValueError, sqlite3.Error):
-        database = set()  # the reader of capture files says what is wrong
-    return SpoolCapture(Path(path)) if database >= TABLES else CaptureFile(path, stopped, on_secrets)
-
-
-def _begins_database(path: Path) -> bool:
-    """Only of a regular file: what is read from a pipe would be missing later. Raises OSError, ValueError."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
 
 
 class SpoolCapture:
@@ -68,7 +47,7 @@ class SpoolCapture:
         at = mark_in(self._path)
         while (row := self._next(at)) is not None:
             at = row.id
-            messages = unpacked(row)
+            messages = self._messages(row)
             if messages is None:
                 lost += row.rest
                 continue
@@ -76,6 +55,12 @@ class SpoolCapture:
                 yield self._frames(messages[start : start + BATCH])
         if lost:
             raise SourceError(f"{self.name}: damaged batches; messages in them: {lost}")
+
+    def _messages(self, row: Row) -> list[TracedMessage] | None:
+        try:
+            return unpacked(row)
+        except SpoolError as error:
+            raise SourceError(f"{self.name}: {error}") from None
 
     def _next(self, at: int) -> Row | None:
         try:
@@ -136,9 +121,19 @@ def _connected(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{alone}", uri=True, check_same_thread=False)
 
 
-def _tables_of(path: Path) -> set[str]:
+def is_spool(path: Path) -> bool:
+    """Whether this SQLite database has the tables of one. Raises sqlite3.Error."""
     database = _connected(path)
     try:
-        return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     finally:
         database.close()
+    return names >= TABLES
+
+
+def spool_capture(path: Path) -> SpoolCapture | None:
+    """None: the file is another database, or cannot be read. Raises SourceError."""
+    try:
+        return SpoolCapture(path) if is_spool(path) else None
+    except sqlite3.Error:
+        return None
