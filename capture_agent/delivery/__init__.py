@@ -7,6 +7,9 @@ spooled_outbox.py  the same with a spool: what the sink cannot take waits on dis
 spool/             that file
 direct.py          replay: no queue, the source waits for the sink
 routes.py          hands each message to its sinks
+sink_groups.py     which members of a group get a message, and what waits for one that is down
+rendezvous.py      (hot) the choice of a member by hash
+handed_over.py     messages that a sink has taken and may give back
 sink_account.py    outcomes of messages here, as names in a sink's ledger
 weight.py          (hot) memory held by waiting messages
 """
