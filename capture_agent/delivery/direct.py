@@ -50,6 +50,10 @@ class Direct:
         if len(self._held) >= self.sink.together:
             self.flush()
 
+    def relieve_by(self, relief: Relief | None) -> None:
+        """Others of its groups; None: it is in no group."""
+        self.relief = relief
+
     def accept(self, batch: Sequence[TracedMessage]) -> bool:
         """Messages that another member of a group could not send."""
         if self.failure is not None or self._last is not None:

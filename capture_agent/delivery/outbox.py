@@ -130,6 +130,12 @@ class Outbox:
         """Whether it has work: who has waited for it in vain does not wait again before that is done."""
         return self._queued + self._undecided() > 0
 
+    def relieve_by(self, relief: Relief | None) -> None:
+        """Others of its groups, from now on; None: it is in no group."""
+        with self._changed:
+            self.relief = relief
+            self._changed.notify_all()
+
     def hold_at_most(self, limit: int, limit_bytes: int) -> None:
         """Other limits from now on. What waits already stays."""
         with self._changed:
@@ -300,8 +306,9 @@ class Outbox:
         An empty batch if none has come for a while and the sink must be asked about unconfirmed messages.
         """
         with self._changed:
-            seconds = SETTLE_AFTER if self._asks_sink() else None
-            self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
+            asks = self._asks_sink()
+            seconds = SETTLE_AFTER if asks else None
+            self._changed.wait_for(lambda: self._queue or self._closing or self._asks_sink() != asks, timeout=seconds)
             while not self._queue and self._closing and self._awaits_others():
                 self._changed.wait(LOOK_SECONDS)
             if not self._queue:

@@ -94,7 +94,7 @@ def key_of(traced: TracedMessage, by_leg: cython.bint) -> bytes:
         sip = message.sip
         return sip.data[sip.call_id_start : sip.call_id_end] if sip.call_id_start < sip.call_id_end else b""
     origin = traced.message.origin
-    return b"" if origin is None else origin.correlation_id
+    return (b"" if origin is None else origin.correlation_id) or traced.trace.correlation_id
 
 
 def member_bit(choice: MemberChoice, traced: TracedMessage) -> cython.ulonglong:

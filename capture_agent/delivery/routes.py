@@ -58,7 +58,7 @@ class Routes:
             elif self._groups is not None:
                 self._groups = None
                 for outbox in self:
-                    outbox.relief = None
+                    outbox.relieve_by(None)
         for outbox in leaving:
             outbox.stop()
             Thread(target=self._leave, args=(outbox, seconds), name="leaving", daemon=True).start()

@@ -16,8 +16,6 @@ from capture_agent.records.traced import TracedMessage
 class Member(Protocol):
     """An outbox, as its groups see it."""
 
-    relief: Relief | None
-
     @property
     def up_seconds(self) -> float:
         """Since its sink was reached again; infinite: it was never down; negative: it is."""
@@ -29,6 +27,9 @@ class Member(Protocol):
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits, and the sink has confirmed everything."""
+
+    def relieve_by(self, relief: Relief | None) -> None:
+        """Others of its groups, from now on; None: it is in no group."""
 
     def accept(self, batch: Sequence[TracedMessage]) -> bool:
         """Messages that have waited elsewhere: all of them, or none if it is full or closed."""
@@ -136,7 +137,7 @@ class Groups:
             self.all += [DeliveryGroup(one, members, known.get(one.group.name)) for one in configured]
         for id_, member in members.items():
             of_it = [one for one in self.all if id_ in one.members]
-            member.relief = Relief(self, id_, of_it) if of_it else None
+            member.relieve_by(Relief(self, id_, of_it) if of_it else None)
 
     def share(self, batch: Sequence[TracedMessage]) -> list[int]:
         """For each message, the bits of the sinks that get it."""

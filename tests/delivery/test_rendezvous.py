@@ -90,6 +90,7 @@ KNOWN_WITH_SEED = "cabbbbaaaaaa"
         pytest.param(traced(INVITE.replace(b"Call-ID: call-1\r\n", b"")), False, b"", id="no Call-ID"),
         pytest.param(not_sip(RtcpReport, b"{}", Origin(correlation_id=b"c-1")), False, b"c-1", id="of a report"),
         pytest.param(not_sip(LogEvent, b"text"), True, b"", id="a line of nobody"),
+        pytest.param(not_sip(LogEvent, b"x", trace=Trace(correlation_id=b"c")), False, b"c", id="a line about a call"),
     ],
 )
 def test_what_is_hashed(message: TracedMessage, by_leg: bool, key: bytes) -> None:
