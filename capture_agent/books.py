@@ -11,7 +11,7 @@ correlation   seen = new + retransmitted + unmarked + rejected(reason)
 calls, transactions, dialogs   seen = over + held + lost(crowded_out: within a Call-ID; evicted: the table was full)
 condition     seen = true + false + rejected(exception)
 hook      seen = passed + dropped + rejected(exception)
-sink      seen = sent + waiting + rejected(reason) + lost(where)
+sink      seen = sent + waiting + moved + rejected(reason) + lost(where)
 
 docs/books.md explains each name.
 """

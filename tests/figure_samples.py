@@ -10,6 +10,7 @@ from capture_agent.histogram import Distribution, Histogram
 from capture_agent.metrics.figures import (
     About,
     AgentFigures,
+    GroupFigures,
     GuardFigures,
     Reloaded,
     RuleFigures,
@@ -74,5 +75,6 @@ def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = 
         guards=[GuardFigures("condition", "c", False), GuardFigures("hook", "h.py", True), GuardFigures("hook", "h.py", False)],
         sources=[source()],
         sinks=list(sinks),
+        groups=[GroupFigures("homers", "failover", True, {"hep:h:9060": True, "hep:i:9060": False})],
         counted=COUNTED,
     )  # fmt: skip

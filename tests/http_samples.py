@@ -12,7 +12,7 @@ from figure_samples import figures, sink
 
 from capture_agent.books import Books, Ledger
 from capture_agent.metrics.exposition import Exposition
-from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures
 from capture_agent.metrics.health import HealthReason
 
 PATIENCE = 20.0
@@ -24,6 +24,9 @@ class Agent:
         self.ready = True
         self.reasons: list[HealthReason] = []
         self.exposition = Exposition(self.figures)
+
+    def groups(self) -> list[GroupFigures]:
+        return []
 
     def books(self) -> Books:
         return Books([Ledger("messages", 3, {"traced": 3}, Counter(), Counter())])

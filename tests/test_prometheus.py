@@ -95,6 +95,7 @@ def test_prometheus_has_what_the_books_have(tmp_path: Path, hosts: tuple[Host, H
         f"[http]\nlisten = '{other.address}:{PORT}'\ntoken_file = 'token'\n[trace]\nmode = 'dialog'\n"
         f"[health]\nno_packets_seconds = 3600\nno_sip_seconds = 3600\n[spool]\ndirectory = '{tmp_path}/spool'\n"
         f"[[hep]]\nuri = 'hep:{one.address}:9060'\n[[sql]]\nurl = '{url}'\n"
+        f"[[group]]\nname = 'homers'\nmode = 'mirror'\nmembers = 'hep:{one.address}:9060'\n"
     )
     with Agent(other, "--config", str(config), "-i", "eth1") as agent:
         assert "capturing on eth1" in agent.ready

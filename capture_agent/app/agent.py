@@ -14,7 +14,7 @@ from capture_agent.app.between import BetweenBatches
 from capture_agent.app.decryption import followed
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.interface_keeper import InterfaceKeeper
-from capture_agent.app.observing import Observer, figures, sink_figures
+from capture_agent.app.observing import Observer, figures, group_figures, sink_figures
 from capture_agent.app.open_sources import OpenSources
 from capture_agent.app.watcher import Watched, Watcher
 from capture_agent.books import Books, joined
@@ -22,7 +22,7 @@ from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
 from capture_agent.delivery.routes import direct, queued
 from capture_agent.metrics.exposition import Exposition
-from capture_agent.metrics.figures import AgentFigures, SinkFigures, SourceFigures
+from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures, SourceFigures
 from capture_agent.metrics.health import HealthReason
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.records.frames import Frames
@@ -73,7 +73,10 @@ class Agent:
         self.key_logs = None if lossless else followed(config.tls, self.pipeline)
         made = make_sinks(sinks, self.extensions.sinks)
         alike = all_alike(config, self.extensions)
-        self.routes = direct(made, alike) if lossless else queued(made, alike, config.queue, spools_of(config, sinks))
+        if lossless:
+            self.routes = direct(made, alike, sinks.groups)
+        else:
+            self.routes = queued(made, alike, config.queue, spools_of(config, sinks), sinks.groups)
         self.observer = Observer(config)
         self.exposition = Exposition(self.figures)
         self._between = BetweenBatches(self._figures)
@@ -243,12 +246,17 @@ class Agent:
     def _sink_figures(self) -> list[SinkFigures]:
         return sink_figures(ConfiguredSinks(self.config, self.sink_ids.copy()), self.routes)
 
+    def groups(self) -> list[GroupFigures]:
+        """Of sinks. From any thread."""
+        return group_figures(self.routes)
+
     def figures(self) -> AgentFigures:
         """All counters, as they are between two batches. From any thread."""
         return self._between.now()
 
     def _figures(self) -> AgentFigures:
-        return figures(self.observer, self.pipeline, self._source_figures(), self._sink_figures())
+        sources, sinks = self._source_figures(), self._sink_figures()
+        return figures(self.observer, self.pipeline, sources, sinks, self.groups())
 
     def books(self) -> Books:
         ledgers = joined([lost_frames(self.sources.lost().values()), *self.pipeline.ledgers()])

@@ -20,7 +20,16 @@ from capture_agent.build import flavour
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.targets import HepTarget, SipTarget
-from capture_agent.metrics.figures import About, AgentFigures, Reloaded, SinkFigures, SourceFigures, guards_of, rules_of
+from capture_agent.metrics.figures import (
+    About,
+    AgentFigures,
+    GroupFigures,
+    Reloaded,
+    SinkFigures,
+    SourceFigures,
+    guards_of,
+    rules_of,
+)
 from capture_agent.metrics.health import Health, HealthReason
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Frames
@@ -128,8 +137,21 @@ def sink_figures(configured: ConfiguredSinks, routes: Routes) -> list[SinkFigure
     return [*found, *(SinkFigures(ledger.name, "", ledger, None) for ledger in ledgers)]
 
 
+def group_figures(routes: Routes) -> list[GroupFigures]:
+    names = {id_: outbox.sink.name for id_, outbox in routes.items()}
+    found: list[GroupFigures] = []
+    for group in routes.groups():
+        active = {names[id_]: gets for id_, gets in group.members.items() if id_ in names}
+        found.append(GroupFigures(group.name, group.mode, group.up, active))
+    return found
+
+
 def figures(
-    observer: Observer, pipeline: Pipeline, sources: list[SourceFigures], sinks: list[SinkFigures]
+    observer: Observer,
+    pipeline: Pipeline,
+    sources: list[SourceFigures],
+    sinks: list[SinkFigures],
+    groups: list[GroupFigures],
 ) -> AgentFigures:
     """All of them, of sources as Observer.sources has them."""
     lost = lost_frames(source.lost for source in sources)
@@ -146,6 +168,7 @@ def figures(
         guards=tuple(guards_of(pipeline.policy.guards())),
         sources=sources,
         sinks=sinks,
+        groups=groups,
         counted=pipeline.counting.snapshot() if pipeline.counting is not None else {},
     )
 

@@ -28,7 +28,7 @@ from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
 
 # Options that change while the agent runs. The answer names all others, which take effect after a restart.
-SECTIONS = {"trace", "rule", "legs", *KINDS, "hooks", "privacy", "queue"}
+SECTIONS = {"trace", "rule", "legs", *KINDS, "group", "hooks", "privacy", "queue"}
 OPTIONS = {
     "capture": {"interfaces", "wait_for_interfaces", "local"},
     "spool": {"mib", "max_age_hours", "above_percent", "beside", "drain_per_second"},
@@ -126,7 +126,7 @@ class Reloader:
                 outbox.hold_at_most(queue.messages, queue.mib << 20)
                 outbox.limit_spool(spools[id_])
             alike = all_alike(config, extensions)
-            agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds)
+            agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds, sinks.groups)
             agent.pipeline.change(policy, masks, config.correlate, config.metrics)
             agent.config, agent.extensions, agent.sink_ids = config, extensions, ids
             if move is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -116,15 +117,51 @@ def encoded(text: str) -> bytes:
 
 
 def deliver(event: TracedMessage, settings: Config) -> None:
-    """Send to every collector that is a default sink. Raises Failed after all have been tried."""
-    from capture_agent.sinks.hep.hep_sink import HepSink
-
-    targets = [target for target in settings.hep if target.default]
-    if not targets:
+    """Send to every collector that is a default sink, or that a default group chooses. Raises Failed after all have
+    been tried.
+    """
+    wanted = list(collectors(event, settings))
+    if not wanted:
         raise WrongUsage("no HEP collector: give its URI, or --config FILE with a [[hep]] section")
-    problems = [problem for target in targets if (problem := sent(HepSink(target), target, event))]
+    problems = [problem for targets in wanted if (problem := sent_to_one(targets, event))]
     if problems:
         raise Failed("; ".join(problems))
+
+
+def collectors(event: TracedMessage, settings: Config) -> Iterator[list[HepTarget]]:
+    """Each is a list of collectors of which one gets the event: the first that is up."""
+    from capture_agent.config.configured_sinks import ConfiguredSinks
+    from capture_agent.config.targets import HepTarget
+    from capture_agent.delivery.rendezvous import hashed, key_of, score
+
+    sinks = ConfiguredSinks(settings)
+    hep = {sink.id: sink.target for sink in sinks if isinstance(sink.target, HepTarget)}
+    yield from ([hep[sink.id]] for sink in sinks if sink.id in hep and sinks.is_default(sink))
+    for one in sinks.groups:
+        members = [id_ for id_ in one.members if id_ in hep]
+        if not members or not one.group.default:
+            continue
+        if one.group.mode == "mirror":
+            yield from ([hep[id_]] for id_ in members)
+            continue
+        if one.group.mode == "hash":
+            seed = one.group.seed.encode()
+            call = hashed(key_of(event, one.group.key == "leg"), seed)
+            scores = {id_: score(call, hashed(text.encode(), seed)) for id_, text in one.members.items()}
+            members.sort(key=scores.__getitem__, reverse=True)
+        yield [hep[id_] for id_ in members]
+
+
+def sent_to_one(targets: list[HepTarget], event: TracedMessage) -> str:
+    """What went wrong with the last one, or an empty string."""
+    from capture_agent.sinks.hep.hep_sink import HepSink
+
+    problem = ""
+    for target in targets:
+        problem = sent(HepSink(target), target, event)
+        if not problem:
+            break
+    return problem
 
 
 def sent(sink: HepSink, target: HepTarget, event: TracedMessage) -> str:

@@ -51,6 +51,9 @@ def readable(of_agent: Any, of_stages: Any) -> Iterator[str]:
         for one in of_agent["transport"]:
             state = "connected" if one["connected"] else "down"
             yield f"{one['addr']} ({one['proto']}): {state}, {one['reconnects']} reconnects"
+        for one in of_stages.get("groups", ()):
+            active = ", ".join(name for name, gets in one["active"].items() if gets)
+            yield f"group {one['name']} ({one['mode']}): {'up' if one['up'] else 'down'}, active: {active}"
         yield from books(of_stages)
     except (KeyError, TypeError, AttributeError):
         raise Failed("the agent answers something else than its figures") from None

@@ -4,6 +4,7 @@ sections.py      what can be configured: one dataclass for each section of the f
 targets.py       the sinks' part of it: what a line of that table holds, and the options of each kind
 rule_options.py  [[rule]] and [legs], with masks and templates; matchers.py: what a message is compared with
 spool_options.py  [spool], and what differs for one sink
+groups.py        [[group]]
 field_types.py   options that are written as text, or as one element of a list
 endpoints.py     hosts, addresses and ports: local ones, advertised ones, those to send from
 uris.py          hep: and sip: URIs, and those of databases
@@ -22,6 +23,7 @@ show.py          the configuration in force, as TOML
 """
 
 from capture_agent.config.config_errors import ConfigError
+from capture_agent.config.groups import Group
 from capture_agent.config.load import load
 from capture_agent.config.rule_options import Legs, Rule
 from capture_agent.config.sections import (
@@ -53,6 +55,7 @@ __all__ = [
     "ConfigError",
     "Control",
     "Correlate",
+    "Group",
     "HepTarget",
     "HooksSection",
     "JsonlTarget",

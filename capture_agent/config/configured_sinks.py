@@ -1,7 +1,7 @@
-"""The sinks of a configuration: the name that rules use, the sink that a text names, and the id that each keeps.
+"""The sinks and groups of a configuration: the name that rules use, what a text names, and the id that each keeps.
 
 An id is a bit of Trace.sinks. Traces live in dialogs, so they outlive the configuration that they were made under:
-an id belongs to a target for as long as the process runs, whatever happens to the others.
+an id belongs to a target or a group for as long as the process runs, whatever happens to the others.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from capture_agent.config.groups import Group
 from capture_agent.config.rule_options import Rule
 from capture_agent.config.sections import KINDS, Config
 from capture_agent.config.targets import MOST_SINKS, SinkKind, Target
@@ -54,6 +55,24 @@ class ConfiguredSink:
         return self.section == section and all(getattr(self.target, name) == value for name, value in fields.items())
 
 
+@dataclass(frozen=True, slots=True)
+class ConfiguredGroup:
+    """`members`: the ids of its sinks, in its order, each with the text that it is hashed as."""
+
+    group: Group
+    id: int
+    members: Mapping[int, str]
+
+    @property
+    def bit(self) -> int:
+        return 1 << self.id
+
+    @property
+    def mask(self) -> int:
+        """The bits of its members."""
+        return sum(1 << id_ for id_ in self.members)
+
+
 class SinkIds:
     """Gives out ids, and remembers for how long the process runs which target has which.
 
@@ -73,8 +92,9 @@ class SinkIds:
         return other
 
     def of(self, config: Config) -> list[int]:
-        """One id for each of config.targets(), in their order. Raises TooManySinks."""
+        """One id for each of config.targets(), in their order, then for each group. Raises TooManySinks."""
         wanted = [keys(section, target) for section in KINDS for target in getattr(config, section)]
+        wanted += [(("group", group.name), None, None) for group in config.group]
         found: dict[int, int] = {}  # number of the target: id
         for level in range(LEVELS):
             free: dict[Hashable, list[int]] = {}
@@ -122,6 +142,14 @@ class ConfiguredSinks:
             for section in KINDS
             for number, target in enumerate(getattr(config, section))
         ]
+        self.groups = [ConfiguredGroup(group, next(given), self._members(group)) for group in config.group]
+        self._in_groups = 0
+        for one in self.groups:
+            self._in_groups |= one.mask
+
+    def _members(self, group: Group) -> Mapping[int, str]:
+        found = [next(sink for sink in self._sinks if sink.is_named(text)) for text in group.members]
+        return {sink.id: sink.target.name or str(sink.target) for sink in found}
 
     def __iter__(self) -> Iterator[ConfiguredSink]:
         return iter(self._sinks)
@@ -129,25 +157,34 @@ class ConfiguredSinks:
     @property
     def names(self) -> Mapping[int, str]:
         """By id, what rules and hooks call them."""
-        return {sink.id: sink.called for sink in self._sinks}
+        return {sink.id: sink.called for sink in self._sinks} | {one.id: one.group.name for one in self.groups}
+
+    def is_default(self, sink: ConfiguredSink) -> bool:
+        """Does it get messages for which no rule names sinks? A member of a group gets them through the group."""
+        return sink.target.default and not sink.bit & self._in_groups
 
     @property
     def defaults(self) -> int:
-        """The bits of the sinks with `default = true`: they get messages for which no rule names sinks."""
-        return sum(sink.bit for sink in self._sinks if sink.target.default)
+        """The bits of the sinks and groups that get messages for which no rule names sinks."""
+        groups = sum(one.bit for one in self.groups if one.group.default)
+        return groups + sum(sink.bit for sink in self._sinks if self.is_default(sink))
 
     @property
     def log_events(self) -> int:
-        """The bits of the default sinks that accept log lines."""
-        return sum(sink.bit for sink in self._sinks if sink.target.default and sink.kind.log_events)
+        """The bits of those that accept log lines: of a group, if all of its members do."""
+        accept = sum(sink.bit for sink in self._sinks if sink.kind.log_events)
+        bits = accept + sum(one.bit for one in self.groups if not one.mask & ~accept)
+        return bits & self.defaults
 
     def of_rule(self, rule: Rule) -> int:
-        """The bits of the sinks that this rule sends to."""
+        """The bits of the sinks and groups that this rule sends to."""
         if not rule.sinks:
             return self.defaults
-        return sum(sink.bit for sink in self._sinks if any(map(sink.is_named, rule.sinks)))
+        groups = sum(one.bit for one in self.groups if one.group.name in rule.sinks)
+        return groups + sum(sink.bit for sink in self._sinks if any(map(sink.is_named, rule.sinks)))
 
     def tables_of(self, sink: ConfiguredSink) -> tuple[str, ...]:
         """The tables that rules name for this sink, in addition to its own."""
-        named = (rule.table for rule in self._rules if rule.table and self.of_rule(rule) & sink.bit)
+        bits = sink.bit + sum(one.bit for one in self.groups if sink.id in one.members)
+        named = (rule.table for rule in self._rules if rule.table and self.of_rule(rule) & bits)
         return tuple(dict.fromkeys(named))

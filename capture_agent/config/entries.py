@@ -1,4 +1,4 @@
-"""The entries of the sinks: URIs become options; a sink that a rule names by its URI is added.
+"""The entries of the sinks: URIs become options; a sink that a rule or a group names by its URI is added.
 
 Reads the secrets of all sections from their files.
 """
@@ -46,21 +46,74 @@ def expand(layers: Layers) -> Iterator[str]:
             yield from take_apart(layers, (section, index), entry)
             yield from check_entry(layers, section, index)
     place_files(layers)
+    yield from check_groups(layers)
     names: list[str] = []
     for index, rule in enumerate(layers.data.get("rule", [])):
         name = rule.get("name")
         if name and name in names:
             yield wrong(layers, ("rule", index, "name"), name, "a name that no other rule has")
         names.append(name)
-        yield from find_sinks(layers, index, rule)
+        yield from find_sinks(layers, ("rule", index, "sinks"), rule, named(layers, "group"))
         yield from find_key(layers, index, rule)
 
 
-def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str]:
-    """Check the sinks that a rule names; a sink named by its URI is added if it is not configured."""
-    sinks = rule.get("sinks", [])
-    for text in sinks if isinstance(sinks, list) else [sinks]:
-        path: Path = ("rule", index, "sinks")
+def check_groups(layers: Layers) -> Iterator[str]:
+    """Each group has a name of its own, and sinks that are there, each once."""
+    groups = layers.data.get("group", [])
+    for index, group in enumerate(groups):
+        at: Path = ("group", index, "members")
+        name, members = group.get("name"), group.get("members", [])
+        others = [entry.get("name") for _, entry in targets(layers)] + [one.get("name") for one in groups[:index]]
+        if name and name in others:
+            expected = "a name that no sink and no other group has"
+            yield wrong(layers, ("group", index, "name"), name, expected)
+        if not members:
+            yield f"{where(layers, at)}: no member is given, expected the names or URIs of sinks"
+        inner = [one for one in listed(members) if isinstance(one, str) and one in named(layers, "group")]
+        for one in inner:
+            yield f"{wrong(layers, at, one, 'sinks: a group cannot be a member of a group')}"
+        yield from find_sinks(layers, at, group, inner)
+        yield from check_members(layers, at, [one for one in listed(members) if one not in inner])
+
+
+def check_members(layers: Layers, path: Path, members: list[object]) -> Iterator[str]:
+    """Every member is one sink, and no sink is a member twice."""
+    found: list[tuple[str, int]] = []
+    for n, text in enumerate(members, 1):
+        meant = [place for place in places(layers) if isinstance(text, str) and is_meant(layers, place, text)]
+        if len(meant) > 1:
+            yield f"{where(layers, path)}: member {n} means {len(meant)} sinks, expected one: give them names"
+        if any(place in found for place in meant):
+            yield f"{where(layers, path)}: member {n} is given twice"
+        found += meant
+
+
+def places(layers: Layers) -> list[tuple[str, int]]:
+    """The section and the index of every sink."""
+    return [(section, index) for section in KINDS for index in range(len(layers.data.get(section, [])))]
+
+
+def is_meant(layers: Layers, place: tuple[str, int], text: str) -> bool:
+    section, index = place
+    entry = layers.data[section][index]
+    try:
+        found = taken_apart(text)
+    except ValueError:
+        return False  # reported already
+    return entry.get("name") == text if found is None else is_same(section, entry, found)
+
+
+def named(layers: Layers, section: str) -> list[str]:
+    """The names in a section."""
+    return [entry["name"] for entry in layers.data.get(section, []) if isinstance(entry.get("name"), str)]
+
+
+def find_sinks(layers: Layers, path: Path, entry: dict[str, Any], also: list[str]) -> Iterator[str]:
+    """Check the sinks that a rule or a group names; a sink named by its URI is added if it is not configured.
+
+    `also`: other names that may be there.
+    """
+    for text in listed(entry.get(str(path[-1]), [])):
         if not isinstance(text, str):
             continue  # validation reports it
         try:
@@ -69,7 +122,7 @@ def find_sinks(layers: Layers, index: int, rule: dict[str, Any]) -> Iterator[str
             yield refused(layers, path, text, error)
             continue
         if found is None:
-            names = [entry["name"] for _, entry in targets(layers) if isinstance(entry.get("name"), str)]
+            names = [*also, *(name for section in KINDS for name in named(layers, section))]
             if text not in names:
                 yield f"{wrong(layers, path, text, 'the name or the URI of a sink')}{nearest(text, names)}"
         elif not any(is_same(section, entry, found) for section, entry in targets(layers)):

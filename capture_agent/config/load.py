@@ -144,12 +144,13 @@ def unfit_text(layers: Layers, value: object, path: Path) -> Iterator[str]:
 
 
 def too_many_sinks(layers: Layers, config: Config | None) -> Iterator[str]:
-    if config is not None and len(config.targets()) > MOST_SINKS:
-        paths = [(section, index) for section in KINDS for index in range(len(getattr(config, section)))]
+    if config is not None and len(config.targets()) + len(config.group) > MOST_SINKS:
+        paths = [(section, index) for section in (*KINDS, "group") for index in range(len(getattr(config, section)))]
         first_too_many = paths[MOST_SINKS]
         # One that a rule has made by naming it stands where the rule does.
         first = where(layers, layers.aliases.get((*first_too_many, "default"), first_too_many))
-        yield f"{first}: {len(paths)} sinks are configured, expected at most {MOST_SINKS}"
+        what = "sinks and groups" if config.group else "sinks"
+        yield f"{first}: {len(paths)} {what} are configured, expected at most {MOST_SINKS}"
 
 
 def validate(layers: Layers) -> tuple[Config | None, list[str]]:

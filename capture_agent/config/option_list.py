@@ -28,6 +28,7 @@ HIDDEN = SECRETS | {
     ("capture", "listen"),
     ("listen", "uri"),
     ("rule", "sinks"),
+    ("group", "members"),
     ("source", "options"),
 }
 

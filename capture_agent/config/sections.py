@@ -8,6 +8,7 @@ from annotated_types import Interval, MinLen
 
 from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Ports
 from capture_agent.config.file_patterns import check_pattern
+from capture_agent.config.groups import Group
 from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.key_log_listen import UdpListen
 from capture_agent.config.metric_peers import Peers, check_peers
@@ -298,6 +299,7 @@ class Config:
         )
     )
     sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))
+    group: tuple[Group, ...] = ()
     source: tuple[PackageSource, ...] = ()
     listen: tuple[ListenSection, ...] = ()
     hooks: HooksSection = field(default_factory=HooksSection)

@@ -52,7 +52,7 @@ def is_given(layers: Layers, path: Path) -> bool:
 
 
 def shown(section: str, name: str, value: Any) -> Any:
-    if name == "sinks":
+    if name in ("sinks", "members"):
         return tuple(mask(text) if taken_apart(text) else text for text in value)
     if isinstance(value, dict) and options()[section, name].hidden:
         return mask_table(value)

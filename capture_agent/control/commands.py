@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from capture_agent.books import Books
 from capture_agent.metrics.agent_stats import agent_health, agent_stats
 from capture_agent.metrics.exposition import PLAIN, Exposition
-from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures
 from capture_agent.metrics.health import HealthReason
 
 FAULT = 500  # the code of siptrace's faults
@@ -36,6 +36,7 @@ class Controlled(Protocol):
     def ready(self) -> bool: ...
     def books(self) -> Books: ...
     def figures(self) -> AgentFigures: ...
+    def groups(self) -> list[GroupFigures]: ...
     def health(self) -> tuple[list[SinkFigures], list[HealthReason]]: ...
 
 
@@ -74,7 +75,11 @@ def stats(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
         }
         for ledger in books.ledgers
     ]
-    return {"tracing": agent.tracing, "ledgers": ledgers, "malformed": some(books.problems)}
+    groups = [
+        {"name": group.name, "mode": group.mode, "up": group.up, "active": dict(group.active)}
+        for group in agent.groups()
+    ]
+    return {"tracing": agent.tracing, "ledgers": ledgers, "groups": groups, "malformed": some(books.problems)}
 
 
 def reload(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:

@@ -8,6 +8,9 @@ handed_over.py     what a sink with a spool has and has not confirmed: that may 
 spool/             that file
 direct.py          replay: no queue, the source waits for the sink
 routes.py          hands each message to its sinks
+sink_groups.py     which members of a group get a message, and what waits for one that is down
+rendezvous.py      (hot) the choice of a member by hash
+unconfirmed_messages.py  messages that a sink has taken and may give back
 sink_account.py    outcomes of messages here, as names in a sink's ledger
 weight.py          (hot) memory held by waiting messages
 """

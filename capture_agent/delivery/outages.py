@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,11 +25,20 @@ class Outages:
         self._clock = clock
         self._lost = lost
         self._since: float | None = None
+        self._ended_at: float | None = None
         self._lost_before = 0  # when it went down
 
     @property
     def is_down(self) -> bool:
         return self._since is not None
+
+    @property
+    def up_seconds(self) -> float:
+        """Since the last outage; infinite: there was none; negative: it is down. Any thread may ask."""
+        ended_at = self._ended_at
+        if self._since is not None:
+            return -1.0
+        return math.inf if ended_at is None else max(0.0, self._clock() - ended_at)
 
     def begin(self) -> bool:
         """False if the sink is down already."""
@@ -43,7 +53,7 @@ class Outages:
         if self._since is None:
             return None
         seconds = self._clock() - self._since
-        self._since = None
+        self._since, self._ended_at = None, self._clock()
         self.over += 1
         return seconds, self._lost() - self._lost_before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from capture_agent.books import Account
 
 SENT = "sent"
+MOVED = "moved"  # to another member of its group, because this sink was down
 WAITING = "waiting"  # in the queue or the spool, held by the sink, or not acknowledged
 
 # Places where messages are lost before the sink has sent them.
@@ -17,4 +18,4 @@ EXPIRED = "expired"  # older than the spool keeps them
 SPOOL_FAILED = "spool_failed"  # the spool's disk or file does not work
 
 PLACES = (QUEUE_FULL, UNREACHABLE, SHUTDOWN, INTERNAL_ERROR, SPOOL_FULL, EXPIRED, SPOOL_FAILED)
-ACCOUNT = Account("sink", (SENT, WAITING), lost=PLACES)
+ACCOUNT = Account("sink", (SENT, WAITING, MOVED), lost=PLACES)

@@ -17,9 +17,8 @@ from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHA
 from capture_agent.delivery.spool.spool import Change, Spool, SpoolLimits, Taken
 from capture_agent.delivery.standing import Standing
 from capture_agent.net.sender import UNCONFIRMED
-from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.sink import Sink
+from capture_agent.sinks.sink import Figures, Sink, unconfirmed
 
 LOOK_SECONDS = 10.0  # between looks for batches that are too old
 TOGETHER_SECONDS = 0.05  # between writes: messages that come meanwhile are one batch
@@ -59,7 +58,6 @@ class SpooledOutbox(Outbox):
         self._handed = HandedOver()
         self._beside = False  # the queue has its turn
         self._next_at = 0.0  # when the spool may be drained again
-        self._leave = False  # the time to stop is over
         self._abandoned = False  # the sink hangs: its figures are not looked at any more
         self._to_write = threading.Event()
         self._last_write = False
@@ -72,6 +70,12 @@ class SpooledOutbox(Outbox):
         super().put(batch)
         if self._outages.is_down or self._is_high():
             self._to_write.set()
+
+    def accept(self, batch: Sequence[TracedMessage]) -> bool:
+        accepted = super().accept(batch)
+        if accepted and self._is_high():
+            self._to_write.set()
+        return accepted
 
     def limit_spool(self, section: SpoolSection) -> None:
         self.spool.limits = SpoolLimits.of(section)
@@ -128,6 +132,14 @@ class SpooledOutbox(Outbox):
         percent = self.spool.limits.above_percent
         return 100 * self._queued > percent * self._limit or 100 * self._held > percent * self._limit_bytes
 
+    def _waits_long(self) -> bool:
+        """Whether the sink is down, and no other of its groups takes what waits."""
+        return self._outages.is_down and (self.relief is None or not self.relief.offers())
+
+    @property
+    def is_busy(self) -> bool:
+        return super().is_busy or (not self._ended and bool(self._moving or self.spool.messages))
+
     def _apply(self, change: Change) -> None:
         with self._changed:
             self._given += change.found
@@ -155,10 +167,11 @@ class SpooledOutbox(Outbox):
                     self._beside = False
                     return self._hand, weight
                 if not self._moving and not stored:
-                    if self._closing:
+                    if self._closing and not self._awaits_others():
                         return None
-                    seconds = SETTLE_AFTER if self._figures.unconfirmed else LOOK_SECONDS
-                    if not self._changed.wait(seconds) and self._figures.unconfirmed:
+                    seconds = SETTLE_AFTER if self._asks_sink() else LOOK_SECONDS
+                    seconds = TOGETHER_SECONDS if self._closing else seconds
+                    if not self._changed.wait(seconds) and self._asks_sink() and not self._closing:
                         return [], 0
                     continue
                 if not stored:
@@ -233,8 +246,10 @@ class SpooledOutbox(Outbox):
             if row is not None:
                 self._handed.add(Handed(0, (), row, len(row.messages), True))
 
-    def _retry(self, error: SinkError, delay: float, batch: Sequence[TracedMessage]) -> bool:
-        self._went_down(error)
+    def _remember(self, done: int, batch: Sequence[TracedMessage]) -> None:
+        """`_note` does."""
+
+    def _put_aside(self, batch: Sequence[TracedMessage]) -> None:
         self._to_write.set()
         if self._row is None and batch and not self._abandoned:
             change, row = self.spool.put_back(batch, taken=True)
@@ -243,11 +258,60 @@ class SpooledOutbox(Outbox):
                 with self._changed:
                     self._row, self._row_at, self._hand = row, 0, ()
                     self._spooled -= len(batch)
+
+    def _is_moved(self, stays: bool) -> bool:
+        return stays or not (self._queued or self._moving or self.spool.messages)
+
+    def _more(self) -> Sequence[TracedMessage] | None:
         with self._changed:
-            if self._closing or self._leave:
-                return False
-            self._changed.wait_for(lambda: self._closing, timeout=delay)
-            return True
+            if not self._moving and not self.spool.messages:
+                if not self._queue:
+                    return []
+                self._hand, self._hand_weight = self._pop()
+                return self._hand
+        taken = self._take_stored() if self.spool.messages else None
+        return None if taken is None else taken[0]
+
+    def _unconfirmed_back(self, batch: Sequence[TracedMessage]) -> Sequence[TracedMessage]:
+        """If some of it is in the spool, all of it goes there."""
+        if not unconfirmed(self.sink) or self._abandoned:
+            return batch
+        if self._row is None and all(one.row is None for one in self._handed):
+            self._hand = super()._unconfirmed_back(batch)
+            return self._hand
+        if self._row is None and batch:
+            self._put_aside(batch)
+            if self._row is None:  # the disk fails
+                return batch
+        before = self.sink.lost[UNCONFIRMED]
+        self.sink.close()
+        with self._changed:
+            self._figures = Figures.of(self.sink)
+        self._row_back()
+        self._handed_back(self._figures.lost[UNCONFIRMED] - before)
+        return []
+
+    def _known(self, lost: Counter[str]) -> list[TracedMessage]:
+        found = [message for one in self._handed for message in one.messages]
+        self._handed.clear()
+        back = found[-lost[UNCONFIRMED] :] if lost[UNCONFIRMED] else []
+        self._taken_back[UNCONFIRMED] += len(back)
+        return back
+
+    def _moves(self, count: int, left: Sequence[TracedMessage]) -> None:
+        row, self._row = self._row, None
+        if row is None:
+            super()._moves(count, left)
+            self._hand = left
+            return
+        with self._changed:
+            self._in_hand -= count
+            self._moved += count
+            self._hand = left
+            self._handed.append(Handed(0, (), row, len(row.messages), True))
+        self._put_aside(left)
+        for one in self._confirmed(0):
+            self._apply(self.spool.remove(one))
 
     def _not_sent(self, batch: Sequence[TracedMessage]) -> None:
         """The sink is down, and the agent stops: what waits in the queue goes to the spool."""
@@ -275,7 +339,7 @@ class SpooledOutbox(Outbox):
         with self._changed:
             if self._abandoned:
                 return
-            count = self._figures.lost[UNCONFIRMED]
+            count = self._figures.lost[UNCONFIRMED] - self._taken_back[UNCONFIRMED]
         self._handed_back(count)
 
     def _rescue(self) -> None:
@@ -324,9 +388,7 @@ class SpooledOutbox(Outbox):
     def _found_again(self, count: int) -> None:
         """So many fewer are lost."""
         with self._changed:
-            lost = Counter(self._figures.lost)
-            lost[UNCONFIRMED] -= count
-            self._figures = replace(self._figures, lost=+lost)
+            self._taken_back[UNCONFIRMED] += count
 
     # The spool's thread.
 
@@ -351,7 +413,7 @@ class SpooledOutbox(Outbox):
     def _write_some(self) -> bool:
         """Whether there may be more to write."""
         with self._changed:
-            if not self._queue or not (self._last_write or self._outages.is_down or self._is_high()):
+            if not self._queue or not (self._last_write or self._waits_long() or self._is_high()):
                 return False
             parts = []
             while self._queue and self._moving < WRITTEN_AT_ONCE:

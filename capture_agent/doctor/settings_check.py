@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from capture_agent.app.interface_keeper import check_interfaces
+from capture_agent.config import Config
 from capture_agent.config.config_errors import in_order
+from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.option_list import ways_to_give_a_sink
-from capture_agent.doctor.finding import Finding, broken, ok
+from capture_agent.config.targets import HepTarget, SipTarget
+from capture_agent.doctor.finding import Finding, broken, ok, warning
 from capture_agent.sinks.checks import not_ready, unusable
 from capture_agent.sources.bpf import wrong_filter
 from capture_agent.sources.source import SourceError
@@ -43,3 +46,20 @@ def usable(case: Case) -> Iterator[Finding]:
     elif not problems:
         sinks = ", ".join(map(str, config.targets())) or "no destination (none was given)"
         yield ok(f"{layers.file or 'command line and environment'}: correct; {sinks}")
+        yield from of_groups(config)
+
+
+def of_groups(config: Config) -> Iterator[Finding]:
+    """Their members; and those whose outage nobody would see."""
+    sinks = ConfiguredSinks(config)
+    targets = {sink.id: sink.target for sink in sinks}
+    for one in sinks.groups:
+        members = [targets[id_] for id_ in one.members]
+        yield ok(f"{one.group.mode} of {', '.join(map(str, members))}", f"group {one.group.name}")
+        blind = [str(one) for one in members if isinstance(one, HepTarget | SipTarget) and one.transport == "udp"]
+        if blind and one.group.mode != "mirror":
+            yield warning(
+                f"over UDP the agent does not see that a receiver is down: {', '.join(blind)}",
+                "use tcp or tls for members of failover and hash",
+                f"group {one.group.name}",
+            )

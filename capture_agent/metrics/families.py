@@ -216,5 +216,15 @@ FAMILIES: tuple[MetricFamily, ...] = (
         "How long handing over a batch to the sink took.",
         of.sinks(lambda sink: sink.standing.batch),
     ),
+    MetricFamily(
+        "capture_agent_group_up", GAUGE, ("group",),
+        "1 while a member of the group can be reached.",
+        of.groups,
+    ),
+    MetricFamily(
+        "capture_agent_group_active", GAUGE, ("group", "sink"),
+        "1 while the member gets messages of its group.",
+        of.active,
+    ),
     *SIP_FAMILIES,
 )  # fmt: skip

@@ -61,6 +61,16 @@ class SinkFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupFigures:
+    """`up`: whether any member is; `active`: by the name of a member's sink, whether it gets messages now."""
+
+    name: str
+    mode: str
+    up: bool
+    active: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleFigures:
     name: str
     mode: str
@@ -103,6 +113,7 @@ class AgentFigures:
     guards: Sequence[GuardFigures] = ()
     sources: Sequence[SourceFigures] = ()
     sinks: Sequence[SinkFigures] = ()
+    groups: Sequence[GroupFigures] = ()
     counted: Mapping[str, Mapping[tuple[str, ...], float | Distribution]] = field(default_factory=dict)
 
     def ledger(self, name: str) -> Ledger:

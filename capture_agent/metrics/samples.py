@@ -119,6 +119,16 @@ def spools(value: Callable[[SpoolStanding], Value]) -> Read:
     ]
 
 
+def groups(figures: AgentFigures) -> Samples:
+    return [((group.name,), group.up) for group in figures.groups]
+
+
+def active(figures: AgentFigures) -> Samples:
+    for group in figures.groups:
+        for name, gets in zip(apart(list(group.active)), group.active.values(), strict=True):
+            yield (group.name, name), gets
+
+
 def sources(value: Callable[..., Value]) -> Read:
     return lambda figures: [((source.name,), value(source)) for source in figures.sources]
 

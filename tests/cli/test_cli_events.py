@@ -55,6 +55,36 @@ def test_hlog_to_all_collectors_of_the_configuration(collector: socket.socket, t
         collector.recv(1)
 
 
+@pytest.mark.parametrize(
+    ("mode", "wanted"),
+    [
+        pytest.param("mirror", [1, 2], id="mirror"),
+        pytest.param("failover", [1], id="failover"),
+        pytest.param("hash", [2], id="hash"),  # by this correlation id
+    ],
+)
+def test_hlog_to_a_group(mode: str, wanted: list[int], collector: socket.socket, tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    place = f'host = "127.0.0.1"\nport = {collector.getsockname()[1]}\n'
+    file.write_text(
+        "".join(f'[[hep]]\n{place}capture_id = {n}\nname = "homer-{n}"\n' for n in (1, 2))
+        + f'[[group]]\nname = "homers"\nmode = "{mode}"\nmembers = ["homer-1", "homer-2"]\n'
+    )
+    assert capture_agent("hlog", "x", "--correlation-id", "c-2", "--config", file).status == 0
+    assert [received(collector).capture_id for _ in wanted] == wanted
+    collector.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        collector.recv(1)
+
+
+def test_hlog_to_the_next_of_a_group(collector: socket.socket, free_port: Callable[[], int], tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    members = f'"hep+tcp:127.0.0.1:{free_port()}", "{uri(collector)}"'
+    file.write_text(f'[[group]]\nname = "homers"\nmode = "failover"\nmembers = [{members}]\n')
+    assert capture_agent("hlog", "x", "--config", file).status == 0
+    assert received(collector).payload == b"x"
+
+
 @pytest.mark.parametrize("given", ["file", "standard input"])
 def test_trace_msg(collector: socket.socket, tmp_path: Path, given: str) -> None:
     (tmp_path / "invite.sip").write_bytes(INVITE)

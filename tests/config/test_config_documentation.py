@@ -45,6 +45,8 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
         tls = option.name.startswith("tls_")
         needs = f'uri = "hep+{"tls" if tls else "tcp"}:192.0.2.5:9061"\n'
         needs += 'tls_cert = "relay.pem"' if tls and option.name != "tls_cert" else ""
+    if option.section == "group" and option.name != "members":
+        needs += f"members = {example_of('group', 'members')}"
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
     file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n")
@@ -55,7 +57,7 @@ def must_be_given(option: Option) -> list[Option]:
     """The other options of its section that have no default; none if this one can take their place."""
     of_section = [one for one in options().values() if one.section == option.section and one.default is None]
     if option in of_section:
-        return []
+        return [one for one in of_section if one != option] if option.section == "group" else []
     return [one for one in of_section if one.name != "uri" and not one.name.endswith("_file")]
 
 

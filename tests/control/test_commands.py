@@ -13,7 +13,7 @@ from figure_samples import figures
 from capture_agent.books import Books, Ledger
 from capture_agent.control.commands import COMMANDS, FAULT, Fault, methods_of
 from capture_agent.metrics.exposition import Exposition
-from capture_agent.metrics.figures import AgentFigures, SinkFigures
+from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures
 from capture_agent.metrics.health import HealthReason
 
 pytestmark = pytest.mark.once
@@ -22,6 +22,9 @@ pytestmark = pytest.mark.once
 class Agent:
     def __init__(self, tracing: bool = False) -> None:
         self.tracing = tracing
+
+    def groups(self) -> list[GroupFigures]:
+        return [GroupFigures("homers", "hash", True, {"hep:h:9060": True})]
 
     def books(self) -> Books:
         ledger = Ledger("messages", 3, {"traced": 1, "not_traced": 1}, Counter(rtp=1, stun=0), Counter())
@@ -84,6 +87,7 @@ def test_stats() -> None:
         "ledgers": [
             {"name": "messages", "seen": 3, "traced": 1, "not_traced": 1, "rejected": {"rtp": 1}, "lost": {}},
         ],
+        "groups": [{"name": "homers", "mode": "hash", "up": True, "active": {"hep:h:9060": True}}],
         "malformed": {"no_via": 1},
     }
 

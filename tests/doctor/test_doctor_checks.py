@@ -20,7 +20,7 @@ from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config, load
 from capture_agent.config.precedence import Layers
 from capture_agent.config.sections import KINDS
-from capture_agent.doctor import clocks, ethtool, files, links, offload, privileges, receivers, sip_seen
+from capture_agent.doctor import clocks, ethtool, files, links, offload, privileges, receivers, settings_check, sip_seen
 from capture_agent.doctor.advice import for_error
 from capture_agent.doctor.case import Case
 from capture_agent.doctor.check_table import CHECKS, Check, findings_of
@@ -42,6 +42,21 @@ NOW = 1_800_000_000
 
 def case(config: Config | None = None, **measured: Any) -> Case:
     return Case(config or Config(), Layers(None), Extensions(), **measured)
+
+
+def test_groups_and_members_whose_outage_is_not_seen(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        '[capture]\nlisten = ["sip:127.0.0.1:5099"]\n'
+        '[[group]]\nname = "one"\nmode = "hash"\nmembers = ["hep+tcp:192.0.2.1", "hep:192.0.2.2"]\n'
+        '[[group]]\nname = "two"\nmode = "mirror"\nmembers = ["hep:192.0.2.2"]\n'
+    )
+    found = list(settings_check.usable(case(load(file))))
+    assert [(one.status, one.of, one.found.partition(":")[0]) for one in found[1:]] == [
+        (Status.OK, "group one", "hash of hep+tcp"),
+        (Status.WARNING, "group one", "over UDP the agent does not see that a receiver is down"),
+        (Status.OK, "group two", "mirror of hep"),
+    ]
 
 
 def test_trials_are_of_kinds_of_sinks() -> None:
