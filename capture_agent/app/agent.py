@@ -20,6 +20,7 @@ from capture_agent.app.watcher import Watched, Watcher
 from capture_agent.books import Books, joined
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
+from capture_agent.delivery.detours import detours_of
 from capture_agent.delivery.routes import direct, queued
 from capture_agent.metrics.exposition import Exposition
 from capture_agent.metrics.figures import AgentFigures, SinkFigures, SourceFigures
@@ -74,6 +75,7 @@ class Agent:
         made = make_sinks(sinks, self.extensions.sinks)
         alike = all_alike(config, self.extensions)
         self.routes = direct(made, alike) if lossless else queued(made, alike, config.queue, spools_of(config, sinks))
+        self.routes.detours = detours_of(sinks)
         self.observer = Observer(config)
         self.exposition = Exposition(self.figures)
         self._between = BetweenBatches(self._figures)

@@ -53,7 +53,8 @@ def make_policy(config: Config, extensions: Extensions, sinks: ConfiguredSinks) 
 
 def all_alike(config: Config, extensions: Extensions) -> bool:
     """Whether every sink gets every message."""
-    return all(target.default for target in config.targets()) and not config.rule and not extensions.hooks
+    plain = all(target.default and not getattr(target, "oversize", "") for target in config.targets())
+    return plain and not config.rule and not extensions.hooks
 
 
 def spools_of(config: Config, sinks: ConfiguredSinks) -> dict[int, SpoolSection]:

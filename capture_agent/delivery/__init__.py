@@ -7,6 +7,7 @@ spooled_outbox.py  the same with a spool: what the sink cannot take waits on dis
 spool/             that file
 direct.py          replay: no queue, the source waits for the sink
 routes.py          hands each message to its sinks
+detours.py         messages that a datagram cannot hold go to another sink
 sink_account.py    outcomes of messages here, as names in a sink's ledger
 weight.py          (hot) memory held by waiting messages
 """

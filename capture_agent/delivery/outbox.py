@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections import Counter, deque
@@ -24,7 +25,7 @@ from capture_agent.delivery.weight import NO_LIMIT, fit
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.sink import Figures, Sink, connections, handled, is_awaited, kind, patience
+from capture_agent.sinks.sink import Figures, Sink, connections, handled, idle_seconds, is_awaited, kind, patience
 
 # Messages that wait together are sent together: one write, one transaction.
 MOST_AT_ONCE = 4096
@@ -60,6 +61,7 @@ class Outbox:
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._first_delay = first_delay
+        self._idle_seconds = idle_seconds(sink)
         self._clock = clock
         self._enough = sink.together
         self._at_once = max(MOST_AT_ONCE, sink.together)
@@ -236,10 +238,11 @@ class Outbox:
     def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
         """Waiting messages, up to MOST_AT_ONCE or one batch; None at the end.
 
-        An empty batch if none has come for a while and the sink must be asked about unconfirmed messages.
+        An empty batch if none has come for a while, and the sink must be asked about unconfirmed messages or look after
+        its connection.
         """
         with self._changed:
-            seconds = SETTLE_AFTER if self._figures.unconfirmed else None
+            seconds = SETTLE_AFTER if self._figures.unconfirmed else self._idle_seconds
             self._changed.wait_for(lambda: self._queue or self._closing, timeout=seconds)
             if not self._queue:
                 return None if self._closing else ([], 0)
@@ -280,7 +283,7 @@ class Outbox:
                 done = handled(self.sink) - before
                 self._settle(done, batch, began)
                 batch = batch[done:]
-                if not self._retry(error, delay, batch):
+                if not self._retry(error, jittered(delay), batch):
                     self._not_sent(batch)
                     return
                 delay = self._first_delay if done else min(2 * delay, LONGEST_DELAY)
@@ -340,3 +343,8 @@ class Outbox:
         seconds, lost = ended
         text, fields = "%s: up again after %.0f s; messages lost meanwhile: %s", {"down": False, "lost_meanwhile": lost}
         _log.info(text, self.name, seconds, f"{lost:,}", extra={"fields": {"name": self.name} | fields})
+
+
+def jittered(delay: float) -> float:
+    """Between half and the whole of it, so that not all agents reach a collector that is back at the same moment."""
+    return delay * (1 + random.random()) / 2

@@ -10,6 +10,7 @@ from threading import Lock, Thread
 from capture_agent.books import Ledger, with_former
 from capture_agent.config.sections import QueueSection
 from capture_agent.config.spool_options import SpoolSection
+from capture_agent.delivery.detours import Detour
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.net.sender import REFUSED
@@ -23,11 +24,12 @@ FORMER = "former sinks"
 
 
 class Routes:
-    """Routes by sink id, as in TracedMessage.sinks. `alike`: every sink gets every message."""
+    """Routes by sink id, as in TracedMessage.sinks. `alike`: every sink gets every message, without `detours`."""
 
     def __init__(self, routes: Mapping[int, Direct | Outbox], alike: bool) -> None:
         self._routes = dict(routes)
         self._alike = alike
+        self.detours: Sequence[Detour] = ()
         self._lock = Lock()  # for those that leave
         self._leaving: list[Direct | Outbox] = []
         self._left: list[Ledger] = []
@@ -61,6 +63,8 @@ class Routes:
         return self._routes.items()
 
     def put(self, traced: list[TracedMessage]) -> None:
+        for detour in self.detours:
+            detour.take(traced)
         for id_, outbox in self._routes.items():
             outbox.put(traced if self._alike else [message for message in traced if message.sinks >> id_ & 1])
 

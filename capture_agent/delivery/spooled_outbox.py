@@ -171,8 +171,8 @@ class SpooledOutbox(Outbox):
                 if not self._moving and not stored:
                     if self._closing:
                         return None
-                    seconds = SETTLE_AFTER if self._figures.unconfirmed else LOOK_SECONDS
-                    if not self._changed.wait(seconds) and self._figures.unconfirmed:
+                    asked = SETTLE_AFTER if self._figures.unconfirmed else self._idle_seconds
+                    if not self._changed.wait(asked or LOOK_SECONDS) and asked:
                         return [], 0
                     continue
                 if not stored:

@@ -13,6 +13,20 @@ from capture_agent.config.rule_options import Template
 
 pytestmark = pytest.mark.once
 
+# What an option needs beside it.
+WITH = {
+    "lookback": 'trace = "dialog"\n',
+    "tls_key": 'tls_cert = "agent.pem"\n',
+    "keep_alive_seconds": 'transport = "tcp"\n',
+    "datagram_bytes": 'oversize = "hep.2"\n',
+}
+TO_LONGER = "".join(
+    f"[[{section}]]\nhost = '{section}{n}'\ntransport = 'tcp'\n" for n, section in enumerate(("hep", "hep", "sip"))
+)
+LONGER = "".join(
+    f"[[{section}]]\nhost = '{section}{n}'\ntransport = 'tcp'\n" for n, section in enumerate(("hep", "hep", "sip"))
+)
+
 
 def as_written(option: Option) -> str:
     if option.default is None:
@@ -39,11 +53,10 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
     needs = "".join(f"{one.name} = {example_of(one.section, one.name)}\n" for one in must_be_given(option))
-    if option.name == "lookback":
-        needs = 'trace = "dialog"'
+    needs += WITH.get(option.name, "")
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
-    file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n")
+    file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n{LONGER * (option.name in TO_LONGER)}")
     load(file)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.connecting import Endpoint
-from capture_agent.net.sender import Sender
 from capture_agent.records.captured import Origin
 from capture_agent.records.datagram import NO_VLAN, Datagram
 from capture_agent.records.traced import TracedMessage
 from hep import HLOG_ORDER, HepError, Packet, encode
 
+Endpoints = Callable[[], tuple[Endpoint, Endpoint]]  # of our connection to the collector
+
 OURS = Origin()
 
 
-def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> bytes:
+def other_packet(traced: TracedMessage, target: HepTarget, endpoints: Endpoints) -> bytes:
     """HEP3 whatever the target's version; empty if it would be too long. Raises SinkError.
 
     Keeps the sending agent's own identity, and its correlation id unless the trace has one. The chunks are in the order
@@ -21,7 +24,7 @@ def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> by
     """
     message, datagram = traced.message, traced.message.datagram
     origin = message.origin or OURS
-    source, destination, protocol = ends(datagram, target, sender)
+    source, destination, protocol = ends(datagram, target, endpoints)
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
     correlation_id = traced.trace.correlation_id or origin.correlation_id
     packet = Packet(
@@ -46,7 +49,7 @@ def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> by
         return b""
 
 
-def ends(datagram: Datagram, target: HepTarget, sender: Sender) -> tuple[Endpoint, Endpoint, int]:
+def ends(datagram: Datagram, target: HepTarget, endpoints: Endpoints) -> tuple[Endpoint, Endpoint, int]:
     """Source, destination and protocol.
 
     A message without addresses gets those of our connection to the collector, and its protocol: siptrace writes UDP
@@ -56,4 +59,4 @@ def ends(datagram: Datagram, target: HepTarget, sender: Sender) -> tuple[Endpoin
         source = (datagram.source, datagram.source_port)
         destination = (datagram.destination, datagram.destination_port)
         return source, destination, datagram.protocol
-    return *sender.endpoints(), 17 if target.transport == "udp" else 6
+    return *endpoints(), 17 if target.transport == "udp" else 6
