@@ -20,9 +20,7 @@ WITH = {
     "keep_alive_seconds": 'transport = "tcp"\n',
     "datagram_bytes": 'oversize = "hep.2"\n',
 }
-TO_LONGER = "".join(
-    f"[[{section}]]\nhost = '{section}{n}'\ntransport = 'tcp'\n" for n, section in enumerate(("hep", "hep", "sip"))
-)
+TO_LONGER = ("oversize", "datagram_bytes")
 LONGER = "".join(
     f"[[{section}]]\nhost = '{section}{n}'\ntransport = 'tcp'\n" for n, section in enumerate(("hep", "hep", "sip"))
 )
