@@ -24,7 +24,7 @@ from hep import Packet, decode
 
 # Where and how packets are sent, not what they hold. `version` is of SIP alone: the others are always HEP3.
 SENDING = {"host", "port", "transport", "version", "source", "name", "default"}
-SENDING |= {"tls_ca", "tls_verify", "tls_cert", "tls_key", "tls_server_name"}
+SENDING |= {"spool", "tls_ca", "tls_verify", "tls_cert", "tls_key", "tls_server_name"}
 SENDING |= {"dead_after_seconds", "keep_alive_seconds", "duplicates_on_reconnect", "oversize", "datagram_bytes"}
 OPTIONS = [field.name for field in fields(HepTarget) if field.name not in SENDING]
 
