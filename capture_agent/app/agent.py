@@ -20,6 +20,7 @@ from capture_agent.app.watcher import Watched, Watcher
 from capture_agent.books import Books, joined
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
+from capture_agent.delivery.detours import detours_of
 from capture_agent.delivery.routes import direct, queued
 from capture_agent.metrics.exposition import Exposition
 from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures, SourceFigures
@@ -77,6 +78,7 @@ class Agent:
             self.routes = direct(made, alike, sinks.groups)
         else:
             self.routes = queued(made, alike, config.queue, spools_of(config, sinks), sinks.groups)
+        self.routes.detours = detours_of(sinks)
         self.observer = Observer(config)
         self.exposition = Exposition(self.figures)
         self._between = BetweenBatches(self._figures)

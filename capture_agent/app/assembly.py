@@ -71,7 +71,7 @@ def make_policy(config: Config, extensions: Extensions, sinks: ConfiguredSinks) 
 def all_alike(config: Config, extensions: Extensions) -> bool:
     """Whether every sink gets every message."""
     plain = not config.rule and not config.group and not extensions.hooks
-    return plain and all(target.default for target in config.targets())
+    return plain and all(target.default and not getattr(target, "oversize", "") for target in config.targets())
 
 
 def spools_of(config: Config, sinks: ConfiguredSinks) -> dict[int, SpoolSection]:

@@ -18,6 +18,7 @@ from capture_agent.config.configured_sinks import ConfiguredSinks, TooManySinks
 from capture_agent.config.sections import KINDS
 from capture_agent.config.targets import Target
 from capture_agent.control.commands import Fault
+from capture_agent.delivery.detours import detours_of
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.delivery.routes import outboxes
@@ -115,6 +116,7 @@ class Reloader:
         made = make_sinks(sinks, extensions.sinks, except_for=kept)
         policy = make_policy(config, extensions, sinks)
         masks = emission(config)
+        detours = detours_of(sinks)
         move = None
         if agent.keeper is not None:
             move = agent.keeper.want(config.capture.interfaces, config.capture.wait_for_interfaces)
@@ -127,6 +129,7 @@ class Reloader:
                 outbox.limit_spool(spools[id_])
             alike = all_alike(config, extensions)
             agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds, sinks.groups)
+            agent.routes.detours = detours
             agent.pipeline.change(policy, masks, config.correlate, config.metrics)
             agent.config, agent.extensions, agent.sink_ids = config, extensions, ids
             if move is not None:

@@ -46,6 +46,11 @@ class ConfiguredSink:
     def bit(self) -> int:
         return 1 << self.id
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Its `name`, or what it is called without one, and its number, as in the environment."""
+        return self.called, f"{self.section}.{self.number + 1}"
+
     def is_named(self, text: str) -> bool:
         """Does this text of a rule name the sink? A URI does if every option in it has the sink's value."""
         found = taken_apart(text)
@@ -153,6 +158,11 @@ class ConfiguredSinks:
 
     def __iter__(self) -> Iterator[ConfiguredSink]:
         return iter(self._sinks)
+
+    def called(self, text: str) -> ConfiguredSink | None:
+        """The sink with this name; if there is none, with this number."""
+        named = [*(sink for sink in self._sinks if sink.called == text), *(s for s in self._sinks if text in s.names)]
+        return named[0] if named else None
 
     @property
     def names(self) -> Mapping[int, str]:

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from capture_agent.config.config_errors import ConfigError, in_order, nearest, of_pydantic, where, wrong
+from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.endpoints import same_place
 from capture_agent.config.entries import expand
 from capture_agent.config.option_list import ENVIRONMENT, options, sections
@@ -56,6 +57,7 @@ def load_layers(
     problems += too_many_sinks(layers, config)
     if config is not None and not problems:
         problems += twice(layers, config)
+        problems += wrong_oversize(layers, config)
     if problems or config is None:
         raise ConfigError(in_order(problems))
     return config, layers
@@ -184,6 +186,22 @@ def twice(layers: Layers, config: Config) -> Iterator[str]:
 def place_of_socket(address: ListenAddress) -> Hashable:
     """Equal for two that cannot both be opened."""
     return same_place(address.host, address.port, "udp" if address.transport == "udp" else "tcp")
+
+
+def wrong_oversize(layers: Layers, config: Config) -> Iterator[str]:
+    """Report sinks for messages of any length that do not exist, or that send datagrams themselves."""
+    sinks = ConfiguredSinks(config)
+    for one in sinks:
+        wanted = getattr(one.target, "oversize", "")
+        path = (one.section, one.number, "oversize")
+        if not wanted:
+            continue
+        to = sinks.called(wanted)
+        if to is None:
+            names = [name for other in sinks for name in other.names]
+            yield f"{wrong(layers, path, wanted, 'the name of a sink')}{nearest(wanted, names)}"
+        elif getattr(to.target, "transport", "udp") == "udp":
+            yield wrong(layers, path, wanted, "a [[hep]] or [[sip]] over tcp or tls")
 
 
 def repeated(

@@ -244,24 +244,26 @@ class Config:
     hep: tuple[HepTarget, ...] = sinks(
         SinkKind(
             "capture_agent.sinks.hep.hep_sink:HepSink",
+            size="capture_agent.sinks.hep.hep_size:HepSize",
             log_events=True,
             uri=hep_fields,
             reference=hep_reference,
             check=check_host_of,
             unusable="capture_agent.sinks.checks:certificates",
             secrets=("auth_key",),
-            files=("tls_ca",),
+            files=("tls_ca", "tls_cert", "tls_key"),
             command_line={"uri": "--hep"},
         )
     )
     sip: tuple[SipTarget, ...] = sinks(
         SinkKind(
             "capture_agent.sinks.sip.sip_duplicate:SipDuplicateSink",
+            size="capture_agent.sinks.sip.sip_duplicate:CopySize",
             uri=sip_fields,
             reference=sip_reference,
             check=check_host_of,
             unusable="capture_agent.sinks.checks:certificates",
-            files=("tls_ca",),
+            files=("tls_ca", "tls_cert", "tls_key"),
             command_line={"uri": "--sip"},
         )
     )

@@ -4,7 +4,7 @@ The table of kinds is part of Config in sections.py.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Interval, MinLen
@@ -29,6 +29,11 @@ HepVersion = Literal[1, 2, 3]
 Port = Annotated[int, Interval(ge=1, le=65535)]
 Host = Annotated[str, MinLen(1)]
 EntryPointName = Annotated[str, MinLen(1)]
+DeadAfter = Annotated[float, Interval(ge=2, le=3600)]
+KeepAliveSeconds = Annotated[float, Interval(ge=0, le=86_400)]
+MOST_DATAGRAM = 65_507  # bytes that an IPv4 datagram holds
+DatagramBytes = Annotated[int, Interval(ge=548, le=MOST_DATAGRAM)]  # 576 (RFC 1122, 3.3.2) without headers
+Duplicates = Literal["prefer", "avoid"]
 LONGEST_TEXT = 1024  # bytes of a key or a name: every packet carries both
 ROLE = ("name", "default", "spool")  # how a target is used, not where it sends
 KIND = "sink kind"  # of a field's metadata
@@ -40,9 +45,11 @@ Wrong = tuple[str, str, object]
 
 @dataclass(frozen=True, slots=True)
 class SinkKind:
-    """`sink`, `unusable` and `not_ready` are "module:name", imported when they are needed: sinks load big libraries.
+    """`sink`, `size`, `unusable` and `not_ready` are "module:name", imported when they are needed: sinks load big
+    libraries.
 
     sink          makes a Sink of a target; empty: a package provides it, loaded with the other user code
+    size          of a target: a function that says whether a message's packet is longer than a number of bytes
     tables        the sink gets the tables that rules name for it as its second argument
     log_events    it accepts log lines, which are not SIP
     uri           parses the option `uri` into the other options; None: the kind has no such option
@@ -58,6 +65,7 @@ class SinkKind:
     """
 
     sink: str = ""
+    size: str = ""
     tables: bool = False
     log_events: bool = False
     uri: Callable[[str], dict[str, Any]] | None = None
@@ -105,6 +113,16 @@ class Target:
         return tuple(repr(getattr(self, name)) for name in names if name not in ROLE)
 
 
+def check_connection(target: "HepTarget | SipTarget") -> None:
+    """Raises ValueError: options of its connection that do not fit together."""
+    if target.tls_key and not target.tls_cert:
+        raise ValueError("tls_key: it needs tls_cert, the certificate of this key")
+    if target.oversize and target.transport != "udp":
+        raise ValueError(f"oversize: over udp only; {target.transport} takes messages of any length")
+    if target.datagram_bytes < MOST_DATAGRAM and not target.oversize:
+        raise ValueError("datagram_bytes: it needs oversize, the sink for longer messages")
+
+
 @dataclass(frozen=True, slots=True)
 class HepTarget(Target):
     """A HEP collector (Homer, heplify-server, Kamailio's sipcapture)."""
@@ -117,14 +135,28 @@ class HepTarget(Target):
     auth_key: str = field(default="", repr=False)  # HEP3 only; a secret: never logged
     node_name: str = ""  # HEP3 chunk 0x0013; empty: not sent
     vlan: bool = False  # chunk 0x0012 with the VLAN id, if there is one; siptrace, inside a server, cannot know it
+    compress: bool = False  # the payload, as chunk 0x0010 in place of 0x000f; HEP3 only
     tls_ca: str = ""  # file of certificates to trust; empty: the system's
     tls_verify: bool = True
+    tls_cert: str = ""  # file with our certificate; empty: none
+    tls_key: str = ""  # its key; empty: in the same file
+    tls_server_name: str = ""  # of the receiver's certificate; empty: the host
     source: Source = ""  # address or interface to send from; empty: the system chooses
+    dead_after_seconds: DeadAfter = 10.0  # without an acknowledgement; not over udp
+    keep_alive_seconds: KeepAliveSeconds = 0.0  # of silence before a packet that is not a message; 0: never
+    duplicates_on_reconnect: Duplicates = "avoid"  # or what may not have been read is sent again
+    oversize: str = ""  # the sink that gets what a datagram cannot hold; empty: it is rejected
+    datagram_bytes: DatagramBytes = MOST_DATAGRAM  # what is longer goes to `oversize`
     name: str = ""  # used by rules
     default: bool = True  # gets messages for which no rule names sinks
     spool: SinkSpool = AS_FOR_ALL
 
     def __post_init__(self) -> None:
+        check_connection(self)
+        if self.compress and self.version < 3:
+            raise ValueError(f"compress: HEP {self.version} has no compressed payload, expected version 3")
+        if self.keep_alive_seconds and self.transport == "udp":
+            raise ValueError("keep_alive_seconds: over tcp and tls only")
         if self.version < 3 and self.transport != "udp":
             # Without a length field the receiver cannot find where a packet ends.
             raise ValueError(f"HEP {self.version} has no length field: over udp only, not {self.transport}")
@@ -136,11 +168,8 @@ class HepTarget(Target):
         return f"{scheme('hep', self.transport)}:{endpoint_text(self.host, self.port)}"
 
     def identity(self) -> Hashable:
-        plain = replace(
-            self, host="", port=1, source="", name="", default=True, spool=AS_FOR_ALL, tls_ca="", tls_verify=True,
-            vlan=False,
-        )  # fmt: skip
-        return (same_place(self.host, self.port, self.transport), plain)
+        place = same_place(self.host, self.port, self.transport)
+        return (place, self.version, self.capture_id, self.auth_key, self.node_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +182,20 @@ class SipTarget(Target):
     x_headers: bool = False  # siptrace's xheaders_write; else the copy is the message byte for byte
     tls_ca: str = ""
     tls_verify: bool = True
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_server_name: str = ""
     source: Source = ""
+    dead_after_seconds: DeadAfter = 10.0
+    duplicates_on_reconnect: Duplicates = "avoid"
+    oversize: str = ""
+    datagram_bytes: DatagramBytes = MOST_DATAGRAM
     name: str = ""
     default: bool = True
     spool: SinkSpool = AS_FOR_ALL
+
+    def __post_init__(self) -> None:
+        check_connection(self)
 
     def __str__(self) -> str:
         return sip_place(self.host, self.port, self.transport)

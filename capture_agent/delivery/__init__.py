@@ -11,6 +11,7 @@ routes.py          hands each message to its sinks
 sink_groups.py     which members of a group get a message, and what waits for one that is down
 rendezvous.py      (hot) the choice of a member by hash
 unconfirmed_messages.py  messages that a sink has taken and may give back
+detours.py         messages that a datagram cannot hold go to another sink
 sink_account.py    outcomes of messages here, as names in a sink's ledger
 weight.py          (hot) memory held by waiting messages
 """

@@ -32,6 +32,13 @@ class HandedOver:
         self._parts: deque[Handed] = deque()
         self._count = 0  # messages in them
 
+    def __iter__(self) -> Iterator[Handed]:
+        return iter(self._parts)
+
+    def clear(self) -> None:
+        self._parts.clear()
+        self._count = 0
+
     def add(self, part: Handed) -> None:
         self._parts.append(part)
         self._count += part.count

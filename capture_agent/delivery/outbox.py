@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections import Counter, deque
@@ -28,7 +29,17 @@ from capture_agent.delivery.weight import NO_LIMIT, fit
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.sink import Figures, Sink, connections, handled, is_awaited, kind, patience, unconfirmed
+from capture_agent.sinks.sink import (
+    Figures,
+    Sink,
+    connections,
+    handled,
+    idle_seconds,
+    is_awaited,
+    kind,
+    patience,
+    unconfirmed,
+)
 
 if TYPE_CHECKING:
     from capture_agent.delivery.rendezvous import MemberChoice
@@ -70,6 +81,7 @@ class Outbox:
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._first_delay = first_delay
+        self._idle_seconds = idle_seconds(sink)
         self._clock = clock
         self._enough = sink.together
         self._at_once = max(MOST_AT_ONCE, sink.together)
@@ -303,11 +315,12 @@ class Outbox:
     def _take(self) -> tuple[Sequence[TracedMessage], int] | None:
         """Waiting messages, up to MOST_AT_ONCE or one batch; None at the end.
 
-        An empty batch if none has come for a while and the sink must be asked about unconfirmed messages.
+        An empty batch if none has come for a while, and the sink must be asked about unconfirmed messages or look after
+        its connection.
         """
         with self._changed:
             asks = self._asks_sink()
-            seconds = SETTLE_AFTER if asks else None
+            seconds = SETTLE_AFTER if asks else self._idle_seconds
             self._changed.wait_for(lambda: self._queue or self._closing or self._asks_sink() != asks, timeout=seconds)
             while not self._queue and self._closing and self._awaits_others():
                 self._changed.wait(LOOK_SECONDS)
@@ -366,7 +379,7 @@ class Outbox:
             except SinkError as error:
                 done = handled(self.sink) - before
                 self._settle(done, batch, began)
-                batch, again = self._retry(error, delay, batch[done:])
+                batch, again = self._retry(error, jittered(delay), batch[done:])
                 if not again:
                     self._not_sent(batch)
                     return
@@ -526,3 +539,8 @@ class Outbox:
         seconds, lost = ended
         text, fields = "%s: up again after %.0f s; messages lost meanwhile: %s", {"down": False, "lost_meanwhile": lost}
         _log.info(text, self.name, seconds, f"{lost:,}", extra={"fields": {"name": self.name} | fields})
+
+
+def jittered(delay: float) -> float:
+    """Between half and the whole of it, so that not all agents reach a collector that is back at the same moment."""
+    return delay * (1 + random.random()) / 2

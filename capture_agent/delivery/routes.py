@@ -11,6 +11,7 @@ from capture_agent.books import Ledger, with_former
 from capture_agent.config.configured_sinks import ConfiguredGroup
 from capture_agent.config.sections import QueueSection
 from capture_agent.config.spool_options import SpoolSection
+from capture_agent.delivery.detours import Detour
 from capture_agent.delivery.direct import Direct
 from capture_agent.delivery.outbox import Outbox
 from capture_agent.delivery.sink_groups import Groups, GroupStanding
@@ -25,7 +26,7 @@ FORMER = "former sinks"
 
 
 class Routes:
-    """Routes by sink id, as in TracedMessage.sinks. `alike`: every sink gets every message."""
+    """Routes by sink id, as in TracedMessage.sinks. `alike`: every sink gets every message, without `detours`."""
 
     def __init__(
         self, routes: Mapping[int, Direct | Outbox], alike: bool, groups: Sequence[ConfiguredGroup] = ()
@@ -33,6 +34,7 @@ class Routes:
         self._routes = dict(routes)
         self._alike = alike
         self._groups = Groups(groups, self._routes) if groups else None
+        self.detours: Sequence[Detour] = ()
         self._lock = Lock()  # for those that leave
         self._leaving: list[Direct | Outbox] = []
         self._left: list[Ledger] = []
@@ -78,6 +80,8 @@ class Routes:
         return self._routes.items()
 
     def put(self, traced: list[TracedMessage]) -> None:
+        for detour in self.detours:
+            detour.take(traced)
         if self._groups is not None and traced:
             self._put_in_groups(self._groups, traced)
             return

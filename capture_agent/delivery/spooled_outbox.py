@@ -169,9 +169,9 @@ class SpooledOutbox(Outbox):
                 if not self._moving and not stored:
                     if self._closing and not self._awaits_others():
                         return None
-                    seconds = SETTLE_AFTER if self._asks_sink() else LOOK_SECONDS
-                    seconds = TOGETHER_SECONDS if self._closing else seconds
-                    if not self._changed.wait(seconds) and self._asks_sink() and not self._closing:
+                    asked = SETTLE_AFTER if self._asks_sink() else self._idle_seconds
+                    seconds = TOGETHER_SECONDS if self._closing else asked or LOOK_SECONDS
+                    if not self._changed.wait(seconds) and asked and not self._closing:
                         return [], 0
                     continue
                 if not stored:
@@ -308,9 +308,9 @@ class SpooledOutbox(Outbox):
             self._in_hand -= count
             self._moved += count
             self._hand = left
-            self._handed.append(Handed(0, (), row, len(row.messages), True))
+            self._handed.add(Handed(0, (), row, len(row.messages), True))
         self._put_aside(left)
-        for one in self._confirmed(0):
+        for one in self._handed.confirmed(0):
             self._apply(self.spool.remove(one))
 
     def _not_sent(self, batch: Sequence[TracedMessage]) -> None:

@@ -16,6 +16,7 @@ sip_seen.py       the filter, the ports, the SIP that was seen, its direction, t
 listeners.py      sockets for SIP duplicates
 destination_trials.py tries each destination: look-up, connection, TLS, test message, table
 receivers.py      the trials of HEP collectors, SIP servers and other sinks
+own_certificate.py the dates of our own certificate
 table_trial.py    the trial of a database
 advice.py         advice for errors of destinations
 clocks.py         this host's clock

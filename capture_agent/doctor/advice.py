@@ -6,14 +6,16 @@ import errno
 import socket
 import ssl
 
+from capture_agent.net.sink_errors import ALERTS
+
 # X509_V_ERR_ of openssl/x509_vfy.h
 NOT_YET_VALID, EXPIRED, WRONG_NAME, WRONG_ADDRESS = 9, 10, 62, 64
 UNKNOWN_ISSUER = (18, 19, 20, 21)
 CERTIFICATE = {
     NOT_YET_VALID: "its certificate is not valid yet: check the clocks of both hosts",
     EXPIRED: "renew its certificate; if it is still valid, check the clock of this host",
-    WRONG_NAME: "use the name that the certificate has as the destination's host, or issue one for this name",
-    WRONG_ADDRESS: "use the name that the certificate has as the destination's host, or issue one for this address",
+    WRONG_NAME: "set tls_server_name to the name that the certificate has, or issue one for this name",
+    WRONG_ADDRESS: "set tls_server_name to the name that the certificate has, or issue one for this address",
     **dict.fromkeys(UNKNOWN_ISSUER, "set tls_ca to a file with the certificate of its authority"),
 }
 BY_NUMBER = {
@@ -42,6 +44,8 @@ def for_error(error: BaseException) -> str:
         return LOOKUP
     if isinstance(cause, ssl.SSLCertVerificationError):
         return CERTIFICATE.get(cause.verify_code, "renew its certificate")
+    if isinstance(cause, ssl.SSLError) and cause.reason in ALERTS:
+        return "set tls_cert and tls_key to a certificate that the receiver accepts, and its key"
     if isinstance(cause, ssl.SSLError):
         return "is it a port for TLS? Check the transport, and the TLS versions of the receiver"
     if isinstance(cause, TimeoutError):

@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from errno import ECONNREFUSED
@@ -19,14 +19,16 @@ from capture_agent.config import HepTarget, SipTarget
 from capture_agent.config.endpoints import split_source
 from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, Status, broken, ok, warning
+from capture_agent.doctor.own_certificate import own_certificate
 from capture_agent.events import log_event
 from capture_agent.net.connecting import Lookup, candidates, first_connected
-from capture_agent.net.make_sender import tls_context
 from capture_agent.net.sink_errors import SinkError, reason
+from capture_agent.net.tls import TlsFileError, server_name, tls_context
 from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sink import Sink
 
 STEP_SECONDS = 5.0
+OBJECTION = 0.3  # seconds that a server has to object to our certificate
 REFUSAL = 0.1  # seconds that a collector's host has to answer that the port is closed
 SOON = 14 * 86_400  # seconds before the end of a certificate, or a tenth of its life if that is less
 CORRELATION_ID = "capture-agent-doctor"
@@ -70,6 +72,8 @@ def beside_an_agent(target: AnyTarget) -> AnyTarget:
 
 
 def steps(target: HepTarget | SipTarget) -> Iterator[Finding]:
+    if target.transport == "tls" and target.tls_cert:
+        yield of_our_certificate(target)
     kind = socket.SOCK_DGRAM if target.transport == "udp" else socket.SOCK_STREAM
     lookup = Lookup(target.host, target.port, kind)
     try:
@@ -97,24 +101,43 @@ def steps(target: HepTarget | SipTarget) -> Iterator[Finding]:
 def of_certificate(target: HepTarget | SipTarget, connection: socket.socket) -> Finding:
     try:
         connection.settimeout(STEP_SECONDS)
-        with tls_context(target).wrap_socket(connection, server_hostname=target.host) as secured:
+        with tls_context(target).wrap_socket(connection, server_hostname=server_name(target)) as secured:
             version, certificate = secured.version(), secured.getpeercert()
+            wait_for_objection(secured)
     except OSError as error:
         return broken(reason(error), advice.for_error(error), check="tls")
-    except SinkError as error:
-        return broken(str(error), "set tls_ca to a file of certificates", check="tls")
+    except TlsFileError as error:
+        return broken(str(error), f"set {error.option} to {error.expected}", check="tls")
     if not target.tls_verify:
         return warning(f"{version}, but its certificate is not checked", "remove tls_verify = false", check="tls")
-    return of_dates(certificate or {}, str(version), time.time())
+    return of_dates(certificate or {}, f"{version}, its certificate", time.time())
 
 
-def of_dates(certificate: dict[str, Any], version: str, now: float) -> Finding:
-    """Of one that has been accepted, so it is valid now."""
+def wait_for_objection(secured: ssl.SSLSocket) -> None:
+    """With TLS 1.3 a server says after the handshake that it does not accept our certificate. Raises OSError."""
+    secured.settimeout(OBJECTION)
+    with suppress(TimeoutError):
+        secured.recv(1)
+
+
+def of_our_certificate(target: HepTarget | SipTarget) -> Finding:
+    try:
+        tls_context(target)
+        certificate = own_certificate(target.tls_cert, target.tls_key or target.tls_cert)
+    except TlsFileError as error:
+        return broken(str(error), f"set {error.option} to {error.expected}", check="tls")
+    except ssl.SSLCertVerificationError as error:
+        return broken(f"{target.tls_cert}: {error.verify_message}", "renew our certificate", check="tls")
+    return of_dates(certificate, "our certificate", time.time())
+
+
+def of_dates(certificate: dict[str, Any], what: str, now: float) -> Finding:
+    """Of one that has been accepted, so it is valid now. `what`: how it is called."""
     begin, end = (ssl.cert_time_to_seconds(str(certificate[name])) for name in ("notBefore", "notAfter"))
     until = f"{datetime.fromtimestamp(end, UTC):%Y-%m-%d %H:%M} UTC"
     if end - now < min(SOON, (end - begin) / 10):
-        return warning(f"its certificate is valid until {until} only", "renew it", check="tls")
-    return ok(f"{version}, its certificate is valid until {until}", check="tls")
+        return warning(f"{what} is valid until {until} only", "renew it", check="tls")
+    return ok(f"{what} is valid until {until}", check="tls")
 
 
 def send_test_message(target: HepTarget) -> Finding:

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.os_errors import in_words
 
 Endpoint = tuple[bytes, int]  # a packed address and a port
+Secure = Callable[[socket.socket], socket.socket]  # TLS on a connected socket. Raises OSError
 
 FAMILIES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 SIOCGIFADDR = 0x8915  # linux/sockios.h
@@ -74,16 +76,20 @@ class Lookup:
             self._problem = socket.gaierror(socket.EAI_NONAME, "the host name is not known")
 
 
-def connected(lookup: Lookup, source: str, deadline: float) -> socket.socket:
-    """A socket connected by this deadline (monotonic time), which covers the look-up and all addresses.
+def connected(
+    lookup: Lookup, source: str, deadline: float, secure: Secure | None = None, turn: int = 0
+) -> socket.socket:
+    """A socket connected by this deadline (monotonic time), which covers the look-up, all addresses and `secure`.
 
-    Each address gets a share of the time left. Raises OSError with an strerror for the user.
+    Each address gets a share of the time left. The first `turn` addresses come last. Raises OSError with an strerror
+    for the user.
     """
     places = candidates(lookup.host, lookup.answer(deadline - time.monotonic()), source)
-    return first_connected(places, source, deadline)
+    turn %= len(places) or 1
+    return first_connected(places[turn:] + places[:turn], source, deadline, secure)
 
 
-def first_connected(places: list[Any], source: str, deadline: float) -> socket.socket:
+def first_connected(places: list[Any], source: str, deadline: float, secure: Secure | None = None) -> socket.socket:
     """Raises OSError: the last address's."""
     problem = OSError(errno.EADDRNOTAVAIL, "the host name has no address")
     for n, (family, kind, protocol, _, address) in enumerate(places):
@@ -91,17 +97,20 @@ def first_connected(places: list[Any], source: str, deadline: float) -> socket.s
         if n and left <= 0:
             break
         connection = socket.socket(family, kind, protocol)
+        until = time.monotonic() + left / (len(places) - n)
         try:
-            connection.settimeout(max(0.001, left / (len(places) - n)))
+            connection.settimeout(max(0.001, until - time.monotonic()))
             if source:
                 bind(connection, source)
             connection.connect(address)
+            SOCKETS.look()
+            if secure is None:
+                return connection
+            connection.settimeout(max(0.001, until - time.monotonic()))
+            return secure(connection)
         except OSError as error:
             connection.close()
             problem = error
-        else:
-            SOCKETS.look()
-            return connection
     raise problem
 
 

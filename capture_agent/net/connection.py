@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import struct
+import sys
 import termios
 import time
 from array import array
@@ -17,18 +18,12 @@ from contextlib import suppress
 
 from capture_agent.net.connecting import endpoints
 
-STALLED_SECONDS = 10.0  # without accepting or acknowledging a byte
+DEAD_AFTER = 10.0  # seconds without accepting or acknowledging a byte, unless the configuration says otherwise
 HOLD_SECONDS = 1.0  # a connection that ends earlier has proven nothing
 MOST_HOLD_SECONDS = 5.0
 # No kernel keeps more unread by default (tcp_rmem): a receiver that has acknowledged this many bytes is reading.
 PROOF = 8 << 20
 SLOWEST = 64 << 10  # bytes per second: the slowest receiver that closing waits for
-KEEPALIVE = {
-    socket.TCP_USER_TIMEOUT: int(STALLED_SECONDS * 1000),
-    socket.TCP_KEEPIDLE: 4,
-    socket.TCP_KEEPINTVL: 2,
-    socket.TCP_KEEPCNT: 3,
-}
 
 TLS_RECORD = 16_384  # most bytes of plaintext, RFC 8446 5.1: a record that arrived only in part does not count
 MOST_READ = 16  # reads from the other side per check
@@ -49,17 +44,20 @@ class SinkConnection:
     Earlier acknowledgements mean little: a kernel acknowledges bytes before its program accepts the connection.
     """
 
-    def __init__(self, connection: socket.socket, hold_seconds: float = 0.0) -> None:
+    def __init__(self, connection: socket.socket, hold_seconds: float = 0.0, dead_after: float = DEAD_AFTER) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE.items():
+        for option, value in keep_alive(dead_after).items():
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
-        connection.settimeout(STALLED_SECONDS)
+        connection.setblocking(False)
         self.endpoints = endpoints(connection)
         self.written = 0
         self.held = False
         self._socket = connection
+        self._dead_after = dead_after
         self._slack = TLS_RECORD if isinstance(connection, ssl.SSLSocket) else 0
+        # Over TLS a record at a time: what is written of more is not known before all of it is.
+        self._most_at_once = self._slack or sys.maxsize
         self._opened_at = time.monotonic()
         self._holds_at = self._opened_at + max(HOLD_SECONDS, hold_seconds)
         self._proven_at = math.inf
@@ -68,18 +66,37 @@ class SinkConnection:
         self._pending = array("i", [0])  # written by the kernel: with bytes, ioctl raises an exception internally
         self._poll = select.poll()
         self._poll.register(connection, select.POLLIN | select.POLLRDHUP)
+        self._poll_room = select.poll()
+        self._poll_room.register(connection, select.POLLIN | select.POLLOUT)
 
     def push(self, view: memoryview) -> tuple[int, OSError | None]:
-        """How many bytes the kernel has taken, and the error that stopped it."""
-        at = 0
-        try:
-            while at < len(view):
-                at += self._socket.send(view[at:])
-        except OSError as error:
-            return at, in_words(error.with_traceback(None))  # the traceback would keep the view alive
-        finally:
-            self.written += at
-        return at, None
+        """How many bytes the kernel has taken, and the error that stopped it.
+
+        While it waits, it reads what the other side says: one that cannot write its answers may not read either.
+        """
+        at, most, problem = 0, self._most_at_once, None
+        while at < len(view) and problem is None:
+            try:
+                at += self._socket.send(view[at : at + most])
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                problem = self._wait_for_room()
+            except OSError as error:
+                problem = in_words(error.with_traceback(None))  # the traceback would keep the view alive
+        self.written += at
+        return at, problem
+
+    def _wait_for_room(self) -> OSError | None:
+        """Returns the error that has ended the connection meanwhile, or None."""
+        deadline = time.monotonic() + self._dead_after
+        while (left := deadline - time.monotonic()) > 0:
+            for _, events in self._poll_room.poll(max(1, left * 1000)):
+                if events & _GONE:
+                    return self._error()
+                if events & select.POLLIN and (problem := self._listen()):
+                    return problem
+                if events & select.POLLOUT:
+                    return None
+        return stalled()
 
     def acknowledged(self) -> int:
         """How many of the written bytes have reached the other side's kernel; over TLS a lower bound.
@@ -98,7 +115,7 @@ class SinkConnection:
             if events[0][1] & _GONE:
                 return self._error()
             if events[0][1] & select.POLLRDHUP:
-                return closed()
+                return self._listen() or closed()  # TLS may have said why
             if problem := self._listen():
                 return problem
         if not self.held and (self.written >= PROOF or time.monotonic() >= self._holds_at):
@@ -129,7 +146,7 @@ class SinkConnection:
 
     def hold(self) -> OSError | None:
         """Wait until it has held and all is acknowledged for a moment. Returns an error that ended it before."""
-        deadline = time.monotonic() + STALLED_SECONDS
+        deadline = time.monotonic() + self._dead_after
         arrived = False
         while (problem := self.look()) is None:
             if arrived and self.held:
@@ -141,22 +158,21 @@ class SinkConnection:
         return problem
 
     def _error(self) -> OSError:
+        if self._slack and isinstance(said := self._listen(), ssl.SSLError):
+            return said
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or errno.ECONNRESET
         return in_words(OSError(number, os.strerror(number)))
 
     def _listen(self) -> OSError | None:
         """Read from the other side. Returns the end of the connection, or None."""
-        self._socket.setblocking(False)
         try:
             for _ in range(MOST_READ):
                 if not self._socket.recv(SAID):
                     return closed()
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError as error:
             return in_words(error)
-        finally:
-            self._socket.settimeout(STALLED_SECONDS)
         return None
 
     def finish(self, seconds: float) -> OSError | None:
@@ -166,7 +182,6 @@ class SinkConnection:
         the connection, and the other side may lose what it has not read yet.
         """
         try:
-            self._socket.setblocking(False)
             if isinstance(self._socket, ssl.SSLSocket):
                 with suppress(OSError, ValueError):
                     self._socket.unwrap()
@@ -219,6 +234,20 @@ class SinkConnection:
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         self._socket.close()
+
+
+def keep_alive(dead_after: float) -> dict[int, int]:
+    """TCP options with which the kernel ends a connection whose other side does not answer within this many seconds.
+
+    tcp(7): with TCP_USER_TIMEOUT, probes end a connection that has been silent for so long, however many there were.
+    """
+    every = max(1, int(dead_after / 4))
+    return {
+        socket.TCP_USER_TIMEOUT: int(dead_after * 750),
+        socket.TCP_KEEPIDLE: every,
+        socket.TCP_KEEPINTVL: every,
+        socket.TCP_KEEPCNT: 8,
+    }
 
 
 def closed() -> OSError:

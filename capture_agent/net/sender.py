@@ -34,6 +34,10 @@ class Sender(Protocol):
     def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
         """Our address and the other side's, of the open socket. Any thread may ask; it costs nothing."""
 
+    @property
+    def idle_seconds(self) -> float | None:
+        """How often to `settle` while there is nothing to send; None: never."""
+
     def open(self) -> None: ...
 
     def endpoints(self) -> tuple[Endpoint, Endpoint]:
@@ -48,7 +52,7 @@ class Sender(Protocol):
     def send(self, buffer: bytes | memoryview, ends: Sequence[int]) -> None: ...
 
     def settle(self) -> None:
-        """Count the outcomes known by now; send lost packets again."""
+        """Count the outcomes known by now; send lost packets again; see whether the other side is there."""
 
     def flush(self) -> None:
         """Send everything, wait for the outcomes, and count them."""

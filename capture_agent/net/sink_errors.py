@@ -9,6 +9,17 @@ import ssl
 
 from capture_agent.os_errors import in_words
 
+# What the other side says about our certificate, by OpenSSL's names (RFC 8446 6.2).
+ALERTS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it demands a client certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not accept our certificate: unknown authority",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not accept our certificate",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "it does not accept our certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it does not accept our certificate: expired",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "it does not accept our certificate: revoked",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not accept our certificate",
+}
+
 
 class SinkError(Exception):
     """The other side is down, or refuses the configuration. One clear line, without secrets or SIP."""
@@ -19,7 +30,7 @@ def reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or 'failed'}"
+        return ALERTS.get(error.reason or "", f"TLS: {error.reason or 'failed'}")
     if isinstance(error, socket.gaierror):
         return "the host name is not known"
     if isinstance(error, TimeoutError) and error.strerror in (None, os.strerror(errno.ETIMEDOUT)):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
-import ssl
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from capture_agent.net.connecting import Endpoint, Lookup, connected
-from capture_agent.net.connection import PAUSE, STALLED_SECONDS, SinkConnection, in_words, stalled
+from capture_agent.net.connecting import Endpoint, Lookup, Secure, connected
+from capture_agent.net.connection import DEAD_AFTER, PAUSE, SinkConnection, in_words, stalled
+from capture_agent.net.doubt import ReadDoubt
 from capture_agent.net.repeated import RepeatedWarning
 from capture_agent.net.sender import UNCONFIRMED, PacketTally
 from capture_agent.net.sink_errors import SinkError, reason
@@ -21,6 +22,29 @@ MOST_BREAKS = 1  # connections in a row that may break at once before there is a
 MOST_FINISHES = 3
 LAST_ACKS_SECONDS = 1.0
 GOODBYE_SECONDS = 5.0  # seconds without an acknowledgement or the other side's close
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """A packet for a connection that has been idle for so long; it is not a message."""
+
+    seconds: float
+    packet: Callable[[tuple[Endpoint, Endpoint]], bytes]  # of the connection's endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a receiver is connected.
+
+    dead_after     seconds without an acknowledgement
+    doubt_seconds  what was acknowledged so recently may not have been read: a connection that breaks sends it again;
+                   0: an acknowledgement on a connection that has held is enough
+    """
+
+    source: str = ""
+    dead_after: float = DEAD_AFTER
+    doubt_seconds: float = 0.0
+    keep_alive: KeepAlive | None = None
 
 
 class TcpSender:
@@ -34,15 +58,22 @@ class TcpSender:
     """
 
     def __init__(
-        self, name: str, host: str, port: int, tally: PacketTally, tls: ssl.SSLContext | None = None, source: str = ""
+        self,
+        name: str,
+        host: str,
+        port: int,
+        tally: PacketTally,
+        secure: Secure | None = None,
+        terms: Terms = Terms(),
     ) -> None:
         self.name = name
-        self._host = host
         self._lookup = Lookup(host, port, socket.SOCK_STREAM)
         self._tally = tally
-        self._tls = tls
-        self._source = source
+        self._secure = secure
+        self._terms = terms
         self._stream: SinkConnection | None = None
+        self._doubt: ReadDoubt | None = None  # of this connection
+        self._quiet = (0, 0.0)  # bytes written at a look, and when these were all
         self._unconfirmed = Unconfirmed()
         self._repeated = RepeatedWarning(name)
         self._breaks = 0  # connections in a row that broke at once
@@ -52,8 +83,24 @@ class TcpSender:
         self._ready()
 
     def settle(self) -> None:
-        if self._unconfirmed.packets:
-            self._learn(self._ready())
+        stream = self._ready()
+        self._learn(stream)
+        keep_alive = self._terms.keep_alive
+        if keep_alive is None or self._unconfirmed.packets:
+            return
+        now = time.monotonic()
+        written, since = self._quiet
+        if written != stream.written:
+            self._quiet = stream.written, now
+        elif now - since >= keep_alive.seconds:
+            _, problem = stream.push(memoryview(keep_alive.packet(stream.endpoints)))
+            if problem is not None:
+                self._broken(problem)
+
+    @property
+    def idle_seconds(self) -> float:
+        """How often an idle connection is looked at."""
+        return max(0.25, min(1.0, self._terms.dead_after / 10))
 
     def needed(self) -> memoryview | None:
         if self._stream is not None:
@@ -84,7 +131,10 @@ class TcpSender:
     def _learn(self, stream: SinkConnection) -> None:
         """Count what has arrived by now."""
         if self._unconfirmed.packets and self._believes(stream):
-            self._confirm(stream.acknowledged())
+            acknowledged = stream.acknowledged()
+            if self._doubt is not None:
+                acknowledged = self._doubt.certain(acknowledged, time.monotonic())
+            self._confirm(acknowledged)
 
     def _believes(self, stream: SinkConnection) -> bool:
         """Whether acknowledged packets count as sent. After breaks, only once packets after the trial held, too."""
@@ -120,12 +170,10 @@ class TcpSender:
         deadline = time.monotonic() + CONNECT_SECONDS
         connection = None
         try:
-            connection = connected(self._lookup, self._source, deadline)
-            if self._tls is not None:
-                connection.settimeout(max(0.001, deadline - time.monotonic()))
-                connection = self._tls.wrap_socket(connection, server_hostname=self._host)
-            stream = SinkConnection(connection, self._hold_seconds)
+            connection = connected(self._lookup, self._terms.source, deadline, self._secure, self._breaks)
+            stream = SinkConnection(connection, self._hold_seconds, self._terms.dead_after)
             self._tally.connections += 1
+            self._doubt = ReadDoubt(self._terms.doubt_seconds) if self._terms.doubt_seconds else None
             return stream, None
         except OSError as error:
             if connection is not None:
@@ -150,13 +198,14 @@ class TcpSender:
 
     def _try_out(self, stream: SinkConnection) -> OSError | None:
         """Send one packet first, and twice as many each time it holds."""
-        most = 1
+        most, end = 1, self._unconfirmed.size
         while True:
             _, problem = stream.push(self._unconfirmed.some(stream.written, most))
             if problem := problem or stream.hold():
                 return problem
-            self._confirm(stream.written)
-            if not self._unconfirmed.packets:
+            if self._doubt is None:
+                self._confirm(stream.written)
+            if stream.written >= end:
                 stream.begin()
                 return None
             most *= 2
@@ -172,8 +221,11 @@ class TcpSender:
             if self._unconfirmed.held < ROOM:
                 return None
             acknowledged = stream.acknowledged()
+            if self._doubt is not None and acknowledged == stream.written and self._believes(stream):
+                self._confirm(acknowledged)  # there is no room for doubt
+                return None
             if acknowledged > last:
-                last, deadline = acknowledged, time.monotonic() + STALLED_SECONDS
+                last, deadline = acknowledged, time.monotonic() + self._terms.dead_after
             elif time.monotonic() >= deadline:
                 return stalled()
             time.sleep(PAUSE)
@@ -185,13 +237,15 @@ class TcpSender:
         if stream is not None:
             # Bytes in flight are acknowledged, or refused by a reset: then not all was read.
             in_order = problem.errno == errno.EPIPE and stream.finish(LAST_ACKS_SECONDS) is None
-            if in_order or (self._believes(stream) and not isinstance(problem, TimeoutError)):
+            if in_order:
                 self._confirm(stream.acknowledged())
+            else:
+                self._learn(stream)
             self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
             stream.abort()
             self._count(stream, problem)
         if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS:
-            raise SinkError(f"{self.name}: {reason(problem)}")
+            raise SinkError(f"{self.name}: {reason(problem)}") from problem
 
     def _count(self, stream: SinkConnection, problem: OSError | None) -> None:
         """How many connections in a row have hung or ended unproven."""
@@ -219,12 +273,14 @@ class TcpSender:
                 return
             left -= 1
             if isinstance(problem, TimeoutError) or self._breaks > MOST_BREAKS or not left:
-                raise SinkError(f"{self.name}: {reason(problem)}")
+                raise SinkError(f"{self.name}: {reason(problem)}") from problem
 
     def _finish(self, stream: SinkConnection) -> OSError | None:
         problem = stream.finish(GOODBYE_SECONDS)
-        if problem is None or self._believes(stream) or problem.errno == errno.EPIPE:
+        if problem is None or problem.errno == errno.EPIPE:
             self._confirm(stream.acknowledged())
+        else:
+            self._learn(stream)
         self._repeated.unsure(self._unconfirmed.arrived(stream.acknowledged()))
         self._stream = None
         stream.close()

@@ -24,6 +24,8 @@ LOOKUP_SECONDS = 5.0  # seconds for the first look-up of the name
 LOOK_AGAIN_SECONDS = 60.0
 LOOK_AGAIN_AFTER_TROUBLE = 2.0
 GLANCE_SECONDS = 0.1  # seconds that sending waits for a later look-up, which continues meanwhile
+ANSWERS_SECONDS = 1.0  # seconds between looks at answers while nothing is sent
+MOST_ANSWERS = 1024  # datagrams read at a time; the kernel drops what does not fit in the socket's buffer
 LAST_REFUSAL_MS = 100  # seconds in which a refusal of the last datagram may still arrive
 
 _NO_ROOM = {EAGAIN, ENOBUFS, ENOMEM}
@@ -36,11 +38,16 @@ class UdpSender:
     """Counts the losses that it is told about; most losses of datagrams are never reported.
 
     A name is looked up again every minute, and after refusals and errors; the old address is used until an answer
-    omits it.
+    omits it. Of several addresses, one that refuses is followed by the next.
+
+    answers   the other side answers: what it says is read and discarded
     """
 
-    def __init__(self, name: str, host: str, port: int, tally: PacketTally, source: str = "") -> None:
+    def __init__(
+        self, name: str, host: str, port: int, tally: PacketTally, source: str = "", answers: bool = False
+    ) -> None:
         self.name = name
+        self._answers = answers
         self._lookup = Lookup(host, port, socket.SOCK_DGRAM)
         self._tally = tally
         self._source = source
@@ -128,6 +135,16 @@ class UdpSender:
                 raise SinkError(f"{self.name}: {reason(OSError(problem, os.strerror(problem)))}")
         self._sent_at = time.monotonic()
         self._one_by_one = self._tally.lost[REFUSED] > before
+        if self._answers:
+            self._discard(connection)
+        if self._one_by_one:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Use the name's next address, if there is another."""
+        if len(self._places) > 1:
+            self._places = self._places[1:] + self._places[:1]
+            self.close()
 
     def _refused(self, count: int) -> None:
         """ICMP has refused earlier datagrams; the kernel accepts the next ones."""
@@ -138,6 +155,15 @@ class UdpSender:
             self._tally.lost[REFUSED] += count
             self._one_by_one = True
 
+    def _discard(self, connection: socket.socket) -> None:
+        """Read and discard what the other side has said."""
+        try:
+            for _ in range(MOST_ANSWERS):
+                connection.recv(1)  # the rest of the datagram goes, too
+        except OSError as error:
+            if error.errno in _OF_ONE_BEFORE:
+                self._refused(1)
+
     @property
     def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
         return self._endpoints
@@ -145,9 +171,18 @@ class UdpSender:
     def endpoints(self) -> tuple[Endpoint, Endpoint]:
         return endpoints(self._opened())
 
+    @property
+    def idle_seconds(self) -> float | None:
+        return ANSWERS_SECONDS if self._answers else None
+
     def settle(self) -> None:
-        if self._socket is not None and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        if self._socket is None:
+            return
+        if self._answers:
+            self._discard(self._socket)
+        if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._refused(1)
+            self._turn()
 
     def flush(self) -> None:
         """Nothing is held back, but a refusal of the last datagram may still arrive."""

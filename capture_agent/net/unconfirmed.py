@@ -86,9 +86,14 @@ class Unconfirmed:
             start += len(piece.data)
         return count
 
+    @property
+    def size(self) -> int:
+        """Bytes, with those before the first packet left of the first piece."""
+        return sum(len(piece.data) for piece in self._pieces)
+
     def clear(self) -> int:
         """Forget all. Returns how many there were."""
-        return self.confirm(self._start + sum(len(piece.data) for piece in self._pieces))
+        return self.confirm(self._start + self.size)
 
     def rewind(self) -> None:
         """Start a new connection: the first packet left gets position 0."""
@@ -101,12 +106,15 @@ class Unconfirmed:
             self.held += piece.held
 
     def some(self, position: int, most: int) -> memoryview:
-        """Up to this many packets from this position, a packet's start; earlier ones are confirmed. Empty: none"""
-        if not self._pieces:
-            return memoryview(b"")
-        piece = self._pieces[0]
-        last = min(piece.first + most, len(piece.ends))
-        return piece.data[position - self._start : piece.ends[last - 1] - piece.shift]
+        """Up to this many packets from this position, a packet's start, in one buffer. Empty: none."""
+        at = self._start
+        for piece in self._pieces:
+            if position < at + len(piece.data):
+                first = bisect_right(piece.ends, position - at + piece.shift)
+                last = min(first + most, len(piece.ends))
+                return piece.data[position - at : piece.ends[last - 1] - piece.shift]
+            at += len(piece.data)
+        return memoryview(b"")
 
     def beyond(self, position: int) -> Iterator[memoryview]:
         """All bytes from this position on, after `rewind`."""

@@ -43,15 +43,13 @@ def not_ready(config: Config, layers: Layers) -> Iterator[str]:
 
 
 def certificates(target: HepTarget | SipTarget) -> Iterator[tuple[str, str]]:
-    from capture_agent.net.make_sender import tls_context
-
     if target.transport == "tls":
+        from capture_agent.net.tls import TlsFileError, tls_context
+
         try:
             tls_context(target)
-        except SinkError as error:
-            cause = error.__cause__
-            why = f" ({in_words(cause)})" if isinstance(cause, OSError) and cause.strerror else ""
-            yield "tls_ca", f"expected a file of certificates{why}"
+        except TlsFileError as error:
+            yield error.option, f"expected {error.expected}"
 
 
 def driver(target: SqlTarget) -> Iterator[tuple[str, str]]:

@@ -50,6 +50,10 @@ class PacketSink:
         return self._tally.connections
 
     @property
+    def idle_seconds(self) -> float | None:
+        return self._sender.idle_seconds
+
+    @property
     def endpoints_now(self) -> tuple[Endpoint, Endpoint] | None:
         """The endpoints of its open socket, ours and the other side's."""
         return self._sender.endpoints_now

@@ -33,6 +33,9 @@ class Sink(Protocol):
     latest when it is closed, as lost. While there are any, `send` is called with an empty batch from time to time: it
     counts the outcomes known by then, and raises SinkError if the other side is down.
 
+    A sink that has a connection to look after has `idle_seconds`: `send` is called with an empty batch that often while
+    there is nothing to send.
+
     A sink that counts the connections it has made has them in `connections`.
 
     A sink with `patience` wants messages to wait that many seconds for others, until `together` of them wait. One that
@@ -92,6 +95,12 @@ def patience(sink: Sink) -> float:
 def is_awaited(sink: Sink) -> bool:
     """Whether a batch is captured only after the last one has been sent."""
     return getattr(sink, "awaited", False)
+
+
+def idle_seconds(sink: Sink) -> float | None:
+    """How often it looks after its connection; None if it need not."""
+    seconds: float | None = getattr(sink, "idle_seconds", None)
+    return seconds
 
 
 def kinds_of(sink: Sink) -> Kinds:

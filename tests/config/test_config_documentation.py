@@ -13,6 +13,18 @@ from capture_agent.config.rule_options import Template
 
 pytestmark = pytest.mark.once
 
+# What an option needs beside it.
+WITH = {
+    "lookback": 'trace = "dialog"\n',
+    "tls_key": 'tls_cert = "agent.pem"\n',
+    "keep_alive_seconds": 'transport = "tcp"\n',
+    "datagram_bytes": 'oversize = "hep.2"\n',
+}
+TO_LONGER = ("oversize", "datagram_bytes")
+LONGER = "".join(
+    f"[[{section}]]\nhost = '{section}{n}'\ntransport = 'tcp'\n" for n, section in enumerate(("hep", "hep", "sip"))
+)
+
 
 def as_written(option: Option) -> str:
     if option.default is None:
@@ -47,9 +59,10 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
         needs += 'tls_cert = "relay.pem"' if tls and option.name != "tls_cert" else ""
     if option.section == "group" and option.name != "members":
         needs += f"members = {example_of('group', 'members')}"
+    needs += WITH.get(option.name, "")
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
-    file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n")
+    file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n{LONGER * (option.name in TO_LONGER)}")
     load(file)
 
 

@@ -23,14 +23,16 @@ from capture_agent.sinks.hep.hep_sink import HepSink
 from hep import Packet, decode
 
 # Where and how packets are sent, not what they hold. `version` is of SIP alone: the others are always HEP3.
-SENDING = {"host", "port", "transport", "version", "tls_ca", "tls_verify", "source", "name", "default"}
+SENDING = {"host", "port", "transport", "version", "source", "name", "default"}
+SENDING |= {"spool", "tls_ca", "tls_verify", "tls_cert", "tls_key", "tls_server_name"}
+SENDING |= {"dead_after_seconds", "keep_alive_seconds", "duplicates_on_reconnect", "oversize", "datagram_bytes"}
 OPTIONS = [field.name for field in fields(HepTarget) if field.name not in SENDING]
 
 
 def message_of(kind: type[CapturedMessage]) -> TracedMessage:
     if kind is CapturedMessage:
-        return traced(numbered(1), vlan=12)
-    return not_sip(kind, b"neither SIP nor JSON", vlan=12)  # type: ignore[arg-type]
+        return traced(numbered(1, 500), vlan=12)
+    return not_sip(kind, b"neither SIP nor JSON, " * 20, vlan=12)  # type: ignore[arg-type]
 
 
 def packet_of(target: HepTarget, kind: type[CapturedMessage]) -> Packet:

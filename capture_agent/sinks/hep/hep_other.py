@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.connecting import Endpoint
-from capture_agent.net.sender import Sender
 from capture_agent.records.datagram import FROM_HEP, NO_VLAN, Datagram
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 from hep import HLOG_ORDER, MAX_BYTES, HepError, Packet, encode
 from hep.version3 import PREAMBLE
 
+Endpoints = Callable[[], tuple[Endpoint, Endpoint]]  # of our connection to the collector
+
 OURS = Origin()
 
 
-def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> bytes:
+def other_packet(traced: TracedMessage, target: HepTarget, endpoints: Endpoints) -> bytes:
     """HEP3 whatever the target's version; empty if it would be too long. Raises SinkError.
 
     Keeps the sending agent's own identity, and its correlation id unless the trace has one. The chunks are in the order
@@ -24,7 +27,7 @@ def other_packet(traced: TracedMessage, target: HepTarget, sender: Sender) -> by
     origin = message.origin or OURS
     if datagram.flags & FROM_HEP == FROM_HEP:
         return relayed_packet(traced, target, origin)
-    source, destination, protocol = ends(datagram, target, sender)
+    source, destination, protocol = ends(datagram, target, endpoints)
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
     correlation_id = traced.trace.correlation_id or origin.correlation_id
     packet = Packet(
@@ -78,7 +81,7 @@ def relayed_packet(traced: TracedMessage, target: HepTarget, origin: Origin) -> 
     return b"" if size > MAX_BYTES else PREAMBLE.pack(head[:4], size) + head[PREAMBLE.size :] + origin.chunks + body
 
 
-def ends(datagram: Datagram, target: HepTarget, sender: Sender) -> tuple[Endpoint, Endpoint, int]:
+def ends(datagram: Datagram, target: HepTarget, endpoints: Endpoints) -> tuple[Endpoint, Endpoint, int]:
     """Source, destination and protocol.
 
     A message without addresses gets those of our connection to the collector, and its protocol: siptrace writes UDP
@@ -88,4 +91,4 @@ def ends(datagram: Datagram, target: HepTarget, sender: Sender) -> tuple[Endpoin
         source = (datagram.source, datagram.source_port)
         destination = (datagram.destination, datagram.destination_port)
         return source, destination, datagram.protocol
-    return *sender.endpoints(), 17 if target.transport == "udp" else 6
+    return *endpoints(), 17 if target.transport == "udp" else 6

@@ -52,10 +52,24 @@ class SipDuplicateSink(PacketSink):
 
     def _copy(self, traced: TracedMessage) -> bytes | str:
         """The bytes to send, or why the message is not sent."""
-        message = traced.message
-        if not isinstance(message, CapturedMessage):
-            return NOT_SIP
-        copy = with_x_headers(message, traced.direction) if self._x_headers else message.sip.raw
-        if copy is None:
-            return NO_HEADER_END
-        return framed(copy) if self._framed else copy
+        copy = copy_of(traced, self._x_headers)
+        return framed(copy) if self._framed and isinstance(copy, bytes) else copy
+
+
+def copy_of(traced: TracedMessage, x_headers: bool) -> bytes | str:
+    message = traced.message
+    if not isinstance(message, CapturedMessage):
+        return NOT_SIP
+    copy = with_x_headers(message, traced.direction) if x_headers else message.sip.raw
+    return NO_HEADER_END if copy is None else copy
+
+
+class CopySize:
+    """Whether the copy of a message is longer than a datagram may be. What is not sent is not longer."""
+
+    def __init__(self, target: SipTarget) -> None:
+        self._x_headers = target.x_headers
+
+    def __call__(self, traced: TracedMessage, most: int) -> bool:
+        copy = copy_of(traced, self._x_headers)
+        return isinstance(copy, bytes) and len(copy) > most
