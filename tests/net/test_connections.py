@@ -103,7 +103,7 @@ def test_doubt_is_bounded(steps: list[tuple[float, int]], seconds: float) -> Non
         now, acknowledged = now + pause, acknowledged + more
         known.append((now, acknowledged))
         certain = doubt.certain(acknowledged, now)
-        old = max((size for at, size in known if at <= now - seconds), default=0)
+        old = max((size for at, size in known if now - at >= seconds), default=0)
         assert acknowledged - PROOF <= certain <= max(old, acknowledged - PROOF, 0)
         assert certain >= last
         last = certain
