@@ -374,7 +374,7 @@ class Outbox:
             try:
                 if not batch:
                     self.sink.open()
-                if batch or unconfirmed(self.sink):
+                if batch or unconfirmed(self.sink) or self._idle_seconds is not None:
                     self.sink.send(batch)
             except SinkError as error:
                 done = handled(self.sink) - before

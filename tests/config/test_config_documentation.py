@@ -51,15 +51,14 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     if option.name.endswith("_file"):
         return  # names a file of the reader's host
     needs = "".join(f"{one.name} = {example_of(one.section, one.name)}\n" for one in must_be_given(option))
-    if option.name == "lookback":
-        needs = 'trace = "dialog"'
     if option.section == "listen" and option.name != "uri":
         tls = option.name.startswith("tls_")
         needs = f'uri = "hep+{"tls" if tls else "tcp"}:192.0.2.5:9061"\n'
-        needs += 'tls_cert = "relay.pem"' if tls and option.name != "tls_cert" else ""
+        needs += 'tls_cert = "relay.pem"\n' if tls and option.name != "tls_cert" else ""
     if option.section == "group" and option.name != "members":
-        needs += f"members = {example_of('group', 'members')}"
-    needs += WITH.get(option.name, "")
+        needs += f"members = {example_of('group', 'members')}\n"
+    if option.section != "listen":
+        needs += WITH.get(option.name, "")
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
     file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n{LONGER * (option.name in TO_LONGER)}")

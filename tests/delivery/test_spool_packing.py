@@ -104,7 +104,7 @@ def test_every_field_is_compared() -> None:
     assert set(Trace.__slots__) == set(OF_TRACE)
     assert set(TracedMessage.__slots__) == {"direction", "message", "sinks", "trace"}
     assert set(CapturedMessage.__slots__) == {
-        "datagram", "dialog", "origin", "retransmission", "seen_ns", "sip", "transaction",
+        "datagram", "dialog", "found_direction", "origin", "retransmission", "seen_ns", "sip", "transaction",
     }  # fmt: skip
 
 
