@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sink_samples import INVITE, not_sip, numbered, traced
 
 from capture_agent.delivery.rendezvous import MemberChoice, best, hashed, key_of, score, share
-from capture_agent.records.origin import Origin
 from capture_agent.records.kinds import LogEvent, RtcpReport
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
 
 GROUP = 1 << 20
