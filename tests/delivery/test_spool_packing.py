@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sink_samples import INVITE
+from sink_samples import INVITE, batch_of, captured
+from sink_samples import traced as sample
 
+from capture_agent.config.targets import PcapTarget
 from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
 from capture_agent.delivery.spool.unpacking import BatchUnpacker, UnreadableBatch
+from capture_agent.delivery.weight import fit
 from capture_agent.records.captured import CapturedMessage, Direction
-from capture_agent.records.datagram import Datagram
+from capture_agent.records.datagram import NO_FRAME, NO_FRAME_END, Datagram
 from capture_agent.records.frames import Interface
 from capture_agent.records.kinds import ALL_KINDS, ForeignPayload, LogEvent, RtcpReport
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import ALL_SINKS, Trace, TracedMessage
+from capture_agent.sinks.files.pcap_sink import PcapSink
 from capture_agent.sip.scan import scan
 from hep import StreamDecoder
 
@@ -76,9 +81,10 @@ OF_DATAGRAM = (
     "address_size", "destination", "destination_port", "flags", "frame", "interface", "missing", "protocol", "sequence",
     "source", "source_port", "time_ns", "transport", "vlan",
 )  # fmt: skip
-PLACES = {
-    "address_at", "data", "end", "envelope", "frame_at", "frame_cut", "frame_end", "frames", "start",
+NO_PLACES: dict[str, object] = {
+    "envelope": None, "frame_at": NO_FRAME, "frame_cut": 0, "frame_end": NO_FRAME_END, "frames": None,
 }  # fmt: skip  # of the packet, which is not stored; the message has the envelope
+PLACES = {"address_at", "data", "end", "start", *NO_PLACES}
 OF_MESSAGE = ("kind", "origin", "raw", "seen_ns", "time_ns")
 OF_TRACE = ("correlation_id", "masks", "plain_row", "rule", "sinks", "table", "users")
 
@@ -111,6 +117,28 @@ def test_every_field_is_compared() -> None:
 @given(st.lists(messages(), max_size=5))
 def test_round_trip(batch: list[TracedMessage]) -> None:
     assert list(map(fields, BatchUnpacker().unpack(packed(batch)))) == list(map(fields, batch))
+
+
+@given(messages())
+def test_the_captured_frame_is_not_stored(one: TracedMessage) -> None:
+    (back,) = BatchUnpacker().unpack(packed([one]))
+    datagram = back.message.datagram
+    assert {name: getattr(datagram, name) for name in NO_PLACES} == NO_PLACES
+    assert datagram.captured_frames() == ()
+    assert fit([back], 1 << 20)[0] == 1
+
+
+def test_a_capture_file_of_stored_messages(tmp_path: Path) -> None:
+    """The same messages in rebuilt packets."""
+    batch = [sample(INVITE), *batch_of(5, size=3000), sample(INVITE, transport="tcp"), sample(INVITE, "::1", "::2")]
+    sink = PcapSink(PcapTarget(str(tmp_path / "a.pcapng")))
+    sink.send(BatchUnpacker().unpack(packed(batch)))
+    sink.close()
+    assert (sink.sent, sink.rejected) == (len(batch), {})
+    seen = [
+        (one.message.raw, one.message.time_ns, one.message.datagram.source) for one in captured(tmp_path / "a.pcapng")
+    ]
+    assert seen == [(one.message.raw, one.message.time_ns, one.message.datagram.source) for one in batch]
 
 
 def of_size(kind: type[LogEvent | RtcpReport], size: int) -> TracedMessage:

@@ -1,6 +1,6 @@
 cimport cython
 from capture_agent.records.captured cimport CapturedMessage
-from capture_agent.records.datagram cimport NO_FRAME, Datagram, new_datagram
+from capture_agent.records.datagram cimport NO_FRAME, NO_FRAME_END, Datagram, new_datagram
 from capture_agent.records.traced cimport Trace, TracedMessage, traced
 from capture_agent.sip.message cimport SipMessage
 from capture_agent.sip.scan cimport scan

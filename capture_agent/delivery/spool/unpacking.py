@@ -45,7 +45,7 @@ from capture_agent.sip.message import SipMessage
 from capture_agent.sip.scan import scan
 
 if not cython.compiled:
-    from capture_agent.records.datagram import NO_FRAME
+    from capture_agent.records.datagram import NO_FRAME, NO_FRAME_END
 
 CHUNK_SIZE = CHUNK.size
 Value = TypeVar("Value")
@@ -123,9 +123,8 @@ class BatchUnpacker:
         datagram.missing = missing
         datagram.sequence = sequence
         datagram.flags = flags
-        datagram.frame_at = NO_FRAME
-        if not cython.compiled:
-            datagram.envelope = None
+        datagram.frame_at, datagram.frame_end, datagram.frame_cut = NO_FRAME, NO_FRAME_END, 0
+        datagram.frames = datagram.envelope = None
         self._at = end
         direction = Direction.OUT if marks & OUT else Direction.IN
         if kind != SIP:
