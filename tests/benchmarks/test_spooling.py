@@ -28,6 +28,14 @@ def test_a_start_with_a_backlog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     spooling.backlog(tmp_path, 48 << 20)
 
 
+def test_a_backlog_that_takes_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it takes is noticed, although the process that measures is smaller than this one."""
+    monkeypatch.setattr(spooling, "READY_SECONDS", 60.0)
+    monkeypatch.setattr(spooling, "MEMORY_MB", 0.5)
+    with pytest.raises(Broken, match="0.5 MB"):
+        spooling.backlog(tmp_path, 4 << 20)
+
+
 def test_an_outage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spooling.outage(tmp_path, 100_000)
     assert "100,000 messages wait" in capsys.readouterr().out
