@@ -14,7 +14,7 @@ from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery.handed_over import Handed, HandedOver
 from capture_agent.delivery.outbox import FIRST_DELAY, LIMIT_BYTES, SETTLE_AFTER, Outbox
 from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHABLE, WAITING
-from capture_agent.delivery.spool.spool import Change, Spool, SpoolLimits, Taken
+from capture_agent.delivery.spool.spool import BATCH_MESSAGES, Change, Spool, SpoolLimits, Taken
 from capture_agent.delivery.standing import Standing
 from capture_agent.net.sender import UNCONFIRMED
 from capture_agent.records.traced import TracedMessage
@@ -22,7 +22,8 @@ from capture_agent.sinks.sink import Figures, Sink, unconfirmed
 
 LOOK_SECONDS = 10.0  # between looks for batches that are too old
 TOGETHER_SECONDS = 0.05  # between writes: messages that come meanwhile are one batch
-WRITTEN_AT_ONCE = 4096
+WRITTEN_AT_ONCE = 4096  # messages, and one batch of the queue
+WRITTEN_BYTES = 8 << 20  # that they hold, the same: while they are written, they are in memory a second time
 LAST_SECONDS = 6.0  # after the time to stop: a sink ends its last batch, and waits for acknowledgements
 LAST_WRITES_SECONDS = 5.0
 
@@ -373,11 +374,12 @@ class SpooledOutbox(Outbox):
             self._apply(self.spool.remove(row))
 
     def _put_back(self, batch: list[TracedMessage]) -> None:
-        if not batch:
-            return
-        change, _ = self.spool.put_back(batch, taken=False)
-        self._apply(change)
-        self._found_again(change.stored)
+        for end in range(len(batch), 0, -BATCH_MESSAGES):  # each goes before the one that was put back last
+            change, _ = self.spool.put_back(batch[max(0, end - BATCH_MESSAGES) : end], taken=False)
+            self._apply(change)
+            self._found_again(change.stored)
+            if not change.stored:
+                break
 
     def _give_back(self, row: Taken, done: int, count: int) -> None:
         self._apply(self.spool.give_back(row, done))
@@ -415,10 +417,11 @@ class SpooledOutbox(Outbox):
         with self._changed:
             if not self._queue or not (self._last_write or self._waits_long() or self._is_high()):
                 return False
-            parts = []
-            while self._queue and self._moving < WRITTEN_AT_ONCE:
+            parts, held = [], 0
+            while self._queue and self._moving < WRITTEN_AT_ONCE and held < WRITTEN_BYTES:
                 part = self._queue.popleft()
                 parts.append(part)
+                held += part[1]
                 self._queued -= len(part[0])
                 self._moving += len(part[0])
         batch = [message for part, _, _ in parts for message in part]
@@ -426,7 +429,7 @@ class SpooledOutbox(Outbox):
         with self._changed:
             self._moving = 0
             if change.stored:
-                self._held -= sum(weight for _, weight, _ in parts)
+                self._held -= held
             else:
                 self._queue.extendleft(reversed(parts))
                 self._queued += len(batch)
