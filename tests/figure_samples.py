@@ -27,7 +27,7 @@ def standing(up: bool = True, queue_bytes: int = 0, oldest: float = 0.0, reconne
     lag, batch = Histogram(LAG_SECONDS), Histogram(BATCH_SECONDS)
     lag.observe(0.004, 3)
     batch.observe(0.5)
-    return Standing(queue_bytes, oldest, up, reconnects, lag.now(), batch.now(), SpoolStanding(3, 4096, 1.5))
+    return Standing(queue_bytes, oldest, up, reconnects, lag.now(), batch.now(), SpoolStanding(3, 4096, 1.5, 1 << 30))
 
 
 def sink(name: str = "hep:h:9060", kind: str = "hep", up: bool = True, lost: int = 0, waiting: int = 0) -> SinkFigures:

@@ -293,8 +293,11 @@ SPOOLS = Row("Spools", [
         [Query(f"sum by (sink) (capture_agent_sink_spool_messages{{{AGENT}, {SINK}}})", "{{sink}}")],
     ),
     Panel(
-        "Disk", "What they take; spool.mib is the limit.",
-        [Query(f"sum by (sink) (capture_agent_sink_spool_bytes{{{AGENT}, {SINK}}})", "{{sink}}")],
+        "Disk", "What they take, and spool.mib, their limit.",
+        [
+            Query(f"sum by (sink) (capture_agent_sink_spool_bytes{{{AGENT}, {SINK}}})", "{{sink}}"),
+            Query(f"sum by (sink) (capture_agent_sink_spool_limit_bytes{{{AGENT}, {SINK}}})", "{{sink}}, limit"),
+        ],
         "decbytes",
     ),
     Panel(

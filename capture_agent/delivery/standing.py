@@ -24,12 +24,14 @@ class SpoolStanding:
     bytes    of everything in the file, also of messages that are being sent
     oldest_seconds  since the oldest message was written; 0: there are none
     failing  whether the file cannot be used now
+    limit_bytes  that `bytes` may reach
     full     whether messages have made room for newer ones within the last minute
     """
 
     messages: int
     bytes: int
     oldest_seconds: float
+    limit_bytes: int
     failing: bool = False
     full: bool = False
 

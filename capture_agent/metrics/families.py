@@ -186,6 +186,11 @@ FAMILIES: tuple[MetricFamily, ...] = (
         of.spools(lambda spool: spool.bytes),
     ),
     MetricFamily(
+        "capture_agent_sink_spool_limit_bytes", GAUGE, ("sink",),
+        "Bytes that the sink's spool may have.",
+        of.spools(lambda spool: spool.limit_bytes),
+    ),
+    MetricFamily(
         "capture_agent_sink_spool_oldest_seconds", GAUGE, ("sink",),
         "How long the oldest message in the spool has been there.",
         of.spools(lambda spool: spool.oldest_seconds),

@@ -104,7 +104,7 @@ class Spool:
         oldest, full = self._oldest, self._full_at
         age = 0.0 if oldest is None else max(0.0, self._clock() - oldest)
         return SpoolStanding(
-            self.messages, self.bytes, age, bool(self.failing),
+            self.messages, self.bytes, age, self.limits.bytes, bool(self.failing),
             full is not None and time.monotonic() - full < FULL_SECONDS,
         )  # fmt: skip
 
