@@ -230,6 +230,8 @@ class Agent:
             yield Watched(ledger.name, "messages", ledger.lost, ledger.rejected, outbox.down())
         for ledger in self.pipeline.ledgers():
             yield Watched(ledger.name, "entries", ledger.lost)
+        if self.pipeline.unwrapping is not None:
+            yield Watched("hep", "packets", {}, self.pipeline.unwrapping.misdirected())
 
     @property
     def ready(self) -> bool:

@@ -333,7 +333,8 @@ class Config:
 
     def listen_options(self, address: ListenAddress) -> ListenSection:
         """Those of its section, or the usual ones."""
-        return next((one for one in self.listen if one.uri == address), ListenSection(address))
+        mine = [one for one in self.listen if one.uri == address]
+        return mine[0] if mine else ListenSection(address)
 
     def targets(self) -> list[Target]:
         """The targets of all sinks, kind by kind in the order of the table."""

@@ -44,6 +44,7 @@ class Refused(IntEnum):
 
 
 REASONS = {reason: reason.name.lower() for reason in Refused}
+OF_SENDERS = (Refused.AUTH_KEY, Refused.LOOP, Refused.HOPS)
 OTHER = "other"
 # Kinds with a counter of their own; the rest share one: a peer chooses the number.
 KIND_NAMES = {int(kind): kind.name.lower() for kind in ProtocolType}
@@ -185,6 +186,10 @@ class Unwrapping:
                 outcomes[name] = outcomes.get(name, 0) + count
         rejected = {name: self.rejected[reason] for reason, name in REASONS.items()}
         return [ACCOUNT.ledger(self.seen, outcomes, rejected)]
+
+    def misdirected(self) -> dict[str, int]:
+        """Packets that were refused because of how a sender is configured, by reason. From any thread."""
+        return {name: self.rejected[reason] for reason, name in REASONS.items() if reason in OF_SENDERS}
 
     def take_others(self) -> list[Captured]:
         """What was not SIP since the last call."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from capture_agent.streams.layer import Between, Layer
 from capture_agent.streams.outlet import Emitter
 
 MAGICS = (b"HEP3", b"EEP1")
+START_LINE = re.compile(rb"[A-Z]{1,32} [^\r\n]{1,1024} SIP/2\.0|SIP/2\.0 ")
 HEADER = 6
 CHUNK_HEADER = 6
 # Not decided yet, HEP, HEP after a gap, and anything else, which the upper layer gets.
@@ -13,9 +16,9 @@ START, PACKETS, LOST, OTHER = range(4)
 
 
 class HepFraming(Between):
-    """Emits whole HEP packets; a connection that does not begin with one is the upper layer's.
+    """Emits whole HEP packets; a connection whose first bytes hold none is the upper layer's.
 
-    After a gap it goes on at the next header whose first chunk fits.
+    After a gap, or where the capture begins within a packet, it goes on at the next header whose first chunk fits.
     """
 
     def __init__(self, emitter: Emitter, upper: Layer) -> None:
@@ -32,12 +35,12 @@ class HepFraming(Between):
             first = bytes(self._pending[:4])
             if len(first) < 4 and any(magic.startswith(first) for magic in MAGICS):
                 return True
-            if first not in MAGICS:
+            if first not in MAGICS and not begins_within_hep(self._pending):
                 self._mode = OTHER
                 pending = bytes(self._pending)
                 self._pending.clear()
                 return self.upper.deliver(data, start, end) if alone else self.hand_on(pending)
-            self._mode = PACKETS
+            self._mode = PACKETS if first in MAGICS else LOST
         self._emit_whole()
         return True
 
@@ -64,7 +67,7 @@ class HepFraming(Between):
         del pending[:at]
 
     def lose(self, size: int, cut: bool) -> bool:
-        if self._mode in (START, OTHER):
+        if self._mode == OTHER or (self._mode == START and not self._pending):
             return self.upper.lose(size, cut)
         self._drop()
         self._mode = LOST
@@ -92,6 +95,11 @@ class HepFraming(Between):
 
     def passed(self) -> int:
         return self.upper.passed()
+
+
+def begins_within_hep(data: bytearray) -> bool:
+    """Whether these first bytes of a connection are the rest of a packet, with the next one's header after it."""
+    return START_LINE.match(data) is None and len(data) - next_header(data, 0) >= HEADER + CHUNK_HEADER
 
 
 def next_header(data: bytearray, at: int) -> int:

@@ -12,6 +12,7 @@ from capture_agent.streams.layer import Layer
 from capture_agent.streams.outlet import Emitter
 
 MakeLayers = Callable[[Emitter, bool], Layer]
+PutBelow = Callable[[Emitter, Layer], Layer]  # a new layer, which hands on to this one
 
 
 class Attendant(Protocol):
@@ -33,6 +34,14 @@ def layers_of(emitter: Emitter, joined: bool) -> Layer:
     return Content(emitter, joined)
 
 
-def layers_with_hep(emitter: Emitter, joined: bool) -> Layer:
-    """The same where connections may carry HEP instead of SIP."""
-    return HepFraming(emitter, Content(emitter, joined))
+def with_below(upper: MakeLayers, put_below: PutBelow) -> MakeLayers:
+    """These layers, with one more as the lowest."""
+
+    def make(emitter: Emitter, joined: bool) -> Layer:
+        return put_below(emitter, upper(emitter, joined))
+
+    return make
+
+
+# Where connections may carry HEP instead of SIP.
+layers_with_hep = with_below(layers_of, HepFraming)

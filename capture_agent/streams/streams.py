@@ -13,7 +13,7 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.streams import limits
 from capture_agent.streams.connection_keys import addresses_in, key_of, opposite
 from capture_agent.streams.counts import NAMES, OTHERS_OF_WEBSOCKETS, REASONS, SEGMENTS, WEBSOCKET, Counts
-from capture_agent.streams.layers import Attendant, MakeLayers, layers_of
+from capture_agent.streams.layers import Attendant, MakeLayers, PutBelow, layers_of, with_below
 from capture_agent.streams.limits import MAX_BYTES, MAX_STREAMS
 from capture_agent.streams.outlet import Emitter, Outlet
 from capture_agent.streams.sctp import SctpAssociations
@@ -80,9 +80,9 @@ class Streams:
         self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that wait for other bytes
         self._latest: Stream | None = None
 
-    def attend(self, make_layers: MakeLayers, attendant: Attendant) -> None:
-        """Other layers for streams that begin from now on, some of which wait for something else than packets."""
-        self._make_layers = make_layers
+    def attend(self, put_below: PutBelow, attendant: Attendant) -> None:
+        """One more layer, the lowest, for streams that begin from now on: it waits for something else than packets."""
+        self._make_layers = with_below(self._make_layers, put_below)
         self._attendant = attendant
         self._max_bytes += attendant.room
 

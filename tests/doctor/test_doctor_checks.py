@@ -20,7 +20,18 @@ from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config, load
 from capture_agent.config.precedence import Layers
 from capture_agent.config.sections import KINDS
-from capture_agent.doctor import clocks, ethtool, files, links, offload, privileges, receivers, settings_check, sip_seen
+from capture_agent.doctor import (
+    clocks,
+    ethtool,
+    files,
+    links,
+    listeners,
+    offload,
+    privileges,
+    receivers,
+    settings_check,
+    sip_seen,
+)
 from capture_agent.doctor.advice import for_error
 from capture_agent.doctor.case import Case
 from capture_agent.doctor.check_table import CHECKS, Check, findings_of
@@ -57,6 +68,33 @@ def test_groups_and_members_whose_outage_is_not_seen(tmp_path: Path) -> None:
         (Status.WARNING, "group one", "over UDP the agent does not see that a receiver is down"),
         (Status.OK, "group two", "mirror of hep"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "taken", "found"),
+    [
+        pytest.param('uri = "hep:127.0.0.1:{port}"', "", (Status.OK, "can be opened"), id="udp"),
+        pytest.param('uri = "hep+tcp:127.0.0.1:{port}"', "", (Status.OK, "can be opened"), id="tcp"),
+        pytest.param('uri = "hep:127.0.0.1:{port}"', "udp", (Status.BROKEN, "in use"), id="udp, taken"),
+        pytest.param('uri = "hep+tcp:127.0.0.1:{port}"', "tcp", (Status.BROKEN, "in use"), id="tcp, taken"),
+        pytest.param(
+            'uri = "hep+tls:127.0.0.1:{port}"\ntls_cert = "/nowhere.pem"', "", (Status.BROKEN, "tls_cert"), id="tls"
+        ),
+    ],
+)
+def test_listeners_for_hep(tmp_path: Path, settings: str, taken: str, found: tuple[Status, str]) -> None:
+    kind = socket.SOCK_DGRAM if "hep:" in settings else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        if taken == "tcp":
+            other.listen()
+        elif not taken:
+            other.close()
+        file = tmp_path / "agent.toml"
+        file.write_text(f"[[listen]]\n{settings.format(port=port)}\n")
+        [finding] = list(listeners.can_listen(case(load(file))))
+    assert (finding.status, found[1] in finding.found) == (found[0], True)
 
 
 def test_trials_are_of_kinds_of_sinks() -> None:

@@ -24,6 +24,7 @@ from fuzz_corpus import (
 from fuzz_edges import EDGE_TOKENS, compressed, exported, run_framing, stream_messages
 from fuzz_hooks import run_hooks
 from fuzz_mutations import EXTREMES, NUMBERS, Target
+from fuzz_relay import RelayRun, relayed_samples
 from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
 
@@ -76,6 +77,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "scan": Target(payloads(), TOKENS, run_scan),
             "parameters": Target(header_values(), TOKENS, run_parameters),
             "hep": Target(packets(), [b"HEP3", bytes(6), *PIECES], HepRun()),
+            "relay": Target(relayed_samples(), [b"HEP3", bytes(6), *PIECES], RelayRun()),
             "containers": Target(captures(), [b"\n\r\r\n", bytes(4), b"\xff" * 4], ContainerRun(file)),
             "compressed": Target(compressed(), [bytes(4), b"\xff" * 4], ContainerRun(file)),
             "framing": Target(stream_messages(), EDGE_TOKENS, run_framing),

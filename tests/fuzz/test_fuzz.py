@@ -12,7 +12,7 @@ from fuzz_targets import targets
 
 CASES = 400
 NAMES = [
-    "frames", "tunnels", "exported", "fragments", "segments", "websocket", "sctp", "copies", "scan", "parameters", "hep",
+    "frames", "tunnels", "exported", "fragments", "segments", "websocket", "sctp", "copies", "scan", "parameters", "hep", "relay",
     "containers", "compressed", "framing", "live", "udp_batch", "correlate", "hooks", "policy", "rules",
 ]  # fmt: skip
 

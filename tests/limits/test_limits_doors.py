@@ -1,15 +1,20 @@
-"""What is outside the pipeline: kinds of log lines, connections of the HTTP door."""
+"""What is outside the pipeline: kinds of log lines, connections of the HTTP door and of listeners."""
 
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 from measuring import documented, held_mib, main
 
 from capture_agent.cli.logs import MOST_KINDS, MOST_LINES, QUOTED, Limit
+from capture_agent.config.sections import ListenSection
+from capture_agent.config.uris import parse_listen
+from capture_agent.sources.hep_listener import open_hep_listener
 from capture_agent.web.access import LONGEST_BODY
 from capture_agent.web.door import MOST_CONNECTIONS, HttpDoor
 from capture_agent.web.protocol import LONGEST_HEAD
@@ -59,9 +64,38 @@ def http_connections() -> object:
     return door, clients
 
 
+def hep_connections() -> object:
+    """Each has sent all but the last byte of the longest packet, in two parts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    options = ListenSection(parse_listen(f"hep+tcp:127.0.0.1:{port}"))
+    options = replace(options, connections_per_peer=options.connections)
+    source = open_hep_listener(options)
+    batches = source.batches()
+    begun = b"HEP3\xff\xff" + bytes(65_528)
+    clients = []
+    for _ in range(options.connections):
+        client = socket.create_connection(("127.0.0.1", source.port), PATIENCE)
+        client.sendall(begun[:40_000])
+        next(batches)
+        clients.append(client)
+    for client in clients:
+        client.sendall(begun[40_000:])
+        next(batches)
+    waiting = source._connections._connections.values()  # type: ignore[attr-defined]
+    deadline = time.monotonic() + PATIENCE
+    while sum(len(one.pending) for one in waiting) < len(begun) * len(clients) and time.monotonic() < deadline:
+        next(batches)
+    assert [len(one.pending) for one in waiting] == [len(begun)] * options.connections
+    return source, clients
+
+
 CASES = {
     "kinds of log lines": log_kinds,
     "HTTP connections": http_connections,
+    "connections of a HEP listener": hep_connections,
 }
 
 

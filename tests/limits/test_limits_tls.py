@@ -51,10 +51,10 @@ def connections() -> Streams:
     store = KeyStore(1 << 20)
     for line in keys:
         store.add(line)
-    make, shared = decrypting(store)
+    put_below, shared = decrypting(store)
     shared.room = HERE - MAX_BYTES
     streams = Streams()
-    streams.attend(make, shared)
+    streams.attend(put_below, shared)
     for n in range(2500):
         talk(streams, n, written)
     assert streams.counts.evicted

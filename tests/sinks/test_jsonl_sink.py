@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -17,13 +18,16 @@ from sink_samples import INVITE, RINGING, TIME_NS, Receiver, batch_of, numbered,
 
 from capture_agent.config.targets import JsonlTarget
 from capture_agent.net.sink_errors import SinkError
+from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.frames import HEP_LINK_TYPE, Frames
 from capture_agent.records.message_fields import as_object
 from capture_agent.records.traced import Trace
 from capture_agent.sinks.files import rotating_files
 from capture_agent.sinks.files.file_names import safe_name
 from capture_agent.sinks.files.jsonl_sink import JsonlSink
 from capture_agent.sinks.sink import handled
+from hep import Packet, encode
 
 pytestmark = pytest.mark.once
 SECOND = 1_000_000_000
@@ -35,7 +39,7 @@ def receiver(folder: Path) -> Iterator[Receiver]:
     yield Receiver(f'file = "{file}"', "", lambda: [one["message"].encode() for one in lines(file)])
 
 
-def lines(file: Path) -> list[dict[str, str]]:
+def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
@@ -56,6 +60,8 @@ def test_fields(tmp_path: Path) -> None:
         "rule": "all",
         "users": ["bob", "alice"],
         "correlation_id": "leg-1",
+        "node": None,
+        "capture_id": None,
         "retransmission": False,
         "transaction_state": None,
         "dialog_state": None,
@@ -265,3 +271,27 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
         assert handled(sink) == 0
         sink.close()
     assert (tmp_path / "notes").read_text() == "not ours"
+
+
+@pytest.mark.parametrize("kind", [1, 5])
+@pytest.mark.parametrize(
+    ("packet", "found"),
+    [
+        pytest.param(
+            {"agent_name": b"sbc\x1b-1", "capture_id": 4_000_000_000}, ("sbc\x1b-1", 4_000_000_000), id="both"
+        ),
+        pytest.param({"capture_id": 0}, (None, 0), id="number"),
+        pytest.param({}, (None, None), id="neither"),
+    ],
+)
+def test_who_has_sent_it(
+    tmp_path: Path, packet: dict[str, Any], found: tuple[str | None, int | None], kind: int
+) -> None:
+    a, b = b"\x0a\0\0\1", b"\x0a\0\0\2"
+    sent = encode(Packet(source=a, destination=b, protocol=17, protocol_type=kind, payload=INVITE, **packet))
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "a.jsonl")))
+    sink.send(Pipeline().process(Frames.of([sent], HEP_LINK_TYPE)))
+    sink.close()
+    [line] = lines(tmp_path / "a.jsonl")
+    assert (line["node"], line["capture_id"], line["kind"]) == (*found, kind)
+    assert b"\x1b" not in (tmp_path / "a.jsonl").read_bytes()

@@ -22,6 +22,7 @@ from capture_agent.config.uris import parse_listen
 from capture_agent.intake.unwrapping import Unwrapping
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.frames import HEP_LINK_TYPE, Frames, Interface
 from capture_agent.sources import hep_listener
 from capture_agent.sources.hep_listener import open_hep_listener
 from capture_agent.sources.sip_listener import Listener
@@ -285,3 +286,22 @@ def test_an_agent_passes_everything_on_without_loss(tmp_path: Path) -> None:
     ledgers = {ledger.name: ledger for ledger in books.ledgers}
     assert ledgers["hep"].outcomes == {"sip": 6400, "rtcp_json": 3200, "log": 3200, "mos_short_json": 3200}
     assert all(ledger.difference == 0 and not sum(ledger.lost.values()) for ledger in books.ledgers)
+
+
+def test_wrong_keys_are_logged_at_a_limited_rate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "agent.toml"
+    path.write_text('[[listen]]\nuri = "hep:127.0.0.1:9060"\nauth_key = "right"\n[[hep]]\nuri = "hep:127.0.0.1:9"\n')
+    agent = Agent(load(path), lossless=False)
+
+    def take(*keys: bytes | None) -> list[str]:
+        batch = Frames.of([encode(packet(1, auth_key=key)) for key in keys], HEP_LINK_TYPE)
+        batch.interfaces[0] = Interface("hep:127.0.0.1:9060", HEP_LINK_TYPE)
+        agent.pipeline.messages(batch)
+        agent._watcher.look()
+        return [line for line in caplog.messages if line.startswith("hep: ")]
+
+    with closing(agent):
+        agent._watcher.close()  # its thread
+        assert take(b"right") == []
+        assert take(b"wrong", b"", None) == ["hep: 3 packets rejected (auth_key 3)"]
+        assert take(*[b"wrong"] * 500) == ["hep: 3 packets rejected (auth_key 3)"]  # not again within a minute

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from itertools import pairwise
 from random import Random
 
@@ -17,7 +16,7 @@ from capture_agent.records.datagram import NO_FRAME, Datagram
 from capture_agent.streams.content import Content
 from capture_agent.streams.counts import Counts
 from capture_agent.streams.layer import Between, Layer
-from capture_agent.streams.layers import MakeLayers, layers_of
+from capture_agent.streams.layers import MakeLayers, PutBelow, layers_of, with_below
 from capture_agent.streams.outlet import Emitter, Outlet
 from capture_agent.streams.streams import Streams
 
@@ -83,8 +82,8 @@ def records(stream: bytes, size: int = 100) -> bytes:
     return handshake + b"".join(HEADER.pack(0x17, 0x0303, len(piece)) + piece for piece in pieces)
 
 
-def below(layer: Callable[[Emitter, Layer], Layer]) -> MakeLayers:
-    return lambda emitter, joined: layer(emitter, layers_of(emitter, joined))
+def below(layer: PutBelow) -> MakeLayers:
+    return with_below(layers_of, layer)
 
 
 def sent(stream: bytes, cuts: list[int], isn: int = 1000) -> list[Datagram]:

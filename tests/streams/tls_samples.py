@@ -18,6 +18,7 @@ from threading import Thread
 from stream_samples import ACK, SYN, A, B, segment, syn
 
 from capture_agent.records.datagram import Datagram
+from capture_agent.streams.layers import MakeLayers, layers_of
 from capture_agent.streams.streams import Streams
 from capture_agent.streams.tls.key_store import KeyStore
 from capture_agent.streams.tls.tls_layer import decrypting
@@ -141,13 +142,15 @@ def dialogue(ends: Ends, texts: Sequence[bytes]) -> list[bytes]:
     return list(texts)
 
 
-def streams_with(keys: Iterable[bytes] = (), store: KeyStore | None = None) -> Streams:
+def streams_with(
+    keys: Iterable[bytes] = (), store: KeyStore | None = None, make_layers: MakeLayers = layers_of
+) -> Streams:
     """Streams that decrypt with these lines of a key log."""
     if store is None:
         store = KeyStore(1 << 26)
         for line in keys:
             store.add(line)
-    streams = Streams()
+    streams = Streams(make_layers=make_layers)
     streams.attend(*decrypting(store))
     return streams
 

@@ -14,11 +14,13 @@ from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.dialog import DialogState, TransactionState
 from capture_agent.records.kinds import ALL_KINDS
 from capture_agent.records.message_fields import as_object, as_text, carriage
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.files.file_sink import FileSink
 from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
 
 STEP = 1 << 16
+OURS = Origin()
 
 
 class JsonlSink(FileSink):
@@ -46,14 +48,16 @@ def traced_object(one: TracedMessage, with_message: bool) -> dict[str, Any]:
         found["dialog_state"] = None if dialog is None else DialogState(dialog.state).name.lower()
     else:
         found = carriage(message.datagram)
-    origin = message.origin
-    correlation_id = trace.correlation_id or (origin.correlation_id if origin is not None else b"")
+    origin = message.origin or OURS
+    correlation_id = trace.correlation_id or origin.correlation_id
     found |= {
         "kind": message.kind,
         "direction": str(one.direction),
         "rule": trace.rule or None,
         "users": list(trace.users),
         "correlation_id": as_text(correlation_id) or None,
+        "node": as_text(origin.node) or None,
+        "capture_id": origin.capture_id,
     }
     if with_message:
         found |= text_or_base64(message.raw)

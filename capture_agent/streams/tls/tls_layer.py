@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.layer import Between, Layer
-from capture_agent.streams.layers import MakeLayers, layers_of
+from capture_agent.streams.layers import PutBelow
 from capture_agent.streams.outlet import Emitter
 from capture_agent.streams.tls.hello import CLIENT_HELLO, SERVER_HELLO
 from capture_agent.streams.tls.key_store import KeyStore
@@ -362,11 +362,11 @@ def kind_of(first: bytearray) -> str:
     return "joined"
 
 
-def decrypting(keys: KeyStore) -> tuple[MakeLayers, TlsConnections]:
+def decrypting(keys: KeyStore) -> tuple[PutBelow, TlsConnections]:
     """For Streams.attend()."""
     connections = TlsConnections(keys)
 
-    def make(emitter: Emitter, joined: bool) -> Layer:
-        return TlsLayer(emitter, layers_of(emitter, joined), connections)
+    def put_below(emitter: Emitter, upper: Layer) -> Layer:
+        return TlsLayer(emitter, upper, connections)
 
-    return make, connections
+    return put_below, connections
