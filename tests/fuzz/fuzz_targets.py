@@ -27,6 +27,7 @@ from fuzz_mutations import EXTREMES, NUMBERS, Target
 from fuzz_relay import RelayRun, relayed_samples
 from fuzz_rules import RulesRun
 from fuzz_stages import stage_targets
+from fuzz_tls import tls_targets
 
 from capture_agent.config import Capture
 from capture_agent.config.endpoints import LocalAddress, parse_local
@@ -87,6 +88,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "hooks": Target(payloads(), TOKENS, run_hooks),
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
             "rules": Target(payloads(), TOKENS, RulesRun()),
+            **tls_targets(),
         }
 
 

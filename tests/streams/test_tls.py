@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from binascii import unhexlify
 from itertools import product
 from random import Random
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_samples import MILLISECOND, START, request, response, run, segment
@@ -14,8 +16,13 @@ from test_websocket import frame
 from tls_samples import NO_ENCRYPT_THEN_MAC, Ends, dialogue, relayed, segments, streams_with
 
 from capture_agent.records.datagram import Datagram
-from capture_agent.streams.tls.key_store import KeyStore
+from capture_agent.streams.tls.cipher_suites import TLS_1_3
+from capture_agent.streams.tls.key_schedule import traffic_keys
+from capture_agent.streams.tls.key_store import TRAFFIC, KeyStore
+from capture_agent.streams.tls.record_protection import Aead
 from capture_agent.streams.tls.tls_connections import PATIENCE_NS
+from capture_agent.streams.tls.tls_direction import MOST_LOST
+from capture_agent.streams.tls.tls_layer import MOST_TRIED
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 TEXTS = [request(1, b"v=0\r\n" * 20), response(1), request(2, b"x" * 3000), response(2, b"y" * 20_000), request(3)]
@@ -233,6 +240,40 @@ def test_a_record_that_was_changed_ends_that_connection_alone() -> None:
     assert states(streams) == {"broken": 1, "decrypted": 1}
     assert [m.payload for m in messages if 40001 in (m.source_port, m.destination_port)] == TEXTS
     assert [m.payload for m in messages if 40000 in (m.source_port, m.destination_port)] != TEXTS
+
+
+def test_what_a_peer_sends_after_a_gap_costs_a_bounded_number_of_decryptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = Ends(V13)
+    shaken = len(segments(ends.written))
+    ends.written += [(True, b"x" * 100), *[(True, b"\x17\x03\x03\x00\x40" * 280)] * 20]
+    pieces = segments(ends.written)
+    del pieces[shaken]
+    tried = []
+    opened = Aead.opened
+
+    def counted(self: Aead, sequence: int, header: bytes, body: bytes) -> bytes | None:
+        tried.append(sequence)
+        return opened(self, sequence, header, body)
+
+    monkeypatch.setattr(Aead, "opened", counted)
+    _, streams = run(pieces, streams_with(ends.keys))
+    assert MOST_LOST < len(tried) < (MOST_TRIED + 1) * MOST_LOST
+    assert streams.counts.foreign == 1
+
+
+@pytest.mark.parametrize(("updates", "state"), [(1, "decrypted"), (2, "broken")])
+def test_a_record_has_one_key_update_at_most(updates: int, state: str) -> None:
+    ends = Ends(V13)
+    store = KeyStore(1 << 20)
+    store.add_all(b"\n".join(ends.keys))
+    label = TRAFFIC[True]
+    line = next(line for line in ends.keys if line.startswith(label)).split()
+    keys = traffic_keys(TLS_1_3[0x1302], unhexlify(line[2]))
+    inner = b"\x18\0\0\1\0" * updates + b"\x16"
+    header = b"\x17\x03\x03" + (len(inner) + 16).to_bytes(2, "big")
+    ends.written.append((True, header + AESGCM(keys.key).encrypt(keys.iv, inner, header)))
+    _, streams = run(segments(ends.written), streams_with(store=store))
+    assert states(streams) == {state: 1}
 
 
 @settings(max_examples=150, deadline=None)

@@ -30,6 +30,7 @@ class KeyStore:
         self._news: deque[bytes] = deque(maxlen=MOST_NEWS)
         self._most = max(1, max_bytes // ENTRY_COST)
         self._secrets: dict[tuple[bytes, bytes], bytes] = {}
+        self._order: deque[tuple[bytes, bytes]] = deque()  # a dict looks for its first key past deleted ones
 
     def __len__(self) -> int:
         return len(self._secrets)
@@ -46,7 +47,9 @@ class KeyStore:
             return False
         key = (label, unhexlify(random))
         while len(self._secrets) >= self._most and key not in self._secrets:
-            self._secrets.pop(next(iter(self._secrets)), None)
+            self._secrets.pop(self._order.popleft(), None)
+        if key not in self._secrets:
+            self._order.append(key)
         self._secrets[key] = unhexlify(secret)
         self._news.append(key[1])
         return True

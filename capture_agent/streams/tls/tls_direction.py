@@ -184,6 +184,8 @@ class TlsDirection:
         elif message == hello.FINISHED and self._epoch == HANDSHAKE[self.is_client]:
             self._start(self._start_traffic)
         elif message == hello.KEY_UPDATE and self._secret:
+            if not self._reader.is_between:  # RFC 8446 5.1; else one record could ask for thousands of keys
+                raise Undecryptable(TlsReject.BROKEN)
             self._use(self._epoch, next_secret(self.handshakes[-1].suite, self._secret))
 
     def _hear_server(self, server: ServerHello) -> None:

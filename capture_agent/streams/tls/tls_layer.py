@@ -25,6 +25,7 @@ MAX_RECORD = 16_384 + 2_048  # of a body: RFC 5246 6.2.3; TLS 1.3 allows less
 LEAST = HEADER + 1  # bytes that show whether it is TLS: a record header and the type of the first message
 DIRECTION_COST = 4_608  # bytes of memory of a direction, half of them OpenSSL's for its key
 MAX_SOUGHT = 65_536  # bytes after a gap in which a record is looked for
+MOST_TRIED = 4  # of what looks like a record after a gap: each may take a decryption for each record that may be lost
 UNKNOWN_SIZE = 1 << 40
 RECORD = b"\x17\x03\x03"
 
@@ -58,6 +59,8 @@ class TlsLayer(Between):
         "_news",
         "_session",
         "_skip",
+        "_sought_bytes",
+        "_tried",
         "_waiting",
         "connections",
         "random",
@@ -74,6 +77,8 @@ class TlsLayer(Between):
         self._mode = "look"
         self._kept = bytearray()
         self._skip = 0  # bytes of a record that is not complete
+        self._sought_bytes = 0  # that have been passed over since a gap
+        self._tried = 0
         self._direction: TlsDirection | None = None
         self._handshakes: list[Handshake] | None = None  # None: the client's direction is not known yet
         self._session: TlsSession | None = None
@@ -152,7 +157,7 @@ class TlsLayer(Between):
             return self.upper.lose(size, cut)
         rest = HEADER + int.from_bytes(self._kept[3:5], "big") if len(self._kept) >= HEADER else 0
         assert self._direction is not None
-        if self._waiting or size > rest - len(self._kept) or self._skip:
+        if self._mode == "seek" or self._waiting or size > rest - len(self._kept) or self._skip:
             self._kept.clear()
             self._skip = 0
             self._end_of_order()
@@ -314,7 +319,7 @@ class TlsLayer(Between):
         if self._waiting or not self._direction.is_ready():
             self._stop(TlsReject.GAP if self._direction.is_protected else TlsReject.JOINED)
             return
-        self._mode = "seek"
+        self._mode, self._sought_bytes, self._tried = "seek", 0, 0
         self.upper.lose(UNKNOWN_SIZE, False)
 
     def _sought(self) -> int:
@@ -324,23 +329,36 @@ class TlsLayer(Between):
         while at >= 0 and len(self._kept) - at >= HEADER:
             header = bytes(self._kept[at : at + HEADER])
             end = at + HEADER + int.from_bytes(header[3:5], "big")
-            if is_header(header) and end <= len(self._kept):
-                try:
-                    plain = self._direction.resume(header, bytes(self._kept[at + HEADER : end]))
-                except Undecryptable:
-                    plain = None
-                if plain is not None:
-                    self._mode = "tls"
-                    if plain:
-                        self.hand_on(plain, "tls")
+            if is_header(header):
+                if end > len(self._kept):
+                    break
+                if self._resumed(header, bytes(self._kept[at + HEADER : end])):
                     return end
-            elif is_header(header):
-                break
+                if self._tried >= MOST_TRIED:
+                    self._stop(TlsReject.GAP)
+                    return 0
             at = self._kept.find(RECORD, at + 1)
-        if len(self._kept) > MAX_SOUGHT:
+        passed = at if at >= 0 else max(0, len(self._kept) - len(RECORD) + 1)
+        del self._kept[:passed]  # nothing is looked at twice
+        self._sought_bytes += passed
+        if self._sought_bytes + len(self._kept) > MAX_SOUGHT:
             self._stop(TlsReject.GAP)
-            return 0
         return 0
+
+    def _resumed(self, header: bytes, body: bytes) -> bool:
+        """Whether this is a record: then it is read."""
+        assert self._direction is not None
+        self._tried += 1
+        try:
+            plain = self._direction.resume(header, body)
+        except Undecryptable:
+            return False
+        if plain is None:
+            return False
+        self._mode = "tls"
+        if plain:
+            self.hand_on(plain, "tls")
+        return True
 
 
 def is_header(header: bytes | bytearray) -> bool:
