@@ -210,7 +210,8 @@ class Agent:
         self.sources.close(None if self._lossless else LAST_READ)
         if not self._lossless:
             self._say_unread()
-        self.routes.put(self.pipeline.close())
+        with self._between:
+            self.routes.put(self.pipeline.close())
         self.routes.close(None if self._lossless else self.config.queue.drain_seconds)
         if not self._lossless:
             SOCKETS.wanted = False

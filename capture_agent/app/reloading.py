@@ -67,6 +67,8 @@ class Reloader:
 
     def reload(self) -> list[str]:
         """The changed options that take effect only after a restart. Raises NotReloaded."""
+        if self._agent.stop.is_set():
+            raise self._refused(["the agent is stopping"])
         with self._lock, self._during():
             observer = self._agent.observer
             observer.reloaded = replace(observer.reloaded, success=False)  # until it has

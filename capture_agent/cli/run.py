@@ -101,7 +101,8 @@ def run(
         _log.info("%s", runs_as)
         heartbeat.begin()
 
-    with stopping(agent.stop, reloader.request), keeping_books(agent), closing(heartbeat), ExitStack() as doors:
+    # The doors close last: what is asked while the queues drain is answered, and the last answer equals the books.
+    with stopping(agent.stop, reloader.request), ExitStack() as doors, keeping_books(agent), closing(heartbeat):
         capturing.run(agent, on_ready, heartbeat if heartbeat.needed else None)
     if agent.gone:
         raise Failed("; ".join(map(str, agent.gone)))

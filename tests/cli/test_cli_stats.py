@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cli_samples import INVITE, RINGING, capture_agent
+from faults.peers import until
 from http_samples import ask, metric, rpc
 from test_cli_status import PATIENCE, Running
 
@@ -75,6 +78,36 @@ def test_the_last_scrape_has_the_books(running: Running, port: int) -> None:
     assert metric(last, 'capture_agent_messages_total{outcome="traced",reason=""}') == 5
     assert metric(last, 'capture_agent_messages_total{outcome="not_traced",reason=""}') == 1
     assert "messages: 6 seen, 5 traced, 1 not traced" in running.stop()
+
+
+def test_the_doors_answer_while_the_queues_drain(tmp_path: Path, port: int, free_port: Callable[[], int]) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(f"[queue]\ndrain_seconds = {PATIENCE}\n")
+    options = ("--config", str(config), "--control", str(tmp_path / "control.sock"), "--http", f"127.0.0.1:{port}")
+    running = Running(tmp_path, free_port(), *options)
+    try:
+        with closing(sqlite3.connect(running.database, isolation_level=None)) as other:
+            other.execute("begin exclusive")  # the rows wait
+            for _ in range(3):
+                running.send(INVITE)
+            assert ask(port, "/ready").status == 200
+            running.process.send_signal(signal.SIGTERM)
+            until(lambda: ask(port, "/ready").status == 503)
+            refused = capture_agent("reload", "--control", running.socket, folder=tmp_path)
+            assert "the agent is stopping" in refused.err and refused.status == 1
+            last = ask(port).body
+            assert metric(last, 'capture_agent_messages_total{outcome="traced",reason=""}') == 3
+            assert running.process.poll() is None
+            other.execute("rollback")
+        said = running.process.communicate(timeout=PATIENCE)[1]
+    finally:
+        running.peer.close()
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate()
+    assert running.process.returncode == 0
+    assert "messages: 3 seen, 3 traced" in said
+    assert len(running.rows()) == 3
 
 
 def test_stats_without_an_agent(tmp_path: Path) -> None:
