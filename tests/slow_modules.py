@@ -17,6 +17,7 @@ SLOW = (
     "hep/test_hep_properties.py",
     "test_truth.py",
     "history/test_stored_text.py",
+    "delivery/test_collector_faults.py",
     "sinks/test_sql_outages.py",
     "sinks/test_sql_faults.py",
     "sinks/test_verdicts.py",

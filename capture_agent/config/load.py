@@ -189,7 +189,7 @@ def place_of_socket(address: ListenAddress) -> Hashable:
 
 
 def wrong_oversize(layers: Layers, config: Config) -> Iterator[str]:
-    """Report sinks for messages of any length that do not exist, or that send datagrams themselves."""
+    """Report sinks for messages of any length that do not exist or send datagrams, and groups that would not know."""
     sinks = ConfiguredSinks(config)
     for one in sinks:
         wanted = getattr(one.target, "oversize", "")
@@ -202,6 +202,10 @@ def wrong_oversize(layers: Layers, config: Config) -> Iterator[str]:
             yield f"{wrong(layers, path, wanted, 'the name of a sink')}{nearest(wanted, names)}"
         elif getattr(to.target, "transport", "udp") == "udp":
             yield wrong(layers, path, wanted, "a [[hep]] or [[sip]] over tcp or tls")
+        elif group := next((group for group in sinks.groups if group.mask & (one.bit | to.bit)), None):
+            member = one if group.mask & one.bit else to
+            expected = f"two sinks outside groups ({member.called} is a member of {group.group.name})"
+            yield wrong(layers, path, wanted, expected)
 
 
 def repeated(

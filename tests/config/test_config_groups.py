@@ -164,3 +164,18 @@ def test_sinks_and_groups_together_are_bounded(tmp_path: Path) -> None:
     sinks = "".join(f'[[hep]]\nuri = "hep:192.0.2.{n}"\n' for n in range(10, 71))
     found = problems(f'{sinks}[[group]]\nname = "g"\nmode = "hash"\nmembers = "a"\n', tmp_path)
     assert "65 sinks and groups are configured, expected at most 64" in found[0]
+
+
+@pytest.mark.parametrize("member", ["a", "small", "both"])
+@pytest.mark.parametrize("mode", ["mirror", "failover", "hash"])
+def test_long_messages_do_not_bypass_a_group(member: str, mode: str, tmp_path: Path) -> None:
+    small = '[[hep]]\nuri = "hep:192.0.2.3"\nname = "small"\noversize = "a"\n'
+    members = ["a", "small"] if member == "both" else ["b", member]
+    found = problems(f'{small}[[group]]\nname = "g"\nmode = "{mode}"\nmembers = {members}\n', tmp_path)
+    one = "a" if member == "a" else "small"
+    assert found == [f"14: hep.oversize: value 'a', expected two sinks outside groups ({one} is a member of g)"]
+
+
+def test_long_messages_beside_a_group(tmp_path: Path) -> None:
+    small = '[[hep]]\nuri = "hep:192.0.2.3"\nname = "small"\noversize = "a"\n'
+    assert configured(f'{small}[[group]]\nname = "g"\nmode = "hash"\nmembers = "b"\n', tmp_path).groups
