@@ -11,6 +11,7 @@ decryption.py  where keys of TLS come from
 extensions.py  loads user code: hooks, conditions, and the sinks and sources of packages
 observing.py   what is asked about it: figures, health
 between.py     counters as they are between two batches
+heap.py        one heap for all threads
 dropping_root.py becomes another user, who keeps CAP_NET_RAW
 service_manager.py  notifies systemd: readiness, figures, watchdog
 watcher.py     reports losses and outages in the log while the agent runs

@@ -72,6 +72,7 @@ def run(
     from capture_agent.app import capturing
     from capture_agent.app.agent import Agent
     from capture_agent.app.extensions import Extensions, InUse
+    from capture_agent.app.heap import share_one_heap
     from capture_agent.app.reloading import Reloader
     from capture_agent.app.service_manager import Heartbeat, ServiceManager
     from capture_agent.config import ConfigError
@@ -82,6 +83,7 @@ def run(
             raise ConfigError([lacking])
         return wanted, loaded
 
+    share_one_heap()
     log_to_stderr(settings)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 may be too few with many peers on --listen
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
