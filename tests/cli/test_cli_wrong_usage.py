@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> Path:
         ),
         (
             "run",
-            "run: no interface: give -i IFACE or --listen URI, or capture.interfaces or [[source]] in the configuration",
+            "run: no interface: give -i IFACE or --listen URI, or capture.interfaces, [[listen]] or [[source]] in the configuration",
         ),
         (
             "run -i lo",
