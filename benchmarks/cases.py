@@ -1,7 +1,7 @@
 """The table of commands: a program for each work.
 
-A command may contain {capture}, {port}, {database}, {limit} and {namespace}. Each case also runs on a one-message
-capture: this is its start-up, which is subtracted.
+A command may contain {capture}, {port}, {database}, {limit} and {namespace}, its environment {file}. Each case also
+runs on a one-message capture: this is its start-up, which is subtracted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
 SIP_TCP, FRAGMENTS, TUNNELS, LIVE, SCRAPED = "sip-tcp", "fragments", "tunnels", "live", "scraped"
 POSTGRESQL, MARIADB, LIVE_SQLITE = "postgresql", "mariadb", "live-sqlite"
 STORED = (SQLITE, POSTGRESQL, MARIADB)
+JSONL, PCAP = "jsonl", "pcap"
+FILES = {JSONL: "CAPTURE_AGENT_JSONL__1", PCAP: "CAPTURE_AGENT_PCAP__1"}  # how variables begin
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
     HEP_UDP: "SIP/UDP -> HEP3/UDP",
@@ -42,6 +44,8 @@ WORKS = {
     LIVE_SQLITE: f"SIP/UDP live, {STORED_RATE:,} packets/s -> SQLite",
     POSTGRESQL: "SIP/UDP -> PostgreSQL",
     MARIADB: "SIP/UDP -> MariaDB",
+    JSONL: "SIP/UDP -> JSON lines",
+    PCAP: "SIP/UDP -> pcapng",
     LISTING: "SIP/UDP -> a list",
 }
 REPLAYS = {
@@ -55,6 +59,7 @@ REPLAYS = {
     FRAGMENTS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     TUNNELS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     **dict.fromkeys(STORED, ("--db", "{database}")),
+    **dict.fromkeys(FILES, ()),
 }
 CARRIERS = {SIP_TCP: "tcp", FRAGMENTS: "fragments", TUNNELS: "tunnels"}
 LISTED = [
@@ -109,6 +114,11 @@ class Case:
         return f"{self.work}/{self.who}/{self.capture.sip}"
 
 
+def file_variables(work: str) -> dict[str, str]:
+    """The configuration of a sink that writes one file, if the work has one."""
+    return {f"{FILES[work]}__FILE": "{file}", f"{FILES[work]}__ROTATE_MIB": "0"} if work in FILES else {}
+
+
 def agent_cases(who: str, sizes: Sizes, servers: Collection[str]) -> list[Case]:
     """`servers`: the works whose database server is installed."""
     full, mixed, carried = sizes.full, sizes.mixed, sizes.carried
@@ -124,7 +134,7 @@ def agent_cases(who: str, sizes: Sizes, servers: Collection[str]) -> list[Case]:
             who,
             captures.get(work, Capture(full)),
             (AGENT, "replay", "{capture}", *sink),
-            environment,
+            environment | file_variables(work),
         )
         for work, sink in REPLAYS.items()
         if work in here

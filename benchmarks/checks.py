@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from struct import unpack_from
 
-from benchmarks.cases import COMPILED, LISTING, LIVE, LIVE_SQLITE, PLAIN, SCRAPED, STORED, Case
+from benchmarks.cases import COMPILED, FILES, LISTING, LIVE, LIVE_SQLITE, PLAIN, SCRAPED, STORED, Case
 from benchmarks.collector import Counts
 from benchmarks.measure import Failed, Usage
+
+PACKET = 6  # the block of pcapng
 
 
 def check_books(case: Case, usage: Usage) -> None:
@@ -36,6 +39,17 @@ def check_collector(case: Case, counts: Counts) -> tuple[int, int]:
     return counts.dropped, lost
 
 
+def check_packets(case: Case, output: Path) -> None:
+    """A packet of pcapng for each message, after a section header and an interface."""
+    found, at, data = 0, 0, output.read_bytes()
+    while at + 8 <= len(data):
+        kind, size = unpack_from("<II", data, at)
+        found += kind == PACKET
+        at += max(size, 8)
+    if (found, at) != (case.capture.sip, len(data)):
+        raise Failed(f"{case.key}: {found} packets, not {case.capture.sip}")
+
+
 def check_list(case: Case, output: Path) -> None:
     with output.open("rb") as file:
         lines = sum(1 for _ in file)
@@ -44,4 +58,4 @@ def check_list(case: Case, output: Path) -> None:
 
 
 def needs_collector(case: Case) -> bool:
-    return case.work not in (*STORED, LIVE_SQLITE, LISTING)
+    return case.work not in (*STORED, *FILES, LIVE_SQLITE, LISTING)

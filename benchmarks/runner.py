@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks.building import built
 from benchmarks.captures import ONE, made
-from benchmarks.cases import AGENT, DRIVER, LISTING, LIVE, LIVE_SQLITE, REPLAYS, SCRAPED, STORED, Case
-from benchmarks.checks import check_books, check_collector, check_list, needs_collector
+from benchmarks.cases import AGENT, DRIVER, FILES, JSONL, LISTING, LIVE, LIVE_SQLITE, REPLAYS, SCRAPED, STORED, Case
+from benchmarks.checks import check_books, check_collector, check_list, check_packets, needs_collector
 from benchmarks.collector import collecting
 from benchmarks.measure import Usage, measure
 from benchmarks.stores import COPIED, Stores, check_rows
@@ -36,6 +36,7 @@ class Runner:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._file = folder / "trace"
         self.sink = built("sink", folder)
         self.limit = built("limit", folder)
         self.sender = built("send", folder)
@@ -53,8 +54,18 @@ class Runner:
             return self._live_into_table(case)
         if case.work in STORED:
             return self._into_table(case)
+        if case.work in FILES:
+            return self._into_file(case)
         usage = self._measured(case)
         check_list(case, self._folder / "out")
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory)
+
+    def _into_file(self, case: Case) -> Sample:
+        """Not rotated: one file has all."""
+        self._file.unlink(missing_ok=True)
+        usage = self._measured(case)
+        (check_list if case.work == JSONL else check_packets)(case, self._file)
+        self._file.unlink()
         return Sample(case.key, usage.cpu, usage.wall, usage.memory)
 
     def _into_table(self, case: Case) -> Sample:
@@ -121,9 +132,10 @@ class Runner:
             "copied": COPIED,
             "limit": str(self.limit),
             "namespace": namespace,
+            "file": str(self._file),
         }
         command = [word.format_map(words) for word in case.command]
-        environment = clean_environment() | case.environment
+        environment = clean_environment() | {name: value.format_map(words) for name, value in case.environment.items()}
         usage = measure(command, self._folder, environment, case.work == LISTING or case.who == DRIVER, meanwhile)
         check_books(case, usage)
         return usage

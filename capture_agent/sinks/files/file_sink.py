@@ -11,7 +11,7 @@ from capture_agent.net.sink_errors import SinkError, reason
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.kinds import Captured
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
+from capture_agent.sinks.files.rotating_files import IDLE_SECONDS, OpenFile, RotatingFiles
 
 MOST_AT_ONCE = 256  # messages of one write
 
@@ -30,6 +30,7 @@ class FileSink:
     """
 
     together = 256
+    idle_seconds = float(IDLE_SECONDS)
 
     def __init__(self, name: str, pack: FilePacker, files: RotatingFiles) -> None:
         self.name = name
@@ -43,11 +44,14 @@ class FileSink:
         """Raises SinkError. Creates nothing: the first message creates its file."""
         try:
             self._files.check()
+            self._files.finish_left()
         except OSError as error:
             raise self._error(error) from None
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
-        """Raises SinkError."""
+        """Raises SinkError. Without messages: there was no traffic for `idle_seconds`."""
+        if not batch:
+            self._files.close_idle()
         try:
             for place, run in groupby(batch, lambda one: self._files.place(one.message.seen_ns, call_id(one.message))):
                 messages = list(run)

@@ -24,7 +24,7 @@ class PcapSink(FileSink):
 
     def __init__(self, target: PcapTarget) -> None:
         form = FORMATS[target.format]()
-        super().__init__(str(target), self._packed, RotatingFiles(target, whole=form.whole))
+        super().__init__(str(target), self._packed, RotatingFiles(target, whole=form.whole, marked=True))
         self._records = CaptureRecords(form)
 
     def _packed(self, messages: list[TracedMessage], file: OpenFile) -> tuple[bytes, Counter[str]]:

@@ -2,17 +2,21 @@
 
 Each write is whole: if it fails half-way it is taken back. With compression, each is a gzip member or a zstd frame of
 its own, so that a file can be appended to at any time, and a killed agent leaves no file that cannot be read.
+
+Files that are `marked` have `.part` after their name while they are open, so that readers can distinguish finished
+ones.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,19 +24,22 @@ from pathlib import Path
 from capture_agent.config.file_patterns import STANDARD_OUTPUT
 from capture_agent.config.targets import FileTarget
 from capture_agent.sinks.files.file_names import FileNames, safe_name
+from capture_agent.sinks.files.kept_files import files_of, remove_empty
 from capture_agent.sinks.files.member_files import BEGINNING, COMPRESSIONS
+from capture_agent.sinks.files.part_mark import Mark
 
 MOST_OPEN = 256
 MOST_NAMES = 20_000  # of calls whose file is known: others begin a file again, by the name they have then
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
 BUSY_SECONDS = 10.0  # how long the reader of standard output may read nothing
+IDLE_SECONDS = 60  # after which the file of a call is closed: it is opened again if the call goes on
 KEPT_PARTS = 16  # files of calls are counted again after a sixteenth of what is kept was written
 OPENED_PARTS = 1000  # or after so many were opened
 
 
 @dataclass(slots=True)
 class OpenFile:
-    """`path` is None for standard output; `serial` differs each time that a file is opened.
+    """`path`: the name that it has now; None for standard output. `serial` differs each time that a file is opened.
 
     `begins`: the first bytes that it had when it was opened, not compressed. `interfaces`: of capture files, those
     written since then, by link type and name.
@@ -46,6 +53,7 @@ class OpenFile:
     first_ns: int
     period: int
     begins: bytes = b""
+    used_ns: int = 0
     interfaces: dict[tuple[int, str], int] = field(default_factory=dict)
 
 
@@ -71,8 +79,10 @@ class RotatingFiles:
         self,
         options: FileTarget,
         whole: Callable[[int, int], int] = lambda handle, size: size,
+        marked: bool = False,
     ) -> None:
         self._whole = whole
+        self._mark = Mark(marked)
         to_file = options.file != STANDARD_OUTPUT
         self._compression = COMPRESSIONS.get(options.compress) if to_file else None
         suffix = self._compression.suffix if self._compression is not None else ""
@@ -95,6 +105,7 @@ class RotatingFiles:
     def at(self, place: Place, when_ns: int) -> OpenFile:
         """The file for messages of this place, the first of which was seen at this time."""
         key, period = place
+        self.close_idle(when_ns)
         one = self._open.get(key)
         if one is not None and is_gone(one):
             self._forget(one)
@@ -105,7 +116,25 @@ class RotatingFiles:
         if one is None:
             return self._opened_file(key, period, when_ns)
         self._open.move_to_end(key)
+        one.used_ns = max(one.used_ns, when_ns)
         return one
+
+    def finish_left(self) -> None:
+        """What a killed agent has left unfinished gets its name, without what is torn. Not what another one writes."""
+        if self._names is None or not self._mark.used:
+            return
+        for _, _, name in list(files_of(self._names, self._mark)):
+            path = Path(name)
+            if path == self._mark.taken(path) or any(one.path == path for one in self._open.values()):
+                continue
+            with suppress(OSError):
+                handle = opened(path)
+                try:
+                    locked(handle)
+                    self._checked(handle, CallFile(path))
+                    self._mark.finish(path, self._names, os.fstat(handle).st_mtime_ns)
+                finally:
+                    os.close(handle)
 
     def append(self, one: OpenFile, data: bytes) -> None:
         if one.size == 0:
@@ -153,8 +182,17 @@ class RotatingFiles:
         """Without placeholders that change, the full file gets another name: by one rename, so that none is torn."""
         self._forget(one)
         self._paths.pop(one.key, None)
-        if self._names is not None and one.path == self._names.path(when_ns, one.key) and one.path.exists():
-            one.path.rename(self._names.rotated(one.path, one.first_ns))
+        path = self._mark.taken(one.path) if one.path is not None else None
+        if self._names is not None and path == self._names.path(when_ns, one.key) and path.exists():
+            path.rename(self._names.rotated(path, one.first_ns))
+
+    def close_idle(self, when_ns: int | None = None) -> None:
+        """Files of calls not used for IDLE_SECONDS before this time, or all of them. Others are closed by rotation."""
+        while self._open and self._names is not None and self._names.per_call:
+            one = next(iter(self._open.values()))
+            if when_ns is not None and when_ns - one.used_ns < IDLE_SECONDS * 1_000_000_000:
+                return
+            self._forget(one)
 
     def _opened_file(self, key: str, period: int, when_ns: int) -> OpenFile:
         while len(self._open) >= MOST_OPEN:
@@ -164,19 +202,30 @@ class RotatingFiles:
             handle = os.dup(1)
         else:
             found = self._call_file(self._names, key, when_ns)
-            path = found.path
+            path = self._mark.put(found.path)
             handle = opened(path)
             try:
-                size, begins = self._checked(handle, found)
+                if self._mark.used:
+                    locked(handle)
+                size, begins = self._taken(handle, path, found)
             except OSError:
                 os.close(handle)
                 raise
         self._serial += 1
-        one = OpenFile(key, path, handle, size, self._serial, when_ns, period, begins)
+        one = OpenFile(key, path, handle, size, self._serial, when_ns, period, begins, when_ns)
         self._open[key] = one
         self._opened += 1
         self._delete_old()
         return one
+
+    def _taken(self, handle: int, path: Path, file: CallFile) -> tuple[int, bytes]:
+        """A file that this sink cannot continue keeps its name."""
+        try:
+            return self._checked(handle, file)
+        except OSError:
+            if self._names is not None:
+                self._mark.finish(path, self._names, time.time_ns())
+            raise
 
     def _checked(self, handle: int, file: CallFile) -> tuple[int, bytes]:
         """The size of an opened file, without what a killed agent has left half-written, and how it begins."""
@@ -216,6 +265,9 @@ class RotatingFiles:
             if size is not None and one.path is not None:
                 os.ftruncate(one.handle, size)
         with suppress(OSError):
+            if one.path is not None and self._names is not None and not is_gone(one):
+                self._mark.finish(one.path, self._names, one.first_ns)
+        with suppress(OSError):
             os.close(one.handle)
 
     def _delete_old(self) -> None:
@@ -227,7 +279,7 @@ class RotatingFiles:
         self._opened = self._written = 0
         in_use = {str(one.path) for one in self._open.values()}
         total, now = 0, time.time()
-        for modified, size, path in sorted(files_of(self._names), reverse=True):
+        for modified, size, path in sorted(files_of(self._names, self._mark), reverse=True):
             total += size
             too_old = self._keep_seconds and now - modified > self._keep_seconds
             if (too_old or (self._keep_bytes and total > self._keep_bytes)) and path not in in_use:
@@ -237,28 +289,20 @@ class RotatingFiles:
                     remove_empty(Path(path).parent, self._names.base)
 
 
-def files_of(names: FileNames) -> Iterator[tuple[float, int, str]]:
-    """(modified, bytes, path) of every file whose name the pattern makes."""
-    for folder, _, found in os.walk(names.base):
-        for name in found:
-            path = Path(folder) / name
-            if names.is_ours(path):
-                with suppress(OSError):
-                    status = path.lstat()
-                    yield status.st_mtime, status.st_size, str(path)
-
-
-def remove_empty(folder: Path, base: Path) -> None:
-    with suppress(OSError):
-        while folder != base:
-            folder.rmdir()
-            folder = folder.parent
-
-
 def opened(path: Path) -> int:
     path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     # Without O_NONBLOCK a named pipe would block until someone reads it.
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
+
+
+def locked(handle: int) -> None:
+    """Until it is closed. Raises OSError if another process has locked the file; a file system may have no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OSError(errno.EBUSY, "another process writes it") from None
+    except OSError:
+        return
 
 
 def is_gone(one: OpenFile) -> bool:
