@@ -23,12 +23,13 @@ cdef class Streams:
     cdef object _buffering
     cdef object _waiting
     cdef Stream _latest
+    cdef dict _untold
 
     cdef bint _segment(self, Datagram segment, long long seen_ns) except -1
     cdef Stream _open(self, bytes key, Datagram first, long long now_ns)
     cdef bint _touch(self, bytes key, Stream stream, long long now_ns) except -1
     cdef bint _settle(self, bytes key, Stream stream) except -1
-    cdef bint _tell_other(self, bytes key, Stream stream) except -1
+    cdef bint _tell_other(self, bytes key, object news) except -1
     cdef _look_after(self, long long now_ns)
     cdef _evict(self, bytes key)
     cdef _drop(self, bytes key)

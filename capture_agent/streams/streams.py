@@ -52,6 +52,7 @@ class Streams:
         "_max_streams",
         "_outlet",
         "_table",
+        "_untold",
         "_waiting",
         "buffered",
         "counts",
@@ -79,6 +80,7 @@ class Streams:
         self._buffering: OrderedDict[bytes, Stream] = OrderedDict()  # those that hold bytes
         self._waiting: OrderedDict[bytes, Stream] = OrderedDict()  # those that wait for other bytes
         self._latest: Stream | None = None
+        self._untold: dict[bytes, object] = {}  # news of streams whose other direction is not there yet
 
     def attend(self, put_below: PutBelow, attendant: Attendant) -> None:
         """One more layer, the lowest, for streams that begin from now on: it waits for something else than packets."""
@@ -132,6 +134,7 @@ class Streams:
         self._table.clear()
         self._buffering.clear()
         self._waiting.clear()
+        self._untold.clear()
         self._latest = None
         out += self.sctp.close()
         self._clock.reset()
@@ -234,18 +237,26 @@ class Streams:
         stream.in_line = waits
         stream.line_ns = stream.order.since_ns
         if size:
-            self._tell_other(key, stream)
+            news = stream.order.layer.learned()
+            if news is not None or self._untold:
+                self._tell_other(key, news)
         while self.buffered > self._max_bytes:
             self._evict(next(iter(self._buffering)))
         return True
 
-    def _tell_other(self, key: bytes, stream: Stream) -> cython.bint:
-        """What one direction has learned of the other one, such as how a WebSocket is compressed (RFC 7692 7.1)."""
-        other: Stream | None = self._known.get(opposite(key))
-        if other is not None:
-            news = stream.order.layer.learned()
-            if news is not None:
-                other.order.layer.learn(news)
+    def _tell_other(self, key: bytes, news: object) -> cython.bint:
+        """What one direction has learned of the other one, such as how a WebSocket is compressed (RFC 7692 7.1).
+
+        If the other one is not there yet, it is told when this one has a segment again.
+        """
+        told: object = self._untold.pop(key, None) if news is None else news
+        other: Stream | None = None
+        if told is not None:
+            other = self._known.get(opposite(key))
+            if other is None:
+                self._untold[key] = told
+            else:
+                other.order.layer.learn(told)
         return True
 
     def _look_after(self, now_ns: cython.longlong) -> None:
@@ -286,6 +297,7 @@ class Streams:
     def _drop(self, key: bytes) -> None:
         stream: Stream = self._table.pop(key)
         del self._known[key]
+        self._untold.pop(key, None)
         stream.flush()
         self.buffered -= stream.account
         stream.account = 0
