@@ -60,6 +60,12 @@ class Capture:
     x_headers: bool = False  # all traffic is siptrace duplicates; their headers hold the original addresses and time
     esp_null: bool = False  # look into ESP for packets without encryption
 
+    def __post_init__(self) -> None:
+        if secured := [str(one) for one in self.listen if one.kind == "hep" and one.transport == "tls"]:
+            raise ValueError(
+                f"listen: {secured[0]} needs a certificate, expected a [[listen]] section with its tls_cert"
+            )
+
     @property
     def copies_ms(self) -> int:
         """0: copies are kept."""

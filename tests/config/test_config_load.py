@@ -255,6 +255,11 @@ def test_all_problems_at_once(file: Path) -> None:
             {"sql": [{"url": "sqlite:///\udcff.db"}]},
             r"--db: expected UTF-8 text without NUL characters",
         ),
+        (
+            {},
+            {"capture": {"listen": ["hep+tls:127.0.0.1:9061"]}},
+            "configuration: capture: listen: hep+tls:127.0.0.1:9061 needs a certificate, expected a [[listen]] section with its tls_cert",
+        ),
         ({}, {"trace": {"mode": "call"}}, '--trace: value \'call\', expected "message", "transaction" or "dialog"'),
         (
             {},
