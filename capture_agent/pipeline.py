@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from capture_agent.books import HeldTable, Ledger, joined, with_former
@@ -21,7 +21,7 @@ from capture_agent.packet.outer_headers import identification, way
 from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.frames import HEP_LINK_TYPE, Frames
+from capture_agent.records.frames import HEP_LINK_TYPE, Frames, Interface
 from capture_agent.records.traced import TracedMessage
 from capture_agent.streams.layers import layers_with_hep
 from capture_agent.streams.streams import Streams
@@ -76,6 +76,8 @@ class Pipeline:
             local = self.policy.side.local
             self.counting = Counting(self._metrics.peers, local, self._metrics.calls, correlate.idle_seconds)
         self.emission = emission
+        self._looked_at: Sequence[Interface] = ()
+        self._looked_through = 0
         self._former: list[Ledger] = []  # of user code that is not in use any more
 
     def _decrypt(self, keys: KeyStore) -> None:
@@ -125,6 +127,12 @@ class Pipeline:
         """The traced messages in these frames. The next methods are the flow, in the order of the stages."""
         return self.trace(self.messages(frames))
 
+    def _look_for_hep(self, interfaces: Sequence[Interface]) -> None:
+        """A capture file may have very many: each list is looked through once, and again when it has grown."""
+        self._looked_at, self._looked_through = interfaces, len(interfaces)
+        if any(one.link_type == HEP_LINK_TYPE for one in interfaces):
+            self._begin_unwrapping()
+
     def _begin_unwrapping(self) -> None:
         from capture_agent.intake.unwrapping import Unwrapping
 
@@ -132,8 +140,9 @@ class Pipeline:
 
     def messages(self, frames: Frames) -> list[CapturedMessage]:
         """All SIP in these frames."""
-        if self.unwrapping is None and any(one.link_type == HEP_LINK_TYPE for one in frames.interfaces):
-            self._begin_unwrapping()
+        interfaces = frames.interfaces
+        if self.unwrapping is None and (interfaces is not self._looked_at or len(interfaces) != self._looked_through):
+            self._look_for_hep(interfaces)
         packets = self.packets.decode(frames)
         if self.own is not None:
             packets = self.own.others(packets)
