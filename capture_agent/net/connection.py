@@ -154,6 +154,8 @@ class SinkConnection:
             if time.monotonic() >= deadline:
                 return stalled()
             arrived = self.acknowledged() == self.written
+            if arrived:  # it is alive, though too young to be trusted
+                deadline = time.monotonic() + self._dead_after
             time.sleep(MOMENT if arrived else PAUSE)
         return problem
 

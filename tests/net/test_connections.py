@@ -22,7 +22,7 @@ from sink_samples import UdpReceiver, batch_of
 from capture_agent.config.targets import HepTarget, SipTarget
 from capture_agent.delivery.outbox import Outbox, jittered
 from capture_agent.net.connecting import Lookup
-from capture_agent.net.connection import PROOF
+from capture_agent.net.connection import PROOF, SinkConnection
 from capture_agent.net.doubt import ReadDoubt
 from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sip.sip_duplicate import SipDuplicateSink
@@ -256,3 +256,12 @@ def test_keep_alive_packets_are_no_messages(tmp_path: Path, encrypted: bool) -> 
     assert [packet.payload for packet in found if packet.protocol_type] == wanted(20)
     assert {(one.payload, one.keep_alive, one.capture_id, one.agent_name) for one in silent} == {(b"", 1, 7, b"core")}
     assert len(silent) >= 2
+
+
+def test_a_receiver_that_acknowledges_is_not_dead_while_it_is_on_trial() -> None:
+    """Trust may take longer than a receiver may be silent: until then its acknowledgements show that it lives."""
+    with Read() as there, socket.create_connection(("127.0.0.1", there.port)) as raw:
+        connection = SinkConnection(raw, hold_seconds=1.5, dead_after=0.3)
+        assert connection.push(memoryview(b"some bytes")) == (10, None)
+        assert connection.hold() is None
+        assert connection.held
