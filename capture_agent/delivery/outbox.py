@@ -56,6 +56,7 @@ LIMIT_BYTES = 128 << 20
 LOOK_SECONDS = 0.05  # between attempts to move messages to another member of a group, which is full
 
 _log = logging.getLogger(__name__)
+_RANDOM = random.Random()  # its own: who has seeded the common one wants its numbers
 
 
 class Outbox:
@@ -543,4 +544,4 @@ class Outbox:
 
 def jittered(delay: float) -> float:
     """Between half and the whole of it, so that not all agents reach a collector that is back at the same moment."""
-    return delay * (1 + random.random()) / 2
+    return delay * (1 + _RANDOM.random()) / 2

@@ -44,7 +44,7 @@ def for_error(error: BaseException) -> str:
         return LOOKUP
     if isinstance(cause, ssl.SSLCertVerificationError):
         return CERTIFICATE.get(cause.verify_code, "renew its certificate")
-    if isinstance(cause, ssl.SSLError) and cause.reason in ALERTS:
+    if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None) in ALERTS:  # OpenSSL's own errors have one
         return "set tls_cert and tls_key to a certificate that the receiver accepts, and its key"
     if isinstance(cause, ssl.SSLError):
         return "is it a port for TLS? Check the transport, and the TLS versions of the receiver"
