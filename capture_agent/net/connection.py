@@ -146,7 +146,8 @@ class SinkConnection:
 
     def hold(self) -> OSError | None:
         """Wait until it has held and all is acknowledged for a moment. Returns an error that ended it before."""
-        deadline = time.monotonic() + self._dead_after
+        # Trust may take longer than a receiver may be silent.
+        deadline = time.monotonic() + max(self._dead_after, 2 * MOST_HOLD_SECONDS)
         arrived = False
         while (problem := self.look()) is None:
             if arrived and self.held:
@@ -154,8 +155,6 @@ class SinkConnection:
             if time.monotonic() >= deadline:
                 return stalled()
             arrived = self.acknowledged() == self.written
-            if arrived:  # it is alive, though too young to be trusted
-                deadline = time.monotonic() + self._dead_after
             time.sleep(MOMENT if arrived else PAUSE)
         return problem
 
