@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stream_samples import MILLISECOND, START, request, response, run, segment
+from stream_samples import START, request, response, run, segment
 from test_websocket import frame
 from tls_samples import NO_ENCRYPT_THEN_MAC, Ends, dialogue, relayed, segments, streams_with
 
@@ -304,4 +304,3 @@ def recorded(version: ssl.TLSVersion) -> Ends:
 
 
 RECORDED = [recorded(V12), recorded(V13)]
-assert MILLISECOND

@@ -50,7 +50,6 @@ class TlsConnections:
 
     def __init__(self, store: KeyStore) -> None:
         self.store = store
-        self.unread_records = 0  # that were never decrypted
         self._states: Counter[str] = Counter()
         self._waiting: OrderedDict[Waiting, None] = OrderedDict()  # by the time of their oldest record
         self._by_random: dict[bytes, set[Waiting]] = {}

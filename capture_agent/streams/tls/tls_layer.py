@@ -295,7 +295,6 @@ class TlsLayer(Between):
         """From here on nothing is decrypted: the rest is foreign."""
         assert self._session is not None
         self.connections.moved(self._session, why)
-        self.connections.unread_records += len(self._waiting)
         while self._waiting:
             self._release()
         self._mode = "deaf"
