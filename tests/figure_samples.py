@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from capture_agent.books import HeldTable, Ledger
@@ -78,3 +79,13 @@ def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = 
         groups=[GroupFigures("homers", "failover", True, {"hep:h:9060": True, "hep:i:9060": False})],
         counted=COUNTED,
     )  # fmt: skip
+
+
+def messages_of_sink(text: str) -> dict[str, int]:
+    """What became of the messages for the only sink of a scrape, by outcome or reason, and how many wait."""
+    outcomes = re.findall(
+        r'^capture_agent_sink_messages_total\{outcome="(.*?)",reason="(.*?)",.*?\} ([0-9.]+)$', text, re.MULTILINE
+    )
+    found = {reason or outcome: int(float(value)) for outcome, reason, value in outcomes if float(value)}
+    waiting = re.findall(r"^capture_agent_sink_queue_messages\{.*?\} ([0-9.]+)$", text, re.MULTILINE)
+    return found | {"waiting": int(float(waiting[0]))}

@@ -7,7 +7,6 @@ none twice beyond what docs/delivery.md says.
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import pytest
 from faults.collectors import Collector
 from faults.interfaces import ip, wires
 from faults.peers import certificate, nobody
-from figure_samples import figures
+from figure_samples import figures, messages_of_sink
 from sink_samples import batch_of, eventually
 
 from capture_agent.config.targets import HepTarget
@@ -88,13 +87,7 @@ class Load:
 
     def metrics(self) -> dict[str, int]:
         """What became of the messages so far."""
-        text = self._exposition.text()[0].decode()
-        outcomes = re.findall(
-            r'^capture_agent_sink_messages_total\{outcome="(.*?)",reason="(.*?)",.*?\} ([0-9.]+)$', text, re.MULTILINE
-        )
-        found = {reason or outcome: int(float(value)) for outcome, reason, value in outcomes if float(value)}
-        waiting = re.findall(r"^capture_agent_sink_queue_messages\{.*?\} ([0-9.]+)$", text, re.MULTILINE)
-        return found | {"waiting": int(float(waiting[0]))}
+        return messages_of_sink(self._exposition.text()[0].decode())
 
     def check(self) -> None:
         """The books balance at this moment, and nothing is lost."""

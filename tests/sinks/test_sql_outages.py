@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from faults.databases import KINDS, SERVERS, Database
-from figure_samples import figures
+from figure_samples import figures, messages_of_sink
 from sink_samples import batch_of, eventually
 
 from capture_agent.config.targets import SqlTarget
@@ -139,13 +139,7 @@ class Delivery:
 
     def check(self) -> dict[str, int]:
         """What became of the messages so far, from the metrics: they and the books say the same."""
-        text = self._exposition.text()[0].decode()
-        outcomes = re.findall(
-            r'^capture_agent_sink_messages_total\{outcome="(.*?)",reason="(.*?)",.*?\} ([0-9.]+)$', text, re.MULTILINE
-        )
-        found = {reason or outcome: int(float(value)) for outcome, reason, value in outcomes if float(value)}
-        waiting = re.findall(r"^capture_agent_sink_queue_messages\{.*?\} ([0-9.]+)$", text, re.MULTILINE)
-        return found | {"waiting": int(float(waiting[0]))}
+        return messages_of_sink(self._exposition.text()[0].decode())
 
     def finish(self) -> dict[str, int]:
         self._thread.join(PATIENCE)
