@@ -201,8 +201,8 @@ def test_all_of_it_in_one_run(tmp_path: Path) -> None:
         agent = Operated(net, tmp_path)
         host = Host(net.names["proxy"], PROXY)
         with prometheus(host, DOOR, tmp_path) as asked, Scraper(net) as scraper:
+            wait_for(lambda: bool(value(asked, "sum(capture_agent_call_attempts_total)")), "Prometheus")
             go_through_everything(net, agent, scraper, first)
-            assert value(asked, "sum(capture_agent_call_attempts_total)") is not None
     seen, traced = agent.seen_and_traced()
     balance(scraper.last)
     assert scraper.count > 10

@@ -125,12 +125,12 @@ def read_only(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def gone(folder: Path) -> Iterator[None]:
-    """And something in its place, so that it cannot be made again."""
-    (folder / "spool").rename(folder / "away")
-    (folder / "spool").write_text("")
+    """A file in its place, so that it cannot be made again, not even between two steps of this."""
+    (folder / "in the way").write_text("")
+    (folder / "in the way").replace(folder / "spool")
     yield
-    (folder / "spool").unlink()
-    (folder / "away").rename(folder / "spool")
+    (folder / "back").symlink_to("real")
+    (folder / "back").replace(folder / "spool")
 
 
 def reasons(box: SpooledOutbox) -> list[str]:
@@ -146,6 +146,8 @@ def test_a_disk_that_fails_while_the_agent_runs(
     disk = tmp_path / "disk"
     disk.mkdir()
     with small_disk(disk, "8m"):
+        (disk / "real").mkdir()
+        (disk / "spool").symlink_to("real")
         switch = Switch()
         sink = ListSink(switch)
         box = SpooledOutbox(sink, Spool(disk / "spool" / "s", SpoolLimits()), QUEUE, first_delay=0.01)
