@@ -5,7 +5,7 @@ for something else, and sent again with a higher CSeq, it is the same call, and 
 it on: each hop has its own branch in the top Via, and the hops with the fewest Vias are those nearest to the caller.
 They decide what became of the call; what happens behind them shows only that it goes on.
 
-    INVITE ---> OPEN --- 101-199 ---> RINGING --- 2xx ---> ANSWERED --- BYE and its answer ---> ENDED
+    INVITE ---> OPEN --- 101-198 ---> RINGING --- 2xx ---> ANSWERED --- BYE and its answer ---> ENDED
                  |  ^                  |     (or from OPEN, PENDING, OVER)
                  |  |  INVITE again    |
                  |  +-----------+---+  | each nearest branch has failed

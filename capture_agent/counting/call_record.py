@@ -17,6 +17,9 @@ if not cython.compiled:
 
 MOST_BRANCHES = cython.declare(cython.Py_ssize_t, 8)
 MOST_LEGS = cython.declare(cython.Py_ssize_t, 4)
+MOST_BYES = cython.declare(cython.Py_ssize_t, 4)
+
+Bye = tuple[int, bool, int, int]  # a BYE that waits: the callee's tag, whether the caller sent it, branch, when
 
 
 @cython.final
@@ -31,14 +34,17 @@ class CallRecord(Timed):
     branches     of them, those without a final response
     status       the failure that counts so far (RFC 3261 16.7), and its Q.850 cause; 0: none
     shown        whether 18x or 2xx was seen: session request delay is taken once for each INVITE
-    ending       how it counts when it ends now: a calls.Count
-    bye_branch   of the BYE that waits for an answer; 0: none does
+    cancel_cause  the Q.850 cause of the CANCEL
+    ending       how it counts when it ends now: a followed_calls.Count
+    bye_branch   of the first BYE that waits for an answer; 0: none does
+    bye_ns       when the last leg was ended: its first BYE
     begun_ns     the first INVITE; asked_ns: the last one; accepted_ns: a 2xx on a farther hop
     """
 
     __slots__ = (
-        "_leg", "_more_legs", "accepted_ns", "answered_ns", "asked_ns", "begun_ns", "branches", "bye_branch", "bye_ns",
-        "cancelled", "cause", "cseq", "depth", "ending", "key", "shown", "side", "state", "status", "tag",
+        "_bye_by_caller", "_bye_leg", "_bye_sent_ns", "_leg", "_more_byes", "_more_legs", "accepted_ns", "answered_ns",
+        "asked_ns", "begun_ns", "branches", "bye_branch", "bye_ns", "cancel_cause", "cancelled", "cause", "cseq",
+        "depth", "ending", "key", "shown", "side", "state", "status", "tag",
     )  # fmt: skip
 
     def __init__(self, key: cython.ulonglong, tag: cython.ulonglong, side: cython.int, now_ns: cython.longlong) -> None:
@@ -49,6 +55,10 @@ class CallRecord(Timed):
         self._leg = 0  # a To tag that has sent 2xx, and for which no BYE was answered,
         self._more_legs: list[int] | None = None  # and further ones: of forks
         self.bye_branch = 0
+        self._bye_leg = 0
+        self._bye_by_caller = False
+        self._bye_sent_ns = 0
+        self._more_byes: list[Bye] | None = None  # that wait as well: of further legs, or from the other side
         self.begun_ns = now_ns
         self.answered_ns = self.bye_ns = 0
         self.ending = 0
@@ -62,6 +72,7 @@ class CallRecord(Timed):
         self.asked_ns = now_ns
         self.accepted_ns = 0
         self.cancelled = self.shown = False
+        self.cancel_cause = 0
         return self._nearest(depth, branch)
 
     def _nearest(self, depth: cython.int, branch: cython.ulonglong) -> cython.bint:
@@ -105,10 +116,63 @@ class CallRecord(Timed):
                 self._more_legs.append(tag)
         return True
 
+    def add_bye(
+        self, leg: cython.ulonglong, by_caller: cython.bint, branch: cython.ulonglong, now_ns: cython.longlong
+    ) -> cython.bint:
+        """A BYE to or from the callee with this tag; whether it is the first one that waits."""
+        if not self.bye_branch:
+            self.bye_branch = max(branch, 1)
+            self._bye_leg = leg
+            self._bye_by_caller = by_caller
+            self._bye_sent_ns = now_ns
+            return True
+        if self._more_byes is None:
+            self._more_byes = []
+        if len(self._more_byes) < MOST_BYES:
+            self._more_byes.append((leg, by_caller, max(branch, 1), now_ns))
+        return False
+
+    def waits_for(self, leg: cython.ulonglong, by_caller: cython.bint) -> cython.bint:
+        """Whether a BYE of this side for this callee waits for an answer."""
+        if self.bye_branch and self._bye_leg == leg and self._bye_by_caller == by_caller:
+            return True
+        return self._more_byes is not None and any(one[0] == leg and one[1] == by_caller for one in self._more_byes)
+
+    def take_bye(self, branch: cython.ulonglong) -> cython.longlong:
+        """When the BYE on this branch was sent, which waits no more; -1: none does on it."""
+        at: cython.Py_ssize_t
+        branch = max(branch, 1)
+        if not self._more_byes:
+            if branch != self.bye_branch:
+                return -1
+            self.bye_branch = 0
+            self.bye_ns = self._bye_sent_ns
+            return self.bye_ns
+        byes = [(self._bye_leg, self._bye_by_caller, self.bye_branch, self._bye_sent_ns), *self._more_byes]
+        for at in range(len(byes)):
+            leg, _, its_branch, sent_ns = byes[at]
+            if its_branch == branch:
+                self.bye_ns = min([one[3] for one in byes if one[0] == leg])
+                del byes[at]
+                self._bye_leg, self._bye_by_caller, self.bye_branch, self._bye_sent_ns = byes.pop(0)
+                self._more_byes = byes
+                return sent_ns
+        return -1
+
+    def end_unanswered(self) -> cython.bint:
+        """Nobody answers the BYEs that wait: they are over, and so are their legs; whether none is left."""
+        over: cython.bint = False
+        while self.bye_branch:
+            leg: cython.ulonglong = self._bye_leg
+            self.take_bye(self.bye_branch)
+            if self.end_leg(leg):
+                over = True
+        return over
+
     def end_leg(self, tag: cython.ulonglong) -> cython.bint:
         """The call with this callee has ended; whether none is left. A tag of nobody ends nothing.
 
-        PeerNames of RFC 2543 leave the tag out: that ends all.
+        Peers of RFC 2543 leave the tag out: that ends all.
         """
         if not tag or not self._leg:
             return True

@@ -17,10 +17,9 @@ PLAIN = re.compile(rb"Q\.850[ \t]*;[ \t]*cause[ \t]*=[ \t]*(\d{1,3})(?!\d)", re.
 def cause_of(sip: SipMessage) -> int:
     """The Q.850 cause that a Reason header gives (RFC 3326), 1 to 127; 0: none does."""
     for value in header_values(sip, b"reason", b""):  # few messages have one
-        if plain := PLAIN.match(value):
-            number = int(plain[1])
-            return number if 1 <= number <= 127 else 0
-        if (found := Q850.search(QUOTED.sub(b"", value))) and (cause := CAUSE.search(found[1])):
-            number = int(cause[1])
-            return number if 1 <= number <= 127 else 0
+        if (plain := PLAIN.match(value)) and 1 <= int(plain[1]) <= 127:
+            return int(plain[1])
+        for found in Q850.finditer(QUOTED.sub(b"", value)):
+            if (cause := CAUSE.search(found[1])) and 1 <= int(cause[1]) <= 127:
+                return int(cause[1])
     return 0

@@ -4,7 +4,8 @@ from capture_agent.counting.bindings cimport Bindings
 from capture_agent.counting.contacts cimport aor_of, asked_seconds, granted_seconds
 from capture_agent.counting.due_times cimport Deadlines, Timed
 from capture_agent.counting.durations cimport Durations
-from capture_agent.counting.ids cimport branch_of, call_of
+from capture_agent.counting.ids cimport branch_of, call_of, from_tag_of
+from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.sip.message cimport SipMessage
 
 cpdef enum:
@@ -40,9 +41,9 @@ cdef class Exchanges:
     cdef object _waiting
     cdef Deadlines _deadlines
 
-    cdef bint request(self, SipMessage sip, int side, bint registers, long long now_ns) except -1
-    cdef bint response(self, SipMessage sip, bint registers, long long now_ns) except -1
-    cdef unsigned long long _key(self, SipMessage sip, bint registers) except? 0
+    cdef bint request(self, CapturedMessage message, int side, bint registers, long long now_ns) except -1
+    cdef bint response(self, CapturedMessage message, bint registers, long long now_ns) except -1
+    cdef unsigned long long _key(self, CapturedMessage message, bint registers) except? 0
     cdef bint _registered(self, Exchange one, SipMessage sip, long long now_ns) except -1
     cdef bint _count_failure(self, Exchange one) except -1
     cdef bint _finish(self, Exchange one) except -1

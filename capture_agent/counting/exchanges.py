@@ -10,8 +10,9 @@ from capture_agent.counting.bindings import Bindings
 from capture_agent.counting.contacts import aor_of, asked_seconds, granted_seconds
 from capture_agent.counting.due_times import Deadlines, Timed
 from capture_agent.counting.durations import ROUND_TRIPS, Durations
-from capture_agent.counting.ids import branch_of, call_of
+from capture_agent.counting.ids import branch_of, call_of, from_tag_of
 from capture_agent.counting.said_counts import SaidCounts
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.message import SipMessage
 
 if not cython.compiled:
@@ -87,34 +88,38 @@ class Exchanges:
         return len(self._waiting)
 
     def request(
-        self, sip: SipMessage, side: cython.int, registers: cython.bint, now_ns: cython.longlong
+        self, message: CapturedMessage, side: cython.int, registers: cython.bint, now_ns: cython.longlong
     ) -> cython.bint:
+        sip: SipMessage = message.sip
         if sip.call_id_start < 0 or sip.cseq < 0:
             return True
-        key: cython.ulonglong = self._key(sip, registers)
+        branch: cython.ulonglong = branch_of(sip)
+        key: cython.ulonglong = self._key(message, registers)
         one: Exchange | None = self._waiting.get(key)
-        again: cython.bint = one is not None and one.state == REFUSED and sip.cseq > one.cseq
-        if one is not None and not again:
-            if sip.cseq <= one.cseq:
-                return True  # on another hop
-            self._finish(one)
-            one = None
+        if one is not None:
+            # On another hop; or late. After the answer, it is another request of a client that does not count on.
+            if sip.cseq < one.cseq or (sip.cseq == one.cseq and (one.state == ASKED or branch == one.branch)):
+                return True
+            if one.state != REFUSED:
+                self._finish(one)
+                one = None
         if one is None:
             one = self._begin(key, side, registers, now_ns)
         one.state = ASKED
         one.status = 0
         one.cseq = sip.cseq
-        one.branch = branch_of(sip)
+        one.branch = branch
         one.asked_ns = now_ns
         one.seconds = asked_seconds(sip) if registers else 0
         self._deadlines.move(one, now_ns + SETTLED_NS)
         return True
 
-    def response(self, sip: SipMessage, registers: cython.bint, now_ns: cython.longlong) -> cython.bint:
+    def response(self, message: CapturedMessage, registers: cython.bint, now_ns: cython.longlong) -> cython.bint:
+        sip: SipMessage = message.sip
         status: cython.int = sip.status
         if status < 200 or sip.call_id_start < 0:
             return True
-        one: Exchange | None = self._waiting.get(self._key(sip, registers))
+        one: Exchange | None = self._waiting.get(self._key(message, registers))
         if one is None or one.state != ASKED or sip.cseq != one.cseq or branch_of(sip) != one.branch:
             return True
         one.status = status
@@ -141,9 +146,13 @@ class Exchanges:
             self._finish(cython.cast(Exchange, one))
         self.bindings.close()
 
-    def _key(self, sip: SipMessage, registers: cython.bint) -> cython.ulonglong:
-        """OPTIONS by Call-ID and CSeq, REGISTER by Call-ID: its CSeq counts on."""
-        return call_of(sip) ^ (1 if registers else (cython.cast(cython.ulonglong, sip.cseq) << 1))
+    def _key(self, message: CapturedMessage, registers: cython.bint) -> cython.ulonglong:
+        """REGISTER by Call-ID: its CSeq counts on. OPTIONS by Call-ID, CSeq, From tag: in a dialog, both sides ask."""
+        sip: SipMessage = message.sip
+        if registers:
+            return call_of(sip) ^ 1
+        number: cython.ulonglong = sip.cseq
+        return call_of(sip) ^ number << 1 ^ from_tag_of(message)
 
     def _registered(self, one: Exchange, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
         one.state = DONE

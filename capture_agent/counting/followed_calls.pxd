@@ -42,6 +42,8 @@ cdef class Calls:
     cdef bint _success(self, CallRecord call, SipMessage sip, long long now_ns) except -1
     cdef bint _failure(self, CallRecord call, SipMessage sip, long long now_ns) except -1
     cdef bint _bye_response(self, SipMessage sip, long long now_ns) except -1
+    cdef bint _go_on(self, CallRecord call, long long now_ns) except -1
+    cdef bint _give_up(self, CallRecord call, long long now_ns) except -1
     cdef bint _answer(self, CallRecord call, long long now_ns) except -1
     cdef bint _settle(self, CallRecord call, long long now_ns) except -1
     cdef bint _end(self, CallRecord call, long long now_ns) except -1

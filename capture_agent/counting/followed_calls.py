@@ -144,6 +144,8 @@ class Calls:
             call = cython.cast(CallRecord, one)
             self._decide(call, now_ns)
             if call.state == ANSWERED:
+                self._give_up(call, now_ns)
+            if call.state == ANSWERED:  # a BYE was for nobody
                 self._end(call, now_ns)
             self._remove(call)
 
@@ -181,6 +183,8 @@ class Calls:
         tag: cython.ulonglong = self._from
         if call is None:
             return self._begin(sip, tag, side, now_ns)
+        if call.bye_branch and (tag != call.tag or sip.cseq > call.cseq):
+            self._give_up(call, now_ns)  # the next call
         if tag != call.tag:
             if call.state == PENDING:
                 call.tag = tag
@@ -196,6 +200,8 @@ class Calls:
             return True if call.state == ANSWERED else self._ask_again(call, sip, now_ns)
         if sip.cseq < call.cseq or call.state == ANSWERED or call.state == ENDED:
             return True
+        if call.state == PENDING and call.status in (401, 407) and depth_of(sip) <= call.depth:
+            return self._ask_again(call, sip, now_ns)  # of a caller that does not count on
         if call.add_branch(depth_of(sip), branch_of(sip)) and call.state in (PENDING, OVER):
             self._resume(call, now_ns)  # the next target
         return True
@@ -225,6 +231,8 @@ class Calls:
         if call.state == OVER:
             self._add(call.side, RESUMED, 1)
             self._add(call.side, SETUP, 1)
+        if call.status in RETRIED:  # this is what it led to
+            call.status = call.cause = 0
         call.state = OPEN
         self._deadlines.move(call, now_ns + CALLING_NS)
         return True
@@ -236,22 +244,26 @@ class Calls:
             return True
         if branch_of(sip) in call.branches:
             call.cancelled = True
-            call.cause = cause_of(sip)
+            call.cancel_cause = cause_of(sip)
             self._deadlines.move(call, now_ns + CALLING_NS)
         return True
 
     def _hung_up(self, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
         call: CallRecord | None = self._find(sip)
-        if call is None or (self._from != call.tag and to_tag_of(sip) != call.tag):
+        tag: cython.ulonglong = to_tag_of(sip)
+        if call is None or (self._from != call.tag and tag != call.tag):
             return True
         if call.state <= RINGING and call.accepted_ns:
             self._answer(call, call.accepted_ns)
-        if call.state != ANSWERED or call.bye_branch:
+        if call.state != ANSWERED:
             return True
-        call.bye_branch = branch_of(sip) or 1
-        call.bye_ns = now_ns
-        call.ending = UNANSWERED
-        call.cause = cause_of(sip)
+        by_caller: cython.bint = self._from == call.tag
+        leg: cython.ulonglong = tag if by_caller else self._from
+        if call.waits_for(leg, by_caller):
+            return True  # on another hop
+        if call.add_bye(leg, by_caller, branch_of(sip), now_ns):
+            call.ending = UNANSWERED
+        call.cause = cause_of(sip) or call.cause
         self._deadlines.move(call, now_ns + SETTLED_NS)
         return True
 
@@ -274,7 +286,7 @@ class Calls:
         if call.state > RINGING or branch_of(sip) not in call.branches:
             return True
         self._deadlines.move(call, now_ns + RINGING_NS)
-        if sip.status == 100:
+        if sip.status == 100 or sip.status == 199:  # of the next hop; of a branch that has failed (RFC 6228)
             return True
         if call.state == OPEN:
             call.state = RINGING
@@ -290,7 +302,7 @@ class Calls:
         call.add_leg(to_tag_of(sip))
         if call.state == ANSWERED:
             return True
-        if branch_of(sip) in call.branches or call.state == PENDING or call.state == OVER:
+        if branch_of(sip) in call.branches or (call.state > RINGING and depth_of(sip) <= call.depth):
             return self._answer(call, now_ns)
         if not call.accepted_ns:  # the nearest hop will have it next
             call.accepted_ns = now_ns
@@ -298,11 +310,7 @@ class Calls:
         return True
 
     def _failure(self, call: CallRecord, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
-        cause: cython.int
-        if call.state > RINGING:
-            return True
-        cause = cause_of(sip)
-        if not call.fail(branch_of(sip), sip.status, cause or call.cause):
+        if call.state > RINGING or not call.fail(branch_of(sip), sip.status, cause_of(sip)):
             return True
         if not call.shown and call.status not in NO_FAILURE:
             self.request_delay.observe(call.side << 1, now_ns - call.asked_ns)
@@ -317,17 +325,34 @@ class Calls:
     def _bye_response(self, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
         call: CallRecord | None = self._find(sip)
         status: cython.int = sip.status
-        if call is None or call.state != ANSWERED or status < 200 or (branch_of(sip) or 1) != call.bye_branch:
+        if call is None or call.state != ANSWERED or status < 200 or not call.bye_branch:
             return True
-        call.bye_branch = 0
+        by_caller: cython.bint = self._from == call.tag
+        leg: cython.ulonglong = to_tag_of(sip) if by_caller else self._from
+        refused: cython.bint = status in (401, 407)
+        sent_ns: cython.longlong = call.take_bye(branch_of(sip))
+        if sent_ns < 0:
+            if not refused and call.waits_for(leg, by_caller):
+                call.ending = BY_BYE  # on a farther hop: the nearest will have it next
+            return True
+        if not refused and call.end_leg(leg):
+            if status < 300:
+                self.disconnect_delay.observe(call.side, now_ns - sent_ns)
+            call.ending = BY_BYE
+            return self._end(call, now_ns)
+        return True if call.bye_branch else self._go_on(call, now_ns)
+
+    def _go_on(self, call: CallRecord, now_ns: cython.longlong) -> cython.bint:
+        """No BYE has ended it."""
         call.ending = UNSEEN
-        tag: cython.ulonglong = self._from
-        if status == 401 or status == 407 or not call.end_leg(to_tag_of(sip) if tag == call.tag else tag):
-            self._deadlines.move(call, now_ns + self._idle_ns)
-            return True
-        if status < 300:
-            self.disconnect_delay.observe(call.side, now_ns - call.bye_ns)
-        call.ending = BY_BYE
+        call.cause = 0
+        self._deadlines.move(call, now_ns + self._idle_ns)
+        return True
+
+    def _give_up(self, call: CallRecord, now_ns: cython.longlong) -> cython.bint:
+        """Nothing comes for it any more: it has ended, unless its BYEs were for others."""
+        if call.bye_branch and not call.end_unanswered():
+            return self._go_on(call, now_ns)
         return self._end(call, now_ns)
 
     def _answer(self, call: CallRecord, now_ns: cython.longlong) -> cython.bint:
@@ -363,8 +388,8 @@ class Calls:
         call.state = OVER
         if call.status == CANCELLED_STATUS or (not call.status and call.cancelled):
             self._add(side, CANCELLED, 1)
-            if call.cause:
-                self.causes.add(side, ("cancelled", call.cause))
+            if call.cause or call.cancel_cause:
+                self.causes.add(side, ("cancelled", call.cause or call.cancel_cause))
         elif call.status:
             self.failed.add(side, call.status)
             if call.cause:
@@ -398,7 +423,7 @@ class Calls:
     def _expire(self, call: CallRecord, now_ns: cython.longlong) -> cython.bint:
         if call.state <= PENDING:
             return self._decide(call, now_ns)
-        return self._end(call, now_ns) if call.state == ANSWERED else self._remove(call)
+        return self._give_up(call, now_ns) if call.state == ANSWERED else self._remove(call)
 
     def _remove(self, call: CallRecord) -> cython.bint:
         (self._active if call.state == ANSWERED else self._passing).pop(call.key, None)

@@ -120,9 +120,9 @@ class Counting:
             return True
         if kind in (REGISTER, OPTIONS):
             if message.sip.is_request:
-                exchanges.request(message.sip, side, kind == REGISTER, now_ns)
+                exchanges.request(message, side, kind == REGISTER, now_ns)
             else:
-                exchanges.response(message.sip, kind == REGISTER, now_ns)
+                exchanges.response(message, kind == REGISTER, now_ns)
         if kind != REGISTER:
             if message.sip.is_request:
                 calls.request(message, side, kind, now_ns)

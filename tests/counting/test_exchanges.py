@@ -55,6 +55,47 @@ FLOWS = {
         ["0 A>P REGISTER", "0.5 P>A 200 of=REGISTER t=r"],
         "registrations 1, accepted 1, rrd 0.5s",
     ),
+    "challenged, and the CSeq does not count on": (
+        ["0 A>P REGISTER branch=1 h=Contact:<sip:a@h>", "0.1 P>A 401 of=REGISTER t=r branch=1",
+         "1 A>P REGISTER branch=2 h=Contact:<sip:a@h>",
+         "1.5 P>A 200 of=REGISTER t=r branch=2 h=Contact:<sip:a@h>;expires=60"],
+        "registrations 1, accepted 1, registered 1, rrd 0.5s",
+    ),
+    "the time was too brief, and is longer": (
+        [REGISTER, "0.1 P>A 423 of=REGISTER t=r h=Min-Expires:300", "1 A>P REGISTER cseq=2 h=Contact:<sip:a@h>|Expires:300",
+         "1.5 P>A 200 cseq=2 of=REGISTER t=r h=m:<sip:a@h>|Expires:300", *later(70)],
+        "registrations 1, accepted 1, registered 1, rrd 0.5s",
+    ),
+    "several contacts: the parameter, or else the header": (
+        ["0 A>P REGISTER h=Contact:<sip:a@h>;expires=20,_<sip:b@h>|Expires:40", "0 P>A 200 of=REGISTER t=r", *later(25)],
+        "registrations 1, accepted 1, registered 1, rrd 0s",
+    ),
+    "several contacts: all have expired": (
+        ["0 A>P REGISTER h=Contact:<sip:a@h>;expires=20,_<sip:b@h>|Expires:40", "0 P>A 200 of=REGISTER t=r", *later(45)],
+        "registrations 1, accepted 1, rrd 0s",
+    ),
+    "removed with Expires alone": (
+        [REGISTER, ACCEPTED, "9 A>P REGISTER cseq=2 h=Contact:<sip:a@192.0.2.20>|Expires:0", "9 P>A 200 cseq=2 of=REGISTER t=r"],
+        "registrations 2, accepted 2, rrd 0.5s",
+    ),
+    "removed, and the registrar says so": (
+        [REGISTER, ACCEPTED, "9 A>P REGISTER cseq=2 h=Contact:<sip:a@192.0.2.20>;expires=0",
+         "9 P>A 200 cseq=2 of=REGISTER t=r h=Contact:<sip:a@192.0.2.20>;expires=0"],
+        "registrations 2, accepted 2, rrd 0.5s",
+    ),
+    "a question, and there is a binding": (
+        ["0 A>P REGISTER", "0.5 P>A 200 of=REGISTER t=r h=Contact:<sip:a@h>;expires=60"],
+        "registrations 1, accepted 1, registered 1, rrd 0.5s",
+    ),
+    "OPTIONS of a client that does not count on": (
+        ["0 A>P OPTIONS branch=1", "0.5 P>A 200 of=OPTIONS t=o branch=1", "9 A>P OPTIONS branch=2",
+         "9.5 P>A 200 of=OPTIONS t=o branch=2"],
+        "options 2, rtt 1s",
+    ),
+    "OPTIONS through a proxy": (
+        ["0 A>P OPTIONS", "0 P>B OPTIONS via=P,A", "0.4 B>P 200 of=OPTIONS t=o via=P,A", "0.5 P>A 200 of=OPTIONS t=o"],
+        "options 1, rtt 0.5s",
+    ),
     "OPTIONS": (["0 A>P OPTIONS", "0.5 P>A 200 of=OPTIONS t=o"], "options 1, rtt 0.5s"),
     "OPTIONS that are refused were answered": (["0 A>P OPTIONS", "0.5 P>A 405 of=OPTIONS t=o"], "options 1, rtt 0.5s"),
     "OPTIONS that nobody answers": (["0 A>P OPTIONS", *later(40)], "options 1, silent 1"),
@@ -72,6 +113,13 @@ def test_flows(name: str, at_once: bool) -> None:
     counting = played(lines, at_once=at_once)
     assert counted(counting, times=True) == wanted
     assert all(ledger.difference == 0 for ledger in counting.ledgers())
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_messages_are_sent_again(name: str) -> None:
+    """Each message twice: the figures are the same."""
+    lines, wanted = FLOWS[name]
+    assert counted(played([line for line in lines for _ in range(2)]), times=True) == wanted
 
 
 def test_direction_and_peer() -> None:

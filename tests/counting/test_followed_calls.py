@@ -221,6 +221,151 @@ FLOWS = {
          "65.5 P>A 200 cseq=2 of=BYE branch="],
         "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 5s, duration 60s, sdd 0.5s",
     ),
+    "two answer, and both are ended at once": (
+        ["0 A>P INVITE", "1 P>A 200 t=b", "1.1 P>A 200 t=c", "10 A>P BYE cseq=2 t=b branch=b",
+         "10.1 A>P BYE cseq=2 t=c branch=c", "10.2 P>A 200 cseq=2 of=BYE t=b branch=b",
+         "10.3 P>A 200 cseq=2 of=BYE t=c branch=c"],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 1s, duration 9.1s, sdd 0.2s",
+    ),
+    "two answer, and nobody answers the BYE to one": (
+        ["0 A>P INVITE", "1 P>A 200 t=b", "1.1 P>A 200 t=c", "10 A>P BYE cseq=2 t=c", *later(50)],
+        "attempts 1, answered 1, active 1, srd successful 1s, answer 1s",
+    ),
+    "two answer on two branches, and the proxy ends one": (
+        ["0 A>P INVITE", "0 P>B INVITE via=P,A branch=p1", "0 P>C INVITE via=P,A branch=p2",
+         "1 B>P 200 t=b via=P,A branch=p1", "1 P>A 200 t=b", "1 C>P 200 t=c via=P,A branch=p2",
+         "1.1 P>C BYE cseq=2 t=c via=P", "1.2 C>P 200 cseq=2 of=BYE t=c via=P", *BYE],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 1s, duration 64s, sdd 0.5s",
+    ),
+    "both hang up: the first BYE ends it, the first answer shows it": (
+        [*CALL, "65 A>P BYE cseq=2 t=b", "65.1 P>A BYE cseq=9 f=b t=a", "65.3 A>P 200 cseq=9 of=BYE f=b t=a",
+         "65.5 P>A 200 cseq=2 of=BYE t=b"],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 5s, duration 60s, sdd 0.2s",
+    ),
+    "both hang up, and do not know the call any more": (
+        [*CALL, "65 A>P BYE cseq=2 t=b", "65.1 P>A BYE cseq=2 f=b t=a", "65.3 A>P 481 cseq=2 of=BYE f=b t=a",
+         "65.5 P>A 481 cseq=2 of=BYE t=b"],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 5s, duration 60s",
+    ),
+    "both hang up, and one is answered": (
+        [*CALL, "65 A>P BYE cseq=2 t=b", "65.1 P>A BYE cseq=9 f=b t=a", "65.3 A>P 200 cseq=9 of=BYE f=b t=a", *later(100)],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 5s, duration 60s, sdd 0.2s",
+    ),
+    "the BYE timed out": (
+        [*CALL, "65 A>P BYE cseq=2 t=b", "96 P>A 408 cseq=2 of=BYE t=b"],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 5s, duration 60s",
+    ),
+    "the nearest hop's answer to the BYE is lost": (
+        [*PROXIED, *PROXIED_BYE[:3], *later(100)],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 5s, duration 60s",
+    ),
+    "a BYE with a tag of nobody, which nobody answers": (
+        [*CALL, "65 A>P BYE cseq=2 t=forged h=Reason:Q.850;cause=16", *later(100)],
+        "attempts 1, answered 1, active 1, srd successful 1s, answer 5s",
+    ),
+    "hung up while it rang": (
+        [*CALL[:3], "2 A>P BYE cseq=2 t=b", "2.1 P>A 200 cseq=2 of=BYE t=b", "2.2 P>A 487 t=b"],
+        "attempts 1, cancelled 1, srd successful 1s",
+    ),
+    "the next call has the same Call-ID, and nobody has answered the BYE": (
+        [*CALL, "65 A>P BYE cseq=2 t=b", "70 A>P INVITE cseq=5", "71 P>A 486 cseq=5 t=c"],
+        "attempts 2, answered 1, failed 486 1, ended unanswered_bye 1, srd failed 1s, srd successful 1s, answer 5s, duration 60s",
+    ),
+    "the proxy has answered the CANCEL; what the callee answers is not for the caller": (
+        [*PROXIED[:5], "2 A>P CANCEL", "2 P>A 200 of=CANCEL", "2 P>A 487 t=x", "2 P>B CANCEL via=P",
+         "2.05 B>P 200 t=b via=P,A", "2.1 P>B BYE t=b cseq=2 via=P", "2.2 B>P 200 of=BYE cseq=2 t=b via=P"],
+        "attempts 1, cancelled 1, srd successful 1s",
+    ),
+    "cancelled, and another branch answers after all": (
+        [*CALL[:3], "2 A>P CANCEL", "2.1 P>A 487 t=b", "2.2 P>A 200 t=c", "2.3 A>P BYE cseq=2 t=c",
+         "2.4 P>A 200 cseq=2 of=BYE t=c"],
+        "attempts 1, answered 1, cancelled 1, resumed 1, ended bye 1, srd successful 1s, answer 2.2s, duration 0.1s, sdd 0.1s",
+    ),
+    "the CANCEL came to nothing": (
+        [*CALL[:3], "2 A>P CANCEL", "2 P>A 481 of=CANCEL", "6 P>A 200 t=b"],
+        "attempts 1, answered 1, active 1, srd successful 1s, answer 6s",
+    ),
+    "cancelled, and refused for another reason": (
+        [*CALL[:3], "2 A>P CANCEL h=Reason:Q.850;cause=16", "2 P>A 200 of=CANCEL", "2.1 P>A 486 t=b"],
+        "attempts 1, failed 486 1, srd successful 1s",
+    ),
+    "cancelled before anything came": (
+        ["0 A>P INVITE", "2 A>P CANCEL", "2 P>A 200 of=CANCEL", "2.1 P>A 487 t=b"],
+        "attempts 1, cancelled 1, srd failed 2.1s",
+    ),
+    "challenged, and the CSeq does not count on": (
+        ["0 A>P INVITE branch=1", "0.1 P>A 407 t=x branch=1", "1 A>P INVITE branch=2", "3 P>A 200 t=y branch=2"],
+        "attempts 1, answered 1, active 1, srd successful 2s, answer 3s",
+    ),
+    "challenged, and the CSeq does not count on: refused": (
+        ["0 A>P INVITE branch=1", "0.1 P>A 407 t=x branch=1", "1 A>P INVITE branch=2", "3 P>A 486 t=y branch=2"],
+        "attempts 1, failed 486 1, srd failed 2s",
+    ),
+    "challenged by proxy and callee, and refused for good": (
+        ["0 A>P INVITE", "0.1 P>A 401 t=x", "1 A>P INVITE cseq=2", "1.1 P>A 407 cseq=2 t=y", "2 A>P INVITE cseq=3",
+         "2.1 P>A 407 cseq=3 t=z", "3 A>P INVITE cseq=4", "5 P>A 403 cseq=4 t=b"],
+        "attempts 1, failed 403 1, srd failed 2s",
+    ),
+    "redirected by the first target, of which only the far side is seen": (
+        ["0 P>B INVITE branch=p1", "1 B>P 302 t=b branch=p1", "1.1 P>C INVITE branch=p2", "2 C>P 486 t=c branch=p2"],
+        "attempts 1, failed 486 1, srd failed 2s",
+    ),
+    "early media, reliable, with a new offer": (
+        ["0 A>P INVITE", "0.1 P>A 100", "1 P>A 183 t=b", "1.1 A>P PRACK cseq=2 t=b", "1.2 P>A 200 cseq=2 of=PRACK t=b",
+         "2 P>A 180 t=b", "2.1 A>P UPDATE cseq=3 t=b", "2.2 P>A 200 cseq=3 of=UPDATE t=b", "5 P>A 200 t=b"],
+        "attempts 1, answered 1, active 1, srd successful 1s, answer 5s",
+    ),
+    "199 is no ringing": (
+        ["0 A>P INVITE", "1 P>A 199 t=b", "3 P>A 180 t=c"],
+        "attempts 1, setup 1, early 1, srd successful 3s",
+    ),
+    "100, and nothing else": ([*CALL[:2], *later(250)], "attempts 1, abandoned 1"),
+    "refused for good by all": ([*CALL[:3], "4 P>A 603 t=b"], "attempts 1, failed 603 1, srd successful 1s"),
+    "answered after it was abandoned": (
+        ["0 A>P INVITE", *later(70), "90 P>A 200 t=b"],
+        "attempts 1, answered 1, abandoned 1, resumed 1, active 1, srd successful 90s, answer 90s",
+    ),
+    "the ACK is missing": (
+        ["0 A>P INVITE", "1 P>A 200 t=b", "32 P>A BYE cseq=1 f=b t=a", "32.5 A>P 200 cseq=1 of=BYE f=b t=a"],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 1s, duration 31s, sdd 0.5s",
+    ),
+    "both re-INVITE at once, and again": (
+        [*CALL, "10 A>P INVITE cseq=2 t=b", "10 P>A INVITE cseq=1 f=b t=a", "10.1 P>A 491 cseq=2 t=b",
+         "10.1 A>P 491 cseq=1 f=b t=a", "12 A>P INVITE cseq=3 t=b", "12.1 P>A 200 cseq=3 t=b", *BYE],
+        "attempts 1, answered 1, ended bye 1, srd successful 1s, answer 5s, duration 60s, sdd 0.5s",
+    ),
+    "it comes to the proxy again": (
+        ["0 A>P INVITE", "0 P>P INVITE via=P,A branch=s1 uri=sip:c", "0 P>B INVITE via=P,P,A branch=s2",
+         "3 B>P 486 t=b via=P,P,A branch=s2", "3 P>P 486 t=b via=P,A branch=s1", "3 P>A 486 t=b"],
+        "attempts 1, failed 486 1, srd failed 3s",
+    ),
+    "a proxy that hides the hop before it": (
+        ["0 A>P INVITE", "0 P>B INVITE via=P", "1 B>P 180 t=b via=P", "1 P>A 180 t=b", "3 B>P 486 t=b via=P", "3.1 P>A 486 t=b"],
+        "attempts 1, failed 486 1, srd successful 1s",
+    ),
+    "another call takes its place": (
+        [*CALL, "9 C>P INVITE call=2 f=c h=Replaces:1@example.com;to-tag=b;from-tag=a", "9 P>C 200 call=2 f=c t=b",
+         "9 P>A BYE cseq=1 f=b t=a", "9.5 A>P 200 cseq=1 of=BYE f=b t=a"],
+        "attempts 2, answered 2, ended bye 1, active 1, srd successful 1s, answer 5s, duration 4s, sdd 0.5s",
+    ),
+    "OPTIONS of both sides inside it": (
+        [*CALL, "10 A>P OPTIONS cseq=2 t=b", "10 P>A OPTIONS cseq=2 f=b t=a", "10.5 P>A 200 cseq=2 of=OPTIONS t=b",
+         "10.5 A>P 200 cseq=2 of=OPTIONS f=b t=a"],
+        "attempts 1, answered 1, active 1, options 2, srd successful 1s, answer 5s, rtt 1s",
+    ),
+    "the cause of another branch": (
+        ["0 P>B INVITE branch=p1", "0 P>C INVITE branch=p2", "1 B>P 486 t=b branch=p1 h=Reason:Q.850;cause=17",
+         "2 C>P 603 t=c branch=p2"],
+        "attempts 1, failed 603 1, srd failed 2s",
+    ),
+    "causes in a row": (
+        ["0 A>P INVITE", '1 P>A 480 t=b h=Reason:Q.850;cause=0,_Q.850;text="a,b;cause=1";cause=18,_Q.850;cause=3'],
+        "attempts 1, failed 480 1, cause failed 18 1, srd failed 1s",
+    ),
+    "causes in several headers": (
+        ["0 A>P INVITE", "1 P>A 480 t=b h=Reason:SIP;cause=480|REASON_:Q.850;cause=999|reason:q.850;Cause_=_34"],
+        "attempts 1, failed 480 1, cause failed 34 1, srd failed 1s",
+    ),
     "a cause in the response": (
         ["0 A>P INVITE", '1 P>A 480 t=b h=Reason:_Q.850;cause=19;text="no_answer"'],
         "attempts 1, failed 480 1, cause failed 19 1, srd failed 1s",
@@ -249,12 +394,22 @@ def test_flows(name: str, at_once: bool) -> None:
     balance(counting)
 
 
+@pytest.mark.parametrize("name", FLOWS)
+def test_messages_are_sent_again(name: str) -> None:
+    """Each message twice: the figures are the same."""
+    lines, wanted = FLOWS[name]
+    counting = played([line for line in lines for _ in range(2)])
+    assert counted(counting, times=True) == wanted
+    balance(counting)
+
+
 ENDS = {
     "in setup": (CALL[:1], "attempts 1, abandoned 1"),
     "ringing": (CALL[:3], "attempts 1, abandoned 1"),
     "challenged": (["0 A>P INVITE", "0.1 P>A 407 t=x"], "attempts 1, failed 407 1"),
     "answered": (CALL, "attempts 1, answered 1, ended unseen 1"),
     "with a BYE": ([*CALL, BYE[0]], "attempts 1, answered 1, ended unanswered_bye 1"),
+    "with a BYE for nobody": ([*CALL, "65 A>P BYE cseq=2 t=x"], "attempts 1, answered 1, ended unseen 1"),
     "ended": ([*CALL, *BYE], "attempts 1, answered 1, ended bye 1"),
 }
 
