@@ -53,6 +53,7 @@ ROWS: dict[str, Row] = {
     "tunnels": ("tunnels", ("--hep", "hep+tcp:127.0.0.1:{port}")),
     "sqlite": ("stored", ("--db", "sqlite:///{folder}/trace.db")),
 }
+AT_MOST = {"calls": ("tracked", 1.5)}  # times the instructions of that row
 SIP = {
     "many": MESSAGES,
     "mixed": MIXED,
@@ -158,6 +159,15 @@ def compare(now: Mapping[str, float], committed: Mapping[str, Mapping[str, Any]]
     return [Comparison(row, figure, known[row], tolerance) for row, figure in now.items() if row in known]
 
 
+def too_expensive(now: Mapping[str, float]) -> list[str]:
+    """Rows that need more than AT_MOST allows."""
+    return [
+        f"{row}: {now[row] / now[base]:.2f} times {base}, at most {times} are allowed"
+        for row, (base, times) in AT_MOST.items()
+        if now[row] > times * now[base]
+    ]
+
+
 def known_figures() -> dict[str, dict[str, Any]]:
     """The figures by Python's minor version."""
     figures: dict[str, dict[str, Any]] = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
@@ -183,12 +193,13 @@ def main() -> int:
     now = measured()
     known = known_figures()
     comparisons = compare(now, known, minor_version()) if known else []
-    for comparison in comparisons:
-        print(comparison)
+    for line in (*comparisons, *too_expensive(now)):
+        print(line)
     if "--write" in sys.argv[1:]:
         write(now)
         return 0
-    return 0 if comparisons and all(comparison.holds for comparison in comparisons) else 1
+    holds = comparisons and all(comparison.holds for comparison in comparisons)
+    return 0 if holds and not too_expensive(now) else 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Timers, and the limits of every table here."""
 
+from capture_agent.sip.timer_values import TRANSACTION_NS
+
 SECOND_NS = 1_000_000_000
 
-# RFC 3261 17, table 4: messages are repeated for 64*T1 after a final response, and, except for INVITE, before one.
-SETTLED_NS = 32 * SECOND_NS
+# Messages are repeated so long after a final response.
+SETTLED_NS = TRANSACTION_NS
 # An INVITE without any response: 64*T1 at each of a few proxies.
 CALLING_NS = 180 * SECOND_NS
 # A ringing INVITE. Every provisional response restarts a proxy's timer C, of 3 minutes or more (RFC 3261 16.6).

@@ -32,13 +32,17 @@ peer_names.py       names of networks
 sip_counters.py     requests, responses, retransmissions (hot)
 followed_calls.py   calls: attempts and what becomes of them (hot)
 call_record.py      one call (hot)
+call_table.py       the calls that are followed, and when each is due (hot)
+call_counts.py      what is counted of them (hot)
 exchanges.py        REGISTER and OPTIONS: from the request to its final response (hot)
 bindings.py         who is registered now (hot)
 ids.py              Call-ID, tags and branch as numbers (hot)
 contacts.py         registrations in headers: To, Contact and Expires (hot)
-causes.py           Q.850 causes in Reason
+causes.py           Q.850 causes in Reason (hot)
+ordered_table.py    things by key, in queues (hot)
 due_times.py        what is due at which second (hot)
 durations.py        durations by bucket (hot)
+side_counts.py      counts by side (hot)
 said_counts.py      counts by side and status
 snapshot.py         all figures, by name and labels
 """

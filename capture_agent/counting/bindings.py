@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-
 import cython
 
 from capture_agent.counting.due_times import Deadlines, Timed
+from capture_agent.counting.ordered_table import OrderedTable
+from capture_agent.counting.side_counts import SideCounts
 
 SECOND = cython.declare(cython.longlong, 1_000_000_000)
 LIMIT = 131_072
@@ -18,12 +18,12 @@ LIMIT = 131_072
 class Binding(Timed):
     """`key` is a number for the address-of-record, `side` that of the registration that was accepted last."""
 
-    __slots__ = ("key", "side")
+    __slots__ = ("side",)
 
-    def __init__(self, key: cython.ulonglong, side: cython.int) -> None:
-        Timed.__init__(self)
-        self.key = key
+    def begin(self, key: cython.ulonglong, side: cython.int) -> cython.bint:
+        self.start(key)
         self.side = side
+        return True
 
 
 @cython.final
@@ -38,37 +38,39 @@ class Bindings:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
-        self.by_side: Counter[int] = Counter()
+        self.by_side = SideCounts(1)
         self.begun = self.over = self.evicted = 0
-        self._held: OrderedDict[int, Binding] = OrderedDict()
+        self._held = OrderedTable()
         self._deadlines = Deadlines()
 
     @property
     def held(self) -> int:
-        return len(self._held)
+        return self._held.count
 
     def put(
         self, aor: cython.ulonglong, side: cython.int, seconds: cython.longlong, now_ns: cython.longlong
     ) -> cython.bint:
         """The bindings of this address-of-record last for so many seconds from now; 0: it has none any more."""
-        one: Binding | None = self._held.get(aor)
+        found = self._held.find(aor)
+        one: Binding | None = None if found is None else cython.cast(Binding, found)
         if not seconds:
             if one is not None:
                 self._remove(one)
             return True
         if one is None:
-            if len(self._held) >= self.limit:
+            if self._held.count >= self.limit:
                 self._evict()
-            one = Binding(aor, side)
-            self._held[aor] = one
+            one = Binding.__new__(Binding)
+            one.begin(aor, side)
+            self._held.add(one, 0)
             self.begun += 1
-            self.by_side[side] += 1
+            self.by_side.add(side, 0, 1)
             self._deadlines.add(one, now_ns + seconds * SECOND)
             return True
-        self.by_side[one.side] -= 1
-        self.by_side[side] += 1
+        self.by_side.add(one.side, 0, -1)
+        self.by_side.add(side, 0, 1)
         one.side = side
-        self._held.move_to_end(aor)
+        self._held.shift(one, 0)
         self._deadlines.move(one, now_ns + seconds * SECOND)
         return True
 
@@ -79,20 +81,20 @@ class Bindings:
 
     def close(self) -> None:
         """The capture has ended."""
-        for one in list(self._held.values()):
-            self._remove(one)
+        for one in self._deadlines.all():
+            self._remove(cython.cast(Binding, one))
 
     def _remove(self, one: Binding) -> cython.bint:
-        del self._held[one.key]
+        self._held.remove(one)
         self._deadlines.remove(one)
-        self.by_side[one.side] -= 1
+        self.by_side.add(one.side, 0, -1)
         self.over += 1
         return True
 
     def _evict(self) -> cython.bint:
-        one: Binding
-        _, one = self._held.popitem(last=False)
+        one: Binding = cython.cast(Binding, self._held.first(0))
+        self._held.remove(one)
         self._deadlines.remove(one)
-        self.by_side[one.side] -= 1
+        self.by_side.add(one.side, 0, -1)
         self.evicted += 1
         return True

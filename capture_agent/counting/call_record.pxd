@@ -11,7 +11,6 @@ cpdef enum:
     ENDED = 5
 
 cdef class CallRecord(Timed):
-    cdef readonly unsigned long long key
     cdef public unsigned long long tag
     cdef public long long cseq
     cdef readonly int side
@@ -23,7 +22,8 @@ cdef class CallRecord(Timed):
     cdef public int cancel_cause
     cdef public bint cancelled
     cdef public bint shown
-    cdef public list branches
+    cdef unsigned long long _branch
+    cdef list _more_branches
     cdef unsigned long long _leg
     cdef list _more_legs
     cdef readonly unsigned long long bye_branch
@@ -37,6 +37,10 @@ cdef class CallRecord(Timed):
     cdef public long long answered_ns
     cdef readonly long long bye_ns
 
+    cdef bint begin(self, unsigned long long key, unsigned long long tag, int side, long long now_ns) except -1
+    cdef bint has_branch(self, unsigned long long branch) except -1
+    cdef bint close_branches(self) except -1
+    cdef bint _nearest(self, int depth, unsigned long long branch) except -1
     cdef bint ask(self, long long cseq, int depth, unsigned long long branch, long long now_ns) except -1
     cdef bint add_branch(self, int depth, unsigned long long branch) except -1
     cdef bint fail(self, unsigned long long branch, int status, int cause) except -1

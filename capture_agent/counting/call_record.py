@@ -15,7 +15,7 @@ if not cython.compiled:
     ANSWERED = 4
     ENDED = 5
 
-MOST_BRANCHES = cython.declare(cython.Py_ssize_t, 8)
+MOST_MORE_BRANCHES = cython.declare(cython.Py_ssize_t, 7)
 MOST_LEGS = cython.declare(cython.Py_ssize_t, 4)
 MOST_BYES = cython.declare(cython.Py_ssize_t, 4)
 
@@ -31,25 +31,25 @@ class CallRecord(Timed):
     tag          the caller's, in From of its INVITE
     cseq         of the last INVITE
     depth        of the nearest hops: so many Vias
-    branches     of them, those without a final response
     status       the failure that counts so far (RFC 3261 16.7), and its Q.850 cause; 0: none
     shown        whether 18x or 2xx was seen: session request delay is taken once for each INVITE
     cancel_cause  the Q.850 cause of the CANCEL
-    ending       how it counts when it ends now: a followed_calls.Count
+    ending       how it counts when it ends now: a call_counts.Count
     bye_branch   of the first BYE that waits for an answer; 0: none does
     bye_ns       when the last leg was ended: its first BYE
     begun_ns     the first INVITE; asked_ns: the last one; accepted_ns: a 2xx on a farther hop
     """
 
     __slots__ = (
-        "_bye_by_caller", "_bye_leg", "_bye_sent_ns", "_leg", "_more_byes", "_more_legs", "accepted_ns", "answered_ns",
-        "asked_ns", "begun_ns", "branches", "bye_branch", "bye_ns", "cancel_cause", "cancelled", "cause", "cseq",
-        "depth", "ending", "key", "shown", "side", "state", "status", "tag",
+        "_branch", "_bye_by_caller", "_bye_leg", "_bye_sent_ns", "_leg", "_more_branches", "_more_byes", "_more_legs",
+        "accepted_ns", "answered_ns", "asked_ns", "begun_ns", "bye_branch", "bye_ns", "cancel_cause", "cancelled",
+        "cause", "cseq", "depth", "ending", "shown", "side", "state", "status", "tag",
     )  # fmt: skip
 
-    def __init__(self, key: cython.ulonglong, tag: cython.ulonglong, side: cython.int, now_ns: cython.longlong) -> None:
-        Timed.__init__(self)
-        self.key = key
+    def begin(
+        self, key: cython.ulonglong, tag: cython.ulonglong, side: cython.int, now_ns: cython.longlong
+    ) -> cython.bint:
+        self.start(key)
         self.tag = tag
         self.side = side
         self._leg = 0  # a To tag that has sent 2xx, and for which no BYE was answered,
@@ -62,6 +62,7 @@ class CallRecord(Timed):
         self.begun_ns = now_ns
         self.answered_ns = self.bye_ns = 0
         self.ending = 0
+        return True
 
     def ask(
         self, cseq: cython.longlong, depth: cython.int, branch: cython.ulonglong, now_ns: cython.longlong
@@ -77,8 +78,19 @@ class CallRecord(Timed):
 
     def _nearest(self, depth: cython.int, branch: cython.ulonglong) -> cython.bint:
         self.depth = depth
-        self.branches = [branch]
+        self._branch = branch  # one without a final response,
+        self._more_branches: list[int] | None = None  # and further ones: of forks
         self.status = self.cause = 0
+        return True
+
+    def has_branch(self, branch: cython.ulonglong) -> cython.bint:
+        """Whether it is of a nearest hop, and waits for a final response."""
+        return branch == self._branch or (self._more_branches is not None and branch in self._more_branches)
+
+    def close_branches(self) -> cython.bint:
+        """None is waited for any more."""
+        self._branch = 0
+        self._more_branches = None
         return True
 
     def add_branch(self, depth: cython.int, branch: cython.ulonglong) -> cython.bint:
@@ -87,8 +99,13 @@ class CallRecord(Timed):
             return False
         if depth < self.depth:
             return self._nearest(depth, branch)
-        if branch not in self.branches and len(self.branches) < MOST_BRANCHES:
-            self.branches.append(branch)
+        if not self._branch:
+            self._branch = branch
+        elif not self.has_branch(branch):
+            if self._more_branches is None:
+                self._more_branches = []
+            if len(self._more_branches) < MOST_MORE_BRANCHES:
+                self._more_branches.append(branch)
         return True
 
     def fail(self, branch: cython.ulonglong, status: cython.int, cause: cython.int) -> cython.bint:
@@ -96,14 +113,17 @@ class CallRecord(Timed):
 
         Of several failures that counts which a proxy would choose: 6xx, or else the lowest class (RFC 3261 16.7).
         """
-        if branch not in self.branches:
+        if not self.has_branch(branch):
             return False
-        self.branches.remove(branch)
+        if branch != self._branch:
+            self._more_branches.remove(branch)  # type: ignore[union-attr]
+        else:
+            self._branch = self._more_branches.pop() if self._more_branches else 0
         better: cython.bint = status >= 600 or status // 100 < self.status // 100
         if not self.status or (self.status < 600 and better):
             self.status = status
             self.cause = cause
-        return not self.branches
+        return not self._branch
 
     def add_leg(self, tag: cython.ulonglong) -> cython.bint:
         """A callee with this tag has answered."""
@@ -121,7 +141,7 @@ class CallRecord(Timed):
     ) -> cython.bint:
         """A BYE to or from the callee with this tag; whether it is the first one that waits."""
         if not self.bye_branch:
-            self.bye_branch = max(branch, 1)
+            self.bye_branch = branch
             self._bye_leg = leg
             self._bye_by_caller = by_caller
             self._bye_sent_ns = now_ns
@@ -129,7 +149,7 @@ class CallRecord(Timed):
         if self._more_byes is None:
             self._more_byes = []
         if len(self._more_byes) < MOST_BYES:
-            self._more_byes.append((leg, by_caller, max(branch, 1), now_ns))
+            self._more_byes.append((leg, by_caller, branch, now_ns))
         return False
 
     def waits_for(self, leg: cython.ulonglong, by_caller: cython.bint) -> cython.bint:
@@ -141,7 +161,6 @@ class CallRecord(Timed):
     def take_bye(self, branch: cython.ulonglong) -> cython.longlong:
         """When the BYE on this branch was sent, which waits no more; -1: none does on it."""
         at: cython.Py_ssize_t
-        branch = max(branch, 1)
         if not self._more_byes:
             if branch != self.bye_branch:
                 return -1

@@ -5,42 +5,43 @@ from __future__ import annotations
 import cython
 
 from capture_agent.hashing import TEXT, number_of
-from capture_agent.sip.lookup import address, header_values
+from capture_agent.sip.lookup import address, header_at, value_stop
 from capture_agent.sip.message import SipMessage
+
+if not cython.compiled:
+    from capture_agent.sip.lookup import MOST_VALUES
 
 DEFAULT_EXPIRES = cython.declare(cython.longlong, 3600)  # RFC 3261 10.2.1.1
 UNSAID = cython.declare(cython.longlong, -2)
 TEXT_LANE = cython.declare(cython.int, TEXT)
+LONGEST = cython.declare(cython.Py_ssize_t, 4096)  # bytes of a header that are looked at
 LONGEST_AOR = cython.declare(cython.Py_ssize_t, 512)
 EXPIRES = cython.declare(bytes, b"expires")
 MOST = cython.declare(cython.longlong, 0xFFFFFFFF)
 
 
-def longest(value: bytes, otherwise: cython.longlong) -> cython.longlong:
-    """Seconds: the largest `expires` of the contacts in a Contact value, `otherwise` for one that has none.
+def longest(value: bytes, i: cython.Py_ssize_t, end: cython.Py_ssize_t, otherwise: cython.longlong) -> cython.longlong:
+    """Seconds: the largest `expires` of the contacts in value[i:end], `otherwise` for one that has none.
 
     -1: there is no contact. UNSAID as `otherwise` is what it gives if a contact has none. What a quote or a bracket
     does not close goes to the end.
     """
     best: cython.longlong = -1
     found: cython.longlong = -1
-    i: cython.Py_ssize_t = 0
-    end: cython.Py_ssize_t = len(value)
     some: cython.bint = False
-    closing: cython.int = 0
     c: cython.int
+    end = min(end, len(value))
     while i < end:
         c = value[i]
-        if closing:
-            if c == 0x5C and closing == 0x22:
-                i += 1
-            elif c == closing:
-                closing = 0
-        elif c == 0x22:
-            closing = 0x22
+        if c == 0x22:
+            i += 1
+            while i < end and value[i] != 0x22:
+                i += 2 if value[i] == 0x5C else 1
         elif c == 0x3C:
-            closing = 0x3E
             some = True
+            i += 1
+            while i < end and value[i] != 0x3E:
+                i += 1
         elif c == 0x2C:
             if some and found < 0 and otherwise == UNSAID:
                 return UNSAID
@@ -113,23 +114,35 @@ def of_all(sip: SipMessage, otherwise: cython.longlong) -> cython.longlong:
     """Of all contacts; -1: there is none. What has no parameter lasts as Expires says."""
     best: cython.longlong = -1
     found: cython.longlong
+    stop: cython.Py_ssize_t
+    last: cython.Py_ssize_t
+    lines: cython.int = 0
     asked: cython.bint = False
-    for value in header_values(sip, b"contact", b"m"):
-        found = longest(value, otherwise if asked else UNSAID)
+    at: cython.Py_ssize_t = header_at(sip, sip.headers_start, b"contact", b"m")
+    while at >= 0 and lines < MOST_VALUES:
+        stop = value_stop(sip, at)
+        last = min(stop, at + LONGEST)
+        lines += 1
+        found = longest(sip.data, at, last, otherwise if asked else UNSAID)
         if found == UNSAID:
             otherwise = expires_of(sip, otherwise)
             asked = True
-            found = longest(value, otherwise)
+            found = longest(sip.data, at, last, otherwise)
         best = max(best, found)
+        at = header_at(sip, stop + 1, b"contact", b"m")
     return best
 
 
 @cython.cfunc
 @cython.exceptval(-3)
 def expires_of(sip: SipMessage, otherwise: cython.longlong) -> cython.longlong:
-    for value in header_values(sip, b"expires", b""):
-        return number_at(value, 0, len(value), otherwise)
-    return otherwise
+    at: cython.Py_ssize_t = header_at(sip, sip.headers_start, b"expires", b"")
+    if at < 0:
+        return otherwise
+    stop: cython.Py_ssize_t = value_stop(sip, at)
+    while at < stop and sip.data[at] <= 0x20:
+        at += 1
+    return number_at(sip.data, at, stop, otherwise)
 
 
 @cython.cfunc

@@ -1,8 +1,13 @@
 cimport cython
 
 cdef class Timed:
+    cdef readonly unsigned long long key
+    cdef int place
+    cdef int queue
     cdef public long long due_ns
     cdef long long _second
+
+    cdef bint start(self, unsigned long long key) except -1
 
 cdef class Deadlines:
     cdef readonly Py_ssize_t entries

@@ -5,6 +5,8 @@ from capture_agent.counting.contacts cimport aor_of, asked_seconds, granted_seco
 from capture_agent.counting.due_times cimport Deadlines, Timed
 from capture_agent.counting.durations cimport Durations
 from capture_agent.counting.ids cimport branch_of, call_of, from_tag_of
+from capture_agent.counting.ordered_table cimport OrderedTable
+from capture_agent.counting.side_counts cimport SideCounts
 from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.sip.message cimport SipMessage
 
@@ -14,7 +16,6 @@ cpdef enum:
     DONE = 2
 
 cdef class Exchange(Timed):
-    cdef readonly unsigned long long key
     cdef readonly int side
     cdef readonly bint registers
     cdef public long long cseq
@@ -24,6 +25,8 @@ cdef class Exchange(Timed):
     cdef public long long asked_ns
     cdef public long long seconds
 
+    cdef bint begin(self, unsigned long long key, int side, bint registers) except -1
+
 cdef class Exchanges:
     cdef readonly Py_ssize_t limit
     cdef readonly unsigned long long begun
@@ -31,19 +34,16 @@ cdef class Exchanges:
     cdef readonly unsigned long long evicted
     cdef readonly Durations registration_delay
     cdef readonly Durations round_trip
-    cdef readonly object attempts
-    cdef readonly object accepted
+    cdef readonly SideCounts counts
     cdef readonly object refused
-    cdef readonly object unanswered
-    cdef readonly object pings
-    cdef readonly object unanswered_pings
     cdef readonly Bindings bindings
-    cdef object _waiting
+    cdef OrderedTable _waiting
     cdef Deadlines _deadlines
 
     cdef bint request(self, CapturedMessage message, int side, bint registers, long long now_ns) except -1
     cdef bint response(self, CapturedMessage message, bint registers, long long now_ns) except -1
     cdef unsigned long long _key(self, CapturedMessage message, bint registers) except? 0
+    cdef Exchange _find(self, unsigned long long key)
     cdef bint _registered(self, Exchange one, SipMessage sip, long long now_ns) except -1
     cdef bint _count_failure(self, Exchange one) except -1
     cdef bint _finish(self, Exchange one) except -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from enum import IntEnum
 
 import cython
 
@@ -11,20 +11,40 @@ from capture_agent.counting.contacts import aor_of, asked_seconds, granted_secon
 from capture_agent.counting.due_times import Deadlines, Timed
 from capture_agent.counting.durations import ROUND_TRIPS, Durations
 from capture_agent.counting.ids import branch_of, call_of, from_tag_of
+from capture_agent.counting.ordered_table import OrderedTable
 from capture_agent.counting.said_counts import SaidCounts
+from capture_agent.counting.side_counts import SideCounts
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.message import SipMessage
+from capture_agent.sip.timer_values import TRANSACTION_NS
 
 if not cython.compiled:
     ASKED = 0
     REFUSED = 1  # in a way that makes the client try again
     DONE = 2  # accepted, refused or given up
 
-SETTLED_NS = cython.declare(cython.longlong, 32_000_000_000)  # 64*T1 (RFC 3261 17)
+SETTLED_NS = cython.declare(cython.longlong, TRANSACTION_NS)
 LIMIT = 65_536
 # Challenged (RFC 3261 22), redirected (8.1.3.4), or the wanted time was too brief (10.2.8).
 RETRIED = frozenset((*range(300, 400), 401, 407, 420, 421, 423, 494))
 OTHER_STATUS = 0
+
+
+class ExchangeCount(IntEnum):
+    """What is counted for each side; PINGS are OPTIONS."""
+
+    ATTEMPTS = 0
+    ACCEPTED = 1
+    UNANSWERED = 2
+    PINGS = 3
+    UNANSWERED_PINGS = 4
+
+
+ATTEMPTS = cython.declare(cython.int, ExchangeCount.ATTEMPTS)
+ACCEPTED = cython.declare(cython.int, ExchangeCount.ACCEPTED)
+UNANSWERED = cython.declare(cython.int, ExchangeCount.UNANSWERED)
+PINGS = cython.declare(cython.int, ExchangeCount.PINGS)
+UNANSWERED_PINGS = cython.declare(cython.int, ExchangeCount.UNANSWERED_PINGS)
 
 
 @cython.final
@@ -36,11 +56,10 @@ class Exchange(Timed):
     seconds  how long the binding is to last
     """
 
-    __slots__ = ("asked_ns", "branch", "cseq", "key", "registers", "seconds", "side", "state", "status")
+    __slots__ = ("asked_ns", "branch", "cseq", "registers", "seconds", "side", "state", "status")
 
-    def __init__(self, key: cython.ulonglong, side: cython.int, registers: cython.bint) -> None:
-        Timed.__init__(self)
-        self.key = key
+    def begin(self, key: cython.ulonglong, side: cython.int, registers: cython.bint) -> cython.bint:
+        self.start(key)
         self.side = side
         self.registers = registers
         self.cseq = 0
@@ -49,6 +68,7 @@ class Exchange(Timed):
         self.branch = 0
         self.asked_ns = 0
         self.seconds = 0
+        return True
 
 
 @cython.final
@@ -64,8 +84,8 @@ class Exchanges:
     """
 
     __slots__ = (
-        "_deadlines", "_waiting", "accepted", "attempts", "begun", "bindings", "evicted", "limit", "over", "pings",
-        "refused", "registration_delay", "round_trip", "unanswered", "unanswered_pings",
+        "_deadlines", "_waiting", "begun", "bindings", "counts", "evicted", "limit", "over", "refused",
+        "registration_delay", "round_trip",
     )  # fmt: skip
 
     def __init__(self, limit: int = LIMIT, bindings: Bindings | None = None) -> None:
@@ -73,19 +93,15 @@ class Exchanges:
         self.begun = self.over = self.evicted = 0
         self.registration_delay = Durations(ROUND_TRIPS)
         self.round_trip = Durations(ROUND_TRIPS)
-        self.attempts: Counter[int] = Counter()
-        self.accepted: Counter[int] = Counter()
+        self.counts = SideCounts(len(ExchangeCount))
         self.refused: SaidCounts[int] = SaidCounts(OTHER_STATUS)
-        self.unanswered: Counter[int] = Counter()
-        self.pings: Counter[int] = Counter()
-        self.unanswered_pings: Counter[int] = Counter()
         self.bindings = bindings or Bindings()
-        self._waiting: OrderedDict[int, Exchange] = OrderedDict()
+        self._waiting = OrderedTable()
         self._deadlines = Deadlines()
 
     @property
     def held(self) -> int:
-        return len(self._waiting)
+        return self._waiting.count
 
     def request(
         self, message: CapturedMessage, side: cython.int, registers: cython.bint, now_ns: cython.longlong
@@ -95,7 +111,7 @@ class Exchanges:
             return True
         branch: cython.ulonglong = branch_of(sip)
         key: cython.ulonglong = self._key(message, registers)
-        one: Exchange | None = self._waiting.get(key)
+        one: Exchange | None = self._find(key)
         if one is not None:
             # On another hop; or late. After the answer, it is another request of a client that does not count on.
             if sip.cseq < one.cseq or (sip.cseq == one.cseq and (one.state == ASKED or branch == one.branch)):
@@ -119,7 +135,7 @@ class Exchanges:
         status: cython.int = sip.status
         if status < 200 or sip.call_id_start < 0:
             return True
-        one: Exchange | None = self._waiting.get(self._key(message, registers))
+        one: Exchange | None = self._find(self._key(message, registers))
         if one is None or one.state != ASKED or sip.cseq != one.cseq or branch_of(sip) != one.branch:
             return True
         one.status = status
@@ -150,13 +166,17 @@ class Exchanges:
         """REGISTER by Call-ID: its CSeq counts on. OPTIONS by Call-ID, CSeq, From tag: in a dialog, both sides ask."""
         sip: SipMessage = message.sip
         if registers:
-            return call_of(sip) ^ 1
+            return call_of(sip, 1)
         number: cython.ulonglong = sip.cseq
-        return call_of(sip) ^ number << 1 ^ from_tag_of(message)
+        return call_of(sip, number << 1 ^ from_tag_of(message))
+
+    def _find(self, key: cython.ulonglong) -> Exchange | None:
+        found = self._waiting.find(key)
+        return None if found is None else cython.cast(Exchange, found)
 
     def _registered(self, one: Exchange, sip: SipMessage, now_ns: cython.longlong) -> cython.bint:
         one.state = DONE
-        self.accepted[one.side] += 1
+        self.counts.add(one.side, ACCEPTED, 1)
         self.registration_delay.observe(one.side, now_ns - one.asked_ns)
         self.bindings.put(aor_of(sip), one.side, granted_seconds(sip, one.seconds), now_ns)
         return True
@@ -166,13 +186,13 @@ class Exchanges:
         if one.state == REFUSED:
             self.refused.add(one.side, one.status)
         elif one.state == ASKED:
-            (self.unanswered if one.registers else self.unanswered_pings)[one.side] += 1
+            self.counts.add(one.side, UNANSWERED if one.registers else UNANSWERED_PINGS, 1)
         one.state = DONE
         return True
 
     def _finish(self, one: Exchange) -> cython.bint:
         self._count_failure(one)
-        self._waiting.pop(one.key, None)
+        self._waiting.remove(one)
         self._deadlines.remove(one)
         self.over += 1
         return True
@@ -180,13 +200,15 @@ class Exchanges:
     def _begin(
         self, key: cython.ulonglong, side: cython.int, registers: cython.bint, now_ns: cython.longlong
     ) -> Exchange:
-        if len(self._waiting) >= self.limit:
-            _, oldest = self._waiting.popitem(last=False)
+        if self._waiting.count >= self.limit:
+            oldest = self._waiting.first(0)
+            self._waiting.remove(oldest)
             self._deadlines.remove(oldest)
             self.evicted += 1
-        one: Exchange = Exchange(key, side, registers)
-        self._waiting[key] = one
+        one: Exchange = Exchange.__new__(Exchange)
+        one.begin(key, side, registers)
+        self._waiting.add(one, 0)
         self._deadlines.add(one, now_ns + SETTLED_NS)
         self.begun += 1
-        (self.attempts if registers else self.pings)[side] += 1
+        self.counts.add(side, ATTEMPTS if registers else PINGS, 1)
         return one

@@ -1,35 +1,21 @@
 cimport cython
-from cpython cimport array
 
+from capture_agent.counting.call_counts cimport CallCounts
 from capture_agent.counting.call_record cimport ANSWERED, ENDED, OPEN, OVER, PENDING, RINGING, CallRecord
-from capture_agent.counting.due_times cimport Deadlines
-from capture_agent.counting.durations cimport Durations
+from capture_agent.counting.call_table cimport CallTable
+from capture_agent.counting.causes cimport cause_of
 from capture_agent.counting.ids cimport branch_of, call_of, depth_of, from_tag_of, to_tag_of
 from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.sip.message cimport SipMessage
 
 cdef class Calls:
-    cdef readonly Py_ssize_t limit
-    cdef readonly unsigned long long begun
-    cdef readonly unsigned long long over
-    cdef readonly unsigned long long evicted
-    cdef readonly Durations request_delay
-    cdef readonly Durations answer_time
-    cdef readonly Durations duration
-    cdef readonly Durations disconnect_delay
-    cdef readonly object failed
-    cdef readonly object causes
+    cdef readonly CallCounts counts
+    cdef readonly CallTable table
     cdef long long _idle_ns
     cdef unsigned long long _from
-    cdef dict _calls
-    cdef object _passing
-    cdef object _active
-    cdef Deadlines _deadlines
-    cdef array.array _counts
 
     cdef bint request(self, CapturedMessage message, int side, int kind, long long now_ns) except -1
     cdef bint response(self, CapturedMessage message, int kind, long long now_ns) except -1
-    cdef CallRecord _find(self, SipMessage sip)
     cdef bint _invited(self, SipMessage sip, int side, long long now_ns) except -1
     cdef bint _begin(self, SipMessage sip, unsigned long long tag, int side, long long now_ns) except -1
     cdef bint _ask_again(self, CallRecord call, SipMessage sip, long long now_ns) except -1
@@ -49,7 +35,4 @@ cdef class Calls:
     cdef bint _end(self, CallRecord call, long long now_ns) except -1
     cdef bint _decide(self, CallRecord call, long long now_ns) except -1
     cdef bint _expire(self, CallRecord call, long long now_ns) except -1
-    cdef bint _remove(self, CallRecord call) except -1
-    cdef bint _make_room(self) except -1
-    cdef bint _add(self, int side, int which, int number) except -1
     cpdef pass_time(self, long long now_ns)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from capture_agent.histogram import Distribution
 
 if TYPE_CHECKING:
+    from capture_agent.counting.call_counts import CallCounts
     from capture_agent.counting.durations import Durations
     from capture_agent.counting.exchanges import Exchanges
     from capture_agent.counting.followed_calls import Calls
@@ -38,7 +39,7 @@ def counted(counters: SipCounters, calls: Calls | None, exchanges: Exchanges | N
     return {f"{PREFIX}{name}": samples for name, samples in found}
 
 
-# Each followed_calls.Count, by metric, and by the value of its further label.
+# Each call_counts.Count, by metric, and by the value of its further label.
 COUNTS = {
     "call_attempts_total": 0,
     "calls_answered_total": 1,
@@ -52,39 +53,43 @@ COUNTS = {
 ENDINGS = {"bye": 5, "unanswered_bye": 6, "unseen": 7}
 EVICTIONS = {"setup": 8, "active": 9}
 
+# Each exchanges.ExchangeCount, by metric.
+EXCHANGES = {
+    "registration_attempts_total": 0,
+    "registrations_accepted_total": 1,
+    "registrations_unanswered_total": 2,
+    "options_total": 3,
+    "options_unanswered_total": 4,
+}
+
 
 def _of_calls(calls: Calls, names: Names) -> Iterator[tuple[str, CountedSamples]]:
+    counts = calls.counts
     for name, which in COUNTS.items():
-        yield name, _by_side(calls.counted(which), names)
-    yield "calls_ended_total", _by_word(calls, names, ENDINGS)
-    yield "calls_evicted_total", _by_word(calls, names, EVICTIONS)
-    yield "calls_failed_total", {(*_status(status), *names(side)): count for (side, status), count in calls.failed}
+        yield name, _by_side(counts.counts.of(which), names)
+    yield "calls_ended_total", _by_word(counts, names, ENDINGS)
+    yield "calls_evicted_total", _by_word(counts, names, EVICTIONS)
+    yield "calls_failed_total", {(*_status(status), *names(side)): count for (side, status), count in counts.failed}
     yield (
         "call_causes_total",
         {
             (outcome, str(cause) if cause else OTHER, *names(side)): count
-            for (side, (outcome, cause)), count in calls.causes
+            for (side, (outcome, cause)), count in counts.causes
         },
     )
     yield (
         "session_request_delay_seconds",
-        _distributions(calls.request_delay, lambda key: ("successful" if key & 1 else "failed", *names(key >> 1))),
+        _distributions(counts.request_delay, lambda key: ("successful" if key & 1 else "failed", *names(key >> 1))),
     )
-    yield "call_answer_seconds", _distributions(calls.answer_time, names)
-    yield "call_duration_seconds", _distributions(calls.duration, names)
-    yield "session_disconnect_delay_seconds", _distributions(calls.disconnect_delay, names)
+    yield "call_answer_seconds", _distributions(counts.answer_time, names)
+    yield "call_duration_seconds", _distributions(counts.duration, names)
+    yield "session_disconnect_delay_seconds", _distributions(counts.disconnect_delay, names)
 
 
 def _of_exchanges(exchanges: Exchanges, names: Names) -> Iterator[tuple[str, CountedSamples]]:
-    for name, counts in (
-        ("registration_attempts_total", exchanges.attempts),
-        ("registrations_accepted_total", exchanges.accepted),
-        ("registrations_unanswered_total", exchanges.unanswered),
-        ("registered", exchanges.bindings.by_side),
-        ("options_total", exchanges.pings),
-        ("options_unanswered_total", exchanges.unanswered_pings),
-    ):
-        yield name, _by_side(list(counts.items()), names)
+    for name, which in EXCHANGES.items():
+        yield name, _by_side(exchanges.counts.of(which), names)
+    yield "registered", _by_side(exchanges.bindings.by_side.of(0), names)
     refused = {(*_status(status), *names(side)): count for (side, status), count in exchanges.refused}
     yield "registrations_refused_total", refused
     yield "registration_request_delay_seconds", _distributions(exchanges.registration_delay, names)
@@ -95,8 +100,8 @@ def _by_side(counts: Iterable[tuple[int, int]], names: Names) -> CountedSamples:
     return {names(side): count for side, count in counts}
 
 
-def _by_word(calls: Calls, names: Names, words: Mapping[str, int]) -> CountedSamples:
-    return {(word, *names(side)): count for word, which in words.items() for side, count in calls.counted(which)}
+def _by_word(counts: CallCounts, names: Names, words: Mapping[str, int]) -> CountedSamples:
+    return {(word, *names(side)): count for word, which in words.items() for side, count in counts.counts.of(which)}
 
 
 def _status(status: int) -> Labels:

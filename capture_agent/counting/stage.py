@@ -92,7 +92,7 @@ class Counting:
         return [
             account.ledger(table.begun, {"over": table.over, "held": table.held}, lost={"evicted": table.evicted})
             for account, table in (
-                (OF_CALLS, self.calls),
+                (OF_CALLS, self.calls.table),
                 (OF_EXCHANGES, self.exchanges),
                 (OF_BINDINGS, self.exchanges.bindings),
             )
@@ -103,7 +103,7 @@ class Counting:
         if self.calls is None or self.exchanges is None:
             return []
         return [
-            HeldTable("counted_calls", self.calls.held, self.calls.evicted),
+            HeldTable("counted_calls", self.calls.table.held, self.calls.table.evicted),
             HeldTable("counted_exchanges", self.exchanges.held, self.exchanges.evicted),
             HeldTable("bindings", self.exchanges.bindings.held, self.exchanges.bindings.evicted),
         ]

@@ -8,6 +8,7 @@ stranger.py  the kind of a payload that is not SIP (hot)
 methods.py   the methods, as numbers (hot)
 parameters.py  tags and branches in header values (hot)
 lookup.py    one header's value without parsing the others (hot)
+timer_values.py  times of SIP's timers
 headers.py   header names, compact forms, values, on request
 x_headers.py  siptrace's own headers in a duplicate
 problems.py  kinds of payloads that are not SIP (Stranger), and faults of SIP messages (Problem)

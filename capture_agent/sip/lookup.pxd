@@ -7,6 +7,11 @@ cdef extern from "<strings.h>" nogil:
 
 from capture_agent.sip.message cimport SipMessage
 
+cpdef enum:
+    MOST_VALUES = 16
+
+cpdef Py_ssize_t header_at(SipMessage sip, Py_ssize_t at, bytes name, bytes compact) except? -2
+cpdef Py_ssize_t value_stop(SipMessage sip, Py_ssize_t start) except? -2
 cpdef list header_values(SipMessage sip, bytes name, bytes compact)
 cpdef bytes address(bytes value)
 cpdef list addresses(bytes value)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import islice
 
 import cython
 
 from capture_agent.sip.message import SipMessage
 
-MOST_VALUES = cython.declare(cython.int, 16)
+if not cython.compiled:
+    MOST_VALUES = 16  # the .pxd has it
+
 LONGEST = cython.declare(cython.int, 4096)
 
 FOLD = re.compile(rb"[ \t]*\r?\n[ \t]+")
+VALUE = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+")
 BLANKS = b" \t\r\n"
 # Quoted strings, <...>, commas and semicolons. Unclosed ones extend to the end, so that each byte is examined once.
 PIECES = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|<([^>]*+)(?:>|\Z)|[,;]', re.DOTALL)
@@ -75,25 +77,24 @@ def is_name(data: bytes, at: cython.Py_ssize_t, end: cython.Py_ssize_t, name: by
     return at + 1 if at < end and data[at] == 0x3A else -1
 
 
-def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
-    """The values of every line with this header, unfolded. Names in lower case; `compact`: b"" if there is none."""
+def header_at(sip: SipMessage, at: cython.Py_ssize_t, name: bytes, compact: bytes) -> cython.Py_ssize_t:
+    """Where the value of the next such header begins, in the lines from data[at] on; -1: there is none."""
     data: bytes = sip.data
-    at: cython.Py_ssize_t = sip.headers_start
     end: cython.Py_ssize_t = sip.body_start
     stop: cython.Py_ssize_t
     first: cython.Py_ssize_t
-    values: list[bytes] = []
     letter: cython.uchar
     long_one: cython.uchar
     short_one: cython.uchar
-    if not cython.compiled:
-        return plain_values(sip, name, compact)
     if not name or at < 0 or end > len(data):
-        return values
+        return -1
+    if not cython.compiled:
+        found = pattern(name, compact).search(data, max(at - 1, 0), end)
+        return found.start(1) if found else -1
     # Letters to lower case; for other characters, the full comparison below decides.
     long_one = name[0] | 0x20
     short_one = compact[0] | 0x20 if compact else long_one
-    while at < end and len(values) < MOST_VALUES:
+    while at < end:
         letter = data[at] | 0x20
         stop = line_end(data, at, end)
         if letter in (long_one, short_one):
@@ -101,8 +102,30 @@ def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
             if first < 0:
                 first = is_name(data, at, stop, compact)
             if first >= 0:
-                values.append(unfolded(cut(data, first, min(stop, first + LONGEST))))
+                return first
         at = stop + 1
+    return -1
+
+
+def value_stop(sip: SipMessage, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Where the value that begins there ends: at the LF of its last line, or after the headers."""
+    if not cython.compiled:
+        return VALUE.match(sip.data, start, sip.body_start).end()  # type: ignore[union-attr]
+    return line_end(sip.data, start, sip.body_start)
+
+
+def header_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
+    """The values of every line with this header, unfolded. Names in lower case; `compact`: b"" if there is none."""
+    data: bytes = sip.data
+    values: list[bytes] = []
+    stop: cython.Py_ssize_t
+    last: cython.Py_ssize_t
+    at: cython.Py_ssize_t = header_at(sip, sip.headers_start, name, compact)
+    while at >= 0 and len(values) < MOST_VALUES:
+        stop = value_stop(sip, at)
+        last = min(stop, at + LONGEST)
+        values.append(unfolded(cut(data, at, last) if cython.compiled else data[at:last]))
+        at = header_at(sip, stop + 1, name, compact)
     return values
 
 
@@ -113,15 +136,9 @@ def unfolded(value: bytes) -> bytes:
 
 @cache
 def pattern(name: bytes, compact: bytes) -> re.Pattern[bytes]:
-    """Matches a header and its value, from the line end before it."""
+    """Matches a header's name, from the line end before it; the group is where the value begins."""
     names = b"|".join(re.escape(each) for each in (name, compact) if each)
-    return re.compile(rb"\n(?i:" + names + rb")[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
-
-
-def plain_values(sip: SipMessage, name: bytes, compact: bytes) -> list[bytes]:
-    """header_values for the plain build."""
-    found = pattern(name, compact).finditer(sip.data, max(sip.headers_start - 1, 0), sip.body_start)
-    return [unfolded(header[1][:LONGEST]) for header in islice(found, MOST_VALUES)]
+    return re.compile(rb"\n(?i:" + names + rb")[ \t]*+:()")
 
 
 def address(value: bytes) -> bytes:

@@ -29,6 +29,13 @@ def test_what_counts_as_worse(measured: float, version: str, holds: bool) -> Non
     assert ("worse" in str(comparison)) is not holds
 
 
+def test_call_figures_cost_at_most_half_as_much_again() -> None:
+    assert instructions.too_expensive({"tracked": 1000.0, "calls": 1500.0}) == []
+    assert instructions.too_expensive({"tracked": 1000.0, "calls": 1510.0}) == [
+        "calls: 1.51 times tracked, at most 1.5 are allowed"
+    ]
+
+
 def test_a_message_costs_what_more_rounds_cost() -> None:
     total = {f"{row} once": 5000 for row in instructions.ROWS}
     more = instructions.TIMES - 1
@@ -55,8 +62,8 @@ def test_no_row_needs_many_more_instructions(build: str) -> None:
         pytest.skip("a build with sanitizers counts differently")
     if missing := instructions.unavailable():
         pytest.skip(missing)
-    comparisons = instructions.compare(
-        instructions.measured(), instructions.known_figures(), instructions.minor_version()
-    )
+    now = instructions.measured()
+    comparisons = instructions.compare(now, instructions.known_figures(), instructions.minor_version())
     print(*comparisons, sep="\n")
     assert [str(comparison) for comparison in comparisons if not comparison.holds] == []
+    assert instructions.too_expensive(now) == []

@@ -150,4 +150,4 @@ CONTACTS = [
 
 @pytest.mark.parametrize(("value", "wanted"), CONTACTS)
 def test_contacts(value: bytes, wanted: int) -> None:
-    assert longest(value, 7) == wanted
+    assert longest(value, 0, len(value), 7) == wanted

@@ -7,8 +7,8 @@ from measuring import documented, held_mib, main
 
 from capture_agent.counting.bindings import LIMIT as BINDINGS
 from capture_agent.counting.bindings import Bindings
+from capture_agent.counting.call_table import LIMIT as CALLS
 from capture_agent.counting.exchanges import LIMIT as EXCHANGES
-from capture_agent.counting.followed_calls import LIMIT as CALLS
 from capture_agent.counting.stage import Counting
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
@@ -27,7 +27,7 @@ def seen(first: str, cseq: str, number: int, branch: int = 0, to: str = "<sip:b>
 
 
 def calls() -> Counting:
-    """Each with as many branches as are remembered; half of them answered by several."""
+    """Each with as many branches as are remembered; half of them answered by several, and each of these hung up."""
     counting = Counting(calls=True)
     for number in range(1, CALLS + 1000):
         for branch in range(1, 9):
@@ -36,8 +36,11 @@ def calls() -> Counting:
             for leg in range(5):
                 to = f"<sip:b>;tag={leg}"
                 counting.observe([seen("SIP/2.0 200 OK", "1 INVITE", number, 1, to)])
+            for leg in range(5):
+                to = f"<sip:b>;tag={leg}"
+                counting.observe([seen("BYE sip:b SIP/2.0", "2 BYE", number, leg + 1, to)])
     assert counting.calls is not None
-    assert counting.calls.held == CALLS
+    assert counting.calls.table.held == CALLS
     return counting
 
 
@@ -54,8 +57,9 @@ def bindings() -> Bindings:
     """Each is due at another second, twice."""
     table = Bindings()
     for number in range(BINDINGS + 1000):
-        table.put(number << 32, number % 512, 1_000_000 + number, SECOND)
-        table.put(number << 32, number % 512, 1_000 + number, SECOND)
+        aor = number * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF  # as a hash spreads them
+        table.put(aor, number % 512, 1_000_000 + number, SECOND)
+        table.put(aor, number % 512, 1_000 + number, SECOND)
     assert table.held == BINDINGS
     return table
 
