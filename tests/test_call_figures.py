@@ -62,12 +62,16 @@ CHALLENGE = """
 CREDENTIALS = "[authentication username=alice password=wonderland]\nContent-Type: application/sdp\n"
 
 
-def challenged_caller() -> list[str]:
+def challenged_caller(cseq: int = 2) -> list[str]:
+    """`cseq` is that of the INVITE with credentials: 1 again, for phones that do not count on."""
     sdp = steps.SDP.replace("[user]", "alice")
     call = steps.caller("walter", talk=200)
     first = steps.send(steps.request("INVITE", "walter", 1, "Content-Type: application/sdp\n", sdp))
-    again = steps.send(steps.request("INVITE", "walter", 2, CREDENTIALS, sdp))
-    later = [one.replace("CSeq: 2 BYE", "CSeq: 3 BYE").replace("CSeq: 1 ACK", "CSeq: 2 ACK") for one in call[1:]]
+    again = steps.send(steps.request("INVITE", "walter", cseq, CREDENTIALS, sdp))
+    later = [
+        one.replace("CSeq: 2 BYE", f"CSeq: {cseq + 1} BYE").replace("CSeq: 1 ACK", f"CSeq: {cseq} ACK")
+        for one in call[1:]
+    ]
     refused = [
         steps.receive("407", attributes='auth="true"'),
         steps.send(steps.ack_of_failure("walter"), retrans=False),
@@ -94,6 +98,7 @@ class Part:
 MIX = {
     "call": Part("answered", {0: "call-callee"}, 250),
     "challenged": Part("answered", {0: "call-callee"}, 150, challenged_caller()),
+    "uncounted": Part("answered", {0: "call-callee"}, 50, challenged_caller(1)),
     "busy": Part("failed 486", {2: "busy-callee"}, 150),
     "unknown": Part("failed 404", {}, 100, unknown_caller()),
     "cancel": Part("cancelled", {1: "cancel-callee"}, 150),
