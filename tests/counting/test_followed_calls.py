@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from counting_samples import balance, by_side, counted, new_counting, played
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 CALL = ["0 A>P INVITE", "0.1 P>A 100", "1 P>A 180 t=b", "5 P>A 200 t=b", "5.1 A>P ACK t=b"]
 PROXIED = [
@@ -424,6 +426,51 @@ def test_the_capture_ends(name: str) -> None:
     played(CALL, counting)  # the same capture again: other calls
     assert by_side(counting, "call_attempts_total") == {"in callers": 2}
     balance(counting)
+
+
+WAYS = st.sampled_from(["A>P", "P>A", "P>B", "B>P", "P>C", "C>P"])
+WHAT = st.sampled_from(
+    [
+        "INVITE",
+        "ACK",
+        "CANCEL",
+        "BYE",
+        "UPDATE",
+        "OPTIONS",
+        "REGISTER",
+        "100",
+        "180",
+        "199",
+        "200",
+        "302",
+        "407",
+        "486",
+        "487",
+        "603",
+    ]
+)
+LINE = st.builds(
+    "{} {} cseq={} of={} f={} t={} via={} branch={} h=Contact:<sip:a@h>|Reason:Q.850;cause={}".format,
+    WAYS, WHAT, st.integers(1, 3), st.sampled_from(["INVITE", "BYE", "REGISTER", "OPTIONS"]), st.sampled_from(["", "a", "b", "c"]),
+    st.sampled_from(["", "a", "b", "c"]), st.sampled_from(["A", "P", "P,A"]), st.sampled_from(["", "1", "2", "3"]),
+    st.integers(0, 999),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0, 0.5, 20, 70]), LINE), max_size=60))
+def test_whatever_comes_the_figures_balance(steps: list[tuple[float, str]]) -> None:
+    counting, now, lines = new_counting(), 0.0, ["0 A>P INVITE f=a branch=1"]
+    for pause, line in steps:
+        now += pause
+        method = line.split()[1]
+        lines.append(f"{now} {line if method.isdigit() else line.replace('of=', 'was=')}")
+    played(lines, counting)
+    balance(counting)
+    counting.close()
+    balance(counting)
+    for gauge in ("calls_in_setup", "early_dialogs", "calls_active", "registered"):
+        assert by_side(counting, gauge) == {}
 
 
 SIDES = {
