@@ -75,7 +75,7 @@ def is_sent(box: SpooledOutbox) -> bool:
 
 
 def is_stored(box: SpooledOutbox) -> bool:
-    return not (box._queued or box._moving or box._hand)
+    return not (box._in_memory() or box._hand)
 
 
 class Receiver:
