@@ -52,6 +52,7 @@ MOST_AWAITED = 1.0  # seconds that the caller of `put` waits for an awaited sink
 SETTLE_AFTER = 1.0  # seconds without a batch before a sink is asked about its unconfirmed messages
 LIMIT_BYTES = 128 << 20
 HIGH_PERCENT = 50  # of the room of the queue
+MOST_REASONS = 8  # logged in one outage
 LOOK_SECONDS = 0.05  # between attempts to move messages to another member of a group, which is full
 
 _log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Outbox:
         self._ended = False  # its thread takes no more
         self._pace = DeliveryPace()
         self._outages = Outages(clock, self._books.lost_in_all)
+        self._reasons: set[str] = set()  # of this outage, as logged
         self._closing = False
         self._given_up = False  # nobody waits for its thread
         self._thread = threading.Thread(target=self._work, name=f"outbox {sink.name}", daemon=True)
@@ -476,11 +478,15 @@ class Outbox:
     # The log line is written without the lock that `put` needs: its reader may be slow.
 
     def _went_down(self, error: SinkError) -> None:
+        """Each reason is logged once in an outage: a collector that is back may have a certificate that is refused."""
         with self._changed:
-            if not self._outages.begin():
+            if self._outages.begin():
+                self._reasons.clear()
+                self._changed.notify_all()  # who waits for it does so no longer
+            if (said := str(error)) in self._reasons or len(self._reasons) >= MOST_REASONS:
                 return
-            self._changed.notify_all()  # who waits for it does so no longer
-        _log.warning("%s; trying again", error, extra={"fields": {"name": self.name, "down": True}})
+            self._reasons.add(said)
+        _log.warning("%s; trying again", said, extra={"fields": {"name": self.name, "down": True}})
 
     def _recovered(self) -> None:
         with self._changed:

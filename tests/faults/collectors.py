@@ -109,7 +109,11 @@ def collect(address: str, port: str, folder: str, certificate: str, slowly: str)
         context.load_cert_chain(certificate)
 
     def keep(connection: socket.socket, file: Path) -> None:
-        secure = context.wrap_socket(connection, server_side=True) if context is not None else connection
+        try:
+            secure = context.wrap_socket(connection, server_side=True) if context is not None else connection
+        except OSError:  # our certificate is not accepted
+            connection.close()
+            return
         with file.open("xb+") as out, secure:
             out.truncate(MOST_BYTES)
             shared = mmap.mmap(out.fileno(), MOST_BYTES)
