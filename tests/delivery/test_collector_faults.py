@@ -139,9 +139,10 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A quarter of the times that a connection needs to be trusted: nothing here is about their length."""
-    monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.3)
+    monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.2)
     monkeypatch.setattr(connection, "HOLD_SECONDS", 0.25)
     monkeypatch.setattr(connection, "MOST_HOLD_SECONDS", 1.25)
+    monkeypatch.setattr(connection, "MOMENT", 0.01)
 
 
 def target(collector: Collector, pem: Path | None, host: str = "127.0.0.1", **more: Any) -> HepTarget:

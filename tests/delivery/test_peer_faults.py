@@ -35,9 +35,10 @@ ETH_P_ALL = 3
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.3)
+    monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.2)
     monkeypatch.setattr(connection, "HOLD_SECONDS", 0.25)
     monkeypatch.setattr(connection, "MOST_HOLD_SECONDS", 1.25)
+    monkeypatch.setattr(connection, "MOMENT", 0.01)
 
 
 def forge_reset(there: Namespace, port: int) -> None:
