@@ -392,3 +392,19 @@ def test_each_reason_of_an_outage_is_logged_once(caplog: pytest.LogCaptureFixtur
     outbox.close(10)
     said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert said == [f"list:: {reason}; trying again" for reason in ("refused", "certificate has expired")]
+
+
+def test_a_stop_makes_one_more_attempt_at_a_sink_that_is_down() -> None:
+    attempts = 0
+
+    def refuses(_: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise SinkError("list:: refused")
+
+    outbox = Outbox(ListSink(refuses), first_delay=3600)
+    outbox.put(batch_of(5))
+    eventually(lambda: attempts == 1)
+    outbox.close(3600)
+    assert attempts == 2
+    assert outbox.ledger().lost == {"unreachable": 5}
