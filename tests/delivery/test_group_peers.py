@@ -209,13 +209,13 @@ def test_a_member_that_bounces_is_left_alone(tmp_path: Path) -> None:
     with group(collectors, tmp_path, 'mode = "failover"\nback_after_seconds = 30') as (routes, of_group):
         collectors.kill(0)
         routes.put([of_group(message(n, n)) for n in range(100)])
-        eventually(lambda: routes.groups()[0].members[1])
+        eventually(lambda: routes.groups()[0].members[1], 30)
         for round_ in range(1, 6):
             collectors.start(0)
-            eventually(lambda: routes.route(0).up_seconds >= 0)
+            eventually(lambda: routes.route(0).up_seconds >= 0, 30)
             routes.put([of_group(message(n, n)) for n in range(100 * round_, 100 * round_ + 100)])
             collectors.kill(0)
-            eventually(lambda: routes.route(0).up_seconds < 0)
+            eventually(lambda: routes.route(0).up_seconds < 0, 30)
             assert routes.groups()[0].members == {0: False, 1: True}
     assert collectors.received(0) == []
     assert collectors.received(1) == list(range(600))

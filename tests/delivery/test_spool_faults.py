@@ -162,17 +162,17 @@ def test_a_disk_that_fails_while_the_agent_runs(
                 assert box.ledger().difference == 0
 
         give(50)
-        eventually(lambda: not box._in_memory())
+        eventually(lambda: not box._in_memory(), 30)
         assert reasons(box) == []
         with fault(disk):
             give(1)
-            eventually(lambda: SPOOL_FAILING in reasons(box))
+            eventually(lambda: SPOOL_FAILING in reasons(box), 30)
             give(2 * QUEUE // 10)
             lost = box.ledger().lost
             assert set(lost) == {"spool_failed"}
-        eventually(lambda: not (reasons(box) or box._in_memory()))
+        eventually(lambda: not (reasons(box) or box._in_memory()), 30)
         give(50)
-        eventually(lambda: not box._in_memory())
+        eventually(lambda: not box._in_memory(), 30)
         switch.up = True
         eventually(lambda: not box.ledger().outcomes["waiting"], 30)
         box.close(10)
