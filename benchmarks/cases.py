@@ -1,7 +1,7 @@
 """The table of commands: a program for each work.
 
-A command may contain {capture}, {port}, {database}, {limit} and {namespace}, its environment {file}. Each case also
-runs on a one-message capture: this is its start-up, which is subtracted.
+A command may contain {capture}, {port}, {database}, {limit}, {namespace} and {folder}, its environment {file}. Each
+case also runs on a one-message capture: this is its start-up, which is subtracted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from benchmarks.wire import INTERFACE, METRICS_PORT, RATE, STORED_RATE, agents_p
 
 AGENT = str(Path(sys.executable).parent / "capture-agent")
 COMPILED, PLAIN, LIMIT, DRIVER = "compiled", "plain", "limit", "driver"
-LIMITS = (LIMIT, DRIVER)  # what others are compared with
+DISK, WRITTEN, DRAINED = "disk", "written", "drained"  # as benchmarks.spooling names them
+LIMITS = (LIMIT, DRIVER, DISK)  # what others are compared with
 PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
 HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
@@ -27,6 +28,7 @@ SIP_TCP, FRAGMENTS, TUNNELS, LIVE, SCRAPED = "sip-tcp", "fragments", "tunnels", 
 POSTGRESQL, MARIADB, LIVE_SQLITE = "postgresql", "mariadb", "live-sqlite"
 STORED = (SQLITE, POSTGRESQL, MARIADB)
 JSONL, PCAP = "jsonl", "pcap"
+SPOOL = "spool"
 FILES = {JSONL: "CAPTURE_AGENT_JSONL__1", PCAP: "CAPTURE_AGENT_PCAP__1"}  # how variables begin
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
@@ -46,6 +48,7 @@ WORKS = {
     MARIADB: "SIP/UDP -> MariaDB",
     JSONL: "SIP/UDP -> JSON lines",
     PCAP: "SIP/UDP -> pcapng",
+    SPOOL: "messages -> spool -> messages",
     LISTING: "SIP/UDP -> a list",
 }
 REPLAYS = {
@@ -195,6 +198,16 @@ def driver_cases(sizes: Sizes, servers: Collection[str]) -> list[Case]:
     return [Case(work, DRIVER, capture, command) for work, capture in captures.items()]
 
 
+def spool_cases(sizes: Sizes) -> list[Case]:
+    """The spool alone, and the disk with the same packets: they report what was measured themselves."""
+    command = (sys.executable, "-m", "benchmarks.spooling", "--folder", "{folder}", "--capture", "{capture}")
+    environment = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    return [
+        Case(SPOOL, who, Capture(sizes.carried), (*command, "--measure", who), environment)
+        for who in (DISK, WRITTEN, DRAINED)
+    ]
+
+
 def installed_peers() -> list[str]:
     return [peer for peer in PEERS if shutil.which(peer)]
 
@@ -211,6 +224,7 @@ def all_cases(sizes: Sizes, peers: list[str], servers: Collection[str] = ()) -> 
         *live_cases(sizes),
         *limit_cases(sizes),
         *driver_cases(sizes, servers),
+        *spool_cases(sizes),
         *agent_cases(PLAIN, sizes, servers),
         *peer_cases(peers, sizes),
     ]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from struct import unpack_from
 
-from benchmarks.cases import COMPILED, FILES, LISTING, LIVE, LIVE_SQLITE, PLAIN, SCRAPED, STORED, Case
+from benchmarks.cases import COMPILED, FILES, LISTING, LIVE, LIVE_SQLITE, PLAIN, SCRAPED, SPOOL, STORED, Case
 from benchmarks.collector import Counts
 from benchmarks.measure import Failed, Usage
 
@@ -58,4 +58,4 @@ def check_list(case: Case, output: Path) -> None:
 
 
 def needs_collector(case: Case) -> bool:
-    return case.work not in (*STORED, *FILES, LIVE_SQLITE, LISTING)
+    return case.work not in (*STORED, *FILES, LIVE_SQLITE, LISTING, SPOOL)

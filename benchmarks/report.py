@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from benchmarks.cases import (
     COMPILED,
+    DISK,
+    DRAINED,
     DRIVER,
     HEP_TCP,
     LIMIT,
@@ -14,8 +16,10 @@ from benchmarks.cases import (
     LISTING,
     PEERS,
     PLAIN,
+    SPOOL,
     STORED,
     WORKS,
+    WRITTEN,
 )
 from benchmarks.figures import Figure, growth, main_sized
 from benchmarks.targets import GROWTH, MEMORY_MB, PUBLISHED, START_UP_SECONDS, TARGETS
@@ -25,6 +29,9 @@ NAMES = {
     PLAIN: "capture-agent, plain build",
     LIMIT: "the limit (C)",
     DRIVER: "the driver alone",
+    DISK: "the disk: the same packets in a file, synced",
+    WRITTEN: "written",
+    DRAINED: "drained",
 }
 HEAD = ("work", "by", "CPU s per million", "lowest - highest", "x limit", "memory, MB", "target", "holds", "remark")
 MEGABYTE = 1_000_000
@@ -75,7 +82,9 @@ def cost_row(one: Figure) -> Row:
     remarks = [f"{one.messages:,} messages"]
     remarks += [f"{one.times_base:.2f} x the row before"] if one.times_base else []
     remarks += [f"{one.rate:,.0f} rows/s"] if one.rate and one.work in STORED else []
+    remarks += [f"{one.rate:,.0f} messages/s"] if one.work == SPOOL else []
     remarks += [f"{one.rate_share:.2f} x the driver's"] if one.rate_share and target and target.rate_share else []
+    remarks += [f"{one.rate_share:.2f} x the disk's"] if one.rate_share and one.who in (WRITTEN, DRAINED) else []
     remarks += [f"{one.dropped:,} dropped at the sink"] if one.dropped else []
     remarks += [f"{one.lost:,} lost"] if one.lost else []
     return Row(
@@ -84,8 +93,8 @@ def cost_row(one: Figure) -> Row:
         f"{one.cost:.2f}",
         f"{one.lowest:.2f} - {one.highest:.2f}",
         f"{one.times_limit:.2f}" if one.times_limit and one.who not in LIMITS else "",
-        # The limit's memory is the mapped file.
-        "" if one.who == LIMIT else f"{one.memory / MEGABYTE:.0f}",
+        # The limit's memory is the mapped file, and the spool's program has all messages in memory.
+        "" if one.who == LIMIT or one.work == SPOOL else f"{one.memory / MEGABYTE:.0f}",
         str(target or ""),
         target.holds(one) if target else None,
         ", ".join(remarks),

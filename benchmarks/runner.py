@@ -11,7 +11,20 @@ from pathlib import Path
 
 from benchmarks.building import built
 from benchmarks.captures import ONE, made
-from benchmarks.cases import AGENT, DRIVER, FILES, JSONL, LISTING, LIVE, LIVE_SQLITE, REPLAYS, SCRAPED, STORED, Case
+from benchmarks.cases import (
+    AGENT,
+    DRIVER,
+    FILES,
+    JSONL,
+    LISTING,
+    LIVE,
+    LIVE_SQLITE,
+    REPLAYS,
+    SCRAPED,
+    SPOOL,
+    STORED,
+    Case,
+)
 from benchmarks.checks import check_books, check_collector, check_list, check_packets, needs_collector
 from benchmarks.collector import collecting
 from benchmarks.measure import Usage, measure
@@ -56,6 +69,10 @@ class Runner:
             return self._into_table(case)
         if case.work in FILES:
             return self._into_file(case)
+        if case.work == SPOOL:
+            usage = self._measured(case)
+            cpu, wall = map(float, (self._folder / "out").read_text().split())
+            return Sample(case.key, cpu, wall, usage.memory)
         usage = self._measured(case)
         check_list(case, self._folder / "out")
         return Sample(case.key, usage.cpu, usage.wall, usage.memory)
@@ -133,10 +150,12 @@ class Runner:
             "limit": str(self.limit),
             "namespace": namespace,
             "file": str(self._file),
+            "folder": str(self._folder),
         }
         command = [word.format_map(words) for word in case.command]
         environment = clean_environment() | {name: value.format_map(words) for name, value in case.environment.items()}
-        usage = measure(command, self._folder, environment, case.work == LISTING or case.who == DRIVER, meanwhile)
+        tells = case.work in (LISTING, SPOOL) or case.who == DRIVER
+        usage = measure(command, self._folder, environment, tells, meanwhile)
         check_books(case, usage)
         return usage
 

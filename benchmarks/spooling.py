@@ -2,7 +2,8 @@
 
     python -m benchmarks.spooling [--only speed|backlog|outage] [--messages 7200000] [--folder FOLDER]
 
-speed    messages written and drained, beside the same packets written to the disk and synced
+speed    messages written and drained, beside the same packets written to the disk and synced: `make bench` has these as
+         a row, by `--measure`
 backlog  a start with 1 GiB in the spool: when it is ready, and the memory that it takes and that draining takes
 outage   numbered messages for a sink that is down, then up while more come: each arrives once, in order, and the
          books balance meanwhile
@@ -43,6 +44,12 @@ READY_SECONDS, MEMORY_MB = 2.0, 40.0
 ADDRESSES = bytes((198, 18, 1, 1, 203, 0, 113, 1))
 BODY = b"v=0\r\no=- 1 1 IN IP4 198.18.1.1\r\ns=-\r\nc=IN IP4 198.18.1.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0 101\r\n"
 TRACE = Trace()
+DISK, WRITTEN, DRAINED = "disk", "written", "drained"
+SPEEDS = {
+    DISK: "the disk: the packets in a file, synced",
+    WRITTEN: "written to the spool",
+    DRAINED: "drained from the spool",
+}
 
 
 class Broken(Exception):
@@ -68,36 +75,47 @@ def one(number: int, body: bytes = BODY) -> TracedMessage:
     return TracedMessage(message, Direction.IN, TRACE)
 
 
-def rate(what: str, count: int, action: Callable[[], object]) -> None:
+def timed(action: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of CPU, and elapsed."""
     wall, cpu = time.perf_counter(), time.process_time()
     action()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"{what:<44} {count / wall:>12,.0f}/s {cpu / count * 1e6:>8.2f} us of CPU per message", flush=True)
+    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def speed(folder: Path, count: int = SPEED_MESSAGES) -> None:
     """Of the traffic of `make bench`."""
     capture = folder / "traffic.pcap"
     write(capture, count, 0)
+    for what, title in SPEEDS.items():
+        cpu, wall = measured(folder, capture, what)
+        print(f"{title:<44} {count / wall:>12,.0f}/s {cpu / count * 1e6:>8.2f} us of CPU per message", flush=True)
+    capture.unlink()
+
+
+def measured(folder: Path, capture: Path, what: str) -> tuple[float, float]:
+    """Seconds of CPU, and elapsed, for the messages of a capture: one of SPEEDS. Raises Broken."""
     pipeline = Pipeline()
     with CaptureFile(capture) as source:
         messages = [traced for frames in source.batches() for traced in pipeline.process(frames)]
-    capture.unlink()
     batches = [messages[at : at + BATCH_MESSAGES] for at in range(0, len(messages), BATCH_MESSAGES)]
-    packets = [b"".join(map(BatchPacker().pack, batch)) for batch in batches]
-    rate("the disk: the packets in a file, synced", len(messages), lambda: raw(folder / "raw", packets))
-    spool = Spool(folder / "speed.spool", SpoolLimits())
+    if what == DISK:
+        packets = [b"".join(map(BatchPacker().pack, batch)) for batch in batches]
+        return timed(lambda: raw(folder / "raw", packets))
+    path = folder / "speed.spool"
+    spool = Spool(path, SpoolLimits())
     spool.open()
-    rate("written to the spool", len(messages), lambda: [spool.append(batch) for batch in batches])
+    figures = timed(lambda: [spool.append(batch) for batch in batches])
     if spool.messages != len(messages):
         raise Broken(f"{spool.messages:,} of {len(messages):,} messages are stored")
-    size = sum(map(len, packets))
-    print(f"{size / len(messages):.0f} bytes a message, on disk {spool.bytes / len(messages):.0f}")
-    found: list[int] = []
-    rate("drained from the spool", len(messages), lambda: drain(spool, found))
-    if sum(found) != len(messages):
-        raise Broken(f"{sum(found):,} of {len(messages):,} messages are drained")
+    if what == DRAINED:
+        found: list[int] = []
+        figures = timed(lambda: drain(spool, found))
+        if sum(found) != len(messages):
+            raise Broken(f"{sum(found):,} of {len(messages):,} messages are drained")
     spool.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    return figures
 
 
 def raw(path: Path, packets: Sequence[bytes]) -> None:
@@ -236,9 +254,14 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=OUTAGE_MESSAGES, help="of the outage")
     parser.add_argument("--folder", type=Path, help="on the disk to measure; else a temporary one")
     parser.add_argument("--start", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=SPEEDS, help=argparse.SUPPRESS)
+    parser.add_argument("--capture", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.start:
         start(asked.start)
+        return 0
+    if asked.measure:
+        print(*measured(asked.folder, asked.capture, asked.measure))
         return 0
     parts: dict[str, Callable[[Path], None]] = {
         "speed": speed,

@@ -272,6 +272,17 @@ SINKS = Row("Sinks", [
         decimals=0,
     ),
     Panel(
+        "Groups", "1: the member gets messages of its group now. 0: the member is down, has not been back for long"
+        " enough, or is a reserve.",
+        [Query(f"max by (group, sink) (capture_agent_group_active{{{AGENT}, {SINK}}})", "{{group}} {{sink}}")],
+        decimals=0,
+    ),
+    Panel(
+        "Groups that can be reached", "0: all members of the group are down.",
+        [Query(f"min by (group) (capture_agent_group_up{{{AGENT}}})", "{{group}}")],
+        decimals=0,
+    ),
+    Panel(
         "Reconnects", "How often the agent has connected to it again, per second.",
         [Query(f"sum by (sink) ({rate('sink_reconnects_total', SINK)})", "{{sink}}")],
     ),

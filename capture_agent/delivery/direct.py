@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from capture_agent.books import Ledger
+from capture_agent.delivery.handed_over import Handed, HandedOver
 from capture_agent.delivery.sink_account import INTERNAL_ERROR, MOVED, SENT, UNREACHABLE, WAITING
 from capture_agent.delivery.standing import Standing
-from capture_agent.delivery.unconfirmed_messages import UnconfirmedMessages
 from capture_agent.net.sender import UNCONFIRMED
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.traced import TracedMessage
@@ -35,7 +35,7 @@ class Direct:
         self.relief: Relief | None = None  # of a member of groups
         self._moved = 0
         self._taken_back = 0  # of those that the sink counts as lost (unconfirmed)
-        self._handed_over = UnconfirmedMessages()
+        self._handed = HandedOver()
         self._given = 0
         self._held: list[TracedMessage] = []
         self._lost: Counter[str] = Counter()
@@ -69,7 +69,7 @@ class Direct:
         try:
             self.sink.send(batch)
             if self.relief is not None:
-                self._handed_over.add(batch, unconfirmed(self.sink))
+                self._remember(batch)
         except SinkError as error:
             self._failed(error, UNREACHABLE, batch)
         except Exception as error:  # a bug in one sink must not stop the others
@@ -81,10 +81,16 @@ class Direct:
         left = self._given - handled(self.sink)
         if self.relief is not None and where == UNREACHABLE:
             done = len(batch) - left
-            self._handed_over.add(batch[:done], unconfirmed(self.sink))
+            self._remember(batch[:done])
             back = self._unconfirmed_back()
             left = len(self._relieved([*back, *batch[done:]]))
         self._lost[where] += left
+
+    def _remember(self, batch: Sequence[TracedMessage]) -> None:
+        """It may come back, while the sink has not confirmed it."""
+        if batch:
+            self._handed.add(Handed(len(batch), batch))
+        self._handed.confirmed(unconfirmed(self.sink))
 
     def _unconfirmed_back(self) -> list[TracedMessage]:
         """What the sink has taken but not confirmed. The sink forgets it."""
@@ -92,7 +98,7 @@ class Direct:
             return []
         before = self.sink.lost[UNCONFIRMED]
         self.sink.close()
-        back = self._handed_over.take_back(self.sink.lost[UNCONFIRMED] - before)
+        back = self._handed.take_back(self.sink.lost[UNCONFIRMED] - before)
         self._taken_back += len(back)
         return back
 

@@ -1,13 +1,16 @@
-"""What a sink with a spool has been given and has not confirmed yet: that may come back."""
+"""What a sink has been given and has not confirmed yet: that may come back."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from capture_agent.delivery.spool.spool import Taken
 from capture_agent.records.traced import TracedMessage
+
+if TYPE_CHECKING:
+    from capture_agent.delivery.spool.spool import Taken  # SQLite
 
 
 @dataclass(slots=True)
@@ -26,29 +29,33 @@ class Handed:
 
 
 class HandedOver:
-    """In the order in which the sink got them. A sink confirms from the first one on."""
+    """In the order in which the sink got them. A sink confirms from the first one on, and bounds them: it takes no more
+    while too many are unconfirmed. `count`: messages in them.
+    """
 
     def __init__(self) -> None:
         self._parts: deque[Handed] = deque()
-        self._count = 0  # messages in them
+        self.count = 0
 
-    def __iter__(self) -> Iterator[Handed]:
-        return iter(self._parts)
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the spool has none of them."""
+        return all(one.row is None for one in self._parts)
 
     def clear(self) -> None:
         self._parts.clear()
-        self._count = 0
+        self.count = 0
 
     def add(self, part: Handed) -> None:
         self._parts.append(part)
-        self._count += part.count
+        self.count += part.count
 
     def confirmed(self, unconfirmed: int) -> list[Taken]:
         """Forget all but what holds the last `unconfirmed` messages. Returns the batches that are sent so."""
         rows: list[Taken] = []
-        while self._parts and self._count - self._parts[0].count >= unconfirmed:
+        while self._parts and self.count - self._parts[0].count >= unconfirmed:
             one = self._parts.popleft()
-            self._count -= one.count
+            self.count -= one.count
             if one.row is not None and one.last:
                 rows.append(one.row)
         return rows
@@ -57,8 +64,14 @@ class HandedOver:
         """Forget the last `count` messages, the last ones first, each part cut to these."""
         while self._parts and count > 0:
             one = self._parts.pop()
-            self._count -= one.count
+            self.count -= one.count
             back = min(one.count, count)
             count -= back
             kept = one.count - back
             yield replace(one, count=back, messages=one.messages[kept:], at=one.at + kept)
+
+    def take_back(self, count: int) -> list[TracedMessage]:
+        """The last `count` messages of those in memory, in order. Forgets all."""
+        found = [message for one in self._parts for message in one.messages]
+        self.clear()
+        return found[-count:] if count else []

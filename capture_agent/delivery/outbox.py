@@ -6,25 +6,24 @@ import logging
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from capture_agent.books import Ledger
 from capture_agent.config.spool_options import SpoolSection
+from capture_agent.delivery.handed_over import Handed, HandedOver
+from capture_agent.delivery.message_queue import MessageQueue
+from capture_agent.delivery.moving import Moving
 from capture_agent.delivery.outages import Down, Outages
 from capture_agent.delivery.sink_account import (
     INTERNAL_ERROR,
-    MOVED,
     QUEUE_FULL,
-    SENT,
     SHUTDOWN,
     UNREACHABLE,
-    WAITING,
 )
+from capture_agent.delivery.sink_books import SinkBooks
 from capture_agent.delivery.standing import DeliveryPace, Standing
-from capture_agent.delivery.unconfirmed_messages import UnconfirmedMessages
 from capture_agent.delivery.weight import NO_LIMIT, fit
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.net.sink_errors import SinkError
@@ -42,7 +41,6 @@ from capture_agent.sinks.sink import (
 )
 
 if TYPE_CHECKING:
-    from capture_agent.delivery.rendezvous import MemberChoice
     from capture_agent.delivery.sink_groups import Relief
 
 # Messages that wait together are sent together: one write, one transaction.
@@ -53,6 +51,8 @@ LONGEST_DELAY = 30.0
 MOST_AWAITED = 1.0  # seconds that the caller of `put` waits for an awaited sink
 SETTLE_AFTER = 1.0  # seconds without a batch before a sink is asked about its unconfirmed messages
 LIMIT_BYTES = 128 << 20
+HIGH_PERCENT = 50  # of the room of the queue
+MOST_REASONS = 8  # logged in one outage
 LOOK_SECONDS = 0.05  # between attempts to move messages to another member of a group, which is full
 
 _log = logging.getLogger(__name__)
@@ -79,8 +79,6 @@ class Outbox:
         self.sink = sink
         self.failure: SinkError | None = None
         self.relief: Relief | None = None  # of a member of groups
-        self._limit = limit
-        self._limit_bytes = limit_bytes
         self._first_delay = first_delay
         self._idle_seconds = idle_seconds(sink)
         self._clock = clock
@@ -89,28 +87,25 @@ class Outbox:
         self._patience = patience(sink)
         self._awaited = is_awaited(sink)
         self._changed = threading.Condition()  # guards everything below; taken once per batch
-        self._queue: deque[tuple[Sequence[TracedMessage], int, float]] = deque()  # and since when it waits
-        self._queued = 0  # messages in the queue
+        self._queue = MessageQueue(limit, limit_bytes)
+        self._books = SinkBooks(sink)
         self._in_hand = 0  # messages that the thread has taken but not finished
-        self._held = 0  # bytes of both kinds
-        self._given = 0
         self._in_hand_since = 0.0
-        self._hand_weight = 0  # bytes of what is in hand, of those held
-        self._moved = 0  # messages that others have got
-        self._taken_back: Counter[str] = Counter()  # of those that the sink counts as lost
-        self._handed_over = UnconfirmedMessages()
-        self._full = False  # the others have no room now
-        self._stays: tuple[int, list[MemberChoice | None]] | None = None  # what cannot move, and who could have had it
+        self._hand_weight = 0  # bytes of what is in hand, of those that the queue holds
+        self._handed = HandedOver()
+        self._moving = Moving()
         self._awaits_until = 0.0  # while closing: what others may yet move here
         self._leave = False  # the time to stop is over
         self._ended = False  # its thread takes no more
         self._pace = DeliveryPace()
-        self._outages = Outages(clock, self._lost_in_all)
+        self._outages = Outages(clock, self._books.lost_in_all)
+        self._reasons: set[str] = set()  # of this outage, as logged
         self._closing = False
         self._given_up = False  # nobody waits for its thread
-        self._figures = Figures.of(sink)  # after its last batch
-        self._lost: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._work, name=f"outbox {sink.name}", daemon=True)
+        self._start()
+
+    def _start(self) -> None:
         self._thread.start()
 
     @property
@@ -124,15 +119,14 @@ class Outbox:
         _, weight = fit(batch, NO_LIMIT)
         with self._changed:
             awaited = self._awaited and not self._is_behind()
-            self._given += len(batch)
-            if (room := self._room(batch, weight)) < len(batch):
-                self._lost[self._where()] += len(batch) - room
+            self._books.given += len(batch)
+            room = 0 if self._closing else self._queue.room(batch, weight, self._in_memory())
+            if room < len(batch):
+                self._books.lost[self._where()] += len(batch) - room
                 batch = batch[:room]
                 _, weight = fit(batch, NO_LIMIT)
             if batch:
-                self._queue.append((batch, weight, self._clock()))
-                self._queued += len(batch)
-                self._held += weight
+                self._queue.put(batch, weight, self._clock())
                 self._changed.notify_all()
             if awaited:
                 self._changed.wait_for(
@@ -141,7 +135,7 @@ class Outbox:
 
     def _is_behind(self) -> bool:
         """Whether it has work: who has waited for it in vain does not wait again before that is done."""
-        return self._queued + self._undecided() > 0
+        return self._queue.messages + self._undecided() > 0
 
     def relieve_by(self, relief: Relief | None) -> None:
         """Others of its groups, from now on; None: it is in no group."""
@@ -152,7 +146,7 @@ class Outbox:
     def hold_at_most(self, limit: int, limit_bytes: int) -> None:
         """Other limits from now on. What waits already stays."""
         with self._changed:
-            self._limit, self._limit_bytes = limit, limit_bytes
+            self._queue.limit, self._queue.limit_bytes = limit, limit_bytes
 
     def limit_spool(self, section: SpoolSection) -> None:
         """Other limits of its spool from now on, if it has one."""
@@ -160,7 +154,8 @@ class Outbox:
     def has_room(self) -> bool:
         """Whether half of the queue is free: more than what sources that wait for it have on its way."""
         with self._changed:
-            return 2 * self._in_memory() < self._limit and 2 * self._held < self._limit_bytes
+            queue = self._queue
+            return 2 * self._in_memory() < queue.limit and 2 * queue.held < queue.limit_bytes
 
     def flush(self) -> None:
         """No effect: the thread takes messages as they come."""
@@ -173,24 +168,22 @@ class Outbox:
     @property
     def is_busy(self) -> bool:
         """Whether it has messages that may yet have to move."""
-        return not self._ended and bool(self._queued + self._in_hand)
+        return not self._ended and bool(self._queue.messages + self._in_hand)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits, and the sink has confirmed everything."""
-        return not (self.is_busy or self._figures.unconfirmed)
+        return not (self.is_busy or self._books.figures.unconfirmed)
 
     def accept(self, batch: Sequence[TracedMessage]) -> bool:
         """Messages that have waited elsewhere: all of them, or none if there is no room or the thread has ended."""
         _, weight = fit(batch, NO_LIMIT)
         with self._changed:
-            full = self._in_memory() >= self._limit or self._held >= self._limit_bytes
+            full = self._in_memory() >= self._queue.limit or self._queue.held >= self._queue.limit_bytes
             if full or self._ended:
                 return False
-            self._given += len(batch)
-            self._queue.append((batch, weight, self._clock()))
-            self._queued += len(batch)
-            self._held += weight
+            self._books.given += len(batch)
+            self._queue.put(batch, weight, self._clock())
             self._changed.notify_all()
             return True
 
@@ -215,59 +208,41 @@ class Outbox:
         with self._changed:
             self._lose_queue(SHUTDOWN)
             self._given_up = self._leave = True
-            lost = self._lost[SHUTDOWN] + self._undecided()
+            lost = self._books.lost[SHUTDOWN] + self._undecided()
         _log.warning("%s: not finished when the time to stop was over; messages lost: %d", self.name, lost)
 
     def ledger(self) -> Ledger:
         with self._changed:
-            waiting = self._queued + self._undecided()
-            lost = self._lost + self._figures.lost
-            lost.subtract(self._taken_back)
+            waiting, lost = self._queue.messages + self._undecided(), Counter[str]()
             if self._given_up:
-                lost[SHUTDOWN] += waiting
-                waiting = 0
-            return Ledger(
-                self.name,
-                seen=self._given,
-                outcomes={SENT: self._figures.sent, WAITING: waiting} | ({MOVED: self._moved} if self._moved else {}),
-                rejected=Counter(self._figures.rejected),
-                lost=+lost,
-            )
+                waiting, lost = 0, Counter({SHUTDOWN: waiting})
+            return self._books.ledger(self.name, waiting + self._kept(), lost)
+
+    def _kept(self) -> int:
+        """Messages that wait for the next run, if this one does not send them."""
+        return 0
 
     def standing(self) -> Standing:
         with self._changed:
-            since = self._in_hand_since if self._in_hand else self._queue[0][2] if self._queue else None
+            since = self._in_hand_since if self._in_hand else self._queue.since
             oldest = 0.0 if since is None else self._clock() - since
             made = connections(self.sink)
             again = self._outages.over if made is None else max(0, made - 1)
             up = not self._outages.is_down
-            return Standing(self._held, oldest, up, again, self._pace.lag.now(), self._pace.batch.now())
+            return Standing(self._queue.held, oldest, up, again, self._pace.lag.now(), self._pace.batch.now())
 
     def _undecided(self) -> int:
         """Messages that the thread has taken whose arrival is not known yet."""
-        return self._in_hand + self._figures.unconfirmed
+        return self._in_hand + self._books.figures.unconfirmed
 
     def down(self) -> Down | None:
         """When the outage began and what it has cost so far; None if the sink is up."""
         with self._changed:
-            return self._outages.now(self._queued + self._in_hand, self._limit)
-
-    def _lost_in_all(self) -> int:
-        return self._lost.total() + self._figures.lost.total() - self._taken_back.total()
-
-    def _room(self, batch: Sequence[TracedMessage], weight: int) -> int:
-        """How many messages of a batch fit. One always fits an empty queue, however long its buffer is."""
-        if self._closing:
-            return 0
-        room = max(0, self._limit - self._in_memory())
-        if self._held + weight > self._limit_bytes:
-            count, _ = fit(batch, self._limit_bytes - self._held)
-            room = min(room, max(count, 0 if self._held else 1))
-        return room
+            return self._outages.now(self._queue.messages + self._in_hand, self._queue.limit)
 
     def _in_memory(self) -> int:
         """Messages that count for the limit."""
-        return self._queued + self._in_hand
+        return self._queue.messages + self._in_hand
 
     def _where(self) -> str:
         if self._outages.is_down:
@@ -275,10 +250,7 @@ class Outbox:
         return SHUTDOWN if self._closing else QUEUE_FULL
 
     def _lose_queue(self, where: str) -> None:
-        self._lost[where] += self._queued
-        self._held -= sum(weight for _, weight, _ in self._queue)
-        self._queue.clear()
-        self._queued = 0
+        self._books.lost[where] += self._queue.clear()
         self._changed.notify_all()
 
     def _work(self) -> None:
@@ -289,7 +261,7 @@ class Outbox:
             batch, self._hand_weight = taken
             self._deliver(batch)
             with self._changed:
-                self._held -= self._hand_weight
+                self._queue.held -= self._hand_weight
                 self._hand_weight = 0
                 self._changed.notify_all()
         try:
@@ -300,9 +272,9 @@ class Outbox:
             _log.warning("%s", error)
         self._settle(0)
         self.sink.close()
-        last = self._figures.at_the_end(self.sink)
+        last = self._books.figures.at_the_end(self.sink)
         with self._changed:
-            self._figures = last
+            self._books.figures = last
 
     def _open(self) -> None:
         try:
@@ -322,10 +294,12 @@ class Outbox:
         with self._changed:
             asks = self._asks_sink()
             seconds = SETTLE_AFTER if asks else self._idle_seconds
-            self._changed.wait_for(lambda: self._queue or self._closing or self._asks_sink() != asks, timeout=seconds)
-            while not self._queue and self._closing and self._awaits_others():
+            self._changed.wait_for(
+                lambda: self._queue.messages or self._closing or self._asks_sink() != asks, timeout=seconds
+            )
+            while not self._queue.messages and self._closing and self._awaits_others():
                 self._changed.wait(LOOK_SECONDS)
-            if not self._queue:
+            if not self._queue.messages:
                 return None if self._closing else ([], 0)
             while (seconds := self._seconds_for_more()) > 0:
                 self._changed.wait(seconds)
@@ -333,23 +307,27 @@ class Outbox:
 
     def _seconds_for_more(self) -> float:
         """How long a queue that is not empty waits for more messages; 0: not any longer."""
-        if not self._patience or self._closing or self._queued >= self._enough or self._is_high():
+        queue = self._queue
+        if not self._patience or self._closing or queue.messages >= self._enough or queue.is_above(self._high_percent):
             return 0.0
-        return max(0.0, self._queue[0][2] + self._patience - self._clock())
+        return max(0.0, (queue.since or 0.0) + self._patience - self._clock())
 
-    def _is_high(self) -> bool:
-        """Whether more than half of the room is taken."""
-        return 2 * self._queued > self._limit or 2 * self._held > self._limit_bytes
+    @property
+    def _high_percent(self) -> int:
+        """A queue that is fuller does not wait for more messages."""
+        return HIGH_PERCENT
 
     def _has_ended(self) -> bool:
         with self._changed:
-            self._ended = not self._queue or self._leave
+            self._ended = not self._queue.messages or self._leave
             return self._ended
 
     def _asks_sink(self) -> bool:
         """Whether an idle sink is asked now and then: about unconfirmed messages, or whether it is still up."""
         relief = self.relief
-        return bool(self._figures.unconfirmed) or (relief is not None and (self._outages.is_down or relief.is_out))
+        return bool(self._books.figures.unconfirmed) or (
+            relief is not None and (self._outages.is_down or relief.is_out)
+        )
 
     def _awaits_others(self) -> bool:
         relief, there_is_time = self.relief, time.monotonic() < self._awaits_until
@@ -357,14 +335,7 @@ class Outbox:
 
     def _pop(self) -> tuple[Sequence[TracedMessage], int]:
         """From a queue that is not empty."""
-        batch, weight, self._in_hand_since = self._queue.popleft()
-        if self._queue and len(batch) + len(self._queue[0][0]) <= self._at_once:
-            batch = list(batch)
-            while self._queue and len(batch) + len(self._queue[0][0]) <= self._at_once:
-                more, more_weight, _ = self._queue.popleft()
-                batch += more
-                weight += more_weight
-        self._queued -= len(batch)
+        batch, weight, self._in_hand_since = self._queue.pop(self._at_once)
         self._in_hand = len(batch)
         return batch, weight
 
@@ -402,18 +373,22 @@ class Outbox:
             if batch:
                 self._pace.took(batch, done, began)
             self._in_hand -= done
-            self._figures = Figures.of(self.sink)
+            self._books.figures = Figures.of(self.sink)
             self._remember(done, batch)
 
     def _remember(self, done: int, batch: Sequence[TracedMessage]) -> None:
         """So many of the batch may come back, if others of a group can have them then."""
         if self.relief is not None:
-            self._handed_over.add(batch[:done], self._figures.unconfirmed)
+            if done and batch:
+                self._handed.add(Handed(done, batch[:done]))
+            self._handed.confirmed(self._books.figures.unconfirmed)
+        elif self._handed.count:
+            self._handed.clear()
 
     def _give_up(self, count: int, where: str) -> None:
         with self._changed:
             self._in_hand -= count
-            self._lost[where] += count
+            self._books.lost[where] += count
 
     def _not_sent(self, batch: Sequence[TracedMessage]) -> None:
         """The sink is down, and the agent stops."""
@@ -428,7 +403,7 @@ class Outbox:
         self._went_down(error)
         again_at = time.monotonic() + delay
         while True:
-            batch = self._relieved(batch)
+            batch = self._moving.move(self.relief, batch, self)
             self._put_aside(batch)
             with self._changed:
                 if self._is_over():
@@ -445,77 +420,54 @@ class Outbox:
 
     def _is_over(self) -> bool:
         """Whether it is too late to try again: at a stop, unless others are about to take what waits."""
-        return self._leave or (self._closing and not self._full)
+        return self._leave or (self._closing and not self._moving.full)
 
     def _put_aside(self, batch: Sequence[TracedMessage]) -> None:
         """What is in hand waits in memory."""
 
-    # What waits goes to other members of a group.
+    # What waits goes to other members of a group: moving.py.
 
-    def _relieved(self, batch: Sequence[TracedMessage]) -> Sequence[TracedMessage]:
-        """Move what waits, the oldest first. What is left is in hand."""
-        relief, stay = self.relief, list[TracedMessage]()
-        self._full = False
-        if relief is None or not relief.offers():
-            return batch
-        heirs = relief.heirs()
-        batch = self._unconfirmed_back(batch)
-        more: Sequence[TracedMessage] | None = batch
-        if self._stays == (id(batch), heirs):  # all of this was looked at
-            stay, more = list(batch), []
-        while more is not None:
-            left, self._full = relief.move(more)
-            if len(left) < len(more):
-                self._moves(len(more) - len(left), [*stay, *left])
-            stay += left
-            if self._full or self._leave or relief.leave(partial(self._is_moved, bool(stay))):
-                break
-            more = self._more()
-        self._full = self._full or more is None
-        self._stays = None if self._full else (id(stay), heirs)
-        return stay
+    @property
+    def must_leave(self) -> bool:
+        return self._leave
 
-    def _unconfirmed_back(self, batch: Sequence[TracedMessage]) -> Sequence[TracedMessage]:
-        """The batch, after what the sink has taken but not confirmed. The sink forgets it."""
-        if not unconfirmed(self.sink):
+    def unconfirmed_back(self, batch: Sequence[TracedMessage]) -> Sequence[TracedMessage]:
+        """The batch, after what the sink has taken but not confirmed. The sink forgets it.
+
+        If it took some before it was in a group, they stay there: only the sink can send them again.
+        """
+        if not 0 < unconfirmed(self.sink) <= self._handed.count:
             return batch
         before = Counter(self.sink.lost)
         self.sink.close()
         with self._changed:
-            self._figures = Figures.of(self.sink)
-            back = self._known(self._figures.lost - before)
+            self._books.figures = Figures.of(self.sink)
+            lost = self._books.figures.lost - before
+            back = self._handed.take_back(lost.total())
+            self._books.take_back(lost, len(back))
             self._in_hand += len(back)
             _, weight = fit(back, NO_LIMIT)
-            self._held += weight
+            self._queue.held += weight
             self._hand_weight += weight
             return [*back, *batch]
 
-    def _known(self, lost: Counter[str]) -> list[TracedMessage]:
-        """Of those that the sink has just counted as lost, all that are known. They are not lost."""
-        back = self._handed_over.take_back(lost.total())
-        left = len(back)
-        for place, count in lost.items():
-            self._taken_back[place] += min(count, left)
-            left -= min(count, left)
-        return back
-
-    def _moves(self, count: int, left: Sequence[TracedMessage]) -> None:
+    def moves(self, count: int, left: Sequence[TracedMessage]) -> None:
         """Others have got so many of those in hand."""
         _, weight = fit(left, NO_LIMIT)
         with self._changed:
             self._in_hand -= count
-            self._moved += count
-            self._held -= self._hand_weight - weight
+            self._books.moved += count
+            self._queue.held -= self._hand_weight - weight
             self._hand_weight = weight
 
-    def _is_moved(self, stays: bool) -> bool:
+    def is_moved(self, stays: bool) -> bool:
         """Whether all that can move has moved. `stays`: something is in hand that cannot."""
-        return not self._queued
+        return not self._queue.messages
 
-    def _more(self) -> Sequence[TracedMessage] | None:
+    def more(self) -> Sequence[TracedMessage] | None:
         """The next messages that wait, which are in hand then; None: they cannot be had now."""
         with self._changed:
-            if not self._queue:
+            if not self._queue.messages:
                 return []
             held = self._in_hand
             batch, weight = self._pop()
@@ -526,11 +478,15 @@ class Outbox:
     # The log line is written without the lock that `put` needs: its reader may be slow.
 
     def _went_down(self, error: SinkError) -> None:
+        """Each reason is logged once in an outage: a collector that is back may have a certificate that is refused."""
         with self._changed:
-            if not self._outages.begin():
+            if self._outages.begin():
+                self._reasons.clear()
+                self._changed.notify_all()  # who waits for it does so no longer
+            if (said := str(error)) in self._reasons or len(self._reasons) >= MOST_REASONS:
                 return
-            self._changed.notify_all()  # who waits for it does so no longer
-        _log.warning("%s; trying again", error, extra={"fields": {"name": self.name, "down": True}})
+            self._reasons.add(said)
+        _log.warning("%s; trying again", said, extra={"fields": {"name": self.name, "down": True}})
 
     def _recovered(self) -> None:
         with self._changed:

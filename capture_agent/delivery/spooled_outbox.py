@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,19 +10,17 @@ from dataclasses import replace
 
 from capture_agent.books import Ledger
 from capture_agent.config.spool_options import SpoolSection
-from capture_agent.delivery.handed_over import Handed, HandedOver
+from capture_agent.delivery.back_to_spool import back_to_spool
+from capture_agent.delivery.handed_over import Handed
 from capture_agent.delivery.outbox import FIRST_DELAY, LIMIT_BYTES, SETTLE_AFTER, Outbox
-from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHABLE, WAITING
-from capture_agent.delivery.spool.spool import BATCH_MESSAGES, Change, Spool, SpoolLimits, Taken
+from capture_agent.delivery.sink_account import SHUTDOWN, SPOOL_FAILED, UNREACHABLE
+from capture_agent.delivery.spool.spool import Change, Spool, SpoolLimits, Taken
+from capture_agent.delivery.spool_writer import LOOK_SECONDS, TOGETHER_SECONDS, SpoolWriter
 from capture_agent.delivery.standing import Standing
 from capture_agent.net.sender import UNCONFIRMED
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sink import Figures, Sink, unconfirmed
 
-LOOK_SECONDS = 10.0  # between looks for batches that are too old
-TOGETHER_SECONDS = 0.05  # between writes: messages that come meanwhile are one batch
-WRITTEN_AT_ONCE = 4096  # messages, and one batch of the queue
-WRITTEN_BYTES = 8 << 20  # that they hold, the same: while they are written, they are in memory a second time
 LAST_SECONDS = 6.0  # after the time to stop: a sink ends its last batch, and waits for acknowledgements
 LAST_WRITES_SECONDS = 5.0
 
@@ -51,31 +48,31 @@ class SpooledOutbox(Outbox):
     ) -> None:
         self.spool = spool
         self._spooled = 0  # messages in the spool that are not in hand
-        self._moving = 0  # messages on their way from the queue to the spool
         self._row: Taken | None = None  # the batch of the spool that is in hand
         self._row_at = 0  # how many of it the sink has
         self._hand: Sequence[TracedMessage] = ()  # what is in hand and not in the spool
         self._last: Ledger | None = None  # of a sink that hangs at the end
-        self._handed = HandedOver()
         self._beside = False  # the queue has its turn
         self._next_at = 0.0  # when the spool may be drained again
         self._abandoned = False  # the sink hangs: its figures are not looked at any more
-        self._to_write = threading.Event()
-        self._last_write = False
-        self._ready = threading.Event()  # the spool is open, or cannot be
-        self._writer = threading.Thread(target=self._write, name=f"spool {sink.name}", daemon=True)
         super().__init__(sink, limit, limit_bytes, first_delay, clock)
+
+    def _start(self) -> None:
+        self._writer = SpoolWriter(
+            self.name, self.spool, self._changed, self._queue, self._must_write, self._apply, self._before_last_write
+        )
+        super()._start()
         self._writer.start()
 
     def put(self, batch: Sequence[TracedMessage]) -> None:
         super().put(batch)
         if self._outages.is_down or self._is_high():
-            self._to_write.set()
+            self._writer.look()
 
     def accept(self, batch: Sequence[TracedMessage]) -> bool:
         accepted = super().accept(batch)
         if accepted and self._is_high():
-            self._to_write.set()
+            self._writer.look()
         return accepted
 
     def limit_spool(self, section: SpoolSection) -> None:
@@ -88,9 +85,10 @@ class SpooledOutbox(Outbox):
         with self._changed:
             if self._last is not None:
                 return self._last
-            ledger = super().ledger()
-            ledger.outcomes[WAITING] += self._spooled
-            return ledger
+            return super().ledger()
+
+    def _kept(self) -> int:
+        return self._spooled
 
     def close(self, timeout: float | None = None) -> None:
         """Send for this many seconds at most; then what is left goes to the spool, and is sent by the next run."""
@@ -102,13 +100,11 @@ class SpooledOutbox(Outbox):
         self._thread.join(LAST_SECONDS)
         with self._changed:
             self._abandoned = self._thread.is_alive()
-            self._last_write = True
-        self._to_write.set()
-        self._writer.join(LAST_WRITES_SECONDS)
+        self._writer.end(LAST_WRITES_SECONDS)
         with self._changed:
             self._lose_queue(SHUTDOWN)
             self._given_up = True
-            lost = self._lost[SHUTDOWN] + self._undecided()
+            lost = self._books.lost[SHUTDOWN] + self._undecided()
             kept = self._spooled
             if self._abandoned:
                 self._last = self.ledger()
@@ -118,20 +114,26 @@ class SpooledOutbox(Outbox):
             _log.warning("%s: not finished when the time to stop was over; messages lost: %d", self.name, lost)
 
     def _undecided(self) -> int:
-        return super()._undecided() + self._moving
+        return super()._undecided() + self._writer.moving
 
     def _is_behind(self) -> bool:
         return super()._is_behind() or self._spooled > 0
 
     def _in_memory(self) -> int:
-        return self._queued + self._moving + (self._in_hand if self._row is None else 0)
+        return self._queue.messages + self._writer.moving + (self._in_hand if self._row is None else 0)
 
     def _where(self) -> str:
         return SPOOL_FAILED if self.spool.failing and not self._closing else super()._where()
 
+    @property
+    def _high_percent(self) -> int:
+        return self.spool.limits.above_percent
+
     def _is_high(self) -> bool:
-        percent = self.spool.limits.above_percent
-        return 100 * self._queued > percent * self._limit or 100 * self._held > percent * self._limit_bytes
+        return self._queue.is_above(self._high_percent)
+
+    def _must_write(self) -> bool:
+        return self._waits_long() or self._is_high()
 
     def _waits_long(self) -> bool:
         """Whether the sink is down, and no other of its groups takes what waits."""
@@ -139,18 +141,18 @@ class SpooledOutbox(Outbox):
 
     @property
     def is_busy(self) -> bool:
-        return super().is_busy or (not self._ended and bool(self._moving or self.spool.messages))
+        return super().is_busy or (not self._ended and bool(self._writer.moving or self.spool.messages))
 
     def _apply(self, change: Change) -> None:
         with self._changed:
-            self._given += change.found
+            self._books.given += change.found
             self._spooled += change.found + change.stored - change.lost.total()
-            self._lost += change.lost
+            self._books.lost += change.lost
 
     # The sink's thread.
 
     def _work(self) -> None:
-        self._ready.wait()  # what an earlier run has left goes first
+        self._writer.wait_until_open()  # what an earlier run has left goes first
         super()._work()
         self._take_back()
 
@@ -159,15 +161,15 @@ class SpooledOutbox(Outbox):
             with self._changed:
                 if self._leave:
                     return None
-                stored = self.spool.messages
-                if self._queue and ((not self._moving and not stored) or (stored and self._goes_beside())):
+                stored, moving = self.spool.messages, self._writer.moving
+                if self._queue.messages and ((not moving and not stored) or (stored and self._goes_beside())):
                     if (seconds := self._seconds_for_more()) > 0:
                         self._changed.wait(seconds)
                         continue
                     self._hand, weight = self._pop()
                     self._beside = False
                     return self._hand, weight
-                if not self._moving and not stored:
+                if not moving and not stored:
                     if self._closing and not self._awaits_others():
                         return None
                     asked = SETTLE_AFTER if self._asks_sink() else self._idle_seconds
@@ -221,13 +223,13 @@ class SpooledOutbox(Outbox):
             if self._abandoned:
                 return
             super()._settle(done, batch, began)
-            if done and batch:
-                self._note(done, batch)
-            sent = self._handed.confirmed(self._figures.unconfirmed)
+            sent = self._handed.confirmed(self._books.figures.unconfirmed)
         for row in sent:
             self._apply(self.spool.remove(row))
 
-    def _note(self, done: int, batch: Sequence[TracedMessage]) -> None:
+    def _remember(self, done: int, batch: Sequence[TracedMessage]) -> None:
+        if not (done and batch):
+            return
         if self._row is None:
             self._handed.add(Handed(done, batch if done == len(batch) else batch[:done]))
             self._hand = batch[done:]
@@ -247,11 +249,8 @@ class SpooledOutbox(Outbox):
             if row is not None:
                 self._handed.add(Handed(0, (), row, len(row.messages), True))
 
-    def _remember(self, done: int, batch: Sequence[TracedMessage]) -> None:
-        """`_note` does."""
-
     def _put_aside(self, batch: Sequence[TracedMessage]) -> None:
-        self._to_write.set()
+        self._writer.look()
         if self._row is None and batch and not self._abandoned:
             change, row = self.spool.put_back(batch, taken=True)
             self._apply(change)
@@ -260,25 +259,25 @@ class SpooledOutbox(Outbox):
                     self._row, self._row_at, self._hand = row, 0, ()
                     self._spooled -= len(batch)
 
-    def _is_moved(self, stays: bool) -> bool:
-        return stays or not (self._queued or self._moving or self.spool.messages)
+    def is_moved(self, stays: bool) -> bool:
+        return stays or not (self._queue.messages or self._writer.moving or self.spool.messages)
 
-    def _more(self) -> Sequence[TracedMessage] | None:
+    def more(self) -> Sequence[TracedMessage] | None:
         with self._changed:
-            if not self._moving and not self.spool.messages:
-                if not self._queue:
+            if not self._writer.moving and not self.spool.messages:
+                if not self._queue.messages:
                     return []
                 self._hand, self._hand_weight = self._pop()
                 return self._hand
         taken = self._take_stored() if self.spool.messages else None
         return None if taken is None else taken[0]
 
-    def _unconfirmed_back(self, batch: Sequence[TracedMessage]) -> Sequence[TracedMessage]:
+    def unconfirmed_back(self, batch: Sequence[TracedMessage]) -> Sequence[TracedMessage]:
         """If some of it is in the spool, all of it goes there."""
         if not unconfirmed(self.sink) or self._abandoned:
             return batch
-        if self._row is None and all(one.row is None for one in self._handed):
-            self._hand = super()._unconfirmed_back(batch)
+        if self._row is None and self._handed.is_in_memory:
+            self._hand = super().unconfirmed_back(batch)
             return self._hand
         if self._row is None and batch:
             self._put_aside(batch)
@@ -287,27 +286,20 @@ class SpooledOutbox(Outbox):
         before = self.sink.lost[UNCONFIRMED]
         self.sink.close()
         with self._changed:
-            self._figures = Figures.of(self.sink)
+            self._books.figures = Figures.of(self.sink)
         self._row_back()
-        self._handed_back(self._figures.lost[UNCONFIRMED] - before)
+        self._handed_back(self._books.figures.lost[UNCONFIRMED] - before)
         return []
 
-    def _known(self, lost: Counter[str]) -> list[TracedMessage]:
-        found = [message for one in self._handed for message in one.messages]
-        self._handed.clear()
-        back = found[-lost[UNCONFIRMED] :] if lost[UNCONFIRMED] else []
-        self._taken_back[UNCONFIRMED] += len(back)
-        return back
-
-    def _moves(self, count: int, left: Sequence[TracedMessage]) -> None:
+    def moves(self, count: int, left: Sequence[TracedMessage]) -> None:
         row, self._row = self._row, None
         if row is None:
-            super()._moves(count, left)
+            super().moves(count, left)
             self._hand = left
             return
         with self._changed:
             self._in_hand -= count
-            self._moved += count
+            self._books.moved += count
             self._hand = left
             self._handed.add(Handed(0, (), row, len(row.messages), True))
         self._put_aside(left)
@@ -340,99 +332,30 @@ class SpooledOutbox(Outbox):
         with self._changed:
             if self._abandoned:
                 return
-            count = self._figures.lost[UNCONFIRMED] - self._taken_back[UNCONFIRMED]
+            count = self._books.figures.lost[UNCONFIRMED] - self._books.taken_back[UNCONFIRMED]
         self._handed_back(count)
 
-    def _rescue(self) -> None:
-        """The sink hangs at the end: what it has may arrive twice, but is not lost."""
+    def _before_last_write(self) -> None:
+        """If the sink hangs at the end: what it has may arrive twice, but is not lost."""
+        if not self._abandoned:
+            return
         self._row_back()
         with self._changed:
             hand, self._hand = list(self._hand), ()
             self._in_hand -= len(hand)
-            count = self._figures.unconfirmed
-            lost = self._figures.lost + Counter({UNCONFIRMED: count})
-            self._figures = replace(self._figures, unconfirmed=0, lost=lost)
-            self._lost[SHUTDOWN] += len(hand)
+            figures = self._books.figures
+            lost = figures.lost + Counter({UNCONFIRMED: figures.unconfirmed})
+            self._books.figures = replace(figures, unconfirmed=0, lost=lost)
+            self._books.lost[SHUTDOWN] += len(hand)
         change, _ = self.spool.put_back(hand, taken=False) if hand else (Change(), None)
         self._apply(change)
         with self._changed:
-            self._lost[SHUTDOWN] -= change.stored
-        self._handed_back(count)
+            self._books.lost[SHUTDOWN] -= change.stored
+        self._handed_back(figures.unconfirmed)
 
     def _handed_back(self, count: int) -> None:
-        """The last `count` messages that were handed over, in order."""
-        parts: list[TracedMessage] = []
-        for one in self._handed.last(count):
-            if one.row is None:
-                parts[:0] = one.messages
-            else:
-                self._put_back(parts)
-                parts = []
-                self._give_back(one.row, one.at, one.count)
-        self._put_back(parts)
-        for row in self._handed.confirmed(0):
-            self._apply(self.spool.remove(row))
-
-    def _put_back(self, batch: list[TracedMessage]) -> None:
-        for end in range(len(batch), 0, -BATCH_MESSAGES):  # each goes before the one that was put back last
-            change, _ = self.spool.put_back(batch[max(0, end - BATCH_MESSAGES) : end], taken=False)
-            self._apply(change)
-            self._found_again(change.stored)
-            if not change.stored:
-                break
-
-    def _give_back(self, row: Taken, done: int, count: int) -> None:
-        self._apply(self.spool.give_back(row, done))
-        with self._changed:
-            self._spooled += count
-        self._found_again(count)
-
-    def _found_again(self, count: int) -> None:
-        """So many fewer are lost."""
-        with self._changed:
-            self._taken_back[UNCONFIRMED] += count
-
-    # The spool's thread.
-
-    def _write(self) -> None:
-        self._apply(self.spool.open())
-        self._ready.set()
-        while True:
-            self._to_write.wait(LOOK_SECONDS)
-            self._to_write.clear()
-            if self._last_write:
-                break
-            while self._write_some() and not self._last_write:
-                time.sleep(TOGETHER_SECONDS)
-            if self.spool.messages or self.spool.failing:
-                self._apply(self.spool.expire())
-        if self._abandoned:
-            self._rescue()
-        while self._write_some():
-            pass
-        self.spool.close()
-
-    def _write_some(self) -> bool:
-        """Whether there may be more to write."""
-        with self._changed:
-            if not self._queue or not (self._last_write or self._waits_long() or self._is_high()):
-                return False
-            parts, held = [], 0
-            while self._queue and self._moving < WRITTEN_AT_ONCE and held < WRITTEN_BYTES:
-                part = self._queue.popleft()
-                parts.append(part)
-                held += part[1]
-                self._queued -= len(part[0])
-                self._moving += len(part[0])
-        batch = [message for part, _, _ in parts for message in part]
-        change = self.spool.append(batch)
-        with self._changed:
-            self._moving = 0
-            if change.stored:
-                self._held -= held
-            else:
-                self._queue.extendleft(reversed(parts))
-                self._queued += len(batch)
-            self._apply(change)
-            self._changed.notify_all()
-        return bool(change.stored)
+        """The last `count` messages that were handed over are not lost any more."""
+        for change in back_to_spool(self._handed, self.spool, count):
+            with self._changed:
+                self._apply(change)
+                self._books.taken_back[UNCONFIRMED] += change.stored

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -150,3 +153,43 @@ def test_a_replay_when_all_are_down(tmp_path: Path) -> None:
     ended = capture_agent("replay", "pcaps/calls.pcap", "--config", file)
     assert ended.status == 1
     assert "connection refused" in ended.err
+
+
+def test_members_are_a_table_and_files(tmp_path: Path) -> None:
+    """Until there is a table, `lines` has what the table should have: each message once, also if `shared` sends it there."""
+    url = f"sqlite:///{tmp_path}/db/trace.db"
+    text = (
+        f'[[sql]]\nname = "table"\nurl = "{url}"\n'
+        f'[[jsonl]]\nname = "lines"\nfile = "{tmp_path}/trace.jsonl"\n'
+        f'[[pcap]]\nname = "packets"\nfile = "{tmp_path}/trace.pcapng"\n'
+        '[[group]]\nname = "shared"\nmode = "hash"\nmembers = ["lines", "packets"]\n'
+        '[[group]]\nname = "stored"\nmode = "failover"\nmembers = ["table", "lines"]\nback_after_seconds = 0\n'
+        'default = false\n[[rule]]\nname = "all"\nsinks = ["shared", "stored"]\n'
+    )
+    agent = Running(tmp_path, text)
+    agent.feed(0, 300)
+
+    def has(sample: str) -> bool:
+        return re.search(rf"^capture_agent_sink_{sample}$", agent.metrics(), re.MULTILINE) is not None
+
+    eventually(lambda: has(r'messages_total\{outcome="sent",.*?sink="jsonl:.*?"\} 300\.0'), 30)
+    (tmp_path / "db").mkdir()
+    done = capture_agent("db", "create", "--db", url)
+    assert done.status == 0, done.err
+    eventually(lambda: has(r'up\{sink="sqlite:.*?"\} 1\.0'), 60)
+    agent.feed(300, 300)
+    books = agent.end()
+    lines = [json.loads(line)["call_id"] for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    packets = capture_agent("decode", tmp_path / "trace.pcapng", "--format", "jsonl").out
+    captured = [json.loads(line)["call_id"] for line in packets.splitlines()]
+    with closing(sqlite3.connect(tmp_path / "db" / "trace.db")) as table:
+        rows = [row for (row,) in table.execute("SELECT callid FROM sip_trace")]
+    before, after = {f"call-{n}" for n in range(300)}, {f"call-{n}" for n in range(300, 600)}
+    assert (set(rows), len(rows)) == (after, 300)
+    assert len(lines) == len(set(lines))
+    assert len(captured) == len(set(captured))
+    assert before <= set(lines)  # in place of the table
+    assert set(lines) | set(captured) == before | after
+    assert not set(lines) & set(captured) & after  # the hash: one of them
+    assert "does not balance" not in books
+    assert not re.search(r"\d lost", books), books

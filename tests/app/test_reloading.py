@@ -150,7 +150,7 @@ def test_a_sink_that_stays_keeps_its_queue(tmp_path: Path, receivers: dict[str, 
         before = list(run.agent.routes)
         run.reload(two + one + "[queue]\nmessages = 5\n")
         assert list(run.agent.routes)[1] is before[0]
-        assert before[0]._limit == 5  # type: ignore[union-attr]
+        assert before[0]._queue.limit == 5  # type: ignore[union-attr]
         run.reload(one)
         assert list(run.agent.routes) == before
 

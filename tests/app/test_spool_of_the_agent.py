@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import signal
 import socket
 import sqlite3
@@ -11,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from faults.collectors import Collector
 from faults.peers import Read
 from sink_samples import eventually, numbered
 
@@ -137,3 +140,71 @@ def test_a_sink_without_a_spool_and_one_with_its_own_limits(tmp_path: Path) -> N
     assert any(line.startswith(name) and "expired" in line for line in books), books
     assert any(f":{ports[1]}:" in line and "201 lost (unreachable 201)" in line for line in books), books
     assert any(f":{ports[0]}:" in line and "201 waiting" in line for line in books), books
+
+
+def books_of(agent: Running) -> tuple[int, ...]:
+    """Seen, sent and waiting of the sink, as its last run has printed them; nothing else."""
+    (numbers,) = re.findall(
+        r"^hep\+tcp:\S+: (\d+) seen, (\d+) sent, (\d+) waiting$", agent.error.read_text(), re.MULTILINE
+    )
+    return tuple(map(int, numbers))
+
+
+def settled(collector: Collector) -> bool:
+    """Whether it has read everything that was on its way."""
+    before = collector.bytes_read
+    time.sleep(0.2)
+    return collector.bytes_read == before
+
+
+def test_killed_at_any_moment_until_everything_is_sent(tmp_path: Path) -> None:
+    """Each run stores more while the collector is down, and is killed while the spool is drained."""
+    dice, each, rounds = random.Random(15), 1500, 3
+    collector = Collector(tmp_path / "read", free_port(), slowly=1 << 16)
+    for number in range(rounds):
+        agent = Running(tmp_path, collector.port)
+        before = stored(tmp_path)
+        agent.feed(number * each, each)
+        eventually(lambda before=before: stored(tmp_path) == before + each, 30)
+        collector.start()
+        time.sleep(dice.random() * 3)
+        agent.end(signal.SIGKILL)
+        eventually(lambda: settled(collector), 30)
+        collector.kill()
+    left = stored(tmp_path)
+    with collector:
+        agent = Running(tmp_path, collector.port)
+        eventually(lambda: stored(tmp_path) == 0, 60)
+        agent.end()
+    assert books_of(agent) == (left, left, 0)
+    end = -1
+    for stream in collector.streams():
+        assert stream == list(range(stream[0], stream[-1] + 1))
+        assert stream[0] <= end + 1, "messages are missing"
+        end = max(end, stream[-1])
+    assert end == rounds * each - 1
+
+
+@pytest.mark.parametrize("part", [0.3, 0.7])
+def test_the_last_writes_are_lost_with_the_power(tmp_path: Path, part: float) -> None:
+    """What had reached the disk is sent first, then what comes; the rest is gone, and in nobody's books."""
+    collector = free_port()
+    agent = Running(tmp_path, collector)
+    agent.feed(0, 2000)
+    eventually(lambda: stored(tmp_path) == 2000, 30)
+    agent.end(signal.SIGKILL)
+    (log,) = (tmp_path / "spool").glob("*.spool-wal")
+    size = log.stat().st_size
+    with log.open("r+b") as file:
+        file.truncate(int(size * part))
+    for index in (tmp_path / "spool").glob("*.spool-shm"):
+        index.unlink()
+    with Read(collector) as peer:
+        agent = Running(tmp_path, collector)
+        agent.feed(2000, 100)
+        eventually(lambda: received(peer) and received(peer)[-1] == numbered(2099), 30)
+        agent.end()
+        found = len(received(peer)) - 100
+        assert 0 < found < 2000
+        assert received(peer) == [numbered(n) for n in [*range(found), *range(2000, 2100)]]
+    assert books_of(agent) == (found + 100, found + 100, 0)

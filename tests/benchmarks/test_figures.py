@@ -12,14 +12,18 @@ from benchmarks import report, results
 from benchmarks.captures import Capture
 from benchmarks.cases import (
     COMPILED,
+    DISK,
     DRIVER,
     HEP_TCP,
     HEP_UDP,
     LIMIT,
     LIVE_SQLITE,
     PLAIN,
+    SPOOL,
     SQLITE,
     TRACKED,
+    WORKS,
+    WRITTEN,
     Case,
     chosen,
 )
@@ -104,6 +108,22 @@ def test_the_driver_alone_is_the_limit_of_rates() -> None:
     for share, holds in ((0.5, True), (0.7, False)):
         target = Target(rate_share=share)
         assert (str(target), target.holds(found)) == (f"≥ {share} x the driver's rate", holds)
+
+
+def test_the_disk_is_what_a_spool_is_compared_with() -> None:
+    cases = [Case(SPOOL, who, Capture(1000), ()) for who in (DISK, WRITTEN)]
+    samples = [
+        Sample(f"spool/{who}/{size}", wall, wall, 1)
+        for who, walls in ((DISK, (0.1, 0.2)), (WRITTEN, (0.1, 0.3)))
+        for size, wall in zip((1, 1000), walls, strict=True)
+    ]
+    _, written = figures(cases, samples)
+    assert (written.rate, written.rate_share) == pytest.approx((5000, 0.5))
+    for rate, holds in ((5000.1, False), (4999, True)):
+        assert (str(Target(rate=rate)), Target(rate=rate).holds(written)) == (f"≥ {rate:,.0f}/s", holds)
+    (row,) = [one for one in report.rows([written]) if one.work == WORKS[SPOOL]]
+    assert (row.by, row.target, row.holds) == ("written", "≥ 100,000/s", False)
+    assert row.remark == "1,000 messages, 5,000 messages/s, 0.50 x the disk's"
 
 
 def test_a_target_without_figures_is_that_nothing_is_lost() -> None:

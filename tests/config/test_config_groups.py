@@ -179,3 +179,12 @@ def test_long_messages_do_not_bypass_a_group(member: str, mode: str, tmp_path: P
 def test_long_messages_beside_a_group(tmp_path: Path) -> None:
     small = '[[hep]]\nuri = "hep:192.0.2.3"\nname = "small"\noversize = "a"\n'
     assert configured(f'{small}[[group]]\nname = "g"\nmode = "hash"\nmembers = "b"\n', tmp_path).groups
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.toml"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
+def test_an_example_is_a_configuration(file: Path) -> None:
+    """Its rules and groups name sinks that exist."""
+    assert list(ConfiguredSinks(load(file)))

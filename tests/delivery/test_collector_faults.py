@@ -28,6 +28,7 @@ from capture_agent.delivery.spool.spool import Spool, SpoolLimits
 from capture_agent.delivery.spooled_outbox import SpooledOutbox
 from capture_agent.metrics.exposition import Exposition
 from capture_agent.metrics.figures import SinkFigures
+from capture_agent.net import connection
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.hep.hep_sink import HepSink
 
@@ -38,7 +39,7 @@ MESSAGES = 100_000
 AT_ONCE = 500
 MOST_WAITING = 5_000  # messages in the queue that has a spool
 PATIENCE = 120.0
-DEAD_AFTER = 2.0
+DEAD_AFTER = 1.0
 LEAST_BYTES = 250  # of a message as HEP
 UNCONFIRMED_BYTES = 16 << 20  # docs/delivery.md: what the agent can send again
 TLS_RECORD = 16 << 10
@@ -137,7 +138,11 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.3)
+    """A quarter of the times that a connection needs to be trusted: nothing here is about their length."""
+    monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.2)
+    monkeypatch.setattr(connection, "HOLD_SECONDS", 0.25)
+    monkeypatch.setattr(connection, "MOST_HOLD_SECONDS", 1.25)
+    monkeypatch.setattr(connection, "MOMENT", 0.01)
 
 
 def target(collector: Collector, pem: Path | None, host: str = "127.0.0.1", **more: Any) -> HepTarget:
@@ -197,7 +202,7 @@ def test_a_slow_reader(transport: str, spooled: bool, pem: Path, tmp_path: Path)
     """It is slower than the messages come, and its connection does not break."""
     tls = pem if transport == "tls" else None
     with Collector(tmp_path / "read", nobody(), tls, slowly=1 << 18) as collector:
-        load = Load(target(collector, tls), tmp_path, spooled)
+        load = Load(target(collector, tls, dead_after_seconds=30.0), tmp_path, spooled)
         load.finish()
         received_in_order(collector)
         assert len(collector.streams()) == 1

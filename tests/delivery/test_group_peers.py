@@ -18,11 +18,13 @@ from capture_agent.config.sections import QueueSection
 from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery import outbox
 from capture_agent.delivery.routes import Routes, queued
+from capture_agent.net import connection
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks import make_sinks
 from hep import StreamDecoder
 
 pytestmark = pytest.mark.once
+DEAD_AFTER = 5.0  # with `prefer`, so long a message is in doubt; readers here may be slow for a while
 
 
 class Collectors:
@@ -47,8 +49,10 @@ class Collectors:
         self._ended[n].append(one)
 
     def close(self) -> None:
+        """Once they have read everything: the agent has closed its connections."""
         for n, one in enumerate(self._running):
             if one is not None:
+                eventually(lambda one=one: one.is_at_rest, 60)
                 self.kill(n)
 
     def received(self, n: int) -> list[int]:
@@ -71,6 +75,7 @@ def group(
     file = folder / "agent.toml"
     sinks = "".join(
         f'[[hep]]\nuri = "hep+tcp:127.0.0.1:{port}"\nname = "homer-{n}"\nduplicates_on_reconnect = "prefer"\n'
+        f"dead_after_seconds = {DEAD_AFTER}\n"
         for n, port in enumerate(collectors.ports)
     )
     members = ", ".join(f'"homer-{n}"' for n in range(len(collectors.ports)))
@@ -109,6 +114,8 @@ def balanced(routes: Routes) -> Counter[str]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.3)
+    monkeypatch.setattr(connection, "HOLD_SECONDS", 0.25)
+    monkeypatch.setattr(connection, "MOST_HOLD_SECONDS", 1.25)
 
 
 CALLS = 100_000
@@ -121,6 +128,7 @@ def test_a_hundred_thousand_calls_over_four_collectors(tmp_path: Path) -> None:
         for first in range(0, CALLS, 500):
             routes.put([of_group(message(n, n)) for n in range(first, first + 500)])
         eventually(lambda: balanced(routes)["sent"] == CALLS, 60)
+        eventually(lambda: sum(len(collectors.received(n)) for n in range(4)) == CALLS, 60)
         before = [set(collectors.received(n)) for n in range(4)]
         for at in range(CALLS, 2 * CALLS, 500):
             routes.put([of_group(message(n, n - CALLS)) for n in range(at, at + 500)])
@@ -201,13 +209,13 @@ def test_a_member_that_bounces_is_left_alone(tmp_path: Path) -> None:
     with group(collectors, tmp_path, 'mode = "failover"\nback_after_seconds = 30') as (routes, of_group):
         collectors.kill(0)
         routes.put([of_group(message(n, n)) for n in range(100)])
-        eventually(lambda: routes.groups()[0].members[1])
+        eventually(lambda: routes.groups()[0].members[1], 30)
         for round_ in range(1, 6):
             collectors.start(0)
-            eventually(lambda: routes.route(0).up_seconds >= 0)
+            eventually(lambda: routes.route(0).up_seconds >= 0, 30)
             routes.put([of_group(message(n, n)) for n in range(100 * round_, 100 * round_ + 100)])
             collectors.kill(0)
-            eventually(lambda: routes.route(0).up_seconds < 0)
+            eventually(lambda: routes.route(0).up_seconds < 0, 30)
             assert routes.groups()[0].members == {0: False, 1: True}
     assert collectors.received(0) == []
     assert collectors.received(1) == list(range(600))

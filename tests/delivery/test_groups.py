@@ -10,7 +10,7 @@ import pytest
 from group_samples import GROUP_ID, Pool, numbers, once
 from sink_samples import eventually
 
-from capture_agent.delivery import spooled_outbox
+from capture_agent.delivery import spool_writer, spooled_outbox
 from capture_agent.delivery.spool import spool as spool_module
 
 GROUP = 1 << GROUP_ID
@@ -19,8 +19,9 @@ GROUP = 1 << GROUP_ID
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(spooled_outbox, "TOGETHER_SECONDS", 0.005)
-    monkeypatch.setattr(spooled_outbox, "LOOK_SECONDS", 0.1)
+    for module in (spooled_outbox, spool_writer):
+        monkeypatch.setattr(module, "TOGETHER_SECONDS", 0.005)
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
 
 
 @pytest.fixture(params=["memory", "spool"])
@@ -300,4 +301,21 @@ def test_members_that_go_and_come_at_random(spool: Path | None, mode: str, seed:
         sink.up = True
     eventually(lambda: sum(len(sink.messages) for sink in pool.sinks) >= at - 4 * seed * 7, 30)
     assert pool.close() == once(at)
+    assert pool.lost() == 0
+
+
+def test_what_a_sink_took_before_it_was_in_the_group_stays_there(spool: Path | None) -> None:
+    """Only the sink can send it again: the group does not know those messages, and has forgotten earlier ones."""
+    pool = Pool("failover", keeps=10, spool=spool, back_after=60)
+    pool.put(0, 30)
+    eventually(lambda: pool.boxes[0].ledger().outcomes["sent"] == 20)
+    pool.routes.change(pool.boxes, False, 5)
+    pool.put(30, 30, sinks=1)
+    eventually(lambda: pool.boxes[0].ledger().outcomes["sent"] == 50)
+    pool.routes.change(pool.boxes, False, 5, [pool.configured()])
+    pool.sinks[0].up = False
+    pool.put(60, 10)
+    eventually(lambda: pool.boxes[1].ledger().seen >= 10)
+    pool.sinks[0].up = True
+    assert pool.close() == once(70)
     assert pool.lost() == 0

@@ -377,3 +377,34 @@ def test_the_lag_is_that_of_what_was_handed_over() -> None:
     standing = outbox.standing()
     assert (standing.lag.counts[-1], standing.lag.count, standing.batch.count) == (5, 5, 1)  # its messages are old
     assert standing.lag.total > 5 * standing.lag.bounds[-1]
+
+
+def test_each_reason_of_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    reasons = iter(["refused", "refused", "certificate has expired", "refused"])
+
+    def fails(_: object) -> None:
+        if (reason := next(reasons, None)) is not None:
+            raise SinkError(f"list:: {reason}")
+
+    outbox = Outbox(ListSink(fails), first_delay=0.001)
+    outbox.put(batch_of(1))
+    eventually(lambda: outbox.ledger().outcomes["sent"] == 1)
+    outbox.close(10)
+    said = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == [f"list:: {reason}; trying again" for reason in ("refused", "certificate has expired")]
+
+
+def test_a_stop_makes_one_more_attempt_at_a_sink_that_is_down() -> None:
+    attempts = 0
+
+    def refuses(_: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise SinkError("list:: refused")
+
+    outbox = Outbox(ListSink(refuses), first_delay=3600)
+    outbox.put(batch_of(5))
+    eventually(lambda: attempts == 1)
+    outbox.close(3600)
+    assert attempts == 2
+    assert outbox.ledger().lost == {"unreachable": 5}

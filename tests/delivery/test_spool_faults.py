@@ -14,7 +14,7 @@ from sink_samples import ListSink, batch_of, eventually
 from test_spool import GENEROUS, opened, raw
 from test_spooled_outbox import Switch, ended, texts, texts_of
 
-from capture_agent.delivery import spooled_outbox
+from capture_agent.delivery import spool_writer, spooled_outbox
 from capture_agent.delivery.spool import spool as spool_module
 from capture_agent.delivery.spool.spool import Spool, SpoolLimits
 from capture_agent.delivery.spooled_outbox import SpooledOutbox
@@ -30,8 +30,9 @@ QUEUE = 1000  # messages
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(spool_module, "SPARE_BYTES", 1 << 16)
-    monkeypatch.setattr(spooled_outbox, "TOGETHER_SECONDS", 0.005)
-    monkeypatch.setattr(spooled_outbox, "LOOK_SECONDS", 0.1)
+    for module in (spooled_outbox, spool_writer):
+        monkeypatch.setattr(module, "TOGETHER_SECONDS", 0.005)
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
 
 
 # --- The files, as a crash of the host or a bad disk leaves them.
@@ -161,17 +162,17 @@ def test_a_disk_that_fails_while_the_agent_runs(
                 assert box.ledger().difference == 0
 
         give(50)
-        eventually(lambda: not box._in_memory())
+        eventually(lambda: not box._in_memory(), 30)
         assert reasons(box) == []
         with fault(disk):
             give(1)
-            eventually(lambda: SPOOL_FAILING in reasons(box))
+            eventually(lambda: SPOOL_FAILING in reasons(box), 30)
             give(2 * QUEUE // 10)
             lost = box.ledger().lost
             assert set(lost) == {"spool_failed"}
-        eventually(lambda: not (reasons(box) or box._in_memory()))
+        eventually(lambda: not (reasons(box) or box._in_memory()), 30)
         give(50)
-        eventually(lambda: not box._in_memory())
+        eventually(lambda: not box._in_memory(), 30)
         switch.up = True
         eventually(lambda: not box.ledger().outcomes["waiting"], 30)
         box.close(10)

@@ -21,10 +21,12 @@ from figure_samples import figures
 from sink_samples import batch_of, eventually, free_port
 
 from capture_agent.config.targets import HepTarget, SqlTarget
+from capture_agent.delivery import outbox as outbox_module
 from capture_agent.delivery.spool.spool import Spool, SpoolLimits
 from capture_agent.delivery.spooled_outbox import SpooledOutbox
 from capture_agent.metrics.exposition import Exposition
 from capture_agent.metrics.figures import SinkFigures
+from capture_agent.net import connection
 from capture_agent.sinks.hep.hep_sink import HepSink
 from capture_agent.sinks.sink import Sink
 from capture_agent.sinks.sql.schema import create_tables
@@ -40,8 +42,10 @@ AT_ONCE = 500
 AGENT = """
 import sys
 from pathlib import Path
-from test_spool_restarts import give, is_sent, is_stored, outbox
+from test_spool_restarts import QUICK, give, is_sent, is_stored, outbox
 from sink_samples import eventually
+for (module, name), value in QUICK.items():
+    setattr(module, name, value)
 box = outbox(sys.argv[1], Path(sys.argv[2]))
 first, last = int(sys.argv[3]), int(sys.argv[4])
 give(box, first, last)
@@ -51,6 +55,19 @@ sys.stdin.readline()
 box.close(0.3)
 print(box.ledger().difference, *box.ledger().outcomes.values(), box.ledger().lost.total())
 """
+
+
+QUICK = {
+    (outbox_module, "LONGEST_DELAY"): 0.2,
+    (connection, "HOLD_SECONDS"): 0.25,
+    (connection, "MOST_HOLD_SECONDS"): 1.25,
+}  # nothing here is about their length
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for (module, name), value in QUICK.items():
+        monkeypatch.setattr(module, name, value)
 
 
 def sink_of(place: str) -> Sink:
@@ -75,7 +92,7 @@ def is_sent(box: SpooledOutbox) -> bool:
 
 
 def is_stored(box: SpooledOutbox) -> bool:
-    return not (box._queued or box._moving or box._hand)
+    return not (box._in_memory() or box._hand)
 
 
 class Receiver:

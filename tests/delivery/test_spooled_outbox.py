@@ -14,7 +14,7 @@ from test_outbox import Gate, down
 
 from capture_agent.books import Ledger
 from capture_agent.config.targets import HepTarget
-from capture_agent.delivery import spooled_outbox
+from capture_agent.delivery import spool_writer, spooled_outbox
 from capture_agent.delivery.spool import spool as spool_module
 from capture_agent.delivery.spool.spool import Spool, SpoolLimits
 from capture_agent.delivery.spooled_outbox import SpooledOutbox
@@ -30,8 +30,9 @@ pytestmark = pytest.mark.once
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(spooled_outbox, "TOGETHER_SECONDS", 0.005)
-    monkeypatch.setattr(spooled_outbox, "LOOK_SECONDS", 0.1)
+    for module in (spooled_outbox, spool_writer):
+        monkeypatch.setattr(module, "TOGETHER_SECONDS", 0.005)
+        monkeypatch.setattr(module, "LOOK_SECONDS", 0.1)
 
 
 def outbox(sink: Sink, path: Path, limit: int = 1000, limits: SpoolLimits | None = None) -> SpooledOutbox:
@@ -108,7 +109,7 @@ def test_nothing_is_written_while_the_sink_is_up_and_quick(tmp_path: Path) -> No
     box = outbox(sink, tmp_path)
     for n in range(100):
         box.put(batch_of(5, 5 * n))
-        eventually(lambda: not box._queued)
+        eventually(lambda: not box._queue.messages)
     assert box.standing().spool.bytes == 0  # type: ignore[union-attr]
     box.close(10)
     assert texts(sink) == texts_of(500)
@@ -151,7 +152,7 @@ def test_a_backlog_and_no_time(tmp_path: Path) -> None:
     box = outbox(ListSink(down), tmp_path)
     for n in range(40):
         box.put(batch_of(20, 20 * n))
-        eventually(lambda: not box._queued)
+        eventually(lambda: not box._queue.messages)
     box.close(0)
     sent: list[bytes] = []
     for _ in range(200):
@@ -208,7 +209,7 @@ def test_a_limited_rate(tmp_path: Path) -> None:
     box = outbox(ListSink(down), tmp_path)
     for n in range(10):
         box.put(batch_of(10, 10 * n))
-        eventually(lambda: not box._queued)
+        eventually(lambda: not box._queue.messages)
     box.close(0)
     sink = ListSink()
     began = time.monotonic()
@@ -224,7 +225,7 @@ def backlog(path: Path, count: int) -> None:
     box = outbox(ListSink(down), path)
     for n in range(0, count, 10):
         box.put(batch_of(10, n))
-        eventually(lambda: not box._queued)
+        eventually(lambda: not box._queue.messages)
     box.close(0)
 
 
@@ -307,7 +308,7 @@ def test_a_full_spool(tmp_path: Path) -> None:
     sink = ListSink(switch)
     box = outbox(sink, tmp_path, limits=SpoolLimits(bytes=50_000))
     for n in range(100):
-        eventually(lambda: not box._queued)
+        eventually(lambda: not box._queue.messages)
         box.put(batch_of(5, 5 * n, size=500))
     lost = box.ledger().lost["spool_full"]
     assert lost > 100
@@ -359,7 +360,7 @@ def test_what_is_not_confirmed_at_the_stop(tmp_path: Path, monkeypatch: pytest.M
         box = outbox(hep(port), tmp_path, limit=50_000)
         for n in range(3):
             box.put(batch_of(100, 100 * n, size=800))
-        eventually(lambda: box._in_hand or box._figures.unconfirmed)
+        eventually(lambda: box._in_hand or box._books.figures.unconfirmed)
         monkeypatch.setattr(spooled_outbox, "LAST_SECONDS", 0.3)
         box.close(0.5)
     books = ended(box.ledger())

@@ -13,19 +13,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from faults.peers import process
-
-from hep import StreamDecoder
 
 COLLECT = "import sys; sys.path.insert(0, sys.argv[1]); from faults.collectors import collect; collect(*sys.argv[2:])"
 # A file per connection: how many bytes there are, and the bytes. The kernel writes them there as the collector reads:
 # what a collector that is killed has read is in the file.
 COUNT_BYTES = 8
 MOST_BYTES = 128 << 20  # sparse
+AT_ONCE = 1 << 18  # bytes read at once, if it is not slow
 PAUSE = 0.05  # seconds after each `slowly` bytes
 
 
@@ -85,9 +84,7 @@ class Collector:
         """The numbers of the complete messages of each connection that had some, the oldest connection first."""
         found = []
         for file in sorted(self.folder.glob("*.hep")):
-            data = file.read_bytes()[COUNT_BYTES:].rstrip(b"\0")  # the count may be too low after a kill
-            numbers = [number(packet.payload or b"") for packet in StreamDecoder().feed(data)]
-            if numbers:
+            if numbers := list(numbers_in(stream(file))):
                 found.append(numbers)
         return found
 
@@ -95,6 +92,25 @@ class Collector:
 def count(file: Path) -> int:
     with file.open("rb") as opened:
         return int.from_bytes(opened.read(COUNT_BYTES), "big")
+
+
+def stream(file: Path) -> bytes:
+    """What a connection has brought. After a kill the count may be too low, by one read."""
+    with file.open("rb") as opened:
+        size = int.from_bytes(opened.read(COUNT_BYTES), "big")
+        return opened.read(size + AT_ONCE).rstrip(b"\0")
+
+
+def numbers_in(data: bytes) -> Iterator[int]:
+    """Of the complete HEP3 packets: there are many, so only their lengths and Call-IDs are looked at."""
+    at = 0
+    while at + 6 <= len(data):
+        assert data.startswith(b"HEP3", at), f"no HEP3 packet at byte {at}"
+        end = at + int.from_bytes(data[at + 4 : at + 6], "big")
+        if end > len(data):
+            return
+        yield number(data[at:end])
+        at = end
 
 
 def number(message: bytes) -> int:
@@ -109,12 +125,16 @@ def collect(address: str, port: str, folder: str, certificate: str, slowly: str)
         context.load_cert_chain(certificate)
 
     def keep(connection: socket.socket, file: Path) -> None:
-        secure = context.wrap_socket(connection, server_side=True) if context is not None else connection
+        try:
+            secure = context.wrap_socket(connection, server_side=True) if context is not None else connection
+        except OSError:  # our certificate is not accepted
+            connection.close()
+            return
         with file.open("xb+") as out, secure:
             out.truncate(MOST_BYTES)
             shared = mmap.mmap(out.fileno(), MOST_BYTES)
             room, at = memoryview(shared), COUNT_BYTES
-            while size := secure.recv_into(room[at : at + (int(slowly) or 1 << 18)]):
+            while size := secure.recv_into(room[at : at + (int(slowly) or AT_ONCE)]):
                 at += size
                 room[:COUNT_BYTES] = (at - COUNT_BYTES).to_bytes(COUNT_BYTES, "big")
                 if int(slowly):

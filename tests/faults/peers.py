@@ -44,6 +44,7 @@ class Peer:
         self._listener.listen(64)
         self.port: int = self._listener.getsockname()[1]
         self.connections = 0
+        self._over: list[None] = []  # one for each that is at its end: threads append
         self.streams: list[bytearray] = []  # bytes read, by connection
         self._tls = server_context(tls) if tls else None
         self._open: list[socket.socket] = []
@@ -87,11 +88,19 @@ class Peer:
             threading.Thread(target=self._served, args=(connection, stream), daemon=True).start()
 
     def _served(self, connection: socket.socket, stream: bytearray) -> None:
-        with suppress(OSError, ValueError):
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-                self._open.append(connection)
-            self.serve(connection, stream)
+        try:
+            with suppress(OSError, ValueError):
+                if self._tls is not None:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                    self._open.append(connection)
+                self.serve(connection, stream)
+        finally:
+            self._over.append(None)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether each connection is at its end: nothing of what was sent is still to be read."""
+        return len(self._over) == self.connections
 
     def serve(self, connection: socket.socket, stream: bytearray) -> None:
         raise NotImplementedError

@@ -23,7 +23,6 @@ from capture_agent.delivery.handed_over import Handed, HandedOver
 from capture_agent.delivery.spool import spool as spool_module
 from capture_agent.delivery.spool.spool import BATCH_MESSAGES, Spool, SpoolLimits
 from capture_agent.delivery.spooled_outbox import SpooledOutbox
-from capture_agent.delivery.unconfirmed_messages import UnconfirmedMessages
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.net.unconfirmed import ROOM
 from capture_agent.records.traced import Trace, TracedMessage
@@ -121,21 +120,11 @@ def handed_over() -> int:
     return growth(fill)
 
 
-def of_groups() -> int:
-    def fill() -> object:
-        kept = UnconfirmedMessages()
-        for part in parts():
-            kept.add(part, 1 << 40)
-        return kept
-
-    return growth(fill)
-
-
 CASES = {
     "messages on their way to a spool": writing,
     "a batch from a spool": reading,
     "unconfirmed messages that a spool may get back": handed_over,
-    "unconfirmed messages that a group may get back": of_groups,
+    "unconfirmed messages that a group may get back": handed_over,
 }
 
 

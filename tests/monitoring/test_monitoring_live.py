@@ -66,7 +66,8 @@ def test_every_query_has_data(tmp_path: Path, hosts: tuple[Host, Host]) -> None:
     subprocess.run([sys.executable, "-m", "capture_agent", "db", "create", "--db", url], check=True)
     config = tmp_path / "agent.toml"
     config.write_text(
-        f"[http]\nlisten = '127.0.0.1:{PORT}'\n[trace]\nmode = 'dialog'\n[[sql]]\nurl = '{url}'\n"
+        f"[http]\nlisten = '127.0.0.1:{PORT}'\n[trace]\nmode = 'dialog'\n[[sql]]\nname = 'table'\nurl = '{url}'\n"
+        "[[group]]\nname = 'tables'\nmode = 'failover'\nmembers = ['table']\n"
         f"[metrics]\nsip = true\ncalls = true\n[spool]\ndirectory = '{tmp_path}/spool'\n"
     )
     with Agent(other, "--config", str(config), "-i", "eth1") as agent:
