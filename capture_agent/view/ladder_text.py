@@ -1,11 +1,14 @@
-"""A call as a ladder diagram: a column per host, an arrow per message, time running down. Pure: steps in, lines out."""
+"""A ladder as lines of text: a column per host, an arrow per message, time running down."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
-from capture_agent.history.text import padded, printable, shortened, width
+from capture_agent.view.ladder import Ladder
+from capture_agent.view.text import padded, printable, shortened, width
+from capture_agent.view.time_text import TimeMode, arrow_time
 
 NARROWEST = 6  # columns between two hosts: an arrow without text
 MOST_HOSTS = 20  # columns of hosts; a call with more is a list
@@ -18,18 +21,37 @@ MARGIN = 2
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One message of the ladder."""
+    """One arrow, as it is drawn."""
 
-    seconds: float  # since the first message
-    source: str  # host, or host:port
+    time: str
+    source: str  # a participant's name
     destination: str
     label: str  # "INVITE", "200 OK"
-    has_sdp: bool = False
-    repeated: bool = False  # the same bytes went the same way before
+    marks: str = ""  # " (SDP) again"
 
     def words(self, most: int) -> str:
-        marks = (" (SDP)" if self.has_sdp else "") + (" again" if self.repeated else "")
-        return shortened(printable(self.label), most, ending=0) + marks
+        return shortened(printable(self.label), most, ending=0) + self.marks
+
+
+def steps(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC) -> list[Step]:
+    """A call's number is with its messages if there are several calls."""
+    names = unique([one.label for one in ladder.participants], [one.place for one in ladder.participants])
+    several = len(ladder.call_ids) > 1
+    return [
+        Step(
+            arrow_time(one.time_ns, one.since_ns, one.delay_ns, mode, zone),
+            names[one.source],
+            names[one.destination],
+            one.label,
+            one.marks + (f" [{one.call + 1}]" if several else ""),
+        )
+        for one in ladder.arrows
+    ]
+
+
+def unique(names: Sequence[str], places: Sequence[str]) -> list[str]:
+    """Two participants with one alias are told apart by their places."""
+    return [name if names.count(name) < 2 else f"{name} {place}" for name, place in zip(names, places, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +78,7 @@ def draw(steps: Sequence[Step], columns: int = 80, strokes: Strokes = ASCII) -> 
         for step in steps:
             yield listed(step, columns)
         return
-    ladder = Ladder(hosts, steps, columns, strokes)
+    ladder = Drawing(hosts, steps, columns, strokes)
     yield from ladder.head()
     for step in steps:
         yield ladder.line(step)
@@ -64,7 +86,7 @@ def draw(steps: Sequence[Step], columns: int = 80, strokes: Strokes = ASCII) -> 
 
 def listed(step: Step, columns: int) -> str:
     source, destination = host_name(step.source), host_name(step.destination)
-    return f"{step.seconds:{TIME_WIDTH}.3f}  {source} -> {destination}  {step.words(longest_label(columns))}"
+    return f"{step.time:>{TIME_WIDTH}}  {source} -> {destination}  {step.words(longest_label(columns))}"
 
 
 def host_name(host: str) -> str:
@@ -75,7 +97,7 @@ def longest_label(columns: int) -> int:
     return max(SHORTEST_LABEL, min(LONGEST_LABEL, columns // 2))
 
 
-class Ladder:
+class Drawing:
     def __init__(self, hosts: Sequence[str], steps: Sequence[Step], columns: int, strokes: Strokes) -> None:
         self._hosts = [host_name(host) for host in hosts]
         self._at = {host: n for n, host in enumerate(hosts)}
@@ -83,7 +105,8 @@ class Ladder:
         self._most = longest_label(columns)
         longest = max(width(step.words(self._most)) for step in steps)
         first_half = width(self._hosts[0]) // 2
-        self._start = TIME_WIDTH + MARGIN + max(0, first_half - MARGIN)
+        self._time_width = max(TIME_WIDTH, *(width(step.time) for step in steps))
+        self._start = self._time_width + MARGIN + max(0, first_half - MARGIN)
         gaps = max(1, len(hosts) - 1)
         needed = max(self._room_for(step) for step in steps)
         wanted = max(needed, *(width(host) + 2 for host in self._hosts))
@@ -99,7 +122,7 @@ class Ladder:
         """The hosts above their lines; as numbers if the names do not fit."""
         if self._numbered:
             for n, host in enumerate(self._hosts, start=1):
-                yield f"{f'({n})':>{TIME_WIDTH}}  {host}"
+                yield f"{f'({n})':>{self._time_width}}  {host}"
             yield ""
         names = [f"({n})" for n in range(1, len(self._hosts) + 1)] if self._numbered else self._hosts
         line = ""
@@ -113,7 +136,7 @@ class Ladder:
         for n in range(len(self._hosts)):
             cells[self._column(n)] = self._strokes.down
         self._arrow(cells, step)
-        text = f"{step.seconds:{TIME_WIDTH}.3f}" + "".join(cells[TIME_WIDTH:])
+        text = f"{step.time:>{self._time_width}}" + "".join(cells[self._time_width :])
         words = step.words(self._most)
         source, destination = self._at[step.source], self._at[step.destination]
         if source == destination:
@@ -145,8 +168,3 @@ class Ladder:
 
     def _column(self, host: int) -> int:
         return self._start + host * self._gap
-
-
-def shared_host(pairs: Iterable[tuple[str, str]]) -> bool:
-    """Whether a host sent a message to itself. Then ports distinguish the ends."""
-    return any(source == destination for source, destination in pairs)

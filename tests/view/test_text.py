@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from capture_agent.history.text import Column, Columns, printable, shortened, width
+from capture_agent.view.text import Column, Columns, printable, shortened, width
 
 pytestmark = pytest.mark.once
 
