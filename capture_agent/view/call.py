@@ -5,6 +5,8 @@ Each message costs a few comparisons; texts are parsed when somebody asks for th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import text, uri_user
 from capture_agent.sip.lookup import address, header_values, host_of
@@ -30,6 +32,7 @@ class SipCall:
     status     its answer: the first success, otherwise the last final response, otherwise the last provisional one
     reason     that response's words
     causes     the values of Reason headers (RFC 3326), of a failure, a CANCEL or a BYE
+    held       bytes that its book has counted for it
     hops       between which endpoints it was seen, at most MOST_HOPS
     correlation_id  what its legs share; b"": nothing is known
     number     in the order of appearance
@@ -38,7 +41,7 @@ class SipCall:
     __slots__ = (
         "_bye_settled", "_cseqs", "_hop_marks", "_marks", "_offered_in_request", "answer_sdp", "answered_ns",
         "begun_ns", "call_id", "causes", "challenges", "correlation_id", "ended", "ended_ns", "first_ns", "from_value",
-        "hops", "last_ns", "looks", "messages", "method", "number", "offer_sdp", "progress_ns", "reason",
+        "held", "hops", "last_ns", "looks", "messages", "method", "number", "offer_sdp", "progress_ns", "reason",
         "retransmissions", "status", "to_value", "touched", "transports", "unregisters", "uri",
     )  # fmt: skip
 
@@ -55,7 +58,8 @@ class SipCall:
         self.messages = self.retransmissions = self.challenges = self.status = self.looks = 0
         self.reason = b""
         self.causes: tuple[bytes, ...] = ()
-        self.hops: list[Hop] = []
+        self.hops: tuple[Hop, ...] = ()
+        self.held = 0
         self.transports: tuple[str, ...] = ()
         self.correlation_id = b""
         self.offer_sdp = self.answer_sdp = b""
@@ -85,9 +89,9 @@ class SipCall:
             del marks[: MOST_MARKS // 2]
         marks.append(mark)
         if hop not in self.hops and len(self.hops) < MOST_HOPS:
-            self.hops.append(hop)
+            self.hops += (hop,)
         if datagram.transport not in self.transports:
-            self.transports += (datagram.transport,)
+            self.transports = with_transport(self.transports, datagram.transport)
         is_request = sip.is_request
         method = (sip.method if is_request else sip.cseq_method) or b""
         if method == b"INVITE" and self.method in WITHIN_A_CALL:
@@ -242,10 +246,18 @@ class SipCall:
     def held_bytes(self) -> int:
         """About what it takes of memory."""
         texts = (self.call_id, self.from_value, self.to_value, self.uri, self.reason, self.offer_sdp, self.answer_sdp)
-        return HELD + sum(map(len, texts)) + HELD_HOP * len(self.hops)
+        several = max(0, len(self.hops) - SHARED_HOPS)
+        return HELD + sum(map(len, texts)) + HELD_MARK * len(self._marks) + HELD_HOP * several
 
 
-HELD, HELD_HOP = 1100, 80  # bytes
+HELD, HELD_MARK, HELD_HOP = 1050, 56, 260  # bytes
+SHARED_HOPS = 4  # most calls pass the same few hosts, whose hops are shared
+
+
+@lru_cache(maxsize=1024)
+def with_transport(known: tuple[str, ...], transport: str) -> tuple[str, ...]:
+    """One object for all calls."""
+    return (*known, transport)
 
 
 def is_removal(sip: SipMessage) -> bool:

@@ -12,7 +12,7 @@ from capture_agent.records.captured import CapturedMessage
 from capture_agent.view.call import Hop, SipCall
 
 MOST_CALLS = 500_000
-MOST_BYTES = 224 << 20
+MOST_BYTES = 256 << 20
 MOST_HOPS = 50_000  # that calls share
 LOOKS = 6  # messages of a call in which an id that legs share is looked for,
 REQUEST_LOOKS = 2  # and, if only headers with the other leg's Call-ID are known, of its requests
@@ -44,7 +44,6 @@ class CallBook:
         self._calls: dict[bytes, SipCall] = {}
         self._most, self._most_bytes = calls, most_bytes
         self._bytes = 0
-        self._held: dict[bytes, int] = {}
         self._number = 0
         self._hops: dict[Hop, Hop] = {}
         self._rules = with_usual(legs)
@@ -123,8 +122,8 @@ class CallBook:
 
     def _count(self, call: SipCall) -> None:
         now = call.held_bytes
-        self._bytes += now - self._held.get(call.call_id, 0)
-        self._held[call.call_id] = now
+        self._bytes += now - call.held
+        call.held = now
 
     def _forget_one(self) -> None:
         """The first that nothing was seen of since it was last examined."""
@@ -136,7 +135,7 @@ class CallBook:
             call.touched = False
             self._calls[call_id] = call
         self.forgotten += 1
-        self._bytes -= self._held.pop(call_id, 0)
+        self._bytes -= call.held
         self._leave_group(call)
         self._changed.pop(call_id, None)
         if self._live:
