@@ -45,6 +45,7 @@ class OfMessages(StrEnum):
     DUPLICATE = "duplicate"
     WAITING = "waiting"
     CROWDED_OUT = "crowded_out"
+    NOT_WANTED = "not_wanted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ from capture_agent.streams.streams import Streams
 if TYPE_CHECKING:
     from capture_agent.counting.stage import Counting
     from capture_agent.intake.unwrapping import Unwrapping
+    from capture_agent.intake.wanted import WantedMessages
+    from capture_agent.records.message_filter import MessageFilter
     from capture_agent.streams.tls.key_store import KeyStore
 
 SECRETS_IN_FILES = 64 << 20  # bytes of memory
@@ -64,6 +66,7 @@ class Pipeline:
         self.intake = Intake()
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
         self.restorer = Restorer() if capture.x_headers else None
+        self.wanted: WantedMessages | None = None
         self.policy = policy or Policy()
         self.packets.keeps_frames = self.policy.settings.keeps_frames
         self._metrics = metrics or Metrics()
@@ -156,7 +159,15 @@ class Pipeline:
         messages = self.intake.accept(datagrams)
         if self.copies is not None:
             messages = self.copies.kept(messages)
-        return messages if self.restorer is None else self.restorer.restore(messages)
+        if self.restorer is not None:
+            messages = self.restorer.restore(messages)
+        return messages if self.wanted is None else self.wanted.chosen(messages)
+
+    def want(self, wanted: MessageFilter) -> None:
+        """Only messages that this filter matches, from now on."""
+        from capture_agent.intake.wanted import WantedMessages
+
+        self.wanted = WantedMessages(wanted)
 
     def trace(self, messages: list[CapturedMessage]) -> list[TracedMessage]:
         """The traced ones, as they are to be emitted."""
@@ -227,6 +238,7 @@ class Pipeline:
         """The ledgers so far, stage by stage."""
         stages = (
             self.packets, self.own, self.ports, self.streams, self.unwrapping, self.intake, self.copies, self.restorer,
+            self.wanted,
             self.correlator, self.counting, self.policy,
         )  # fmt: skip
         present = joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())

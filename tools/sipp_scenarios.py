@@ -217,6 +217,13 @@ SCENARIOS = {
     "slow-caller": caller("frank", before_ack=700, talk=200),
     "slow-callee": callee(thinks=700),
     "fork-caller": caller("gina", talk=200),
+    # A back-to-back user agent: its other leg begins while it rings, and names the first.
+    "b2bua-caller": caller("bob", talk=300),
+    "b2bua-callee": callee(rings=600),
+    "leg-caller": [
+        step.replace("User-Agent: ", "X-CID: first-leg@sip.example.com\nUser-Agent: ", 1)
+        for step in caller("carol", talk=400)
+    ],
     "spiral-caller": caller("sam", talk=200),
     "spiral-callee": callee(),
     "reinvite-caller": reinviting_caller(),

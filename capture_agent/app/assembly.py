@@ -46,7 +46,7 @@ def make_pipeline(
         emission=emission(config),
         correlate=config.correlate,
         own=own,
-        metrics=config.metrics,
+        metrics=config.named_metrics,
         keys=key_store(config.tls),
         unwrapping=unwrapping(config),
     )

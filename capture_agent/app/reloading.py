@@ -29,7 +29,7 @@ from capture_agent.sinks import make_sinks
 from capture_agent.sources.source import SourceError
 
 # Options that change while the agent runs. The answer names all others, which take effect after a restart.
-SECTIONS = {"trace", "rule", "legs", *KINDS, "group", "hooks", "privacy", "queue"}
+SECTIONS = {"trace", "rule", "legs", *KINDS, "group", "hooks", "privacy", "queue", "aliases"}
 OPTIONS = {
     "capture": {"interfaces", "wait_for_interfaces", "local"},
     "spool": {"mib", "max_age_hours", "above_percent", "beside", "drain_per_second"},
@@ -132,7 +132,7 @@ class Reloader:
             alike = all_alike(config, extensions)
             agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds, sinks.groups)
             agent.routes.detours = detours
-            agent.pipeline.change(policy, masks, config.correlate, config.metrics)
+            agent.pipeline.change(policy, masks, config.correlate, config.named_metrics)
             agent.config, agent.extensions, agent.sink_ids = config, extensions, ids
             if move is not None:
                 move()

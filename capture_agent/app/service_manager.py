@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 from capture_agent.app.agent import Agent
 from capture_agent.delivery.outbox import Outbox
-from capture_agent.history.text import printable
 from capture_agent.records.frames import Frames
 from capture_agent.sources.source import Source
+from capture_agent.view.text import printable
 
 STATUS_EVERY = 5.0  # seconds
 PINGS = 3  # in each WATCHDOG_USEC: systemd asks for two

@@ -9,12 +9,14 @@ run.py replay.py sending.py   from interfaces and files to the sinks; progress.p
 capture_reading.py  messages of capture files, for decode and flow
 logs.py        the log: text or JSON, priorities for journald, limits; terminal.py writes it without blocking
 decode.py      lists the SIP messages in capture files
-calls.py       calls in the sip_trace table
-stats.py       figures of a running agent
+calls.py       calls in capture files or in the table; call_columns.py: its columns and forms
+looking.py     where the commands that show calls take them from, and which calls
+flow.py message_commands.py save_calls.py  calls as a ladder, their messages, calls as a capture file
+message_output.py  a message as text
+stats.py       figures of a running agent; traffic_stats.py: of capture files and of the table
 status.py      switches or checks a running agent's tracing, and has it reload its configuration
 doctor.py      finds out why nothing arrives
 send_events.py sends log lines and messages that were not captured to HEP collectors
-flow.py       one call as a ladder
 save.py        what `calls` and `flow` show, as a capture file
 db.py config.py interfaces.py   the table, the configuration, this host's interfaces
 """

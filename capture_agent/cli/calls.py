@@ -1,48 +1,40 @@
-"""capture-agent calls: calls and registrations in the sip_trace table."""
+"""capture-agent calls: calls and registrations in capture files, or in the sip_trace table."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capture_agent.cli import options
-from capture_agent.cli.failures import WrongUsage
+from capture_agent.cli import looking, options
+from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.save import Overwrite, Save, check_save, from_rows, write_capture
-from capture_agent.cli.table_output import Table, terminal_width
-from capture_agent.history.text import Column
+from capture_agent.cli.table_output import coloured
+from capture_agent.config.secrets import quotable
+from capture_agent.sip.headers import text
 
 if TYPE_CHECKING:
-    from capture_agent.history.stored_calls import StoredCall
+    from pathlib import Path
+
+    from capture_agent.cli.call_columns import Context, Show
+    from capture_agent.records.message_filter import MessageFilter
+    from capture_agent.view.call import SipCall
+    from capture_agent.view.call_book import CallBook
 
 INTERVAL = 1.0  # seconds between queries with --follow
 REMEMBERED = 100_000  # calls
-
-WIDE = 120  # columns of a terminal that has room for all of them
-LONG = (
-    Column("first seen (UTC)", 19),
-    Column("from", 12, least=6),
-    Column("to", 12, least=6),
-    Column("method", 9, 20),
-    Column("state", 10),
-    Column("status", 6, 8),
-    Column("messages", 8, right=True),
-    Column("duration", 8, right=True),
-    Column("Call-ID"),
-)
-SHORT = (
-    Column("seen (UTC)", 14),
-    Column("from", 8, least=6),
-    Column("to", 8, least=6),
-    Column("method", 8, 12, least=6),
-    Column("state", 9, 14),
-    Column("Call-ID"),
-)
+SORTS = ("time", "setup", "duration", "messages", "retransmissions", "status")
+FORMATS = ("table", "csv", "json")
 
 
 def calls(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Capture files, instead of --db.")
+    ] = None,
     db: options.Database = None,
     table: options.TableName = None,
     follow: Annotated[
@@ -50,31 +42,140 @@ def calls(
         typer.Option("--follow", "-f", help="Keep printing new calls and status changes, until Ctrl-C."),
     ] = False,
     limit: Annotated[str, typer.Option(metavar="N", help="Only the newest N.")] = "1000",
+    where: looking.Where = None,
+    where_message: looking.WhereMessage = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only calls refused with 400 to 699, not 487.")] = False,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Not those that ended before.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Not those that began later.")] = None,
+    last: Annotated[
+        str | None, typer.Option(metavar="10m|2h|3d", help="Before now; in a file, before its last message.")
+    ] = None,
+    columns: Annotated[str | None, typer.Option(metavar="NAME,...", help="Columns, by name.")] = None,
+    sort: Annotated[str, typer.Option(metavar="|".join(SORTS), help="The greatest last.")] = "time",
+    output: Annotated[
+        str, typer.Option("--format", metavar="|".join(FORMATS), help="json: an object per line.")
+    ] = "table",
+    zone: looking.Zone = "utc",
+    color: looking.Colour = "auto",
     save: Save = None,
     overwrite: Overwrite = False,
     config: options.ConfigFile = None,
 ) -> None:
-    """List the calls, registrations and other exchanges in the sip_trace table, the newest last."""
+    """List the calls, registrations and other exchanges in capture files or in the table, the newest last."""
     most = options.positive("--limit", limit)
-    if follow and save is not None:
-        raise WrongUsage("got both --follow and --save, expected one of them")
+    if follow and (save is not None or files):
+        raise WrongUsage(f"got both --follow and {'--save' if save is not None else 'FILE'}, expected one of them")
+    for option, value, known in (("--format", output, FORMATS), ("--sort", sort, SORTS)):
+        if value not in known:
+            raise WrongUsage(f"{option}: value {quotable(value)!r}, expected {', '.join(known)}")
     check_save(save, overwrite)
-    target = options.database(config, db, table)
-
-    from capture_agent.history.stored_calls import listing, messages_of_calls
-
-    options.say_zone(target)
-    show = printer()
+    in_zone = looking.zone_of(zone)
+    times = looking.window(since, until, last, in_zone)
+    coloured_rows = coloured(color)
+    source = looking.inputs(config, files, db, table)
+    message = looking.message_filter(where_message, "--where-message")
+    selection = Selection(most, times, wanted(looking.call_filter(where, source.aliases), failed), message)
+    show = shown_as(output, columns, in_zone, coloured_rows)
+    found = selection.of_files(source) if source.target is None else selection.of_table(source)
     news = News()
-    found = listing(target, most)
-    show(news.of(found.calls))
-    if save is not None:
-        rows = messages_of_calls(target, [call.call_id for call in found.calls])
-        write_capture(save, overwrite, sorted(from_rows(rows), key=lambda message: message.time_ns))
-    while follow:
+    while True:
+        show(news.of(sorted(found.calls, key=sort_key(sort))), context_of(source, found, in_zone, output))
+        if save is not None:
+            save_calls(source, found.calls, save, overwrite)
+        if not follow:
+            break
         time.sleep(INTERVAL)
-        found = listing(target, most, since_id=found.last_id)
-        show(news.of(found.calls))
+        found = selection.of_table(source, found.last_id)
+    source.finish()
+
+
+def shown_as(output: str, columns: str | None, zone: tzinfo | None, in_colour: bool) -> Show:
+    from capture_agent.cli import call_columns
+
+    if output == "json":
+        return call_columns.show_json
+    if output == "csv":
+        return call_columns.csv_of(call_columns.columns_named(columns or ",".join(call_columns.LONG)))
+    return call_columns.table_of(call_columns.columns_named(columns), zone, in_colour)
+
+
+def context_of(source: looking.Inputs, found: Found, zone: tzinfo | None, output: str) -> Context:
+    from capture_agent.cli.call_columns import Context
+
+    return Context(zone, source.aliases, found.book, exact=output != "table")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    book: CallBook
+    calls: list[SipCall]
+    last_id: int = 0  # of the table
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which calls: the `most` latest of those in this time that match, and have a message that does."""
+
+    most: int
+    times: looking.Window
+    matches: Callable[[SipCall], bool] | None
+    message: MessageFilter | None
+
+    def of_files(self, source: looking.Inputs) -> Found:
+        book, matched = looking.read_book(source, self.message)
+        newest = max((call.last_ns for call in book), default=0)
+        found = [call for call in book if self.times.shows(call, newest)]
+        if self.matches is not None:
+            found = list(filter(self.matches, found))
+        if self.message is not None:
+            found = [call for call in found if call.call_id in matched]
+        return Found(book, sorted(found, key=lambda call: (call.last_ns, call.number))[-self.most :])
+
+    def of_table(self, source: looking.Inputs, since_id: int = 0) -> Found:
+        from capture_agent.history.stored_calls import listing
+        from capture_agent.history.stored_rows import TimeRange
+
+        assert source.target is not None
+        since = self.times.since if self.times.last is None else datetime.now(UTC) - self.times.last
+        between = TimeRange(since, self.times.until)
+        found = listing(source.target, self.most, since_id, source.config.legs, between, self.matches, self.message)
+        return Found(found.book, found.calls, found.last_id)
+
+
+def wanted(where: Callable[[SipCall], bool] | None, failed: bool) -> Callable[[SipCall], bool] | None:
+    if not failed:
+        return where
+    return lambda call: call.failed and (where is None or where(call))
+
+
+def sort_key(name: str) -> Callable[[SipCall], tuple[float, int, int]]:
+    """Calls without the value come first."""
+
+    def key(call: SipCall) -> tuple[float, int, int]:
+        value = {
+            "time": 0,
+            "setup": call.setup_seconds,
+            "duration": call.seconds,
+            "messages": call.messages,
+            "retransmissions": call.retransmissions,
+            "status": call.status,
+        }[name]
+        return (-1 if value is None else value, call.last_ns, call.number)
+
+    return key
+
+
+def save_calls(source: looking.Inputs, found: list[SipCall], save: Path, overwrite: bool) -> None:
+    ids = [text(call.call_id) for call in found]
+    if source.target is None:
+        if options.STANDARD_INPUT in source.files:
+            raise Failed("--save reads a file twice, and standard input (-) can be read only once")
+        write_capture(save, overwrite, looking.messages_of(source, ids, keeps_frames=True))
+        return
+    from capture_agent.history.stored_calls import messages_of_calls
+
+    rows = messages_of_calls(source.target, ids)
+    write_capture(save, overwrite, sorted(from_rows(rows), key=lambda message: message.time_ns))
 
 
 class News:
@@ -83,7 +184,7 @@ class News:
     def __init__(self) -> None:
         self._known: dict[int, int] = {}  # hashes: a Call-ID may be 60 kB long
 
-    def of(self, calls: Iterable[StoredCall]) -> list[StoredCall]:
+    def of(self, calls: Iterable[SipCall]) -> list[SipCall]:
         new = []
         for call in calls:
             key, now = hash(call.call_id), hash((call.status, call.state))
@@ -94,42 +195,3 @@ class News:
         while len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         return new
-
-
-def printer() -> Callable[[Iterable[StoredCall]], None]:
-    """A function that prints calls in the width available."""
-    short = 0 < terminal_width() < WIDE
-    table = Table(SHORT if short else LONG)
-    return lambda calls: table.show_all(list(map(short_row if short else row, calls)))
-
-
-def row(call: StoredCall) -> tuple[str, ...]:
-    return (
-        f"{call.first:%Y-%m-%d %H:%M:%S}",
-        call.from_user,
-        call.to_user,
-        call.method,
-        call.state,
-        call.status,
-        str(call.messages),
-        duration(max(0.0, (call.last - call.first).total_seconds())),
-        call.call_id,
-    )
-
-
-def short_row(call: StoredCall) -> tuple[str, ...]:
-    """The columns that fit a small terminal."""
-    state = f"{call.state} {call.status}".rstrip()
-    return f"{call.first:%m-%d %H:%M:%S}", call.from_user, call.to_user, call.method, state, call.call_id
-
-
-def duration(seconds: float) -> str:
-    """`0.3 s`, `12 s`, `1:02:03`"""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, seconds = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -16,13 +16,15 @@ from capture_agent.addresses import address_text, endpoint_text
 from capture_agent.cli import options
 from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.cli.failures import DONE, FAILED, WrongUsage, note, say
+from capture_agent.cli.looking import message_filter
 from capture_agent.config.secrets import quotable
-from capture_agent.history.text import Column, printable
 from capture_agent.records.message_fields import as_object, as_text
 from capture_agent.sip.headers import text as header_text
+from capture_agent.view.text import Column, printable
 
 if TYPE_CHECKING:
     from capture_agent.records.captured import CapturedMessage
+    from capture_agent.records.message_filter import MessageFilter
 
 
 def decode(
@@ -31,6 +33,9 @@ def decode(
         str,
         typer.Option("--format", metavar="table|jsonl", help="table: for people. jsonl: one JSON object per message."),
     ] = "table",
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="MESSAGE-FILTER", help="Only messages that match: 'status >= 400'.")
+    ] = None,
     port: options.Ports = None,
     drop_copies: options.DropCopies = False,
     key_log: options.KeyLog = None,
@@ -44,6 +49,7 @@ def decode(
     if show is None:
         raise WrongUsage(f"--format: value {quotable(output)!r}, expected {' or '.join(FORMATS)}")
 
+    wanted = message_filter(where)
     options.check_files(files)
     said = options.overrides(
         capture_ports=port,
@@ -54,7 +60,8 @@ def decode(
     )
     reading = CaptureReading(options.configuration_to_read(said), several=len(files) > 1)
     try:
-        show(reading.messages(files))
+        batches = reading.messages(files)
+        show(batches if wanted is None else matching(batches, wanted))
     finally:
         for damage in reading.damages:
             say(damage, "decode")
@@ -62,6 +69,14 @@ def decode(
         note(line)
     note(reading.books())
     raise typer.Exit(FAILED if reading.damages else DONE)
+
+
+Batches = Iterator[list[tuple[str, "CapturedMessage"]]]
+
+
+def matching(batches: Batches, wanted: MessageFilter) -> Batches:
+    for batch in batches:
+        yield [(file, message) for file, message in batch if wanted.matches(message)]
 
 
 def show_json(batches: Iterator[list[tuple[str, CapturedMessage]]]) -> None:

@@ -3,7 +3,7 @@
 import logging
 
 from capture_agent.cli import terminal
-from capture_agent.history.text import printable
+from capture_agent.view.text import printable
 
 PROGRAM = "capture-agent"
 

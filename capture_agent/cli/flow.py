@@ -1,103 +1,137 @@
-"""capture-agent flow: draws one call as a ladder diagram."""
+"""capture-agent flow: draws calls as a ladder diagram."""
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capture_agent.cli import options
-from capture_agent.cli.capture_reading import CaptureReading
-from capture_agent.cli.failures import Failed, WrongUsage
+from capture_agent.cli import looking, options
+from capture_agent.cli.failures import WrongUsage
+from capture_agent.cli.message_output import message_lines
 from capture_agent.cli.save import Overwrite, Save, check_save, from_rows, write_capture
-from capture_agent.config import Config
-from capture_agent.config.secrets import mask
-from capture_agent.history import ladder
-from capture_agent.history.readable import ShownMessage, endpoint_of, steps, title
-from capture_agent.policy.lookback import copied
-from capture_agent.sip.headers import call_id_forms, text
+from capture_agent.cli.table_output import coloured
+from capture_agent.config.secrets import quotable
+from capture_agent.view import ladder_text
+from capture_agent.view.ladder import ladder_of
+from capture_agent.view.message_label import party
+from capture_agent.view.text import printable, shortened, width
+from capture_agent.view.time_text import moment, zone_text
 
 if TYPE_CHECKING:
-    from capture_agent.history.stored_calls import StoredMessage
     from capture_agent.records.captured import CapturedMessage
+    from capture_agent.view.ladder import Ladder
+    from capture_agent.view.time_text import TimeMode
+
+LONGEST_PARTY = 40  # columns
+FORMATS = ("text", "mermaid", "html", "svg", "json")
+TIMES: tuple[TimeMode, ...] = ("start", "delta", "absolute")
 
 
 def flow(
-    call_id: Annotated[str, typer.Argument(metavar="CALL-ID", help="The Call-ID, as `decode` and `calls` show it.")],
+    call_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CALL-ID]...", help="Call-IDs, as `decode` and `calls` show them.", show_default=False),
+    ] = None,
     db: options.Database = None,
     table: options.TableName = None,
-    file: Annotated[
-        str | None, typer.Option("--file", metavar="FILE", help="A capture file, instead of the database.")
-    ] = None,
+    file: looking.Files = None,
+    where: looking.Where = None,
+    legs: looking.LegsToo = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Also each message, as it was.")] = False,
+    time: Annotated[
+        str, typer.Option(metavar="|".join(TIMES), help="Since the start, the last message, or the clock.")
+    ] = "start",
+    output: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="What to print.")] = "text",
+    zone: looking.Zone = "utc",
+    color: looking.Colour = "auto",
     save: Save = None,
     overwrite: Overwrite = False,
     config: options.ConfigFile = None,
 ) -> None:
-    """Draw the messages of one call as a ladder diagram: one column per host, time running down."""
-    if file is not None and db is not None:
+    """Draw the messages of calls as a ladder diagram: one column per host, time running down."""
+    for option, value, known in (("--format", output, FORMATS), ("--time", time, TIMES)):
+        if value not in known:
+            raise WrongUsage(f"{option}: value {quotable(value)!r}, expected {', '.join(known)}")
+    if not call_ids and where is None:
+        raise WrongUsage("no call: give CALL-ID, or --where CALL-FILTER")
+    if file and db is not None:
         raise WrongUsage("got both --db and --file, expected one of them")
     check_save(save, overwrite)
-    if file is not None:
-        options.check_files([file])
-    call_id = text(os.fsencode(call_id))  # bytes that are not UTF-8, as the table has them: \xff
-    damages: list[str] = []
-    captured = list(from_file(file, call_id, damages)) if file else []
-    rows = [] if file else from_table(config, db, table, call_id)
-    messages = [*map(shown, captured), *map(shown_row, rows)]
-    if not messages:
-        quoted = mask(call_id) if "://" in call_id else call_id  # a Call-ID has an @, too
-        raise Failed(damages[0] if damages else f"no message with the Call-ID {quoted!r} in {file or 'the table'}")
-    pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
-    width = shutil.get_terminal_size((80, 24)).columns
-    for line in title(messages, width):
-        print(line)
-    for line in ladder.draw(list(steps(messages)), width, ladder.BOX if pretty else ladder.ASCII):
+    mode = next(one for one in TIMES if one == time)
+    in_zone, in_colour = looking.zone_of(zone), coloured(color)
+    source = looking.inputs(config, file, db, table)
+    wanted = looking.call_filter(where, source.aliases)
+    messages = looking.chosen_messages(source, call_ids or [], legs, wanted, frames=save is not None)
+    drawn = ladder_of(messages, source.aliases)
+    for line in lines(drawn, output, mode, in_zone, raw, in_colour):
         print(line)
     if save is not None:
-        write_capture(save, overwrite, captured or from_rows(rows))
-    if damages:
-        raise Failed(damages[0])
+        write_capture(save, overwrite, messages if source.target is None else stored(source, drawn.call_ids))
+    source.finish()
 
 
-def from_file(path: str, call_id: str, damages: list[str]) -> Iterator[CapturedMessage]:
-    """Copies, so that no batch stays in memory. Damage is reported in `damages`; messages before it count.
+def stored(source: looking.Inputs, call_ids: tuple[str, ...]) -> list[CapturedMessage]:
+    """With the notes of rows that have no addresses."""
+    from capture_agent.history.stored_calls import messages_of_calls
 
-    Raises SourceError if the file is not a capture.
-    """
-    reading = CaptureReading(Config(), keeps_frames=True)
-    for messages in reading.messages([path]):
-        for _, message in messages:
-            found = message.sip.call_id
-            if found is not None and call_id in call_id_forms(found):
-                yield copied(message, keep_frames=True)
-    damages += reading.damages
+    assert source.target is not None
+    return sorted(from_rows(messages_of_calls(source.target, call_ids)), key=lambda message: message.time_ns)
 
 
-def shown(message: CapturedMessage) -> ShownMessage:
-    sent = message.datagram
-    return ShownMessage(
-        message.time_ns / 1e9,
-        (sent.source_text, str(sent.source_port)),
-        (sent.destination_text, str(sent.destination_port)),
-        message.raw,
-        sent.transport,
+def lines(
+    ladder: Ladder, output: str, mode: TimeMode, zone: tzinfo | None, raw: bool, in_colour: bool
+) -> Iterator[str]:
+    if output == "text":
+        yield from as_text(ladder, mode, zone, raw, in_colour)
+    elif output == "svg":
+        from capture_agent.view.ladder_svg import svg
+
+        yield svg(ladder, mode, zone).rstrip("\n")
+    elif output == "html":
+        from capture_agent.view.ladder_page import page
+
+        yield page(ladder, mode, zone, raw).rstrip("\n")
+    else:
+        from capture_agent.view.ladder_exports import as_object, mermaid
+
+        yield from mermaid(ladder, mode, zone) if output == "mermaid" else [json.dumps(as_object(ladder), indent=1)]
+
+
+def as_text(ladder: Ladder, mode: TimeMode, zone: tzinfo | None, raw: bool, in_colour: bool) -> Iterator[str]:
+    pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
+    columns = shutil.get_terminal_size((80, 24)).columns
+    yield from title(ladder, columns, zone)
+    yield from ladder_text.draw(
+        ladder_text.steps(ladder, mode, zone), columns, ladder_text.BOX if pretty else ladder_text.ASCII
     )
+    for media in ladder.media:
+        yield f"{'':10}  {printable(str(media))}"
+    if raw:
+        for one in ladder.arrows:
+            yield ""
+            yield from message_lines(ladder, one, zone, in_colour)
 
 
-def from_table(config: Path | None, db: str | None, table: str | None, call_id: str) -> list[StoredMessage]:
-    """Raises SinkError."""
-    from capture_agent.history.stored_calls import once_each, stored_messages
-
-    target = options.database(config, db, table)
-    options.say_zone(target)
-    return list(once_each(stored_messages(target, call_id)))
-
-
-def shown_row(row: StoredMessage) -> ShownMessage:
-    transport = row.from_ip.partition(":")[0]
-    return ShownMessage(row.time.timestamp(), endpoint_of(row.from_ip), endpoint_of(row.to_ip), row.message, transport)
+def title(ladder: Ladder, columns: int, zone: tzinfo | None) -> Iterator[str]:
+    """Date, zone, from, to, transport and Call-ID of a call: in one line if they fit. Of several calls, a line each."""
+    for number, call_id in enumerate(ladder.call_ids):
+        own = [one.message for one in ladder.arrows if one.call == number]
+        sip = own[0].sip
+        parties = [printable(party(value)) for value in (sip.from_value, sip.to_value)]
+        source, destination = (shortened(each, LONGEST_PARTY) for each in parties)
+        transports = ", ".join(dict.fromkeys(message.datagram.transport for message in own))
+        when = f"{moment(own[0].time_ns, zone)} {zone_text(own[0].time_ns, zone)}"
+        mark = f"[{number + 1}] " if len(ladder.call_ids) > 1 else ""
+        line = f"{mark}{when}  {source} -> {destination}  {printable(transports)}".rstrip()
+        named = "Call-ID " + printable(call_id)
+        if width(line) + 2 + width(named) <= columns:
+            yield f"{line}  {named}"
+        else:
+            yield line
+            yield named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from capture_agent.cli.failures import Failed
 from capture_agent.cli.table_output import Table
-from capture_agent.history.text import Column
+from capture_agent.view.text import Column
 
 
 def interfaces() -> None:

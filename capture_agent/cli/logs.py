@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from capture_agent.cli import terminal
 from capture_agent.cli.failures import PROGRAM
-from capture_agent.history.text import printable
 from capture_agent.hooks.guard import kind_of, raised_at
+from capture_agent.view.text import printable
 
 if TYPE_CHECKING:
     from capture_agent.config import Config

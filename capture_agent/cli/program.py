@@ -23,8 +23,10 @@ from capture_agent.cli import (
     doctor,
     flow,
     interfaces,
+    message_commands,
     replay,
     run,
+    save_calls,
     send_events,
     stats,
     status,
@@ -77,12 +79,15 @@ def program(
 app.command("run", short_help="Capture live and send the SIP to the sinks.")(run.run)
 app.command("replay", short_help="Send the SIP in capture files to the sinks.")(replay.replay)
 app.command("decode", short_help="Show the SIP in capture files.")(decode.decode)
-app.command("calls", short_help="List the calls in the sip_trace table.")(calls.calls)
-app.command("flow", short_help="Draw a call as a ladder diagram.")(flow.flow)
+app.command("calls", short_help="List the calls in capture files or in the table.")(calls.calls)
+app.command("flow", short_help="Draw calls as a ladder diagram.")(flow.flow)
+app.command("show", short_help="Print the messages of a call.")(message_commands.show)
+app.command("diff", short_help="Compare two messages of a call.")(message_commands.diff)
+app.command("save", short_help="Write calls to a capture file.")(save_calls.save)
 app.command("status", short_help="Switch or check a running agent's tracing.")(status.status)
 app.command("reload", short_help="Have a running agent read its configuration again.")(status.reload)
 app.command("doctor", short_help="Find out why nothing arrives.")(doctor.doctor)
-app.command("stats", short_help="Print the figures of a running agent.")(stats.stats)
+app.command("stats", short_help="Print the figures of a running agent, or of calls.")(stats.stats)
 app.command("hlog", short_help="Send a log line to the HEP collectors.")(send_events.hlog)
 app.command("trace-msg", short_help="Send a message that was not captured to the HEP collectors.")(
     send_events.trace_msg

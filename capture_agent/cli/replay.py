@@ -12,6 +12,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, say
 from capture_agent.cli.logs import log_to_stderr
+from capture_agent.cli.looking import message_filter
 from capture_agent.cli.sending import keeping_books, stopping
 from capture_agent.config.secrets import quotable
 
@@ -44,6 +45,9 @@ def replay(
     now: Annotated[
         bool, typer.Option("--now", help="Shift timestamps so that the capture begins now, for Homer for example.")
     ] = False,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="MESSAGE-FILTER", help="Only messages that match.")
+    ] = None,
     loop: Annotated[str, typer.Option(metavar="N", help="Replay everything N times.")] = "1",
 ) -> None:
     """Read capture files and send the SIP in them to the sinks, then print the books.
@@ -61,6 +65,7 @@ def replay(
         tls_key_log=key_log,
         capture_hep_in=hep_in,
     )
+    wanted = message_filter(where)
     settings, extensions = options.configuration_to_run(config, said)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
     longest_gap = options.positive("--max-gap", max_gap)
@@ -77,6 +82,8 @@ def replay(
     pace = Pace(factor, longest_gap) if factor else None
     log_to_stderr(settings)
     agent = Agent(settings, lossless=True, stop=threading.Event(), extensions=extensions)
+    if wanted is not None:
+        agent.pipeline.want(wanted)
     damages: list[Exception] = []
     try:
         with stopping(agent.stop, agent.stop.set), keeping_books(agent), progress_bar(files, rounds) as on_batch:

@@ -15,7 +15,7 @@ from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.os_errors import in_words
 
 if TYPE_CHECKING:
-    from capture_agent.history.stored_calls import StoredMessage
+    from capture_agent.history.stored_messages import StoredMessage
     from capture_agent.records.captured import CapturedMessage
 
 Save = Annotated[

@@ -1,4 +1,4 @@
-"""capture-agent stats: the figures of a running agent, from its control socket."""
+"""capture-agent stats: the figures of a running agent, from its control socket; or of calls (traffic_stats.py)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.status import asked
-from capture_agent.history.text import printable
+from capture_agent.view.text import printable
 
 
 def stats(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Capture files, instead of a running agent.")
+    ] = None,
+    db: options.Database = None,
+    table: options.TableName = None,
     prometheus: Annotated[
         bool, typer.Option("--prometheus", help="All metrics, as Prometheus scrapes them from /metrics.")
     ] = False,
@@ -24,8 +29,16 @@ def stats(
 ) -> None:
     """Print the figures of a running agent: its sinks and its books so far. It needs no HTTP.
 
-    --prometheus and --json print the same as the agent answers by HTTP.
+    --prometheus and --json print the same as the agent answers by HTTP. With FILE or --db: of the messages and calls
+    there.
     """
+    if files or db is not None:
+        if prometheus or control is not None:
+            raise WrongUsage("--prometheus and --control are for a running agent, FILE and --db for calls")
+        from capture_agent.cli import looking, traffic_stats
+
+        traffic_stats.show_figures(looking.inputs(config, files, db, table), as_json)
+        return
     if prometheus and as_json:
         raise WrongUsage("--prometheus and --json exclude each other")
     from capture_agent.control.commands import Fault

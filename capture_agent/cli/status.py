@@ -11,7 +11,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.config.secrets import quotable, quotable_words
-from capture_agent.history.text import printable
+from capture_agent.view.text import printable
 
 RELOADED_WITHIN = 30.0  # seconds
 

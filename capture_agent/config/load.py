@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
+from capture_agent.config.alias_options import NAMES
 from capture_agent.config.config_errors import ConfigError, in_order, nearest, of_pydantic, where, wrong
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.endpoints import same_place
@@ -101,6 +102,9 @@ def drop_unknown(layers: Layers) -> Iterator[str]:
     """Remove unknown sections and options from the file's values, and report them."""
     for section in list(layers.data):
         value = layers.data[section]
+        if section == "aliases" and isinstance(value, dict):
+            layers.data[section] = with_free_keys(layers, section, value)
+            continue
         if section not in sections():
             del layers.data[section]
             yield f"{where(layers, (section,))}: unknown section{nearest(section, sections())}"
@@ -115,6 +119,15 @@ def drop_unknown(layers: Layers) -> Iterator[str]:
             continue
         for index, table in enumerate(value if repeated else [value]):
             yield from drop_unknown_options(layers, (section, index) if repeated else (section,), table)
+
+
+def with_free_keys(layers: Layers, section: str, value: dict[str, Any]) -> dict[str, Any]:
+    """A section whose keys users choose, as one option: `config show` writes it so, and a file may."""
+    names = value.get(NAMES)
+    if isinstance(names, dict) and len(value) == 1:
+        return value
+    layers.aliases |= {(section, NAMES, key): (section, key) for key in value}
+    return {NAMES: dict(value)}
 
 
 def drop_unknown_options(layers: Layers, path: Path, table: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from capture_agent.config.endpoints import parse_network
+from capture_agent.config.endpoints import LocalAddress, parse_network
 from capture_agent.config.field_types import Parsed, SingleOrList
 
 OTHER = "other"  # the peer of addresses in none of the networks
@@ -31,3 +31,14 @@ def check_peers(peers: Mapping[str, tuple[str, ...]]) -> None:
             raise ValueError(f"peers: {OTHER} is the name of what is in none of the networks")
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise ValueError(f"peers: a name has 1 to {LONGEST_NAME} printable characters")
+
+
+def peers_with(peers: Mapping[str, tuple[str, ...]], aliases: Mapping[LocalAddress, str]) -> dict[str, tuple[str, ...]]:
+    """Also the names of [aliases]; a network that has a name in `peers` keeps it."""
+    named = {network: name for name, networks in peers.items() for network in networks}
+    for place, name in aliases.items():
+        named.setdefault(str(place.network), name)
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(peers, ())
+    for network, name in named.items():
+        found[name] = (*found.get(name, ()), network)
+    return found

@@ -10,6 +10,7 @@ from annotated_types import Interval, MinLen
 from capture_agent.addresses import Transport
 from capture_agent.config.endpoints import Ports
 from capture_agent.config.field_types import Parsed, SingleOrList
+from capture_agent.config.filter_names import check_message_filter
 from capture_agent.config.matchers import (
     CaptureIds,
     Header,
@@ -105,6 +106,9 @@ Templated = Annotated[Template, Parsed(parse_template, 'text, with parts of the 
 NOTHING = Template()
 
 
+Where = Annotated[str, Parsed(check_message_filter, 'a filter of messages, such as "status >= 400"')]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """All matchers must match; of a list, one element; of `header`, one for each name. None: every message."""
@@ -138,6 +142,7 @@ class Rule:
     vlan: Annotated[tuple[Vlans, ...], SingleOrList()] = ()
     capture_id: Annotated[tuple[CaptureIds, ...], SingleOrList()] = ()  # of the agent that sent it as HEP
     node: Annotated[tuple[Text, ...], SingleOrList()] = ()  # the same agent's name
+    where: Where = ""  # a filter of messages: docs/filters.md
     when: Annotated[tuple[Annotated[str, MinLen(1)], ...], SingleOrList()] = ()  # an entry point, or MODULE:FUNCTION
     sample: Annotated[float, Interval(ge=0, le=1)] = 1.0  # of the calls, by Call-ID
     trace: Literal["message", "transaction", "dialog", "none"] = "message"
@@ -175,14 +180,27 @@ def parse_shared(text: str) -> HeaderPattern:
     return header
 
 
+def parse_suffix(text: str) -> str:
+    if not text or len(text) > 64 or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("a suffix has 1 to 64 printable ASCII characters")
+    return text
+
+
+Suffix = Annotated[str, Parsed(parse_suffix, 'the end of a Call-ID, such as "_b2b-1"')]
 OtherCallId = Annotated[HeaderPattern, Parsed(parse_call_id_header, "the name of a header")]
 SharedId = Annotated[HeaderPattern, Parsed(parse_shared, '"Name" or "Name: /regular expression with one group/"')]
 
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """The correlation id of messages to which no rule gives one: off while both lists are empty."""
+    """The correlation id of messages to which no rule gives one: off while all three lists are empty."""
 
     call_id_in: Annotated[tuple[OtherCallId, ...], SingleOrList()] = ()  # headers that hold the other leg's Call-ID
     id_in: Annotated[tuple[SharedId, ...], SingleOrList()] = ()  # headers that hold the same in all legs
+    suffixes: Annotated[tuple[Suffix, ...], SingleOrList()] = ()  # "_b2b-1": a Call-ID that is another leg's with it
     remembered: Annotated[int, Interval(ge=100, le=10_000_000)] = 200_000  # Call-IDs
+
+    @property
+    def links(self) -> bool:
+        """Whether anything links the legs."""
+        return bool(self.call_id_in or self.id_in or self.suffixes)

@@ -1,17 +1,18 @@
 """All options: one dataclass for each section of the file. docs/configuration.md explains them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Literal
 
 from annotated_types import Interval, MinLen
 
+from capture_agent.config.alias_options import AliasSection
 from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Ports
 from capture_agent.config.file_patterns import check_pattern
 from capture_agent.config.groups import Group
 from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.key_log_listen import UdpListen
-from capture_agent.config.metric_peers import Peers, check_peers
+from capture_agent.config.metric_peers import Peers, check_peers, peers_with
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
 from capture_agent.config.spool_options import SpoolSection
 from capture_agent.config.targets import (
@@ -319,6 +320,7 @@ class Config:
     health: HealthSection = field(default_factory=HealthSection)
     run: Run = field(default_factory=Run)
     metrics: Metrics = field(default_factory=Metrics)
+    aliases: AliasSection = field(default_factory=AliasSection)
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
@@ -326,6 +328,14 @@ class Config:
         if waits is not None and (self.queue.messages < LEAST_MESSAGES or self.queue.mib < LEAST_MIB):
             least = f"messages = {LEAST_MESSAGES} and mib = {LEAST_MIB}"
             raise ValueError(f"when_full: {waits} can wait only with a [queue] of at least {least}")
+        check_peers(self.named_metrics.peers)
+
+    @property
+    def named_metrics(self) -> Metrics:
+        """With the names of [aliases] among the peers."""
+        if not self.aliases.names:
+            return self.metrics
+        return replace(self.metrics, peers=peers_with(self.metrics.peers, self.aliases.by_place()))
 
     @property
     def captures(self) -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from capture_agent.doctor.finding import SEVERITY, Finding, Status
-from capture_agent.history.text import padded, printable
+from capture_agent.view.text import padded, printable
 
 NAME_WIDTH = 13
 STATUS_WIDTH = 7

@@ -3,91 +3,54 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
 
+from capture_agent.config.rule_options import Legs
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.outcome import Exchanged, is_decided, outcome, subject
-from capture_agent.history.stored_rows import StoredRows, reading
+from capture_agent.history.stored_messages import StoredMessage, seen_message
+from capture_agent.history.stored_rows import ALWAYS, StoredRows, TimeRange, reading
 from capture_agent.history.stored_text import as_bytes
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.message_filter import MessageFilter
 from capture_agent.sinks.sql.trace_rows import message_bytes
-from capture_agent.sip.headers import call_id_forms, text, uri_user
+from capture_agent.sip.headers import call_id_forms, text
 from capture_agent.sip.scan import scan
+from capture_agent.view.call import SipCall
+from capture_agent.view.call_book import CallBook
 
-TAIL = 50  # newest messages of one method, among which its last transaction is searched
+MOST_SEARCHED = 100_000  # calls among which the wanted ones are searched
+CALLS_AT_ONCE = 50  # whose messages are in memory
+BESIDE = timedelta(seconds=30)  # before and after a call: there its other legs are searched
+MOST_BESIDE = 2000
 NAMES_AT_ONCE = 200  # Call-IDs per query: old versions of SQLite bind at most 999 values
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A row; values that siptrace left NULL are ''."""
-
-    id: int
-    time: datetime  # UTC, with microseconds
-    message: bytes
-    call_id: str
-    traced_user: str
-    method: str  # in a response: of the request it answers
-    status: str  # '' for a request
-    from_ip: str  # proto:ip:port
-    to_ip: str
-    from_tag: str
-    to_tag: str
-    direction: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCall:
-    """The table's messages of one Call-ID."""
-
-    call_id: str
-    first: datetime
-    last: datetime
-    method: str  # of its first message; INVITE for anything in a call
-    status: str  # its answer: the last final response, otherwise the last provisional one; '' for none
-    state: str  # see outcome.outcome
-    from_user: str
-    to_user: str
-    messages: int
-    last_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Calls, sorted by their latest message, and the table's highest id at that time."""
 
-    calls: list[StoredCall]
+    book: CallBook
+    calls: list[SipCall]
     last_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A row of a call, without its message."""
-
-    id: int
-    time: datetime
-    seen: Exchanged
-    direction: str
-
-
-def stored_messages(target: SqlTarget, call_id: str) -> list[StoredMessage]:
-    """All rows with this Call-ID, in the form that `calls` or `decode` show, sorted by time. Raises SinkError."""
-    with reading(target) as rows:
-        return of_one_call(rows, call_id)
-
-
 def messages_of_calls(target: SqlTarget, call_ids: Iterable[str]) -> Iterator[StoredMessage]:
-    """The same for several, each message once, from one snapshot. Raises SinkError."""
+    """All rows with one of these Call-IDs, in the form that `calls` or `decode` show, call by call and sorted by time.
+
+    Each message once, from one snapshot. Raises SinkError.
+    """
     with reading(target) as rows:
         for call_id in call_ids:
             yield from once_each(of_one_call(rows, call_id))
 
 
 def of_one_call(rows: StoredRows, call_id: str) -> list[StoredMessage]:
+    """All rows of one call, sorted by time; with those of traced users."""
     found = with_call_id(rows, rows.text.forms(call_id), call_id)
     if not found and not rows.text.is_whole(call_id.encode("utf-8", "surrogateescape")):
         # Bytes that are not UTF-8 or not printable were shown in another form.
@@ -120,77 +83,81 @@ def own_call_id(rows: StoredRows, stored: bytes, message: bytes) -> bytes:
     return rows.text.decoded(stored).encode("utf-8", "surrogateescape")
 
 
-def listing(target: SqlTarget, limit: int = 1000, since_id: int = 0) -> Listing:
-    """The calls with rows after since_id, the `limit` latest of them, the latest last; and the id to continue from.
+def listing(
+    target: SqlTarget,
+    limit: int = 1000,
+    since_id: int = 0,
+    legs: Legs | None = None,
+    between: TimeRange = ALWAYS,
+    wanted: Callable[[SipCall], bool] | None = None,
+    message: MessageFilter | None = None,
+    on_message: Callable[[CapturedMessage], None] | None = None,
+) -> Listing:
+    """The calls with rows after since_id and in this time, the `limit` latest of them, the latest last; and the id to
+    continue from. `wanted`, `message`: the latest of those that match, or have a message that does, among
+    MOST_SEARCHED calls.
 
     All from one snapshot. Raises SinkError.
     """
+    book, matched = CallBook(legs), set[bytes]()
     with reading(target) as rows:
         last_id = rows.last_id()
-        names = rows.names_since(since_id) if since_id else rows.latest_names(limit)
-        calls = [call for part in parts(names) for call in calls_of(rows, part)]
-        calls.sort(key=lambda call: (call.last, call.last_id))
-        return Listing(calls[-limit:], last_id)
+        most = limit if wanted is None and message is None else MOST_SEARCHED
+        names = rows.names_since(since_id) if since_id else rows.latest_names(most, between)
+        for part in parts(names, CALLS_AT_ONCE):
+            for one in rows_added(book, rows, part):
+                if message is not None and message.matches(one):
+                    matched.add(one.sip.call_id or b"")
+                if on_message is not None:
+                    on_message(one)
+    calls = [call for call in book if wanted is None or wanted(call)]
+    calls = [call for call in calls if message is None or call.call_id in matched]
+    calls.sort(key=lambda call: (call.last_ns, call.number))
+    return Listing(book, calls[-limit:], last_id)
 
 
-def calls_of(rows: StoredRows, names: Sequence[bytes]) -> Iterator[StoredCall]:
-    """The calls with these stored Call-IDs: the column may have the same text for two long ones."""
+def rows_added(book: CallBook, rows: StoredRows, names: Sequence[bytes]) -> Iterator[CapturedMessage]:
+    """Adds the messages with these stored Call-IDs, call by call in the order of their time."""
     by_name: defaultdict[bytes, list[Row[Any]]] = defaultdict(list)
-    for row in rows.without_message(names):
+    for row in rows.whole(names):
         by_name[as_bytes(row.callid)].append(row)
-    for name, of_name in by_name.items():
-        if rows.text.is_whole(name):
-            yield call_of(rows, name, of_name)
-            continue
-        messages = rows.messages(row.id for row in of_name)
-        by_call: defaultdict[bytes, list[Row[Any]]] = defaultdict(list)
-        for row in of_name:
-            by_call[own_call_id(rows, name, messages.get(row.id, b""))].append(row)
-        for own, of_call in by_call.items():
-            yield call_of(rows, own, of_call)
+    for of_name in by_name.values():
+        times = rows.times([(row.id, row.time_stamp) for row in of_name])
+        found = [stored(rows, row, time) for row, time in zip(of_name, times, strict=True)]
+        found.sort(key=lambda one: (one.time, one.id))
+        for one in once_each(found):
+            message = seen_message(one)
+            if message is None:
+                continue
+            call_id = one.call_id.encode("utf-8", "surrogateescape")
+            if call_id != text(message.sip.call_id).encode("utf-8", "surrogateescape"):
+                book.add([message], call_id)  # whoever wrote the table has it so
+            else:
+                call_id = message.sip.call_id or b""
+                book.add([message])
+            if one.correlation_id:
+                book.link(call_id, one.correlation_id)
+            yield message
 
 
-def call_of(rows: StoredRows, call_id: bytes, of_call: Sequence[Row[Any]]) -> StoredCall:
-    times = rows.times([(row.id, row.time_stamp) for row in of_call])
-    entries = [entry(rows, row, time) for row, time in zip(of_call, times, strict=True)]
-    entries.sort(key=lambda one: (one.time, one.id))
-    entries = list({(one.time, one.seen, one.direction): one for one in reversed(entries)}.values())[::-1]
-    method = subject([one.seen for one in entries])
-    own = [one for one in entries if one.seen.method == method]
-    # Only the message itself names its transaction.
-    tail = [] if is_decided((one.seen for one in own), method) else own[-TAIL:]
-    messages = rows.messages({entries[0].id, *(one.id for one in tail)})
-    looked = {one.id: with_transaction(one.seen, messages.get(one.id, b"")) for one in tail}
-    status, state = outcome([looked.get(one.id, one.seen) for one in entries], method)
-    first = messages.get(entries[0].id, b"")
-    sip = scan(first, 0, len(first))
-    return StoredCall(
-        call_id=text(call_id),
-        first=entries[0].time,
-        last=entries[-1].time,
-        method=method,
-        status=status,
-        state=state,
-        from_user=uri_user(sip.from_value) if sip else "",
-        to_user=uri_user(sip.to_value) if sip else "",
-        messages=len(entries),
-        last_id=max(row.id for row in of_call),
-    )
-
-
-def entry(rows: StoredRows, row: Row[Any], time: datetime) -> Entry:
-    shared = rows.shared
-    return Entry(
-        row.id,
-        time + timedelta(microseconds=row.time_us or 0),
-        Exchanged(shared(row.method), shared(row.status), (shared(row.fromip), shared(row.toip))),
-        shared(row.direction),
-    )
-
-
-def with_transaction(seen: Exchanged, message: bytes) -> Exchanged:
-    sip = scan(message, 0, len(message))
-    return seen if sip is None else replace(seen, cseq=sip.cseq, branch=sip.via_branch or b"")
+def legs_in_table(target: SqlTarget, call_id: str, legs: Legs | None) -> list[str]:
+    """The Call-IDs of all legs of this call: found by the table's correlation id, and by what links the messages of
+    calls at that time. Raises SinkError."""
+    book = CallBook(legs)
+    with reading(target) as rows:
+        own = of_one_call(rows, call_id)
+        if not own:
+            return []
+        around = TimeRange(own[0].time - BESIDE, own[-1].time + BESIDE)
+        names = [
+            *rows.names_of_ids({one.correlation_id for one in own} - {b""}),
+            *rows.latest_names(MOST_BESIDE, around),
+        ]
+        for part in parts(list(dict.fromkeys([*rows.text.forms(call_id), *names])), CALLS_AT_ONCE):
+            for _ in rows_added(book, rows, part):
+                pass
+    call = next((one for one in book if call_id in call_id_forms(one.call_id)), None)
+    return [call_id] if call is None else [text(one.call_id) for one in book.legs_of(call)]
 
 
 def once_each(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
@@ -203,9 +170,9 @@ def once_each(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
             yield message
 
 
-def parts(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    for at in range(0, len(names), NAMES_AT_ONCE):
-        yield names[at : at + NAMES_AT_ONCE]
+def parts(names: Sequence[bytes], most: int = NAMES_AT_ONCE) -> Iterator[Sequence[bytes]]:
+    for at in range(0, len(names), most):
+        yield names[at : at + most]
 
 
 def stored(rows: StoredRows, row: Row[Any], time: datetime) -> StoredMessage:
@@ -224,4 +191,5 @@ def stored(rows: StoredRows, row: Row[Any], time: datetime) -> StoredMessage:
         from_tag=decoded(row.fromtag),
         to_tag=decoded(row.totag),
         direction=decoded(row.direction),
+        correlation_id=as_bytes(row.correlation_id) if rows.correlated else b"",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,16 +16,26 @@ from capture_agent.config.targets import SqlTarget
 from capture_agent.history.stored_text import STORED_TEXT, as_blob, as_bytes
 from capture_agent.history.stored_times import RepeatedHour, Stamp, first_step_back, moments
 from capture_agent.sinks.sql.database import check_table, connect, explained, parse_url
-from capture_agent.sinks.sql.sip_trace_table import sip_trace_table
-from capture_agent.sinks.sql.trace_rows import message_bytes
+from capture_agent.sinks.sql.sip_trace_table import CORRELATION, sip_trace_table
+from capture_agent.sinks.sql.table_check import has_correlation
+from capture_agent.sinks.sql.trace_rows import TIMES, julian_day
 
-AT_ONCE = 500  # ids per query
 PAGE = 2000  # rows, if the number needed is unknown
 
-# The columns that `calls` needs of every row.
-BRIEF = ("id", "callid", "time_stamp", "time_us", "method", "status", "fromip", "toip", "direction")
+SLACK = 1e-9  # days: a Julian day is rounded
 NOT_TEXT = ("id", "time_stamp", "time_us", "msg")
 UNUSUAL = re.compile(r"[^ -\[\]-~]")  # shown, or stored, in another form
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A time; None: without a beginning or end."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALWAYS = TimeRange()
 
 
 class StoredRows:
@@ -36,14 +47,7 @@ class StoredRows:
         self._table = table
         self._zone = zone
         self._second_rounds: dict[RepeatedHour, int | None] = {}
-        self._shared: dict[bytes | str | None, str] = {}
-
-    def shared(self, value: bytes | str | None) -> str:
-        """The text; one object for all rows with it."""
-        found = self._shared.get(value)
-        if found is None:
-            found = self._shared[value] = self.text.decoded(value)
-        return found
+        self.correlated = CORRELATION in table.c
 
     def last_id(self) -> int:
         return self._connection.scalar(select(func.max(self._table.c.id))) or 0
@@ -54,10 +58,14 @@ class StoredRows:
         query = select(name).where(self._table.c.id > row_id).distinct()
         return [as_bytes(found) for (found,) in self._connection.execute(query)]
 
-    def latest_names(self, limit: int) -> list[bytes]:
-        """The stored Call-IDs of the latest rows: `limit` of them, and all others of the same second."""
+    def latest_names(self, limit: int, between: TimeRange = ALWAYS) -> list[bytes]:
+        """The stored Call-IDs of the latest rows of this time: `limit` of them, and all others of the same second."""
         stamp, row_id = self._table.c.time_stamp, self._table.c.id
         query = select(stamp, row_id, self.text.raw(self._table.c.callid).label("callid"))
+        if between.since is not None:
+            query = query.where(stamp >= self._stamp(between.since))
+        if between.until is not None:
+            query = query.where(stamp <= self._stamp(between.until))
         query = query.order_by(stamp.desc(), row_id.desc())
         names: dict[bytes, Stamp] = {}  # with the timestamp of each one's latest row
         size = PAGE
@@ -75,6 +83,21 @@ class StoredRows:
         second = list(names.values())[:limit][-1:]
         return [name for at, (name, own) in enumerate(names.items()) if at < limit or own == second[0]]
 
+    def _stamp(self, moment: datetime) -> float | str:
+        """The column's value for it."""
+        seconds = int(moment.timestamp())
+        if self._connection.dialect.name == "sqlite":
+            return julian_day(seconds) - SLACK
+        return TIMES[self._zone](seconds)
+
+    def names_of_ids(self, correlation_ids: Iterable[bytes]) -> list[bytes]:
+        """The stored Call-IDs of rows with one of these correlation ids, if the table has such a column."""
+        ids = [one.decode("utf-8", "surrogateescape") for one in correlation_ids]
+        if not self.correlated or not ids:
+            return []
+        query = select(self.text.raw(self._table.c.callid)).where(self._table.c.correlation_id.in_(ids)).distinct()
+        return [as_bytes(found) for (found,) in self._connection.execute(query.limit(PAGE))]
+
     def names_like(self, call_id: str) -> list[bytes]:
         """The stored Call-IDs that are not plain text and have the same beginning as this one."""
         beginning = UNUSUAL.split(call_id[: self.text.longest])[0]
@@ -83,23 +106,9 @@ class StoredRows:
         found = (as_bytes(name) for (name,) in self._connection.execute(query))
         return [name for name in found if not self.text.is_whole(name)]
 
-    def without_message(self, names: Sequence[bytes]) -> Iterable[Row[Any]]:
-        query = select(*(self._read(self._table.c[name]) for name in BRIEF)).where(self.text.one_of(names))
-        return self._connection.execute(query)
-
     def whole(self, names: Sequence[bytes]) -> Iterable[Row[Any]]:
         query = select(*map(self._read, self._table.c)).where(self.text.one_of(names))
         return self._connection.execute(query)
-
-    def messages(self, ids: Iterable[int]) -> dict[int, bytes]:
-        """Rows by id. Rows deleted meanwhile, from a table without snapshots, are missing."""
-        wanted = sorted(ids)
-        found: dict[int, bytes] = {}
-        for at in range(0, len(wanted), AT_ONCE):
-            part = self._table.c.id.in_(wanted[at : at + AT_ONCE])
-            query = select(self._table.c.id, self._read(self._table.c.msg)).where(part)
-            found |= {row_id: message_bytes(message) for row_id, message in self._connection.execute(query)}
-        return found
 
     def _read(self, column: Column[Any]) -> Any:
         if column.name == "msg" and self.text.message_as_bytes:
@@ -131,7 +140,6 @@ class StoredRows:
 def reading(target: SqlTarget) -> Iterator[StoredRows]:
     """A snapshot of the table, whatever is stored and deleted meanwhile. Raises SinkError."""
     url = parse_url(target.url)
-    table = sip_trace_table(target.table)
     connection = connect(url)
     try:
         if connection.dialect.name != "sqlite":
@@ -139,6 +147,7 @@ def reading(target: SqlTarget) -> Iterator[StoredRows]:
         check_table(connection, url, target.table)
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")  # Python's driver begins no transaction for a SELECT
+        table = sip_trace_table(target.table, correlated=has_correlation(connection, target.table))
         yield StoredRows(connection, table, target.time)
     except SQLAlchemyError as error:
         raise explained(url, error) from error

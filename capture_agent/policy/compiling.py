@@ -145,6 +145,12 @@ def when(names: Iterable[str], shared: Shared) -> Iterator[Condition]:
     yield any_of([shared.whens[name] for name in names])
 
 
+def where(filter_text: str, shared: Shared) -> Iterator[Condition]:
+    from capture_agent.policy.where import Where
+
+    yield Where(filter_text)
+
+
 def any_of(found: list[Condition]) -> Condition:
     return found[0] if len(found) == 1 else AnyOf(found)
 
@@ -228,6 +234,7 @@ CONDITIONS: dict[str, Compiler] = {
     "to_host": text("to_host", fold=True),
     "pai_host": text("pai_host", fold=True),
     "header": headers,
+    "where": where,
     "when": when,
 }
 INDEXED = {"method", "kind", "status"}  # matchers that compile_rule() passes to the index

@@ -1,7 +1,8 @@
 """One correlation id for all legs of a call that passes through a back-to-back user agent.
 
 Each leg has its own Call-ID. A header that the B2BUA writes links them: the other leg's Call-ID (X-CID), or an id that
-all legs share (P-Charging-Vector icid-value, RFC 7315 5.6; Session-ID, RFC 7989).
+all legs share (P-Charging-Vector icid-value, RFC 7315 5.6; Session-ID, RFC 7989). So does a Call-ID that is the other
+leg's with a suffix.
 """
 
 from __future__ import annotations
@@ -134,6 +135,7 @@ class LegTable:
     def __post_init__(self) -> None:
         self._by_call_id = [Header.of(pattern) for pattern in self.settings.call_id_in]
         self._by_id = [Header.of(pattern) for pattern in self.settings.id_in]
+        self._suffixes = tuple(suffix.encode() for suffix in self.settings.suffixes)
 
     @property
     def remembered(self) -> int:
@@ -174,7 +176,7 @@ class LegTable:
         if found:
             leg.correlation_id = found
             leg.settled = not any(header.read is session for header in self._by_id) or leg.looks >= LOOKS
-        elif not leg.correlation_id and self._by_call_id:
+        elif not leg.correlation_id and (self._by_call_id or self._suffixes):
             leg.correlation_id = call_id[:LONGEST]  # the other leg will refer to it
         leg.settled = leg.settled or leg.looks >= LOOKS
 
@@ -182,9 +184,16 @@ class LegTable:
         for header in self._by_call_id:
             for named in header.ids(sip):
                 if named != call_id:
-                    other = self._legs.get(known_as(named))
-                    return other.correlation_id if other is not None and other.correlation_id else named
+                    return self._id_of(named)
+        for suffix in self._suffixes:
+            if call_id.endswith(suffix) and len(call_id) > len(suffix):
+                return self._id_of(call_id[: -len(suffix)])
         return b""
+
+    def _id_of(self, call_id: bytes) -> bytes:
+        """That of the leg with this Call-ID, whether it was seen or not."""
+        other = self._legs.get(known_as(call_id))
+        return other.correlation_id if other is not None and other.correlation_id else call_id[:LONGEST]
 
     def _shared(self, sip: SipMessage, leg: Leg) -> bytes:
         for header in self._by_id:

@@ -80,7 +80,7 @@ class Policy:
             trace = settings.trace
             most, most_bytes = trace.lookback_messages, trace.lookback_mib << 20
             self._lookback = Lookback(self._rules.rules, most, most_bytes, settings.keeps_frames)
-        self._legs = LegTable(settings.legs) if settings.legs.call_id_in or settings.legs.id_in else None
+        self._legs = LegTable(settings.legs) if settings.legs.links else None
         self._in = Direction.IN
         self._out = Direction.OUT
         self.know_local(local)

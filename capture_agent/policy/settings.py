@@ -50,7 +50,7 @@ class Settings:
     def trivial(self) -> bool:
         """Whether every message is traced in the same way."""
         plain = self.trace.mode == "message" and not self.rules and not self.hooked
-        return plain and self.trace.local_failure_acks and not (self.legs.call_id_in or self.legs.id_in)
+        return plain and self.trace.local_failure_acks and not self.legs.links
 
     @property
     def asks_others(self) -> bool:

@@ -11,6 +11,7 @@ kinds.py           other kinds of messages: RTCP reports, log events, payloads f
 dialog.py          (hot) Transaction and Dialog
 traced.py          (hot) Trace: how something is traced; TracedMessage: a message under a trace
 message_fields.py  the fields of a message as a JSON object
+message_filter.py  the filter language over a message
 frame_building.py  wraps data from sockets in frames
 
 The stages copy no bytes: each record points into the buffer that its source read (`data`, `start`, `end`), and a sink

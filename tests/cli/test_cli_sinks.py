@@ -42,8 +42,8 @@ def test_there_and_back(folder: Path) -> None:
     ]
     assert capture_agent("calls", "--db", DB, folder=folder).out.splitlines() == [
         "first seen (UTC)     from          to            method     state       status  messages  duration  Call-ID",
-        "2023-11-14 22:13:20  alice         bob           INVITE     ended       200           10      1:05  a@b",
-        "2023-11-14 22:14:30  alice         bob           REGISTER   done        200            2     0.1 s  r@b",
+        "2023-11-14 22:13:20  alice         bob           INVITE     completed   200           10      1:02  a@b",
+        "2023-11-14 22:14:30  alice         bob           REGISTER   registered  200            2     0.1 s  r@b",
     ]
 
 
@@ -331,8 +331,8 @@ def test_follow_prints_a_refresh_that_fails_and_one_that_works_again(folder: Pat
         calls.send_signal(signal.SIGINT)
         rest, err = calls.communicate(timeout=20)
     assert shown == [
-        ["REGISTER", "done", "200", "2"],
-        ["REGISTER", "failed", "403", "4"],
-        ["REGISTER", "done", "200", "8"],
+        ["REGISTER", "registered", "200", "2"],
+        ["REGISTER", "rejected", "403", "4"],
+        ["REGISTER", "registered", "200", "8"],
     ]
     assert (rest, err) == ("", "")

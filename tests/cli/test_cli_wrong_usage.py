@@ -11,7 +11,7 @@ from capture_agent.cli import main
 
 pytestmark = pytest.mark.once
 
-COMMANDS = "run, replay, decode, calls, flow, status, reload, doctor, stats, hlog, trace-msg, interfaces, db or config"
+COMMANDS = "run, replay, decode, calls, flow, show, diff, save, status, reload, doctor, stats, hlog, trace-msg, interfaces, db or config"
 NO_COLLECTOR = "no HEP collector: give its URI, or --config FILE with a [[hep]] section"
 
 
@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
             "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]], [[jsonl]], [[pcap]] or [[sink]] in the configuration",
         ),
         ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
-        ("flow", "flow: missing argument 'CALL-ID'"),
+        ("flow", "flow: no call: give CALL-ID, or --where CALL-FILTER"),
         ("flow x", "flow: no database: give --db URL, or --config FILE with a [[sql]] section"),
         ("flow x --db sqlite:// --file call.pcap", "flow: got both --db and --file, expected one of them"),
         ("calls", "calls: no database: give --db URL, or --config FILE with a [[sql]] section"),

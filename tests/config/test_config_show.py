@@ -82,6 +82,7 @@ def test_the_defaults() -> None:
         "health",
         "run",
         "metrics",
+        "aliases",
         "log",
     ]
 

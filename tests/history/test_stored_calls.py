@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sink_samples import INVITE, RINGING, TIME_NS, captured, traced
+from table_samples import stored_messages
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.stored_calls import listing, once_each, stored_messages
+from capture_agent.history.stored_calls import legs_in_table, listing, once_each
+from capture_agent.history.stored_rows import TimeRange
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.captured import Direction
+from capture_agent.records.message_filter import MessageFilter
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sql.database import check_table, connect, parse_url
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sql_sink import SqlSink
 from capture_agent.sinks.sql.trace_rows import message_bytes
+from capture_agent.sinks.sql.upgrade import upgrade
+from capture_agent.view.call import SipCall
 
 SECOND = 1_000_000_000
 INPUTS = Path(__file__).parents[1] / "faults" / "inputs"
 
 
+def time_of(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns // 1000 / 1e6, UTC)
+
+
 def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(TIME_NS // 1000 / 1e6 + seconds, UTC)
+
+
+def ids(calls: Sequence[SipCall]) -> list[str]:
+    return [call.call_id.decode() for call in calls]
 
 
 def exchange(call: int, start: float, *statuses: bytes) -> list[TracedMessage]:
@@ -51,11 +65,15 @@ def filled(database: str) -> SqlTarget:
 def test_calls(filled: SqlTarget) -> None:
     calls = listing(filled).calls
     assert [(call.call_id, call.method, call.status, call.messages) for call in calls] == [
-        ("call-1", "INVITE", "200", 4),
-        ("call-2", "INVITE", "403", 3),
-        ("call-3", "INVITE", "180", 2),
+        (b"call-1", b"INVITE", 200, 4),
+        (b"call-2", b"INVITE", 403, 3),
+        (b"call-3", b"INVITE", 180, 2),
     ]
-    assert [(call.first, call.last) for call in calls] == [(at(0), at(3)), (at(10), at(12)), (at(20), at(21))]
+    assert [(time_of(call.first_ns), time_of(call.last_ns)) for call in calls] == [
+        (at(0), at(3)),
+        (at(10), at(12)),
+        (at(20), at(21)),
+    ]
     assert (calls[0].from_user, calls[0].to_user) == ("alice", "bob")
 
 
@@ -63,7 +81,7 @@ def test_calls(filled: SqlTarget) -> None:
     ("limit", "want"), [(1, ["call-3"]), (2, ["call-2", "call-3"]), (9, ["call-1", "call-2", "call-3"])]
 )
 def test_the_limit_keeps_the_latest(filled: SqlTarget, limit: int, want: list[str]) -> None:
-    assert [call.call_id for call in listing(filled, limit=limit).calls] == want
+    assert ids(listing(filled, limit=limit).calls) == want
 
 
 def test_following_begins_after_all_that_is_stored(filled: SqlTarget) -> None:
@@ -90,7 +108,7 @@ def test_many_calls_of_one_second(database: str, monkeypatch: pytest.MonkeyPatch
     sink.close()
     for limit in (1, 5, 19, 20, 21, 45, 60, 100):
         want = [f"call-{n}" for n in range(60)][-limit:]
-        assert [call.call_id for call in listing(SqlTarget(database), limit=limit).calls] == want
+        assert ids(listing(SqlTarget(database), limit=limit).calls) == want
 
 
 @pytest.mark.parametrize("order", [("part1", "part2"), ("part2", "part1")], ids=["in order", "later half first"])
@@ -101,9 +119,9 @@ def test_calls_are_ordered_by_time(database: str, order: tuple[str, str]) -> Non
         sink.send(captured(INPUTS / f"calls_order.{part}.pcap"))
         sink.close()
     [call] = listing(SqlTarget(database)).calls
-    assert (call.method, call.status, call.state, call.messages) == ("INVITE", "200", "ended", 4)
-    assert (call.last - call.first).total_seconds() == 100.01
-    rows = stored_messages(SqlTarget(database), call.call_id)
+    assert (call.method, call.status, call.state, call.messages) == (b"INVITE", 200, "completed", 4)
+    assert (call.last_ns - call.first_ns) / 1e9 == 100.01
+    rows = stored_messages(SqlTarget(database), call.call_id.decode())
     assert [row.method for row in rows] == ["INVITE", "INVITE", "BYE", "BYE"]
 
 
@@ -113,19 +131,19 @@ def test_registrations_that_fail_in_the_end(database: str) -> None:
     sink.send(captured(INPUTS / "calls_register.pcap"))
     sink.close()
     assert [(call.method, call.status, call.state) for call in listing(SqlTarget(database)).calls] == [
-        ("REGISTER", "403", "failed"),
-        ("OPTIONS", "503", "failed"),
+        (b"REGISTER", 403, "rejected"),
+        (b"OPTIONS", 503, "failed"),
     ]
 
 
 def test_only_what_is_new(filled: SqlTarget) -> None:
-    last = max(call.last_id for call in listing(filled).calls)
+    last = listing(filled).last_id
     assert listing(filled, since_id=last).calls == []
     sink = SqlSink(filled)
     sink.send(exchange(3, 30, b"200"))
     sink.close()
     [call] = listing(filled, since_id=last).calls
-    assert (call.call_id, call.status, call.messages, call.first) == ("call-3", "200", 4, at(20))
+    assert (call.call_id, call.status, call.messages, time_of(call.first_ns)) == (b"call-3", 200, 4, at(20))
 
 
 def test_messages_in_the_order_of_their_time(filled: SqlTarget) -> None:
@@ -218,8 +236,8 @@ def test_a_message_counts_once_whatever_rows_it_has(database: str, trace: Trace)
     sink.close()
     calls = listing(SqlTarget(database)).calls
     assert [(call.call_id, call.status, call.messages) for call in calls] == [
-        ("call-1", "200", 4),
-        ("call-2", "486", 2),
+        (b"call-1", 200, 4),
+        (b"call-2", 486, 2),
     ]
     rows = stored_messages(SqlTarget(database), "call-1")
     assert len(rows) == 4 * (trace.plain_row + len(trace.users))
@@ -233,3 +251,40 @@ def test_the_same_message_sent_again_counts_again(sqlite_url: str) -> None:
     sink.close()
     assert [call.messages for call in listing(SqlTarget(sqlite_url)).calls] == [3]
     assert len(list(once_each(stored_messages(SqlTarget(sqlite_url), "call-1")))) == 3
+
+
+def test_a_time_and_a_filter(filled: SqlTarget) -> None:
+    assert ids(listing(filled, between=TimeRange(at(9), at(13))).calls) == ["call-2"]
+    assert ids(listing(filled, between=TimeRange(at(9))).calls) == ["call-2", "call-3"]
+    assert ids(listing(filled, limit=1, wanted=lambda call: call.failed).calls) == ["call-2"]
+    wanted = MessageFilter("status = 100")
+    assert ids(listing(filled, message=wanted).calls) == ["call-1"]
+
+
+def leg(call_id: bytes, start: float, more: bytes = b"") -> list[TracedMessage]:
+    raw = INVITE.replace(b"call-1", call_id).replace(b"CSeq", more + b"CSeq", 1)
+    return [
+        TracedMessage(
+            traced(raw, time_ns=TIME_NS + int(start * SECOND)).message, Direction.IN, Trace(correlation_id=b"one")
+        )
+    ]
+
+
+def test_legs_in_the_table(database: str) -> None:
+    """By a header without the agent's own column; by the column once there is one; and the rows have it."""
+    create_tables(database)
+    target = SqlTarget(database)
+    sink = SqlSink(target)
+    sink.send([*leg(b"one", 0), *leg(b"two", 1, b"X-CID: one\r\n"), *leg(b"other", 2)])
+    sink.close()
+    assert legs_in_table(target, "one", None) == ["one", "two"]
+    assert legs_in_table(target, "two", None) == ["one", "two"]
+    steps = list(upgrade(database))
+    assert steps == ["column correlation_id added", "index on correlation_id added"]
+    assert list(upgrade(database)) == []
+    sink = SqlSink(target)
+    sink.send([*leg(b"three", 1000), *leg(b"four", 9000)])
+    assert sink.sent == 2
+    sink.close()
+    assert [row.correlation_id for row in stored_messages(target, "four")] == [b"one"]
+    assert legs_in_table(target, "three", None) == ["three", "four"]

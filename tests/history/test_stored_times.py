@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from sink_samples import INVITE, RINGING, captured, traced
+from table_samples import stored_messages
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.stored_calls import listing, stored_messages
+from capture_agent.history.stored_calls import listing
 from capture_agent.history.stored_times import repeated_hour, utc, zone_name
 from capture_agent.sinks.sql.schema import create_tables
 from capture_agent.sinks.sql.sql_sink import SqlSink
+from capture_agent.sip.headers import text
+from capture_agent.view.call import SipCall
 
 pytestmark = pytest.mark.once
 
@@ -42,10 +45,15 @@ def store(target: SqlTarget, call: str, *minutes: float) -> None:
     sink.close()
 
 
+def times_of(call: SipCall) -> tuple[datetime, datetime]:
+    first, last = (datetime.fromtimestamp(time_ns // 1000 / 1e6, UTC) for time_ns in (call.first_ns, call.last_ns))
+    return first, last
+
+
 def listed(target: SqlTarget) -> dict[str, list[float]]:
     """By Call-ID: first and last, in minutes from when the clocks go back."""
     return {
-        call.call_id: [round((moment - BACK).total_seconds() / MINUTE, 3) for moment in (call.first, call.last)]
+        text(call.call_id): [round((moment - BACK).total_seconds() / MINUTE, 3) for moment in times_of(call)]
         for call in listing(target).calls
     }
 
@@ -58,12 +66,12 @@ def test_a_call_across_the_end_of_summer_time(database: str, zone: str, kept: st
     sink.send(captured(INPUTS / "local_time_dst.pcap"))
     sink.close()
     [call] = listing(target).calls
-    assert (call.first, call.last) == (
+    assert times_of(call) == (
         datetime(2025, 10, 26, 0, 59, 50, tzinfo=UTC),
         datetime(2025, 10, 26, 1, 0, 50, 100000, tzinfo=UTC),
     )
-    assert (call.method, call.state) == ("INVITE", "ended")
-    methods = [message.method for message in stored_messages(target, call.call_id)]
+    assert (call.method, call.state) == (b"INVITE", "completed")
+    methods = [message.method for message in stored_messages(target, text(call.call_id))]
     assert methods == ["INVITE", "INVITE", "INVITE", "ACK", "BYE", "BYE"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from ipaddress import ip_network
 from random import Random
 from struct import pack
@@ -15,15 +14,21 @@ from capture_agent.cli import calls
 from capture_agent.config.endpoints import LocalAddress
 from capture_agent.config.matchers import compiled
 from capture_agent.emission import users
-from capture_agent.history.stored_calls import StoredCall
 from capture_agent.hooks import seen_message
 from capture_agent.net import own_sockets
 from capture_agent.net.own_sockets import MOST, OwnSockets
 from capture_agent.policy import direction
 from capture_agent.policy.direction import LocalSide
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.datagram import Datagram
 from capture_agent.sinks.sql import trace_rows as rows
+from capture_agent.sip.scan import scan
 from capture_agent.sources import pcapng
 from capture_agent.sources.pcapng import PcapngFormat
+from capture_agent.view.call import SipCall
+from capture_agent.view.call_book import CallBook
+
+SHOWN_BYTES = 32 << 20
 
 
 def ipv6(n: int) -> bytes:
@@ -77,10 +82,42 @@ def expressions() -> object:
 
 def follow() -> object:
     news = calls.News()
-    now = datetime(2026, 1, 1, tzinfo=UTC)
+    first = message(INVITE, (5060, 5060))
     for n in range(calls.REMEMBERED + 1000):
-        news.of([StoredCall(f"{n:060000}", now, now, "INVITE", "200", "up", "a", "b", 1, n)])
+        news.of([SipCall(b"%060000d" % n, n, first)])
     return news
+
+
+INVITE = (
+    b"INVITE sip:b@b.example SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@a.example>;tag=from-1\r\n"
+    b"To: <sip:b@b.example>\r\nCall-ID: call-1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+def message(raw: bytes, ports: tuple[int, int]) -> CapturedMessage:
+    data = bytes(8) + raw
+    sip = scan(data, 8, len(data))
+    assert sip is not None
+    return CapturedMessage(Datagram(data, 8, len(data), 0, 4, *ports, time_ns=1_700_000_000_000_000_000), sip)
+
+
+def shown_calls(raw: bytes, messages: int) -> object:
+    """As many calls as fit, of so many messages each, all different."""
+    book = CallBook(most_bytes=SHOWN_BYTES, live=True)
+    n = 0
+    while not book.forgotten or n % 1000:
+        call = raw.replace(b"call-1", b"call-%d" % n)
+        book.add(message(call.replace(b"CSeq: 1", b"CSeq: %d" % m), (n % 60_000, m)) for m in range(messages))
+        n += 1
+    return book
+
+
+def small_shown_calls() -> object:
+    return shown_calls(INVITE, 1)
+
+
+def long_shown_calls() -> object:
+    return shown_calls(INVITE.replace(b"from-1", b"f" * 5000).replace(b"call-1", b"call-1" + b"i" * 3000), 40)
 
 
 def own_connections() -> object:
@@ -115,6 +152,8 @@ CASES = {
     "`calls --follow`": follow,
     "own connections": own_connections,
     "interfaces of a pcapng file": capture_interfaces,
+    "small calls that are shown": small_shown_calls,
+    "long calls that are shown": long_shown_calls,
 }
 
 

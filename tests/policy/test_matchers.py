@@ -84,6 +84,7 @@ MESSAGES: dict[str, tuple[CapturedMessage, CapturedMessage]] = {
     "vlan": (captured(sip("INVITE"), vlan=250), captured(sip("INVITE"), vlan=300)),
     "capture_id": (sent_by(Origin(capture_id=3050)), sent_by(Origin(capture_id=2002))),
     "node": (sent_by(Origin(node=b"sbc-berlin-2")), sent_by(Origin(node=b"sbc-bonn-2"))),
+    "where": (INVITE, BYE),
     "when": (INVITE, BYE),
     "sample": (captured(sip("INVITE", call_id="c19")), captured(sip("INVITE", call_id="c1"))),
 }

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sink_samples import INVITE, RINGING, TIME_NS, Receiver, batch_of, numbered, traced
 from sqlalchemy import create_engine, text
+from table_samples import stored_messages
 
 from capture_agent.config.targets import SqlTarget
-from capture_agent.history.stored_calls import stored_messages
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.records.captured import Direction
 from capture_agent.records.traced import Trace, TracedMessage

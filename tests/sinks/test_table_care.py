@@ -71,11 +71,16 @@ def kind_of(url: str) -> str:
     return url.partition(":")[0].partition("+")[0]
 
 
+OWN_COLUMN = ["column correlation_id added", "index on correlation_id added"]  # which siptrace's table lacks
+
+
 def test_a_new_table_has_no_problem(database: str) -> None:
     create_tables(database)
     assert problems(database) == []
     assert [found.status for found in try_table(SqlTarget(database), ())] == ["ok"]
+    assert list(upgrade(database)) == OWN_COLUMN
     assert list(upgrade(database)) == []
+    assert problems(database) == []
 
 
 DAMAGES = [
@@ -226,7 +231,7 @@ def test_an_older_version(database: str) -> None:
     execute(database, "UPDATE version SET table_version = 3 WHERE table_name = 'sip_trace'")
     with pytest.raises(SinkError, match="has version 3, expected 4: run `capture-agent db upgrade"):
         SqlSink(SqlTarget(database)).open()
-    assert list(upgrade(database)) == ["version set to 4"]
+    assert list(upgrade(database)) == [*OWN_COLUMN, "version set to 4"]
     store(database, [0])
     execute(database, "UPDATE version SET table_version = 5 WHERE table_name = 'sip_trace'")
     with pytest.raises(SinkError, match="has version 5, expected 4"):
@@ -390,7 +395,7 @@ def test_the_commands(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "no index on column callid" in words
     assert f"`capture-agent db upgrade --db {sqlite_url}`" in words
     place = f"{sqlite_url}: table sip_trace: "
-    assert said("db", "upgrade") == (0, f"{place}index on callid added\n")
+    assert said("db", "upgrade") == (0, "".join(f"{place}{step}\n" for step in ["index on callid added", *OWN_COLUMN]))
     assert said("db", "upgrade") == (0, f"{place}nothing to upgrade\n")
     store(sqlite_url, [2 * DAY, 0])
     assert said("db", "purge", "--older-than", "1d") == (0, f"{place}1 rows deleted\n")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.row_maker import RowMaker
-from capture_agent.sinks.sql.sip_trace_table import INSERTED
+from capture_agent.sinks.sql.sip_trace_table import INSERTED, LONGEST_CORRELATION
 from capture_agent.sinks.sql.trace_rows import Row
 
 CALL_ID, TIME_US = (list(INSERTED).index(name) for name in ("callid", "time_us"))
@@ -48,6 +48,15 @@ class Destination:
     another: str = ""  # statement that stores the newest row again, with another message
     transactional: bool = True
     last_id: int = 0  # for a table without transactions: the highest id before the next message
+    correlated: bool = False  # whether it has the agent's own column
+
+    def rows_of(self, traced: TracedMessage) -> list[Row] | str:
+        """The message's rows, in the order of the statement; or why there are none."""
+        made = self.rows.rows(traced)
+        if isinstance(made, str) or not self.correlated:
+            return made
+        correlation_id = self.rows.text(traced.trace.correlation_id)[:LONGEST_CORRELATION]
+        return [(*row, correlation_id) for row in made]
 
 
 def insert_rows(connection: Connection, destination: Destination, rows: list[Row]) -> int:
@@ -156,7 +165,7 @@ def value_receipt(destination: Destination, row: Row) -> Receipt:
     names = [name for name in INSERTED if name not in ("msg", "traced_user")]
     same = " AND ".join(f"{name} = :{name}" for name in names)
     query = text(f"SELECT 1 FROM {destination.name} WHERE id > :last_id AND {same} LIMIT 1")
-    values = dict(zip(INSERTED, row, strict=True))
+    values = dict(zip(INSERTED, row, strict=False))  # without the agent's own column
     given = {name: values[name] for name in names} | {"last_id": destination.last_id}
 
     def stored(again: Connection) -> bool | None:

@@ -34,6 +34,10 @@ INSERTED: dict[str, int | None] = {
     "totag": 128,
 }
 
+# A column of the agent's own, which Kamailio's table lacks: `db upgrade` adds it, and whoever has it gets the HEP
+# correlation id of each message.
+CORRELATION, CORRELATION_INDEX, LONGEST_CORRELATION = "correlation_id", "correlation_idx", 255
+
 # The index's name, without the table's
 INDEXES = {"traced_user": "traced_user_idx", "time_stamp": "date_idx", "fromip": "fromip_idx", "callid": "callid_idx"}
 
@@ -54,8 +58,8 @@ def checked_name(name: str) -> str:
     return name
 
 
-def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None) -> Table:
-    """Raises SinkError for a name that is not a plain identifier."""
+def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None, correlated: bool = False) -> Table:
+    """`correlated`: with the agent's own column. Raises SinkError for a name that is not a plain identifier."""
     unsigned = Integer().with_variant(INTEGER(unsigned=True), *MYSQL)
     table = Table(
         checked_name(name),
@@ -73,8 +77,10 @@ def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None) -
         # latin1 accepts every byte, which siptrace's messages need; the database's own character set may not.
         Column("msg", Text().with_variant(MEDIUMTEXT(charset="latin1"), *MYSQL), nullable=False),
         *(_varchar(column) for column in ("method", "status", "fromip", "toip", "fromtag", "totag", "direction")),
+        *((_varchar(CORRELATION),) if correlated else ()),
     )
-    for column, index in INDEXES.items():
+    indexes = {**INDEXES, CORRELATION: CORRELATION_INDEX} if correlated else INDEXES
+    for column, index in indexes.items():
         # In MySQL index names are unique in a table, elsewhere in the schema.
         for dialect in MYSQL:
             Index(index, table.c[column]).ddl_if(dialect=dialect)
@@ -84,7 +90,7 @@ def sip_trace_table(name: str = "sip_trace", metadata: MetaData | None = None) -
 
 
 def _varchar(name: str) -> Column[str]:
-    length = INSERTED[name]
+    length = INSERTED.get(name, LONGEST_CORRELATION)
     # The server's collation could treat Call-IDs that differ in case or accents as equal (RFC 3261 20.8).
     binary = VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
     return Column(name, String(length).with_variant(binary, *MYSQL), nullable=False, server_default=text("''"))

@@ -256,7 +256,7 @@ class SqlSink:
                     absent.append(name)
                 elif not destination.transactional:
                     unsafe.append(name)
-                elif not isinstance(made := destination.rows.rows(message), str):
+                elif not isinstance(made := destination.rows_of(message), str):
                     destination.insert(connection, destination, made)
         except SQLAlchemyError as error:
             raise explained(self._url, error) from error

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Date, DateTime, Integer, LargeBinary, Numeric, String, inspect, text
 from sqlalchemy.types import SmallInteger, TypeEngine
 
-from capture_agent.sinks.sql.sip_trace_table import INDEXES, INSERTED, MYSQL, sip_trace_table
+from capture_agent.sinks.sql.sip_trace_table import CORRELATION, INDEXES, INSERTED, MYSQL, sip_trace_table
 
 Column = Mapping[str, Any]  # as Inspector.get_columns() describes it
 
@@ -46,6 +46,11 @@ def column_problems(connection: Connection, table: str) -> list[TableProblem]:
             words = f"column {name} accepts no row: it has no default and does not accept NULL"
             found.append(TableProblem(words, name, mended=False))
     return found
+
+
+def has_correlation(connection: Connection, table: str) -> bool:
+    """Whether it has the agent's own column."""
+    return any(column["name"] == CORRELATION for column in columns_of(connection, table))
 
 
 def columns_of(connection: Connection, table: str) -> list[Column]:

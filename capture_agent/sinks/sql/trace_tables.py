@@ -14,8 +14,8 @@ from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.sql.database import check_table, shown
 from capture_agent.sinks.sql.destinations import Destination, copy_rows, insert_rows, prepare_mysql
 from capture_agent.sinks.sql.row_makers import ROW_MAKERS, TimeOf
-from capture_agent.sinks.sql.sip_trace_table import INSERTED, MYSQL, checked_name
-from capture_agent.sinks.sql.table_check import TableProblem, column_problems, other_problems
+from capture_agent.sinks.sql.sip_trace_table import CORRELATION, INSERTED, MYSQL, checked_name
+from capture_agent.sinks.sql.table_check import TableProblem, column_problems, has_correlation, other_problems
 from capture_agent.sinks.sql.trace_rows import NO_TABLE, Row
 
 MOST_TABLES = 1000  # remembered names of tables that exist, and of missing ones
@@ -104,13 +104,16 @@ class Tables:
         rows = ROW_MAKERS[dialect.name](connection, table, self._time)
         rows.cut = self.cut
         quote = dialect.identifier_preparer.quote
-        columns = ", ".join(map(quote, INSERTED))
+        correlated = has_correlation(connection, table)
+        names = [*INSERTED, CORRELATION] if correlated else list(INSERTED)
+        columns = ", ".join(map(quote, names))
         # Values are always bound; names come from our table and from checked_name.
         mark = "?" if dialect.paramstyle == "qmark" else "%s"
-        marks = ", ".join([mark] * len(INSERTED))
+        marks = ", ".join([mark] * len(names))
         into = f"{quote(table)} ({columns})"
         destination = Destination(quote(table), rows, insert_rows, f"INSERT INTO {into} VALUES ({marks})")
-        newest = ", ".join(mark if name == "msg" else quote(name) for name in INSERTED)
+        destination.correlated = correlated
+        newest = ", ".join(mark if name == "msg" else quote(name) for name in names)
         destination.another = f"INSERT INTO {into} SELECT {newest} FROM {quote(table)} ORDER BY id DESC LIMIT 1"
         if dialect.name == "postgresql":
             destination.insert, destination.statement = copy_rows, into
@@ -129,7 +132,7 @@ class Tables:
             if destination is None:
                 rejected.append(NO_TABLE)
                 continue
-            made = destination.rows.rows(traced)
+            made = destination.rows_of(traced)
             if isinstance(made, str):
                 rejected.append(made)
                 continue

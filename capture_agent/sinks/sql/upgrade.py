@@ -11,8 +11,21 @@ from sqlalchemy.schema import CreateColumn, CreateIndex
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.database import connect, explained, parse_url, require_table, shown, stored_version
 from capture_agent.sinks.sql.schema import free_name
-from capture_agent.sinks.sql.sip_trace_table import MYSQL, TABLE_VERSION, checked_name, sip_trace_table, version_table
-from capture_agent.sinks.sql.table_check import column_problems, columns_of, missing_indexes, other_problems
+from capture_agent.sinks.sql.sip_trace_table import (
+    CORRELATION,
+    MYSQL,
+    TABLE_VERSION,
+    checked_name,
+    sip_trace_table,
+    version_table,
+)
+from capture_agent.sinks.sql.table_check import (
+    column_problems,
+    columns_of,
+    has_correlation,
+    missing_indexes,
+    other_problems,
+)
 
 
 def upgrade(url: str, table: str = "sip_trace") -> Iterator[str]:
@@ -32,6 +45,7 @@ def upgrade(url: str, table: str = "sip_trace") -> Iterator[str]:
             alone = connection.execution_options(isolation_level="AUTOCOMMIT")
             yield from _columns(alone, table)
             yield from _indexes(alone, table)
+            yield from _correlation(alone, table)
             yield from _version(alone, table, version)
     except SQLAlchemyError as error:
         raise explained(parsed, error) from error
@@ -65,21 +79,40 @@ def _change(connection: Connection, column: Column[object], there: bool) -> str:
 
 
 def _indexes(connection: Connection, table: str) -> Iterator[str]:
-    dialect = connection.dialect
     for name in missing_indexes(connection, table):
-        index = next(one for one in _of_dialect(table, dialect.name) if name in one.columns)
-        index.name = quoted_name(free_name(connection, str(index.name)), None)
-        statement = str(CreateIndex(index).compile(dialect=dialect))
-        if dialect.name == "postgresql" and not is_partitioned(connection, table):
-            statement = statement.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)  # writers do not wait
-        connection.exec_driver_sql(statement)
-        yield f"index on {name} added"
+        yield from _add_index(connection, table, name)
+
+
+def _add_index(connection: Connection, table: str, name: str) -> Iterator[str]:
+    dialect = connection.dialect
+    index = next(one for one in _of_dialect(table, dialect.name) if name in one.columns)
+    index.name = quoted_name(free_name(connection, str(index.name)), None)
+    statement = str(CreateIndex(index).compile(dialect=dialect))
+    if dialect.name == "postgresql" and not is_partitioned(connection, table):
+        statement = statement.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)  # writers do not wait
+    connection.exec_driver_sql(statement)
+    yield f"index on {name} added"
+
+
+def _correlation(connection: Connection, table: str) -> Iterator[str]:
+    """The agent's own column, and its index."""
+    quoted = connection.dialect.identifier_preparer.quote(table)
+    if not has_correlation(connection, table):
+        column = sip_trace_table(table, correlated=True).columns[CORRELATION]
+        connection.exec_driver_sql(f"ALTER TABLE {quoted} {_change(connection, column, there=False)}")
+        yield f"column {CORRELATION} added"
+    if CORRELATION not in {one for index in inspect(connection).get_indexes(table) for one in index["column_names"]}:
+        yield from _add_index(connection, table, CORRELATION)
 
 
 def _of_dialect(table: str, dialect: str) -> list[Index]:
     """In PostgreSQL and SQLite an index's name contains the table's."""
     prefixed = dialect not in MYSQL
-    return [one for one in sip_trace_table(table).indexes if str(one.name).startswith(f"{table}_") == prefixed]
+    return [
+        one
+        for one in sip_trace_table(table, correlated=True).indexes
+        if str(one.name).startswith(f"{table}_") == prefixed
+    ]
 
 
 def is_partitioned(connection: Connection, table: str) -> bool:
