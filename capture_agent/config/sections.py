@@ -10,6 +10,7 @@ from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Po
 from capture_agent.config.file_patterns import check_pattern
 from capture_agent.config.groups import Group
 from capture_agent.config.http_listen import HttpListen, check_http
+from capture_agent.config.kafka_options import KafkaTarget, check_topic
 from capture_agent.config.key_log_listen import UdpListen
 from capture_agent.config.metric_peers import Peers, check_peers
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
@@ -304,6 +305,16 @@ class Config:
             unusable="capture_agent.sinks.checks:compression",
             not_ready="capture_agent.sinks.checks:writable_file",
             files=("file",),
+        )
+    )
+    kafka: tuple[KafkaTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.kafka.kafka_sink:KafkaSink",
+            log_events=True,
+            check=check_topic,
+            unusable="capture_agent.net.kafka_client:unusable",
+            secrets=("password",),
+            files=("tls_ca", "tls_cert", "tls_key"),
         )
     )
     sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))
