@@ -91,6 +91,21 @@ class KafkaTarget(KafkaConnection, Target):
         return ("kafka", tuple(sorted(self.brokers)), self.topic)
 
 
+@dataclass(frozen=True, slots=True)
+class KafkaSourceSection(KafkaConnection):
+    """A topic of Kafka that is read, by a group of workers."""
+
+    group: Annotated[str, MinLen(1)] = "capture-agent"
+    start: Literal["earliest", "latest"] = "earliest"  # of a group that has never committed
+    session_seconds: Annotated[float, Interval(ge=6, le=300)] = 10.0
+
+    def __post_init__(self) -> None:
+        self.check_security()
+
+    def __str__(self) -> str:
+        return f"kafka:{self.brokers[0]}/{self.topic}"
+
+
 def check_topic(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
     """The problems of `topic`: (option, expected, reason)."""
     topic = entry.get("topic")
