@@ -31,6 +31,22 @@ def parse_broker(text: str) -> str:
     return f"{host}:{port or BROKER_PORT}"
 
 
+def topic_fields(uri: str) -> dict[str, Any]:
+    """The options of `kafka:HOST:PORT,HOST:PORT/TOPIC?group=GROUP`; values are checked later.
+
+    Raises ValueError.
+    """
+    place, _, query = uri.removeprefix("kafka:").partition("?")
+    brokers, _, topic = place.partition("/")
+    said: dict[str, Any] = {"brokers": brokers.split(","), "topic": topic}
+    for one in query.split("&") if query else ():
+        name, _, value = one.partition("=")
+        if name != "group":
+            raise ValueError("unknown parameter, expected group=GROUP: the options of [[kafka_source]] say more")
+        said[name] = value
+    return said
+
+
 Broker = Annotated[str, Parsed(parse_broker, "HOST or HOST:PORT")]
 Brokers = Annotated[tuple[Broker, ...], MinLen(1), SingleOrList()]
 

@@ -41,6 +41,7 @@ COMMAND_LINE = {
     "capture.drop_copies": "--drop-copies",
     "capture.listen": "--listen",
     "capture.hep_in": "--hep-in",
+    **{f"kafka_source.{name}": "--listen" for name in ("brokers", "topic", "group")},
     "trace.mode": "--trace",
     "control.socket": "--control",
     "http.listen": "--http",

@@ -19,6 +19,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from faults.kafka import Broker, broker
 from sink_samples import INVITE, eventually
 
+from capture_agent.cli.failures import WrongUsage
+from capture_agent.cli.options import overrides
 from capture_agent.config import load
 from capture_agent.config.config_errors import ConfigError
 from capture_agent.config.kafka_options import KafkaSourceSection
@@ -161,6 +163,30 @@ def committed(one: Broker, partitions: int) -> int:
 def test_an_unknown_topic(tmp_path: Path) -> None:
     with broker(tmp_path) as one, pytest.raises(SourceError, match="no such topic"):
         KafkaSource(KafkaSourceSection((one.address,), "nix"), lambda: True, lambda: True)
+
+
+def test_the_command_line_names_a_topic() -> None:
+    said = overrides(capture_listen=["kafka:kafka1,kafka2:9093/sip?group=to-homer", "hep:127.0.0.1:9060"])
+    assert said == {
+        "kafka_source": [{"brokers": ["kafka1", "kafka2:9093"], "topic": "sip", "group": "to-homer"}],
+        "capture": {"listen": ["hep:127.0.0.1:9060"]},
+    }
+    del said["capture"]
+    [source] = load(None, {}, said).kafka_source
+    assert source == KafkaSourceSection(("kafka1:9092", "kafka2:9093"), "sip", group="to-homer")
+
+
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        pytest.param("kafka:kafka1", "--listen: .*not empty", id="no topic"),
+        pytest.param("kafka:/sip", "--listen: .*host", id="no broker"),
+        pytest.param("kafka:kafka1/sip?grup=x", "--listen: unknown parameter", id="another option"),
+    ],
+)
+def test_a_wrong_uri_of_a_topic(uri: str, problem: str) -> None:
+    with pytest.raises((ConfigError, WrongUsage), match=problem):
+        load(None, {}, overrides(capture_listen=[uri]))
 
 
 @pytest.mark.parametrize(
