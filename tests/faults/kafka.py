@@ -18,6 +18,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from faults.kafka_sign_in import Accepts, sign_in
 
 AGENT = b"capture-agent"  # the client id in the first request of a connection
 STARTED = 10.0
@@ -43,6 +44,7 @@ class Broker:
         self._agents: set[socket.socket] = set()
         self._is_cut = False
         self._lock = threading.Lock()
+        self.accepts: Accepts | None = None  # of clients that connect from now on: they must sign in
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -124,6 +126,11 @@ class Broker:
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError):
+            if self.accepts is not None:
+                with socket.create_connection(("127.0.0.1", self._port), 5) as server:
+                    if sign_in(client, server, self.accepts):
+                        self._join(client, server)
+                return
             first = client.recv(1 << 16)
             with self._lock:
                 if AGENT in first:
@@ -132,12 +139,15 @@ class Broker:
                         return
             with socket.create_connection(("127.0.0.1", self._port), 5) as server:
                 server.sendall(first)
-                back = threading.Thread(target=copy, args=(server, client), daemon=True)
-                back.start()
-                copy(client, server)
-                back.join(10)
+                self._join(client, server)
         with self._lock:
             self._agents.discard(client)
+
+    def _join(self, client: socket.socket, server: socket.socket) -> None:
+        back = threading.Thread(target=copy, args=(server, client), daemon=True)
+        back.start()
+        copy(client, server)
+        back.join(10)
 
 
 def copy(source: socket.socket, destination: socket.socket) -> None:

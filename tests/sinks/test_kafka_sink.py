@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from confluent_kafka import Message
 from faults.kafka import Broker, broker
+from faults.kafka_sign_in import token, token_server
 from sink_samples import INVITE, RINGING, TIME_NS, Receiver, not_sip, numbered, traced
 
 from capture_agent.config.kafka_options import KafkaTarget, parse_broker
@@ -168,6 +171,31 @@ def test_a_user_that_the_broker_refuses(tmp_path: Path, sasl: Any) -> None:
             sink.open()
         sink.close()
         assert "s3cret" not in str(refused.value)
+
+
+def test_plain(kafka: Broker) -> None:
+    kafka.accepts = lambda mechanism, said: (mechanism, said) == ("PLAIN", b"\0bob\0s3cret")
+    sink = KafkaSink(target(kafka, sasl="PLAIN", user="bob", password="s3cret"))
+    sink.send([traced(INVITE)])
+    sink.close()
+    refused = KafkaSink(target(kafka, sasl="PLAIN", user="bob", password="wr0ng"))
+    with pytest.raises(SinkError, match="SASL|authentication") as error:
+        refused.open()
+    refused.close()
+    assert (sink.sent, refused.sent, "wr0ng" in str(error.value)) == (1, 0, False)
+
+
+def test_a_token_is_got_and_shown(kafka: Broker) -> None:
+    issued, asked = token("capture"), list[tuple[str, bytes]]()
+    kafka.accepts = lambda mechanism, said: mechanism == "OAUTHBEARER" and f"auth=Bearer {issued}".encode() in said
+    with token_server(issued, asked) as url:
+        options = {"sasl": "OAUTHBEARER", "user": "capture", "password": "s3cret", "token_scope": "kafka"}
+        sink = KafkaSink(target(kafka, token_url=url, **options))
+        sink.send([traced(INVITE)])
+        sink.close()
+    assert sink.sent == 1
+    assert asked[0][0] == f"Basic {b64encode(b'capture:s3cret').decode()}"
+    assert parse_qs(asked[0][1].decode()) == {"grant_type": ["client_credentials"], "scope": ["kafka"]}
 
 
 @pytest.mark.parametrize(
