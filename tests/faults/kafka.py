@@ -19,6 +19,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from faults.kafka_sign_in import Accepts, sign_in
+from faults.peers import server_context
 
 AGENT = b"capture-agent"  # the client id in the first request of a connection
 STARTED = 10.0
@@ -44,6 +45,7 @@ class Broker:
         self._agents: set[socket.socket] = set()
         self._is_cut = False
         self._lock = threading.Lock()
+        self.tls: Path | None = None  # the certificate for clients that connect from now on
         self.accepts: Accepts | None = None  # of clients that connect from now on: they must sign in
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -125,6 +127,11 @@ class Broker:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        if self.tls is not None:
+            try:
+                client = server_context(self.tls).wrap_socket(client, server_side=True)
+            except OSError:  # it does not accept the certificate
+                return
         with client, suppress(OSError):
             if self.accepts is not None:
                 with socket.create_connection(("127.0.0.1", self._port), 5) as server:

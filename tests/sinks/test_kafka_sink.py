@@ -215,3 +215,15 @@ def test_brokers(text: str, want: str) -> None:
 def test_what_is_no_broker(text: str) -> None:
     with pytest.raises(ValueError, match="host|port"):
         parse_broker(text)
+
+
+def test_tls(kafka: Broker, certificate: Path) -> None:
+    kafka.tls = certificate
+    sink = KafkaSink(target(kafka, tls=True, tls_ca=str(certificate)))
+    sink.send([traced(INVITE)])
+    sink.close()
+    stranger = KafkaSink(target(kafka, tls=True))
+    with pytest.raises(SinkError, match="certificate"):
+        stranger.open()
+    stranger.close()
+    assert (sink.sent, stranger.sent) == (1, 0)
