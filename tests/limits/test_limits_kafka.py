@@ -36,7 +36,38 @@ def a_batch_for_kafka() -> object:
     return sink, held, peer
 
 
+def records_read_ahead() -> object:
+    """Long ones, of which a batch was taken."""
+    import os
+    import tempfile
+    import time
+
+    from confluent_kafka import Producer
+    from faults.kafka import broker
+
+    from capture_agent.config.kafka_options import KafkaSourceSection
+    from capture_agent.sources.kafka_source import KafkaSource
+
+    folder = tempfile.TemporaryDirectory()
+    with broker(Path(folder.name)) as one:
+        one.create("sip", 4)
+        producer = Producer(one.client())
+        for n in range(2500):
+            producer.produce("sip", os.urandom(60_000), b"%d" % n)
+        producer.flush(30)
+        del producer
+        options = KafkaSourceSection((one.address,), "sip", session_seconds=6)
+        source = KafkaSource(options, lambda: False, lambda: True)
+        batches = source.batches()
+        deadline = time.monotonic() + 30
+        while not (frames := next(batches)).count:
+            assert time.monotonic() < deadline
+        time.sleep(2)
+    return source, batches, frames
+
+
 CASES = {
+    "records of Kafka read ahead": records_read_ahead,
     "a batch for Kafka": a_batch_for_kafka,
 }
 
