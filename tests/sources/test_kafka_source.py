@@ -106,7 +106,17 @@ def test_three_workers_of_which_one_is_killed(tmp_path: Path) -> None:
             eventually(lambda: first.size() and second.size(), PATIENCE)
             os.kill(first.process.pid, signal.SIGKILL)
             with workers(Worker(tmp_path, 3, one)) as (third,):
-                produce(one, CALLS // 2, CALLS // 2)
+                calls = CALLS // 2
+
+                def has_its_part() -> bool:
+                    nonlocal calls
+                    produce(one, calls, 20)
+                    calls += 20
+                    time.sleep(0.3)
+                    return third.size() > 0
+
+                eventually(has_its_part, PATIENCE)
+                produce(one, calls, CALLS - calls)
 
                 eventually(lambda: committed(one, 6) == CALLS * EACH, PATIENCE)
                 third.stop()
