@@ -55,7 +55,7 @@ def make_pipeline(
 def unwrapping(config: Config) -> Unwrapping | None:
     """None if no HEP is to be opened."""
     listeners = [config.listen_options(address) for address in config.listeners if address.kind == "hep"]
-    if not listeners and not config.capture.hep_in:
+    if not listeners and not config.capture.hep_in and not config.kafka_source:
         return None
     from capture_agent.intake.unwrapping import Unwrapping
 

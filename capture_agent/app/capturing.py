@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from capture_agent.app.agent import Agent, OnBatch
 from capture_agent.app.interface_keeper import InterfaceKeeper
@@ -16,6 +17,10 @@ from capture_agent.sources.interface_list import ANY
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.sip_listener import Listener, open_listener
 from capture_agent.sources.source import Source
+
+if TYPE_CHECKING:
+    from capture_agent.config.kafka_options import KafkaSourceSection
+    from capture_agent.sources.kafka_source import KafkaSource
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +49,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBa
         agent.keeper = InterfaceKeeper(capture.interfaces, partial(open_interface, capture), agent.has_opened)
         sources += agent.keeper.open_all(capture.wait_for_interfaces)
     sources += [open_socket(agent.config, address, agent.routes.has_room) for address in agent.config.listeners]
+    sources += [open_topic(one, agent.routes.is_safe, agent.routes.has_room) for one in agent.config.kafka_source]
     sources += agent.extensions.sources
     if agent.key_logs is not None:
         agent.key_logs.open()
@@ -63,6 +69,13 @@ def open_socket(config: Config, address: ListenAddress, has_room: Callable[[], b
     from capture_agent.sources.hep_listener import open_hep_listener
 
     return open_hep_listener(config.listen_options(address), config.capture.buffer_mib, has_room)
+
+
+def open_topic(options: KafkaSourceSection, is_safe: Callable[[], bool], has_room: Callable[[], bool]) -> KafkaSource:
+    """Raises SourceError."""
+    from capture_agent.sources.kafka_source import KafkaSource
+
+    return KafkaSource(options, is_safe, has_room)
 
 
 def open_interface(capture: Capture, name: str) -> LiveInterface:

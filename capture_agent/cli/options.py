@@ -49,7 +49,8 @@ Listen = Annotated[
     typer.Option(
         "--listen",
         metavar="URI",
-        help="Take SIP duplicates, as siptrace sends them, on sip:IP:PORT[;transport=tcp]. May be repeated.",
+        help="Take SIP duplicates, as siptrace sends them, on sip:IP:PORT[;transport=tcp], HEP on hep:IP:PORT or"
+        " hep+tcp:IP:PORT, HEP from Kafka with kafka:HOST:PORT/TOPIC[?group=GROUP]. May be repeated.",
     ),
 ]
 Hep = Annotated[
@@ -173,6 +174,14 @@ def overrides(
         said["sip"] = [{"uri": uri} for uri in sip]
     if db:
         said["sql"] = [{"url": url} | ({} if table is None else {"table": table}) for url in db]
+    if topics := [one for one in options.get("capture_listen") or () if one.startswith("kafka:")]:
+        from capture_agent.config.kafka_options import topic_fields
+
+        options["capture_listen"] = [one for one in options["capture_listen"] if one not in topics]
+        try:
+            said["kafka_source"] = [topic_fields(one) for one in topics]
+        except ValueError as error:
+            raise WrongUsage(f"--listen: {error}") from None
     for key, value in options.items():
         section, _, name = key.partition("_")
         if value is not None and value != [] and value is not False:

@@ -88,7 +88,12 @@ def run(
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # 1024 may be too few with many peers on --listen
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     agent = Agent(settings, lossless=False, stop=threading.Event(), extensions=extensions)
-    places = [*settings.capture.interfaces, *map(str, settings.listeners), *map(str, settings.source)]
+    places = [
+        *settings.capture.interfaces,
+        *map(str, settings.listeners),
+        *map(str, settings.source),
+        *map(str, settings.kafka_source),
+    ]
     ready = f"capturing on {', '.join(places)}, sending to {', '.join(map(str, settings.targets()))}"
     heartbeat = Heartbeat(ServiceManager(os.environ), agent)
     reloader = Reloader(agent, read_again, heartbeat.reloading)
@@ -113,7 +118,8 @@ def run(
 def what_is_lacking(settings: Config) -> str:
     """A source or a sink; "" where both are there."""
     if not settings.captures:
-        ways = "give -i IFACE or --listen URI, or capture.interfaces, [[listen]] or [[source]] in the configuration"
+        sections = "[[listen]], [[kafka_source]] or [[source]]"
+        ways = f"give -i IFACE or --listen URI, or capture.interfaces, {sections} in the configuration"
         return f"no interface: {ways}"
     if not settings.targets():
         from capture_agent.config.option_list import ways_to_give_a_sink

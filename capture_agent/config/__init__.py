@@ -8,6 +8,7 @@ groups.py        [[group]]
 field_types.py   options that are written as text, or as one element of a list
 endpoints.py     hosts, addresses and ports: local ones, advertised ones, those to send from
 uris.py          hep: and sip: URIs, and those of databases
+kafka_options.py  [[kafka]]: options of the connection, the sink and the source
 file_patterns.py  names of files that sinks write, with placeholders
 secrets.py       what must not be shown
 option_list.py   every option with its type, default and environment name, read off the dataclasses

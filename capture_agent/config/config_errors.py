@@ -92,7 +92,8 @@ def of_pydantic(layers: Layers, errors: Iterable[Mapping[str, Any]]) -> list[str
     for error in errors:
         path: Path = tuple(error["loc"])
         names = [str(part) for part in path if isinstance(part, str)]
-        option = options().get((names[0], names[-1]))
+        # Without a name it is of Config itself, which compares sections with one another.
+        option = options().get((names[0], names[-1])) if names else None
         if len(path) == 4 and path[2] == "spool":
             found[of_sink_spool(layers, path, error)] = None
             continue

@@ -15,6 +15,7 @@ from capture_agent.config.configured_sinks import taken_apart
 from capture_agent.config.endpoints import AUTO
 from capture_agent.config.field_types import listed
 from capture_agent.config.file_patterns import is_file_name
+from capture_agent.config.kafka_options import check_topic
 from capture_agent.config.option_list import SECRETS, options, sections
 from capture_agent.config.precedence import Layers, Path
 from capture_agent.config.rule_options import HASH
@@ -40,6 +41,10 @@ def expand(layers: Layers) -> Iterator[str]:
         if "uri" not in entry:
             yield f"{where(layers, ('listen', index))}: uri is missing, expected {LISTEN_EXPECTED}"
             entry["uri"] = "hep:127.0.0.1"
+    for index, entry in enumerate(layers.data.get("kafka_source", [])):
+        yield from read_secrets(layers, ("kafka_source", index), entry)
+        for name, expected, _ in check_topic(entry):
+            yield f"{where(layers, ('kafka_source', index, name))}: expected {expected}"
     for section in KINDS:
         for index, entry in enumerate(layers.data.get(section, [])):
             yield from read_secrets(layers, (section, index), entry)
@@ -276,6 +281,7 @@ def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable
             yield (section, name), table, is_file
     of_sinks = [(section, name) for section, kind in KINDS.items() for name in kind.files]
     of_listeners = [("listen", name) for name in ("tls_cert", "tls_key", "tls_client_ca")]
-    for section, name in (("rule", "when"), *of_sinks, *of_listeners):
+    of_topics = [("kafka_source", name) for name in ("tls_ca", "tls_cert", "tls_key")]
+    for section, name in (("rule", "when"), *of_sinks, *of_listeners, *of_topics):
         for n, entry in enumerate(layers.data.get(section, [])):
             yield (section, n, name), entry, _CODE.search if section == "rule" else is_file_name

@@ -16,7 +16,7 @@ from capture_agent.config.sections import KINDS, Config
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # Options that nothing may show; each can also be read from the file that <name>_file names.
-SECRETS = {("privacy", "hash_key"), ("http", "token"), ("listen", "auth_key")} | {
+SECRETS = {("privacy", "hash_key"), ("http", "token"), ("listen", "auth_key"), ("kafka_source", "password")} | {
     (section, name) for section, kind in KINDS.items() for name in kind.secrets
 }
 
@@ -41,6 +41,7 @@ COMMAND_LINE = {
     "capture.drop_copies": "--drop-copies",
     "capture.listen": "--listen",
     "capture.hep_in": "--hep-in",
+    **{f"kafka_source.{name}": "--listen" for name in ("brokers", "topic", "group")},
     "trace.mode": "--trace",
     "control.socket": "--control",
     "http.listen": "--http",

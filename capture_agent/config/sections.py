@@ -11,6 +11,7 @@ from capture_agent.config.endpoints import AUTO, Advertise, Interface, Local, Po
 from capture_agent.config.file_patterns import check_pattern
 from capture_agent.config.groups import Group
 from capture_agent.config.http_listen import HttpListen, check_http
+from capture_agent.config.kafka_options import KafkaSourceSection, KafkaTarget, check_topic
 from capture_agent.config.key_log_listen import UdpListen
 from capture_agent.config.metric_peers import Peers, check_peers, peers_with
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
@@ -307,10 +308,21 @@ class Config:
             files=("file",),
         )
     )
+    kafka: tuple[KafkaTarget, ...] = sinks(
+        SinkKind(
+            "capture_agent.sinks.kafka.kafka_sink:KafkaSink",
+            log_events=True,
+            check=check_topic,
+            unusable="capture_agent.net.kafka_client:unusable",
+            secrets=("password",),
+            files=("tls_ca", "tls_cert", "tls_key"),
+        )
+    )
     sink: tuple[PackageSink, ...] = sinks(SinkKind(hidden=("options",)))
     group: tuple[Group, ...] = ()
     source: tuple[PackageSource, ...] = ()
     listen: tuple[ListenSection, ...] = ()
+    kafka_source: tuple[KafkaSourceSection, ...] = ()
     hooks: HooksSection = field(default_factory=HooksSection)
     privacy: Privacy = field(default_factory=Privacy)
     queue: QueueSection = field(default_factory=QueueSection)
@@ -324,6 +336,8 @@ class Config:
     log: Log = field(default_factory=Log)
 
     def __post_init__(self) -> None:
+        if self.kafka_source:
+            self._check_worker()
         waits = next((one for one in self.listen if one.when_full == "wait"), None)
         if waits is not None and (self.queue.messages < LEAST_MESSAGES or self.queue.mib < LEAST_MIB):
             least = f"messages = {LEAST_MESSAGES} and mib = {LEAST_MIB}"
@@ -337,10 +351,17 @@ class Config:
             return self.metrics
         return replace(self.metrics, peers=peers_with(self.metrics.peers, self.aliases.by_place()))
 
+    def _check_worker(self) -> None:
+        """Raises ValueError."""
+        if len(self.kafka_source) > 1 or self.capture.interfaces or self.listeners or self.source:
+            raise ValueError("kafka_source: expected to be the only source: it knows when sinks have its messages")
+        if self.queue.messages < LEAST_MESSAGES or self.queue.mib < LEAST_MIB:
+            raise ValueError(f"queue: kafka_source needs messages = {LEAST_MESSAGES} and mib = {LEAST_MIB} at least")
+
     @property
     def captures(self) -> bool:
         """Whether it names anything to capture from: an interface, a socket or a source."""
-        return bool(self.capture.interfaces or self.listeners or self.source)
+        return bool(self.capture.interfaces or self.listeners or self.source or self.kafka_source)
 
     @property
     def listeners(self) -> tuple[ListenAddress, ...]:

@@ -175,6 +175,12 @@ class Outbox:
         """Whether nothing waits, and the sink has confirmed everything."""
         return not (self.is_busy or self._books.figures.unconfirmed)
 
+    @property
+    def is_safe(self) -> bool:
+        """Whether no message is in memory only."""
+        with self._changed:
+            return not (self._in_memory() or self._figures.unconfirmed)
+
     def accept(self, batch: Sequence[TracedMessage]) -> bool:
         """Messages that have waited elsewhere: all of them, or none if there is no room or the thread has ended."""
         _, weight = fit(batch, NO_LIMIT)

@@ -92,6 +92,10 @@ class Routes:
         """Whether each sink's queue has much room left. From any thread."""
         return all(outbox.has_room() for outbox in self if isinstance(outbox, Outbox))
 
+    def is_safe(self) -> bool:
+        """Whether no message is in memory only: each is sent, or in a spool. From any thread."""
+        return all(outbox.is_safe for outbox in self if isinstance(outbox, Outbox))
+
     def _put_in_groups(self, groups: Groups, traced: list[TracedMessage]) -> None:
         with groups.lock:
             sinks = groups.share(traced)

@@ -1,11 +1,11 @@
-"""The sockets that receive SIP duplicates and HEP."""
+"""The sockets that receive SIP duplicates and HEP, and topics of Kafka."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from capture_agent.app.capturing import open_socket
+from capture_agent.app.capturing import open_socket, open_topic
 from capture_agent.doctor.finding import Finding, broken, ok
 from capture_agent.sources.source import SourceError
 
@@ -27,3 +27,11 @@ def can_listen(case: Case) -> Iterator[Finding]:
                 yield broken(text, "free the address (`ss -lntup` names its program), or listen on another one", name)
         else:
             yield ok("can be opened", name)
+    for one in case.config.kafka_source:
+        try:
+            open_topic(one, lambda: True, lambda: True).close()
+        except SourceError as error:
+            what = "start a broker that it names, create the topic, or check user and password"
+            yield broken(str(error).removeprefix(f"{one}: "), what, str(one))
+        else:
+            yield ok("can be read", str(one))

@@ -5,6 +5,7 @@ packet_sink.py    sinks that send each message as one packet: pack, then send (H
 hep/              HEP 1, 2, 3 to a collector
 sip/              SIP duplicates to another SIP server
 files/            files: one JSON object per message, or pcapng
+kafka/            records of Kafka: HEP3, or JSON
 sql/              rows of a sip_trace table
 *_sink.py         each another kind of sink
 packaged_sink.py  a guarded sink from a package

@@ -72,11 +72,11 @@ def folder(tmp_path: Path) -> Path:
         ),
         (
             "run",
-            "run: no interface: give -i IFACE or --listen URI, or capture.interfaces, [[listen]] or [[source]] in the configuration",
+            "run: no interface: give -i IFACE or --listen URI, or capture.interfaces, [[listen]], [[kafka_source]] or [[source]] in the configuration",
         ),
         (
             "run -i lo",
-            "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]], [[jsonl]], [[pcap]] or [[sink]] in the configuration",
+            "run: no sink: give --hep, --sip or --db, or [[hep]], [[sip]], [[sql]], [[jsonl]], [[pcap]], [[kafka]] or [[sink]] in the configuration",
         ),
         ("decode call.pcap --format xml", "decode: --format: value 'xml', expected table or jsonl"),
         ("flow", "flow: no call: give CALL-ID, or --where CALL-FILTER"),

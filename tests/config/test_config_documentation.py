@@ -20,6 +20,19 @@ WITH = {
     "keep_alive_seconds": 'transport = "tcp"\n',
     "datagram_bytes": 'oversize = "hep.2"\n',
 }
+SIGNED_IN = 'sasl = "PLAIN"\nuser = "capture"\n'
+TOKEN = 'sasl = "OAUTHBEARER"\nuser = "capture"\n'
+WITH_KAFKA = {
+    "tls_ca": "tls = true\n",
+    "tls_verify": "tls = true\n",
+    "tls_cert": "tls = true\n",
+    "tls_key": 'tls = true\ntls_cert = "agent.pem"\n',
+    "sasl": 'user = "capture"\n',
+    "user": 'sasl = "PLAIN"\n',
+    "password": SIGNED_IN,
+    "token_url": TOKEN,
+    "token_scope": f'{TOKEN}token_url = "https://login.example.net/token"\n',
+}
 TO_LONGER = ("oversize", "datagram_bytes")
 LONGER = "".join(
     f"[[{section}]]\nhost = '{section}{n}'\ntransport = 'tcp'\n" for n, section in enumerate(("hep", "hep", "sip"))
@@ -57,7 +70,9 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
         needs += 'tls_cert = "relay.pem"\n' if tls and option.name != "tls_cert" else ""
     if option.section == "group" and option.name != "members":
         needs += f"members = {example_of('group', 'members')}\n"
-    if option.section != "listen":
+    if option.section.startswith("kafka"):
+        needs += WITH_KAFKA.get(option.name, "")
+    elif option.section != "listen":
         needs += WITH.get(option.name, "")
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
@@ -68,9 +83,11 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
 def must_be_given(option: Option) -> list[Option]:
     """The other options of its section that have no default; none if this one can take their place."""
     of_section = [one for one in options().values() if one.section == option.section and one.default is None]
+    of_section = [one for one in of_section if not one.name.endswith("_file")]
     if option in of_section:
-        return [one for one in of_section if one != option] if option.section == "group" else []
-    return [one for one in of_section if one.name != "uri" and not one.name.endswith("_file")]
+        together = option.section == "group" or option.section.startswith("kafka")
+        return [one for one in of_section if one != option] if together else []
+    return [one for one in of_section if one.name != "uri"]
 
 
 def test_nothing_else_is_documented() -> None:

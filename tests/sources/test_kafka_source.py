@@ -1,0 +1,215 @@
+"""Workers of one group on a topic of Kafka: killed, joined by others, and with sinks that are down."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from faults.kafka import Broker, broker
+from sink_samples import INVITE, eventually
+
+from capture_agent.cli.failures import WrongUsage
+from capture_agent.cli.options import overrides
+from capture_agent.config import load
+from capture_agent.config.config_errors import ConfigError
+from capture_agent.config.kafka_options import KafkaSourceSection
+from capture_agent.sources.kafka_source import MOST_UNCOMMITTED, TOGETHER, KafkaSource
+from capture_agent.sources.source import SourceError
+from hep import Packet, encode
+
+pytestmark = pytest.mark.once
+CALLS, EACH = 10_000, 20  # 200,000 messages
+PATIENCE = 60.0
+
+
+def produce(one: Broker, first: int, calls: int) -> None:
+    """The messages of these calls, all mixed, as HEP."""
+    producer = Producer(one.client() | {"enable.idempotence": True, "linger.ms": 20, "compression.type": "lz4",
+                                        "queue.buffering.max.messages": 500_000})  # fmt: skip
+    packet = encode(Packet(source=b"\xc0\0\2\1", destination=b"\xc0\0\2\2", source_port=5060, destination_port=5060,
+                           protocol=17, seconds=1_795_386_683, microseconds=1, protocol_type=1, capture_id=7,
+                           payload=INVITE.replace(b"call-1", b"call-000000").replace(b"CSeq: 1 ", b"CSeq: 01 ")))  # fmt: skip
+    for n in range(1, EACH + 1):
+        for number in range(first, first + calls):
+            value = packet.replace(b"call-000000", b"call-%06d" % number).replace(b"CSeq: 01 ", b"CSeq: %02d " % n)
+            producer.produce("sip", value, b"call-%06d" % number)
+        producer.poll(0)
+    assert producer.flush(30) == 0
+
+
+class Worker:
+    """`capture-agent run` with a file of its own. `sink`: of the configuration."""
+
+    def __init__(self, folder: Path, number: int, one: Broker, sink: str = "") -> None:
+        self.file = folder / f"{number}.jsonl"
+        self._log = folder / f"{number}.log"
+        config = folder / f"{number}.toml"
+        config.write_text(
+            f'[[kafka_source]]\nbrokers = "{one.address}"\ntopic = "sip"\nsession_seconds = 6\n'
+            + (sink or f'[[jsonl]]\nfile = "{self.file}"\nrotate_mib = 0\nmessage = false\n')
+            + '[control]\nsocket = ""\n'
+        )
+        with self._log.open("wb") as log:
+            command = [sys.executable, "-m", "capture_agent", "run", "--config", str(config)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(PATIENCE)
+        assert self.process.returncode == 0, self.log()
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def size(self) -> int:
+        return self.file.stat().st_size if self.file.exists() else 0
+
+    def lines(self) -> list[dict[str, Any]]:
+        text = self.file.read_bytes() if self.file.exists() else b""
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+
+@contextmanager
+def workers(*those: Worker) -> Iterator[tuple[Worker, ...]]:
+    try:
+        yield those
+    finally:
+        for one in those:
+            one.process.kill()
+            one.process.wait(10)
+
+
+def steps(worker: Worker) -> dict[str, list[int]]:
+    found = defaultdict(list)
+    for line in worker.lines():
+        found[line["call_id"]].append(line["cseq"])
+    return found
+
+
+def test_three_workers_of_which_one_is_killed(tmp_path: Path) -> None:
+    """Two share the topic; one of them is killed, and a third comes. Each message is delivered, each call in order."""
+    with broker(tmp_path) as one:
+        one.create("sip", 6)
+        produce(one, 0, CALLS // 2)
+        with workers(Worker(tmp_path, 1, one), Worker(tmp_path, 2, one)) as (first, second):
+            eventually(lambda: first.size() and second.size(), PATIENCE)
+            os.kill(first.process.pid, signal.SIGKILL)
+            with workers(Worker(tmp_path, 3, one)) as (third,):
+                calls = CALLS // 2
+
+                def has_its_part() -> bool:
+                    nonlocal calls
+                    produce(one, calls, 20)
+                    calls += 20
+                    time.sleep(0.3)
+                    return third.size() > 0
+
+                eventually(has_its_part, PATIENCE)
+                produce(one, calls, CALLS - calls)
+
+                eventually(lambda: committed(one, 6) == CALLS * EACH, PATIENCE)
+                third.stop()
+                second.stop()
+    delivered = 0
+    for worker in (first, second, third):
+        for call, numbers in steps(worker).items():
+            delivered += len(numbers)
+            seen = list(dict.fromkeys(numbers))
+            assert seen == sorted(seen), f"{call}: {numbers}"
+    # What a worker had not committed when it was killed, or lost partitions to another: others get it, too.
+    assert delivered - CALLS * EACH <= 3 * (MOST_UNCOMMITTED + TOGETHER)
+    assert all(worker.size() for worker in (second, third))
+
+
+def test_nothing_is_committed_while_sinks_do_not_have_it(tmp_path: Path) -> None:
+    """A worker whose collector is down, without a spool, is killed: the next one gets everything."""
+    with broker(tmp_path) as one:
+        one.create("sip", 2)
+        produce(one, 0, 50)
+        down = '[[hep]]\nuri = "hep+tcp:127.0.0.1:9"\n'
+        with workers(Worker(tmp_path, 1, one, down)) as (first,):
+            eventually(lambda: "refused" in first.log(), PATIENCE)
+        with workers(Worker(tmp_path, 2, one)) as (second,):
+            eventually(lambda: len(second.lines()) >= 50 * EACH, PATIENCE)
+            second.stop()
+    assert {(line["call_id"], line["cseq"]) for line in second.lines()} == {
+        (f"call-{number:06d}", n) for number in range(50) for n in range(1, EACH + 1)
+    }
+
+
+def test_a_spool_is_enough(tmp_path: Path) -> None:
+    """Then offsets are committed while the collector is down: the next worker of the group gets nothing of it."""
+    with broker(tmp_path) as one:
+        one.create("sip", 1)
+        produce(one, 0, 50)
+        down = f'[[hep]]\nuri = "hep+tcp:127.0.0.1:9"\n[spool]\ndirectory = "{tmp_path}/spool"\n'
+        with workers(Worker(tmp_path, 1, one, down)) as (first,):
+            eventually(lambda: committed(one, 1) == 50 * EACH, PATIENCE)
+            first.process.kill()
+
+
+def committed(one: Broker, partitions: int) -> int:
+    """Records, of all partitions."""
+    consumer = Consumer(one.client() | {"group.id": "capture-agent"})
+    try:
+        places = consumer.committed([TopicPartition("sip", n) for n in range(partitions)], timeout=5)
+        return sum(max(0, place.offset) for place in places)
+    finally:
+        consumer.close()
+        time.sleep(0.1)
+
+
+def test_an_unknown_topic(tmp_path: Path) -> None:
+    with broker(tmp_path) as one, pytest.raises(SourceError, match="no such topic"):
+        KafkaSource(KafkaSourceSection((one.address,), "nix"), lambda: True, lambda: True)
+
+
+def test_the_command_line_names_a_topic() -> None:
+    said = overrides(capture_listen=["kafka:kafka1,kafka2:9093/sip?group=to-homer", "hep:127.0.0.1:9060"])
+    assert said == {
+        "kafka_source": [{"brokers": ["kafka1", "kafka2:9093"], "topic": "sip", "group": "to-homer"}],
+        "capture": {"listen": ["hep:127.0.0.1:9060"]},
+    }
+    del said["capture"]
+    [source] = load(None, {}, said).kafka_source
+    assert source == KafkaSourceSection(("kafka1:9092", "kafka2:9093"), "sip", group="to-homer")
+
+
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        pytest.param("kafka:kafka1", "--listen: .*not empty", id="no topic"),
+        pytest.param("kafka:/sip", "--listen: .*host", id="no broker"),
+        pytest.param("kafka:kafka1/sip?grup=x", "--listen: unknown parameter", id="another option"),
+    ],
+)
+def test_a_wrong_uri_of_a_topic(uri: str, problem: str) -> None:
+    with pytest.raises((ConfigError, WrongUsage), match=problem):
+        load(None, {}, overrides(capture_listen=[uri]))
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        pytest.param('[capture]\nlisten = ["hep:127.0.0.1:9060"]\n', "the only source", id="with another source"),
+        pytest.param("[queue]\nmessages = 100\n", "kafka_source needs messages = 50000", id="a small queue"),
+        pytest.param('topic = "a b"\n', "letters, digits", id="topic"),
+        pytest.param('user = "x"\n', "sasl", id="a user without a mechanism"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, more: str, problem: str) -> None:
+    topic = "" if more.startswith("topic") else 'topic = "sip"\n'
+    (tmp_path / "agent.toml").write_text(f'[[kafka_source]]\nbrokers = "kafka1"\n{topic}{more}')
+    with pytest.raises(ConfigError, match=problem):
+        load(tmp_path / "agent.toml")
