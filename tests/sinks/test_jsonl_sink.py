@@ -70,6 +70,28 @@ def test_fields(tmp_path: Path) -> None:
     assert ("message" in second, len(second["message_base64"])) == (False, (len(INVITE) + 1 + 2) // 3 * 4)
 
 
+@pytest.mark.parametrize(
+    ("display", "user"),
+    [
+        pytest.param("plain", "bob", id="ascii"),
+        pytest.param("\u009b2J \u202e \u00fc \U0001f4de", "bob", id="controls that are no ASCII"),
+        pytest.param("plain", "\u00fc", id="a user that is no ASCII"),
+        pytest.param("plain", "bob\udcff", id="a user with a byte that is no text"),
+    ],
+)
+def test_lines_are_ascii(tmp_path: Path, display: str, user: str) -> None:
+    """Whatever they show: nothing in them can control a terminal."""
+    message = INVITE.replace(b"From: <", b'From: "%s" <' % display.encode())
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "a.jsonl")))
+    sink.send([traced(message, trace=Trace(users=(user,))), *batch_of(1)])
+    sink.close()
+    text = (tmp_path / "a.jsonl").read_bytes()
+    assert text.isascii()
+    assert [line for line in text.splitlines() if b"\x1b" in line] == []
+    first, second = lines(tmp_path / "a.jsonl")
+    assert (first["message"], first["users"], second["call_id"]) == (message.decode(), [user], "call-0")
+
+
 TYPES = {"integer": int, "string": str, "boolean": bool, "null": type(None), "array of strings": list}
 
 
