@@ -254,6 +254,21 @@ def test_a_call_id_cannot_take_the_name_of_another() -> None:
     assert safe_name(safe_name(b"a/b").encode()) != safe_name(b"a/b")
 
 
+@pytest.mark.parametrize("call_id", [b"ABC", b"con", b"nul.x", b"com1", b"a.", b"a.part", b"a-20261128T174512.104220"])
+def test_names_that_another_file_could_have(call_id: bytes) -> None:
+    """Where case makes no difference, on Windows, while it is written, and after a rotation."""
+    assert safe_name(call_id)[:-17] == call_id.decode()
+
+
+def test_no_call_takes_the_file_of_another_that_was_rotated(tmp_path: Path) -> None:
+    stamp = b"a-20261122T223123.255621"
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "{call_id}.jsonl"), rotate_seconds=30))
+    sink.send([traced(INVITE.replace(b"call-1", b"a"), time_ns=TIME_NS + n * 30 * SECOND) for n in range(2)])
+    sink.send([traced(INVITE.replace(b"call-1", stamp), time_ns=TIME_NS + 30 * SECOND)])
+    sink.close()
+    assert [len({one["call_id"] for one in lines(file)}) for file in tmp_path.iterdir()] == [1, 1, 1]
+
+
 def test_retention(tmp_path: Path) -> None:
     (tmp_path / "others.txt").write_text("x" * 5_000_000)
     sink = JsonlSink(JsonlTarget(str(tmp_path / "{date}" / "{time}.jsonl"), rotate_mib=1, keep_mib=3))
