@@ -179,7 +179,7 @@ class Outbox:
     def is_safe(self) -> bool:
         """Whether no message is in memory only."""
         with self._changed:
-            return not (self._in_memory() or self._figures.unconfirmed)
+            return not (self._in_memory() or self._books.figures.unconfirmed)
 
     def accept(self, batch: Sequence[TracedMessage]) -> bool:
         """Messages that have waited elsewhere: all of them, or none if there is no room or the thread has ended."""

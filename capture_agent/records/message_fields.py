@@ -12,22 +12,21 @@ from capture_agent.records.datagram import Datagram
 
 def as_object(message: CapturedMessage, file: str = "") -> dict[str, Any]:
     """One message. `file` is included only if there are several files."""
-    datagram, sip = message.datagram, message.sip
+    sip = message.sip
     bounded = sip.bounded
     found: dict[str, Any] = {"file": file} if file else {}
-    found |= carriage(datagram) | {
-        "method": as_text(sip.method),
-        "status": sip.status or None,
-        "call_id": as_text(sip.call_id),
-        "cseq": sip.cseq if sip.cseq >= 0 else None,
-        "cseq_method": as_text(sip.cseq_method),
-        "from_tag": as_text(sip.from_tag),
-        "to_tag": as_text(sip.to_tag),
-        "via_branch": as_text(sip.via_branch),
-        "content_length": sip.content_length if sip.content_length >= 0 else None,
-        "sip_len": len(bounded),
-        "sha256": hashlib.sha256(bounded).hexdigest(),
-    }
+    found.update(carriage(message.datagram))
+    found["method"] = as_text(sip.method)
+    found["status"] = sip.status or None
+    found["call_id"] = as_text(sip.call_id)
+    found["cseq"] = sip.cseq if sip.cseq >= 0 else None
+    found["cseq_method"] = as_text(sip.cseq_method)
+    found["from_tag"] = as_text(sip.from_tag)
+    found["to_tag"] = as_text(sip.to_tag)
+    found["via_branch"] = as_text(sip.via_branch)
+    found["content_length"] = sip.content_length if sip.content_length >= 0 else None
+    found["sip_len"] = len(bounded)
+    found["sha256"] = hashlib.sha256(bounded).hexdigest()
     return found
 
 
@@ -51,7 +50,6 @@ def as_text(value: bytes | None) -> str | None:
 
 def time_text(datagram: Datagram) -> str:
     """Seconds with as many decimals as the capture has: 6, or 9 if it is finer than microseconds."""
+    fine = datagram.interface is not None and datagram.interface.time_decimals > 6
     seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
-    if datagram.interface is not None and datagram.interface.time_decimals > 6:
-        return f"{seconds}.{nanoseconds:09d}"
-    return f"{seconds}.{nanoseconds // 1000:06d}"
+    return f"{seconds}.{nanoseconds:09d}" if fine else f"{seconds}.{nanoseconds // 1000:06d}"

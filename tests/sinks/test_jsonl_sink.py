@@ -70,6 +70,28 @@ def test_fields(tmp_path: Path) -> None:
     assert ("message" in second, len(second["message_base64"])) == (False, (len(INVITE) + 1 + 2) // 3 * 4)
 
 
+@pytest.mark.parametrize(
+    ("display", "user"),
+    [
+        pytest.param("plain", "bob", id="ascii"),
+        pytest.param("\u009b2J \u202e \u00fc \U0001f4de", "bob", id="controls that are no ASCII"),
+        pytest.param("plain", "\u00fc", id="a user that is no ASCII"),
+        pytest.param("plain", "bob\udcff", id="a user with a byte that is no text"),
+    ],
+)
+def test_lines_are_ascii(tmp_path: Path, display: str, user: str) -> None:
+    """Whatever they show: nothing in them can control a terminal."""
+    message = INVITE.replace(b"From: <", b'From: "%s" <' % display.encode())
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "a.jsonl")))
+    sink.send([traced(message, trace=Trace(users=(user,))), *batch_of(1)])
+    sink.close()
+    text = (tmp_path / "a.jsonl").read_bytes()
+    assert text.isascii()
+    assert [line for line in text.splitlines() if b"\x1b" in line] == []
+    first, second = lines(tmp_path / "a.jsonl")
+    assert (first["message"], first["users"], second["call_id"]) == (message.decode(), [user], "call-0")
+
+
 TYPES = {"integer": int, "string": str, "boolean": bool, "null": type(None), "array of strings": list}
 
 
@@ -230,6 +252,21 @@ def test_names_from_sip(call_id: bytes, want: str) -> None:
 
 def test_a_call_id_cannot_take_the_name_of_another() -> None:
     assert safe_name(safe_name(b"a/b").encode()) != safe_name(b"a/b")
+
+
+@pytest.mark.parametrize("call_id", [b"ABC", b"con", b"nul.x", b"com1", b"a.", b"a.part", b"a-20261128T174512.104220"])
+def test_names_that_another_file_could_have(call_id: bytes) -> None:
+    """Where case makes no difference, on Windows, while it is written, and after a rotation."""
+    assert safe_name(call_id)[:-17] == call_id.decode()
+
+
+def test_no_call_takes_the_file_of_another_that_was_rotated(tmp_path: Path) -> None:
+    stamp = b"a-20261122T223123.255621"
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "{call_id}.jsonl"), rotate_seconds=30))
+    sink.send([traced(INVITE.replace(b"call-1", b"a"), time_ns=TIME_NS + n * 30 * SECOND) for n in range(2)])
+    sink.send([traced(INVITE.replace(b"call-1", stamp), time_ns=TIME_NS + 30 * SECOND)])
+    sink.close()
+    assert [len({one["call_id"] for one in lines(file)}) for file in tmp_path.iterdir()] == [1, 1, 1]
 
 
 def test_retention(tmp_path: Path) -> None:

@@ -11,7 +11,12 @@ from capture_agent.config.file_patterns import PLACEHOLDER
 
 LONGEST_ID = 64  # characters of a Call-ID in a name
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_.@+-]")
-_HASHED = re.compile(rb"-[0-9a-f]{16}\Z")
+# Other calls may have these names, as they are made here and in part_mark.py; file systems of Windows and macOS take
+# them as equal to others, or do not have them.
+_TAKEN = re.compile(
+    rb"-[0-9a-f]{16}\Z|-\d{8}T\d{6}\.\d{6}(-\d+)?\Z|\.part\Z"
+    rb"|[A-Z]|\.\Z|\A(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)"
+)
 _FORMS = {"date": r"\d{4}-\d\d-\d\d", "time": r"\d{6}", "call_id": r"[A-Za-z0-9_@+][A-Za-z0-9_.@+-]{0,80}"}
 _STAMP = r"(?:-\d{8}T\d{6}\.\d{6}(?:-\d+)?)?"
 
@@ -21,7 +26,7 @@ def safe_name(call_id: bytes) -> str:
     safe = _UNSAFE.sub(b"_", call_id[:LONGEST_ID])
     if safe[:1] in (b".", b"-", b""):  # hidden, or an option to `rm *`
         safe = b"_" + safe[1:]
-    if safe != call_id or _HASHED.search(call_id):
+    if safe != call_id or _TAKEN.search(call_id):
         safe += b"-" + hashlib.blake2b(call_id, digest_size=8).hexdigest().encode()
     return safe.decode()
 
