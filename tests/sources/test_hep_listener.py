@@ -86,6 +86,22 @@ def test_udp(version: int) -> None:
     assert numbers(found) == ([None] * 5 if version == 1 else list(range(5)))
 
 
+def test_twelve_bytes() -> None:
+    """Too short for what they announce: refused by reason, and what follows is read."""
+    with closing(listening("hep")) as source, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        for data in (bytes(12), b"HEP3\0\x0c" + bytes(6), encode(packet(1))):
+            peer.sendto(data, ("127.0.0.1", source.port))
+        pipeline, found = Pipeline(unwrapping=Unwrapping()), list[CapturedMessage]()
+        for frames in source.batches():
+            found += pipeline.messages(frames)
+            if found or frames.count > 3:
+                break
+    [ledger] = [one for one in pipeline.ledgers() if one.name == "hep"]
+    assert [one.raw for one in found] == [SIP % (1, 1)]
+    assert {reason: count for reason, count in ledger.rejected.items() if count} == {"magic": 1, "chunk_length": 1}
+    assert (ledger.seen, ledger.difference) == (3, 0)
+
+
 @pytest.mark.parametrize("piece", [1, 7, 1000, 1 << 20])
 def test_a_stream_in_any_pieces(piece: int) -> None:
     stream = b"".join(encode(packet(n)) for n in range(20))
