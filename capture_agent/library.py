@@ -65,22 +65,16 @@ class CapturedCalls:
         return self._book
 
     def _batches(self) -> Iterator[list[CapturedMessage]]:
-        from capture_agent.app.decryption import key_store, read_key_log, secrets_for
-        from capture_agent.delivery.spool.spool_or_capture import open_capture
-        from capture_agent.pipeline import Pipeline
+        from capture_agent.app.opened_capture import opened
 
         self.damage = None
-        pipeline = Pipeline(self._config.capture, keys=key_store(self._config.tls))
-        read_key_log(self._config.tls, pipeline)
-        source = open_capture(str(self.path), on_secrets=secrets_for(pipeline))
-        try:
-            yield from pipeline.read(source.batches())
-        except SourceError as error:
-            if error.usage:
-                raise
-            self.damage = error
-        finally:
-            source.close()
+        with opened(self._config, str(self.path)) as (source, pipeline):
+            try:
+                yield from pipeline.read(source.batches())
+            except SourceError as error:
+                if error.usage:
+                    raise
+                self.damage = error
 
     def __repr__(self) -> str:
         return f"read({text(str(self.path).encode())!r})"

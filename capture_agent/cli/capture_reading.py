@@ -33,27 +33,21 @@ class CaptureReading:
 
         Raises SourceError for a file that is not a capture at all.
         """
-        from capture_agent.app.decryption import key_store, read_key_log, secrets_for
-        from capture_agent.delivery.spool.spool_or_capture import open_capture
-        from capture_agent.pipeline import Pipeline
+        from capture_agent.app.opened_capture import opened
         from capture_agent.sources.source import SourceError
 
         for file in files:
-            pipeline = Pipeline(self._config.capture, keys=key_store(self._config.tls))
-            read_key_log(self._config.tls, pipeline)
-            source = open_capture(file, on_secrets=secrets_for(pipeline))
-            pipeline.packets.keeps_frames = self._keeps_frames
-            name = source.name if self._several else ""
-            try:
-                for messages in pipeline.read(source.batches()):
-                    yield [(name, message) for message in messages]
-            except SourceError as error:
-                if error.usage:
-                    raise
-                self.damages.append(str(error))
-            finally:
-                self._count(pipeline)
-                source.close()
+            with opened(self._config, file, self._keeps_frames) as (source, pipeline):
+                name = source.name if self._several else ""
+                try:
+                    for messages in pipeline.read(source.batches()):
+                        yield [(name, message) for message in messages]
+                except SourceError as error:
+                    if error.usage:
+                        raise
+                    self.damages.append(str(error))
+                finally:
+                    self._count(pipeline)
 
     def _count(self, pipeline: Pipeline) -> None:
         self._frames += pipeline.packets.seen

@@ -13,7 +13,7 @@ from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.hep.hep_batch import fill
 from capture_agent.sinks.hep.hep_other import other_packet
-from capture_agent.sinks.kafka.call_columns import SCHEMA, json_value
+from capture_agent.sinks.kafka.homer_columns import SCHEMA, json_value
 from hep.batch import Encoder
 
 ENOUGH = (1 << 18) - 65_535  # of the encoder's buffer
