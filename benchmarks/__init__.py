@@ -19,5 +19,6 @@ machine.py       the machine and the versions measured
 results.py       JSON, docs/benchmarks.md and the plot
 spooling.py      the spool: its speed beside the disk's, a start with a long backlog, an hour of outage
 soak.py          `make soak`: a long live run, in which nothing may grow or drift
+reload_live.py   reloads under load: no message lost or traced twice
 instructions.py  instructions per message under valgrind, compared with instructions.json; counted.py runs inside
 """
