@@ -85,7 +85,14 @@ def test_the_shared_ledgers_have_every_outcome_in_its_place() -> None:
 
 # Ledgers with names from elsewhere: exceptions of user code, reasons of packages' sinks and sources, and all that a
 # running agent answers.
-OPEN = ("books.py", "cli/stats.py", "delivery/direct.py", "delivery/sink_books.py", "hooks/guard.py", "sources/source.py")
+OPEN = (
+    "books.py",
+    "cli/stats.py",
+    "delivery/direct.py",
+    "delivery/sink_books.py",
+    "hooks/guard.py",
+    "sources/source.py",
+)
 
 
 def sources() -> list[tuple[str, ast.Module]]:
