@@ -28,3 +28,5 @@ class Group:
     def __post_init__(self) -> None:
         if (size := len(self.seed.encode(errors="surrogatepass"))) > LONGEST_SEED:
             raise ValueError(f"seed: {size} bytes, expected at most {LONGEST_SEED}")
+        if self.mode != "hash" and (self.seed or self.key != "call_id"):
+            raise ValueError(f'{"seed" if self.seed else "key"}: for mode = "hash" only, not "{self.mode}"')

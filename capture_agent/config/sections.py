@@ -343,6 +343,10 @@ class Config:
             least = f"messages = {LEAST_MESSAGES} and mib = {LEAST_MIB}"
             raise ValueError(f"when_full: {waits} can wait only with a [queue] of at least {least}")
         check_peers(self.named_metrics.peers)
+        if not self.spool.directory:
+            one = next((target for target in self.targets() if target.spool.on and target.spool.given()), None)
+            if one is not None:
+                raise ValueError(f"spool: that of {one} needs a directory in [spool]")
 
     @property
     def named_metrics(self) -> Metrics:

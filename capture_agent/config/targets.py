@@ -119,8 +119,13 @@ def check_connection(target: "HepTarget | SipTarget") -> None:
         raise ValueError("tls_key: it needs tls_cert, the certificate of this key")
     if target.oversize and target.transport != "udp":
         raise ValueError(f"oversize: over udp only; {target.transport} takes messages of any length")
+    if target.transport == "udp" and target.duplicates_on_reconnect != "avoid":
+        raise ValueError("duplicates_on_reconnect: over tcp and tls only; nothing is acknowledged over udp")
     if target.datagram_bytes < MOST_DATAGRAM and not target.oversize:
         raise ValueError("datagram_bytes: it needs oversize, the sink for longer messages")
+
+
+HEP3_ALONE = ("auth_key", "node_name", "vlan", "compress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +158,9 @@ class HepTarget(Target):
 
     def __post_init__(self) -> None:
         check_connection(self)
-        if self.compress and self.version < 3:
-            raise ValueError(f"compress: HEP {self.version} has no compressed payload, expected version 3")
+        for name in HEP3_ALONE:
+            if getattr(self, name) and self.version < 3:
+                raise ValueError(f"{name}: HEP {self.version} has no place for it, expected version 3")
         if self.keep_alive_seconds and self.transport == "udp":
             raise ValueError("keep_alive_seconds: over tcp and tls only")
         if self.version < 3 and self.transport != "udp":

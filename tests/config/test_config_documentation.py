@@ -18,6 +18,7 @@ WITH = {
     "lookback": 'trace = "dialog"\n',
     "tls_key": 'tls_cert = "agent.pem"\n',
     "keep_alive_seconds": 'transport = "tcp"\n',
+    "duplicates_on_reconnect": 'transport = "tcp"\n',
     "datagram_bytes": 'oversize = "hep.2"\n',
 }
 SIGNED_IN = 'sasl = "PLAIN"\nuser = "capture"\n'

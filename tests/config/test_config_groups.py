@@ -92,7 +92,7 @@ def test_ids_stay_when_the_configuration_changes(tmp_path: Path) -> None:
     ids = SinkIds()
     (tmp_path / "agent.toml").write_text(SINKS + PAIR)
     before = ConfiguredSinks(load(tmp_path / "agent.toml"), ids)
-    (tmp_path / "agent.toml").write_text(SINKS + '[[hep]]\nuri = "hep:192.0.2.3"\n' + PAIR + 'key = "leg"\n')
+    (tmp_path / "agent.toml").write_text(SINKS + '[[hep]]\nuri = "hep:192.0.2.3"\n' + PAIR + 'back_after_seconds = 5\n')
     after = ConfiguredSinks(load(tmp_path / "agent.toml"), ids)
     assert before.groups[0].id == after.groups[0].id
     assert len({*after.names}) == 5
@@ -149,6 +149,14 @@ def test_ids_stay_when_the_configuration_changes(tmp_path: Path) -> None:
         pytest.param(
             f'name = "g"\nmode = "hash"\nmembers = "a"\nseed = "{"x" * 65}"',
             ["11: group: seed: 65 bytes, expected at most 64"], id="seed",
+        ),
+        pytest.param(
+            'name = "g"\nmode = "failover"\nmembers = "a"\nseed = "x"',
+            ['11: group: seed: for mode = "hash" only, not "failover"'], id="a seed that nothing uses",
+        ),
+        pytest.param(
+            'name = "g"\nmode = "mirror"\nmembers = "a"\nkey = "leg"',
+            ['11: group: key: for mode = "hash" only, not "mirror"'], id="a key that nothing uses",
         ),
         pytest.param(
             'name = "g"\nmode = "hash"\nmembers = ["a", 5, "sql:x"]', None, id="not text",
