@@ -92,7 +92,7 @@ def test_ids_stay_when_the_configuration_changes(tmp_path: Path) -> None:
     ids = SinkIds()
     (tmp_path / "agent.toml").write_text(SINKS + PAIR)
     before = ConfiguredSinks(load(tmp_path / "agent.toml"), ids)
-    (tmp_path / "agent.toml").write_text(SINKS + '[[hep]]\nuri = "hep:192.0.2.3"\n' + PAIR + 'back_after_seconds = 5\n')
+    (tmp_path / "agent.toml").write_text(SINKS + '[[hep]]\nuri = "hep:192.0.2.3"\n' + PAIR + "back_after_seconds = 5\n")
     after = ConfiguredSinks(load(tmp_path / "agent.toml"), ids)
     assert before.groups[0].id == after.groups[0].id
     assert len({*after.names}) == 5
