@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -292,6 +292,27 @@ def test_retention_by_age(tmp_path: Path) -> None:
     sink.send(batch_of(1))
     sink.close()
     assert {file.name for file in tmp_path.iterdir()} == {"1.jsonl", "{time}.jsonl", "223123.jsonl"}
+
+
+@pytest.mark.parametrize("pattern", ["{call_id}.jsonl", "all.{date}.jsonl"])
+def test_retention_by_age_without_a_new_file(pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / pattern.format(call_id="gone", date="2020-01-01")
+
+    def is_swept(act: Callable[[], None]) -> bool:
+        old.write_text("")
+        os.utime(old, (0, 0))
+        act()
+        return not old.exists()
+
+    sink = JsonlSink(JsonlTarget(str(tmp_path / pattern), keep_hours=1))
+    assert is_swept(sink.open)
+    assert not is_swept(lambda: sink.send([]))  # not each time
+    monkeypatch.setattr(rotating_files, "SWEEP_SECONDS", 0.0)
+    assert is_swept(lambda: sink.send([]))
+    sink.send(batch_of(1))
+    assert is_swept(lambda: sink.send(batch_of(1)))
+    assert len(list(tmp_path.iterdir())) == 1
+    sink.close()
 
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class FileSink:
         try:
             self._files.check()
             self._files.finish_left()
+            self._files.sweep()
         except OSError as error:
             raise self._error(error) from None
 
@@ -53,6 +54,7 @@ class FileSink:
         if not batch:
             self._files.close_idle()
         try:
+            self._files.sweep()
             for place, run in groupby(batch, lambda one: self._files.place(one.message.seen_ns, call_id(one.message))):
                 messages = list(run)
                 for first in range(0, len(messages), MOST_AT_ONCE):

@@ -35,6 +35,7 @@ BUSY_SECONDS = 10.0  # how long the reader of standard output may read nothing
 IDLE_SECONDS = 60  # after which the file of a call is closed: it is opened again if the call goes on
 KEPT_PARTS = 16  # files of calls are counted again after a sixteenth of what is kept was written
 OPENED_PARTS = 1000  # or after so many were opened
+SWEEP_SECONDS = 300.0  # and at the latest after these, for what is too old
 
 
 @dataclass(slots=True)
@@ -96,6 +97,7 @@ class RotatingFiles:
         self._serial = 0
         self._written = 0  # bytes, since what is kept was counted
         self._opened = 0
+        self._swept = -SWEEP_SECONDS
 
     def place(self, when_ns: int, call_id: bytes) -> Place:
         """Messages of the same place are written together. A call's is its safe name, which is short."""
@@ -270,13 +272,24 @@ class RotatingFiles:
         with suppress(OSError):
             os.close(one.handle)
 
+    def sweep(self) -> None:
+        """Delete what is too old, also if no new file begins: at the first call, then each SWEEP_SECONDS."""
+        if self._keep_seconds and time.monotonic() - self._swept >= SWEEP_SECONDS:
+            self._delete()
+
     def _delete_old(self) -> None:
+        """After a file was opened: each is counted, but for calls not for each."""
         if self._names is None or not (self._keep_bytes or self._keep_seconds):
             return
         few = not self._keep_bytes or self._written < self._keep_bytes // KEPT_PARTS
-        if self._names.per_call and few and self._opened < OPENED_PARTS:
+        if not (self._names.per_call and few and self._opened < OPENED_PARTS):
+            self._delete()
+
+    def _delete(self) -> None:
+        if self._names is None:
             return
         self._opened = self._written = 0
+        self._swept = time.monotonic()
         in_use = {str(one.path) for one in self._open.values()}
         total, now = 0, time.time()
         for modified, size, path in sorted(files_of(self._names, self._mark), reverse=True):
