@@ -112,6 +112,8 @@ class InterfaceKeeper:
             kept.source = None
             kept.error = error or SourceError(f"{kept.name}: it has ended")
             kept.since, kept.broken = self._clock(), True
+            if error is not None:  # the agent logs it
+                kept.said, kept.said_at = str(error), self._clock()
         self._changed.set()
         return True
 

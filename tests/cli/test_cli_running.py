@@ -292,6 +292,7 @@ def test_an_interface_that_comes_back(tmp_path: Path, names: list[str], end: str
                 assert sink.recv(9999) == options(3)
             assert run.stop() == 0
             assert "does not balance" not in run.text
+            assert run.text.count("waiting for it") == 1
 
 
 @pytest.mark.parametrize("end", ENDS)
