@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from faults.peers import Read, nobody
@@ -63,13 +64,21 @@ class Collectors:
         return [number(packet.payload or b"") for stream in streams for packet in StreamDecoder().feed(stream)]
 
 
+class Peers(Protocol):
+    """What a group of HEP sinks sends to; closed when the sinks are."""
+
+    ports: list[int]
+
+    def close(self) -> None: ...
+
+
 def number(message: bytes) -> int:
     return int(message.partition(b"CSeq: ")[2].split()[0])
 
 
 @contextmanager
 def group(
-    collectors: Collectors, folder: Path, options: str, spool: bool = False
+    collectors: Peers, folder: Path, options: str, spool: bool = False
 ) -> Iterator[tuple[Routes, Callable[[TracedMessage], TracedMessage]]]:
     """The routes, and what makes a message one of the group."""
     file = folder / "agent.toml"
