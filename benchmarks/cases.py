@@ -1,7 +1,7 @@
 """The table of commands: a program for each work.
 
-A command may contain {capture}, {port}, {database}, {limit}, {namespace} and {folder}, its environment {file}. Each
-case also runs on a one-message capture: this is its start-up, which is subtracted.
+A command may contain {capture}, {port}, {database}, {limit}, {namespace}, {listen} and {folder}, its environment
+{file}. Each case also runs on a one-message capture: this is its start-up, which is subtracted.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ POSTGRESQL, MARIADB, LIVE_SQLITE = "postgresql", "mariadb", "live-sqlite"
 STORED = (SQLITE, POSTGRESQL, MARIADB)
 JSONL, PCAP = "jsonl", "pcap"
 SPOOL = "spool"
+RELAY = "relay"
 FILES = {JSONL: "CAPTURE_AGENT_JSONL__1", PCAP: "CAPTURE_AGENT_PCAP__1"}  # how variables begin
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
@@ -42,6 +43,7 @@ WORKS = {
     TUNNELS: "SIP in tunnels -> HEP3/TCP",
     LIVE: f"SIP/UDP live, {RATE:,} packets/s -> HEP3/TCP",
     SCRAPED: "the same, scraped each second",
+    RELAY: "HEP3/TCP -> HEP3/TCP",
     SQLITE: "SIP/UDP -> SQLite",
     LIVE_SQLITE: f"SIP/UDP live, {STORED_RATE:,} packets/s -> SQLite",
     POSTGRESQL: "SIP/UDP -> PostgreSQL",
@@ -160,6 +162,12 @@ def live_cases(sizes: Sizes) -> list[Case]:
     return [*cases, Case(LIVE_SQLITE, COMPILED, Capture(sizes.full), (*stored, "--control", ""))]
 
 
+def relay_cases(sizes: Sizes) -> list[Case]:
+    """What the limit sends goes through an agent."""
+    sockets = ("--listen", "hep+tcp:127.0.0.1:{listen}", "--hep", "hep+tcp:127.0.0.1:{port}")
+    return [Case(RELAY, COMPILED, Capture(sizes.full), (AGENT, "run", *sockets, "--control", ""))]
+
+
 def growing_cases(sizes: Sizes) -> list[Case]:
     """The first row with other captures, to check that the cost per message is the same."""
     command = (AGENT, "replay", "{capture}", *REPLAYS[HEP_TCP])
@@ -172,8 +180,8 @@ def base_of(work: str) -> str | None:
 
 
 def limit_of(work: str) -> str:
-    """The work whose limit applies to this one: following calls sends the same bytes."""
-    return {TRACKED: HEP_TCP, TRACKED_UDP: HEP_UDP}.get(work, work)
+    """The work whose limit applies to this one: following calls, and a relay, send the same bytes."""
+    return {TRACKED: HEP_TCP, TRACKED_UDP: HEP_UDP, RELAY: HEP_TCP}.get(work, work)
 
 
 def chosen(cases: list[Case], works: Collection[str]) -> list[Case]:
@@ -222,6 +230,7 @@ def all_cases(sizes: Sizes, peers: list[str], servers: Collection[str] = ()) -> 
     cases = [
         *agent_cases(COMPILED, sizes, servers),
         *live_cases(sizes),
+        *relay_cases(sizes),
         *limit_cases(sizes),
         *driver_cases(sizes, servers),
         *spool_cases(sizes),

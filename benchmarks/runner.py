@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import closing, nullcontext
@@ -19,6 +21,7 @@ from benchmarks.cases import (
     LISTING,
     LIVE,
     LIVE_SQLITE,
+    RELAY,
     REPLAYS,
     SCRAPED,
     SPOOL,
@@ -61,6 +64,8 @@ class Runner:
     def run(self, case: Case) -> Sample:
         if case.work in (LIVE, SCRAPED):
             return self._live(case)
+        if case.work == RELAY:
+            return self._relayed(case)
         if needs_collector(case):
             return self._to_collector(case)
         if case.work == LIVE_SQLITE:
@@ -117,6 +122,22 @@ class Runner:
             dropped, lost = check_collector(case, collector.counts())
         return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
 
+    def _relayed(self, case: Case) -> Sample:
+        listen, capture = free_port(), str(made(case.capture))
+        with collecting(self.sink) as collector:
+
+            def send() -> None:
+                subprocess.run([self.limit, "tcp", listen, capture], check=True, capture_output=True)
+
+            usage = self._measured(
+                case,
+                port=str(collector.port),
+                listen=listen,
+                meanwhile=when_ready(self._folder / "err", send),
+            )
+            dropped, lost = check_collector(case, collector.counts())
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
+
     def _live(self, case: Case) -> Sample:
         with wire() as wires, collecting(self.sink, *wires.beside_agent()) as collector:
 
@@ -139,6 +160,7 @@ class Runner:
         port: str = "",
         database: str = "",
         namespace: str = "",
+        listen: str = "",
         meanwhile: Callable[[], None] | None = None,
     ) -> Usage:
         words = {
@@ -149,6 +171,7 @@ class Runner:
             "copied": COPIED,
             "limit": str(self.limit),
             "namespace": namespace,
+            "listen": listen,
             "file": str(self._file),
             "folder": str(self._folder),
         }
@@ -158,6 +181,13 @@ class Runner:
         usage = measure(command, self._folder, environment, tells, meanwhile)
         check_books(case, usage)
         return usage
+
+
+def free_port() -> str:
+    """Nothing else takes it: the kernel gives ports in turn."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        return str(other.getsockname()[1])
 
 
 def clean_environment() -> dict[str, str]:

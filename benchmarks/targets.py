@@ -18,6 +18,7 @@ from benchmarks.cases import (
     PCAP,
     PLAIN,
     POSTGRESQL,
+    RELAY,
     RULES,
     SCRAPED,
     SIP_TCP,
@@ -80,6 +81,7 @@ TARGETS = {
     (TUNNELS, COMPILED): Target(3.0),
     # At this rate 5 s per million fill a core: the target is half of that, without loss.
     (LIVE, COMPILED): Target(2.5),
+    (RELAY, COMPILED): Target(1.5),
     (SCRAPED, COMPILED): Target(times_base=1.15, memory_mb=80),
     # Most of it is SQLite's own: for both, with the same rows, indexes and pragmas.
     (SQLITE, COMPILED): Target(times_limit=1.6),
