@@ -70,7 +70,7 @@ def test_messages_come_out_of_the_queries(tmp_path: Path) -> None:
         sink.send([*calls, not_sip(RtcpReport, b"{}"), *calls[:2]])  # the first call twice
         sink.close()
         assert sink.sent == len(calls) + 3
-        records = [(record.value() or b"").decode() for record in one.messages("sip")]
+        records = [(record.value() or b"").decode() for record in one.messages("sip", len(calls) + 3)]
     tables = [f"EXPLAIN AST {statements[1]}", *map(without_kafka, statements[:3])]
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(tmp_path / "engine")],

@@ -21,5 +21,6 @@ def test_made_captures_are_what_the_script_makes(tmp_path: Path, pcaps: Path, mo
 def test_the_table_lists_every_file(pcaps: Path) -> None:
     listed = set(re.findall(r"^\| `([^`]+)`", (pcaps / "README.md").read_text(), re.MULTILINE))
     files = {path.name for path in pcaps.iterdir() if path.is_file()} - {"README.md"}
+    files |= {f"look/{path.name}" for path in (pcaps / "look").iterdir()}
     folders = {f"siptrace/{path.name}/" for path in (pcaps / "siptrace").iterdir()}
     assert listed == files | folders

@@ -91,8 +91,8 @@ class Broker:
     def client(self) -> dict[str, object]:
         return {"bootstrap.servers": self.address, "client.id": "test", "log_level": 0}
 
-    def messages(self, topic: str, seconds: float = 20) -> list[Message]:
-        """All that the topic has now, partition after partition."""
+    def messages(self, topic: str, least: int = 1, seconds: float = 60) -> list[Message]:
+        """All that the topic has now, partition after partition: so many at least."""
         consumer = Consumer(self.client() | {"group.id": "reader", "isolation.level": "read_uncommitted"})
         found: list[Message] = []
         try:
@@ -101,7 +101,7 @@ class Broker:
             deadline = time.monotonic() + seconds
             last = time.monotonic() + SILENCE
             # Tansu's high watermark is one too low after a batch of several records: it cannot say how many there are.
-            while time.monotonic() < min(deadline, last + SILENCE):
+            while time.monotonic() < (deadline if len(found) < least else min(deadline, last + SILENCE)):
                 if some := [one for one in consumer.consume(10_000, 0.1) if one.error() is None]:
                     found += some
                     last = time.monotonic()

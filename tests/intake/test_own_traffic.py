@@ -334,7 +334,7 @@ def test_rows_on_their_way_to_a_database_are_our_own(kind: str, bpf: str) -> Non
         process.send_signal(signal.SIGTERM)
         _, text = process.communicate(timeout=PATIENCE)
         found = here.run(lambda: [call.call_id for call in listing(SqlTarget(url)).calls])
-    assert sorted(found) == sorted(f"<{n}>" for n in range(40))
+    assert sorted(found) == sorted(b"<%d>" % n for n in range(40))
     assert "messages: 40 seen, 40 traced" in text and "does not balance" not in text
     frames = re.search(r"frames: (\d+) seen, (\d+) carried(?:, (\d+) own)?", text)
     assert frames is not None
