@@ -91,8 +91,8 @@ class Broker:
     def client(self) -> dict[str, object]:
         return {"bootstrap.servers": self.address, "client.id": "test", "log_level": 0}
 
-    def messages(self, topic: str, least: int = 1, seconds: float = 60) -> list[Message]:
-        """All that the topic has now, partition after partition: so many at least."""
+    def messages(self, topic: str, least: int = 0, seconds: float = 60) -> list[Message]:
+        """All that the topic has now, partition after partition. `least`: so many are there, or will be soon."""
         consumer = Consumer(self.client() | {"group.id": "reader", "isolation.level": "read_uncommitted"})
         found: list[Message] = []
         try:
