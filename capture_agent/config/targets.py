@@ -125,9 +125,6 @@ def check_connection(target: "HepTarget | SipTarget") -> None:
         raise ValueError("datagram_bytes: it needs oversize, the sink for longer messages")
 
 
-HEP3_ALONE = ("auth_key", "node_name", "vlan", "compress")
-
-
 @dataclass(frozen=True, slots=True)
 class HepTarget(Target):
     """A HEP collector (Homer, heplify-server, Kamailio's sipcapture)."""
@@ -158,9 +155,8 @@ class HepTarget(Target):
 
     def __post_init__(self) -> None:
         check_connection(self)
-        for name in HEP3_ALONE:
-            if getattr(self, name) and self.version < 3:
-                raise ValueError(f"{name}: HEP {self.version} has no place for it, expected version 3")
+        if self.compress and self.version < 3:
+            raise ValueError(f"compress: HEP {self.version} has no compressed payload, expected version 3")
         if self.keep_alive_seconds and self.transport == "udp":
             raise ValueError("keep_alive_seconds: over tcp and tls only")
         if self.version < 3 and self.transport != "udp":

@@ -206,8 +206,9 @@ def test_all_down_until_the_next_start(tmp_path: Path) -> None:
 def test_a_full_member_takes_no_more_than_it_has_room_for() -> None:
     pool = Pool("failover", ("a", "b"), limit=100, back_after=60)
     pool.sinks[0].up = pool.sinks[1].up = False
-    pool.put(0, 90)
     pool.put(90, 90, sinks=2)
+    eventually(lambda: pool.routes.route(1).up_seconds < 0)  # the other does not move its messages there yet
+    pool.put(0, 90)
     pool.sinks[1].up = True
     pool.settle()
     assert pool.close() == once(180)

@@ -191,7 +191,9 @@ def test_a_place_without_a_server_is_down_and_nothing_is_lost(caplog: pytest.Log
             ledger = outbox.ledger()
             assert (ledger.difference, ledger.outcomes["sent"]) == (0, 0)
         until(lambda: balancer.connections >= 4)
-        assert len(caplog.records) == 1
+        assert (
+            1 <= len(caplog.records) == len({record.getMessage() for record in caplog.records}) <= 3
+        )  # each reason once
         balancer.close()
         with Read(balancer.port) as server:
             until(lambda: outbox.ledger().outcomes == {"sent": 2000, "waiting": 0})
@@ -200,8 +202,8 @@ def test_a_place_without_a_server_is_down_and_nothing_is_lost(caplog: pytest.Log
     assert balancer.connections < 12
     assert outbox.failure is None
     said = [record.getMessage() for record in caplog.records if record.name == "capture_agent.delivery.outbox"]
-    assert len(said) == 2
-    assert ": up again after " in said[1]
+    assert 2 <= len(said) == len(set(said)) <= 5
+    assert ": up again after " in said[-1]
 
 
 def test_unconfirmed_messages_are_sent_again_without_new_ones() -> None:
