@@ -14,7 +14,6 @@ from capture_agent.cli import looking, options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.cli.save import Overwrite, Save, check_save, from_rows, write_capture
 from capture_agent.cli.table_output import coloured
-from capture_agent.config.secrets import quotable
 from capture_agent.sip.headers import text
 
 if TYPE_CHECKING:
@@ -65,9 +64,8 @@ def calls(
     most = options.positive("--limit", limit)
     if follow and (save is not None or files):
         raise WrongUsage(f"got both --follow and {'--save' if save is not None else 'FILE'}, expected one of them")
-    for option, value, known in (("--format", output, FORMATS), ("--sort", sort, SORTS)):
-        if value not in known:
-            raise WrongUsage(f"{option}: value {quotable(value)!r}, expected {', '.join(known)}")
+    options.one_of("--format", output, FORMATS)
+    options.one_of("--sort", sort, SORTS)
     check_save(save, overwrite)
     in_zone = looking.zone_of(zone)
     times = looking.window(since, until, last, in_zone)

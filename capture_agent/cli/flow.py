@@ -16,7 +16,6 @@ from capture_agent.cli.failures import WrongUsage
 from capture_agent.cli.message_output import message_lines
 from capture_agent.cli.save import Overwrite, Save, check_save, from_rows, write_capture
 from capture_agent.cli.table_output import coloured
-from capture_agent.config.secrets import quotable
 from capture_agent.view import ladder_text
 from capture_agent.view.ladder import ladder_of
 from capture_agent.view.message_label import party
@@ -55,9 +54,8 @@ def flow(
     config: options.ConfigFile = None,
 ) -> None:
     """Draw the messages of calls as a ladder diagram: one column per host, time running down."""
-    for option, value, known in (("--format", output, FORMATS), ("--time", time, TIMES)):
-        if value not in known:
-            raise WrongUsage(f"{option}: value {quotable(value)!r}, expected {', '.join(known)}")
+    options.one_of("--format", output, FORMATS)
+    options.one_of("--time", time, TIMES)
     if not call_ids and where is None:
         raise WrongUsage("no call: give CALL-ID, or --where CALL-FILTER")
     if file and db is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -301,6 +301,12 @@ def positive(option: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) > 0):
         raise WrongUsage(f"{option}: value {quotable(text)!r}, expected a whole number from 1")
     return int(text)
+
+
+def one_of(option: str, value: str, known: Sequence[str]) -> None:
+    """Raises WrongUsage."""
+    if value not in known:
+        raise WrongUsage(f"{option}: value {quotable(value)!r}, expected {', '.join(known)}")
 
 
 def check_files(files: list[str], rounds: int = 1) -> None:
