@@ -82,8 +82,8 @@ def inputs(config: Path | None, files: list[str] | None, db: str | None, table: 
         options.check_files(files)
         loaded = options.configuration(config, {})
         return Inputs(loaded, files, None, Aliases(loaded.aliases.by_place()))
-    target = options.database(config, db, table)
     loaded = options.configuration(config, options.overrides(db=options.listed(db), table=table))
+    target = options.database_of(loaded, table)
     options.say_zone(target)
     return Inputs(loaded, [], target, Aliases(loaded.aliases.by_place()))
 

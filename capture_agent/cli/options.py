@@ -281,7 +281,11 @@ def listed(db: str | None) -> list[str] | None:
 
 def database(file: Path | None, db: str | None, table: str | None = None) -> SqlTarget:
     """The table to read: --db, otherwise the first one configured."""
-    config = configuration(file, overrides(db=listed(db), table=table))
+    return database_of(configuration(file, overrides(db=listed(db), table=table)), table)
+
+
+def database_of(config: Config, table: str | None) -> SqlTarget:
+    """The same of a configuration that is loaded."""
     if not config.sql:
         raise WrongUsage("no database: give --db URL, or --config FILE with a [[sql]] section")
     target = config.sql[0]
