@@ -12,7 +12,7 @@ import typer
 
 from capture_agent.cli import looking, options
 from capture_agent.cli.failures import Failed, WrongUsage
-from capture_agent.cli.save import Overwrite, Save, check_save, from_rows, write_capture
+from capture_agent.cli.save import Overwrite, Save, check_save, from_table, write_capture
 from capture_agent.cli.table_output import coloured
 from capture_agent.sip.headers import text
 
@@ -170,10 +170,7 @@ def save_calls(source: looking.Inputs, found: list[SipCall], save: Path, overwri
             raise Failed("--save reads a file twice, and standard input (-) can be read only once")
         write_capture(save, overwrite, looking.messages_of(source, ids, keeps_frames=True))
         return
-    from capture_agent.history.stored_calls import messages_of_calls
-
-    rows = messages_of_calls(source.target, ids)
-    write_capture(save, overwrite, sorted(from_rows(rows), key=lambda message: message.time_ns))
+    write_capture(save, overwrite, from_table(source.target, ids))
 
 
 class News:

@@ -14,7 +14,7 @@ import typer
 from capture_agent.cli import looking, options
 from capture_agent.cli.failures import WrongUsage
 from capture_agent.cli.message_output import message_lines
-from capture_agent.cli.save import Overwrite, Save, check_save, from_rows, write_capture
+from capture_agent.cli.save import Overwrite, Save, check_save, from_table, write_capture
 from capture_agent.cli.table_output import coloured
 from capture_agent.view import ladder_text
 from capture_agent.view.ladder import ladder_of
@@ -23,7 +23,6 @@ from capture_agent.view.text import printable, shortened, width
 from capture_agent.view.time_text import moment, zone_text
 
 if TYPE_CHECKING:
-    from capture_agent.records.captured import CapturedMessage
     from capture_agent.view.ladder import Ladder
     from capture_agent.view.time_text import TimeMode
 
@@ -70,16 +69,8 @@ def flow(
     for line in lines(drawn, output, mode, in_zone, raw, in_colour):
         print(line)
     if save is not None:
-        write_capture(save, overwrite, messages if source.target is None else stored(source, drawn.call_ids))
+        write_capture(save, overwrite, messages if source.target is None else from_table(source.target, drawn.call_ids))
     source.finish()
-
-
-def stored(source: looking.Inputs, call_ids: tuple[str, ...]) -> list[CapturedMessage]:
-    """With the notes of rows that have no addresses."""
-    from capture_agent.history.stored_calls import messages_of_calls
-
-    assert source.target is not None
-    return sorted(from_rows(messages_of_calls(source.target, call_ids)), key=lambda message: message.time_ns)
 
 
 def lines(

@@ -15,7 +15,7 @@ from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.os_errors import in_words
 
 if TYPE_CHECKING:
-    from capture_agent.history.stored_messages import StoredMessage
+    from capture_agent.config import SqlTarget
     from capture_agent.records.captured import CapturedMessage
 
 Save = Annotated[
@@ -72,12 +72,16 @@ def new_file(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
                 Path(file.name).unlink()
 
 
-def from_rows(rows: Iterable[StoredMessage]) -> Iterator[CapturedMessage]:
+def from_table(target: SqlTarget, call_ids: Iterable[str]) -> list[CapturedMessage]:
+    """The messages of these calls, sorted by time. A note names each row that cannot be saved. Raises SinkError."""
+    from capture_agent.history.stored_calls import messages_of_calls
     from capture_agent.history.stored_messages import captured_message
 
-    for row in rows:
+    found = []
+    for row in messages_of_calls(target, call_ids):
         message = captured_message(row)
         if message is None:
             note(f"row {row.id} has no addresses, or no SIP, and is not saved")
         else:
-            yield message
+            found.append(message)
+    return sorted(found, key=lambda message: message.time_ns)

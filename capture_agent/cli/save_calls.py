@@ -9,8 +9,7 @@ import typer
 
 from capture_agent.cli import looking, options
 from capture_agent.cli.failures import WrongUsage, note
-from capture_agent.cli.flow import stored
-from capture_agent.cli.save import Overwrite, check_save, write_capture
+from capture_agent.cli.save import Overwrite, check_save, from_table, write_capture
 from capture_agent.sip.headers import text
 
 
@@ -35,6 +34,6 @@ def save(
     wanted = looking.call_filter(where, source.aliases)
     messages = looking.chosen_messages(source, call_ids or [], legs, wanted, frames=True)
     found = tuple(dict.fromkeys(text(message.sip.call_id) for message in messages))
-    write_capture(capture, overwrite, messages if source.target is None else stored(source, found))
+    write_capture(capture, overwrite, messages if source.target is None else from_table(source.target, found))
     note(f"{capture}: {len(messages)} messages of {len(found)} calls")
     source.finish()
