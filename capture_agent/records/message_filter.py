@@ -9,7 +9,7 @@ from capture_agent.config.filter_fields import FilterField, Predicate, compile_f
 from capture_agent.config.filter_names import HEADER_FIELD, MESSAGE_FIELDS
 from capture_agent.config.filter_text import parse_filter
 from capture_agent.records.captured import CapturedMessage
-from capture_agent.sip.headers import COMPACT, text
+from capture_agent.sip.headers import COMPACT, reason_phrase, text
 from capture_agent.sip.lookup import address, addresses, header_values, host_of, user_of
 from capture_agent.sip.message import SipMessage
 
@@ -45,10 +45,6 @@ def kinds(message: CapturedMessage) -> list[str]:
     return ["request", "in-dialog" if sip.to_tag else "initial"]
 
 
-def reason(sip: SipMessage) -> bytes:
-    return b"" if sip.is_request else sip.start_line.partition(b" ")[2].partition(b" ")[2].strip()
-
-
 def user_agent(sip: SipMessage) -> bytes:
     return [*header_values(sip, b"user-agent", b""), *header_values(sip, b"server", b""), b""][0]
 
@@ -61,7 +57,7 @@ def users(message: CapturedMessage) -> list[str]:
 READ: dict[str, Values] = {
     "method": part(lambda sip: sip.method if sip.is_request else sip.cseq_method),
     "status": lambda message: [message.sip.status] if message.sip.status else [],
-    "reason": part(reason),
+    "reason": part(reason_phrase),
     "kind": kinds,
     "call_id": part(lambda sip: sip.call_id),
     "cseq": lambda message: [message.sip.cseq],

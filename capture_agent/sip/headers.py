@@ -1,6 +1,12 @@
 """Header names and values that the scan does not find."""
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from capture_agent.sip.message import SipMessage
 
 # RFC 3261 7.3.3 and the IANA registry "SIP Header Fields", column "compact".
 COMPACT = {
@@ -54,6 +60,11 @@ def uri_user(value: bytes | None) -> str:
         return ""
     match = _URI_USER.search(value) or _TEL_USER.search(value)
     return text(match[1]) if match else ""
+
+
+def reason_phrase(sip: SipMessage) -> bytes:
+    """The words of a status line (RFC 3261 7.2); b"" for a request."""
+    return b"" if sip.is_request else sip.start_line.partition(b" ")[2].partition(b" ")[2].strip()
 
 
 def text(value: bytes | None) -> str:

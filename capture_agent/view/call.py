@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from capture_agent.records.captured import CapturedMessage
-from capture_agent.sip.headers import text, uri_user
+from capture_agent.sip.headers import reason_phrase, text, uri_user
 from capture_agent.sip.lookup import address, header_values, host_of
 from capture_agent.sip.message import SipMessage
 from capture_agent.view import call_state
@@ -153,7 +153,7 @@ class SipCall:
             self.progress_ns = now_ns
         if status != self.status:
             self.status = status
-            self.reason = sip.start_line.partition(b" ")[2].partition(b" ")[2].strip()[:LONGEST]
+            self.reason = reason_phrase(sip)[:LONGEST]
         if 200 <= status < 300 and self.method == b"INVITE":
             self.answered_ns = now_ns
         elif status >= 400:
