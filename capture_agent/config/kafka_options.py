@@ -68,7 +68,7 @@ class KafkaConnection:
     token_url: str = ""  # OAUTHBEARER: where tokens are got
     token_scope: str = ""
 
-    def check_security(self) -> None:
+    def __post_init__(self) -> None:
         """Raises ValueError: options that do not fit together."""
         if not self.tls and (self.tls_ca or self.tls_cert or self.tls_key or not self.tls_verify):
             raise ValueError("tls: expected true, because other options of TLS are given")
@@ -80,6 +80,9 @@ class KafkaConnection:
             raise ValueError("token_url: expected with OAUTHBEARER, and only there")
         if self.token_scope and not self.token_url:
             raise ValueError("token_scope: it needs token_url")
+
+    def __str__(self) -> str:
+        return f"kafka:{self.brokers[0]}/{self.topic}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,6 @@ class KafkaTarget(KafkaConnection, Target):
     default: bool = True
     spool: SinkSpool = AS_FOR_ALL
 
-    def __post_init__(self) -> None:
-        self.check_security()
-
-    def __str__(self) -> str:
-        return f"kafka:{self.brokers[0]}/{self.topic}"
-
     def identity(self) -> Hashable:
         return ("kafka", tuple(sorted(self.brokers)), self.topic)
 
@@ -114,12 +111,6 @@ class KafkaSourceSection(KafkaConnection):
     group: Annotated[str, MinLen(1)] = "capture-agent"
     start: Literal["earliest", "latest"] = "earliest"  # of a group that has never committed
     session_seconds: Annotated[float, Interval(ge=6, le=300)] = 10.0
-
-    def __post_init__(self) -> None:
-        self.check_security()
-
-    def __str__(self) -> str:
-        return f"kafka:{self.brokers[0]}/{self.topic}"
 
 
 def check_topic(entry: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
