@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from capture_agent.sip.headers import printable, text
 from capture_agent.sip.lookup import header_values
@@ -101,7 +100,6 @@ def lines_of(sdp: bytes) -> list[str]:
     ]
 
 
-@lru_cache(maxsize=4096)
 def media_lines(sdp: bytes) -> tuple[Session, ...]:
     """The first MOST_MEDIA media lines."""
     host, direction = "", DIRECTIONS[0]
