@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
+from cached_folders import cached
 
 PATIENCE = 60.0  # seconds: only to end a test that hangs
 Found = TypeVar("Found")
@@ -37,17 +38,18 @@ def kamailio_module(name: str, package: str) -> None:
 
 
 def npm_package(name: str, version: str) -> Path:
-    """The node_modules folder that holds the package; installed once into the project's ignored cache."""
-    folder = Path(__file__).resolve().parents[1] / ".cache/npm"
-    if not (folder / "node_modules" / name / "package.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        npm = program("npm", "npm")
-        install = [npm, "install", f"{name}@{version}", "--prefix", str(folder), "--no-audit", "--no-fund"]
-        try:
-            subprocess.run(install, capture_output=True, text=True, timeout=120, check=True)
-        except subprocess.SubprocessError as error:
-            unavailable(f"npm cannot install {name}@{version}: {error}")
-    return folder / "node_modules"
+    """The node_modules folder that holds the package."""
+    npm = program("npm", "npm")
+
+    def install(folder: Path) -> None:
+        folder.mkdir()
+        command = [npm, "install", f"{name}@{version}", "--prefix", str(folder), "--no-audit", "--no-fund"]
+        subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+    try:
+        return cached(f"npm-{name}-{version}", install) / "node_modules"
+    except subprocess.SubprocessError as error:
+        unavailable(f"npm cannot install {name}@{version}: {error}")
 
 
 class Receiver:

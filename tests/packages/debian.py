@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from cached_folders import cached
 from faults.interfaces import Namespace
 
-CACHE = Path(__file__).parents[1] / ".cache"
 ENVIRON = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 # /proc goes with the mount namespace: nothing of it stays in the folder.
 INSIDE = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
@@ -24,19 +24,14 @@ def release() -> str:
 
 def base(packages: Sequence[str]) -> Path:
     """The essential packages of this host's release, and these with what they depend on; kept for the next run."""
-    folder = CACHE / f"debian-{'-'.join([release(), *packages])}"
-    if not folder.exists():
-        CACHE.mkdir(exist_ok=True)
-        unfinished = CACHE / f"{folder.name}.{os.getpid()}"
+
+    def install(folder: Path) -> None:
         command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(packages)}", release()]
-        try:
-            subprocess.run([*command, unfinished], check=True, capture_output=True, timeout=600)
-            # fsync for each file protects what nobody keeps.
-            (unfinished / "etc/dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n")
-            unfinished.rename(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    return folder
+        subprocess.run([*command, folder], check=True, capture_output=True, timeout=600)
+        # fsync for each file protects what nobody keeps.
+        (folder / "etc/dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n")
+
+    return cached(f"debian-{'-'.join([release(), *packages])}", install)
 
 
 class Machine:
