@@ -110,11 +110,13 @@ class TlsSection:
 
     key_log: str = ""  # a file, as SSLKEYLOGFILE names one
     key_log_listen: UdpListen = ""  # a line of a key log in each datagram
+    keys: tuple[str, ...] = ()  # files with private RSA keys of servers
+    keys_password: str = field(default="", repr=False)  # a secret; of those that are encrypted
     mib: Annotated[int, Interval(ge=1, le=16_384)] = 64  # of secrets
 
     @property
     def decrypts(self) -> bool:
-        return bool(self.key_log or self.key_log_listen)
+        return bool(self.key_log or self.key_log_listen or self.keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def run_handshake(sample: int, data: bytes, draw: Random) -> None:
     reader = MessageReader()
     with suppress(Malformed):
         for part in (data[:cut], data[cut:]):
-            for _, body in reader.feed(part):
+            for _, _, body in reader.feed(part):
                 assert len(body) <= len(data)
     for read in (client_hello, server_hello):
         with suppress(Malformed):
@@ -67,7 +67,7 @@ def run_handshake(sample: int, data: bytes, draw: Random) -> None:
 
 class KeyLogRun:
     def __init__(self) -> None:
-        self._store = KeyStore(5 * ENTRY_COST)
+        self._store = KeyStore(10 * ENTRY_COST)
 
     def __call__(self, sample: int, data: bytes, draw: Random) -> None:
         self._store.add_all(data)

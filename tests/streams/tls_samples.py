@@ -164,24 +164,32 @@ class Relayed:
     texts: list[bytes]
 
 
-def relayed(options: Sequence[str], texts: Sequence[bytes], between: str = "", early: bytes = b"") -> Relayed:
+def relayed(
+    options: Sequence[str],
+    texts: Sequence[bytes],
+    between: str = "",
+    early: bytes = b"",
+    serve: Sequence[str] = (),
+    client: Sequence[str] = (),
+) -> Relayed:
     """The client says these texts, one by one; `between`: a command of s_client before the last one.
 
-    `early`: what it says as early data of a second connection, which is the one that is returned.
+    `early`: what it says as early data of a second connection, which is the one that is returned. `serve`, `client`:
+    more options of one of them.
     """
     with TemporaryDirectory(prefix="capture-agent-tls-") as name:
         folder = Path(name)
         cert, key = certificate("rsa")
         port = free_port()
-        serve = ["openssl", "s_server", "-accept", str(port), "-cert", cert, "-key", key, "-quiet", *options]
-        serve += ["-early_data", "-no_anti_replay"] if early else []
-        serve += ["-client_renegotiation"] if between == "R" else []
-        server = subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = ["openssl", "s_server", "-accept", str(port), "-cert", cert, "-key", key, "-quiet", *options, *serve]
+        command += ["-early_data", "-no_anti_replay"] if early else []
+        command += ["-client_renegotiation"] if between == "R" else []
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for_port(port)
             run_client = partial(one_client, folder, port, options)
             if not early:
-                return run_client(texts, between, [])
+                return run_client(texts, between, client)
             session = str(folder / "session")
             run_client(texts[:1], "", ["-sess_out", session])
             (folder / "early").write_bytes(early)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from capture_agent.books import Account, Ledger
+from capture_agent.streams.tls.handshake import TlsReject
 from capture_agent.streams.tls.key_store import KeyStore
-from capture_agent.streams.tls.tls_direction import TlsReject
 
 DECRYPTED, OPEN = "decrypted", "open"
 TLS = Account("tls", (DECRYPTED, OPEN), tuple(TlsReject))

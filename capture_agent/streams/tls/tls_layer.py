@@ -6,6 +6,7 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.streams.layer import Between, Layer
 from capture_agent.streams.layers import PutBelow
 from capture_agent.streams.outlet import Emitter
+from capture_agent.streams.tls.handshake import Handshake, TlsReject, Undecryptable
 from capture_agent.streams.tls.hello import CLIENT_HELLO, SERVER_HELLO
 from capture_agent.streams.tls.key_store import KeyStore
 from capture_agent.streams.tls.tls_connections import DECRYPTED, MAX_WAITING, RECORD_COST, TlsConnections, TlsSession
@@ -14,10 +15,7 @@ from capture_agent.streams.tls.tls_direction import (
     CHANGE_CIPHER_SPEC,
     HANDSHAKE_RECORD,
     HEARTBEAT,
-    Handshake,
     TlsDirection,
-    TlsReject,
-    Undecryptable,
 )
 
 HEADER = 5  # bytes
@@ -238,7 +236,7 @@ class TlsLayer(Between):
             self.connections.moved(session, DECRYPTED)
         if plain:
             self.hand_on(plain, "tls")
-        elif header[0] == HANDSHAKE_RECORD or not direction.is_protected:
+        elif header[0] != APPLICATION_DATA or not direction.is_protected:
             self._tell_others()
         return True
 
