@@ -18,6 +18,8 @@ from capture_agent.streams.tls.hello import LONGEST
 from capture_agent.streams.tls.key_store import KeyStore
 from capture_agent.streams.tls.private_keys import PrivateKey, private_key
 
+pytestmark = pytest.mark.once
+
 V12 = ssl.TLSVersion.TLSv1_2
 NO_EXTENDED_MASTER_SECRET = 1 << 0  # SSL_OP_NO_EXTENDED_MASTER_SECRET
 NO_TICKET = int(ssl.OP_NO_TICKET)

@@ -171,29 +171,37 @@ def relayed(
     early: bytes = b"",
     serve: Sequence[str] = (),
     client: Sequence[str] = (),
+    resumed: bool = False,
+    refused: bool = False,
 ) -> Relayed:
     """The client says these texts, one by one; `between`: a command of s_client before the last one.
 
-    `early`: what it says as early data of a second connection, which is the one that is returned. `serve`, `client`:
-    more options of one of them.
+    `resumed`: the second connection of a session is returned. `early`: what it says there as early data; `refused`: the
+    third one, where the server does not take it. `serve`, `client`: more options of one of them.
     """
     with TemporaryDirectory(prefix="capture-agent-tls-") as name:
         folder = Path(name)
         cert, key = certificate("rsa")
         port = free_port()
         command = ["openssl", "s_server", "-accept", str(port), "-cert", cert, "-key", key, "-quiet", *options, *serve]
-        command += ["-early_data", "-no_anti_replay"] if early else []
+        command += ["-early_data"] if early else []
         command += ["-client_renegotiation"] if between == "R" else []
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for_port(port)
             run_client = partial(one_client, folder, port, options)
-            if not early:
+            if not early and not resumed:
                 return run_client(texts, between, client)
             session = str(folder / "session")
             run_client(texts[:1], "", ["-sess_out", session])
+            again = ["-sess_in", session]
+            if not early:
+                return run_client(texts, "", again)
             (folder / "early").write_bytes(early)
-            after = run_client(texts, "", ["-sess_in", session, "-early_data", str(folder / "early")])
+            again += ["-early_data", str(folder / "early")]
+            after = run_client(texts, "", again)
+            if refused:  # a ticket is good for early data once
+                return run_client(texts, "", again)
             return Relayed(after.written, after.keys, [early, *after.texts])
         finally:
             server.terminate()

@@ -58,8 +58,8 @@ class Transcript:
             self._hash.update(whole)
 
     def miss(self) -> None:
-        """A message was not captured."""
-        self._is_whole = False
+        """A message was not captured, or will not be."""
+        self._hello, self._is_whole = b"", False
 
     def digest(self) -> bytes | None:
         """None: not all messages are known."""
@@ -135,7 +135,7 @@ class Handshake:
             self._ticket = hello.new_ticket(message.body)
 
     def miss(self) -> None:
-        """A message was not captured."""
+        """A message was not captured, or will not be."""
         self.is_server_speaking = False
         if self.transcript is not None:
             self.transcript.miss()

@@ -16,6 +16,9 @@ MOST_SKIPPED = 256  # records that are not authentic: early data that was refuse
 MOST_LOST = 64  # records that may be missing in a gap
 
 
+Starts = Callable[["TlsDirection"], bool]
+
+
 class TlsDirection:
     """Takes the records of one direction in order. `handshakes` is shared by both: the last one is that in force."""
 
@@ -43,7 +46,8 @@ class TlsDirection:
         self._sequence = 0
         self._protection: Protection | None = None
         self._secret = b""  # of TLS 1.3
-        self._starts: Callable[[], bool] | None = None  # takes new keys into use; false: they are not there yet
+        # Takes new keys into use; false: they are not there yet. A bound method would keep this object alive.
+        self._starts: Starts | None = None
         self._epoch = b""  # the label of the secret in use
         self._may_skip = 0  # records that need not be authentic
         self._hellos = 0
@@ -59,9 +63,9 @@ class TlsDirection:
         Raises Undecryptable.
         """
         if self._protection is None and self._starts is None and self._follows_1_3:
-            self._start(self._start_1_3)
+            self._start(TlsDirection._start_1_3)
         if self._starts is not None and header[0] != CHANGE_CIPHER_SPEC:
-            if not self._starts():
+            if not self._starts(self):
                 return None
             self._starts = None
         if self._waits_for_server(header[0]):
@@ -79,7 +83,7 @@ class TlsDirection:
 
     def is_ready(self) -> bool:
         """Whether records can be decrypted with the keys of application data."""
-        if self._starts is not None and self._starts():
+        if self._starts is not None and self._starts(self):
             self._starts = None
         return self._protection is not None and self.is_protected
 
@@ -89,6 +93,11 @@ class TlsDirection:
         if self.handshakes:
             self.handshakes[-1].miss()
         self._sequence += self._protection is not None
+
+    def end(self) -> None:
+        """The other direction may live on, and with it the handshake."""
+        if self.is_client and self.handshakes:
+            self.handshakes[-1].miss()
 
     def resume(self, header: bytes, body: bytes) -> bytes | None:
         """The application data of the first record that is complete after a gap; None: this is none."""
@@ -141,9 +150,9 @@ class TlsDirection:
         elif kind == hello.ENCRYPTED_EXTENSIONS and not self.is_client:
             self.handshakes[-1].early_accepted = hello.accepts_early_data(content)
         elif kind == hello.END_OF_EARLY_DATA and self._epoch == EARLY:
-            self._start(self._start_handshake)
+            self._start(TlsDirection._start_handshake)
         elif kind == hello.FINISHED and self._epoch == HANDSHAKE[self.is_client]:
-            self._start(self._start_traffic)
+            self._start(TlsDirection._start_traffic)
         elif kind == hello.KEY_UPDATE and self._secret:
             if not self._reader.is_between:  # RFC 8446 5.1; else one record could ask for thousands of keys
                 raise Undecryptable(TlsReject.BROKEN)
@@ -160,7 +169,7 @@ class TlsDirection:
             return
         now.answer(server, message)
         if now.is_1_3:
-            self._start(self._start_handshake)
+            self._start(TlsDirection._start_handshake)
 
     @property
     def _follows_1_3(self) -> bool:
@@ -175,7 +184,7 @@ class TlsDirection:
         heard = self.handshakes and self.handshakes[-1].server is not None
         return TlsReject.NO_KEY if heard else TlsReject.JOINED
 
-    def _start(self, starts: Callable[[], bool]) -> None:
+    def _start(self, starts: Starts) -> None:
         """Other keys from the next record on."""
         self._starts = starts
         self._protection = None
@@ -213,7 +222,7 @@ class TlsDirection:
     def _change_cipher(self) -> None:
         if not self.is_client:
             self.handshakes[-1].is_server_speaking = False
-        self._start(self._start_1_2)
+        self._start(TlsDirection._start_1_2)
 
     def _start_1_2(self) -> bool:
         now = self.handshakes[-1]

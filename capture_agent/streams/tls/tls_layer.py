@@ -306,6 +306,8 @@ class TlsLayer(Between):
             return True
         if self in self._layers:
             self._layers.remove(self)
+        if self._direction is not None:
+            self._direction.end()
         return self.upper.finish()
 
     # After a gap.
