@@ -25,9 +25,10 @@ from capture_agent.streams.tls.key_schedule import traffic_keys
 from capture_agent.streams.tls.key_store import TRAFFIC, KeyStore
 from capture_agent.streams.tls.private_keys import private_key
 from capture_agent.streams.tls.record_protection import Aead
-from capture_agent.streams.tls.tls_connections import PATIENCE_NS
+from capture_agent.streams.tls.record_search import MOST_TRIED
+from capture_agent.streams.tls.tls_connections import PATIENCE_NS, TlsNews
 from capture_agent.streams.tls.tls_direction import MOST_LOST, TlsDirection
-from capture_agent.streams.tls.tls_layer import MOST_TRIED, TlsLayer, TlsNews
+from capture_agent.streams.tls.tls_layer import TlsLayer
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 TEXTS = [request(1, b"v=0\r\n" * 20), response(1), request(2, b"x" * 3000), response(2, b"y" * 20_000), request(3)]

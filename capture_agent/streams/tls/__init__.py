@@ -1,6 +1,8 @@
 """Decrypts TLS with secrets that one of its ends has logged, or the server's RSA key: a layer between TCP and content.
 
 tls_layer.py          the layer: records of one direction, gaps, records that wait for their keys
+record_search.py      the next record after a gap
+record_headers.py     what begins like TLS
 tls_connections.py    what all connections share: keys, what waits, the account
 tls_direction.py      which keys hold for which records of a direction
 handshake.py          what both ends say in one handshake, and the secret that follows with a private key

@@ -9,9 +9,9 @@ from capture_agent.streams.tls.handshake import Handshake, TlsReject, Undecrypta
 from capture_agent.streams.tls.hello import HandshakeMessage, Malformed, MessageReader
 from capture_agent.streams.tls.key_schedule import key_block, next_secret
 from capture_agent.streams.tls.key_store import EARLY, HANDSHAKE, TRAFFIC, KeyStore
+from capture_agent.streams.tls.record_headers import APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE_RECORD
 from capture_agent.streams.tls.record_protection import Protection, protection_1_2, protection_1_3
 
-CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE_RECORD, APPLICATION_DATA, HEARTBEAT = range(20, 25)
 MOST_SKIPPED = 256  # records that are not authentic: early data that was refused, a handshake without its secret
 MOST_LOST = 64  # records that may be missing in a gap
 
