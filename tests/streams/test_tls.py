@@ -68,12 +68,16 @@ def test_suites_of_tls_1_2(suite: str, mac_first: bool) -> None:
 
 @pytest.mark.once
 @pytest.mark.parametrize("suite", ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256", "AES_128_CCM_SHA256", "AES_128_CCM_8_SHA256"])  # fmt: skip
-def test_suites_of_tls_1_3(suite: str) -> None:
-    """By OpenSSL's own programs: Python cannot choose these."""
-    said = relayed(["-tls1_3", "-ciphersuites", f"TLS_{suite}"], TEXTS)
-    messages, streams = run(segments(said.written), streams_with(said.keys))
-    assert payloads(messages) == said.texts
-    assert states(streams) == {"decrypted": 1}
+def test_suites_of_tls_1_3(suite: str, tmp_path: Path) -> None:
+    """By OpenSSL's own programs: Python cannot choose these. tshark finds the same."""
+    said = relayed(["-tls1_3", "-ciphersuites", f"TLS_{suite}"], TEXTS[:3])
+    for size in (7, 1400, 60_000):
+        messages, streams = run(segments(said.written, size), streams_with(said.keys))
+        assert payloads(messages) == said.texts
+        assert states(streams) == {"decrypted": 1}
+    (tmp_path / "keys").write_bytes(b"\n".join(said.keys) + b"\n")
+    write_capture(tmp_path / "call.pcap", said.written)
+    assert followed_by_tshark(tmp_path / "call.pcap", tshark_key_log(tmp_path / "keys")) == [b"".join(said.texts)]
 
 
 @pytest.mark.once
