@@ -186,6 +186,21 @@ def test_a_lost_segment_of_the_handshake(gone: int) -> None:
     assert streams.counts.waiting == 0
 
 
+@pytest.mark.parametrize("gone", range(2, 12))
+def test_beside_a_key_log_a_private_key_costs_nothing(gone: int) -> None:
+    """Where the handshake is not complete, only the key log helps: nobody waits for the rest."""
+    ends = talk("AES128-SHA")
+    pieces = segments(ends.written, 300)
+    del pieces[gone]
+    found = []
+    for keys in ((), (key(),)):
+        store = KeyStore(1 << 20, keys)
+        store.add_all(b"\n".join(ends.keys))
+        messages, streams = run(pieces, streams_with(store=store))
+        found.append((sorted(payloads(messages)), states(streams)))
+    assert found[0] == found[1]
+
+
 def test_a_hello_that_is_as_long_as_it_may_be_is_counted() -> None:
     hello = b"\x01" + LONGEST.to_bytes(3, "big") + bytes(LONGEST)
     records = b"".join(b"\x16\x03\x01\x40\x00" + hello[at : at + 0x4000] for at in range(0, 0x4000 * 3, 0x4000))

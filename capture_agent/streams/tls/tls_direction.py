@@ -95,8 +95,8 @@ class TlsDirection:
         self._sequence += self._protection is not None
 
     def end(self) -> None:
-        """The other direction may live on, and with it the handshake."""
-        if self.is_client and self.handshakes:
+        """The other direction may live on, and with it the handshake, of which nothing more will be heard here."""
+        if self.handshakes:
             self.handshakes[-1].miss()
 
     def resume(self, header: bytes, body: bytes) -> bytes | None:

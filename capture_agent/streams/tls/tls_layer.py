@@ -281,9 +281,12 @@ class TlsLayer(Between):
             self._release()
         self._mode = "deaf"
         self._kept.clear()
+        if self._direction is not None:
+            self._direction.end()
         self._direction = self._search = None
         self.outlet.counts.foreign += 1
         self.upper.lose(UNKNOWN_SIZE, False)
+        self._tell_others()
 
     def _finish_upper(self) -> bool:
         if self._waiting:
