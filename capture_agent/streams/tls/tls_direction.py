@@ -123,9 +123,9 @@ class TlsDirection:
 
     def _waits_for_server(self, kind: int) -> bool:
         """What follows the client's hello is only understood with the server's, and its keys with all that it says."""
-        if not self.is_client or not self._hellos or not self._reader.is_between:
+        if self._secret or not self.is_client or not self._hellos or not self._reader.is_between:
             return False
-        if self._protection is not None and (self._secret or kind not in (HANDSHAKE_RECORD, CHANGE_CIPHER_SPEC)):
+        if self._protection is not None and kind not in (HANDSHAKE_RECORD, CHANGE_CIPHER_SPEC):
             return False  # a renegotiation may be refused
         now = self.handshakes[-1]
         return (now.server is None and not self._says_hello_again) or now.is_server_speaking
