@@ -14,14 +14,15 @@ from struct import Struct
 from urllib.parse import quote
 
 from capture_agent.delivery.spool.spool import unpacked
-from capture_agent.delivery.spool.spool_file import Row, SpoolError, first_after, mark_in
+from capture_agent.delivery.spool.spool_error import SpoolError
+from capture_agent.delivery.spool.spool_lock import mark_in
+from capture_agent.delivery.spool.spool_rows import TABLES, Row, first_after
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames, Interface
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.capture_file import BATCH
 from capture_agent.sources.source import SourceError
 
-TABLES = {"batches", "contents"}
 LINK_TYPE = 252
 # Tags: their number and length, then the value.
 DISSECTOR = Struct("!HH4s").pack(12, 4, b"sip\0")
@@ -48,15 +49,14 @@ class SpoolCapture:
         while (row := self._next(at)) is not None:
             at = row.id
             messages = self._messages(row)
-            if messages is None:
+            if not messages:
                 lost += row.rest
-                continue
-            for start in range(row.done, len(messages), BATCH):
+            for start in range(0, len(messages), BATCH):
                 yield self._frames(messages[start : start + BATCH])
         if lost:
             raise SourceError(f"{self.name}: damaged batches; messages in them: {lost}")
 
-    def _messages(self, row: Row) -> list[TracedMessage] | None:
+    def _messages(self, row: Row) -> list[TracedMessage]:
         try:
             return unpacked(row)
         except SpoolError as error:
