@@ -101,6 +101,34 @@ def test_others_cannot_read_it_or_use_it(tmp_path: Path) -> None:
     other.close()
 
 
+def test_folders_that_are_made_are_its_own(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        opened(tmp_path / "a" / "b" / "c" / "s").close()
+    finally:
+        os.umask(before)
+    made = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
+    assert [stat.S_IMODE(one.stat().st_mode) for one in made] == [0o700] * 3
+
+
+@pytest.mark.parametrize("end", [".spool", ".lock", ".spool-wal", ".spool-shm"])
+@pytest.mark.parametrize("exists", [True, False], ids=["to a file", "to nothing"])
+def test_a_symbolic_link_in_its_place_is_not_followed(tmp_path: Path, end: str, exists: bool) -> None:
+    other = tmp_path / "other"
+    if exists:
+        other.write_bytes(b"somebody's")
+    (tmp_path / f"s{end}").symlink_to(other)
+    spool = opened(tmp_path / "s.spool")
+    assert spool.append(batch_of(1)).stored == 0
+    assert spool.failing == f"s{end} is a symbolic link"
+    spool.close()
+    assert other.exists() == exists
+    assert not exists or other.read_bytes() == b"somebody's"
+    (tmp_path / f"s{end}").unlink()
+    assert spool.append(batch_of(1)).stored == 1
+    spool.close()
+
+
 def test_the_oldest_make_room(tmp_path: Path) -> None:
     spool = opened(tmp_path / "s", SpoolLimits(bytes=20_000))
     lost: Counter[str] = Counter()

@@ -15,7 +15,7 @@ from typing import TypeVar
 from zlib import crc32
 
 from capture_agent.delivery.spool.spool_error import Damaged, SpoolError, explained
-from capture_agent.delivery.spool.spool_lock import FIRST, SpoolLock, opened_only_here
+from capture_agent.delivery.spool.spool_lock import FIRST, SpoolLock, make_private, opened_only_here
 from capture_agent.delivery.spool.spool_rows import (
     ROW_BYTES,
     SCHEMA,
@@ -39,7 +39,8 @@ Found = TypeVar("Found")
 class SpoolFile:
     """One thread at a time may use it. Each method raises SpoolError; the file is then as it was before the call.
 
-    The directory is made if it does not exist, for its owner only. A lock keeps other processes and sinks out.
+    Directories are made if they do not exist, for their owner only. A lock keeps other processes and sinks out. No file
+    is a symbolic link: what somebody else may have put there is not followed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +56,7 @@ class SpoolFile:
     def open(self) -> None:
         """Raises Damaged too."""
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path.parent)
             if self._lock is None:
                 self._lock = SpoolLock(self.path.with_suffix(".lock"))
             os.close(opened_only_here(self.path))

@@ -44,8 +44,22 @@ class SpoolLock:
             os.close(self._handle)
 
 
+def make_private(folder: Path) -> None:
+    """The folder and those above it that do not exist, for their owner only. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def opened_only_here(path: Path) -> int:
-    """A descriptor of this file, which is made if there is none. Raises SpoolError; OSError."""
+    """A descriptor of this file, which is made if there is none. Raises SpoolError; OSError.
+
+    Neither it nor what SQLite keeps beside it may be a symbolic link.
+    """
+    for beside in (f"{path.name}{end}" for end in ("-wal", "-shm", "-journal")):
+        if path.with_name(beside).is_symlink():
+            raise SpoolError(f"{beside} is a symbolic link")
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
