@@ -34,7 +34,7 @@ HEAD = Struct("!HH")
 
 
 class SpoolCapture:
-    """A Source. The spool may be in use: it is only read, a batch at a time."""
+    """A Source. The spool may be in use: it is only read, as it is when the reading begins, a batch at a time."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -46,6 +46,7 @@ class SpoolCapture:
         """Raises SourceError at the end if batches were damaged, or where SQLite cannot go on."""
         lost = 0
         at = mark_in(self._path)
+        self._database.execute("BEGIN")  # until it is closed: what others write meanwhile is not seen
         while (row := self._next(at)) is not None:
             at = row.id
             messages = self._messages(row)
@@ -118,7 +119,9 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _connected(path: Path) -> sqlite3.Connection:
     """Read-only. Without a log beside it, nothing is needed there, so that the folder may be read-only, too."""
     alone = "" if Path(f"{path}-wal").exists() else "&immutable=1"
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{alone}", uri=True, check_same_thread=False)
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro{alone}", uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 def is_spool(path: Path) -> bool:

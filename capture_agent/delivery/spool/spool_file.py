@@ -194,9 +194,12 @@ class SpoolFile:
             raise explained(error) from None
 
     def shrink(self) -> None:
-        """Give the space of removed batches back to the disk."""
+        """Give the space of removed batches back to the disk. If somebody reads the file, the log keeps it for now."""
         try:
-            self._used().executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+            self._used().executescript(
+                "PRAGMA incremental_vacuum; PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE);"
+                f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}"
+            )
         except sqlite3.Error as error:
             self.close()
             raise explained(error) from None
