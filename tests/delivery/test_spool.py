@@ -214,13 +214,39 @@ def test_a_file_that_is_no_spool_is_set_aside(tmp_path: Path, content: bytes) ->
     assert drained(spool) == raw(batch_of(2))
 
 
-def test_another_database_is_set_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", ["CREATE TABLE batches (x)", "CREATE TABLE calls (x)"])
+@pytest.mark.parametrize("mode", ["delete", "wal", "wal that is open"])
+def test_the_database_of_another_program_is_refused_and_not_written_to(tmp_path: Path, schema: str, mode: str) -> None:
+    file = tmp_path / "s"
+    database = sqlite3.connect(file, isolation_level=None)
+    database.execute(f"PRAGMA journal_mode = {mode.partition(' ')[0]}")
+    database.executescript(f"PRAGMA user_version = 1; {schema}")
+    if mode != "wal that is open":
+        database.close()
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir() if not one.name.endswith("-shm")}
+    spool = opened(file)
+    assert spool.failing == "it is the database of another program"
+    assert spool.append(batch_of(2)).stored == 0
+    assert spool.take()[1] is None
+    spool.close()
+    after = {one.name: one.read_bytes() for one in tmp_path.iterdir() if not one.name.endswith(("-shm", ".lock"))}
+    assert after == before
+    database.close()
+    file.unlink()
+    assert spool.append(batch_of(2)).stored == 2
+    spool.close()
+
+
+def test_tables_that_are_damaged_are_set_aside(tmp_path: Path) -> None:
+    opened(tmp_path / "s").close()
     with sqlite3.connect(tmp_path / "s") as database:
-        database.execute("CREATE TABLE batches (x)")
+        database.execute("DROP TABLE contents")
     database.close()
     spool = opened(tmp_path / "s")
+    assert spool.append(batch_of(2)).stored == 0
     assert spool.append(batch_of(2)).stored == 2
     assert (tmp_path / "s.damaged").exists()
+    spool.close()
 
 
 def test_pages_overwritten_in_the_middle(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from capture_agent.delivery.spool.spool import unpacked
 from capture_agent.delivery.spool.spool_error import SpoolError
 from capture_agent.delivery.spool.spool_lock import mark_in
-from capture_agent.delivery.spool.spool_rows import TABLES, Row, first_after
+from capture_agent.delivery.spool.spool_rows import TABLES, Row, first_after, tables_in
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames, Interface
 from capture_agent.records.traced import TracedMessage
@@ -128,10 +128,9 @@ def is_spool(path: Path) -> bool:
     """Whether this SQLite database has the tables of one. Raises sqlite3.Error."""
     database = _connected(path)
     try:
-        names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return tables_in(database) >= TABLES
     finally:
         database.close()
-    return names >= TABLES
 
 
 def spool_capture(path: Path) -> SpoolCapture | None:

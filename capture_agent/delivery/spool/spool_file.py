@@ -9,20 +9,23 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 from zlib import crc32
 
 from capture_agent.delivery.spool.spool_error import Damaged, SpoolError, explained
 from capture_agent.delivery.spool.spool_lock import FIRST, SpoolLock, make_private, opened_only_here
 from capture_agent.delivery.spool.spool_rows import (
+    APPLICATION,
     ROW_BYTES,
     SCHEMA,
     Held,
     Row,
     first_after,
     held_after,
+    is_of_others,
     oldest_after,
 )
 from capture_agent.os_errors import in_words
@@ -33,6 +36,7 @@ LAST = 1 << 62  # no number is higher
 PAGE_BYTES = 16384  # a batch is a chain of pages, and removing it reads each: fewer, larger ones take less time
 WAL_BYTES = 4 << 20  # after which the write-ahead log is copied into the file
 BUSY_SECONDS = 1.0
+OF_OTHERS = "it is the database of another program"
 Found = TypeVar("Found")
 
 
@@ -60,9 +64,14 @@ class SpoolFile:
             if self._lock is None:
                 self._lock = SpoolLock(self.path.with_suffix(".lock"))
             os.close(opened_only_here(self.path))
+            refuse_of_others(self.path)
             self._database = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            if is_of_others(self._database):  # as its log says, which another program may be writing
+                self._database.close()
+                self._database = None
+                raise SpoolError(OF_OTHERS)
             self._node = node_of(self.path)
             if self._prepare(self._database):
                 self._lock.mark = FIRST
@@ -90,7 +99,9 @@ class SpoolFile:
         database.execute(f"PRAGMA wal_autocheckpoint={WAL_BYTES // PAGE_BYTES}")
         database.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         if not tables:
-            database.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
+            database.executescript(
+                f"BEGIN;{SCHEMA}PRAGMA user_version={VERSION};PRAGMA application_id={APPLICATION};COMMIT;"
+            )
         elif version != VERSION:
             raise Damaged(f"not a spool of version {VERSION}")
         return not tables
@@ -216,6 +227,15 @@ class SpoolFile:
             self.open()
         assert self._database is not None
         return self._database
+
+
+def refuse_of_others(path: Path) -> None:
+    """Raises SpoolError if it is another program's database. Looks at the file alone: no log is created or played."""
+    with suppress(sqlite3.Error):  # a new file, or a damaged one
+        database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+        with closing(database):
+            if is_of_others(database):
+                raise SpoolError(OF_OTHERS)
 
 
 def node_of(path: Path) -> tuple[int, int]:

@@ -22,6 +22,7 @@ CREATE TABLE batches (
 CREATE TABLE contents (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 """
 TABLES = {"batches", "contents"}
+APPLICATION = 0x43415350  # "CASP": SQLite's application_id of a spool
 SOUND = f"""(
 SELECT id, crc,
     CASE WHEN typeof(stored_at) IN ('real', 'integer') THEN stored_at END AS stored_at,
@@ -50,6 +51,17 @@ class Held:
     messages: int
     bytes: int
     oldest: float | None  # when it was stored, in seconds since the epoch
+
+
+def tables_in(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def is_of_others(database: sqlite3.Connection) -> bool:
+    """Whether another program has made it: then it has tables, and not those of a spool."""
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    tables = tables_in(database)
+    return bool(tables) and not (tables >= TABLES or application == APPLICATION)
 
 
 def held_after(database: sqlite3.Connection, after: int) -> Held:
