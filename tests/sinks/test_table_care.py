@@ -14,6 +14,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 
 from capture_agent.cli import main
 from capture_agent.config import SqlTarget
+from capture_agent.doctor.advice import EXTRA_COLUMN
 from capture_agent.doctor.table_trial import try_table
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql import partitions, purge, table_check
@@ -198,6 +199,30 @@ def test_other_types(request: pytest.FixtureRequest, kinds: Sequence[str], damag
         assert problems(url) == found
         warned = [one.found for one in try_table(SqlTarget(url), ()) if one.status == "warning"]
         assert warned == [f"table sip_trace: {problem}" for problem in found]
+
+
+def test_what_to_do_about_a_column_that_nobody_fills(database: str) -> None:
+    """Both where the table is compared and where a row is tried."""
+    create_tables(database)
+    if kind_of(database) == "sqlite":  # ALTER TABLE adds no such column there
+        (made,) = rows(database, "sql", "(SELECT 1 AS id, sql FROM sqlite_master WHERE name = 'sip_trace')")
+        changed = str(made).replace("PRIMARY KEY", "tenant VARCHAR(20) NOT NULL, PRIMARY KEY")
+        execute(database, "DROP TABLE sip_trace", changed)
+    else:
+        execute(database, "ALTER TABLE sip_trace ADD COLUMN tenant VARCHAR(20) NOT NULL")
+    found = [one for one in try_table(SqlTarget(database), ()) if "tenant" in one.found]
+    assert found and {one.to_do for one in found} == {EXTRA_COLUMN}
+
+
+def test_purge_of_times_that_are_text(sqlite_url: str) -> None:
+    """As other programs write them into SQLite."""
+    create_tables(sqlite_url)
+    store(sqlite_url, [0, 40 * DAY, 0, 40 * DAY, 20 * DAY])
+    for n, form in ((2, "%Y-%m-%d %H:%M:%S"), (3, "%Y-%m-%d %H:%M:%S"), (4, "%Y-%m-%dT%H:%M:%S")):
+        execute(sqlite_url, f"UPDATE sip_trace SET time_stamp = strftime('{form}', time_stamp) WHERE id = {n + 1}")
+    assert purge.purge(SqlTarget(sqlite_url), 30 * DAY).rows == 2
+    assert rows(sqlite_url) == ["call-0", "call-2", "call-4"]
+    assert rows(sqlite_url, "typeof(time_stamp)") == ["real", "text", "text"]
 
 
 def test_sqlite_that_ignores_case(sqlite_url: str) -> None:
