@@ -326,6 +326,37 @@ def test_partition(request: pytest.FixtureRequest, kind: str, table: str, monkey
     assert rows(url, table=name) == [f"call-{n}" for n in (1, 3, 4, 5, 6, 7)]
 
 
+@pytest.mark.parametrize("zone", ["local", "utc"])
+@pytest.mark.parametrize("host", ["Pacific/Kiritimati", "Pacific/Niue"])  # 14 hours before UTC, 11 after
+@pytest.mark.parametrize("kind", BOTH)
+def test_partitions_in_other_zones(
+    request: pytest.FixtureRequest, kind: str, host: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next days are those of the times in the table; purge drops what is old there."""
+    url = request.getfixturevalue(f"{kind}_url")
+    monkeypatch.setenv("TZ", host)
+    time.tzset()
+    try:
+        target = SqlTarget(url, time=zone)  # type: ignore[arg-type]
+        assert list(partition(target, False, 2))
+        with closing(SqlSink(target)) as sink:
+            sink.send([traced(numbered(n), time_ns=time.time_ns() + int(age * 1e9)) for n, age in enumerate((0, DAY))])
+        with connected(url) as connection:
+            ends = [one.until for one in partitions_of(connection, "sip_trace") if one.until]
+        times = [datetime.fromisoformat(str(one)) for one in rows(url, "time_stamp")]
+        assert all(one < max(ends) for one in times)
+        assert min(ends) - times[0] < timedelta(days=2)
+        assert purge.purge(target, 3600) == purge.Purged([], 0)
+        with monkeypatch.context() as later:
+            now = time.time()
+            later.setattr(purge.time, "time", lambda: now + 4 * DAY)
+            purged = purge.purge(target, DAY)
+        assert (len(purged.partitions), rows(url)) == (len(ends), [])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 @pytest.mark.parametrize("kind", BOTH)
 def test_rows_before_their_partition_are_moved(request: pytest.FixtureRequest, kind: str) -> None:
     url = request.getfixturevalue(f"{kind}_url")
