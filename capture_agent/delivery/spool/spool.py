@@ -24,6 +24,7 @@ from capture_agent.records.traced import TracedMessage
 
 BATCH_BYTES = 1 << 20  # of a batch before it is compressed, and before its last message
 BATCH_MESSAGES = 4096
+PART_SECONDS, LEAST_MESSAGES = 0.1, 10  # of a batch that is sent at a limited rate: each is sent at once
 SPARE_BYTES = 16 << 20  # of the disk that stay free, so that what is sent can be removed
 BACK = 1024  # numbers between a batch that is put back and the next, so that another fits there
 FULL_SECONDS = 60.0  # so long a spool counts as full after a message has made room
@@ -41,6 +42,13 @@ class SpoolLimits:
     drain_per_second: float = 0.0  # messages; 0: no limit
     above_percent: int = 50
     beside: bool = False
+
+    @property
+    def batch_messages(self) -> int:
+        """Of one batch at most."""
+        if not self.drain_per_second:
+            return BATCH_MESSAGES
+        return min(BATCH_MESSAGES, max(LEAST_MESSAGES, int(self.drain_per_second * PART_SECONDS)))
 
     @classmethod
     def of(cls, section: SpoolSection) -> SpoolLimits:
@@ -303,10 +311,10 @@ class Spool:
             _log.info("%s: can be used again", self.path)
             self.failing = ""
 
-    @staticmethod
-    def _parts(batch: Sequence[TracedMessage]) -> tuple[list[tuple[int, bytes]], int]:
+    def _parts(self, batch: Sequence[TracedMessage]) -> tuple[list[tuple[int, bytes]], int]:
         """Batches of limited size, how many messages and their packets; and how many messages cannot be packed."""
         parts: list[tuple[int, bytes]] = []
+        most = self.limits.batch_messages
         packer, held, size, unpackable = BatchPacker(), list[bytes](), 0, 0
         for traced in batch:
             try:
@@ -316,7 +324,7 @@ class Spool:
                 continue
             held.append(packets)
             size += len(packets)
-            if size >= BATCH_BYTES or len(held) >= BATCH_MESSAGES:
+            if size >= BATCH_BYTES or len(held) >= most:
                 parts.append((len(held), compressed(b"".join(held))))
                 held, size = [], 0
         if held:
