@@ -349,6 +349,8 @@ class Config:
             one = next((target for target in self.targets() if target.spool.on and target.spool.given()), None)
             if one is not None:
                 raise ValueError(f"spool: that of {one} needs a directory in [spool]")
+            if given := self.spool.differing():
+                raise ValueError(f"spool: {', '.join(given)} without a directory in [spool]: nothing is stored")
 
     @property
     def named_metrics(self) -> Metrics:
