@@ -166,9 +166,13 @@ def live_cases(sizes: Sizes) -> list[Case]:
 
 
 def relay_cases(sizes: Sizes) -> list[Case]:
-    """What the limit sends goes through an agent."""
-    sockets = ("--listen", "hep+tcp:127.0.0.1:{listen}", "--hep", "hep+tcp:127.0.0.1:{port}")
-    return [Case(RELAY, COMPILED, Capture(sizes.full), (AGENT, "run", *sockets, "--control", ""))]
+    """What the limit sends goes through an agent, which loses nothing: the limit waits for it."""
+    listener = {
+        "CAPTURE_AGENT_LISTEN__1__URI": "hep+tcp:127.0.0.1:{listen}",
+        "CAPTURE_AGENT_LISTEN__1__WHEN_FULL": "wait",
+    }
+    command = (AGENT, "run", "--hep", "hep+tcp:127.0.0.1:{port}", "--control", "")
+    return [Case(RELAY, COMPILED, Capture(sizes.full), command, listener)]
 
 
 def growing_cases(sizes: Sizes) -> list[Case]:
