@@ -10,9 +10,10 @@ from capture_agent.cli import looking, options
 from capture_agent.cli.failures import Failed
 from capture_agent.cli.message_output import message_lines
 from capture_agent.cli.table_output import coloured, painted
+from capture_agent.sip.session_description import sdp_of
 from capture_agent.view.details import difference
 from capture_agent.view.ladder import Arrow, Ladder, ladder_of
-from capture_agent.view.sdp import explained, sdp_of
+from capture_agent.view.sdp import explained
 from capture_agent.view.text import printable
 
 CallId = Annotated[str, typer.Argument(metavar="CALL-ID", help="The Call-ID, as `decode` and `calls` show it.")]

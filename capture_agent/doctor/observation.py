@@ -69,7 +69,7 @@ class View:
         self._note = note
         for name in capture.interfaces:
             try:
-                self.sources.append(open_interface(capture, name))
+                self.sources.append(open_interface(capture, False, name))
             except SourceError as error:
                 self.problems[name] = str(error).removeprefix(f"{name}: ")
 
