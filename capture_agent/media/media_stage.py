@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from itertools import groupby
 from typing import Protocol
 
@@ -25,6 +25,9 @@ FRAMES = Account("frames", (OfFrames.CARRIED, OfFrames.MEDIA))
 TRACED, NOT_TRACED, NO_REPORT, WAITING = "traced", "not_traced", "no_report", "waiting"
 CUT, ENCRYPTED, UNANNOUNCED = "cut", "encrypted", "unannounced"
 ACCOUNT = Account("rtcp", (TRACED, NOT_TRACED, NO_REPORT, WAITING), rejected=(CUT, ENCRYPTED, UNANNOUNCED, *REASONS))
+
+# RFC 1918, 6598, 4193.
+PRIVATE = [ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")]
 
 Traced = list[TracedMessage]
 
@@ -143,7 +146,7 @@ class Media:
 
 
 def places(media: list[Announced], message: CapturedMessage) -> Iterator[Place]:
-    """Those of the description; and the sender's own address, if it has announced a private one (RFC 1918)."""
+    """Those of the description; and the sender's own address, if it has announced a private one."""
     datagram = message.datagram
     for one in media:
         yield one.rtp
@@ -153,9 +156,14 @@ def places(media: list[Announced], message: CapturedMessage) -> Iterator[Place]:
 
 
 def behind_nat(place: Place, datagram: Datagram) -> Place | None:
-    if not ip_address(place[0]).is_private or ip_address(datagram.source).is_private:
+    if not is_private(place[0]) or is_private(datagram.source):
         return None
     return placed(datagram.source_text.encode(), str(place[1]).encode())
+
+
+def is_private(address: bytes) -> bool:
+    one = ip_address(address)
+    return any(one in network for network in PRIVATE)
 
 
 def of_call(report: RtcpReport, call: MediaCall, direction: Direction) -> Traced:

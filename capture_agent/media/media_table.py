@@ -134,6 +134,7 @@ class MediaTable:
     def _drop(self, call: MediaCall) -> None:
         self.bytes -= call.cost
         call.unlink()
+        del call.before, call.following  # they lead to itself: nothing would free it soon
         del self._calls[call.call_id]
         for key in call.places:
             del self._places[key]

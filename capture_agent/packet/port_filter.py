@@ -29,7 +29,7 @@ def moves_offsets(filter_text: str) -> bool:
 
 
 # RTP's version 2, and a packet type from 192 to 223 (RFC 5761 4). libpcap reads UDP only in IPv4.
-RTCP = ("udp[8:2] & 0xc0e0 = 0x80c0", "ip6 proto 17 and ip6[48:2] & 0xc0e0 = 0x80c0")
+RTCP = ("udp[8:2] & 0xc0e0 = 0x80c0", "(ip6 proto 17 and ip6[48:2] & 0xc0e0 = 0x80c0)")
 
 
 def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = False, rtcp: bool = False) -> str:

@@ -30,7 +30,13 @@ XR_JSON = {
     "noise_level": 200, "rerl": 55, "gmin": 16, "r_factor": 90, "ext_r_factor": 127, "mos_lq": 41, "mos_cq": 40,
     "rx_config": 0x30, "jb_nominal": 60, "jb_maximum": 120, "jb_abs_max": 240,
 }  # fmt: skip
-OF_SR = {"sender_information": SENDER_JSON, "ssrc": SOURCE, "type": 200, "report_count": 1, "report_blocks": [BLOCK_JSON]}
+OF_SR = {
+    "sender_information": SENDER_JSON,
+    "ssrc": SOURCE,
+    "type": 200,
+    "report_count": 1,
+    "report_blocks": [BLOCK_JSON],
+}
 OF_RR = {"ssrc": SOURCE, "type": 201, "report_count": 1, "report_blocks": [BLOCK_JSON]}
 NO_BLOCKS = {"report_count": 0, "report_blocks": []}
 # RFC 3550 6.4.1 in heplify's test of its own reader; a report of Asterisk's kind.
