@@ -60,7 +60,8 @@ class Changes:
         for one in traced:
             message = one.message
             if isinstance(message, RtcpReport) and joined(self._privacy.mask, one.trace.masks):
-                changed.append(TracedMessage(without_names(message), one.direction, one.trace, one.sinks))
+                report = without_names(message)
+                changed.append(one if report is message else TracedMessage(report, one.direction, one.trace, one.sinks))
                 continue
             if not isinstance(message, CapturedMessage):
                 changed.append(one)  # all other masks, and rewriting, apply to SIP only

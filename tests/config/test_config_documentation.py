@@ -16,6 +16,8 @@ pytestmark = pytest.mark.once
 # What an option needs beside it.
 WITH = {
     "lookback": 'trace = "dialog"\n',
+    "rtcp_unannounced": "rtcp = true\n",
+    "cname": "rtcp = true\n",
     "tls_key": 'tls_cert = "agent.pem"\n',
     "keep_alive_seconds": 'transport = "tcp"\n',
     "duplicates_on_reconnect": 'transport = "tcp"\n',

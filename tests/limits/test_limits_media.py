@@ -31,7 +31,10 @@ def long_names() -> MediaTable:
     return table
 
 
-CASES = {"announced media": small_calls, "announced media of long Call-IDs": long_names}
+CASES = {
+    "announced media": small_calls,
+    "announced media of long Call-IDs": long_names,
+}
 
 
 @pytest.mark.parametrize("case", CASES)
