@@ -70,6 +70,7 @@ class Pipeline:
         if keys is not None:
             self._decrypt(keys)
         self.media = self._with_media(media, correlate or Correlate()) if media is not None and media.rtcp else None
+        self._quality = media is not None and media.vq_rtcpxr
         self.intake = Intake()
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
         self.restorer = Restorer() if capture.x_headers else None
@@ -195,7 +196,14 @@ class Pipeline:
             traced = self.media.with_reports(traced, self.policy)
         if self.unwrapping is not None and (others := self.unwrapping.take_others()):
             traced += self.policy.pass_on(others)
-        return self.emission(traced) if self.emission is not None else traced
+        if self.emission is not None:
+            traced = self.emission(traced)
+        return self._with_quality_reports(traced) if self._quality else traced
+
+    def _with_quality_reports(self, traced: list[TracedMessage]) -> list[TracedMessage]:
+        from capture_agent.media.quality_reports import with_quality_reports
+
+        return list(with_quality_reports(traced))
 
     def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
         """The same messages, now with transaction and dialog, and counted."""

@@ -6,6 +6,7 @@ media_table.py     which call has announced an address and port
 rtcp.py            the packets of a datagram; each length is checked
 rtcp_json.py       what they report, as Homer's pages read it
 media_stage.py     all of it, in packet time
+quality_reports.py SIP PUBLISH with the report of a phone, as one of its call
 
 No I/O, no clock.
 """
