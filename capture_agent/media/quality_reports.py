@@ -1,4 +1,4 @@
-"""Quality reports of phones (RFC 6035): SIP PUBLISH or NOTIFY with application/vq-rtcpxr, sent once more for their call.
+"""Quality reports of phones (RFC 6035): PUBLISH or NOTIFY with application/vq-rtcpxr, sent once more for their call.
 
 The message has a Call-ID of its own; that of the call which was measured is in its body. Homer keeps such reports apart
 from SIP: protocol type 35, the whole message as payload (docs/media.md).
@@ -30,12 +30,8 @@ def with_quality_reports(traced: list[TracedMessage]) -> Iterator[TracedMessage]
         yield one
         message = one.message
         if isinstance(message, CapturedMessage) and (call_id := measured_call(message)):
-            report = ForeignPayload(
-                ProtocolType.MOS_SHORT_JSON,
-                with_payload(message.datagram, message.raw),
-                message.origin,
-                message.seen_ns,
-            )
+            whole = with_payload(message.datagram, message.raw)
+            report = ForeignPayload(ProtocolType.MOS_SHORT_JSON, whole, message.origin, message.seen_ns)
             yield TracedMessage(report, one.direction, one.trace.changed(correlation_id=call_id), one.sinks)
 
 
