@@ -12,6 +12,7 @@ from capture_agent.media.media_addresses import Place
 from capture_agent.records.traced import Trace
 
 LINGER_NS = 60 * SECOND_NS  # after BYE or a refusal: last reports, and forks that are answered after all
+MOST_OF_CALL = 256  # places of one call: its oldest make room
 BYTES_EACH = 512  # of all places together, per place that may be held
 
 # Bytes that a place and a call take, apart from their texts: objects, and their slots in the tables.
@@ -80,10 +81,10 @@ class MediaTable:
             if (other := self._places.get(key)) is not None:
                 self._take_from(other, key)
             self._places[key] = call
-        call.places += new
+        self._keep_latest(call, call.places + new)
         self.bytes += call.cost
         call.put_before(self._going_on)
-        self._make_room(call)
+        self._make_room()
 
     def find(self, *places: Place) -> MediaCall | None:
         """The call of the first of these places that is announced."""
@@ -120,11 +121,16 @@ class MediaTable:
         if not other.places:
             self._drop(other)
 
-    def _make_room(self, spared: MediaCall) -> None:
+    def _keep_latest(self, call: MediaCall, places: tuple[bytes, ...]) -> None:
+        surplus = max(0, len(places) - min(MOST_OF_CALL, self._most))
+        for key in places[:surplus]:
+            del self._places[key]
+        self.evicted += surplus
+        call.places = places[surplus:]
+
+    def _make_room(self) -> None:
         while len(self._places) > self._most or self.bytes > BYTES_EACH * self._most:
             oldest = next(self._oldest())
-            if oldest is spared and len(self._calls) == 1:
-                return  # one message announces at most a few hundred
             self.evicted += len(oldest.places)
             self._drop(oldest)
 
