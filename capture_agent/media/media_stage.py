@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
 from itertools import groupby
 from typing import Protocol
 
 from capture_agent.books import Account, HeldTable, Ledger, OfFrames
 from capture_agent.clock import SECOND_NS, Clock
 from capture_agent.config.media_options import MediaSection
-from capture_agent.media.media_addresses import Announced, Place, announced, placed
+from capture_agent.media.media_addresses import Announced, Place, announced, is_private
 from capture_agent.media.media_sorting import sort_out
 from capture_agent.media.media_table import MediaCall, MediaTable, Traces
 from capture_agent.media.rtcp import REASONS, RtcpError, parse
@@ -25,9 +24,6 @@ FRAMES = Account("frames", (OfFrames.CARRIED, OfFrames.MEDIA))
 TRACED, NOT_TRACED, NO_REPORT, WAITING = "traced", "not_traced", "no_report", "waiting"
 CUT, ENCRYPTED, UNANNOUNCED = "cut", "encrypted", "unannounced"
 ACCOUNT = Account("rtcp", (TRACED, NOT_TRACED, NO_REPORT, WAITING), rejected=(CUT, ENCRYPTED, UNANNOUNCED, *REASONS))
-
-# RFC 1918, 6598, 4193.
-PRIVATE = [ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")]
 
 Traced = list[TracedMessage]
 
@@ -97,7 +93,7 @@ class Media:
             return
         self._clock.tick(message.seen_ns)
         call = self.table.call(call_id)
-        if (sdp := sdp_of(sip)) and (media := announced(sdp)):
+        if sip.body_end > sip.body_start and (sdp := sdp_of(sip)) and (media := announced(sdp)):
             traces: Traces = tuple((one.trace, one.sinks) for one in traced)
             secure = all(one.secure for one in media)
             self.table.announce(call_id, places(media, message), traces, secure, self._clock.now_ns)
@@ -158,12 +154,7 @@ def places(media: list[Announced], message: CapturedMessage) -> Iterator[Place]:
 def behind_nat(place: Place, datagram: Datagram) -> Place | None:
     if not is_private(place[0]) or is_private(datagram.source):
         return None
-    return placed(datagram.source_text.encode(), str(place[1]).encode())
-
-
-def is_private(address: bytes) -> bool:
-    one = ip_address(address)
-    return any(one in network for network in PRIVATE)
+    return datagram.source, place[1]
 
 
 def of_call(report: RtcpReport, call: MediaCall, direction: Direction) -> Traced:
