@@ -17,7 +17,8 @@ from capture_agent.media.rtcp_json import as_json
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import Captured, RtcpReport
-from capture_agent.records.traced import Trace, TracedMessage
+from capture_agent.records.origin import Origin
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.session_description import sdp_of
 
 FRAMES = Account("frames", (OfFrames.CARRIED, OfFrames.MEDIA))
@@ -116,12 +117,15 @@ class Media:
         if not found.reports:
             self._outcomes[NO_REPORT] += 1
             return []
-        report = RtcpReport(with_payload(datagram, as_json(found, self._options.cname)))
+        payload = with_payload(datagram, as_json(found, self._options.cname))
         traced: Traced = []
         if call is None:
-            traced = policy.pass_on([report])
+            traced = policy.pass_on([RtcpReport(payload)])
         elif policy.on:
-            traced = of_call(report, call, policy.direction_of(datagram))
+            # An id of the trace goes before this one; groups share calls by this one, as they do for SIP.
+            report = RtcpReport(payload, Origin(correlation_id=call.call_id))
+            direction = policy.direction_of(datagram)
+            traced = [TracedMessage(report, direction, trace, sinks) for trace, sinks in call.traces]
         self._outcomes[TRACED if traced else NOT_TRACED] += 1
         return traced
 
@@ -155,15 +159,6 @@ def behind_nat(place: Place, datagram: Datagram) -> Place | None:
     if not is_private(place[0]) or is_private(datagram.source):
         return None
     return datagram.source, place[1]
-
-
-def of_call(report: RtcpReport, call: MediaCall, direction: Direction) -> Traced:
-    """With the Call-ID as correlation id, unless the call's trace has one."""
-    found = []
-    for trace, sinks in call.traces:
-        with_id: Trace = trace if trace.correlation_id else trace.changed(correlation_id=call.call_id)
-        found.append(TracedMessage(report, direction, with_id, sinks))
-    return found
 
 
 def with_payload(datagram: Datagram, payload: bytes) -> Datagram:

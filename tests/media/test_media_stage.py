@@ -31,6 +31,7 @@ from capture_agent.app.extensions import Extensions
 from capture_agent.config import load
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.targets import HepTarget
+from capture_agent.delivery.rendezvous import key_of
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.kinds import RtcpReport
@@ -119,7 +120,7 @@ def test_addresses(tmp_path: Path, name: str) -> None:
     sent = [packet(case.sip_from, ("192.0.2.2", 5060), invite(case.offer)), *(packet(*one) for one in case.packets)]
     found = reports(made.process(frames(sent)))
     assert outcomes(made) == case.counted
-    assert {one.trace.correlation_id for one in found} <= {b"call-1"}
+    assert {one.message.origin and one.message.origin.correlation_id for one in found} <= {b"call-1"}
     assert [one.message.datagram.destination_port for one in found] == [
         to[1] for _, to, _ in case.packets if len(found) == len(case.packets)
     ] or len(found) < len(case.packets)
@@ -251,3 +252,14 @@ def test_cut_by_the_capture(tmp_path: Path) -> None:
     whole.index[1] -= 8
     made.process(whole)
     assert outcomes(made) == {"cut": 1}
+
+
+def test_an_id_of_legs_goes_before_the_call_id(tmp_path: Path) -> None:
+    """Both legs have it; the members of a group still share calls as they do for SIP."""
+    made = pipeline(tmp_path, '[media]\nrtcp = true\n[legs]\nid_in = ["Subject"]\n')
+    message = invite(OFFER).replace(b"CSeq:", b"Subject: of-both\r\nCSeq:")
+    sip, report = made.process(frames([packet(SIP_A, SIP_B, message), packet(B, A_RTCP, SR)]))
+    sent = decode(other_packet(report, HepTarget("h"), lambda: ((b"", 0), (b"", 0))))
+    assert sent.correlation_id == sip.trace.correlation_id == b"of-both"
+    assert key_of(report, by_leg=False) == key_of(sip, by_leg=False) == b"call-1"
+    assert key_of(report, by_leg=True) == key_of(sip, by_leg=True) == b"of-both"
