@@ -69,10 +69,10 @@ class Pipeline:
         self.streams = Streams(make_layers=layers_with_hep) if capture.hep_in else Streams()
         if keys is not None:
             self._decrypt(keys)
-        self.media = self._with_media(media, correlate or Correlate()) if media is not None and media.rtcp else None
         self._quality = media is not None and media.vq_rtcpxr
         self.intake = Intake()
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
+        self.media = self._with_media(media, correlate or Correlate()) if media is not None and media.rtcp else None
         self.restorer = Restorer() if capture.x_headers else None
         self.wanted: WantedMessages | None = None
         self.policy = policy or Policy()
@@ -100,7 +100,7 @@ class Pipeline:
     def _with_media(self, options: MediaSection, correlate: Correlate) -> Media:
         from capture_agent.media.media_stage import Media
 
-        return Media(options, correlate.idle_seconds)
+        return Media(options, correlate.idle_seconds, self.copies.is_copy if self.copies is not None else None)
 
     def take_secrets(self, key_log: bytes) -> None:
         """Those that a capture file has with its packets."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Protocol
 
@@ -22,9 +22,12 @@ from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.session_description import sdp_of
 
 FRAMES = Account("frames", (OfFrames.CARRIED, OfFrames.MEDIA))
-TRACED, NOT_TRACED, NO_REPORT, WAITING = "traced", "not_traced", "no_report", "waiting"
+TRACED, NOT_TRACED, DUPLICATE, NO_REPORT = "traced", "not_traced", "duplicate", "no_report"
+WAITING = "waiting"
 CUT, ENCRYPTED, UNANNOUNCED = "cut", "encrypted", "unannounced"
-ACCOUNT = Account("rtcp", (TRACED, NOT_TRACED, NO_REPORT, WAITING), rejected=(CUT, ENCRYPTED, UNANNOUNCED, *REASONS))
+ACCOUNT = Account(
+    "rtcp", (TRACED, NOT_TRACED, DUPLICATE, NO_REPORT, WAITING), rejected=(CUT, ENCRYPTED, UNANNOUNCED, *REASONS)
+)
 
 Traced = list[TracedMessage]
 
@@ -40,15 +43,19 @@ class Decides(Protocol):
 
 
 class Media:
-    """Counts: seen = traced + not_traced + no_report + waiting + the sum of rejected."""
+    """Counts: seen = traced + not_traced + duplicate + no_report + waiting + the sum of rejected."""
 
-    def __init__(self, options: MediaSection, idle_seconds: int) -> None:
+    def __init__(
+        self, options: MediaSection, idle_seconds: int, is_copy: Callable[[Datagram], bool] | None = None
+    ) -> None:
+        """`is_copy`: whether a packet was captured once more; None: nobody asks."""
         self._options = options
+        self._is_copy = is_copy
         self.table = MediaTable(options.streams, idle_seconds * SECOND_NS)
         self._clock = Clock()
         self._taken: list[Datagram] = []  # until the messages of their batch have been decided on
         self.seen = 0
-        self._outcomes = dict.fromkeys((TRACED, NOT_TRACED, NO_REPORT), 0)
+        self._outcomes = dict.fromkeys((TRACED, NOT_TRACED, DUPLICATE, NO_REPORT), 0)
         self._rejected = dict.fromkeys(ACCOUNT.rejected, 0)
 
     def without_media(self, datagrams: list[Datagram]) -> list[Datagram]:
@@ -108,6 +115,9 @@ class Media:
 
     def _reports(self, datagram: Datagram, policy: Decides) -> Traced:
         self._clock.tick(datagram.time_ns)
+        if self._is_copy is not None and self._is_copy(datagram):
+            self._outcomes[DUPLICATE] += 1
+            return []
         try:
             call = self._call_of(datagram)
             found = parse(datagram.payload)

@@ -263,3 +263,11 @@ def test_an_id_of_legs_goes_before_the_call_id(tmp_path: Path) -> None:
     assert sent.correlation_id == sip.trace.correlation_id == b"of-both"
     assert key_of(report, by_leg=False) == key_of(sip, by_leg=False) == b"call-1"
     assert key_of(report, by_leg=True) == key_of(sip, by_leg=True) == b"of-both"
+
+
+def test_copies(tmp_path: Path) -> None:
+    made = pipeline(tmp_path, "drop_copies = true\n[media]\nrtcp = true\n")
+    call, report = packet(SIP_A, SIP_B, invite(OFFER)), packet(B, A_RTCP, SR)
+    made.process(frames([call, call, report, report], [0.0, 0.001, 0.002, 0.003]))
+    assert outcomes(made) == {"traced": 1, "duplicate": 1}
+    assert {one.name: one for one in made.ledgers()}["messages"].outcomes["duplicate"] == 1
