@@ -13,6 +13,7 @@ from capture_agent.config.groups import Group
 from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.kafka_options import KafkaSourceSection, KafkaTarget, check_topic
 from capture_agent.config.key_log_listen import UdpListen
+from capture_agent.config.media_options import MediaSection
 from capture_agent.config.metric_peers import Peers, check_peers, peers_with
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
 from capture_agent.config.spool_options import SpoolSection
@@ -246,6 +247,7 @@ class Config:
 
     capture: Capture = field(default_factory=Capture)
     tls: TlsSection = field(default_factory=TlsSection)
+    media: MediaSection = field(default_factory=MediaSection)
     trace: TraceSection = field(default_factory=TraceSection)
     correlate: Correlate = field(default_factory=Correlate)
     rule: tuple[Rule, ...] = ()

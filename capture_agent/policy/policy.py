@@ -182,6 +182,10 @@ class Policy:
         trace = self._trace
         return [TracedMessage(message, Direction.IN, trace) for message in messages]
 
+    def direction_of(self, datagram: Datagram) -> Direction:
+        """Of a packet that is not SIP."""
+        return self._with_ports(datagram)
+
     def take_grown(self) -> list[Grown]:
         """Transactions and dialogs whose traces have taken more memory since the last call."""
         grown: list[Grown] = []

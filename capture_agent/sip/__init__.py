@@ -11,6 +11,7 @@ lookup.py    one header's value without parsing the others (hot)
 contacts.py  registrations: To, Contact and Expires (hot)
 timer_values.py  times of SIP's timers
 headers.py   header names, compact forms, values, on request
+session_description.py  finds the SDP in a message
 x_headers.py  siptrace's own headers in a duplicate
 problems.py  kinds of payloads that are not SIP (Stranger), and faults of SIP messages (Problem)
 

@@ -12,9 +12,10 @@ from capture_agent.sip.contacts import unbinds
 from capture_agent.sip.headers import reason_phrase, text, uri_user
 from capture_agent.sip.lookup import address, header_values, host_of
 from capture_agent.sip.message import SipMessage
+from capture_agent.sip.session_description import sdp_of
 from capture_agent.view import call_state
 from capture_agent.view.call_state import CHALLENGES, GONE, WITHIN_A_CALL
-from capture_agent.view.sdp import Session, codecs_of, media_lines, sdp_of
+from capture_agent.view.sdp import Session, codecs_of, media_lines
 
 LONGEST = 512  # bytes kept of a header or URI
 LONGEST_SDP = 4096
