@@ -90,7 +90,9 @@ class CallNews:
 class CallStore:
     """`lock`: is held in each method, if several threads use it.
 
-    evicted   calls that made room        left_out  messages of calls with very many, that made room
+    evicted       calls that made room
+    left_out      messages of calls with very many, that made room
+    keeps_frames  whether messages have their captured frames
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class CallStore:
         self.left_out = 0
         self.lock = lock or nullcontext()
         self._mask = mask
-        self._keep_frames = keep_frames and mask is None
+        self.keeps_frames = keep_frames and mask is None
         self._book = CallBook(legs, calls=calls + BATCH, most_bytes=MOST_BOOK_BYTES, live=True)
         self._most, self._most_bytes = calls, most_bytes
         self._bytes = 0
@@ -212,7 +214,7 @@ class CallStore:
             self.evicted = before
 
     def _keep(self, call_id: bytes, message: CapturedMessage) -> None:
-        datagram = copied(message, self._keep_frames).datagram
+        datagram = copied(message, self.keeps_frames).datagram
         kept = self._kept.setdefault(call_id, [])
         kept.append(datagram)
         self._bytes += cost(datagram)
