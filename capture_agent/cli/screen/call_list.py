@@ -14,16 +14,29 @@ from capture_agent.cli.screen.look import DIM, HEAD, HEAD_SORTED, MARKED, PLAIN,
 from capture_agent.view.call import SipCall
 
 WIDTHS = {
-    "first": 12, "last": 12, "answered": 12, "ended": 12, "from": 16, "to": 16, "uri": 28, "method": 9, "state": 11,
+    "first": 14, "last": 14, "answered": 14, "ended": 14, "from": 16, "to": 16, "uri": 28, "method": 9, "state": 11,
     "status": 6, "reason": 20, "cause": 20, "messages": 8, "retransmissions": 5, "setup": 8, "duration": 8,
     "codecs": 14, "hosts": 26, "transport": 5, "legs": 24, "call-id": 24,
 }  # fmt: skip
 TIMES = ("first", "last", "answered", "ended")
 GROWING = ("from", "to", "hosts", "call-id", "uri", "reason", "codecs")  # have what room is left
 NARROW = ("first", "method", "from", "to", "state", "status", "messages", "duration")
+MIDDLE = (
+    "first",
+    "method",
+    "from",
+    "to",
+    "state",
+    "status",
+    "messages",
+    "retransmissions",
+    "setup",
+    "duration",
+    "hosts",
+)
 WIDE = ("first", "method", "from", "to", "state", "status", "reason", "messages", "retransmissions", "setup",
         "duration", "hosts", "call-id")  # fmt: skip
-SPACE = 112  # columns of a terminal that has room for WIDE
+ROOM = ((160, WIDE), (110, MIDDLE), (0, NARROW))  # columns of a terminal from which they fit
 
 
 class CallList(LineView):
@@ -39,7 +52,7 @@ class CallList(LineView):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.chosen or (WIDE if self.size.width >= SPACE else NARROW)
+        return self.chosen or next(names for least, names in ROOM if self.size.width >= least)
 
     @property
     def call(self) -> SipCall | None:
@@ -90,7 +103,7 @@ class CallList(LineView):
         if name == "retransmissions" and not call.retransmissions:
             return ""
         text = COLUMNS[name].text(call, self._in_context)
-        return text[11:23] if name in TIMES else text
+        return text[5:19] if name in TIMES else text
 
     def column_at(self, x: int) -> str | None:
         at = 1

@@ -12,6 +12,7 @@ from capture_agent.cli.screen.line_view import LineView
 from capture_agent.cli.screen.look import AMBER, CALLS, GREEN, HEAD, MARKED, PLAIN, RED, Look
 from capture_agent.view.ladder import Arrow, Ladder
 from capture_agent.view.ladder_text import ASCII, BOX, draw, steps
+from capture_agent.view.text import width
 from capture_agent.view.time_text import TimeMode
 
 EMPTY = Ladder((), (), (), ())
@@ -43,7 +44,7 @@ class LadderView(LineView):
         at = len(drawn) - len(self.ladder.arrows)
         # In ASCII escaped text may be longer than what was measured: such lines are shifted with the keys.
         lines = [self.look.text(line) for line in drawn]
-        self._head, self._body = lines[:at], lines[at:]
+        self._head, self._body = together(lines[:at], room), lines[at:]
         self.head_lines = len(self._head)
         self.show_lines(len(self._body), self.cursor if cursor is None else cursor)
 
@@ -65,3 +66,15 @@ class LadderView(LineView):
         if len(self.ladder.call_ids) > 1:
             return CALLS[arrow.call % len(CALLS)]
         return RED if status >= 400 and not arrow.challenge else GREEN if 200 <= status < 300 else PLAIN
+
+
+def together(head: list[str], room: int) -> list[str]:
+    """Hosts that have a line each, because only their numbers fit, in few lines."""
+    if len(head) < 3:
+        return head
+    found = [""]
+    for host in (" ".join(line.split()) for line in head[:-2]):
+        if found[-1] and width(found[-1]) + 2 + width(host) > room:
+            found.append("")
+        found[-1] += f"  {host}" if found[-1] else host
+    return [*found, head[-1]]

@@ -55,10 +55,6 @@ class ListScreen(ViewScreen):
         *(Binding(key, f"kind('{key}')") for key in KINDS),
         Binding("q,escape", "quit"),
     ]
-    CSS = """
-    ListScreen Input { dock: bottom; height: 1; border: none; padding: 0 1; display: none; margin-bottom: 1; }
-    ListScreen Input.on { display: block; }
-    """
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)

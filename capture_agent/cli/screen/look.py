@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.segment import Segment
 from rich.style import Style
 
-from capture_agent.view.text import padded, printable, shortened, taken, width
+from capture_agent.view.text import padded, printable, shortened
 
 PLAIN = Style()
-DIM, BOLD = Style(color="#7d8794"), Style(bold=True)
+DIM, BOLD = Style(color="#8b95a3"), Style(bold=True)
 TITLE = Style(color="#e6e9ef", bgcolor="#2b3342", bold=True)
 BAR, BAR_KEY = Style(color="#b9c1cc", bgcolor="#222832"), Style(color="#8fb8de", bgcolor="#222832", bold=True)
 HEAD, HEAD_SORTED = Style(color="#8fb8de", bold=True), Style(color="#e6e9ef", bold=True, underline=True)
-CURSOR, CURSOR_AWAY = Style(bgcolor="#34507a", bold=True), Style(bgcolor="#2b3342")
+CURSOR, CURSOR_AWAY = Style(color="#f4f6fa", bgcolor="#34507a", bold=True), Style(bgcolor="#2b3342")
 MARKED = Style(color="#f2d388", bold=True)
-WRONG, NOTE = Style(color="#e88b8b", bold=True), Style(color="#f2d388")
 
 GREEN, AMBER, RED = Style(color="#8fc98a"), Style(color="#e0b060"), Style(color="#e88b8b")
 MAUVE, CYAN, GREY = Style(color="#b9a3d6"), Style(color="#7cc0cf"), Style(color="#a9b1bd")
@@ -50,10 +48,6 @@ class Look:
         return "*" if self.ascii else "\N{BLACK CIRCLE}"
 
     @property
-    def line(self) -> str:
-        return "-" if self.ascii else "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
-
-    @property
     def bar(self) -> str:
         return "#" if self.ascii else "\N{LOWER HALF BLOCK}"
 
@@ -78,20 +72,3 @@ class Look:
     def cell(self, value: str, wide: int, right: bool = False) -> str:
         """Exactly this wide."""
         return padded(shortened(self.text(value), wide), wide, right)
-
-
-def wrapped(text: str, wide: int) -> list[str]:
-    """Printable text in lines of at most this many columns."""
-    if width(text) <= wide:
-        return [text]
-    found = []
-    while text:
-        part = taken(text, wide) or text[:1]
-        found.append(part)
-        text = text[len(part) :]
-    return found
-
-
-def painted_line(text: str, wide: int, style: Style) -> list[Segment]:
-    """One line of one style that fills this width."""
-    return [Segment(padded(taken(text, wide), wide), style)]

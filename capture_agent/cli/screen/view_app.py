@@ -21,6 +21,9 @@ class ViewApp(App[None]):
     Screen { background: #171b22; color: #d5dae2; }
     LineView { background: #171b22; color: #d5dae2; scrollbar-color: #3a4556; scrollbar-background: #171b22;
                scrollbar-color-hover: #52617a; scrollbar-background-hover: #171b22; scrollbar-color-active: #52617a; }
+    #search { dock: bottom; height: 1; border: none; padding: 0 1; margin-bottom: 1; display: none;
+              background: #2b3342; color: #e6e9ef; }
+    #search.on { display: block; }
     Toast { background: #2b3342; padding: 0 2; }
     """
 
