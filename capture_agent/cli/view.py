@@ -56,9 +56,9 @@ def view(
     looking.call_filter(where)
     if options.STANDARD_INPUT in (files or []):
         raise WrongUsage("view reads keys from standard input, so no capture: write it to a file first")
+    target = None if files or live else target_of(settings, table)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise WrongUsage("view needs a terminal; `calls`, `flow` and `show` print")
-    target = None if files or live else target_of(settings, table)
     feed = started(settings, files or [], target)
     names = files or [str(target)] if target is not None or files else live_names(settings)
     try:
