@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from cli_samples import ALICE, BOB, Packet, pcap, sip
+from rich.segment import Segment
 from screen_driver import PCAPS, ROOT, Driven, drive
 
 from capture_agent.cli.screen.look import Look
@@ -219,3 +221,27 @@ def test_masks_hold() -> None:
 
     masked = load(None, {}, {"privacy": {"mask": ["users:truncate"]}})
     drive(steps, (PCAPS / "look" / "answered.pcap",), config=masked)
+
+
+def test_only_visible_lines_are_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "many.pcap"
+    file.write_bytes(pcap([Packet(n, ALICE, BOB, sip("INVITE sip:b SIP/2.0", f"{n}@b")) for n in range(3000)]))
+
+    async def steps(driven: Driven) -> None:
+        calls, asked = driven.app.calls.list, set[int]()
+        line_at = calls.line_at
+
+        def counted(number: int, wide: int) -> Sequence[Segment]:
+            asked.add(number)
+            return line_at(number, wide)
+
+        monkeypatch = pytest.MonkeyPatch()
+        with monkeypatch.context() as patched:
+            patched.setattr(calls, "line_at", counted)
+            await driven.press("end", "pageup")
+            assert calls.cursor == 2999 - calls.page_lines + 1
+            await driven.press("home", "down")
+        assert calls.cursor == 1
+        assert len(asked) < 5 * calls.page_lines
+
+    drive(steps, (file,))
