@@ -34,7 +34,9 @@ class Driven:
     async def settle(self) -> None:
         await self.pilot.pause()
         await self.app.workers.wait_for_complete()
+        self.app.calls._next = 0  # now, however long the last look took
         self.app.calls.look_again()
+        await self.app.workers.wait_for_complete()
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
