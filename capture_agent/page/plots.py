@@ -17,7 +17,7 @@ from capture_agent.view.time_text import moment
 BUCKETS = 48
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 7 * 86_400)  # seconds
 SECOND = 1_000_000_000
-WIDE, HIGH, LEFT, BOTTOM, TOP, RIGHT = 720, 220, 52, 26, 12, 12  # pixels
+WIDE, HIGH, LEFT, BOTTOM, TOP, RIGHT = 720, 230, 60, 28, 12, 12  # pixels
 PERCENTILES = (50, 95)
 
 

@@ -12,7 +12,7 @@ from capture_agent.view.time_text import TimeMode, arrow_time
 
 MOST_ARROWS = 5000
 LEFT, TOP, ROW, FOOT = 110, 54, 34, 24  # pixels
-GAPS = (150, 330)  # between two participants, at least and at most
+GAPS = (150, 240)  # between two participants, at least and at most
 COLUMN = 7.2  # of text
 LONGEST = 44  # columns of a label or name
 # By call, readable on white and on black (contrast 4.5 to 1 on both).
@@ -94,9 +94,10 @@ def arrow_text(one: Arrow, mode: TimeMode, zone: tzinfo | None) -> str:
 
 def arrow(one: Arrow, y: int, time: str, gap: int) -> Iterator[str]:
     start, end = LEFT + gap * one.source, LEFT + gap * one.destination
+    room = max(12, min(LONGEST, int((abs(end - start) or gap) / COLUMN) - len(one.marks) - 2))
     colour = COLOURS[one.call % len(COLOURS)]
     again = " again" if one.retransmission else ""
-    yield f'<g id="m{one.number}"><title>{safe("; ".join(map(str, one.media)), 400)}</title>'
+    yield f'<g id="m{one.number}"><title>{safe("; ".join((one.label, *map(str, one.media))), 400)}</title>'
     yield f'<text class="time" x="{LEFT - 40}" y="{y + 4}">{time}</text>'
     if start == end:
         path = f"M{start} {y - 6}h26v12h-20"
@@ -109,4 +110,4 @@ def arrow(one: Arrow, y: int, time: str, gap: int) -> Iterator[str]:
         word, side_text = (start + end) // 2, ""
     yield f'<path class="arrow{again}" stroke="{colour}" d="{path}"/>'
     yield f'<path fill="{colour}" d="M{tip} {y_tip}l{8 * side} -4v8z"/>'
-    yield f'<text class="word{side_text}" x="{word}" y="{y - 5}">{safe(one.label)}{one.marks}</text></g>'
+    yield f'<text class="word{side_text}" x="{word}" y="{y - 5}">{safe(one.label, room)}{one.marks}</text></g>'
