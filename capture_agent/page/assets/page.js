@@ -113,14 +113,17 @@ list?.addEventListener("click", (event) => {
 
 // Messages beside the ladder
 const pane = find("#pane"), rows = find(".rows");
-let chosen = 0;
+let chosen = 0, asked = 0;
 
 async function show(address) {
+  const own = ++asked; // an answer that comes after a later one is not shown
   try {
-    pane.replaceChildren(...await part(address));
+    const nodes = await part(address);
+    if (own !== asked) return;
+    pane.replaceChildren(...nodes);
     pane.scrollTop = 0;
   } catch (error) {
-    pane.textContent = error.message;
+    if (own === asked) pane.textContent = error.message;
   }
 }
 
