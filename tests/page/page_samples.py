@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 from cli_samples import capture_agent
 from sqlalchemy import create_engine, insert
 
+from capture_agent.app.call_feed import CallFeed
+from capture_agent.config import Config
 from capture_agent.page.call_source import CallSource
 from capture_agent.page.page_application import PageServing
 from capture_agent.page.shared import Shared
+from capture_agent.page.store_source import StoreSource
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sinks.sql.sip_trace_table import sip_trace_table
 from capture_agent.sinks.sql.trace_rows import TIMES, julian_day
@@ -71,6 +76,21 @@ def served(source: CallSource, token: str = "", aliases: Aliases | None = None) 
     finally:
         server.close()
         serving.close()
+
+
+@contextmanager
+def store_of(*files: Path) -> Iterator[StoreSource]:
+    """Of capture files, when all of them are read."""
+    feed = CallFeed(Config(), [str(file) for file in files])
+    feed.start()
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while feed.reading:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield StoreSource("captures", feed.store, feed.is_live)
+    finally:
+        feed.stop()
 
 
 def message(start: str, call: int, method: str) -> bytes:

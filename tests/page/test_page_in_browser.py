@@ -15,12 +15,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 from cli_samples import Packet, pcap
 from installed_programs import npm_package
-from page_samples import Served, served
+from page_samples import Served, served, store_of
 from sink_samples import free_port
-
-from capture_agent.app.call_feed import CallFeed
-from capture_agent.config import Config
-from capture_agent.page.store_source import StoreSource
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
 
@@ -67,15 +63,8 @@ def elsewhere(url: str, port: int) -> list[str]:
 
 @contextmanager
 def pages_of(*files: Path) -> Iterator[Served]:
-    feed = CallFeed(Config(), [str(file) for file in files])
-    feed.start()
-    try:
-        while feed.reading:
-            pass
-        with served(StoreSource("captures", feed.store, feed.is_live)) as ask:
-            yield ask
-    finally:
-        feed.stop()
+    with store_of(*files) as source, served(source) as ask:
+        yield ask
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +145,7 @@ def test_without_scripts_everything_is_reached_by_links(browser: Any, lab: Serve
         page.wait_for_selector(".difference")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("wide", [390, 1300])
+@pytest.mark.parametrize(("scheme", "wide"), [("light", 390), ("dark", 1300)])
 def test_everybody_can_read_it(browser: Any, lab: Served, scheme: str, wide: int) -> None:
     axe = (npm_package("axe-core", AXE) / "axe-core" / "axe.min.js").read_text()
     with opened(browser, lab.port, color_scheme=scheme, viewport={"width": wide, "height": 800}) as page:
