@@ -17,6 +17,7 @@ from capture_agent.view.aliases import Aliases
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_book import CallBook
 from capture_agent.view.call_object import call_object
+from capture_agent.view.call_store import CallStore
 from capture_agent.view.text import Column, printable
 from capture_agent.view.time_text import duration, moment, zone_text
 
@@ -35,7 +36,7 @@ class Context:
 
     zone: tzinfo | None
     aliases: Aliases
-    book: CallBook
+    book: CallBook | CallStore
     exact: bool = False  # for programs
 
 

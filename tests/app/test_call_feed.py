@@ -69,10 +69,10 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         CallFeed(configured(False, capture={"interfaces": ["no-such-interface"]})).start()
 
 
-def test_frames_are_kept_unless_masks_forbid_it() -> None:
-    for masked in (False, True):
-        feed = CallFeed(configured(masked), [str(CALL)])
-        feed.start()
-        eventually(lambda: not feed.reading)
-        (call,) = feed.store.select().calls
-        assert all(bool(one.datagram.captured_frames()) != masked for one in feed.store.messages([call.call_id]))
+@pytest.mark.parametrize("masked", [False, True])
+def test_frames_are_kept_unless_masks_forbid_it(masked: bool) -> None:
+    feed = CallFeed(configured(masked), [str(CALL)])
+    feed.start()
+    eventually(lambda: not feed.reading)
+    (call,) = feed.store.select().calls
+    assert all(bool(one.datagram.captured_frames()) != masked for one in feed.store.messages([call.call_id]))
