@@ -5,19 +5,21 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from capture_agent.cli import looking, options
+from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
+from capture_agent.cli.view import live_names, target_of
 from capture_agent.config.secrets import quotable
 from capture_agent.os_errors import in_words
 
 if TYPE_CHECKING:
+    from capture_agent.config import Config
     from capture_agent.config.sections import Http
     from capture_agent.page.call_source import CallSource
 
@@ -46,13 +48,18 @@ def web(
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Failed(f"needs {' and '.join(missing)}: pip install 'capture-agent[web]'")
+    if sum((bool(files), bool(interface), db is not None)) > 1:
+        raise WrongUsage("got more than one of FILE, -i and --db, expected one of them")
+    options.check_files(files or [])
     door = door_of(listen, token_file, tls_cert, tls_key)
+    said = options.overrides(db=options.listed(db), table=table, capture_interfaces=interface)
+    settings = options.configuration(config, said)
+    if not (files or settings.captures or settings.sql):
+        raise WrongUsage("nothing to show: give FILE, -i IFACE or --db URL, or --config FILE")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with ExitStack() as open_things:
-        source = open_things.enter_context(source_of(config, files, db, table, interface))
-        open_things.enter_context(served(door, source, config))
+    with source_of(settings, files or [], table) as source, served(door, source, settings):
         stop.wait()
 
 
@@ -77,48 +84,38 @@ def door_of(listen: str, token_file: Path | None, tls_cert: Path | None, tls_key
 
 
 @contextmanager
-def source_of(
-    config: Path | None, files: list[str] | None, db: str | None, table: str | None, interface: list[str] | None
-) -> Iterator[CallSource]:
-    """Raises WrongUsage, ConfigError, SourceError, SinkError."""
+def source_of(settings: Config, files: list[str], table: str | None) -> Iterator[CallSource]:
+    """Raises WrongUsage, SourceError, SinkError."""
     from capture_agent.app.call_feed import CallFeed, view_mask
     from capture_agent.page.store_source import StoreSource
     from capture_agent.page.table_source import TableSource
 
-    if interface:
-        if files or db is not None:
-            raise WrongUsage("got -i and also FILE or --db, expected one of them")
-        loaded = options.configuration(config, options.overrides(capture_interfaces=interface))
-        feed = CallFeed(loaded)
-        name = ", ".join(interface)
-    else:
-        chosen = looking.inputs(config, files, db, table)
-        if chosen.target is not None:
-            source = TableSource(chosen.target, chosen.config.legs, view_mask(chosen.config))
-            source.mark()  # can it be read at all?
-            yield source
-            return
-        feed = CallFeed(chosen.config, files=chosen.files)
-        name = ", ".join(Path(one).name for one in chosen.files)
+    target = None if files else target_of(settings, table)
+    if target is not None:
+        source = TableSource(target, settings.legs, view_mask(settings))
+        source.mark()  # can it be read at all?
+        yield source
+        return
+    feed = CallFeed(settings, files=files)
     feed.start()
     try:
+        name = ", ".join(Path(one).name for one in files) or ", ".join(live_names(settings))
         yield StoreSource(name, feed.store, feed.is_live, lambda: feed.problems)
     finally:
         feed.stop()
 
 
 @contextmanager
-def served(door: Http, source: CallSource, config: Path | None) -> Iterator[None]:
+def served(door: Http, source: CallSource, settings: Config) -> Iterator[None]:
     """Raises Failed."""
     from capture_agent.config.http_listen import host_and_port
     from capture_agent.page.page_application import PageServing
-    from capture_agent.page.shared import Shared
+    from capture_agent.page.page_setting import PageSetting
     from capture_agent.view.aliases import Aliases
     from capture_agent.web.door import HttpServer
     from capture_agent.web.http_checks import tls_of
 
-    loaded = options.configuration(config, {})
-    serving = PageServing(Shared(source, Aliases(loaded.aliases.by_place()), loaded.legs), door.token)
+    serving = PageServing(PageSetting(source, Aliases(settings.aliases.by_place()), settings.legs), door.token)
     try:
         server = HttpServer(host_and_port(door.listen), serving.app, tls_of(door))
     except (OSError, ValueError) as error:

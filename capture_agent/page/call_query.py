@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from capture_agent.config.filter_text import FilterError
-from capture_agent.page.call_source import MOST_AT_ONCE, Wanted
+from capture_agent.page.call_source import MOST_AT_ONCE, CallChoice
 from capture_agent.sip.headers import text
 from capture_agent.sip.lookup import user_of
 from capture_agent.view.aliases import Aliases, host_text
@@ -93,7 +93,7 @@ def zone_named(name: str) -> tzinfo | None:
         raise WrongQuery("zone: expected utc, local or a name such as Europe/Berlin") from None
 
 
-def wanted_calls(query: CallQuery, aliases: Aliases, now: datetime) -> Wanted:
+def wanted_calls(query: CallQuery, aliases: Aliases, now: datetime) -> CallChoice:
     """Raises WrongQuery."""
     zone = zone_named(query.zone)
     since, until = moment_of("since", query.since, zone), moment_of("until", query.until, zone)
@@ -105,7 +105,7 @@ def wanted_calls(query: CallQuery, aliases: Aliases, now: datetime) -> Wanted:
     tests = [test for test in (by_state(query.show), by_filter(query.where, aliases)) if test is not None]
     if query.search:
         tests.append(by_text(query.search, aliases))
-    return Wanted(since, until, (lambda call: all(test(call) for test in tests)) if tests else None)
+    return CallChoice(since, until, (lambda call: all(test(call) for test in tests)) if tests else None)
 
 
 def moment_of(name: str, written: str, zone: tzinfo | None) -> datetime | None:

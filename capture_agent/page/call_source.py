@@ -17,7 +17,7 @@ Mask = Callable[[CapturedMessage], CapturedMessage]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CallChoice:
     """Which calls. `matches`: None: all."""
 
     since: datetime | None = None
@@ -33,7 +33,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundCalls:
     """The latest calls first. `after`: where the next ones begin; None: there are no more.
 
     examined  among how many the wanted ones were searched
@@ -59,13 +59,13 @@ class CallSource(Protocol):
     name: str  # for the page's head
     is_live: bool  # can there be news?
 
-    def find(self, wanted: Wanted, after: int, limit: int) -> Found: ...
+    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls: ...
     def legs(self, call_id: str) -> list[str]:
         """The Call-IDs of all its legs, with itself; empty: it is not known."""
 
     def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
         """Sorted by time; at most about MOST_MESSAGES."""
 
-    def news(self, wanted: Wanted, mark: int) -> FoundNews: ...
+    def news(self, wanted: CallChoice, mark: int) -> FoundNews: ...
     def mark(self) -> int: ...
     def problems(self) -> list[str]: ...

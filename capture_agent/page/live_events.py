@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from capture_agent.page.call_source import CallSource, FoundNews, Wanted
+from capture_agent.page.call_source import CallChoice, CallSource, FoundNews
 from capture_agent.sinks.sink import SinkError
 
 MOST_STREAMS = 32  # at once
@@ -43,7 +43,7 @@ class LiveEvents:
                 self._looked_at = time.monotonic()
         return self._mark
 
-    async def stream(self, wanted: Wanted, mark: int, as_objects: AsObject) -> AsyncIterator[str]:
+    async def stream(self, wanted: CallChoice, mark: int, as_objects: AsObject) -> AsyncIterator[str]:
         """Ends with an event `trouble` when the source cannot be read."""
         self.streams += 1
         try:

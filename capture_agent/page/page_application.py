@@ -20,7 +20,7 @@ from capture_agent.page.call_answers import NotFound
 from capture_agent.page.call_query import WrongQuery, call_query, wanted_calls
 from capture_agent.page.live_events import LiveEvents
 from capture_agent.page.page_rendering import HERE
-from capture_agent.page.shared import Shared
+from capture_agent.page.page_setting import PageSetting
 from capture_agent.page.web_api import WebApi
 from capture_agent.page.web_pages import WebPages
 from capture_agent.sinks.sink import SinkError
@@ -65,7 +65,7 @@ class Guarded:
 class PageServing:
     """One source's pages. `close`: ends its threads."""
 
-    def __init__(self, shared: Shared, token: str = "") -> None:
+    def __init__(self, shared: PageSetting, token: str = "") -> None:
         self._shared = shared
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="page answer")
         self._api = WebApi(shared)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from capture_agent.page.call_source import MOST_MESSAGES, Found, FoundNews, Wanted
+from capture_agent.page.call_source import MOST_MESSAGES, CallChoice, FoundCalls, FoundNews
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import call_id_forms, text
 from capture_agent.view.call import SipCall
@@ -22,13 +22,13 @@ class StoreSource:
         self.problems = problems
         self._store = store
 
-    def find(self, wanted: Wanted, after: int, limit: int) -> Found:
+    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
         """`after`: how many of those that match were shown before."""
         page = self._store.select(wanted.shows, "last", reverse=True, offset=after, limit=limit)
         calls = list(page.calls)
         legs = {call.call_id: self._store.legs_of(call) for call in calls}
         last = after + len(calls)
-        return Found(calls, legs, last if last < page.total else None, len(self._store), page.version)
+        return FoundCalls(calls, legs, last if last < page.total else None, len(self._store), page.version)
 
     def legs(self, call_id: str) -> list[str]:
         call = self._call(call_id)
@@ -41,7 +41,7 @@ class StoreSource:
     def mark(self) -> int:
         return self._store.version
 
-    def news(self, wanted: Wanted, mark: int) -> FoundNews:
+    def news(self, wanted: CallChoice, mark: int) -> FoundNews:
         news = self._store.since(mark)
         return FoundNews([call for call in news.calls if wanted.shows(call)][-MOST_NEWS:], news.version)
 

@@ -16,7 +16,7 @@ from capture_agent.history.stored_calls import (
 )
 from capture_agent.history.stored_messages import seen_message
 from capture_agent.history.stored_rows import TimeRange, reading
-from capture_agent.page.call_source import MOST_MESSAGES, Found, FoundNews, Mask, Wanted
+from capture_agent.page.call_source import MOST_MESSAGES, CallChoice, FoundCalls, FoundNews, Mask
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.sql.database import parse_url, shown
 from capture_agent.view.call_book import CallBook
@@ -48,7 +48,7 @@ class TableSource:
         self._legs = legs
         self._mask = mask
 
-    def find(self, wanted: Wanted, after: int, limit: int) -> Found:
+    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
         """`after`: how many of the latest calls were examined before."""
         most = limit + 1 if wanted.matches is None else max(MOST_EXAMINED, limit + 1)
         book = MaskedBook(self._legs, self._mask)
@@ -70,7 +70,7 @@ class TableSource:
         calls = [call for call_id in found if (call := book.get(call_id)) is not None]
         more = examined < len(names) or len(names) >= most
         legs = {call.call_id: book.legs_of(call) for call in calls}
-        return Found(calls, legs, after + examined if more else None, examined, last_id)
+        return FoundCalls(calls, legs, after + examined if more else None, examined, last_id)
 
     def legs(self, call_id: str) -> list[str]:
         return legs_in_table(self._target, call_id, self._legs)
@@ -89,7 +89,7 @@ class TableSource:
         with reading(self._target) as rows:
             return rows.last_id()
 
-    def news(self, wanted: Wanted, mark: int) -> FoundNews:
+    def news(self, wanted: CallChoice, mark: int) -> FoundNews:
         book = MaskedBook(self._legs, self._mask)
         with reading(self._target) as rows:
             last_id = rows.last_id()

@@ -13,7 +13,7 @@ from capture_agent.page.call_answers import LookedAt, ladder_query, looked_at
 from capture_agent.page.call_query import call_query, number, wanted_calls
 from capture_agent.page.call_source import FoundNews
 from capture_agent.page.openapi import description
-from capture_agent.page.shared import Shared
+from capture_agent.page.page_setting import PageSetting
 from capture_agent.page.web_pages import MOST_IN_FIGURES
 from capture_agent.sip.headers import text
 from capture_agent.view.call_object import call_object
@@ -24,7 +24,7 @@ from capture_agent.view.traffic_figures import TrafficFigures
 
 
 class WebApi:
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: PageSetting) -> None:
         self._shared = shared
 
     def failed(self, status: int, reason: str) -> Response:

@@ -16,12 +16,12 @@ from capture_agent.page.call_query import (
     wanted_calls,
     zone_named,
 )
-from capture_agent.page.call_source import Found
+from capture_agent.page.call_source import FoundCalls
 from capture_agent.page.exports import EXPORTS
 from capture_agent.page.page_ladder import body_picture, head_picture
 from capture_agent.page.page_rendering import Templates, call_url
+from capture_agent.page.page_setting import PageSetting
 from capture_agent.page.plots import bars
-from capture_agent.page.shared import Shared
 from capture_agent.view.details import difference, parts_of
 from capture_agent.view.sdp import explained, sdp_of
 from capture_agent.view.time_text import seconds_of_age
@@ -32,7 +32,7 @@ MOST_ROWS = 12  # of a table of figures
 
 
 class WebPages:
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: PageSetting) -> None:
         self._shared = shared
         self._templates = Templates()
 
@@ -160,5 +160,5 @@ def fixed(query: CallQuery, now: datetime) -> str:
     return query.as_url(last="", since=since, until=query.until or now.isoformat("T", "seconds"))
 
 
-def earliest(found: Found) -> int:
+def earliest(found: FoundCalls) -> int:
     return min((call.last_ns for call in found.calls), default=0)

@@ -21,7 +21,7 @@ from capture_agent.app.call_feed import CallFeed
 from capture_agent.config import Config
 from capture_agent.page.call_source import CallSource
 from capture_agent.page.page_application import PageServing
-from capture_agent.page.shared import Shared
+from capture_agent.page.page_setting import PageSetting
 from capture_agent.page.store_source import StoreSource
 from capture_agent.sinks.sql.database import parse_url
 from capture_agent.sinks.sql.sip_trace_table import sip_trace_table
@@ -68,7 +68,7 @@ class Served:
 
 @contextmanager
 def served(source: CallSource, token: str = "", aliases: Aliases | None = None) -> Iterator[Served]:
-    serving = PageServing(Shared(source, aliases or Aliases()), token)
+    serving = PageServing(PageSetting(source, aliases or Aliases()), token)
     server = HttpServer(("127.0.0.1", 0), serving.app)
     server.start()
     try:

@@ -10,7 +10,7 @@ from capture_agent.view.aliases import Aliases
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class PageSetting:
     source: CallSource
     aliases: Aliases
     legs: Legs | None = None
