@@ -15,7 +15,7 @@ import typer
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.cli.view import live_names, target_of
-from capture_agent.config.secrets import quotable
+from capture_agent.config.secrets import quotable, quotable_words
 from capture_agent.os_errors import in_words
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ def web(
     db: options.Database = None,
     table: options.TableName = None,
     interface: options.Interfaces = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(metavar="SOCKET", help="What a running agent traces: its control socket, or auto."),
+    ] = None,
     listen: Annotated[str, typer.Option(metavar="ADDR:PORT", help="Where the pages are.")] = "127.0.0.1:8008",
     token_file: Annotated[
         Path | None,
@@ -44,22 +48,24 @@ def web(
 ) -> None:
     """Show calls as pages in a browser: a list that follows, ladders, messages, figures. Read-only.
 
-    From capture files, from the table, or from interfaces. The masks of [privacy] hold for all that is shown.
+    From capture files, from the table, from interfaces, or from a running agent. The masks of [privacy] hold for all
+    that is shown.
     """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise Failed(f"needs {' and '.join(missing)}: pip install 'capture-agent[web]'")
-    if sum((bool(files), bool(interface), db is not None)) > 1:
-        raise WrongUsage("got more than one of FILE, -i and --db, expected one of them")
+    if sum((bool(files), bool(interface), db is not None, agent is not None)) > 1:
+        raise WrongUsage("got more than one of FILE, -i, --db and --agent, expected one of them")
     options.check_files(files or [])
     door = door_of(listen, token_file, tls_cert, tls_key)
-    said = options.overrides(db=options.listed(db), table=table, capture_interfaces=interface)
+    said = options.overrides(db=options.listed(db), table=table, capture_interfaces=interface, control_socket=agent)
     settings = options.configuration(config, said)
-    if not (files or settings.captures or settings.sql):
-        raise WrongUsage("nothing to show: give FILE, -i IFACE or --db URL, or --config FILE")
+    if not (files or settings.captures or settings.sql or agent):
+        raise WrongUsage("nothing to show: give FILE, -i IFACE, --db URL or --agent SOCKET, or --config FILE")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with source_of(settings, files or [], table) as source, served(door, source, settings):
+    source_of = agent_source(settings) if agent else call_source(settings, files or [], table)
+    with source_of as source, served(door, source, settings):
         stop.wait()
 
 
@@ -84,7 +90,28 @@ def door_of(listen: str, token_file: Path | None, tls_cert: Path | None, tls_key
 
 
 @contextmanager
-def source_of(settings: Config, files: list[str], table: str | None) -> Iterator[CallSource]:
+def agent_source(settings: Config) -> Iterator[CallSource]:
+    """Raises WrongUsage, Failed."""
+    from capture_agent.app.agent_feed import AgentFeed
+    from capture_agent.cli.status import address_of
+    from capture_agent.control.commands import Fault
+    from capture_agent.control.place import ControlError
+    from capture_agent.page.store_source import StoreSource
+
+    path, looked = address_of(settings)
+    feed = AgentFeed(settings, path)
+    try:
+        feed.start()
+    except (ControlError, Fault) as error:
+        raise Failed(quotable_words(f"{error}{looked}")) from None
+    try:
+        yield StoreSource(f"agent at {path}", feed.store, True, feed.problems)
+    finally:
+        feed.stop()
+
+
+@contextmanager
+def call_source(settings: Config, files: list[str], table: str | None) -> Iterator[CallSource]:
     """Raises WrongUsage, SourceError, SinkError."""
     from capture_agent.app.call_feed import CallFeed, view_mask
     from capture_agent.page.store_source import StoreSource

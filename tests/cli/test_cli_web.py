@@ -85,9 +85,9 @@ def test_beyond_loopback_with_a_token_and_tls(capture: Path, tmp_path: Path, cer
 
 
 WRONG = {
-    "": "nothing to show: give FILE, -i IFACE or --db URL, or --config FILE",
+    "": "nothing to show: give FILE, -i IFACE, --db URL or --agent SOCKET, or --config FILE",
     "nix.pcap": "no such file: nix.pcap",
-    "call.pcap -i lo": "got more than one of FILE, -i and --db, expected one of them",
+    "call.pcap -i lo": "got more than one of FILE, -i, --db and --agent, expected one of them",
     "call.pcap --listen 0.0.0.0:8008": "--listen: 0.0.0.0:8008 is not on loopback, expected --token-file",
     "call.pcap --listen localhost:8008": "--listen: value 'localhost:8008': the host is not a valid IP address",
     "call.pcap --listen 127.0.0.1": "--listen: value '127.0.0.1': the port is missing",
