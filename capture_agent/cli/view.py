@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from capture_agent.app.call_feed import CallFeed
     from capture_agent.config import Config, SqlTarget
 
+SWITCH = 0.001  # seconds until the thread that reads lets the screen have its turn; Python's own is 0.005
 MOST_LINES = 100  # of the log, shown at the end
 
 
@@ -131,4 +132,5 @@ def show(feed: CallFeed, seen: Seen, settings: Config) -> None:
 
     look = Look(seen.ascii_only, seen.in_colour)
     sight = Sight(feed, seen.name, look, Aliases(settings.aliases.by_place()), seen.zone, seen.where)
+    sys.setswitchinterval(SWITCH)
     ViewApp(sight).run()

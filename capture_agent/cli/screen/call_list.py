@@ -14,7 +14,7 @@ from capture_agent.cli.screen.look import DIM, HEAD, HEAD_SORTED, MARKED, PLAIN,
 from capture_agent.view.call import SipCall
 
 WIDTHS = {
-    "first": 14, "last": 14, "answered": 14, "ended": 14, "from": 16, "to": 16, "uri": 28, "method": 9, "state": 11,
+    "first": 14, "last": 14, "answered": 14, "ended": 14, "from": 12, "to": 12, "uri": 28, "method": 9, "state": 11,
     "status": 6, "reason": 20, "cause": 20, "messages": 8, "retransmissions": 5, "setup": 8, "duration": 8,
     "codecs": 14, "hosts": 26, "transport": 5, "legs": 24, "call-id": 24,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from capture_agent.view.call import SipCall
 from capture_agent.view.call_store import SORTS, CallStore
 
 AT_ONCE = 1000  # calls that are looked at in one step
-FEW = 200  # changed calls that are put in their places one by one
+FEW = 2000  # changed calls that are put in their places one by one
 
 KINDS: dict[str, tuple[str, frozenset[bytes]]] = {
     "1": ("calls", frozenset((b"INVITE", b"ACK", b"BYE", b"CANCEL", b"PRACK", b"UPDATE", b"INFO", b"REFER"))),
@@ -77,14 +77,16 @@ class CallRows:
 
     def rebuild(self) -> Iterator[None]:
         """Choose and sort all calls again. Others may have a turn at each step."""
-        page = self._store.select()
+        page = self._store.snapshot()
         key = SORTS[self.sort]
         found: list[tuple[Any, int, SipCall]] = []
         for at in range(0, len(page.calls), AT_ONCE):
             part = page.calls[at : at + AT_ONCE]
             found += [(key(call), call.number, call) for call in part if self.shows(call)]
             yield
-        found.sort(key=lambda one: one[:2])
+        yield
+        found.sort()  # no two have the same number
+        yield
         self.calls = [call for _, _, call in found]
         self._in = {call.call_id for call in self.calls}
         self._version = page.version

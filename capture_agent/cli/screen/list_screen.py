@@ -89,7 +89,7 @@ class ListScreen(ViewScreen):
     def build(self) -> None:
         """Choose and sort all calls again, with pauses in which keys are answered."""
         self.building = True
-        self.rows.now_ns = self._now_ns()
+        self.rows.now_ns = self._now_ns() if self.rows.window_ns else 0
         self.run_worker(self._build(), exclusive=True)
 
     async def _build(self) -> None:
@@ -133,7 +133,7 @@ class ListScreen(ViewScreen):
         """A file's time ends with its last message."""
         if self.sight.feed.is_live:
             return self.sight.now_ns()
-        return max((call.last_ns for call in self.sight.feed.store.select().calls), default=0)
+        return max((call.last_ns for call in self.sight.feed.store.snapshot().calls), default=0)
 
     def _say(self) -> None:
         rows, feed = self.rows, self.sight.feed
