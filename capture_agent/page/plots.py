@@ -70,7 +70,7 @@ def plots_of(calls: Sequence[SipCall], zone: tzinfo | None) -> dict[str, Markup]
 def rate_plot(series: Series, zone: tzinfo | None) -> Markup:
     """Calls per bucket, those that failed at the bottom."""
     most = max([one.good + one.failed for one in series.buckets], default=0)
-    top = rounded_up(most)
+    top = max(4.0, rounded_up(most))
     parts = [*opened("Calls over time"), *axes(series, top, "", zone)]
     wide = inner() / max(1, len(series.buckets))
     for number, one in enumerate(series.buckets):
@@ -143,11 +143,11 @@ def axes(series: Series, top: float, unit: str, zone: tzinfo | None) -> Iterator
 
 
 def rounded_up(value: float) -> float:
-    """The next of 1, 2, 4, 5, 8, 10 times a power of ten."""
+    """The next round number."""
     if value <= 0:
         return 1
     power = 10.0 ** floor(log10(value))
-    return next(factor * power for factor in (1, 2, 4, 5, 8, 10, 20) if factor * power >= value)
+    return next(factor * power for factor in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10, 12) if factor * power >= value)
 
 
 def inner() -> float:

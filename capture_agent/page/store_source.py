@@ -24,7 +24,7 @@ class StoreSource:
 
     def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
         """`after`: how many of those that match were shown before."""
-        page = self._store.select(wanted.shows, "last", reverse=True, offset=after, limit=limit)
+        page = self._store.select(wanted.shows, "first", reverse=True, offset=after, limit=limit)
         calls = list(page.calls)
         legs = {call.call_id: self._store.legs_of(call) for call in calls}
         last = after + len(calls)

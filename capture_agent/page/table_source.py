@@ -68,6 +68,7 @@ class TableSource:
                 if len(found) >= limit or time.monotonic() > late:
                     break
         calls = [call for call_id in found if (call := book.get(call_id)) is not None]
+        calls.sort(key=lambda call: (call.first_ns, call.number), reverse=True)
         more = examined < len(names) or len(names) >= most
         legs = {call.call_id: book.legs_of(call) for call in calls}
         return FoundCalls(calls, legs, after + examined if more else None, examined, last_id)
