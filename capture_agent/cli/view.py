@@ -56,13 +56,13 @@ def view(
     looking.call_filter(where)
     if options.STANDARD_INPUT in (files or []):
         raise WrongUsage("view reads keys from standard input, so no capture: write it to a file first")
+    target = None if files or live else target_of(settings, table)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise WrongUsage("view needs a terminal; `calls`, `flow` and `show` print")
-    target = None if files or live else target_of(settings, table)
     feed = started(settings, files or [], target)
     names = files or [str(target)] if target is not None or files else live_names(settings)
     try:
-        show(feed, Seen(", ".join(names), where or "", in_zone, ascii_only, in_colour), settings)
+        show(feed, ScreenWishes(", ".join(names), where or "", in_zone, ascii_only, in_colour), settings)
     finally:
         feed.stop()
     for problem in feed.problems:
@@ -72,7 +72,7 @@ def view(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ScreenWishes:
     """What the command line says about the screen."""
 
     name: str
@@ -119,7 +119,7 @@ class ToProblems(logging.Handler):
             self._problems.append(record.getMessage())
 
 
-def show(feed: CallFeed, seen: Seen, settings: Config) -> None:
+def show(feed: CallFeed, wishes: ScreenWishes, settings: Config) -> None:
     try:
         from capture_agent.cli.screen.view_app import ViewApp
     except ModuleNotFoundError as error:
@@ -130,7 +130,7 @@ def show(feed: CallFeed, seen: Seen, settings: Config) -> None:
     from capture_agent.cli.screen.sight import Sight
     from capture_agent.view.aliases import Aliases
 
-    look = Look(seen.ascii_only, seen.in_colour)
-    sight = Sight(feed, seen.name, look, Aliases(settings.aliases.by_place()), seen.zone, seen.where)
+    look = Look(wishes.ascii_only, wishes.in_colour)
+    sight = Sight(feed, wishes.name, look, Aliases(settings.aliases.by_place()), wishes.zone, wishes.where)
     sys.setswitchinterval(SWITCH)
     ViewApp(sight).run()
