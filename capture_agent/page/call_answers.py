@@ -49,6 +49,11 @@ class LookedAt:
         return self.ladder.arrows[wanted - 1]
 
 
+def message_number(values: QueryParams, name: str = "n") -> int:
+    """Raises WrongQuery."""
+    return number(values, name, 1, 1, MOST_MESSAGES)
+
+
 def ladder_query(values: QueryParams) -> LadderQuery:
     """Raises WrongQuery."""
     call_ids = tuple(dict.fromkeys(values.getlist("id")))

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from capture_agent.config.filter_text import FilterError
-from capture_agent.page.call_source import MOST_AT_ONCE, CallChoice
+from capture_agent.page.call_source import MOST_AT_ONCE, MOST_BEFORE, CallChoice
 from capture_agent.sip.headers import text
 from capture_agent.sip.lookup import user_of
 from capture_agent.view.aliases import Aliases, host_text
@@ -65,7 +65,7 @@ def call_query(values: Mapping[str, str]) -> CallQuery:
         show=one_of(values, "show", SHOWN),
         zone=values.get("zone") or "utc",
         limit=number(values, "limit", LIMIT, 1, MOST_AT_ONCE),
-        after=number(values, "after", 0, 0, 999_999),
+        after=number(values, "after", 0, 0, MOST_BEFORE),
     )
 
 

@@ -11,6 +11,7 @@ from capture_agent.records.captured import CapturedMessage
 from capture_agent.view.call import SipCall
 
 MOST_AT_ONCE = 500  # calls of one answer
+MOST_BEFORE = 100_000  # calls; for older ones there are times
 MOST_IN_LADDER = 20  # calls in one ladder
 MOST_MESSAGES = 5000  # in one ladder
 Mask = Callable[[CapturedMessage], CapturedMessage]

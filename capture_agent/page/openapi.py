@@ -6,7 +6,7 @@ from typing import Any
 
 from capture_agent import __version__
 from capture_agent.page.call_query import LIMIT, MODES, SHOWN
-from capture_agent.page.call_source import MOST_AT_ONCE
+from capture_agent.page.call_source import MOST_AT_ONCE, MOST_BEFORE
 from capture_agent.view.call_state import STATES
 
 Schema = dict[str, Any]
@@ -136,7 +136,7 @@ WHICH_CALLS = [
 ]
 SOME = [
     query("limit", number(minimum=1, maximum=MOST_AT_ONCE, default=LIMIT)),
-    query("after", number("the `after` of the answer before", minimum=0, maximum=999_999, default=0)),
+    query("after", number("the `after` of the answer before", minimum=0, maximum=MOST_BEFORE, default=0)),
 ]
 WHICH_LADDER = [
     query("id", many(text("a Call-ID")), required=True),

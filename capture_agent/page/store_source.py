@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from capture_agent.page.call_source import MOST_MESSAGES, CallChoice, FoundCalls, FoundNews
+from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import call_id_forms, text
 from capture_agent.view.call import SipCall
@@ -28,7 +28,9 @@ class StoreSource:
         calls = list(page.calls)
         legs = {call.call_id: self._store.legs_of(call) for call in calls}
         last = after + len(calls)
-        return FoundCalls(calls, legs, last if last < page.total else None, len(self._store), page.version)
+        return FoundCalls(
+            calls, legs, last if last < min(page.total, MOST_BEFORE + 1) else None, len(self._store), page.version
+        )
 
     def legs(self, call_id: str) -> list[str]:
         call = self._call(call_id)

@@ -16,7 +16,7 @@ from capture_agent.history.stored_calls import (
 )
 from capture_agent.history.stored_messages import seen_message
 from capture_agent.history.stored_rows import TimeRange, reading
-from capture_agent.page.call_source import MOST_MESSAGES, CallChoice, FoundCalls, FoundNews, Mask
+from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews, Mask
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.sql.database import parse_url, shown
 from capture_agent.view.call_book import CallBook
@@ -69,7 +69,7 @@ class TableSource:
                     break
         calls = [call for call_id in found if (call := book.get(call_id)) is not None]
         calls.sort(key=lambda call: (call.first_ns, call.number), reverse=True)
-        more = examined < len(names) or len(names) >= most
+        more = (examined < len(names) or len(names) >= most) and after + examined <= MOST_BEFORE
         legs = {call.call_id: book.legs_of(call) for call in calls}
         return FoundCalls(calls, legs, after + examined if more else None, examined, last_id)
 

@@ -9,8 +9,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from capture_agent.page.call_answers import LookedAt, ladder_query, looked_at
-from capture_agent.page.call_query import call_query, number, wanted_calls
+from capture_agent.page.call_answers import LookedAt, ladder_query, looked_at, message_number
+from capture_agent.page.call_query import call_query, wanted_calls
 from capture_agent.page.call_source import FoundNews
 from capture_agent.page.openapi import description
 from capture_agent.page.page_setting import PageSetting
@@ -44,7 +44,7 @@ class WebApi:
 
     def message(self, request: Request) -> Response:
         looked = self._looked_at(request)
-        one = looked.message(number(request.query_params, "n", 1, 1, 999_999))
+        one = looked.message(message_number(request.query_params))
         sip = one.message.sip
         parts = [asdict(part) for part in parts_of(sip)]
         sdp = [{"line": line, "meaning": meaning} for line, meaning in explained(sdp_of(sip))]
@@ -52,7 +52,7 @@ class WebApi:
 
     def difference(self, request: Request) -> Response:
         looked = self._looked_at(request)
-        one, other = (looked.message(number(request.query_params, name, 1, 1, 999_999)) for name in ("n", "m"))
+        one, other = (looked.message(message_number(request.query_params, name)) for name in ("n", "m"))
         lines = difference(one.message.sip, other.message.sip)
         return JSONResponse({"lines": [asdict(line) for line in lines]})
 

@@ -8,11 +8,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from capture_agent.page.call_answers import LookedAt, ladder_query, looked_at
+from capture_agent.page.call_answers import LookedAt, ladder_query, looked_at, message_number
 from capture_agent.page.call_query import (
     CallQuery,
     call_query,
-    number,
     wanted_calls,
     zone_named,
 )
@@ -69,7 +68,7 @@ class WebPages:
 
     def message(self, request: Request) -> Response:
         looked = self._looked_at(request)
-        chosen = looked.message(number(request.query_params, "n", 1, 1, 999_999))
+        chosen = looked.message(message_number(request.query_params))
         sip = chosen.message.sip
         name = "message.html" if request.query_params.get("part") else "message_page.html"
         return self.html(
@@ -82,7 +81,7 @@ class WebPages:
 
     def difference(self, request: Request) -> Response:
         looked = self._looked_at(request)
-        one, other = (looked.message(number(request.query_params, name, 1, 1, 999_999)) for name in ("n", "m"))
+        one, other = (looked.message(message_number(request.query_params, name)) for name in ("n", "m"))
         name = "difference.html" if request.query_params.get("part") else "difference_page.html"
         lines = difference(one.message.sip, other.message.sip)
         return self.html(name, one=one, other=other, lines=lines, **self._values(looked))
@@ -127,7 +126,7 @@ class WebPages:
         return looked_at(shared.source, ladder_query(request.query_params), shared.aliases, shared.legs)
 
     def _number(self, request: Request, looked: LookedAt) -> int:
-        return min(number(request.query_params, "n", 1, 1, 999_999), len(looked.ladder.arrows))
+        return min(message_number(request.query_params), len(looked.ladder.arrows))
 
     def _values(self, looked: LookedAt) -> dict[str, Any]:
         asked = looked.query

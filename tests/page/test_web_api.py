@@ -79,7 +79,7 @@ WRONG = {
     "/api/calls?show=some": (400, "show: expected all, failed, up"),
     "/api/calls?limit=0": (400, "limit: expected a number from 1 to 500"),
     "/api/calls?limit=1e3": (400, "limit: expected a number from 1 to 500"),
-    "/api/calls?after=%C2%B2": (400, "after: expected a number from 0 to 999999"),
+    "/api/calls?after=%C2%B2": (400, "after: expected a number from 0 to 100000"),
     "/api/calls?last=10": (400, "last: expected a time such as 90s, 10m, 2h or 3d"),
     "/api/calls?since=noon": (400, "since: expected a time such as 2026-11-25T21:09"),
     "/api/calls?zone=../etc": (400, "zone: expected utc, local or a name such as Europe/Berlin"),
@@ -92,7 +92,7 @@ WRONG = {
     "/api/call?id=nobody": (404, "no such call"),
     "/api/call?id=%FF%00": (404, "no such call"),
     f"/api/message?id={FIRST}&n=99": (404, "no message 99: there are 13"),
-    f"/api/message?id={FIRST}&n=0": (400, "n: expected a number from 1 to 999999"),
+    f"/api/message?id={FIRST}&n=0": (400, "n: expected a number from 1 to 5000"),
     f"/api/difference?id={FIRST}&n=1&m=99": (404, "no message 99: there are 13"),
     f"/api/call?id={FIRST}&time=noon": (400, "time: expected start, delta, absolute"),
 }
