@@ -121,6 +121,9 @@ class CallFeed:
         except (SourceError, SinkError) as error:
             self._failure = error
             self.problems.append(str(error))
+        except Exception as error:  # a traceback of this thread would spoil the screen; what was read can be seen
+            self._failure = error
+            self.problems.append(f"internal error: {type(error).__name__}")
         finally:
             self.reading = False
             self._ready.set()

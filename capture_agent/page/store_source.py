@@ -28,9 +28,8 @@ class StoreSource:
         calls = list(page.calls)
         legs = {call.call_id: self._store.legs_of(call) for call in calls}
         last = after + len(calls)
-        return FoundCalls(
-            calls, legs, last if last < min(page.total, MOST_BEFORE + 1) else None, len(self._store), page.version
-        )
+        more = last < page.total and last <= MOST_BEFORE
+        return FoundCalls(calls, legs, last if more else None, len(self._store), page.version)
 
     def legs(self, call_id: str) -> list[str]:
         call = self._call(call_id)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from cli_samples import ALICE, BOB, Packet, pcap, sip
+from rich.segment import Segment
 from screen_driver import PCAPS, ROOT, Driven, drive
 
 from capture_agent.cli.screen.look import Look
@@ -100,35 +102,32 @@ def test_ladder_with_legs_and_difference() -> None:
     drive(steps, FILES, size=(150, 36))
 
 
-@pytest.mark.parametrize("suffix", [".pcapng", ".txt", ".mmd", ".svg", ".html", ".json"])
-def test_save(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    saved = tmp_path / f"calls{suffix}"
+    heads = {".txt": b"INVITE sip:", ".mmd": b"sequenceDiagram", ".svg": b"<svg", ".html": b"<html"}
+
+    async def save_as(driven: Driven, name: str) -> None:
+        await driven.press("s")
+        driven.app.screen.query_one("#name").value = name  # type: ignore[attr-defined]
+        await driven.press("enter")
 
     async def steps(driven: Driven) -> None:
-        await driven.press("space", "space", "s")
-        driven.app.screen.query_one("#name").value = str(saved)  # type: ignore[attr-defined]
-        await driven.press("enter")
-        assert driven.app.screen is driven.app.calls
-        await driven.press("s")
-        driven.app.screen.query_one("#name").value = str(saved)  # type: ignore[attr-defined]
-        await driven.press("enter")
-        assert "exists" in driven.text
+        await driven.press("space", "space")
+        for suffix in (".pcapng", ".json", *heads):
+            await save_as(driven, f"calls{suffix}")
+            assert driven.app.screen is driven.app.calls
+        for name, problem in (("calls.txt", "this file exists"), ("calls.doc", "must end in"), ("no/x.txt", "no such")):
+            await save_as(driven, name)
+            assert problem in driven.text
+            await driven.press("escape")
 
     drive(steps, (PCAPS / "calls.pcap",))
-    found = saved.read_bytes()
-    if suffix == ".pcapng":
-        shown = subprocess.run(
-            ["tshark", "-r", str(saved), "-Y", "sip", "-T", "fields", "-e", "sip.Call-ID"],
-            capture_output=True,
-            check=True,
-        )
-        assert len(set(shown.stdout.split())) == 2
-        assert len(shown.stdout.split()) == 36
-    elif suffix == ".json":
-        assert len(json.loads(found)["messages"]) == 36
-    else:
-        assert {".txt": b"INVITE sip:", ".mmd": b"sequenceDiagram", ".svg": b"<svg", ".html": b"<html"}[suffix] in found
+    command = ["tshark", "-r", "calls.pcapng", "-Y", "sip", "-T", "fields", "-e", "sip.Call-ID"]
+    shown = subprocess.run(command, capture_output=True, check=True).stdout.split()
+    assert (len(set(shown)), len(shown)) == (2, 36)
+    assert len(json.loads(Path("calls.json").read_bytes())["messages"]) == 36
+    for suffix, head in heads.items():
+        assert head in Path(f"calls{suffix}").read_bytes()
 
 
 def test_pause_marks_columns_help_and_figures() -> None:
@@ -219,3 +218,27 @@ def test_masks_hold() -> None:
 
     masked = load(None, {}, {"privacy": {"mask": ["users:truncate"]}})
     drive(steps, (PCAPS / "look" / "answered.pcap",), config=masked)
+
+
+def test_only_visible_lines_are_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "many.pcap"
+    file.write_bytes(pcap([Packet(n, ALICE, BOB, sip("INVITE sip:b SIP/2.0", f"{n}@b")) for n in range(3000)]))
+
+    async def steps(driven: Driven) -> None:
+        calls, asked = driven.app.calls.list, set[int]()
+        line_at = calls.line_at
+
+        def counted(number: int, wide: int) -> Sequence[Segment]:
+            asked.add(number)
+            return line_at(number, wide)
+
+        monkeypatch = pytest.MonkeyPatch()
+        with monkeypatch.context() as patched:
+            patched.setattr(calls, "line_at", counted)
+            await driven.press("end", "pageup")
+            assert calls.cursor == 2999 - calls.page_lines + 1
+            await driven.press("home", "down")
+        assert calls.cursor == 1
+        assert len(asked) < 5 * calls.page_lines
+
+    drive(steps, (file,))

@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 from page_samples import PATIENCE, Served, served, store_of
 
 from capture_agent.config.endpoints import LocalAddress, parse_local
+from capture_agent.page import live_events
 from capture_agent.page.exports import EXPORTS
 from capture_agent.page.openapi import FORMATS, description
 from capture_agent.page.page_application import HEADERS
@@ -197,6 +198,12 @@ def test_a_token_is_asked_for(source: StoreSource, headers: dict[str, str], stat
 
 def test_another_site_reaches_nothing_by_its_own_name(ask: Served) -> None:
     assert ask("/", Host="evil.example").status == 403
+
+
+def test_streams_of_events_are_limited(ask: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_events, "MOST_STREAMS", 0)
+    answer = ask("/api/events")
+    assert (answer.status, answer.json) == (503, {"error": "too many streams of events"})
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

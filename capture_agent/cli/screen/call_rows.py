@@ -10,7 +10,8 @@ from capture_agent.records.message_filter import MessageFilter
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_store import SORTS, CallStore
 
-AT_ONCE = 1000  # calls that are looked at in one step
+AT_ONCE = 1000  # calls that are looked at in one step,
+AT_ONCE_WITH_MESSAGES = 50  # or calls whose messages are
 FEW = 2000  # changed calls that are put in their places one by one
 
 KINDS: dict[str, tuple[str, frozenset[bytes]]] = {
@@ -80,8 +81,9 @@ class CallRows:
         page = self._store.snapshot()
         key = SORTS[self.sort]
         found: list[tuple[Any, int, SipCall]] = []
-        for at in range(0, len(page.calls), AT_ONCE):
-            part = page.calls[at : at + AT_ONCE]
+        step = AT_ONCE if self.with_message is None else AT_ONCE_WITH_MESSAGES
+        for at in range(0, len(page.calls), step):
+            part = page.calls[at : at + step]
             found += [(key(call), call.number, call) for call in part if self.shows(call)]
             yield
         yield

@@ -67,6 +67,7 @@ class LadderScreen(ViewScreen):
         self.with_sdp = False
         self.compared: int | None = None
         self._version = -1
+        self._shown = b""  # the message that is shown
         self._title = TitleBar(sight.look)
         self.ladder = LadderView(sight.look, sight.zone)
         self.message = TextView(sight.look, id="message")
@@ -104,7 +105,8 @@ class LadderScreen(ViewScreen):
         ladder = ladder_of(store.messages(self.ids), self.sight.aliases)
         self.ladder.show_ladder(ladder, self.ladder.cursor if cursor is None else cursor)
         self._say()
-        self.show_message()
+        if cursor is not None or self.ladder.arrow is None or self.ladder.arrow.message.raw != self._shown:
+            self.show_message()
 
     def _look_again(self) -> None:
         """More messages of these calls may have come."""
@@ -131,6 +133,7 @@ class LadderScreen(ViewScreen):
 
     def show_message(self) -> None:
         arrow, ladder, zone = self.ladder.arrow, self.ladder.ladder, self.sight.zone
+        self._shown = b"" if arrow is None else arrow.message.raw
         if arrow is None:
             self.message.show_text([])
             return

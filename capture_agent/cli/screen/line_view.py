@@ -141,10 +141,13 @@ class LineView(ScrollView, can_focus=True):
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
-        if event.y < self.head_lines:
-            self.post_message(self.HeadClicked(self, event.x + self.shift))
+        at = event.get_content_offset(self)
+        if at is None:
             return
-        number = event.y - self.head_lines + round(self.scroll_offset.y)
+        if at.y < self.head_lines:
+            self.post_message(self.HeadClicked(self, at.x + self.shift))
+            return
+        number = at.y - self.head_lines + round(self.scroll_offset.y)
         if number >= self._count or not self.has_cursor:
             return
         self.move_to(number)

@@ -24,12 +24,14 @@ class ViewApp(App[None]):
     #search { dock: bottom; height: 1; border: none; padding: 0 1; margin-bottom: 1; display: none;
               background: #2b3342; color: #e6e9ef; }
     #search.on { display: block; }
-    Toast { background: #2b3342; padding: 0 2; }
+    Toast { background: #2b3342; padding: 0 2; border: none; }
     """
 
     def __init__(self, sight: Sight) -> None:
         if not sight.look.colours:
             os.environ["NO_COLOR"] = "1"
+        else:
+            os.environ.pop("NO_COLOR", None)
         super().__init__(ansi_color=not sight.look.colours)
         self.title = "capture-agent view"
         self.sight = sight
