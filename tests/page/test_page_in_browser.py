@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,14 +85,14 @@ def test_from_a_number_to_both_legs_and_a_capture_for_the_vendor(browser: Any, l
         page.keyboard.press("/")
         page.keyboard.type("first-leg")
         page.keyboard.press("Enter")
-        page.wait_for_url("**/?*search=first-leg*")
+        page.wait_for_url(re.compile("search=first-leg"))
         assert texts(page, "tr[data-key] .to") == ["bob"]
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         page.wait_for_selector("#pane .sip")
         alone = page.locator("a.row").count()
         page.get_by_role("link", name="show together").click()
-        page.wait_for_url("**legs=1*")
+        page.wait_for_url(re.compile("legs=1"))
         page.wait_for_selector("#pane .sip")
         assert page.locator(".ids code").count() == 2
         both = page.locator("a.row").count()
@@ -121,7 +122,7 @@ def test_keys_choose_a_message_and_compare_it(browser: Any, lab: Served) -> None
         page.get_by_role("link", name="Back to message 3").click()
         page.locator("#pane .count", has_text="3").wait_for()
         page.keyboard.press("t")
-        page.wait_for_url("**time=delta*")
+        page.wait_for_url(re.compile("time=delta"))
         assert page.locator(".ladder .time").nth(1).text_content().startswith("+")
 
 
