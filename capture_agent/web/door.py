@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 
+from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -36,21 +37,18 @@ _log = logging.getLogger(__name__)
 Guests = dict["asyncio.Task[None]", BoundedConnection]
 
 
-class HttpDoor:
+class HttpServer:
     """It listens from its making until `close`, and answers from `start` on. Raises OSError where it cannot listen.
 
     `tls`: for a server.
     """
 
-    def __init__(
-        self, place: tuple[str, int], agent: Controlled, token: str = "", tls: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, place: tuple[str, int], app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
         self._socket = listening(*place)
         self.port: int = self._socket.getsockname()[1]
         self._tls = tls
-        self._answers = Answers(agent)
         self._config = Config(
-            application(self._answers, token),
+            app,
             http="h11",
             ws="none",
             lifespan="off",
@@ -80,7 +78,6 @@ class HttpDoor:
             with suppress(RuntimeError):  # the thread has ended by itself
                 self._loop.call_soon_threadsafe(self._accepting.cancel)
             self._thread.join(PATIENCE)
-        self._answers.close()
 
     def _work(self) -> None:
         try:
@@ -145,6 +142,20 @@ class HttpDoor:
         if time.monotonic() - self._warned_at >= QUIET:
             self._warned_at = time.monotonic()
             _log.warning("http: no connection can be accepted for now: %s", reason)
+
+
+class HttpDoor(HttpServer):
+    """Of a running agent."""
+
+    def __init__(
+        self, place: tuple[str, int], agent: Controlled, token: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._answers = Answers(agent)
+        super().__init__(place, application(self._answers, token), tls)
+
+    def close(self) -> None:
+        super().close()
+        self._answers.close()
 
 
 def listening(host: str, port: int) -> socket.socket:
