@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from capture_agent.media.media_stage import Media
     from capture_agent.records.message_filter import MessageFilter
     from capture_agent.streams.tls.key_store import KeyStore
+    from capture_agent.streams.tls.private_keys import PrivateKey
 
 SECRETS_IN_FILES = 64 << 20  # bytes of memory
 
@@ -110,6 +111,11 @@ class Pipeline:
             self.keys = KeyStore(SECRETS_IN_FILES)
             self._decrypt(self.keys)
         self.keys.add_all(key_log)
+
+    def use_private_keys(self, keys: tuple[PrivateKey, ...]) -> None:
+        """Of servers, instead of the former ones; for handshakes from now on."""
+        if self.keys is not None:
+            self.keys.private_keys = keys
 
     @property
     def _follows_calls(self) -> bool:

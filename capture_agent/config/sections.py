@@ -111,11 +111,13 @@ class TlsSection:
 
     key_log: str = ""  # a file, as SSLKEYLOGFILE names one
     key_log_listen: UdpListen = ""  # a line of a key log in each datagram
+    keys: tuple[str, ...] = ()  # files with private RSA keys of servers
+    keys_password: str = field(default="", repr=False)  # a secret; of those that are encrypted
     mib: Annotated[int, Interval(ge=1, le=16_384)] = 64  # of secrets
 
     @property
     def decrypts(self) -> bool:
-        return bool(self.key_log or self.key_log_listen)
+        return bool(self.key_log or self.key_log_listen or self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +351,8 @@ class Config:
             one = next((target for target in self.targets() if target.spool.on and target.spool.given()), None)
             if one is not None:
                 raise ValueError(f"spool: that of {one} needs a directory in [spool]")
+            if given := self.spool.differing():
+                raise ValueError(f"spool: {', '.join(given)} without a directory in [spool]: nothing is stored")
 
     @property
     def named_metrics(self) -> Metrics:

@@ -199,7 +199,9 @@ class Policy:
     def _said(self, message: CapturedMessage) -> Direction:
         """The direction that the message's origin names, otherwise the one of its addresses."""
         origin: Origin | None = message.origin
-        return (origin and origin.direction) or self._direction(message)
+        if origin is not None and origin.direction is not None:
+            return origin.direction
+        return self._direction(message)
 
     def close(self) -> None:
         """The capture has ended: messages held back are not traced."""

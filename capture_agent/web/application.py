@@ -33,6 +33,7 @@ class Answers:
 
     def __init__(self, agent: Controlled) -> None:
         self._agent = agent
+        agent.exposition.load()
         self._methods = methods_of(agent)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="http answer")
 

@@ -37,7 +37,10 @@ Guests = dict["asyncio.Task[None]", BoundedConnection]
 
 
 class HttpDoor:
-    """Open from its making until `close`. Raises OSError where it cannot listen. `tls`: for a server."""
+    """It listens from its making until `close`, and answers from `start` on. Raises OSError where it cannot listen.
+
+    `tls`: for a server.
+    """
 
     def __init__(
         self, place: tuple[str, int], agent: Controlled, token: str = "", tls: ssl.SSLContext | None = None
@@ -65,12 +68,18 @@ class HttpDoor:
         self._loop.set_exception_handler(lambda loop, context: None)  # of connections that broke
         self._accepting = self._loop.create_task(self._run())
         self._thread = threading.Thread(target=self._work, name="http", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        with suppress(RuntimeError):  # the thread has ended by itself
-            self._loop.call_soon_threadsafe(self._accepting.cancel)
-        self._thread.join(PATIENCE)
+        if self._thread.ident is None:  # never started
+            self._accepting.cancel()
+            self._work()
+        else:
+            with suppress(RuntimeError):  # the thread has ended by itself
+                self._loop.call_soon_threadsafe(self._accepting.cancel)
+            self._thread.join(PATIENCE)
         self._answers.close()
 
     def _work(self) -> None:

@@ -2,6 +2,7 @@
 
 Broker   starts it; `kill` and `restart`: topics and records are gone, as with a broker that has lost its disk
          `cut`: connections of agents break, and new ones are refused; others go on. `mend`: no longer
+         `mute`: agents get no answers any more, what they send arrives; until `mend`
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -43,7 +44,7 @@ class Broker:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._agents: set[socket.socket] = set()
-        self._is_cut = False
+        self._is_cut = self._is_mute = False
         self._lock = threading.Lock()
         self.tls: Path | None = None  # the certificate for clients that connect from now on
         self.accepts: Accepts | None = None  # of clients that connect from now on: they must sign in
@@ -116,9 +117,12 @@ class Broker:
                 with suppress(OSError):
                     client.shutdown(socket.SHUT_RDWR)
 
+    def mute(self) -> None:
+        self._is_mute = True
+
     def mend(self) -> None:
         with self._lock:
-            self._is_cut = False
+            self._is_cut = self._is_mute = False
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -146,21 +150,25 @@ class Broker:
                         return
             with socket.create_connection(("127.0.0.1", self._port), 5) as server:
                 server.sendall(first)
-                self._join(client, server)
+                self._join(client, server, lambda: self._is_mute)
         with self._lock:
             self._agents.discard(client)
 
-    def _join(self, client: socket.socket, server: socket.socket) -> None:
-        back = threading.Thread(target=copy, args=(server, client), daemon=True)
+    def _join(self, client: socket.socket, server: socket.socket, is_mute: Callable[[], bool] = lambda: False) -> None:
+        back = threading.Thread(target=copy, args=(server, client, is_mute), daemon=True)
         back.start()
         copy(client, server)
         back.join(10)
 
 
-def copy(source: socket.socket, destination: socket.socket) -> None:
+def copy(source: socket.socket, destination: socket.socket, is_mute: Callable[[], bool] = lambda: False) -> None:
+    """A connection on which something was not said is of no use after that."""
+    has_gap = False
     with suppress(OSError):
         while data := source.recv(1 << 18):
-            destination.sendall(data)
+            has_gap = has_gap or is_mute()
+            if not has_gap:
+                destination.sendall(data)
     for one in (source, destination):
         with suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)

@@ -7,6 +7,7 @@ import resource
 import socket
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from measuring import documented, held_mib, main
@@ -14,6 +15,7 @@ from measuring import documented, held_mib, main
 from capture_agent.cli.logs import MOST_KINDS, MOST_LINES, QUOTED, Limit
 from capture_agent.config.sections import ListenSection
 from capture_agent.config.uris import parse_listen
+from capture_agent.metrics.exposition import Exposition
 from capture_agent.sources.hep_listener import open_hep_listener
 from capture_agent.web.access import LONGEST_BODY
 from capture_agent.web.door import MOST_CONNECTIONS, HttpDoor
@@ -39,13 +41,21 @@ def log_kinds() -> object:
 class Agent:
     """Never asked: no request is complete."""
 
+    def __init__(self) -> None:
+        self.exposition = Exposition(partial(getattr, self, "figures"))
+        self.exposition.load()
+
     def __getattr__(self, name: str) -> object:
         raise AssertionError(name)
 
 
+AGENT = Agent()  # the client library is no part of a connection
+
+
 def http_connections() -> object:
     """Each has sent the longest header section, of the shortest headers, and almost all of the longest body."""
-    door = HttpDoor(("127.0.0.1", 0), Agent())  # type: ignore[arg-type]
+    door = HttpDoor(("127.0.0.1", 0), AGENT)  # type: ignore[arg-type]
+    door.start()
     start = (
         f"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {LONGEST_BODY}\r\n"
     )

@@ -31,6 +31,7 @@ def agent() -> Agent:
 @pytest.fixture
 def door(agent: Agent) -> Iterator[HttpDoor]:
     door = HttpDoor(("127.0.0.1", 0), agent)
+    door.start()
     yield door
     door.close()
 
@@ -38,6 +39,7 @@ def door(agent: Agent) -> Iterator[HttpDoor]:
 @pytest.fixture
 def locked(agent: Agent) -> Iterator[HttpDoor]:
     door = HttpDoor(("127.0.0.1", 0), agent, TOKEN)
+    door.start()
     yield door
     door.close()
 
@@ -204,6 +206,7 @@ def test_probes_need_none(locked: HttpDoor, path: str) -> None:
 
 def test_over_tls(agent: Agent, certificate: Path) -> None:
     door = HttpDoor(("127.0.0.1", 0), agent, tls=tls_of(Http(listen="127.0.0.1:1", tls_cert=str(certificate))))
+    door.start()
     url = f"https://127.0.0.1:{door.port}/health"
     done = subprocess.run(["curl", "-s", "--cacert", certificate, url], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout[:14]) == (0, b'{"status":"ok"')
