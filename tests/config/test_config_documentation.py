@@ -80,7 +80,7 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
         needs += f"members = {example_of('group', 'members')}\n"
     if option.section.startswith("kafka"):
         needs += WITH_KAFKA.get(option.name, "")
-    elif option.section in ("hep", "sip", "rule"):
+    elif option.section in ("hep", "sip", "rule", "media"):
         needs += WITH.get(option.name, "")
     elif option.section == "spool" and option.name != "directory":
         needs += f"directory = {example_of('spool', 'directory')}\n"
