@@ -89,7 +89,7 @@ def test_failover_and_a_reload(tmp_path: Path) -> None:
             assert f'capture_agent_group_active{{group="homers",sink="{members[1]}"}} 1' in metrics
             assert f'capture_agent_group_active{{group="homers",sink="{members[0]}"}} 0' in metrics
             assert 'capture_agent_group_up{group="homers"} 1' in metrics
-            agent.write(group.replace("failover", "mirror"))
+            agent.write(group.replace("failover", "mirror").replace("back_after_seconds = 60\n", ""))
             agent.process.send_signal(signal.SIGHUP)
             eventually(lambda: "is reloaded" in agent.error.read_text())
             agent.feed(600, 100)
