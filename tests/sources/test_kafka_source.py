@@ -98,38 +98,46 @@ def steps(worker: Worker) -> dict[str, list[int]]:
 
 
 def test_three_workers_of_which_one_is_killed(tmp_path: Path) -> None:
-    """Two share the topic; one of them is killed, and a third comes. Each message is delivered, each call in order."""
+    """Two share the topic, a third comes, and one is killed. Each message is delivered, each call in order."""
+    calls = 0
+
+    def more(worker: Worker) -> bool:
+        """Whether it has had some of what is produced meanwhile."""
+        nonlocal calls
+        produce(one, calls, 20)
+        calls += 20
+        time.sleep(0.3)
+        return worker.size() > 0
+
     with broker(tmp_path) as one:
         one.create("sip", 6)
-        produce(one, 0, CALLS // 2)
         with workers(Worker(tmp_path, 1, one), Worker(tmp_path, 2, one)) as (first, second):
-            eventually(lambda: first.size() and second.size(), PATIENCE)
-            os.kill(first.process.pid, signal.SIGKILL)
+            for worker in (first, second):
+                eventually(lambda worker=worker: more(worker), PATIENCE)
             with workers(Worker(tmp_path, 3, one)) as (third,):
-                calls = CALLS // 2
-
-                def has_its_part() -> bool:
-                    nonlocal calls
-                    produce(one, calls, 20)
-                    calls += 20
-                    time.sleep(0.3)
-                    return third.size() > 0
-
-                eventually(has_its_part, PATIENCE)
-                produce(one, calls, CALLS - calls)
-
+                eventually(lambda: more(third), PATIENCE)
+                produce(one, calls, CALLS // 2 - 100 - calls)
+                os.kill(first.process.pid, signal.SIGKILL)
+                produce(one, CALLS // 2 - 100, 100)  # also to its partitions: committed, once others have them
+                eventually(lambda: committed(one, 6) == CALLS // 2 * EACH, PATIENCE)
+                produce(one, CALLS // 2, CALLS - CALLS // 2)
                 eventually(lambda: committed(one, 6) == CALLS * EACH, PATIENCE)
                 third.stop()
                 second.stop()
-    delivered = 0
-    for worker in (first, second, third):
-        for call, numbers in steps(worker).items():
+    delivered, found = 0, [steps(worker) for worker in (first, second, third)]
+    for calls_there in found:
+        for call, numbers in calls_there.items():
             delivered += len(numbers)
             seen = list(dict.fromkeys(numbers))
             assert seen == sorted(seen), f"{call}: {numbers}"
+    for number in range(CALLS):
+        call = f"call-{number:06d}"
+        assert {n for calls_there in found for n in calls_there.get(call, ())} == set(range(1, EACH + 1)), call
     # What a worker had not committed when it was killed, or lost partitions to another: others get it, too.
     assert delivered - CALLS * EACH <= 3 * (MOST_UNCOMMITTED + TOGETHER)
-    assert all(worker.size() for worker in (second, third))
+    # Once the others had its partitions, each call was at one worker.
+    for number in range(CALLS // 2, CALLS):
+        assert [len(calls_there.get(f"call-{number:06d}", ())) > 0 for calls_there in found].count(True) == 1
 
 
 def test_nothing_is_committed_while_sinks_do_not_have_it(tmp_path: Path) -> None:
