@@ -167,6 +167,28 @@ def test_a_spool_is_enough(tmp_path: Path) -> None:
             first.process.kill()
 
 
+def test_what_a_topic_cannot_take_is_spooled_and_drained(tmp_path: Path) -> None:
+    """From one cluster to another, which is down at first: in order once it is there."""
+    (tmp_path / "other").mkdir()
+    with broker(tmp_path) as one, broker(tmp_path / "other") as other:
+        one.create("sip", 1)
+        other.create("out", 3)
+        other.cut()
+        produce(one, 0, 50)
+        sink = f'[[kafka]]\nbrokers = "{other.address}"\ntopic = "out"\ndead_after_seconds = 2\n'
+        with workers(Worker(tmp_path, 1, one, f'{sink}[spool]\ndirectory = "{tmp_path}/spool"\n')) as (worker,):
+            eventually(lambda: committed(one, 1) == 50 * EACH, PATIENCE)
+            other.mend()
+            records = other.messages("out", 50 * EACH)
+            worker.stop()
+    found = defaultdict(list)
+    for record in records:
+        found[record.key()].append(int((record.value() or b"").partition(b"CSeq: ")[2].split()[0]))
+    assert {call: list(dict.fromkeys(numbers)) for call, numbers in found.items()} == {
+        b"call-%06d" % number: list(range(1, EACH + 1)) for number in range(50)
+    }
+
+
 def committed(one: Broker, partitions: int) -> int:
     """Records, of all partitions."""
     consumer = Consumer(one.client() | {"group.id": "capture-agent"})
