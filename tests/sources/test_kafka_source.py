@@ -189,6 +189,22 @@ def test_what_a_topic_cannot_take_is_spooled_and_drained(tmp_path: Path) -> None
     }
 
 
+def test_records_that_are_no_hep_do_no_harm(tmp_path: Path) -> None:
+    """Empty, cut, huge, with strange keys and headers: the messages among them arrive, and the worker goes on."""
+    with broker(tmp_path) as one:
+        one.create("sip", 1)
+        producer = Producer(one.client())
+        for value in (None, b"", b"HEP3", b"HEP3\0\6", b"HEP3\xff\xff" + bytes(20), bytes(12), b"\x01\x10" * 6,
+                      b"x" * 900_000, b"\x02\x10\x02\x11" + bytes(8)):  # fmt: skip
+            producer.produce("sip", value, b"\xff\0", headers=[("schema", b"json-1"), ("\u00e9" * 200, b"\0" * 5000)])
+        assert producer.flush(30) == 0
+        produce(one, 0, 10)
+        with workers(Worker(tmp_path, 1, one)) as (worker,):
+            eventually(lambda: len(worker.lines()) == 10 * EACH, PATIENCE)
+            worker.stop()
+    assert "Traceback" not in worker.log()
+
+
 def committed(one: Broker, partitions: int) -> int:
     """Records, of all partitions."""
     consumer = Consumer(one.client() | {"group.id": "capture-agent"})
