@@ -35,7 +35,7 @@ help:
 	@echo "make bench-instructions  rewrite benchmarks/instructions.json, which tests compare with"
 	@echo "make soak         15 minutes of live capture: memory stays flat, no counter drifts"
 	@echo "make sanitize     run mutants and tests under AddressSanitizer and UndefinedBehaviorSanitizer: CASES=20000 SEED=1"
-	@echo "make golden       rewrite tests/golden/ and tests/view/golden/: review them as a diff"
+	@echo "make golden       rewrite tests/golden/, tests/view/golden/ and docs/pictures/view-*.svg: review them as a diff"
 	@echo "make pcaps        make the captures that are not recordings"
 	@echo "make sdist        dist/: the source distribution"
 	@echo "make wheel        dist/: the same, and a compiled manylinux wheel for each of PYTHONS=\"python3.11 python3.12\""
@@ -104,6 +104,7 @@ sanitize: $(VENV)/.developed $(VENV)/.built
 golden: $(VENV)/.developed $(VENV)/.built
 	$(BIN)/python tests/test_golden.py
 	$(BIN)/python tests/view/test_view_golden.py
+	REWRITE_GOLDEN=1 $(BIN)/python -m pytest tests/cli/test_terminal_view.py
 
 pcaps: $(VENV)/.developed
 	$(BIN)/python tools/make_pcaps.py

@@ -92,16 +92,25 @@ class Connection:
 
     client: Message  # any of its messages, for the endpoints
     sequences: list[int]
+    port: int = 5060
     waiting: tuple[list[bytes], list[bytes]] = field(default_factory=lambda: ([], []))
 
     def packet(self, up: bool, flags: int, payload: bytes = b"") -> bytes:
         ends = IPv4Address(self.client.client).packed, IPv4Address(self.client.server).packed
-        ports = self.client.client_port, 5060
+        ports = self.client.client_port, self.port
         if not up:
             ends, ports = (ends[1], ends[0]), (ports[1], ports[0])
         sent, heard = self.sequences[up], self.sequences[not up]
         self.sequences[up] += len(payload) + (1 if flags & (SYN | FIN) else 0)
         return ETHERNET[up] + ipv4(*ends, TCP, tcp(ports, sent, heard, flags, payload))
+
+    def handshake(self) -> Iterator[tuple[bool, bytes]]:
+        """What the ends say before the first message, and whether it is the client."""
+        return iter(())
+
+    def wrapped(self, up: bool, data: bytes) -> bytes:
+        """A message as it is sent."""
+        return data
 
     def flush(self, up: bool, at: float, random: Random) -> Frames:
         """The data waiting in this direction, cut anywhere, and its acknowledgement."""
@@ -121,6 +130,10 @@ class Connection:
 
 
 def segments(messages: Iterator[Message]) -> Frames:
+    return over(messages, Connection)
+
+
+def over(messages: Iterator[Message], connect: Callable[[Message, list[int]], Connection]) -> Frames:
     """A connection per client, opened before its first message and closed at the end of the capture."""
     random = Random(3)
     connections: dict[tuple[str, int, str], Connection] = {}
@@ -129,10 +142,13 @@ def segments(messages: Iterator[Message]) -> Frames:
         at = message.at
         key = message.client, message.client_port, message.server
         if (connection := connections.get(key)) is None:
-            connection = connections[key] = Connection(message, [random.getrandbits(32), random.getrandbits(32)])
+            connection = connections[key] = connect(message, [random.getrandbits(32), random.getrandbits(32)])
             for up, flags in ((True, SYN), (False, SYN | ACK), (True, ACK)):
                 yield at, connection.packet(up, flags)
-        connection.waiting[message.up].append(message.data)
+            for up, data in connection.handshake():
+                connection.waiting[up].append(data)
+                yield from connection.flush(up, at, random)
+        connection.waiting[message.up].append(connection.wrapped(message.up, message.data))
         if random.random() < HELD_BACK and len(connection.waiting[message.up]) < MOST:
             continue
         yield from connection.flush(not message.up, at, random)

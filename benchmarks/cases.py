@@ -19,12 +19,13 @@ from benchmarks.wire import INTERFACE, METRICS_PORT, RATE, STORED_RATE, agents_p
 AGENT = str(Path(sys.executable).parent / "capture-agent")
 COMPILED, PLAIN, LIMIT, DRIVER = "compiled", "plain", "limit", "driver"
 DISK, WRITTEN, DRAINED = "disk", "written", "drained"  # as benchmarks.spooling names them
-LIMITS = (LIMIT, DRIVER, DISK)  # what others are compared with
+AEAD = "aead"
+LIMITS = (LIMIT, DRIVER, DISK, AEAD)  # what others are compared with
 PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
 HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
 TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
-SIP_TCP, FRAGMENTS, TUNNELS, LIVE, SCRAPED = "sip-tcp", "fragments", "tunnels", "live", "scraped"
+TLS, SIP_TCP, FRAGMENTS, TUNNELS, LIVE, SCRAPED = "tls", "sip-tcp", "fragments", "tunnels", "live", "scraped"
 POSTGRESQL, MARIADB, LIVE_SQLITE = "postgresql", "mariadb", "live-sqlite"
 STORED = (SQLITE, POSTGRESQL, MARIADB)
 JSONL, PCAP = "jsonl", "pcap"
@@ -39,6 +40,7 @@ WORKS = {
     RULES: "20 rules, dialog policy -> HEP3/TCP",
     MIXED: "SIP in RTP (1:9) -> HEP3/TCP",
     SIP_TCP: "SIP/TCP -> HEP3/TCP",
+    TLS: "SIP/TLS 1.3 -> HEP3/TCP",
     FRAGMENTS: "SIP in fragments -> HEP3/TCP",
     TUNNELS: "SIP in tunnels -> HEP3/TCP",
     LIVE: f"SIP/UDP live, {RATE:,} packets/s -> HEP3/TCP",
@@ -61,12 +63,13 @@ REPLAYS = {
     RULES: ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(Path(__file__).with_name("rules.toml"))),
     MIXED: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     SIP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
+    TLS: ("--hep", "hep+tcp:127.0.0.1:{port}", "--key-log", "{keys}"),
     FRAGMENTS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     TUNNELS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     **dict.fromkeys(STORED, ("--db", "{database}")),
     **dict.fromkeys(FILES, ()),
 }
-CARRIERS = {SIP_TCP: "tcp", FRAGMENTS: "fragments", TUNNELS: "tunnels"}
+CARRIERS = {SIP_TCP: "tcp", TLS: "tls", FRAGMENTS: "fragments", TUNNELS: "tunnels"}
 LISTED = [
     *("-e", "frame.time_epoch", "-e", "ip.src", "-e", "ip.dst"),
     *("-e", "sip.Method", "-e", "sip.Status-Code", "-e", "sip.CSeq", "-e", "sip.Call-ID"),
@@ -163,9 +166,13 @@ def live_cases(sizes: Sizes) -> list[Case]:
 
 
 def relay_cases(sizes: Sizes) -> list[Case]:
-    """What the limit sends goes through an agent."""
-    sockets = ("--listen", "hep+tcp:127.0.0.1:{listen}", "--hep", "hep+tcp:127.0.0.1:{port}")
-    return [Case(RELAY, COMPILED, Capture(sizes.full), (AGENT, "run", *sockets, "--control", ""))]
+    """What the limit sends goes through an agent, which loses nothing: the limit waits for it."""
+    listener = {
+        "CAPTURE_AGENT_LISTEN__1__URI": "hep+tcp:127.0.0.1:{listen}",
+        "CAPTURE_AGENT_LISTEN__1__WHEN_FULL": "wait",
+    }
+    command = (AGENT, "run", "--hep", "hep+tcp:127.0.0.1:{port}", "--control", "")
+    return [Case(RELAY, COMPILED, Capture(sizes.full), command, listener)]
 
 
 def growing_cases(sizes: Sizes) -> list[Case]:
@@ -206,6 +213,13 @@ def driver_cases(sizes: Sizes, servers: Collection[str]) -> list[Case]:
     return [Case(work, DRIVER, capture, command) for work, capture in captures.items()]
 
 
+def aead_cases(sizes: Sizes) -> list[Case]:
+    """It reports its decryption itself."""
+    command = (sys.executable, "-m", "benchmarks.aead", "{sip}")
+    environment = {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    return [Case(TLS, AEAD, Capture(sizes.carried, carrier="tls"), command, environment)]
+
+
 def spool_cases(sizes: Sizes) -> list[Case]:
     """The spool alone, and the disk with the same packets: they report what was measured themselves."""
     command = (sys.executable, "-m", "benchmarks.spooling", "--folder", "{folder}", "--capture", "{capture}")
@@ -233,6 +247,7 @@ def all_cases(sizes: Sizes, peers: list[str], servers: Collection[str] = ()) -> 
         *relay_cases(sizes),
         *limit_cases(sizes),
         *driver_cases(sizes, servers),
+        *aead_cases(sizes),
         *spool_cases(sizes),
         *agent_cases(PLAIN, sizes, servers),
         *peer_cases(peers, sizes),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.cases import (
+    AEAD,
     COMPILED,
     DISK,
     DRAINED,
@@ -29,6 +30,7 @@ NAMES = {
     PLAIN: "capture-agent, plain build",
     LIMIT: "the limit (C)",
     DRIVER: "the driver alone",
+    AEAD: "the library's AEAD alone",
     DISK: "the disk: the same packets in a file, synced",
     WRITTEN: "written",
     DRAINED: "drained",
@@ -94,7 +96,7 @@ def cost_row(one: Figure) -> Row:
         f"{one.lowest:.2f} - {one.highest:.2f}",
         f"{one.times_limit:.2f}" if one.times_limit and one.who not in LIMITS else "",
         # The limit's memory is the mapped file, and the spool's program has all messages in memory.
-        "" if one.who == LIMIT or one.work == SPOOL else f"{one.memory / MEGABYTE:.0f}",
+        "" if one.who in (LIMIT, AEAD) or one.work == SPOOL else f"{one.memory / MEGABYTE:.0f}",
         str(target or ""),
         target.holds(one) if target else None,
         ", ".join(remarks),

@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.building import built
 from benchmarks.captures import ONE, made
 from benchmarks.cases import (
+    AEAD,
     AGENT,
     DRIVER,
     FILES,
@@ -66,6 +67,10 @@ class Runner:
             return self._live(case)
         if case.work == RELAY:
             return self._relayed(case)
+        if case.work == SPOOL or case.who == AEAD:
+            usage = self._measured(case)
+            cpu, wall = map(float, (self._folder / "out").read_text().split())
+            return Sample(case.key, cpu, wall, usage.memory)
         if needs_collector(case):
             return self._to_collector(case)
         if case.work == LIVE_SQLITE:
@@ -74,10 +79,6 @@ class Runner:
             return self._into_table(case)
         if case.work in FILES:
             return self._into_file(case)
-        if case.work == SPOOL:
-            usage = self._measured(case)
-            cpu, wall = map(float, (self._folder / "out").read_text().split())
-            return Sample(case.key, cpu, wall, usage.memory)
         usage = self._measured(case)
         check_list(case, self._folder / "out")
         return Sample(case.key, usage.cpu, usage.wall, usage.memory)
@@ -165,6 +166,7 @@ class Runner:
     ) -> Usage:
         words = {
             "capture": str(made(case.capture)),
+            "keys": str(made(case.capture).with_suffix(".keys")),
             "sip": str(case.capture.sip),
             "port": port,
             "database": database,
@@ -177,7 +179,7 @@ class Runner:
         }
         command = [word.format_map(words) for word in case.command]
         environment = clean_environment() | {name: value.format_map(words) for name, value in case.environment.items()}
-        tells = case.work in (LISTING, SPOOL) or case.who == DRIVER
+        tells = case.work in (LISTING, SPOOL) or case.who in (DRIVER, AEAD)
         usage = measure(command, self._folder, environment, tells, meanwhile)
         check_books(case, usage)
         return usage

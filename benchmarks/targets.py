@@ -24,6 +24,7 @@ from benchmarks.cases import (
     SIP_TCP,
     SPOOL,
     SQLITE,
+    TLS,
     TRACKED,
     TRACKED_UDP,
     TUNNELS,
@@ -77,6 +78,7 @@ TARGETS = {
     (RULES, COMPILED): Target(2.5),
     (MIXED, COMPILED): Target(3.0),
     (SIP_TCP, COMPILED): Target(3.0),
+    (TLS, COMPILED): Target(12.0),
     (FRAGMENTS, COMPILED): Target(6.0),
     (TUNNELS, COMPILED): Target(3.0),
     # At this rate 5 s per million fill a core: the target is half of that, without loss.

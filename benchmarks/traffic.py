@@ -3,6 +3,7 @@
     python -m benchmarks.traffic udp OUT.pcap 500000
     python -m benchmarks.traffic mixed OUT.pcap 100000     nine RTP packets for each SIP message
     python -m benchmarks.traffic tcp OUT.pcap 200000       several messages in a segment, messages over segments
+    python -m benchmarks.traffic tls OUT.pcap 200000       the same in TLS 1.3, with its key log in OUT.keys
     python -m benchmarks.traffic fragments OUT.pcap 200000
     python -m benchmarks.traffic tunnels OUT.pcap 200000
 
@@ -23,9 +24,10 @@ from pathlib import Path
 from random import Random
 from typing import BinaryIO
 
-from benchmarks.carriers import CARRIERS, Message
+from benchmarks.carriers import CARRIERS, Frames, Message
 from benchmarks.dialogs import DIALOGS, Fields, Step, message
 from benchmarks.packets import frame
+from benchmarks.tls_carrier import secured
 
 START = 1_763_850_000.0
 CLIENTS = 5000
@@ -157,7 +159,7 @@ def record(file: BinaryIO, at: float, data: bytes) -> None:
 
 def carried_messages(messages: int, carrier: str, truth: Truth) -> Iterator[Message]:
     # A connection carries many messages: each of CONNECTED clients has one.
-    clients = min(CONNECTED, max(1, messages // 100)) if carrier == "tcp" else CLIENTS
+    clients = min(CONNECTED, max(1, messages // 100)) if carrier in ("tcp", "tls") else CLIENTS
     for at, client, step, data in islice(sip_messages(Random(1), clients), messages):
         truth.sip += 1
         truth.sip_bytes += len(data)
@@ -170,12 +172,16 @@ def write(path: Path, messages: int, rtp_per_sip: int = 0, carrier: str = "udp")
     rtp = rtp_packets(Random(2))
     with path.open("wb", buffering=1 << 20) as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for at, data in CARRIERS[carrier](carried_messages(messages, carrier, truth)):
+        for at, data in frames_of(path, carried_messages(messages, carrier, truth), carrier):
             record(file, at, data)
             for number, packet in enumerate(islice(rtp, rtp_per_sip)):
                 record(file, at + 1e-5 * number, packet)
             truth.packets += 1 + rtp_per_sip
     return truth
+
+
+def frames_of(path: Path, messages: Iterator[Message], carrier: str) -> Frames:
+    return secured(messages, path.with_suffix(".keys")) if carrier == "tls" else CARRIERS[carrier](messages)
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
 """The books: at every stage and for every sink, the count of inputs equals the sum of their outcomes.
 
-frames    seen = carried + own + other_ports + joined + waiting + rejected(reason) + lost(where)
+frames    seen = carried + own + other_ports + media + joined + waiting + rejected(reason) + lost(where)
 segments  seen = delivered + empty + retransmitted + waiting + rejected(reason)
 hep       seen = each kind of payload + rejected(reason): HEP packets that came in
 websocket seen = delivered + rejected(reason): messages of WebSockets
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)
+rtcp      seen = traced + not_traced + duplicate + no_report + waiting + rejected(reason)
 messages  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)
           (waiting and crowded_out: held back by a rule with a lookback)
 correlation   seen = new + retransmitted + unmarked + rejected(reason)
@@ -33,6 +34,7 @@ class OfFrames(StrEnum):
     CARRIED = "carried"
     OWN = "own"
     OTHER_PORTS = "other_ports"
+    MEDIA = "media"
     JOINED = "joined"
     WAITING = "waiting"
 

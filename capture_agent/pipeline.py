@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from capture_agent.books import HeldTable, Ledger, joined, with_former
 from capture_agent.config import Capture, Correlate, Metrics
 from capture_agent.config.endpoints import LocalAddress
+from capture_agent.config.media_options import MediaSection
 from capture_agent.correlate.correlator import Correlator
 from capture_agent.emission.emission import Emission
 from capture_agent.intake.copies import CopyFilter
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from capture_agent.counting.stage import Counting
     from capture_agent.intake.unwrapping import Unwrapping
     from capture_agent.intake.wanted import WantedMessages
+    from capture_agent.media.media_stage import Media
     from capture_agent.records.message_filter import MessageFilter
     from capture_agent.streams.tls.key_store import KeyStore
+    from capture_agent.streams.tls.private_keys import PrivateKey
 
 SECRETS_IN_FILES = 64 << 20  # bytes of memory
 
@@ -50,8 +53,12 @@ class Pipeline:
         metrics: Metrics | None = None,
         keys: KeyStore | None = None,
         unwrapping: Unwrapping | None = None,
+        media: MediaSection | None = None,
     ) -> None:
-        """`metrics`: None counts nothing beyond the books. `keys`: to decrypt TLS with. `unwrapping`: opens HEP."""
+        """`metrics`: None counts nothing beyond the books. `keys`: to decrypt TLS with. `unwrapping`: opens HEP.
+
+        `media`: None takes RTCP for what it is, no SIP.
+        """
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
         self.own = own
@@ -63,8 +70,10 @@ class Pipeline:
         self.streams = Streams(make_layers=layers_with_hep) if capture.hep_in else Streams()
         if keys is not None:
             self._decrypt(keys)
+        self._quality = media is not None and media.vq_rtcpxr
         self.intake = Intake()
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
+        self.media = self._with_media(media, correlate or Correlate()) if media is not None and media.rtcp else None
         self.restorer = Restorer() if capture.x_headers else None
         self.wanted: WantedMessages | None = None
         self.policy = policy or Policy()
@@ -89,6 +98,11 @@ class Pipeline:
 
         self.streams.attend(*decrypting(keys))
 
+    def _with_media(self, options: MediaSection, correlate: Correlate) -> Media:
+        from capture_agent.media.media_stage import Media
+
+        return Media(options, correlate.idle_seconds, self.copies.is_copy if self.copies is not None else None)
+
     def take_secrets(self, key_log: bytes) -> None:
         """Those that a capture file has with its packets."""
         from capture_agent.streams.tls.key_store import KeyStore
@@ -97,6 +111,11 @@ class Pipeline:
             self.keys = KeyStore(SECRETS_IN_FILES)
             self._decrypt(self.keys)
         self.keys.add_all(key_log)
+
+    def use_private_keys(self, keys: tuple[PrivateKey, ...]) -> None:
+        """Of servers, instead of the former ones; for handshakes from now on."""
+        if self.keys is not None:
+            self.keys.private_keys = keys
 
     @property
     def _follows_calls(self) -> bool:
@@ -149,6 +168,8 @@ class Pipeline:
         packets = self.packets.decode(frames)
         if self.own is not None:
             packets = self.own.others(packets)
+        if self.media is not None:
+            packets = self.media.without_media(packets)
         if self.ports is not None:
             packets = self.ports.chosen(packets)
         return self._accepted(self.streams.messages(packets))
@@ -177,9 +198,18 @@ class Pipeline:
             traced = self.policy.decide(self.correlated(messages))
         if self.correlator is not None:
             self.correlator.note_growth(self.policy.take_grown())
+        if self.media is not None:
+            traced = self.media.with_reports(traced, self.policy)
         if self.unwrapping is not None and (others := self.unwrapping.take_others()):
             traced += self.policy.pass_on(others)
-        return self.emission(traced) if self.emission is not None else traced
+        if self.emission is not None:
+            traced = self.emission(traced)
+        return self._with_quality_reports(traced) if self._quality else traced
+
+    def _with_quality_reports(self, traced: list[TracedMessage]) -> list[TracedMessage]:
+        from capture_agent.media.quality_reports import with_quality_reports
+
+        return list(with_quality_reports(traced))
 
     def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
         """The same messages, now with transaction and dialog, and counted."""
@@ -215,6 +245,8 @@ class Pipeline:
         traced = self.close()
         self.packets.fragments.forget()
         self.streams.sctp.forget()
+        if self.media is not None:
+            self.media.forget()
         if self.correlator is not None:
             self.correlator.close()
         return traced
@@ -237,8 +269,8 @@ class Pipeline:
     def ledgers(self) -> list[Ledger]:
         """The ledgers so far, stage by stage."""
         stages = (
-            self.packets, self.own, self.ports, self.streams, self.unwrapping, self.intake, self.copies, self.restorer,
-            self.wanted,
+            self.packets, self.own, self.media, self.ports, self.streams, self.unwrapping, self.intake, self.copies,
+            self.restorer, self.wanted,
             self.correlator, self.counting, self.policy,
         )  # fmt: skip
         present = joined(ledger for stage in stages if stage is not None for ledger in stage.ledgers())
@@ -255,6 +287,8 @@ class Pipeline:
         yield HeldTable("chunks", sctp.fragments.waiting + sctp.held, sctp.fragments.evicted)
         yield HeldTable("lookback", self.policy.waiting, self.policy.crowded_out)
         yield HeldTable("legs", self.policy.legs_remembered, self.policy.legs_forgotten)
+        if self.media is not None:
+            yield from self.media.held_tables()
         if self.correlator is not None:
             for name in ("calls", "transactions", "dialogs"):
                 tally = getattr(self.correlator.table, name)

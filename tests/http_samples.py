@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from figure_samples import figures, sink
 
 from capture_agent.books import Books, Ledger
+from capture_agent.control.onlookers import Onlookers
 from capture_agent.metrics.exposition import Exposition
 from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures
 from capture_agent.metrics.health import HealthReason
@@ -22,6 +23,7 @@ class Agent:
     def __init__(self) -> None:
         self.tracing = True
         self.ready = True
+        self.onlookers = Onlookers()
         self.reasons: list[HealthReason] = []
         self.exposition = Exposition(self.figures)
 

@@ -36,6 +36,8 @@ SLOW = (
     "intake/test_own_traffic.py",
     "benchmarks/test_programs.py",
     "test_every_carriage.py",
+    "page/test_page_in_browser.py",
+    "page/test_page_tables.py",
     "monitoring/test_monitoring_live.py",
     "test_prometheus.py",
     "web/test_hostile_clients.py",

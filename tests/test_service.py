@@ -1,9 +1,14 @@
 """The systemd unit and the Dockerfile name what exists."""
 
+import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -96,19 +101,56 @@ def test_the_unit_has(line: str) -> None:
     assert line in UNIT.read_text().splitlines()
 
 
-def test_keys_that_the_unit_passes_have_the_names_that_it_says(tmp_path: Path) -> None:
-    """As systemd does: files, one by one, in a folder that is not the configuration's."""
+def passed(folder: Path, certificate: Path) -> dict[str, str]:
+    """Credentials in files, one by one, as systemd passes them to the unit. Returns their names by option."""
     names = re.findall(r"^LoadCredential=([\w-]+)$", UNIT.read_text(), re.MULTILINE)
     heading = UNIT.read_text().partition("LoadCredential=")[0]
-    options = dict(re.findall(r'(\w+_file) = "([\w-]+)"', heading))
+    options = dict(re.findall(r'(\w+) = "([\w-]+)"', heading))
     assert sorted(options.values()) == sorted(names)
-    (tmp_path / "credentials").mkdir()
+    folder.mkdir()
     for name in names:
-        (tmp_path / "credentials" / name).write_text(f"sqlite:///{name}\n")
-    (tmp_path / "agent.toml").write_text(
-        f'[[hep]]\nhost = "a"\nauth_key_file = "{options["auth_key_file"]}"\n[[sql]]\nurl_file = "{options["url_file"]}"\n'
+        (folder / name).write_text(f"sqlite:///{name}.of-this-test\n")
+    for name in ("http-cert", "http-key"):
+        (folder / name).write_bytes(certificate.read_bytes())
+    return options
+
+
+def configured(options: dict[str, str], port: int = 9096) -> str:
+    return (
+        f'[http]\nlisten = "127.0.0.1:{port}"\ntoken_file = "{options["token_file"]}"\n'
+        f'tls_cert = "{options["tls_cert"]}"\ntls_key = "{options["tls_key"]}"\n'
         f'[privacy]\nhash_key_file = "{options["hash_key_file"]}"\n'
+        f'[[hep]]\nuri = "hep:127.0.0.1:9"\nauth_key_file = "{options["auth_key_file"]}"\n'
     )
+
+
+def test_keys_that_the_unit_passes_have_the_names_that_it_says(tmp_path: Path, certificate: Path) -> None:
+    """In a folder that is not the configuration's."""
+    options = passed(tmp_path / "credentials", certificate)
+    (tmp_path / "agent.toml").write_text(f'{configured(options)}[[sql]]\nurl_file = "{options["url_file"]}"\n')
     config = load(tmp_path / "agent.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}, {})
-    found = (config.hep[0].auth_key, config.sql[0].url, config.privacy.hash_key)
-    assert found == ("sqlite:///hep-key", "sqlite:///trace-db", "sqlite:///hash-key")
+    found = (config.hep[0].auth_key, config.sql[0].url, config.privacy.hash_key, config.http.token)
+    names = ("hep-key", "trace-db", "hash-key", "http-token")
+    assert found == tuple(f"sqlite:///{name}.of-this-test" for name in names)
+
+
+def test_an_agent_runs_with_them(tmp_path: Path, certificate: Path, free_port: Callable[[], int]) -> None:
+    """Its HTTP door has the certificate, the key and the token."""
+    port, folder = free_port(), tmp_path / "etc"
+    options = passed(tmp_path / "credentials", certificate)
+    folder.mkdir()
+    (folder / "agent.toml").write_text(configured(options, port))
+    words = ["--config", str(folder / "agent.toml"), "--listen", f"sip:127.0.0.1:{free_port()}", "--control", ""]
+    environ = os.environ | {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    command = [sys.executable, "-m", "capture_agent", "run", *words]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert "capturing on" in process.stderr.readline()
+            context = ssl.create_default_context(cafile=str(certificate))
+            with closing(HTTPSConnection("127.0.0.1", port, timeout=60, context=context)) as connection:
+                token = (tmp_path / "credentials" / "http-token").read_text().strip()
+                connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+                assert connection.getresponse().status == 200
+        finally:
+            process.kill()

@@ -7,7 +7,9 @@ interface_keeper.py   keeps the wanted interfaces open, and waits for those that
 open_sources.py       the sources that are open, and what closed ones have lost
 reloading.py   takes another configuration while the agent runs
 replaying.py   replays capture files
+agent_feed.py  fills the calls of a view with what another agent traces
 opened_capture.py  one capture file and its pipeline, for those who show messages
+call_feed.py       fills the calls of a view: from files, a table, or live by an agent of its own
 decryption.py  where keys of TLS come from
 extensions.py  loads user code: hooks, conditions, and the sinks and sources of packages
 observing.py   what is asked about it: figures, health

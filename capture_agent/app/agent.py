@@ -20,6 +20,7 @@ from capture_agent.app.watcher import Watched, Watcher
 from capture_agent.books import Books, joined
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSinks, SinkIds
+from capture_agent.control.onlookers import Onlookers
 from capture_agent.delivery.detours import detours_of
 from capture_agent.delivery.routes import direct, queued
 from capture_agent.metrics.exposition import Exposition
@@ -80,6 +81,7 @@ class Agent:
             self.routes = queued(made, alike, config.queue, spools_of(config, sinks), sinks.groups)
         self.routes.detours = detours_of(sinks)
         self.observer = Observer(config)
+        self.onlookers = Onlookers()
         self.exposition = Exposition(self.figures)
         self._between = BetweenBatches(self._figures)
         self._watcher = Watcher(self._watched, also=self.health)
@@ -141,6 +143,8 @@ class Agent:
         """When this returns, the messages are freed: the next batch gets memory that is in the CPU cache."""
         with self._between:
             traced = self._process(frames)
+            if self.onlookers.wanted:
+                self.onlookers.see(traced)
             if pace is None:
                 self.routes.put(traced)
         if pace is not None:

@@ -49,6 +49,7 @@ def make_pipeline(
         metrics=config.named_metrics,
         keys=key_store(config.tls),
         unwrapping=unwrapping(config),
+        media=config.media,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import resource
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capture_agent.config import Config
@@ -20,33 +22,67 @@ from capture_agent.sources.source import SourceError
 
 if TYPE_CHECKING:
     from capture_agent.streams.tls.key_store import KeyStore
+    from capture_agent.streams.tls.private_keys import PrivateKey
 
 NEEDED = "cryptography"
 HOW = "pip install 'capture-agent[tls]'"
+LONGEST_KEY = 1 << 20  # bytes of a file
 
 _log = logging.getLogger(__name__)
 
 
 def unusable(config: Config, layers: Layers) -> Iterator[str]:
-    """A line if TLS could never be decrypted: its library is missing."""
-    if config.tls.decrypts and find_spec(NEEDED) is None:
-        option = "key_log" if config.tls.key_log else "key_log_listen"
+    """A line for each reason that TLS could not be decrypted: its library is missing, a file has no key."""
+    tls = config.tls
+    if tls.decrypts and find_spec(NEEDED) is None:
+        option = next(name for name in ("key_log", "key_log_listen", "keys") if getattr(tls, name))
         yield f"{where(layers, ('tls', option))}: needs {NEEDED}: {HOW}"
+        return
+    for path in tls.keys:
+        try:
+            read_private_key(path, tls.keys_password)
+        except SourceError as error:
+            yield f"{where(layers, ('tls', 'keys'))}: {error}"
 
 
 def key_store(tls: TlsSection) -> KeyStore | None:
-    """For the secrets of TLS connections; None: none is decrypted."""
+    """For the secrets of TLS connections; None: none is decrypted. Raises SourceError: a private key is not there."""
     if not tls.decrypts:
         return None
     from capture_agent.streams.tls.key_store import KeyStore
 
-    return KeyStore(tls.mib << 20)
+    return KeyStore(tls.mib << 20, private_keys(tls))
+
+
+def private_keys(tls: TlsSection) -> tuple[PrivateKey, ...]:
+    """Those of servers, as their files are now. Raises SourceError."""
+    return tuple(read_private_key(path, tls.keys_password) for path in tls.keys)
+
+
+def read_private_key(path: str, password: str) -> PrivateKey:
+    """Raises SourceError, without anything of the file's text."""
+    from capture_agent.streams.tls.private_keys import private_key
+
+    try:
+        with Path(path).open("rb") as file:
+            return private_key(file.read(LONGEST_KEY), password)
+    except OSError as error:
+        raise SourceError(f"{path}: {in_words(error)}", usage=True) from None
+    except ValueError as error:
+        raise SourceError(f"{path}: {error}", usage=True) from None
+
+
+def dump_no_core() -> None:
+    """From now on: secrets of others do not end in a file that nobody watches."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def followed(tls: TlsSection, pipeline: Pipeline) -> KeyLogs | None:
     """The key logs of a live capture, not opened yet."""
     if pipeline.keys is None:
         return None
+    dump_no_core()
     place = udp_place(tls.key_log_listen) if tls.key_log_listen else None
     return KeyLogs(tls.key_log, place, pipeline.keys.add)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from socket import if_nametoindex
 
-from capture_agent.sources.interface_list import ANY, list_interfaces
+from capture_agent.sources.interface_list import ANY, is_pattern, list_interfaces
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.newcomers import Newcomers
 from capture_agent.sources.source import Source, SourceError
@@ -27,7 +27,10 @@ Open = Callable[[str], LiveInterface]
 
 @dataclass(slots=True)
 class Kept:
-    """One interface. `error`: why it is not open; `since`: by the monotonic clock, when that began."""
+    """One interface, or a pattern that matches none now.
+
+    `error`: why it is not open; `since`: by the monotonic clock, when that began.
+    """
 
     name: str
     source: LiveInterface | None = None
@@ -69,10 +72,7 @@ class InterfaceKeeper:
         """
         up = interfaces_up()
         check_interfaces(self._wanted)
-        for pattern in filter(is_pattern, self._wanted):
-            if not wait and not any(fnmatchcase(name, pattern) for name in up):
-                raise SourceError(f"{pattern}: no interface matches, there are {', '.join(up)}", usage=True)
-        self._kept = self._first(names_of(self._wanted, up), up, wait)
+        self._kept = self._first(all_of(self._wanted, up), up, wait)
         return [kept.source for kept in self._kept.values() if kept.source is not None]
 
     def _first(self, names: Iterable[str], up: Mapping[str, bool], wait: bool) -> dict[str, Kept]:
@@ -81,6 +81,8 @@ class InterfaceKeeper:
         for name in names:
             kept = found[name] = Kept(name)
             try:
+                if is_pattern(name):
+                    raise no_match(name, up)
                 kept.source = self._open_one(name)
             except SourceError as error:
                 if not wait or name in up:
@@ -118,7 +120,7 @@ class InterfaceKeeper:
         return True
 
     def states(self) -> list[tuple[str, bool]]:
-        """Each wanted interface, and whether it is open."""
+        """Each wanted interface, and whether it is open; each pattern that matches none."""
         with self._lock:
             return [(kept.name, kept.source is not None) for kept in self._kept.values()]
 
@@ -134,9 +136,9 @@ class InterfaceKeeper:
         """
         up = interfaces_up()
         check_interfaces(wanted)
-        names = names_of(wanted, up)
+        names = all_of(wanted, up)
         with self._lock:
-            present = list(self._kept)
+            present = [*self._kept, *filter(is_pattern, self._wanted)]  # what one matched may have just gone
         new = self._first((name for name in names if not any(is_the_same(name, one) for one in present)), up, wait)
 
         def change() -> None:
@@ -176,10 +178,12 @@ class InterfaceKeeper:
             _log.warning("cannot list the interfaces: %s", error)
             return
         with self._lock:
-            self._forget_vanished(up)
-            for name in names_of(self._wanted, up):
+            names = all_of(self._wanted, up)
+            self._forget(names)
+            for name in names:
                 if not any(is_the_same(name, other) for other in self._kept):
-                    self._kept[name] = Kept(name, since=self._clock())
+                    why = no_match(name, up) if is_pattern(name) else None
+                    self._kept[name] = Kept(name, error=why, since=self._clock())
             missing = [kept for kept in self._kept.values() if kept.source is None]
         for kept in missing:
             if up.get(kept.name):
@@ -187,12 +191,13 @@ class InterfaceKeeper:
             elif kept.error is not None:
                 self._say(kept)
 
-    def _forget_vanished(self, up: dict[str, bool]) -> None:
-        """What only a pattern has named is not waited for under its name when it is not there any more."""
+    def _forget(self, names: Sequence[str]) -> None:
+        """A pattern that matches again; and an interface that only a pattern has named, once it does not exist."""
         for kept in list(self._kept.values()):
-            if kept.source is None and kept.name not in up and kept.name not in self._wanted:
+            if kept.source is None and kept.name not in names:
                 del self._kept[kept.name]
-                _log.info("%s: it is not there any more", kept.name)
+                if not is_pattern(kept.name):
+                    _log.info("%s: it is not there any more", kept.name)
 
     def _open_again(self, kept: Kept) -> None:
         try:
@@ -211,7 +216,7 @@ class InterfaceKeeper:
         self._opened(source)
         self.newcomers.add(source)
         after = f", after {waited:.0f} s" if known else ""
-        _log.warning("%s: captured%s%s", kept.name, " again" if kept.broken else "", after)
+        _log.info("%s: captured%s%s", kept.name, " again" if kept.broken else "", after)
 
     def _say(self, kept: Kept) -> None:
         """Log it at once, then once a minute while it lasts."""
@@ -227,10 +232,6 @@ def interfaces_up() -> dict[str, bool]:
     return {interface.name: interface.up for interface in list_interfaces()}
 
 
-def is_pattern(name: str) -> bool:
-    return any(character in name for character in "*?[")
-
-
 def names_of(wanted: Sequence[str], present: dict[str, bool]) -> list[str]:
     """The names, and those interfaces that patterns match; `any` only by its name."""
 
@@ -242,6 +243,19 @@ def names_of(wanted: Sequence[str], present: dict[str, bool]) -> list[str]:
                 yield name
 
     return list(dict.fromkeys(expanded()))
+
+
+def all_of(wanted: Sequence[str], present: dict[str, bool]) -> list[str]:
+    """The same, and those patterns that match none."""
+    return [*names_of(wanted, present), *without_match(wanted, present)]
+
+
+def without_match(wanted: Sequence[str], present: dict[str, bool]) -> Iterator[str]:
+    return (name for name in wanted if is_pattern(name) and not names_of([name], present))
+
+
+def no_match(pattern: str, present: Iterable[str]) -> SourceError:
+    return SourceError(f"{pattern}: no interface matches, there are {', '.join(present)}", usage=True)
 
 
 def is_the_same(name: str, other: str) -> bool:

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 from capture_agent.app.agent import Agent
 from capture_agent.app.assembly import all_alike, make_policy, spools_of
+from capture_agent.app.decryption import private_keys
 from capture_agent.app.extensions import Extensions, InUse
 from capture_agent.config import Config, ConfigError
 from capture_agent.config.configured_sinks import ConfiguredSinks, TooManySinks
@@ -34,6 +35,7 @@ OPTIONS = {
     "capture": {"interfaces", "wait_for_interfaces", "local"},
     "spool": {"mib", "max_age_hours", "above_percent", "beside", "drain_per_second"},
     "metrics": {"peers"},
+    "tls": {"keys", "keys_password"},
     "log": {"level"},
 }
 
@@ -117,7 +119,7 @@ class Reloader:
         kept = kept_sinks(agent, sinks)
         made = make_sinks(sinks, extensions.sinks, except_for=kept)
         policy = make_policy(config, extensions, sinks)
-        masks = emission(config)
+        masks, keys = emission(config), private_keys(wanted.tls)
         detours = detours_of(sinks)
         move = None
         if agent.keeper is not None:
@@ -132,6 +134,7 @@ class Reloader:
             alike = all_alike(config, extensions)
             agent.routes.change({one.id: routes[one.id] for one in sinks}, alike, queue.drain_seconds, sinks.groups)
             agent.routes.detours = detours
+            agent.pipeline.use_private_keys(keys)
             agent.pipeline.change(policy, masks, config.correlate, config.named_metrics)
             agent.config, agent.extensions, agent.sink_ids = config, extensions, ids
             if move is not None:
@@ -176,6 +179,8 @@ def in_force(now: Config, wanted: Config) -> Config:
         changed = {name: getattr(getattr(wanted, section), name) for name in options}
         if section == "capture" and not now.capture.interfaces:  # nothing keeps interfaces
             del changed["interfaces"]
+        if section == "tls" and not now.tls.decrypts:  # nothing takes keys
+            changed.clear()
         stay[section] = replace(getattr(now, section), **changed)
     return replace(wanted, **stay)
 

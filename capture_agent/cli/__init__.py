@@ -13,6 +13,8 @@ calls.py       calls in capture files or in the table; call_columns.py: its colu
 looking.py     where the commands that show calls take them from, and which calls
 flow.py message_commands.py save_calls.py  calls as a ladder, their messages, calls as a capture file
 message_output.py  a message as text
+web.py         calls as pages in a browser
+view.py screen/  the interactive terminal
 stats.py       figures of a running agent; traffic_stats.py: of capture files and of the table
 status.py      switches or checks a running agent's tracing, and has it reload its configuration
 doctor.py      finds out why nothing arrives

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
 
 from capture_agent.cli.failures import WrongUsage
 from capture_agent.cli.table_output import Table, terminal_width
@@ -17,6 +16,8 @@ from capture_agent.sip.headers import text
 from capture_agent.view.aliases import Aliases
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_book import CallBook
+from capture_agent.view.call_object import call_object
+from capture_agent.view.call_store import CallStore
 from capture_agent.view.text import Column, printable
 from capture_agent.view.time_text import duration, moment, zone_text
 
@@ -35,7 +36,7 @@ class Context:
 
     zone: tzinfo | None
     aliases: Aliases
-    book: CallBook
+    book: CallBook | CallStore
     exact: bool = False  # for programs
 
 
@@ -143,35 +144,5 @@ def csv_of(names: Sequence[str]) -> Show:
 def show_json(calls: Iterable[SipCall], context: Context) -> None:
     """An object per line; ASCII only: nothing in it can control a terminal."""
     for call in calls:
-        sys.stdout.write(json.dumps(call_object(call, context)) + "\n")
+        sys.stdout.write(json.dumps(call_object(call, context.aliases, context.book.legs_of(call))) + "\n")
     sys.stdout.flush()
-
-
-def call_object(call: SipCall, context: Context) -> dict[str, Any]:
-    """docs/look.md describes the fields."""
-    return {
-        "call_id": text(call.call_id),
-        "correlation_id": text(call.correlation_id) or None,
-        "legs": [text(leg.call_id) for leg in context.book.legs_of(call) if leg is not call],
-        "method": text(call.method),
-        "state": call.state,
-        "failed": call.failed,
-        "status": call.status or None,
-        "reason": text(call.reason) or None,
-        "causes": list(map(text, call.causes)),
-        "from_user": call.from_user,
-        "from_host": call.from_host,
-        "to_user": call.to_user,
-        "to_host": call.to_host,
-        "request_uri": text(call.uri),
-        **{f"{name}_ns": getattr(call, f"{name}_ns") or None for name in ("first", "last", "answered", "ended")},
-        "setup_seconds": call.setup_seconds,
-        "duration_seconds": call.seconds,
-        "messages": call.messages,
-        "retransmissions": call.retransmissions,
-        "challenges": call.challenges,
-        "codecs": list(call.codecs),
-        "media": [str(one) for one in call.media],
-        "hosts": [context.aliases.label(*one) for one in call.endpoints],
-        "transports": list(call.transports),
-    }

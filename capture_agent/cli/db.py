@@ -45,7 +45,7 @@ def create(
     first = next(sink for sink in sinks if sink.section == "sql")
     named = () if table is not None else sinks.tables_of(first)
     for name in dict.fromkeys([target.table, *named]):
-        state = "made" if create_tables(target.url, name) else "exists already"
+        state = create_tables(target.url, name) or "exists already"
         note(f"{mask(target.url)}: table {name} {state}{times}")
 
 

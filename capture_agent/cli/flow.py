@@ -13,14 +13,9 @@ import typer
 
 from capture_agent.cli import looking, options
 from capture_agent.cli.failures import WrongUsage
-from capture_agent.cli.message_output import message_lines
 from capture_agent.cli.save import Overwrite, Save, check_save, from_table, write_capture
 from capture_agent.cli.table_output import coloured
-from capture_agent.view import ladder_text
-from capture_agent.view.ladder import ladder_of
-from capture_agent.view.message_label import party
 from capture_agent.view.text import printable, shortened, width
-from capture_agent.view.time_text import moment, zone_text
 
 if TYPE_CHECKING:
     from capture_agent.view.ladder import Ladder
@@ -53,6 +48,8 @@ def flow(
     config: options.ConfigFile = None,
 ) -> None:
     """Draw the messages of calls as a ladder diagram: one column per host, time running down."""
+    from capture_agent.view.ladder import ladder_of
+
     options.one_of("--format", output, FORMATS)
     options.one_of("--time", time, TIMES)
     if not call_ids and where is None:
@@ -93,6 +90,9 @@ def lines(
 
 
 def as_text(ladder: Ladder, mode: TimeMode, zone: tzinfo | None, raw: bool, in_colour: bool) -> Iterator[str]:
+    from capture_agent.cli.message_output import message_lines
+    from capture_agent.view import ladder_text
+
     pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
     columns = shutil.get_terminal_size((80, 24)).columns
     yield from title(ladder, columns, zone)
@@ -109,6 +109,9 @@ def as_text(ladder: Ladder, mode: TimeMode, zone: tzinfo | None, raw: bool, in_c
 
 def title(ladder: Ladder, columns: int, zone: tzinfo | None) -> Iterator[str]:
     """Date, zone, from, to, transport and Call-ID of a call: in one line if they fit. Of several calls, a line each."""
+    from capture_agent.view.message_label import party
+    from capture_agent.view.time_text import moment, zone_text
+
     for number, call_id in enumerate(ladder.call_ids):
         own = [one.message for one in ladder.arrows if one.call == number]
         sip = own[0].sip

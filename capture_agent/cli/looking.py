@@ -17,6 +17,7 @@ from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.config.secrets import mask, quotable
 from capture_agent.sip.headers import call_id_forms, text
+from capture_agent.view.time_text import seconds_of_age
 
 if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
@@ -46,9 +47,6 @@ Colour = Annotated[
     str, typer.Option("--color", metavar="auto|always|never", help="Colours; auto: on a terminal, without NO_COLOR.")
 ]
 
-AGE = re.compile(r"([0-9]{1,9})(s|m|h|d|w)")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-LONGEST_AGE = 100 * 366 * 86_400
 SECOND = 1_000_000_000
 
 
@@ -112,9 +110,8 @@ def window(since: str | None, until: str | None, last: str | None, zone: tzinfo 
         return Window(moment_of("--since", since, zone), moment_of("--until", until, zone))
     if since is not None or until is not None:
         raise WrongUsage("got --last and also --since or --until, expected one of them")
-    found = AGE.fullmatch(last)
-    seconds = int(found[1]) * UNITS[found[2]] if found else 0
-    if not 0 < seconds <= LONGEST_AGE:
+    seconds = seconds_of_age(last)
+    if not seconds:
         raise WrongUsage(f"--last: value {quotable(last)!r}, expected a time such as 90s, 10m, 2h or 3d")
     return Window(last=timedelta(seconds=seconds))
 

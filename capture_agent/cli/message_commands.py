@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from capture_agent.cli import looking, options
 from capture_agent.cli.failures import Failed
-from capture_agent.cli.message_output import message_lines
 from capture_agent.cli.table_output import coloured, painted
-from capture_agent.view.details import difference
-from capture_agent.view.ladder import Arrow, Ladder, ladder_of
-from capture_agent.view.sdp import explained, sdp_of
 from capture_agent.view.text import printable
+
+if TYPE_CHECKING:
+    from capture_agent.view.ladder import Arrow, Ladder
 
 CallId = Annotated[str, typer.Argument(metavar="CALL-ID", help="The Call-ID, as `decode` and `calls` show it.")]
 COLOURS = {" ": "", "-": "31", "+": "32"}  # SGR
@@ -37,6 +36,11 @@ def show(
     config: options.ConfigFile = None,
 ) -> None:
     """Print the messages of a call as they were, numbered as in `flow`. Control characters are escaped."""
+    from capture_agent.cli.message_output import message_lines
+    from capture_agent.view.ladder import ladder_of
+    from capture_agent.sip.session_description import sdp_of
+    from capture_agent.view.sdp import explained
+
     in_zone, in_colour = looking.zone_of(zone), coloured(color)
     wanted = looking.message_filter(where_message, "--where-message")
     source = looking.inputs(config, file, db, table)
@@ -74,6 +78,9 @@ def diff(
     config: options.ConfigFile = None,
 ) -> None:
     """Print how two messages of a call, or of its legs, differ, line by line."""
+    from capture_agent.view.details import difference
+    from capture_agent.view.ladder import ladder_of
+
     in_colour = coloured(color)
     source = looking.inputs(config, file, db, table)
     ladder = ladder_of(looking.chosen_messages(source, [call_id], legs), source.aliases)

@@ -31,6 +31,8 @@ from capture_agent.cli import (
     stats,
     status,
     terminal,
+    view,
+    web,
 )  # fmt: skip
 from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
 from capture_agent.cli.title import hide_secrets
@@ -81,9 +83,11 @@ app.command("replay", short_help="Send the SIP in capture files to the sinks.")(
 app.command("decode", short_help="Show the SIP in capture files.")(decode.decode)
 app.command("calls", short_help="List the calls in capture files or in the table.")(calls.calls)
 app.command("flow", short_help="Draw calls as a ladder diagram.")(flow.flow)
+app.command("view", short_help="Look at calls on an interactive screen.")(view.view)
 app.command("show", short_help="Print the messages of a call.")(message_commands.show)
 app.command("diff", short_help="Compare two messages of a call.")(message_commands.diff)
 app.command("save", short_help="Write calls to a capture file.")(save_calls.save)
+app.command("web", short_help="Show calls as pages in a browser.")(web.web)
 app.command("status", short_help="Switch or check a running agent's tracing.")(status.status)
 app.command("reload", short_help="Have a running agent read its configuration again.")(status.reload)
 app.command("doctor", short_help="Find out why nothing arrives.")(doctor.doctor)

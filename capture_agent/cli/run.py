@@ -16,7 +16,7 @@ from capture_agent.build import flavour
 from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage, note
 from capture_agent.cli.logs import log_to_stderr
-from capture_agent.cli.sending import answering, keeping_books, stopping
+from capture_agent.cli.sending import keeping_books, listening, stopping
 
 if TYPE_CHECKING:
     from capture_agent.config import Config
@@ -100,10 +100,13 @@ def run(
     agent.reload = reloader.reload
 
     def on_ready() -> None:
+        if settings.run.user:
+            agent.exposition.load()
+        answer = doors.enter_context(listening(agent))
         runs_as = settle(settings)
         # Their threads may open interfaces: those that this thread starts from now on keep CAP_NET_RAW, as it does.
         reloader.listen()
-        doors.enter_context(answering(agent))
+        answer()
         note(f"{ready} ({flavour()} build)")
         _log.info("%s", runs_as)
         heartbeat.begin()

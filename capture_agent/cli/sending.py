@@ -100,16 +100,21 @@ def keeping_books(agent: Agent) -> Iterator[None]:
 
 
 @contextmanager
-def answering(agent: Agent) -> Iterator[None]:
-    """Answers commands on the control socket, and by HTTP where that is configured.
+def listening(agent: Agent) -> Iterator[Callable[[], None]]:
+    """The control socket, and HTTP where that is configured. Yields what begins to answer there.
 
     If the control socket was not asked for, the agent runs without one, too.
     """
-    with ExitStack() as doors:
-        for opened in (open_door(agent), open_http(agent)):
-            if opened is not None:
-                doors.callback(opened.close)
-        yield
+    with ExitStack() as open_doors:
+        doors = [door for door in (open_control(agent), open_http(agent)) if door is not None]
+        for door in doors:
+            open_doors.callback(door.close)
+
+        def answer() -> None:
+            for door in doors:
+                door.start()
+
+        yield answer
 
 
 def open_http(agent: Agent) -> HttpDoor | None:
@@ -126,7 +131,7 @@ def open_http(agent: Agent) -> HttpDoor | None:
         raise WrongUsage(f"http.listen {http.listen}: {(error.strerror or 'cannot be used').lower()}") from None
 
 
-def open_door(agent: Agent) -> Door | None:
+def open_control(agent: Agent) -> Door | None:
     from capture_agent.config.endpoints import AUTO
     from capture_agent.control import place
     from capture_agent.control.commands import methods_of

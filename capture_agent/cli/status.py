@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from capture_agent.cli import options
 from capture_agent.cli.failures import Failed, WrongUsage
 from capture_agent.config.secrets import quotable, quotable_words
 from capture_agent.view.text import printable
+
+if TYPE_CHECKING:
+    from capture_agent.config import Config
 
 RELOADED_WITHIN = 30.0  # seconds
 
@@ -71,9 +74,13 @@ def reload(control: options.ControlSocket = None, config: options.ConfigFile = N
 
 def address(config: Path | None, control: str | None) -> tuple[Path, str]:
     """Where the agent of this configuration listens, and a text that says where it was looked for."""
+    return address_of(options.configuration(config, options.overrides(control_socket=control)))
+
+
+def address_of(settings: Config) -> tuple[Path, str]:
     from capture_agent.control.place import SYSTEM, default_path, where_to_ask
 
-    socket = options.configuration(config, options.overrides(control_socket=control)).control.socket
+    socket = settings.control.socket
     if not socket:
         raise WrongUsage("control.socket is empty: this agent has no control socket")
     if socket != "auto":

@@ -17,6 +17,7 @@ entries.py       the entries of sinks and rules: URIs taken apart, secrets and n
 configured_sinks.py  all sinks of a configuration with their ids, and which one a rule means
 http_listen.py   where the HTTP door listens, and what it needs
 key_log_listen.py  where keys of TLS arrive
+media_options.py  [media]
 metric_peers.py  names of networks, for metrics; alias_options.py: names of hosts, for people
 config_errors.py  one line for each thing that is wrong
 load.py          all of it, in order

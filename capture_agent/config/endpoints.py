@@ -25,7 +25,9 @@ SOURCE_EXPECTED: Final = "an address, ADDRESS:PORT, [IPv6]:PORT, an interface or
 ANY: Final = "*"
 _TRANSPORT = re.compile(rf"({'|'.join(TRANSPORTS)}):(.*)", re.DOTALL)
 _INTERFACE = re.compile(r"[^\s/:\[\]]{1,15}")  # as the kernel has them; an alias' colon would be a port's
-_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?\.?")
+# RFC 1123, 2.1: labels of at most 63 characters, 253 in all. `_` is no letter there, but names have it.
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\.?\Z){_LABEL}(?:\.{_LABEL})*\.?")
 
 
 @dataclass(frozen=True, slots=True)

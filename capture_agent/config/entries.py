@@ -272,6 +272,7 @@ def named_files(layers: Layers) -> Iterator[tuple[Path, dict[str, Any], Callable
     for section, name, is_file in (
         ("control", "socket", lambda text: text not in ("", AUTO)),
         ("tls", "key_log", bool),
+        ("tls", "keys", bool),
         ("http", "tls_cert", bool),
         ("http", "tls_key", bool),
         ("hooks", "modules", _CODE.search),

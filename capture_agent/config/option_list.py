@@ -16,8 +16,13 @@ from capture_agent.config.sections import KINDS, Config
 ENVIRONMENT = "CAPTURE_AGENT_"
 
 # Options that nothing may show; each can also be read from the file that <name>_file names.
-SECRETS = {("privacy", "hash_key"), ("http", "token"), ("listen", "auth_key"), ("kafka_source", "password")} | {
-    (section, name) for section, kind in KINDS.items() for name in kind.secrets
+SECRETS = {
+    ("privacy", "hash_key"),
+    ("http", "token"),
+    ("tls", "keys_password"),
+    ("listen", "auth_key"),
+    ("kafka_source", "password"),
+    *((section, name) for section, kind in KINDS.items() for name in kind.secrets),
 }
 
 # Options that may hold a secret, if only in a wrong value: no message quotes them.

@@ -38,7 +38,7 @@ _SUSPICIOUS = re.compile(
 )
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}")
-_SPOKEN = re.compile(r"[^\s'\"]+")
+_SPOKEN = re.compile(r"[^\s'\"]+(?<!:)")  # `http.token_file:` names an option
 _WORD = re.compile(r"\w{3,}")
 _WHOLE = r"(?<!\w){}(?!\w)"
 
@@ -90,7 +90,11 @@ def quotable(text: str) -> str:
 
 
 def quotable_words(text: str) -> str:
-    """A sentence that quotes others, in which words may be URLs."""
+    """A sentence that quotes others, in which words may be URLs.
+
+    >>> quotable_words("http.token_file: not hep:10.0.0.1?key=s3cret")
+    'http.token_file: not hep:10.0.0.1?key=***'
+    """
     return _SPOKEN.sub(lambda match: quotable(match[0]), text)
 
 

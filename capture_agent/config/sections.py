@@ -13,6 +13,7 @@ from capture_agent.config.groups import Group
 from capture_agent.config.http_listen import HttpListen, check_http
 from capture_agent.config.kafka_options import KafkaSourceSection, KafkaTarget, check_topic
 from capture_agent.config.key_log_listen import UdpListen
+from capture_agent.config.media_options import MediaSection
 from capture_agent.config.metric_peers import Peers, check_peers, peers_with
 from capture_agent.config.rule_options import HASH, Legs, Mask, Rule, check_masks
 from capture_agent.config.spool_options import SpoolSection
@@ -110,11 +111,13 @@ class TlsSection:
 
     key_log: str = ""  # a file, as SSLKEYLOGFILE names one
     key_log_listen: UdpListen = ""  # a line of a key log in each datagram
+    keys: tuple[str, ...] = ()  # files with private RSA keys of servers
+    keys_password: str = field(default="", repr=False)  # a secret; of those that are encrypted
     mib: Annotated[int, Interval(ge=1, le=16_384)] = 64  # of secrets
 
     @property
     def decrypts(self) -> bool:
-        return bool(self.key_log or self.key_log_listen)
+        return bool(self.key_log or self.key_log_listen or self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,7 @@ class Config:
 
     capture: Capture = field(default_factory=Capture)
     tls: TlsSection = field(default_factory=TlsSection)
+    media: MediaSection = field(default_factory=MediaSection)
     trace: TraceSection = field(default_factory=TraceSection)
     correlate: Correlate = field(default_factory=Correlate)
     rule: tuple[Rule, ...] = ()
@@ -347,6 +351,8 @@ class Config:
             one = next((target for target in self.targets() if target.spool.on and target.spool.given()), None)
             if one is not None:
                 raise ValueError(f"spool: that of {one} needs a directory in [spool]")
+            if given := self.spool.differing():
+                raise ValueError(f"spool: {', '.join(given)} without a directory in [spool]: nothing is stored")
 
     @property
     def named_metrics(self) -> Metrics:

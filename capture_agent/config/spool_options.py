@@ -22,6 +22,10 @@ class SpoolSection:
     beside: bool = False  # newer messages do not wait for those on disk
     drain_per_second: SpoolRate = 0  # messages; 0: no limit
 
+    def differing(self) -> list[str]:
+        """The options that differ from the defaults."""
+        return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+
 
 @dataclass(frozen=True, slots=True)
 class SinkSpool:

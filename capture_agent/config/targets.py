@@ -30,6 +30,8 @@ Port = Annotated[int, Interval(ge=1, le=65535)]
 Host = Annotated[str, MinLen(1)]
 EntryPointName = Annotated[str, MinLen(1)]
 DeadAfter = Annotated[float, Interval(ge=2, le=3600)]
+DEAD_AFTER_SECONDS = 10.0
+TLS_OPTIONS = ("tls_ca", "tls_cert", "tls_key", "tls_server_name", "tls_verify")
 KeepAliveSeconds = Annotated[float, Interval(ge=0, le=86_400)]
 MOST_DATAGRAM = 65_507  # bytes that an IPv4 datagram holds
 DatagramBytes = Annotated[int, Interval(ge=548, le=MOST_DATAGRAM)]  # 576 (RFC 1122, 3.3.2) without headers
@@ -114,13 +116,19 @@ class Target:
 
 
 def check_connection(target: "HepTarget | SipTarget") -> None:
-    """Raises ValueError: options of its connection that do not fit together."""
+    """Raises ValueError: options of its connection that do not fit together, or have no effect."""
+    of_tls = (target.tls_ca, target.tls_cert, target.tls_key, target.tls_server_name, not target.tls_verify)
+    if target.transport != "tls" and any(of_tls):
+        name = next(name for name, given in zip(TLS_OPTIONS, of_tls, strict=True) if given)
+        raise ValueError(f"{name}: over tls only, not {target.transport}")
     if target.tls_key and not target.tls_cert:
         raise ValueError("tls_key: it needs tls_cert, the certificate of this key")
     if target.oversize and target.transport != "udp":
         raise ValueError(f"oversize: over udp only; {target.transport} takes messages of any length")
     if target.transport == "udp" and target.duplicates_on_reconnect != "avoid":
         raise ValueError("duplicates_on_reconnect: over tcp and tls only; nothing is acknowledged over udp")
+    if target.transport == "udp" and target.dead_after_seconds != DEAD_AFTER_SECONDS:
+        raise ValueError("dead_after_seconds: over tcp and tls only; nothing is acknowledged over udp")
     if target.datagram_bytes < MOST_DATAGRAM and not target.oversize:
         raise ValueError("datagram_bytes: it needs oversize, the sink for longer messages")
 
@@ -144,7 +152,7 @@ class HepTarget(Target):
     tls_key: str = ""  # its key; empty: in the same file
     tls_server_name: str = ""  # of the receiver's certificate; empty: the host
     source: Source = ""  # address or interface to send from; empty: the system chooses
-    dead_after_seconds: DeadAfter = 10.0  # without an acknowledgement; not over udp
+    dead_after_seconds: DeadAfter = DEAD_AFTER_SECONDS  # without an acknowledgement; not over udp
     keep_alive_seconds: KeepAliveSeconds = 0.0  # of silence before a packet that is not a message; 0: never
     duplicates_on_reconnect: Duplicates = "avoid"  # or what may not have been read is sent again
     oversize: str = ""  # the sink that gets what a datagram cannot hold; empty: it is rejected
@@ -188,7 +196,7 @@ class SipTarget(Target):
     tls_key: str = ""
     tls_server_name: str = ""
     source: Source = ""
-    dead_after_seconds: DeadAfter = 10.0
+    dead_after_seconds: DeadAfter = DEAD_AFTER_SECONDS
     duplicates_on_reconnect: Duplicates = "avoid"
     oversize: str = ""
     datagram_bytes: DatagramBytes = MOST_DATAGRAM
@@ -323,12 +331,13 @@ def same_package(use: str, options: dict[str, Any]) -> Hashable:
 
 
 def check_host_of(entry: Mapping[str, Any]) -> Iterator[Wrong]:
-    host = entry.get("host")
-    if isinstance(host, str) and host:
-        try:
-            check_host(host, bracketed=":" in host)
-        except ValueError as error:
-            yield "host", "a host name or an IP address", error
+    for name in ("host", "tls_server_name"):
+        host = entry.get(name)
+        if isinstance(host, str) and host:
+            try:
+                check_host(host, bracketed=":" in host)
+            except ValueError as error:
+                yield name, "a host name or an IP address", error
 
 
 def check_database(entry: Mapping[str, Any]) -> Iterator[Wrong]:

@@ -4,5 +4,6 @@ commands.py  the commands, in one table for the unix socket and HTTP
 jsonrpc.py   JSON-RPC 2.0: a document in, a document out
 place.py     the path of the unix socket, and taking it over from a dead agent
 server.py    the thread of `run` that answers on the unix socket
+onlookers.py what was traced lately, while somebody looks on
 client.py    the client, for `capture-agent status`
 """

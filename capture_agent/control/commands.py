@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from capture_agent.books import Books
+from capture_agent.control.onlookers import Onlookers
 from capture_agent.metrics.agent_stats import agent_health, agent_stats
 from capture_agent.metrics.exposition import PLAIN, Exposition
 from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures
@@ -29,6 +30,7 @@ class Controlled(Protocol):
 
     tracing: bool
     reload: Callable[[], list[str]] | None
+    onlookers: Onlookers
 
     @property
     def exposition(self) -> Exposition: ...
@@ -107,6 +109,14 @@ def health_of_agent(agent: Controlled, parameters: Sequence[object]) -> dict[str
     return agent_health(*agent.health())
 
 
+def messages(agent: Controlled, parameters: Sequence[object]) -> dict[str, Any]:
+    """What was traced from a number on; without one, from now on. Raises Fault."""
+    number = parameters[0] if parameters else None
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 0):
+        raise Fault("Bad parameter (the number of a message)")
+    return agent.onlookers.after(number)
+
+
 def some(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
@@ -119,14 +129,18 @@ COMMANDS: dict[str, Command] = {
     "metrics": metrics,
     "agent.stats": stats_of_agent,
     "agent.health": health_of_agent,
+    "messages": messages,
 }
+SOCKET_ONLY = frozenset({"messages"})  # whoever may open the socket may see what people say; HTTP may have no token
 
 
-def methods_of(agent: Controlled) -> Callable[[str], Callable[[Sequence[object]], object] | None]:
+def methods_of(
+    agent: Controlled, without: frozenset[str] = frozenset()
+) -> Callable[[str], Callable[[Sequence[object]], object] | None]:
     """The commands by name, bound to one agent."""
 
     def find(name: str) -> Callable[[Sequence[object]], object] | None:
-        command = COMMANDS.get(name)
+        command = None if name in without else COMMANDS.get(name)
         return None if command is None else partial(command, agent)
 
     return find

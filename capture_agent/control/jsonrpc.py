@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 from capture_agent.control.commands import Fault
@@ -32,7 +33,7 @@ def answer(document: bytes, methods: Methods) -> bytes:
     `methods`: returns the function for a method's name, None if there is no such method.
     """
     try:
-        asked = json.loads(document.decode("utf-8"), parse_constant=no_number)
+        asked = parse(document)
     except (ValueError, RecursionError):
         return encode(error(PARSE_ERROR))
     if not isinstance(asked, list):
@@ -50,8 +51,29 @@ def answer(document: bytes, methods: Methods) -> bytes:
     return b"[" + b", ".join(answers) + b"]" if answers else b""
 
 
-def no_number(text: str) -> float:
-    raise ValueError(text)  # NaN and Infinity are not JSON
+def parse(document: bytes) -> Any:
+    """What every parser reads alike, and an answer can repeat. Raises ValueError or RecursionError."""
+    text = document.decode("utf-8")
+    asked = json.loads(text, parse_constant=finite, parse_float=finite, object_pairs_hook=each_once)
+    if "\\u" in text:
+        json.dumps(asked, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair is no text
+    return asked
+
+
+def finite(text: str) -> float:
+    """Not NaN and Infinity, which are not JSON; not 1e999, which would become Infinity in the answer."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name that is given twice, some parsers take the first value, some the last."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a name is given twice")
+    return found
 
 
 def encode(value: Any) -> bytes:

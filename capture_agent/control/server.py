@@ -85,7 +85,7 @@ class ControlConnection:
 
 
 class Door:
-    """Open from creation until `close`. Raises ControlError if it cannot be opened."""
+    """It listens from creation until `close`, and answers from `start` on. Raises ControlError if it cannot listen."""
 
     def __init__(self, path: Path, answer: Answer) -> None:
         self.path = path
@@ -101,11 +101,16 @@ class Door:
         self._paused_until: float | None = None
         self._warned_at = -QUIET
         self._thread = threading.Thread(target=self._work, name="control", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
         self._stop.close()
-        self._thread.join()
+        if self._thread.ident is None:  # never started
+            self._work()
+        else:
+            self._thread.join()
         remove(self.path, self._server, self._inode)
 
     def _work(self) -> None:

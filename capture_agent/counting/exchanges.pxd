@@ -1,13 +1,13 @@
 cimport cython
 
 from capture_agent.counting.bindings cimport Bindings
-from capture_agent.counting.contacts cimport aor_of, asked_seconds, granted_seconds
 from capture_agent.counting.due_times cimport Deadlines, Timed
 from capture_agent.counting.durations cimport Durations
 from capture_agent.counting.ids cimport branch_of, call_of, from_tag_of
 from capture_agent.counting.ordered_table cimport OrderedTable
 from capture_agent.counting.side_counts cimport SideCounts
 from capture_agent.records.captured cimport CapturedMessage
+from capture_agent.sip.contacts cimport aor_of, asked_seconds, granted_seconds
 from capture_agent.sip.message cimport SipMessage
 
 cpdef enum:

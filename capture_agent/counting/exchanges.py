@@ -7,7 +7,6 @@ from enum import IntEnum
 import cython
 
 from capture_agent.counting.bindings import Bindings
-from capture_agent.counting.contacts import aor_of, asked_seconds, granted_seconds
 from capture_agent.counting.due_times import Deadlines, Timed
 from capture_agent.counting.durations import ROUND_TRIPS, Durations
 from capture_agent.counting.ids import branch_of, call_of, from_tag_of
@@ -15,6 +14,7 @@ from capture_agent.counting.ordered_table import OrderedTable
 from capture_agent.counting.said_counts import SaidCounts
 from capture_agent.counting.side_counts import SideCounts
 from capture_agent.records.captured import CapturedMessage
+from capture_agent.sip.contacts import aor_of, asked_seconds, granted_seconds
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.timer_values import TRANSACTION_NS
 

@@ -106,9 +106,10 @@ class Direct:
         """What is left after other members of its groups have got what they can."""
         if self.relief is None:
             return batch
-        left, _ = self.relief.move(batch)
+        heirs = self.relief.heirs()
+        left, _ = self.relief.move(batch, heirs)
         self._moved += len(batch) - len(left)
-        self.relief.leave(lambda: True)
+        self.relief.leave(heirs, lambda: True)
         return left
 
     @property

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from capture_agent.records.traced import TracedMessage
 
 if TYPE_CHECKING:
-    from capture_agent.delivery.rendezvous import MemberChoice
-    from capture_agent.delivery.sink_groups import Relief
+    from capture_agent.delivery.sink_groups import Heirs, Relief
 
 
 class Stock(Protocol):
@@ -39,25 +38,24 @@ class Moving:
     def __init__(self) -> None:
         self.full = False
         # What cannot move, and who could have had it: it is not looked at again.
-        self._stays: tuple[int, list[MemberChoice | None]] | None = None
+        self._stays: tuple[int, Heirs] | None = None
 
     def move(self, relief: Relief | None, batch: Sequence[TracedMessage], stock: Stock) -> Sequence[TracedMessage]:
         """Move the batch in hand and what waits, the oldest first. What is left is in hand."""
         stay = list[TracedMessage]()
         self.full = False
-        if relief is None or not relief.offers():
+        if relief is None or not any(heirs := relief.heirs()):
             return batch
-        heirs = relief.heirs()
         batch = stock.unconfirmed_back(batch)
         more: Sequence[TracedMessage] | None = batch
         if self._stays == (id(batch), heirs):  # all of this was looked at
             stay, more = list(batch), []
         while more is not None:
-            left, self.full = relief.move(more)
+            left, self.full = relief.move(more, heirs)
             if len(left) < len(more):
                 stock.moves(len(more) - len(left), [*stay, *left])
             stay += left
-            if self.full or stock.must_leave or relief.leave(partial(stock.is_moved, bool(stay))):
+            if self.full or stock.must_leave or relief.leave(heirs, partial(stock.is_moved, bool(stay))):
                 break
             more = stock.more()
         self.full = self.full or more is None

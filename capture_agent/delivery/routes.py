@@ -173,7 +173,7 @@ def open_direct(outbox: Direct | Outbox) -> None:
         if outbox.relief is None:
             raise
         outbox.failure = error
-        outbox.relief.leave(lambda: True)
+        outbox.relief.leave(outbox.relief.heirs(), lambda: True)
 
 
 def queued(

@@ -97,7 +97,11 @@ class DeliveryGroup:
         return self._among(usable[:1] if self.group.mode == "failover" else usable)
 
     def leave(self, member: int) -> None:
+        """All that waited for it has moved: new messages follow, also if those that got it are down by now."""
         self._out.add(member)
+        for id_, other in self.members.items():
+            if other.up_seconds < 0 and other.is_empty:
+                self._out.add(id_)
 
     def is_out(self, member: int) -> bool:
         return member in self._out
@@ -148,6 +152,9 @@ class Groups:
             return [group.standing() for group in self.all]
 
 
+Heirs = Sequence[MemberChoice | None]  # of each group of a member, who gets what waits for it; None: nobody
+
+
 class Relief:
     """Of one member: the others take what waits for it while its sink is down."""
 
@@ -159,8 +166,8 @@ class Relief:
         # A message with one of these bits is the member's own: something else than a group has chosen it.
         self._own = 1 << member | sum(group.bit for group in of_it if group.is_mirror)
 
-    def heirs(self) -> list[MemberChoice | None]:
-        """Of each group, who gets what waits here now; None: nobody."""
+    def heirs(self) -> Heirs:
+        """Who gets what waits here now."""
         return [group.heirs_of(self._member) for group in self._groups]
 
     def offers(self) -> bool:
@@ -183,15 +190,17 @@ class Relief:
         """Whether the group goes on without this member."""
         return bool(self._groups) and all(self.heirs())
 
-    def move(self, batch: Sequence[TracedMessage]) -> tuple[list[TracedMessage], bool]:
+    def move(self, batch: Sequence[TracedMessage], to_them: Heirs) -> tuple[list[TracedMessage], bool]:
         """Hand them to the others, in order. What is left; and whether some of it may move later.
 
+        All that waits goes to the same others, also if they are down meanwhile: it stays together, and in order.
         The member's own messages stay. So do those for several of its groups: which of them has chosen it is not known.
         """
-        heirs: dict[int, tuple[DeliveryGroup, MemberChoice]] = {}
-        for group in self._groups:
-            if (choice := group.heirs_of(self._member)) is not None:
-                heirs[group.bit] = group, choice
+        heirs = {
+            group.bit: (group, choice)
+            for group, choice in zip(self._groups, to_them, strict=True)
+            if choice is not None
+        }
         mirrors = [(group.bit, group.choice().fixed) for group in self._all if group.is_mirror]
         mine = sum(group.bit for group in self._groups)
         parts: dict[int, tuple[Member, list[TracedMessage], list[int]]] = {}  # by id, with their places in the batch
@@ -219,12 +228,12 @@ class Relief:
                 left.update(places)
         return [message for place, message in enumerate(batch) if place in left], full
 
-    def leave(self, is_empty: Callable[[], bool]) -> bool:
-        """The member is out from now on, if nothing waits for it."""
+    def leave(self, to_them: Heirs, is_empty: Callable[[], bool]) -> bool:
+        """The member is out from now on, if nothing waits for it that these others could have got."""
         with self._lock:
             if not is_empty():
                 return False
-            for group in self._groups:
-                if group.heirs_of(self._member) is not None:
+            for group, choice in zip(self._groups, to_them, strict=True):
+                if choice is not None:
                     group.leave(self._member)
             return True

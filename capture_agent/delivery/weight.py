@@ -8,6 +8,7 @@ import cython
 
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.message import SipMessage
 
@@ -38,6 +39,7 @@ def fit(batch: Sequence[TracedMessage], room: cython.longlong) -> tuple[int, int
     message: CapturedMessage
     datagram: Datagram
     sip: SipMessage | None
+    origin: Origin | None
     for traced in batch:
         weight = _RECORDS
         if type(traced.message) is CapturedMessage:

@@ -35,6 +35,7 @@ DATABASE = (
 )
 
 COLUMN = "change the column to what `capture-agent db create` makes"
+EXTRA_COLUMN = "give the column a default, or let it accept NULL: the agent fills only the columns of sip_trace"
 
 
 def for_error(error: BaseException) -> str:

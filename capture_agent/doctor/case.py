@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from capture_agent.app.extensions import Extensions
-from capture_agent.app.interface_keeper import interfaces_up, is_pattern, names_of
+from capture_agent.app.interface_keeper import interfaces_up, names_of
 from capture_agent.config import Config
 from capture_agent.config.precedence import Layers
 from capture_agent.doctor.destination_trials import Trial, trials_of
@@ -13,6 +13,7 @@ from capture_agent.doctor.observation import Observation, observe
 from capture_agent.doctor.running_agent import RunningAgent, find_agent
 from capture_agent.hooks.guard import kind_of, raised_at
 from capture_agent.parallel import at_once
+from capture_agent.sources.interface_list import is_pattern
 
 PATIENCE = 20.0  # seconds for destinations, which are tried while packets are captured
 LAST = 3.0  # seconds to stop capturing

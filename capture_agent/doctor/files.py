@@ -85,6 +85,8 @@ def watched(config: Config, layers: Layers) -> Iterator[tuple[Path, str, int, st
             yield layers.file, "the configuration", OTHERS_WRITE, "chmod o-w"
     for path in layers.secret_files:
         yield path, "a secret", OTHERS, "chmod 0600"
+    for name in filter(None, (config.tls.key_log, *config.tls.keys)):
+        yield Path(name), "secrets of TLS", OTHERS, "chmod 0640"
     for name in config.hooks.modules:
         if name.endswith(".py"):
             yield Path(name), "code that the agent runs", OTHERS_WRITE, "chmod o-w"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from capture_agent.app.assembly import local_sides
-from capture_agent.app.interface_keeper import is_pattern, names_of
+from capture_agent.app.interface_keeper import without_match
 from capture_agent.doctor.finding import Finding, broken, ok, warning
 from capture_agent.sources.interface_list import ANY, LocalInterface, list_interfaces, local_addresses
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 def are_up(case: Case) -> Iterator[Finding]:
     known = {one.name: one for one in list_interfaces()}
     waits = case.config.capture.wait_for_interfaces
-    for pattern in filter(is_pattern, case.config.capture.interfaces):
-        if not names_of([pattern], dict.fromkeys(known, True)):
-            yield is_missing(pattern, known, waits)
+    for pattern in without_match(case.config.capture.interfaces, dict.fromkeys(known, True)):
+        yield is_missing(pattern, known, waits)
     for name in case.interfaces:
         yield is_up(name, known) if name in known else is_missing(name, known, waits)
 

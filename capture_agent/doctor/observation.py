@@ -19,6 +19,7 @@ from capture_agent.app.capturing import open_interface
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Capture, Config
 from capture_agent.config.configured_sinks import ConfiguredSinks
+from capture_agent.config.media_options import MediaSection
 from capture_agent.doctor.sip_tally import SipTally
 from capture_agent.net.own_sockets import SOCKETS
 from capture_agent.parallel import at_once
@@ -69,7 +70,7 @@ class View:
         self._note = note
         for name in capture.interfaces:
             try:
-                self.sources.append(open_interface(capture, name))
+                self.sources.append(open_interface(capture, False, name))
             except SourceError as error:
                 self.problems[name] = str(error).removeprefix(f"{name}: ")
 
@@ -110,7 +111,8 @@ def observe(config: Config, extensions: Extensions, interfaces: list[str], secon
         return
     seen.seconds = seconds
     side = LocalSide(local_sides(config))
-    pipeline = make_pipeline(config, replace(extensions, hooks=()), ConfiguredSinks(config), own_traffic(config))
+    without = replace(config, media=MediaSection())  # SIP is what is looked for
+    pipeline = make_pipeline(without, replace(extensions, hooks=()), ConfiguredSinks(config), own_traffic(config))
 
     def note(messages: list[CapturedMessage]) -> None:
         seen.sip.add(messages, side)

@@ -123,11 +123,17 @@ def wait_for_objection(secured: ssl.SSLSocket) -> None:
 def of_our_certificate(target: HepTarget | SipTarget) -> Finding:
     try:
         tls_context(target)
-        certificate = own_certificate(target.tls_cert, target.tls_key or target.tls_cert)
     except TlsFileError as error:
         return broken(str(error), f"set {error.option} to {error.expected}", check="tls")
+    return of_own_dates(target.tls_cert, target.tls_key)
+
+
+def of_own_dates(cert: str, key: str, serves: bool = False) -> Finding:
+    """Of a certificate of ours that can be used; `serves`: at a listener."""
+    try:
+        certificate = own_certificate(cert, key or cert, serves)
     except ssl.SSLCertVerificationError as error:
-        return broken(f"{target.tls_cert}: {error.verify_message}", "renew our certificate", check="tls")
+        return broken(f"{cert}: {error.verify_message}", "renew our certificate", check="tls")
     return of_dates(certificate, "our certificate", time.time())
 
 

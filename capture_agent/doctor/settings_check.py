@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from capture_agent.app import decryption
 from capture_agent.app.interface_keeper import check_interfaces
 from capture_agent.config import Config
 from capture_agent.config.config_errors import in_order
@@ -29,7 +30,14 @@ def not_loaded(problems: list[str]) -> list[Finding]:
 
 def usable(case: Case) -> Iterator[Finding]:
     config, layers = case.config, case.layers
-    problems = in_order([*wrong_filter(config, layers), *unusable(config, layers), *not_ready(config, layers)])
+    problems = in_order(
+        [
+            *wrong_filter(config, layers),
+            *unusable(config, layers),
+            *decryption.unusable(config, layers),
+            *not_ready(config, layers),
+        ]
+    )
     for problem in problems:
         yield broken(problem, TO_DO)
     try:

@@ -25,16 +25,19 @@ def try_table(target: SqlTarget, tables: tuple[str, ...]) -> Iterator[Finding]:
     here, there = parse_place("udp:192.0.2.2:5060"), parse_place("udp:192.0.2.1:5060")
     row = message_event(MESSAGE, here, there, time.time_ns())
     sink: SqlSink | None = None
+    if_it_fails = advice.DATABASE
     try:
         sink = SqlSink(target, tables)
         for name, problem in sink.table_problems():
             to_do = f"`{db_command('upgrade', parse_url(target.url), name)}`" if problem.mended else advice.COLUMN
+            if problem.extra:
+                to_do = if_it_fails = advice.EXTRA_COLUMN
             yield warning(f"table {name}: {problem}", to_do, check="table")
         absent, unsafe = sink.rehearse(row)
     except SinkError as error:
         found, hint, command = str(error).partition(HINT)
         found = found.removeprefix(f"{sink.name}: ") if sink is not None else found
-        yield broken(found, f"run `{command}" if hint else advice.DATABASE, check="table")
+        yield broken(found, f"run `{command}" if hint else if_it_fails, check="table")
         return
     finally:
         if sink is not None:

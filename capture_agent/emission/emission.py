@@ -5,6 +5,7 @@ It runs after rules and directions, which use what was on the wire.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 
 from capture_agent.config.endpoints import Advertised
@@ -13,12 +14,15 @@ from capture_agent.config.sections import Config, Privacy
 from capture_agent.emission.privacy import masker
 from capture_agent.emission.rewriting import rewritten
 from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.kinds import RtcpReport
 from capture_agent.records.traced import TracedMessage
 
 Emission = Callable[[list[TracedMessage]], list[TracedMessage]]
 Change = Callable[[CapturedMessage, Direction], CapturedMessage]
 Shown = tuple[bytes, int | None]
 Masks = tuple[str, ...]
+
+SDES_ITEMS = {"sdes_information", "sdes_report_count"}
 
 
 def emission(config: Config) -> Emission | None:
@@ -55,8 +59,12 @@ class Changes:
         done: dict[Masks, CapturedMessage] = {}
         for one in traced:
             message = one.message
+            if isinstance(message, RtcpReport) and joined(self._privacy.mask, one.trace.masks):
+                report = without_names(message)
+                changed.append(one if report is message else TracedMessage(report, one.direction, one.trace, one.sinks))
+                continue
             if not isinstance(message, CapturedMessage):
-                changed.append(one)  # masks and rewriting apply to SIP only
+                changed.append(one)  # all other masks, and rewriting, apply to SIP only
                 continue
             masks = one.trace.masks
             if message is not last:
@@ -68,6 +76,21 @@ class Changes:
             new = done[masks]
             changed.append(one if new is last else TracedMessage(new, one.direction, one.trace, one.sinks))
         return changed
+
+
+def without_names(report: RtcpReport) -> RtcpReport:
+    """Without the items of SDES, such as a canonical name, which is often user@host."""
+    try:
+        found = json.loads(report.raw)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not found.keys() & SDES_ITEMS:
+        return report
+    payload = json.dumps({name: value for name, value in found.items() if name not in SDES_ITEMS}).encode()
+    datagram = report.datagram
+    addresses = datagram.source + datagram.destination
+    made = datagram.carrying(addresses + payload, len(addresses), len(addresses) + len(payload))
+    return RtcpReport(made, report.origin, report.seen_ns)
 
 
 class AddressMap:

@@ -22,6 +22,7 @@ from capture_agent.sip.headers import call_id_forms, text
 from capture_agent.sip.scan import scan
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_book import CallBook
+from capture_agent.view.call_store import CallStore
 
 MOST_SEARCHED = 100_000  # calls among which the wanted ones are searched
 CALLS_AT_ONCE = 50  # whose messages are in memory
@@ -116,8 +117,24 @@ def listing(
     return Listing(book, calls[-limit:], last_id)
 
 
-def rows_added(book: CallBook, rows: StoredRows, names: Sequence[bytes]) -> Iterator[CapturedMessage]:
-    """Adds the messages with these stored Call-IDs, call by call in the order of their time."""
+def gather(target: SqlTarget, store: CallStore, latest: int, since_id: int = 0) -> int:
+    """Adds the latest calls, or what came after since_id. Returns the id to continue from. Raises SinkError."""
+    with reading(target) as rows:
+        last_id = rows.last_id()
+        names = rows.names_since(since_id) if since_id else rows.latest_names(latest)[::-1]
+        for part in parts(names, CALLS_AT_ONCE):
+            for _ in rows_added(store, rows, part, since_id):
+                pass
+    return last_id
+
+
+def rows_added(
+    book: CallBook | CallStore, rows: StoredRows, names: Sequence[bytes], since_id: int = 0
+) -> Iterator[CapturedMessage]:
+    """Adds the messages with these stored Call-IDs, call by call in the order of their time.
+
+    `since_id`: of calls that are known, only what came later.
+    """
     by_name: defaultdict[bytes, list[Row[Any]]] = defaultdict(list)
     for row in rows.whole(names):
         by_name[as_bytes(row.callid)].append(row)
@@ -125,16 +142,20 @@ def rows_added(book: CallBook, rows: StoredRows, names: Sequence[bytes]) -> Iter
         times = rows.times([(row.id, row.time_stamp) for row in of_name])
         found = [stored(rows, row, time) for row, time in zip(of_name, times, strict=True)]
         found.sort(key=lambda one: (one.time, one.id))
+        known: bool | None = None
         for one in once_each(found):
             message = seen_message(one)
             if message is None:
                 continue
             call_id = one.call_id.encode("utf-8", "surrogateescape")
-            if call_id != text(message.sip.call_id).encode("utf-8", "surrogateescape"):
-                book.add([message], call_id)  # whoever wrote the table has it so
-            else:
+            as_written = call_id != text(message.sip.call_id).encode("utf-8", "surrogateescape")
+            if not as_written:
                 call_id = message.sip.call_id or b""
-                book.add([message])
+            if known is None:
+                known = since_id > 0 and book.get(call_id) is not None
+            if known and one.id <= since_id:
+                continue
+            book.add([message], call_id if as_written else None)  # whoever wrote the table has it so
             if one.correlation_id:
                 book.link(call_id, one.correlation_id)
             yield message

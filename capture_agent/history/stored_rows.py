@@ -63,9 +63,9 @@ class StoredRows:
         stamp, row_id = self._table.c.time_stamp, self._table.c.id
         query = select(stamp, row_id, self.text.raw(self._table.c.callid).label("callid"))
         if between.since is not None:
-            query = query.where(stamp >= self._stamp(between.since))
+            query = query.where(stamp >= self._stamp(between.since, -SLACK))
         if between.until is not None:
-            query = query.where(stamp <= self._stamp(between.until))
+            query = query.where(stamp <= self._stamp(between.until, SLACK))
         query = query.order_by(stamp.desc(), row_id.desc())
         names: dict[bytes, Stamp] = {}  # with the timestamp of each one's latest row
         size = PAGE
@@ -83,11 +83,11 @@ class StoredRows:
         second = list(names.values())[:limit][-1:]
         return [name for at, (name, own) in enumerate(names.items()) if at < limit or own == second[0]]
 
-    def _stamp(self, moment: datetime) -> float | str:
-        """The column's value for it."""
+    def _stamp(self, moment: datetime, slack: float) -> float | str:
+        """The column's value for it; `slack`: of a Julian day."""
         seconds = int(moment.timestamp())
         if self._connection.dialect.name == "sqlite":
-            return julian_day(seconds) - SLACK
+            return julian_day(seconds) + slack
         return TIMES[self._zone](seconds)
 
     def names_of_ids(self, correlation_ids: Iterable[bytes]) -> list[bytes]:

@@ -75,7 +75,7 @@ class CopyFilter:
 
     def kept(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
         """The messages without copies, in order."""
-        kept = [message for message in messages if not self._is_copy(message.datagram)]
+        kept = [message for message in messages if not self.is_copy(message.datagram)]
         self.dropped += len(messages) - len(kept)
         return kept
 
@@ -85,7 +85,8 @@ class CopyFilter:
         self._clock = Clock()
         self._ways = 0
 
-    def _is_copy(self, datagram: Datagram) -> bool:
+    def is_copy(self, datagram: Datagram) -> bool:
+        """Whether it was seen already. Only `kept` counts."""
         if datagram.protocol != UDP:
             return False
         number = self._identification(datagram)

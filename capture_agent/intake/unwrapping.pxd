@@ -2,7 +2,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memcpy
 
-from capture_agent.records.datagram cimport FROM_HEP, NO_FRAME, NO_FRAME_END, NO_VLAN, Datagram, new_datagram
+from capture_agent.records.datagram cimport FROM_HEP, NO_FRAME, NO_FRAME_END, NO_VLAN, Datagram
 from capture_agent.records.origin cimport Envelope, envelope
 
 cdef class Unwrapping:
@@ -47,6 +47,9 @@ cdef class Unwrapping:
     cdef Py_ssize_t _correlation_id
     cdef Py_ssize_t _correlation_size
     cdef bytes _chunks
+    cdef Envelope _last_envelope
+    cdef bytes _room
+    cdef Py_ssize_t _used
 
     cdef bint _is_old(self, Datagram datagram) except -1
     cdef Datagram _open(self, Datagram datagram, int version)
@@ -54,7 +57,8 @@ cdef class Unwrapping:
     cdef int _read3(self, bytes data, Py_ssize_t start, Py_ssize_t end) except -1
     cdef bint _take(self, bytes data, int kind, Py_ssize_t at, Py_ssize_t size) except -1
     cdef int _read12(self, bytes data, Py_ssize_t start, Py_ssize_t end, int version) except -1
+    cdef bint _put(self, bytes data, Py_ssize_t at, Py_ssize_t size) except -1
     cdef int _check(self, Datagram datagram) except -1
     cdef Datagram _inflated(self, Datagram datagram)
     cdef Datagram _made(self, Datagram datagram, bytes data)
-    cdef Envelope _envelope(self, Datagram datagram, long long time_ns)
+    cdef Envelope _envelope(self, bytes data, long long seen_ns)

@@ -14,7 +14,7 @@ from hmac import compare_digest
 import cython
 
 from capture_agent.books import Account, Ledger
-from capture_agent.records.datagram import Datagram, new_datagram
+from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import MOST_KINDS, Captured, ForeignPayload, LogEvent, RtcpReport
 from capture_agent.records.origin import Envelope, envelope
 from hep import HepError, ProtocolType
@@ -114,32 +114,6 @@ def text_at(data: bytes, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> byte
     return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + at, size)  # type: ignore[name-defined, no-any-return]  # noqa: F821
 
 
-@cython.cfunc
-@cython.inline
-def joined(
-    data: bytes,
-    source: cython.Py_ssize_t,
-    destination: cython.Py_ssize_t,
-    width: cython.Py_ssize_t,
-    at: cython.Py_ssize_t,
-    size: cython.Py_ssize_t,
-) -> bytes:
-    """Both addresses, then the payload, in a buffer of their own."""
-    if not cython.compiled:
-        return data[source : source + width] + data[destination : destination + width] + data[at : at + size]
-    end: cython.Py_ssize_t = len(data)
-    if width < 0 or width > 16 or size < 0 or source < 0 or destination < 0 or at < 0:
-        raise IndexError("a length below 0")
-    if source > end - width or destination > end - width or at > end - size:
-        raise IndexError("bytes outside of their buffer")
-    made: bytes = PyBytes_FromStringAndSize(cython.NULL, 2 * width + size)  # type: ignore[name-defined]  # noqa: F821
-    into: cython.p_char = PyBytes_AS_STRING(made)  # type: ignore[name-defined]  # noqa: F821
-    memcpy(into, PyBytes_AS_STRING(data) + source, width)  # type: ignore[name-defined]  # noqa: F821
-    memcpy(into + width, PyBytes_AS_STRING(data) + destination, width)  # type: ignore[name-defined]  # noqa: F821
-    memcpy(into + 2 * width, PyBytes_AS_STRING(data) + at, size)  # type: ignore[name-defined]  # noqa: F821
-    return made
-
-
 @cython.final
 @cython.cclass
 class Unwrapping:
@@ -150,12 +124,50 @@ class Unwrapping:
     """
 
     __slots__ = (
-        "_capture_id", "_chunks", "_correlation_id", "_correlation_size", "_deflated_at", "_deflated_size",
-        "_destination", "_family", "_interface", "_key", "_key_at", "_key_size", "_keys", "_kind", "_kinds",
-        "_last_chunks", "_last_id", "_last_id_number", "_last_node", "_micros", "_node_at", "_node_size",
-        "_others", "_own", "_own_path", "_path_at", "_path_size", "_payload_at", "_payload_size", "_port_from",
-        "_port_to", "_protocol", "_rejected", "_seconds", "_source", "_vlan", "_width", "_width_to", "kinds",
-        "rejected", "seen",
+        "_capture_id",
+        "_chunks",
+        "_correlation_id",
+        "_correlation_size",
+        "_deflated_at",
+        "_deflated_size",
+        "_destination",
+        "_family",
+        "_interface",
+        "_key",
+        "_key_at",
+        "_key_size",
+        "_keys",
+        "_kind",
+        "_kinds",
+        "_last_chunks",
+        "_last_envelope",
+        "_last_id",
+        "_last_id_number",
+        "_last_node",
+        "_micros",
+        "_node_at",
+        "_node_size",
+        "_others",
+        "_own",
+        "_own_path",
+        "_path_at",
+        "_path_size",
+        "_payload_at",
+        "_payload_size",
+        "_port_from",
+        "_port_to",
+        "_protocol",
+        "_rejected",
+        "_room",
+        "_seconds",
+        "_source",
+        "_used",
+        "_vlan",
+        "_width",
+        "_width_to",
+        "kinds",
+        "rejected",
+        "seen",
     )  # fmt: skip
 
     def __init__(self, keys: Mapping[str, bytes] | None = None, own: bytes = b"") -> None:
@@ -171,8 +183,11 @@ class Unwrapping:
         self._last_node = self._last_chunks = NOTHING
         self._last_id: int | None = None
         self._last_id_number = UNKNOWN
+        self._last_envelope: Envelope | None = None
         self._interface: object = None
         self._key: bytes | None = None
+        self._room = NOTHING  # the buffer of what is found in one batch
+        self._used = 0
         self._forget()
 
     def ledgers(self) -> list[Ledger]:
@@ -199,11 +214,21 @@ class Unwrapping:
         return others
 
     def unwrapped(self, datagrams: list[Datagram]) -> list[Datagram]:
-        """These datagrams, with HEP packets replaced by the SIP in them. All other traffic stays."""
+        """These datagrams, with HEP packets replaced by the SIP in them. All other traffic stays.
+
+        What is found shares one buffer, as the packets did.
+        """
         out: list[Datagram] = []
         datagram: Datagram
         inner: Datagram | None
         version: cython.int
+        size: cython.Py_ssize_t = 0
+        if cython.compiled:
+            for datagram in datagrams:
+                if version_of(datagram.data, datagram.start, datagram.end):
+                    size += datagram.end - datagram.start
+            self._room = PyBytes_FromStringAndSize(cython.NULL, size)  # type: ignore[name-defined]  # noqa: F821
+            self._used = 0
         for datagram in datagrams:
             version = version_of(datagram.data, datagram.start, datagram.end)
             if (datagram.flags & FROM_HEP) != FROM_HEP and (
@@ -215,7 +240,19 @@ class Unwrapping:
             inner = self._open(datagram, version)
             if inner is not None:
                 out.append(inner)
+        self._room = NOTHING
         return out
+
+    def _put(self, data: bytes, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+        """Add data[at:at + size] to the room. Raises IndexError if either is outside."""
+        if not cython.compiled:
+            self._room += data[at : at + size]
+        elif at < 0 or size < 0 or at > len(data) - size or self._used > len(self._room) - size:
+            raise IndexError("bytes outside of their buffer")
+        else:
+            memcpy(PyBytes_AS_STRING(self._room) + self._used, PyBytes_AS_STRING(data) + at, size)  # type: ignore[name-defined]  # noqa: F821
+        self._used += size
+        return True
 
     def _is_old(self, datagram: Datagram) -> cython.bint:
         """Whether a datagram on the wire is HEP 1 or 2: a header that fits, and text after it."""
@@ -404,43 +441,51 @@ class Unwrapping:
         except HepError:
             self._rejected[COMPRESSION] += 1
             return None
+        # It may be longer than its packet: it gets a buffer of its own.
+        room: bytes = self._room
+        used: cython.Py_ssize_t = self._used
         self._payload_at, self._payload_size = len(data), len(payload)
-        return self._made(datagram, data + payload)
-
-    def _made(self, datagram: Datagram, data: bytes) -> Datagram | None:
-        inner: Datagram = new_datagram()
-        inner.data = joined(data, self._source, self._destination, self._width, self._payload_at, self._payload_size)
-        inner.start = 2 * self._width
-        inner.end = len(inner.data)
-        inner.address_at = 0
-        inner.address_size = self._width
-        inner.source_port = self._port_from
-        inner.destination_port = self._port_to
-        inner.time_ns = datagram.time_ns
-        if self._seconds >= 0:
-            inner.time_ns = self._seconds * 1_000_000_000 + max(self._micros, 0) * 1000
-        inner.frame = datagram.frame
-        inner.protocol = 6 if self._protocol == 22 else 17 if self._protocol < 0 else self._protocol
-        inner.transport = UDP if self._protocol == 17 else TRANSPORTS.get(self._protocol, UDP)
-        inner.vlan = self._vlan if self._vlan >= 0 else NO_VLAN
-        inner.interface = datagram.interface
-        inner.missing = 0
-        inner.sequence = 0
-        inner.flags = FROM_HEP
-        inner.frame_at = NO_FRAME
-        inner.frame_end = NO_FRAME_END
-        inner.frame_cut = 0
-        if not cython.compiled:
-            inner.frames = None
-        inner.envelope = self._envelope(datagram, inner.time_ns)
-        self._kinds[self._kind] += 1
-        if self._kind != SIP:
-            self._others.append(other_kind(inner))
-            return None
+        self._room, self._used = bytes(2 * self._width + self._payload_size), 0
+        inner = self._made(datagram, data + payload)
+        self._room, self._used = room, used
         return inner
 
-    def _envelope(self, datagram: Datagram, time_ns: cython.longlong) -> Envelope:
-        data: bytes = datagram.data
+    def _made(self, datagram: Datagram, data: bytes) -> Datagram | None:
+        """The datagram with what was in it, instead of the packet."""
+        if not cython.compiled:
+            self._room, self._used = NOTHING, 0
+        datagram.address_at = self._used
+        datagram.address_size = self._width
+        self._put(data, self._source, self._width)
+        self._put(data, self._destination, self._width)
+        datagram.start = self._used
+        self._put(data, self._payload_at, self._payload_size)
+        datagram.end = self._used
+        datagram.data = self._room
+        datagram.source_port = self._port_from
+        datagram.destination_port = self._port_to
+        seen_ns: cython.longlong = datagram.time_ns
+        if self._seconds >= 0:
+            datagram.time_ns = self._seconds * 1_000_000_000 + max(self._micros, 0) * 1000
+        datagram.protocol = 6 if self._protocol == 22 else 17 if self._protocol < 0 else self._protocol
+        datagram.transport = UDP if self._protocol == 17 else TRANSPORTS.get(self._protocol, UDP)
+        datagram.vlan = self._vlan if self._vlan >= 0 else NO_VLAN
+        datagram.missing = 0
+        datagram.sequence = 0
+        datagram.flags = FROM_HEP
+        datagram.frame_at = NO_FRAME
+        datagram.frame_end = NO_FRAME_END
+        datagram.frame_cut = 0
+        datagram.frames = None
+        # A dump says nothing of when its packets came.
+        datagram.envelope = self._envelope(data, seen_ns if seen_ns else datagram.time_ns)
+        self._kinds[self._kind] += 1
+        if self._kind != SIP:
+            self._others.append(other_kind(datagram))
+            return None
+        return datagram
+
+    def _envelope(self, data: bytes, seen_ns: cython.longlong) -> Envelope:
         # One sender sends many: they share its name and its number.
         node: bytes = NOTHING
         if self._node_size:
@@ -455,9 +500,20 @@ class Unwrapping:
         correlation_id: bytes = NOTHING
         if self._correlation_size:
             correlation_id = text_at(data, self._correlation_id, self._correlation_size)
-        # A dump says nothing of when its packets came.
-        seen_ns: cython.longlong = datagram.time_ns if datagram.time_ns else time_ns
-        return envelope(self._kind, seen_ns, self._last_id, node, correlation_id, self._chunks)
+        last: Envelope | None = self._last_envelope
+        if (
+            last is not None
+            and last.seen_ns == seen_ns
+            and last.kind == self._kind
+            and last.origin.node is node
+            and last.origin.chunks is self._chunks
+            and last.origin.capture_id is self._last_id
+            and not correlation_id
+            and not last.origin.correlation_id
+        ):
+            return last
+        self._last_envelope = envelope(self._kind, seen_ns, self._last_id, node, correlation_id, self._chunks)
+        return self._last_envelope
 
 
 @cython.cfunc

@@ -33,6 +33,13 @@ class Exposition:
         self._continued = Continued()
         self._registry: CollectorRegistry | None = None
 
+    def load(self) -> None:
+        """Import the client library now: later the process may not be allowed to read its files."""
+        import prometheus_client.core
+        import prometheus_client.exposition  # noqa: F401
+
+        self._made()
+
     def text(self, accept: str = PLAIN) -> tuple[bytes, str]:
         """What an Accept header asks for, and its content type."""
         from prometheus_client.exposition import choose_encoder

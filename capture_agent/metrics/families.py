@@ -80,6 +80,11 @@ FAMILIES: tuple[MetricFamily, ...] = (
         of.stream_bytes,
     ),
     MetricFamily(
+        "capture_agent_rtcp_total", COUNTER, OUTCOME,
+        "RTCP, by what became of it.",
+        of.stage("rtcp"),
+    ),
+    MetricFamily(
         "capture_agent_messages_total", COUNTER, OUTCOME,
         "Payloads, and the SIP among them, by what became of them.",
         of.stage("messages"),

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from capture_agent.metrics.figures import SinkFigures, SourceFigures
+from capture_agent.sources.interface_list import is_pattern
 
 LOSING_SECONDS = 60.0  # so long a sink counts as losing after it has lost something
 
 SOURCE_DOWN, NO_PACKETS, NO_SIP = "source_down", "no_packets", "no_sip"
 SINK_UNREACHABLE, SINK_LOSING = "sink_unreachable", "sink_losing"
 SPOOL_FAILING, SPOOL_FULL = "spool_failing", "spool_full"
+# A packet now and then, none of it SIP: it is one state, whatever of the two it is at the moment.
+QUIET = (NO_PACKETS, NO_SIP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Health:
         if source.up is None:
             return None
         if not source.up:
-            return HealthReason(SOURCE_DOWN, source.name, "down")
+            return HealthReason(SOURCE_DOWN, source.name, "no interface matches" if is_pattern(source.name) else "down")
         if 0 < self._no_packets_seconds <= source.quiet_seconds:
             return HealthReason(NO_PACKETS, source.name, f"no packets for {source.quiet_seconds:.0f} s")
         quiet = source.sip_quiet_seconds
@@ -74,7 +77,7 @@ class Health:
 
     def is_news(self, reasons: Sequence[HealthReason]) -> bool:
         """Are other things wrong than when this was asked last?"""
-        found = frozenset((one.reason, one.name) for one in reasons)
+        found = frozenset(("quiet" if one.reason in QUIET else one.reason, one.name) for one in reasons)
         with self._lock:
             self._said, before = found, self._said
         return found != before

@@ -28,9 +28,16 @@ def moves_offsets(filter_text: str) -> bool:
     return _MOVES.search(filter_text) is not None
 
 
-def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = False) -> str:
-    """The filter for this link type; "" passes everything, for types that libpcap may know less well than we do."""
-    ip = " or ".join([*_on(list(ports)), *_uncertain(esp_null)])
+# RTP's version 2, and a packet type from 192 to 223 (RFC 5761 4). libpcap reads UDP only in IPv4.
+RTCP = ("udp[8:2] & 0xc0e0 = 0x80c0", "(ip6 proto 17 and ip6[48:2] & 0xc0e0 = 0x80c0)")
+
+
+def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = False, rtcp: bool = False) -> str:
+    """The filter for this link type; "" passes everything, for types that libpcap may know less well than we do.
+
+    `rtcp`: it passes on any port.
+    """
+    ip = " or ".join([*_on(list(ports)), *_uncertain(esp_null), *(RTCP if rtcp else ())])
     if link_type in RAW:
         return ip
     if link_type == COOKED:

@@ -3,6 +3,7 @@ from capture_agent.policy.hooks cimport Hooks
 from capture_agent.policy.rules cimport Rules
 from capture_agent.records.captured cimport CapturedMessage
 from capture_agent.records.datagram cimport Datagram
+from capture_agent.records.origin cimport Origin
 from capture_agent.records.traced cimport Trace, TracedMessage, traced
 
 cdef class Policy:
@@ -33,6 +34,7 @@ cdef class Policy:
         self, object chosen, CapturedMessage message, object direction, object traces, unsigned long long given
     ) except -1
     cdef bint _release(self, Rules rules, object lookback, object chosen, CapturedMessage message) except -1
+    cdef object _said(self, CapturedMessage message)
     cdef object _direction(self, CapturedMessage message)
     cdef bint _is_host(self, Datagram datagram, Py_ssize_t at, Py_ssize_t size) except -1
     cdef object _with_ports(self, Datagram datagram)

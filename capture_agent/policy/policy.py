@@ -182,6 +182,10 @@ class Policy:
         trace = self._trace
         return [TracedMessage(message, Direction.IN, trace) for message in messages]
 
+    def direction_of(self, datagram: Datagram) -> Direction:
+        """Of a packet that is not SIP."""
+        return self._with_ports(datagram)
+
     def take_grown(self) -> list[Grown]:
         """Transactions and dialogs whose traces have taken more memory since the last call."""
         grown: list[Grown] = []
@@ -195,7 +199,9 @@ class Policy:
     def _said(self, message: CapturedMessage) -> Direction:
         """The direction that the message's origin names, otherwise the one of its addresses."""
         origin: Origin | None = message.origin
-        return (origin and origin.direction) or self._direction(message)
+        if origin is not None and origin.direction is not None:
+            return origin.direction
+        return self._direction(message)
 
     def close(self) -> None:
         """The capture has ended: messages held back are not traced."""

@@ -51,5 +51,6 @@ def as_text(value: bytes | None) -> str | None:
 def time_text(datagram: Datagram) -> str:
     """Seconds with as many decimals as the capture has: 6, or 9 if it is finer than microseconds."""
     fine = datagram.interface is not None and datagram.interface.time_decimals > 6
-    seconds, nanoseconds = divmod(datagram.time_ns, 1_000_000_000)
-    return f"{seconds}.{nanoseconds:09d}" if fine else f"{seconds}.{nanoseconds // 1000:06d}"
+    decimals, units = (9, datagram.time_ns) if fine else (6, datagram.time_ns // 1000)
+    seconds, rest = divmod(abs(units), 10**decimals)
+    return f"{'-' if units < 0 else ''}{seconds}.{rest:0{decimals}d}"

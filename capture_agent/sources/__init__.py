@@ -22,7 +22,7 @@ key_logs.py           KeyLogs: follows the key logs of TLS
 sip_listener.py       UdpListener, TcpListener: receive SIP duplicates
   duplicate_connections.py  the peers of TcpListener, limited in number
 hep_listener.py       HepUdpListener, HepTcpListener: receive HEP, also over TLS
-  hep_rows.py         (hot) finds the packets in what a connection has sent
+  hep_walker.py       (hot) finds the packets in them, and in what connections have sent
 kafka_source.py       KafkaSource: HEP in a topic of Kafka, read by a group of workers
 packaged_source.py    a source from a package
 interface_list.py     which interfaces and addresses this host has

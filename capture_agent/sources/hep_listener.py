@@ -9,20 +9,23 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from array import array
 from collections.abc import Callable
 
 from capture_agent.books import Account
 from capture_agent.config.sections import ListenSection
 from capture_agent.os_errors import in_words
 from capture_agent.records.frame_building import Ends
-from capture_agent.records.frames import HEP_LINK_TYPE, Frames, Interface
+from capture_agent.records.frames import FRAME_ROW, HEP_LINK_TYPE, Frames, Interface
+from capture_agent.sources.containers import Stop
 from capture_agent.sources.duplicate_connections import DuplicateConnection, DuplicateConnections
-from capture_agent.sources.hep_rows import HepRows
+from capture_agent.sources.hep_walker import HepWalker
 from capture_agent.sources.sip_listener import BATCH, LONGEST_DATAGRAM, Listener, TcpListener, UdpListener
 from capture_agent.sources.source import SourceError
 
-READ_BYTES = 1 << 18  # from a connection at once
-BATCH_BYTES = 1 << 20  # after so many no other connection is read for the batch; after any, if sinks must not fill
+BATCH_BYTES = 1 << 19  # in a batch that has so many, nothing more is read
+ROOM_BYTES = BATCH_BYTES + (80 << 10)  # then an unfinished packet and a whole record of TLS still fit
+FIRST_ROWS = 1024
 LOOK_SECONDS = 1.0  # between looks for packets that take too long
 WAIT_SECONDS = 0.02  # while sinks are full
 
@@ -58,29 +61,46 @@ class HepUdpListener(UdpListener):
 
 
 class HepBatches:
-    """Collects what connections have sent into batches with consecutive frame numbers."""
+    """Collects what connections send into batches with consecutive frame numbers.
+
+    Connections are read into one room, one after the other. `bytes` of it are whole packets of this batch.
+    """
 
     def __init__(self, name: str) -> None:
         self._interfaces = [Interface(name, HEP_LINK_TYPE, time_decimals=9)]
         self._number = 1
+        self._walker = HepWalker()
+        self._room = memoryview(bytearray(ROOM_BYTES))
         self._clear()
 
     def _clear(self) -> None:
-        self._rows = HepRows()
-        self._pieces: list[bytes] = []
+        self._index = array("q", bytes(8 * FRAME_ROW * FIRST_ROWS))
+        self._count = 0
         self.bytes = 0
 
-    def add(self, data: bytes) -> tuple[int, bool]:
-        """Returns where an unfinished packet begins, and whether it cannot be one."""
-        rest = self._rows.cut(data, self.bytes, time.time_ns())
-        if rest:
-            self._pieces.append(data)
-            self.bytes += len(data)
-        return rest, self._rows.broken
+    def read(self, read_into: Callable[[memoryview], int], pending: bytes) -> tuple[int, bytes, bool]:
+        """Read once, after what is `pending`, if there is room.
+
+        Returns how many bytes came, what is unfinished then, and whether that cannot be a packet.
+        """
+        start = self.bytes + len(pending)
+        self._room[self.bytes : start] = pending
+        size = read_into(self._room[start:])
+        left, broken = self._cut(start + size)
+        return size, left, broken
+
+    def _cut(self, end: int) -> tuple[bytes, bool]:
+        walker, now = self._walker, time.time_ns()
+        while True:
+            rows = len(self._index) // FRAME_ROW
+            self._count += walker.walk_part(self._room, self.bytes, end, self._index, self._count, rows, now)
+            self.bytes = walker.at
+            if walker.stopped is not Stop.FULL:
+                return bytes(self._room[self.bytes : end]), walker.stopped is Stop.HEP
+            self._index *= 2
 
     def take(self) -> Frames:
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        frames = Frames(data, self._rows.index, self._rows.count, self._interfaces, self._number)
+        frames = Frames(bytes(self._room[: self.bytes]), self._index, self._count, self._interfaces, self._number)
         self._number += frames.count
         if frames.count:
             self._clear()
@@ -98,7 +118,6 @@ class HepTcpListener(TcpListener):
         self._options = options
         self._tls = server_context(options) if options.uri.transport == "tls" else None
         self._has_room = has_room
-        self._enough = BATCH_BYTES if has_room is None else 1
         self._looked = time.monotonic()
         self._last = -1  # the connection that was read last
         super().__init__(options.uri, buffer_mib)
@@ -116,7 +135,7 @@ class HepTcpListener(TcpListener):
         mine = sorted(ready & self._connections.descriptors())
         # After the one that was read last, so that each has its turn.
         for descriptor in [*(one for one in mine if one > self._last), *(one for one in mine if one <= self._last)]:
-            if self._hep.bytes >= self._enough:
+            if self._hep.bytes >= BATCH_BYTES:
                 break
             self._last = descriptor
             self._read(descriptor)
@@ -157,27 +176,20 @@ class HepTcpListener(TcpListener):
 
         Raises what says that nothing is there.
         """
-        read = 0
-        while read < READ_BYTES or (isinstance(connection.client, ssl.SSLSocket) and connection.client.pending()):
-            data = connection.client.recv(READ_BYTES)
-            if not data:
+        client = connection.client
+        tls = client if isinstance(client, ssl.SSLSocket) else None
+        while True:
+            size, left, broken = self._hep.read(client.recv_into, connection.pending)
+            if not size:
                 return True
-            read += len(data)
-            if not self._cut(connection, data):
+            if broken:
                 self._lose(NOT_HEP)
                 return True
-            if not isinstance(connection.client, ssl.SSLSocket):
+            if not connection.pending or len(left) != len(connection.pending) + size:
+                connection.since = time.monotonic()
+            connection.pending = left
+            if tls is None or (self._hep.bytes >= BATCH_BYTES and not tls.pending()):
                 return False
-        return False
-
-    def _cut(self, connection: DuplicateConnection, data: bytes) -> bool:
-        """False: what came is not HEP3."""
-        whole = connection.pending + data if connection.pending else data
-        rest, broken = self._hep.add(whole)
-        if rest or not connection.pending:
-            connection.since = time.monotonic()
-        connection.pending = b"" if broken else whole[rest:]
-        return not broken
 
     def _close_slow(self) -> None:
         now = time.monotonic()

@@ -55,6 +55,11 @@ class LocalInterface:
     missed: int = 0  # frames that its card had no buffer for, since it was made
 
 
+def is_pattern(name: str) -> bool:
+    """Whether an entry of `interfaces` may match several."""
+    return any(character in name for character in "*?[")
+
+
 def list_interfaces() -> list[LocalInterface]:
     """The interfaces of this host in the kernel's order, then libpcap's `any`. Raises OSError."""
     addresses: dict[int, list[IPv4Address | IPv6Address]] = {}

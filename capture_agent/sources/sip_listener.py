@@ -30,6 +30,8 @@ WAIT_MS = 200  # to wait for the first one of a batch
 LONGEST_DATAGRAM = 65_535
 # Without descriptors or memory we stop accepting for a while: the kernel would report readiness again at once.
 OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# accept(2): of our own socket. All others are of a connection that has gone away again.
+DEAF = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
 PAUSE = 1.0  # seconds
 LAST_COUNT = 1.0  # most seconds for counting unread data
 QUIET = 60.0  # seconds between log lines
@@ -223,9 +225,11 @@ class TcpListener(Listener):
         try:
             client, peer = self._socket.accept()
         except OSError as error:
+            if error.errno in DEAF:
+                raise
             if error.errno in OUT_OF:
                 self._pause(error)
-            return  # or it has gone away again
+            return
         source = of_socket(peer).packed
         if self._connections.refuses(source):
             self._lose(PEER_LIMIT)

@@ -2,7 +2,8 @@
 
 call.py            all messages with one Call-ID, summed up   call_state.py   what became of it, in a word
 call_book.py       all calls, bounded; their legs; what has changed since one looked
-call_filter.py     the filter of calls
+call_store.py      calls with their messages, for views that stay open: filled by one thread, read by others; masks
+call_filter.py     the filter of calls                       call_object.py  a call as an object for JSON
 ladder.py          messages as a ladder: participants, arrows, media
 ladder_text.py     drawn as text                              ladder_svg.py   as a picture
 ladder_page.py     as an HTML file                            ladder_exports.py  as Mermaid, as an object for JSON

@@ -8,12 +8,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 from capture_agent.records.captured import CapturedMessage
+from capture_agent.sip.contacts import unbinds
 from capture_agent.sip.headers import reason_phrase, text, uri_user
 from capture_agent.sip.lookup import address, header_values, host_of
 from capture_agent.sip.message import SipMessage
+from capture_agent.sip.session_description import sdp_of
 from capture_agent.view import call_state
 from capture_agent.view.call_state import CHALLENGES, GONE, WITHIN_A_CALL
-from capture_agent.view.sdp import Session, codecs_of, media_lines, sdp_of
+from capture_agent.view.sdp import Session, codecs_of, media_lines
 
 LONGEST = 512  # bytes kept of a header or URI
 LONGEST_SDP = 4096
@@ -138,7 +140,7 @@ class SipCall:
         self.status, self.reason = 0, b""
         self.begun_ns, self.progress_ns = now_ns, 0
         if self.method == b"REGISTER" and sip.is_request:
-            self.unregisters = is_removal(sip)
+            self.unregisters = unbinds(sip)
         if self.method == b"BYE":
             self.ended, self.ended_ns = True, now_ns
 
@@ -258,11 +260,3 @@ SHARED_HOPS = 4  # most calls pass the same few hosts, whose hops are shared
 def with_transport(known: tuple[str, ...], transport: str) -> tuple[str, ...]:
     """One object for all calls."""
     return (*known, transport)
-
-
-def is_removal(sip: SipMessage) -> bool:
-    """Whether this REGISTER removes bindings (RFC 3261 10.2.2)."""
-    if any(value.strip() == b"0" for value in header_values(sip, b"expires", b"")):
-        return True
-    contacts = header_values(sip, b"contact", b"m")
-    return bool(contacts) and all(value.replace(b" ", b"").endswith(b";expires=0") for value in contacts)

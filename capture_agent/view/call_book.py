@@ -105,6 +105,12 @@ class CallBook:
         found = (self._calls.get(one) for one in ids)
         return sorted((one for one in found if one is not None), key=lambda one: (one.first_ns, one.number))
 
+    def forget(self, call_id: bytes) -> None:
+        """Makes room for others; the call may come again."""
+        call = self._calls.pop(call_id, None)
+        if call is not None:
+            self._let_go(call)
+
     def changes(self) -> CallChanges:
         """What has changed since the last time."""
         found = CallChanges(tuple(self._changed.values()), tuple(self._gone))
@@ -134,12 +140,15 @@ class CallBook:
                 break
             call.touched = False
             self._calls[call_id] = call
+        self._let_go(call)
+
+    def _let_go(self, call: SipCall) -> None:
         self.forgotten += 1
         self._bytes -= call.held
         self._leave_group(call)
-        self._changed.pop(call_id, None)
+        self._changed.pop(call.call_id, None)
         if self._live:
-            self._gone[call_id] = None
+            self._gone[call.call_id] = None
 
     def _leave_group(self, call: SipCall) -> None:
         group = self._groups.get(call.correlation_id)

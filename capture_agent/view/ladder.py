@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import text
+from capture_agent.sip.session_description import sdp_of
 from capture_agent.view.aliases import Aliases, host_text, place_text
 from capture_agent.view.call_state import CHALLENGES
 from capture_agent.view.message_label import label
-from capture_agent.view.sdp import Session, media_lines, sdp_of
+from capture_agent.view.sdp import Session, media_lines
 
 
 @dataclass(frozen=True, slots=True)

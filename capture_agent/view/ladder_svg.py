@@ -11,14 +11,17 @@ from capture_agent.view.text import printable, shortened
 from capture_agent.view.time_text import TimeMode, arrow_time
 
 MOST_ARROWS = 5000
-LEFT, GAP, TOP, ROW, FOOT = 110, 210, 54, 34, 24  # pixels
+LEFT, TOP, ROW, FOOT = 110, 54, 34, 24  # pixels
+GAPS = (150, 240)  # between two participants, at least and at most
+COLUMN = 7.2  # of text
 LONGEST = 44  # columns of a label or name
 # By call, readable on white and on black (contrast 4.5 to 1 on both).
 COLOURS = ("#2f7ed8", "#c2571a", "#2e8b57", "#a259c4", "#b8860b", "#d1477a", "#4f8a8b", "#8a6d3b")
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#222}.head{font-weight:600;text-anchor:middle}.time{text-anchor:end;"
     "font-size:12px}.word{text-anchor:middle}.life{stroke:#999;stroke-dasharray:3 3}.arrow{stroke-width:1.6;fill:none}"
-    ".again{stroke-dasharray:5 3}@media(prefers-color-scheme:dark){text{fill:#ddd}.life{stroke:#777}}"
+    ".side{text-anchor:start}.again{stroke-dasharray:5 3}"
+    "@media(prefers-color-scheme:dark){text{fill:#ddd}.life{stroke:#777}}"
 )
 
 
@@ -28,49 +31,83 @@ def safe(value: str, most: int = LONGEST) -> str:
 
 def svg(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC) -> str:
     """The first MOST_ARROWS messages; a last line says how many are left out."""
-    shown = ladder.arrows[:MOST_ARROWS]
-    wide = LEFT + GAP * max(1, len(ladder.participants) - 1) + LEFT
-    high = TOP + ROW * (len(shown) + (len(shown) < len(ladder.arrows))) + FOOT
-    return "\n".join(("", *lines(ladder, shown, wide, high, mode, zone), ""))[1:]
+    gap = gap_of(ladder)
+    high = TOP + height_of(ladder) + FOOT
+    parts = (
+        opened(width_of(ladder, gap), high),
+        f"<title>{safe(', '.join(ladder.call_ids), 200)}</title>",
+        f"<style>{STYLE}</style>",
+        *heads(ladder, gap),
+        *lives(ladder, gap, 32, high - FOOT // 2),
+        *(line for one, y in placed(ladder, TOP) for line in arrow(one, y, arrow_text(one, mode, zone), gap)),
+        *left_out(ladder, high - FOOT),
+        "</svg>\n",
+    )
+    return "\n".join(parts)
 
 
-def lines(
-    ladder: Ladder, shown: tuple[Arrow, ...], wide: int, high: int, mode: TimeMode, zone: tzinfo | None
-) -> Iterator[str]:
-    ids = ", ".join(ladder.call_ids)
-    yield (
+def opened(wide: int, high: int) -> str:
+    return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}"'
         ' role="img">'
     )
-    yield f"<title>{safe(ids, 200)}</title>"
-    yield f"<style>{STYLE}</style>"
+
+
+def gap_of(ladder: Ladder) -> int:
+    """Pixels between two participants, so that most texts fit their arrow."""
+    wanted = [len(one.label + one.marks) * COLUMN / max(1, abs(one.source - one.destination)) for one in ladder.arrows]
+    names = [len(one.label) * COLUMN for one in ladder.participants]
+    return round(min(max(GAPS[0], *wanted, *names) + 30, GAPS[1])) if wanted else GAPS[0]
+
+
+def width_of(ladder: Ladder, gap: int) -> int:
+    return LEFT + gap * max(1, len(ladder.participants) - 1) + LEFT
+
+
+def height_of(ladder: Ladder) -> int:
+    return ROW * (min(len(ladder.arrows), MOST_ARROWS) + (len(ladder.arrows) > MOST_ARROWS))
+
+
+def heads(ladder: Ladder, gap: int) -> Iterator[str]:
     for number, participant in enumerate(ladder.participants):
-        x = LEFT + GAP * number
         place = f"<title>{safe(participant.place)}</title>" if participant.name else ""
-        yield f'<text class="head" x="{x}" y="24">{place}{safe(participant.label, 28)}</text>'
-        yield f'<line class="life" x1="{x}" y1="32" x2="{x}" y2="{high - FOOT // 2}"/>'
-    for row, one in enumerate(shown):
-        yield from arrow(one, TOP + ROW * row + 14, arrow_time(one.time_ns, one.since_ns, one.delay_ns, mode, zone))
-    if len(shown) < len(ladder.arrows):
-        yield f'<text x="{LEFT}" y="{high - FOOT}">{len(ladder.arrows) - len(shown)} more messages</text>'
-    yield "</svg>"
+        yield f'<text class="head" x="{LEFT + gap * number}" y="24">{place}{safe(participant.label, 28)}</text>'
 
 
-def arrow(one: Arrow, y: int, time: str) -> Iterator[str]:
-    start, end = LEFT + GAP * one.source, LEFT + GAP * one.destination
+def lives(ladder: Ladder, gap: int, top: int, bottom: int) -> Iterator[str]:
+    for x in range(LEFT, LEFT + gap * len(ladder.participants), gap):
+        yield f'<line class="life" x1="{x}" y1="{top}" x2="{x}" y2="{bottom}"/>'
+
+
+def placed(ladder: Ladder, top: int) -> Iterator[tuple[Arrow, int]]:
+    return ((one, top + ROW * row + 14) for row, one in enumerate(ladder.arrows[:MOST_ARROWS]))
+
+
+def left_out(ladder: Ladder, y: int) -> Iterator[str]:
+    if len(ladder.arrows) > MOST_ARROWS:
+        yield f'<text x="{LEFT}" y="{y}">{len(ladder.arrows) - MOST_ARROWS} more messages</text>'
+
+
+def arrow_text(one: Arrow, mode: TimeMode, zone: tzinfo | None) -> str:
+    return arrow_time(one.time_ns, one.since_ns, one.delay_ns, mode, zone)
+
+
+def arrow(one: Arrow, y: int, time: str, gap: int) -> Iterator[str]:
+    start, end = LEFT + gap * one.source, LEFT + gap * one.destination
+    room = max(12, min(LONGEST, int((abs(end - start) or gap) / COLUMN) - len(one.marks) - 2))
     colour = COLOURS[one.call % len(COLOURS)]
     again = " again" if one.retransmission else ""
-    yield f'<g id="m{one.number}"><title>{safe("; ".join(map(str, one.media)), 400)}</title>'
+    yield f'<g id="m{one.number}"><title>{safe("; ".join((one.label, *map(str, one.media))), 400)}</title>'
     yield f'<text class="time" x="{LEFT - 40}" y="{y + 4}">{time}</text>'
     if start == end:
         path = f"M{start} {y - 6}h26v12h-20"
         tip, side, word = start + 6, 1, start + 36
-        anchor = ' style="text-anchor:start"'
+        side_text = " side"
         y_tip = y + 6
     else:
         side = -1 if start < end else 1
         path, tip, y_tip = f"M{start} {y}H{end}", end, y
-        word, anchor = (start + end) // 2, ""
+        word, side_text = (start + end) // 2, ""
     yield f'<path class="arrow{again}" stroke="{colour}" d="{path}"/>'
     yield f'<path fill="{colour}" d="M{tip} {y_tip}l{8 * side} -4v8z"/>'
-    yield f'<text class="word" x="{word}" y="{y - 5}"{anchor}>{safe(one.label)}{one.marks}</text></g>'
+    yield f'<text class="word{side_text}" x="{word}" y="{y - 5}">{safe(one.label, room)}{one.marks}</text></g>'

@@ -1,4 +1,4 @@
-"""Session descriptions (RFC 8866): found in a message, summed up, and explained line by line."""
+"""Session descriptions (RFC 8866): summed up, and explained line by line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from capture_agent.sip.headers import printable, text
-from capture_agent.sip.lookup import header_values
-from capture_agent.sip.message import SipMessage
 
 MOST_LINES = 500
 MOST_MEDIA = 16
@@ -80,18 +78,6 @@ class Session:
         place = f"{self.host}:{self.port}" if self.port else "refused"
         direction = "" if self.direction == DIRECTIONS[0] else f" {self.direction}"
         return f"{self.kind} {place} {codecs}{direction}".rstrip()
-
-
-def sdp_of(sip: SipMessage) -> bytes:
-    """The session description in a message's body, also as a part (RFC 5621); b"" if there is none."""
-    body = sip.body
-    kind = (header_values(sip, b"content-type", b"c") or [b"application/sdp"])[0].lower()
-    if kind.startswith(b"multipart/"):
-        at = body.lower().find(b"application/sdp")
-        begin = body.find(b"v=", at) if at >= 0 else -1
-        end = body.find(b"\n--", begin)
-        return body[begin : end if end >= 0 else len(body)] if begin >= 0 else b""
-    return body if kind.startswith(b"application/sdp") and body.startswith(b"v=") else b""
 
 
 def lines_of(sdp: bytes) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
 TimeMode = Literal["start", "delta", "absolute"]
 SECOND = 1_000_000_000
+AGE = re.compile(r"([0-9]{1,9})(s|m|h|d|w)")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+LONGEST_AGE = 100 * 366 * 86_400
 
 
 def moment(time_ns: int, zone: tzinfo | None = UTC, decimals: int = 0) -> str:
@@ -25,6 +29,13 @@ def zone_text(time_ns: int, zone: tzinfo | None = UTC) -> str:
         return datetime.fromtimestamp(time_ns // SECOND, UTC).astimezone(zone).tzname() or "UTC"
     except (OverflowError, ValueError, OSError):
         return "UTC"
+
+
+def seconds_of_age(written: str) -> int:
+    """Of `90s`, `10m`, `2h`, `3d`, `1w`; 0 for what is none."""
+    found = AGE.fullmatch(written)
+    seconds = int(found[1]) * UNITS[found[2]] if found else 0
+    return seconds if seconds <= LONGEST_AGE else 0
 
 
 def arrow_time(time_ns: int, since_ns: int, delay_ns: int, mode: TimeMode, zone: tzinfo | None = UTC) -> str:

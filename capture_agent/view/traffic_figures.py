@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import text
 from capture_agent.view.aliases import Aliases
-from capture_agent.view.call import SipCall
+from capture_agent.view.call import Endpoint, SipCall
 
 MOST_NAMES = 1000  # methods, or hosts, that are counted by name: a peer chooses them
 OTHERS = "others"
@@ -50,7 +50,7 @@ class TrafficFigures:
             if call.failed:
                 count(self.failures, f"{call.status} {text(call.reason)}".strip())
                 if call.hops:
-                    count(self.failing_peers, aliases.label(*call.hops[-1][2:]))
+                    count(self.failing_peers, aliases.label(*called_host(call)))
             if call.setup_seconds is not None:
                 self.setup_seconds.append(call.setup_seconds)
         self.setup_seconds.sort()
@@ -67,6 +67,17 @@ class TrafficFigures:
         """Seconds that so many percent of set-up delays do not exceed (nearest rank)."""
         values = self.setup_seconds
         return {one: values[max(0, -(-len(values) * one // 100) - 1)] for one in PERCENTILES} if values else {}
+
+
+def called_host(call: SipCall) -> Endpoint:
+    """Where its request went last: hops back to a host that sent it on are those of answers."""
+    senders: set[bytes] = set()
+    last = call.hops[0][2:]
+    for source, _, host, port in call.hops:
+        senders.add(source)
+        if host not in senders:
+            last = (host, port)
+    return last
 
 
 def count(counter: Counter[str], name: str, number: int = 1) -> None:

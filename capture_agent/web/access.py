@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import hmac
+from base64 import b64decode
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
@@ -13,15 +15,17 @@ from capture_agent.config.endpoints import split_port
 
 LONGEST_BODY = 65_536
 OPEN = ("/health", "/ready")  # for probes, which have no token
-BEARER = "bearer"
+BEARER = "Bearer"
+BASIC = 'Basic realm="capture-agent"'  # a browser asks for it: the token is the password
 
 
 class Access:
     """Before the application: refuses who has not the token, and what is too long."""
 
-    def __init__(self, app: ASGIApp, token: str = "") -> None:
+    def __init__(self, app: ASGIApp, token: str = "", challenge: str = BEARER) -> None:
         self._app = app
         self._token = token.encode("ascii")
+        self._challenge = challenge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = self._refusal(scope) if scope["type"] == "http" else None
@@ -30,7 +34,7 @@ class Access:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         if self._token and scope["path"] not in OPEN and not self._is_known(headers):
-            return PlainTextResponse("a token is needed\n", 401, {"WWW-Authenticate": "Bearer"})
+            return PlainTextResponse("a token is needed\n", 401, {"WWW-Authenticate": self._challenge})
         if not self._token and is_foreign(headers):
             return PlainTextResponse("wrong Host\n", 403)
         length = headers.get("content-length", "0")
@@ -40,8 +44,20 @@ class Access:
 
     def _is_known(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        return right and scheme.lower() == BEARER
+        secret = given.strip().encode("utf-8", "replace")
+        if scheme.lower() == "basic":
+            secret = password_of(secret)
+        elif scheme.lower() != "bearer":
+            return False
+        return hmac.compare_digest(secret, self._token)
+
+
+def password_of(credentials: bytes) -> bytes:
+    """RFC 7617; b"" for what is none."""
+    try:
+        return b64decode(credentials, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
 
 
 def is_foreign(headers: Headers) -> bool:

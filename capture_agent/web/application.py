@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from capture_agent.control.commands import Controlled, methods_of
+from capture_agent.control.commands import SOCKET_ONLY, Controlled, methods_of
 from capture_agent.control.jsonrpc import answer
 from capture_agent.metrics.agent_stats import agent_health, agent_stats
 from capture_agent.web.access import LONGEST_BODY, Access
@@ -33,7 +33,8 @@ class Answers:
 
     def __init__(self, agent: Controlled) -> None:
         self._agent = agent
-        self._methods = methods_of(agent)
+        agent.exposition.load()
+        self._methods = methods_of(agent, SOCKET_ONLY)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="http answer")
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 
+from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -36,18 +37,18 @@ _log = logging.getLogger(__name__)
 Guests = dict["asyncio.Task[None]", BoundedConnection]
 
 
-class HttpDoor:
-    """Open from its making until `close`. Raises OSError where it cannot listen. `tls`: for a server."""
+class HttpServer:
+    """It listens from its making until `close`, and answers from `start` on. Raises OSError where it cannot listen.
 
-    def __init__(
-        self, place: tuple[str, int], agent: Controlled, token: str = "", tls: ssl.SSLContext | None = None
-    ) -> None:
+    `tls`: for a server.
+    """
+
+    def __init__(self, place: tuple[str, int], app: ASGIApp, tls: ssl.SSLContext | None = None) -> None:
         self._socket = listening(*place)
         self.port: int = self._socket.getsockname()[1]
         self._tls = tls
-        self._answers = Answers(agent)
         self._config = Config(
-            application(self._answers, token),
+            app,
             http="h11",
             ws="none",
             lifespan="off",
@@ -65,13 +66,18 @@ class HttpDoor:
         self._loop.set_exception_handler(lambda loop, context: None)  # of connections that broke
         self._accepting = self._loop.create_task(self._run())
         self._thread = threading.Thread(target=self._work, name="http", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        with suppress(RuntimeError):  # the thread has ended by itself
-            self._loop.call_soon_threadsafe(self._accepting.cancel)
-        self._thread.join(PATIENCE)
-        self._answers.close()
+        if self._thread.ident is None:  # never started
+            self._accepting.cancel()
+            self._work()
+        else:
+            with suppress(RuntimeError):  # the thread has ended by itself
+                self._loop.call_soon_threadsafe(self._accepting.cancel)
+            self._thread.join(PATIENCE)
 
     def _work(self) -> None:
         try:
@@ -136,6 +142,20 @@ class HttpDoor:
         if time.monotonic() - self._warned_at >= QUIET:
             self._warned_at = time.monotonic()
             _log.warning("http: no connection can be accepted for now: %s", reason)
+
+
+class HttpDoor(HttpServer):
+    """Of a running agent."""
+
+    def __init__(
+        self, place: tuple[str, int], agent: Controlled, token: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._answers = Answers(agent)
+        super().__init__(place, application(self._answers, token), tls)
+
+    def close(self) -> None:
+        super().close()
+        self._answers.close()
 
 
 def listening(host: str, port: int) -> socket.socket:

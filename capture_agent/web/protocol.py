@@ -71,4 +71,12 @@ class BoundedConnection(H11Protocol):
         self.since = time.monotonic()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(seconds, self.abort)
+        self._deadline = self.loop.call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        """Of an answer in parts, such as events, each part has the deadline: what was sent is read."""
+        cycle = self.cycle
+        if cycle and cycle.response_started and self.is_busy and not self.transport.get_write_buffer_size():
+            self._within(REQUEST_SECONDS)
+        else:
+            self.abort()

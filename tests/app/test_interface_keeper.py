@@ -132,6 +132,32 @@ def test_interfaces_that_a_pattern_matches_come_and_go(host: Host) -> None:
     assert keeper.missing() == []
 
 
+def test_a_pattern_that_matches_none_is_missing(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    keeper = keeper_of(host, "eth0", "ppp*", wait=True)
+    assert keeper.states() == [("eth0", True), ("ppp*", False)]
+    for n in range(3):
+        host.interfaces[f"ppp{n}"] = True
+        keeper._look()
+        assert keeper.states() == [("eth0", True), (f"ppp{n}", True)]
+        assert keeper.lost(host.made[-1], SourceError(f"ppp{n}: the interface disappeared"))  # type: ignore[arg-type]
+        del host.interfaces[f"ppp{n}"]
+        keeper._look()
+        assert keeper.states() == [("eth0", True), ("ppp*", False)]
+        assert keeper.missing() == []
+    said = "ppp*: no interface matches, there are lo, eth0, eth1, wan0; waiting for it"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [said] * 4
+
+
+def test_a_reload_keeps_a_pattern_that_matches_none_and_refuses_another(host: Host) -> None:
+    keeper = keeper_of(host, "eth0", "ppp*", wait=True)
+    keeper.want(["eth1", "ppp*"], wait=False)()
+    assert keeper.states() == [("ppp*", False), ("eth1", True)]
+    with pytest.raises(SourceError, match=r"^tun\*: no interface matches"):
+        keeper.want(["eth1", "tun*"], wait=False)
+    keeper.want(["eth1"], wait=False)()
+    assert keeper.states() == [("eth1", True)]
+
+
 def test_others_are_wanted_now(host: Host) -> None:
     keeper = keeper_of(host, "eth0")
     host.interfaces["wan0"] = True

@@ -13,6 +13,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from policy_samples import CLIENT, SERVER, sip
 from sink_samples import UdpReceiver
 
@@ -280,6 +282,7 @@ WRONG = {
     "two mistakes": ("[trace]\non = 3\n[queue]\nmib = 'a'\n", "queue.mib: value 'a'"),
     "not TOML": ("[trace\n", "agent.toml:4"),
     "no such certificate": ('[[hep]]\nuri = "hep+tls:127.0.0.1:1"\ntls_ca = "/no/such/file"\n', "/no/such/file"),
+    "no such private key": ('[tls]\nkeys = ["/no/such/key"]\n', "/no/such/key: no such file or directory"),
     "a hook that is no Python": ('[hooks]\nmodules = ["{folder}/wrong.py"]\n', "wrong.py:1:"),
     "a package that is not there": ('[[sink]]\nuse = "nowhere"\n', "no installed package provides this sink"),
 }
@@ -309,17 +312,43 @@ def test_nothing_changes_when_anything_is_wrong(
         ("[capture]\nsnapshot_length = 1000\nports = [5060]\n", ["capture.snapshot_length", "capture.ports"]),
         ("[correlate]\ncalls = 5000\n", ["correlate.calls"]),
         ('[control]\nsocket = "/tmp/other"\n', ["control.socket"]),
+        ('[tls]\nmib = 5\nkeys = ["{key}"]\n', ["tls.keys", "tls.mib"]),
         ('[capture]\nlocal = ["192.0.2.1"]\n[log]\nlevel = "error"\n', []),
     ],
 )
 def test_what_takes_a_restart_is_named(
     tmp_path: Path, receivers: dict[str, UdpReceiver], text: str, names: list[str]
 ) -> None:
-    one = hep_to(receivers["one"])
+    one, text = hep_to(receivers["one"]), text.replace("{key}", rsa_key(tmp_path / "key.pem"))
     with running(tmp_path, one) as run:
         assert run.reload(one + text) == names
         assert run.reload(one + text) == names  # it has not had one meanwhile
         assert run.reload(one) == []
+
+
+def test_private_keys_are_read_again(tmp_path: Path, receivers: dict[str, UdpReceiver]) -> None:
+    """Also if the configuration is the same: a certificate was renewed."""
+    text = f'{hep_to(receivers["one"])}[tls]\nkeys = ["{rsa_key(tmp_path / "key.pem")}"]\n'
+    with running(tmp_path, text) as run:
+        store = run.agent.pipeline.keys
+        assert store is not None
+        seen = [store.private_keys]
+        rsa_key(tmp_path / "key.pem")
+        assert run.reload(text) == []
+        seen.append(store.private_keys)
+        (tmp_path / "key.pem").write_text("no key")
+        with pytest.raises(NotReloaded, match="key.pem: not a private key in PEM"):
+            run.reload(text)
+        seen.append(store.private_keys)
+    assert [len(keys) for keys in seen] == [1, 1, 1]
+    assert seen[0] != seen[1] == seen[2]
+
+
+def rsa_key(file: Path) -> str:
+    """A new one."""
+    made = rsa.generate_private_key(65537, 1024)
+    file.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return str(file)
 
 
 def test_sections_and_options_are_those_of_the_configuration() -> None:

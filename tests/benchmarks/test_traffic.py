@@ -119,6 +119,21 @@ def test_tcp_has_several_messages_in_a_segment_and_messages_over_segments(tmp_pa
     assert delivered > 1.1 * len(frames)  # those that complete no message
 
 
+def test_tls_brings_the_messages_of_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for carrier in ("tcp", "tls"):
+        traffic.write(tmp_path / carrier, MESSAGES, carrier=carrier)
+    assert decoded(tmp_path / "tls") == []
+    monkeypatch.setenv("CAPTURE_AGENT_TLS__KEY_LOG", str(tmp_path / "tls.keys"))
+    found = {carrier: decoded(tmp_path / carrier) for carrier in ("tcp", "tls")}
+    assert {message["transport"] for message in found["tls"]} == {"tls"}
+    bodies = {
+        carrier: Counter((message["call_id"], message["cseq"], message["status"]) for message in messages)
+        for carrier, messages in found.items()
+    }
+    assert bodies["tls"] == bodies["tcp"]
+    assert bodies["tls"].total() == MESSAGES
+
+
 def test_checksums_of_ip_are_right() -> None:
     frame = traffic.frame(True, bytes([198, 18, 0, 1]), bytes([203, 0, 113, 9]), 5060, 5060, b"x" * 333)
     words = [int.from_bytes(frame[at : at + 2], "big") for at in range(14, 34, 2)]

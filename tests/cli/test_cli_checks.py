@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from cli_samples import CALL, pcap
+from faults.databases import can_mount, small_disk
 
 from capture_agent.cli import main
 from capture_agent.control import place
@@ -34,6 +36,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.param(NO_FILE, "agent.toml:2: sql.url: sqlite:///nix.db: no such file", id="no file"),
         pytest.param(NO_FILE.replace("nix.db", "."), "agent.toml:2: sql.url: sqlite:///.: is a directory", id="folder"),
         pytest.param(
+            POSTGRESQL.replace("127.0.0.1", "-db..lan"),
+            "agent.toml:2: sql.url: postgresql://u:***@-db..lan:1/d: the host is not a valid host name",
+            id="host",
+        ),
+        pytest.param(
+            NO_CA.replace("tls_ca", "tls_server_name").replace("nix.pem", "a..b"),
+            "agent.toml:3: hep.tls_server_name: value 'a..b', expected a host name or an IP address",
+            id="name",
+        ),
+        pytest.param(
             '[control]\nsocket = "/nix/a.sock"\n', "agent.toml:2: control.socket: no such folder: /nix", id="socket"
         ),
         pytest.param(
@@ -49,6 +61,49 @@ def test_check(folder: Path, capsys: pytest.CaptureFixture[str], toml: str, says
     (folder / "agent.toml").write_text(toml)
     assert main(["config", "check", *how, "agent.toml"]) == 2
     assert capsys.readouterr().err.startswith(says)
+
+
+def spool_at(directory: str) -> str:
+    return f'[spool]\ndirectory = "{directory}"\n'
+
+
+@pytest.mark.parametrize("directory", ["new", "new/below/it", "there", "there/below"])
+def test_a_spool_that_can_be_made(folder: Path, directory: str) -> None:
+    (folder / "there").mkdir()
+    (folder / "agent.toml").write_text(spool_at(directory))
+    assert main(["config", "check", "agent.toml"]) == 0
+    assert not (folder / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("directory", "says"),
+    [
+        ("call.pcap", "/call.pcap is not a directory"),
+        ("call.pcap/below/it", "/call.pcap is not a directory"),
+        ("to nothing", "/to nothing is not a directory"),
+    ],
+)
+def test_a_spool_that_cannot_be_made(
+    folder: Path, capsys: pytest.CaptureFixture[str], directory: str, says: str
+) -> None:
+    (folder / "to nothing").symlink_to("nothing")
+    (folder / "agent.toml").write_text(spool_at(directory))
+    assert main(["config", "check", "agent.toml"]) == 2
+    assert capsys.readouterr().err == f"agent.toml:2: spool.directory: {folder}{says}\n"
+    assert main(["doctor", "--config", "agent.toml"]) == 2
+    assert f"spool.directory: {folder}{says}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs mount")
+@pytest.mark.parametrize(("directory", "kind"), [("disk", "file"), ("disk/below/it", "directory")])
+def test_a_spool_that_is_read_only(folder: Path, capsys: pytest.CaptureFixture[str], directory: str, kind: str) -> None:
+    disk = folder / "disk"
+    disk.mkdir()
+    (folder / "agent.toml").write_text(spool_at(directory))
+    with small_disk(disk, "1m"):
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        assert main(["config", "check", "agent.toml"]) == 2
+    assert capsys.readouterr().err == f"agent.toml:2: spool.directory: cannot create a {kind} in {disk}\n"
 
 
 @pytest.mark.parametrize("bpf", ["", "udp port 5060", "wlan type mgt", "vlan and udp", "udp port nobodys-port"])

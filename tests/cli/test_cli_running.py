@@ -314,12 +314,15 @@ def test_an_interface_that_is_not_there_yet(tmp_path: Path, name: str) -> None:
         sink.settimeout(PATIENCE)
         words = ["--config", str(config), "-i", name, "--sip", f"sip:{place(sink)}"]
         with running(tmp_path, *words, inside=here) as run:
-            said = (
-                "eth1: no such interface, expected one of lo, any; waiting for it" if name == "eth1" else "capturing on"
-            )
-            run.until(lambda: said in run.text)
+            why = "no such interface, expected one of" if name == "eth1" else "no interface matches, there are"
+            run.until(lambda: "capturing on" in run.text and f"{name}: {why} lo, any; waiting for it" in run.text)
+            degraded = f"health: degraded ({name}: {'down' if name == 'eth1' else 'no interface matches'})"
+            run.until(lambda: degraded in run.text)
+            words = [*AGENT, "stats", "--prometheus", "--control", str(run.control)]
+            shown = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+            assert f'capture_agent_interface_up{{interface="{name}"}} 0.0\n' in shown
             join(here, there, "eth1", "192.0.2")
-            run.until(lambda: "eth1: captured" in run.text)
+            run.until(lambda: "INFO: eth1: captured" in run.text and "INFO: health: ok" in run.text)
             with there.udp("192.0.2.2") as sender:
                 sender.sendto(options(1), ("192.0.2.1", 5060))
                 assert sink.recv(9999) == options(1)

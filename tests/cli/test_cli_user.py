@@ -7,11 +7,13 @@ import re
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from http.client import HTTPSConnection
 from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
@@ -19,6 +21,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from faults.interfaces import Namespace, wires
 
+import capture_agent
 from capture_agent.app.dropping_root import PrivilegesError, User, find_user, give_folder
 from capture_agent.sinks.sql.schema import create_tables
 
@@ -52,15 +55,20 @@ def table(file: Path, owner: int = NOBODY) -> str:
     return f"sqlite:///{file}"
 
 
+AGENT = (sys.executable, "-m", "capture_agent")
+
+
 def agent(*words: str) -> list[str]:
-    return [sys.executable, "-m", "capture_agent", "run", *words]
+    return [*AGENT, "run", *words]
 
 
 @contextmanager
-def running(folder: Path, *words: str, inside: Namespace | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    log = folder / "log"
+def running(
+    folder: Path, *words: str, inside: Namespace | None = None, program: Sequence[str] = (*AGENT, "run")
+) -> Iterator[subprocess.Popen[bytes]]:
+    log, command = folder / "log", [*program, *words]
     with log.open("wb") as file:
-        process = subprocess.Popen(agent(*words) if inside is None else inside.command(*agent(*words)), stderr=file)
+        process = subprocess.Popen(command if inside is None else inside.command(*command), stderr=file)
     try:
         give_up = time.monotonic() + PATIENCE
         while "runs as" not in log.read_text():
@@ -100,11 +108,11 @@ def test_what_remains(folder: Path, free_port: Callable[[], int]) -> None:
             assert one["NoNewPrivs"] == "1"
         assert [one["CapEff"] for one in threads if int(one["Pid"]) == process.pid] == [NET_RAW]
         assert control.stat().st_uid == NOBODY
-        asked = subprocess.run(
-            [sys.executable, "-m", "capture_agent", "status", "check", "--control", str(control)],
+        answered = subprocess.run(
+            [*AGENT, "status", "check", "--control", str(control)],
             capture_output=True, text=True, check=True, timeout=PATIENCE,
         )  # fmt: skip
-        assert asked.stdout == "Enabled\n"
+        assert answered.stdout == "Enabled\n"
         with socket.socket(type=socket.SOCK_DGRAM) as sender:
             sender.sendto(OPTIONS, ("127.0.0.1", port))
             sender.sendto(OPTIONS.replace(b"Call-ID: 1", b"Call-ID: 2"), ("127.0.0.77", 77))
@@ -118,6 +126,50 @@ def test_what_remains(folder: Path, free_port: Callable[[], int]) -> None:
         assert process.wait(PATIENCE) == 0
     assert (folder / "own" / "imported").read_text() == str(NOBODY)
     assert "runs as user nobody (uid 65534, gid 65534), with CAP_NET_RAW alone" in (folder / "log").read_text()
+
+
+def asked(door: tuple[str, int], path: str, **headers: str) -> int:
+    """The status of the HTTP door's answer."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with closing(HTTPSConnection(*door, timeout=PATIENCE, context=context)) as connection:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+
+
+def test_the_http_door_is_open_before_the_user_can_read_nothing(folder: Path, certificate: Path) -> None:
+    """Its port is below 1024; certificate, token and all that Python imports are in folders of root."""
+    closed, token, door = folder / "closed", "o8Zr3kQ2vT9wLx1c", ("127.0.0.78", 96)
+    closed.mkdir(mode=0o700)
+    (closed / "token").write_text(token)
+    (closed / "cert.pem").write_bytes(certificate.read_bytes())
+    (folder / "agent.toml").write_text(
+        f'[http]\nlisten = "{door[0]}:{door[1]}"\ntoken_file = "closed/token"\ntls_cert = "closed/cert.pem"\n'
+        '[run]\nuser = "nobody"\n[metrics]\ncalls = true\n'
+    )
+    places = [str(Path(capture_agent.__file__).parents[1]), *filter(os.path.isdir, sys.path)]
+    for n, place in enumerate(places):
+        (closed / str(n)).symlink_to(place)
+    start = (
+        f"import sys; sys.path[:] = {[str(closed / str(n)) for n in range(len(places))]}; import capture_agent.cli as c"
+    )
+    control = folder / "own" / "c.sock"
+    words = ["-c", str(folder / "agent.toml"), "-i", "lo", "--filter", "udp port 9", "--hep", "hep:127.0.0.1:9"]
+    python = [sys.executable, "-I", "-S", "-c", f"{start}; sys.exit(c.main())"]
+    with running(folder, *words, "--control", str(control), program=[*python, "run"]) as process:
+        for accept in ("text/plain", "application/openmetrics-text"):
+            assert asked(door, "/metrics", Accept=accept, Authorization=f"Bearer {token}") == 200
+        assert asked(door, "/api/stats", Authorization=f"Bearer {token}") == 200
+        assert (asked(door, "/metrics"), asked(door, "/health"), asked(door, "/ready")) == (401, 200, 200)
+        for command in (["stats", "--prometheus"], ["stats"], ["status", "check"]):
+            subprocess.run(
+                [*AGENT, *command, "--control", str(control)], check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE
+            )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    log = (folder / "log").read_text()
+    assert "with CAP_NET_RAW alone; it cannot read" in log
+    assert "internal error" not in log and "unexpected" not in log
 
 
 @pytest.mark.skipif(which("ip") is None, reason="no ip: apt install iproute2")
@@ -149,14 +201,14 @@ def test_interfaces_are_opened_later(folder: Path) -> None:
         with running(folder, *words, inside=here) as process:
             arrives(first, "192.0.2.1")
             config.write_text('[capture]\ninterfaces = ["eth1", "eth2"]\n')
-            asked = [sys.executable, "-m", "capture_agent", "reload", "--control", str(control)]
-            subprocess.run(asked, check=True, timeout=PATIENCE)
+            reload = [*AGENT, "reload", "--control", str(control)]
+            subprocess.run(reload, check=True, timeout=PATIENCE)
             arrives(second, "198.51.100.1")
             here.down("eth1")
             here.up("eth1")
             arrives(first, "192.0.2.1")
             config.write_text('[capture]\ninterfaces = ["eth1"]\n')
-            subprocess.run(asked, check=True, timeout=PATIENCE)
+            subprocess.run(reload, check=True, timeout=PATIENCE)
             config.write_text('[capture]\ninterfaces = ["eth1", "eth2"]\n')
             process.send_signal(signal.SIGHUP)
             arrives(second, "198.51.100.1")

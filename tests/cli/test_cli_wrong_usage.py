@@ -11,7 +11,7 @@ from capture_agent.cli import main
 
 pytestmark = pytest.mark.once
 
-COMMANDS = "run, replay, decode, calls, flow, show, diff, save, status, reload, doctor, stats, hlog, trace-msg, interfaces, db or config"
+COMMANDS = "run, replay, decode, calls, flow, view, show, diff, save, web, status, reload, doctor, stats, hlog, trace-msg, interfaces, db or config"
 NO_COLLECTOR = "no HEP collector: give its URI, or --config FILE with a [[hep]] section"
 
 

@@ -11,19 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, TCP
-from scapy.layers.l2 import Ether
-from scapy.utils import wrpcap
 
 sys.path.append(str(Path(__file__).parents[1] / "streams"))
 
 from stream_samples import request, response
-from tls_samples import Ends, dialogue
+from tls_captures import write_capture
+from tls_samples import Ends, certificate, dialogue
 
 pytestmark = pytest.mark.once
 
 TEXTS = [request(1, b"v=0\r\n" * 20), response(1), request(2, b"x" * 3000), response(2, b"y" * 9_000)]
-CLIENT, SERVER = ("192.0.2.1", 40000), ("192.0.2.2", 5061)
 
 
 @pytest.fixture(params=["1.2", "1.3"])
@@ -31,28 +28,9 @@ def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder with call.pcap and keys."""
     ends = Ends(ssl.TLSVersion.TLSv1_2 if request.param == "1.2" else ssl.TLSVersion.TLSv1_3)
     dialogue(ends, TEXTS)
-    at = {True: 1001, False: 5001}
-    packets = [packet(True, 1000, "S"), packet(False, 5000, "SA")]
-    for by_client, data in ends.written:
-        for start in range(0, len(data), 1400):
-            piece = data[start : start + 1400]
-            packets.append(packet(by_client, at[by_client], "PA", piece))
-            at[by_client] += len(piece)
-    for number, one in enumerate(packets):
-        one.time = 1_700_000_000 + number / 1000
-    wrpcap(str(tmp_path / "call.pcap"), packets)
+    write_capture(tmp_path / "call.pcap", ends.written)
     shutil.copy(ends.log, tmp_path / "keys")
     return tmp_path
-
-
-def packet(by_client: bool, sequence: int, flags: str, data: bytes = b"") -> Ether:
-    (source, sport), (destination, dport) = (CLIENT, SERVER) if by_client else (SERVER, CLIENT)
-    return (
-        Ether()
-        / IP(src=source, dst=destination)
-        / TCP(sport=sport, dport=dport, seq=sequence, ack=1, flags=flags)
-        / data
-    )
 
 
 def decoded(*words: str | Path) -> tuple[list[dict[str, Any]], str]:
@@ -92,3 +70,52 @@ def test_a_key_log_that_is_not_there(recorded: Path) -> None:
     command = [sys.executable, "-m", "capture_agent", "decode", "--key-log", "nowhere", str(recorded / "call.pcap")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (2, "capture-agent: decode: nowhere: no such file or directory\n")
+
+
+@pytest.fixture
+def with_rsa(tmp_path: Path) -> Path:
+    """A folder with call.pcap, key.pem and the same key as encrypted.pem."""
+    ends = Ends(ssl.TLSVersion.TLSv1_2, "AES128-GCM-SHA256")
+    dialogue(ends, TEXTS)
+    write_capture(tmp_path / "call.pcap", ends.written)
+    shutil.copy(certificate("rsa")[1], tmp_path / "key.pem")
+    encrypt = ["openssl", "rsa", "-aes128", "-passout", "pass:b7Hq2mXw", "-in", "key.pem", "-out", "encrypted.pem"]
+    subprocess.run(encrypt, cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    return tmp_path
+
+
+def test_with_the_private_key_of_the_server(with_rsa: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAPTURE_AGENT_TLS__KEYS", str(with_rsa / "key.pem"))
+    messages, _ = decoded(with_rsa / "call.pcap")
+    assert [one["transport"] for one in messages] == ["tls"] * 4
+
+
+CHECKS = {
+    "all is well": ('keys = ["key.pem", "encrypted.pem"]\nkeys_password = "b7Hq2mXw"\n', ""),
+    "no password": ('keys = ["encrypted.pem"]\n', "encrypted.pem: encrypted, and there is no keys_password"),
+    "another password": ('keys = ["encrypted.pem"]\nkeys_password = "q9"\n', "encrypted.pem: keys_password does not decrypt it"),
+    "no key": ('keys = ["agent.toml"]\n', "agent.toml: not a private key in PEM"),
+    "no file": ('keys = ["nowhere.pem"]\n', "nowhere.pem: no such file or directory"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_files_of_keys_are_checked(with_rsa: Path, name: str) -> None:
+    text, problem = CHECKS[name]
+    file = with_rsa / "agent.toml"
+    file.write_text(f"[tls]\n{text}")
+    command = [sys.executable, "-m", "capture_agent", "config", "check", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if problem:
+        assert (done.returncode, done.stderr) == (2, f"{file}:2: tls.keys: {with_rsa}/{problem}\n")
+    else:
+        assert (done.returncode, done.stdout) == (0, f"{file}: OK\n")
+
+
+def test_config_show_has_no_key(with_rsa: Path) -> None:
+    (with_rsa / "agent.toml").write_text('[tls]\nkeys = ["encrypted.pem"]\nkeys_password = "b7Hq2mXw"\n')
+    command = [sys.executable, "-m", "capture_agent", "config", "show", str(with_rsa / "agent.toml")]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert "encrypted.pem" in shown
+    assert "b7Hq2mXw" not in shown
+    assert "PRIVATE KEY" not in shown

@@ -16,7 +16,14 @@ pytestmark = pytest.mark.once
 # What an option needs beside it.
 WITH = {
     "lookback": 'trace = "dialog"\n',
-    "tls_key": 'tls_cert = "agent.pem"\n',
+    "tls_ca": 'transport = "tls"\n',
+    "tls_cert": 'transport = "tls"\n',
+    "tls_key": 'transport = "tls"\ntls_cert = "agent.pem"\n',
+    "tls_server_name": 'transport = "tls"\n',
+    "tls_verify": 'transport = "tls"\n',
+    "dead_after_seconds": 'transport = "tcp"\n',
+    "rtcp_unannounced": "rtcp = true\n",
+    "cname": "rtcp = true\n",
     "keep_alive_seconds": 'transport = "tcp"\n',
     "duplicates_on_reconnect": 'transport = "tcp"\n',
     "datagram_bytes": 'oversize = "hep.2"\n',
@@ -73,8 +80,10 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
         needs += f"members = {example_of('group', 'members')}\n"
     if option.section.startswith("kafka"):
         needs += WITH_KAFKA.get(option.name, "")
-    elif option.section != "listen":
+    elif option.section in ("hep", "sip", "rule"):
         needs += WITH.get(option.name, "")
+    elif option.section == "spool" and option.name != "directory":
+        needs += f"directory = {example_of('spool', 'directory')}\n"
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
     file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n{LONGER * (option.name in TO_LONGER)}")

@@ -159,6 +159,11 @@ def test_ids_stay_when_the_configuration_changes(tmp_path: Path) -> None:
             ['11: group: key: for mode = "hash" only, not "mirror"'], id="a key that nothing uses",
         ),
         pytest.param(
+            'name = "g"\nmode = "mirror"\nmembers = "a"\nback_after_seconds = 5',
+            ['11: group: back_after_seconds: not for mode = "mirror", whose members get every message'],
+            id="a mirror that nobody leaves",
+        ),
+        pytest.param(
             'name = "g"\nmode = "hash"\nmembers = ["a", 5, "sql:x"]', None, id="not text",
         ),
     ],

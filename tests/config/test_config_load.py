@@ -340,7 +340,9 @@ def test_certificates_lie_beside_the_file(file: Path, value: str, want: str) -> 
     """From the environment or the command line, they start where the agent was started."""
     Path("etc").mkdir()
     path = Path("etc/agent.toml")
-    path.write_text(f'[[hep]]\nhost = "a"\ntls_ca = "{value}"\n[[sip]]\nhost = "a"\ntls_ca = "{value}"\n')
+    path.write_text(
+        f'[[hep]]\nhost = "a"\ntransport = "tls"\ntls_ca = "{value}"\n[[sip]]\nhost = "a"\ntransport = "tls"\ntls_ca = "{value}"\n'
+    )
     config = load(path)
     assert (config.hep[0].tls_ca, config.sip[0].tls_ca) == (want, want)
     assert load(path, {"CAPTURE_AGENT_HEP__1__TLS_CA": value}).hep[0].tls_ca == value
@@ -366,7 +368,7 @@ def test_credentials_of_systemd(file: Path, config: str, name: str, want: str) -
         Path(path).parent.mkdir(exist_ok=True)
         Path(path).write_text(path)
     path = Path(config, "agent.toml").absolute()
-    path.write_text(f'[[hep]]\nhost = "a"\ntls_ca = "{name}"\n')
+    path.write_text(f'[[hep]]\nhost = "a"\ntransport = "tls"\ntls_ca = "{name}"\n')
     environ = {"CREDENTIALS_DIRECTORY": str(Path("credentials").absolute())}
     assert load(path, environ).hep[0].tls_ca in (want, str(Path(want).absolute()))
     if len(want) < 100 and Path(want).is_file():

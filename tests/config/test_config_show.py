@@ -70,6 +70,7 @@ def test_the_defaults() -> None:
     assert list(tomllib.loads(text)) == [
         "capture",
         "tls",
+        "media",
         "trace",
         "correlate",
         "legs",

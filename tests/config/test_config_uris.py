@@ -16,6 +16,26 @@ from capture_agent.config.uris import hep_fields, parse_listen, scheme, sip_fiel
 pytestmark = pytest.mark.once
 
 
+# Not even the resolver takes the first four: Python raises UnicodeError for them.
+BAD_HOSTS = [
+    "a" * 64, f"homer.{'b' * 64}.example", "homer..example", "homer.example..", "-homer", "a.-homer", "homer-.example",
+    ".".join(["a" * 49] * 5) + ".abcd", "a." * 127 + "b",
+]  # fmt: skip
+GOOD_HOSTS = [
+    "a" * 63,
+    ".".join(["a" * 49] * 5) + ".abc",
+    "a." * 127,
+    "_sip._tcp.example",
+    "1.example",
+    "a--b.c",
+]
+
+
+@pytest.mark.parametrize("host", GOOD_HOSTS)
+def test_the_longest_names(host: str) -> None:
+    assert parse_hep_uri(f"hep:{host}") == HepTarget(host)
+
+
 def parse_hep_uri(text: str) -> HepTarget:
     return HepTarget(**hep_fields(text))
 
@@ -74,6 +94,7 @@ def test_hep(text: str, target: HepTarget) -> None:
         ("hep:[::1]9", "the brackets of the IPv6 address do not match"),
         ("hep:[h]:1", "the host is not a valid IPv6 address"),
         ("hep:10.0.0.256", "the host is not a valid host name or IPv4 address"),
+        *((f"hep:{host}", "the host is not a valid host name or IPv4 address") for host in BAD_HOSTS),
         ("hep:a b", "the host is not a valid host name or IPv4 address"),
         ("hep:h?version=4", "version: expected 1, 2 or 3"),
         ("hep:h?id=4294967296", "id: expected 0 to 4294967295"),

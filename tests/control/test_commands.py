@@ -12,6 +12,7 @@ from figure_samples import figures
 
 from capture_agent.books import Books, Ledger
 from capture_agent.control.commands import COMMANDS, FAULT, Fault, methods_of
+from capture_agent.control.onlookers import Onlookers
 from capture_agent.metrics.exposition import Exposition
 from capture_agent.metrics.figures import AgentFigures, GroupFigures, SinkFigures
 from capture_agent.metrics.health import HealthReason
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.once
 class Agent:
     def __init__(self, tracing: bool = False) -> None:
         self.tracing = tracing
+
+    onlookers = Onlookers()
 
     def groups(self) -> list[GroupFigures]:
         return [GroupFigures("homers", "hash", True, {"hep:h:9060": True})]
@@ -116,6 +119,7 @@ ANSWERS: dict[str, tuple[list[object], object]] = {
     "metrics": ([], "# TYPE capture_agent_"),
     "agent.stats": ([], "uuid"),
     "agent.health": ([], "status"),
+    "messages": ([], "next"),
 }
 
 

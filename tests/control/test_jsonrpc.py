@@ -72,6 +72,21 @@ INVALID = fail(-32600, "Invalid Request")
         ("9" * 60000, PARSE),
         ("NaN", PARSE),
         ('{"a": Infinity}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": 1e999}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": -1e999}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "params": [[{"a": 1e999}]], "id": 1}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": 1e308}', fail(-32601, "Method not found", 1e308)),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": 1e-999}', fail(-32601, "Method not found", 0.0)),
+        (f'{{"jsonrpc": "2.0", "method": "foobar", "id": {"9" * 4000}}}', fail(-32601, "Method not found", int("9" * 4000))),
+        (f'{{"jsonrpc": "2.0", "method": "foobar", "id": {"9" * 5000}}}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": 1, "id": 2}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "params": {"a": 1, "\\u0061": 2}, "id": 2}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "id": "\\ud800"}', PARSE),
+        ('{"jsonrpc": "2.0", "method": "foobar", "params": {"\\udc00\\ud800": 1}}', PARSE),
+        (
+            '{"jsonrpc": "2.0", "method": "foobar", "id": "\\ud83d\\ude00 \\u0000"}',
+            fail(-32601, "Method not found", "\U0001f600 \0"),
+        ),
         ("[1,2,3]", [INVALID, INVALID, INVALID]),
         ("[1]", [INVALID]),
         (f"[{','.join('1' * (MOST_IN_BATCH + 1))}]", INVALID),
@@ -88,6 +103,19 @@ def test_documents(document: str, wanted: object) -> None:
     assert (json.loads(got) if got else None) == wanted
 
 
+@pytest.mark.parametrize("depth", [*range(50, 1200, 50), 10_000, 30_000])
+@pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"a":', "}")])
+def test_deep_nesting_is_done_or_no_json(depth: int, before: str, after: str) -> None:
+    parameters = f"[{before * depth}1{after * depth}]"
+    got = answer(b'{"jsonrpc": "2.0", "method": "length", "params": %s, "id": 1}' % parameters.encode(), nested)
+    assert json.loads(got) in (ok(True, 1), PARSE, fail(-32603, "Internal error: RecursionError", 1))
+
+
+def nested(name: str) -> Callable[[Sequence[object]], object]:
+    """As commands do: `str(parameters[0])`."""
+    return lambda parameters: len(str(parameters[0])) > 50
+
+
 @pytest.mark.parametrize("document", [b"\xff\xfe", b'"\xc3"', '{"a":1}'.encode("utf-16")])
 def test_text_that_is_not_utf8(document: bytes) -> None:
     assert json.loads(answer(document, methods)) == PARSE
@@ -99,8 +127,12 @@ def test_notifications_are_done() -> None:
     assert called == ["subtract"]
 
 
+def never(constant: str) -> float:
+    raise AssertionError(constant)
+
+
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(),
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
         st.sampled_from(["jsonrpc", "method", "params", "id", "x"]), inner | st.sampled_from(["2.0", "subtract"]), max_size=5
     ),
@@ -111,7 +143,7 @@ JSON = st.recursive(
 def test_anything_gives_one_line_of_json_or_nothing(document: bytes) -> None:
     got = answer(document, methods)
     assert b"\n" not in got
-    for each in json.loads(b"[" + got + b"]"):
+    for each in json.loads(b"[" + got + b"]", parse_constant=never):
         for one in each if isinstance(each, list) else [each]:
             assert one["jsonrpc"] == "2.0"
             assert ("result" in one) != ("error" in one)

@@ -32,6 +32,7 @@ def upper(document: bytes) -> bytes:
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
     door = Door(tmp_path / "s", upper)
+    door.start()
     yield door
     door.close()
 
@@ -147,6 +148,7 @@ def test_a_client_that_reads_nothing_is_not_read_from(door: Door) -> None:
 def test_answers_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MOST_ANSWERS", 1000)
     door = Door(tmp_path / "s", lambda document: b"x" * 300)
+    door.start()
     with connected(door.path) as client:
         client.sendall(b"a\n" * 1000)
         client.shutdown(socket.SHUT_WR)
@@ -181,6 +183,7 @@ def test_more_connections_than_are_allowed(door: Door) -> None:
 def test_a_request_that_never_ends_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "PATIENCE", 0.05)
     door = Door(tmp_path / "s", upper)
+    door.start()
     with connected(door.path) as client:
         client.sendall(b"half")
         assert client.recv(1) == b""
@@ -202,6 +205,7 @@ def test_only_its_owner_may(door: Door) -> None:
 
 def test_closing_ends_all(tmp_path: Path) -> None:
     door = Door(tmp_path / "s", upper)
+    door.start()
     with connected(door.path) as client:
         door.close()
         assert client.recv(1) == b""
@@ -216,6 +220,7 @@ def test_a_dead_agents_socket_is_replaced(tmp_path: Path) -> None:
         dead.listen()
     assert path.is_socket()
     door = Door(path, upper)
+    door.start()
     with connected(path) as client:
         client.sendall(b"one\n")
         assert lines(client, 1) == [b"ONE\n"]
@@ -257,6 +262,7 @@ def test_of_two_that_start_at_once_one_gets_it(tmp_path: Path) -> None:
 def test_what_another_has_put_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "s"
     door = Door(path, upper)
+    door.start()
     path.unlink()
     path.write_text("mine")
     door.close()
@@ -343,6 +349,7 @@ def answering(text: bytes) -> Callable[[bytes], bytes]:
 )
 def test_client(tmp_path: Path, reply: bytes, wanted: str) -> None:
     door = Door(tmp_path / "s", answering(reply))
+    door.start()
     try:
         got = ask(door.path, "siptrace.status", ["check"], PATIENCE)
     except (Fault, ControlError) as error:

@@ -6,7 +6,7 @@ import pytest
 from counting_samples import by_side, counted, new_counting, played
 from test_followed_calls import later
 
-from capture_agent.counting.contacts import longest
+from capture_agent.sip.contacts import longest
 
 REGISTER = "0 A>P REGISTER h=Contact:<sip:a@192.0.2.20>|Expires:60"
 ACCEPTED = "0.5 P>A 200 of=REGISTER t=r h=Contact:<sip:a@192.0.2.20>;expires=60"

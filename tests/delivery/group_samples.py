@@ -82,7 +82,8 @@ class Pool:
 
     def configured(self, names: tuple[str, ...] | None = None) -> ConfiguredGroup:
         names = names or self.names
-        group = Group("all", self.mode, names, self.key, back_after_seconds=self.back_after)  # type: ignore[arg-type]
+        back_after = {} if self.mode == "mirror" else {"back_after_seconds": self.back_after}
+        group = Group("all", self.mode, names, self.key, **back_after)  # type: ignore[arg-type]
         return ConfiguredGroup(group, GROUP_ID, {self.names.index(name): name for name in names})
 
     def _box(self, sink: Switched) -> Direct | Outbox:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from group_samples import GROUP_ID, Pool, numbers, once
-from sink_samples import eventually
+from group_samples import GROUP_ID, Pool, message_of, numbers, once
+from sink_samples import eventually, traced
 
+from capture_agent.config.configured_sinks import ConfiguredGroup
+from capture_agent.config.groups import Group
 from capture_agent.delivery import spool_writer, spooled_outbox
+from capture_agent.delivery.sink_groups import Groups, Relief
 from capture_agent.delivery.spool import spool as spool_module
+from capture_agent.records.traced import Trace, TracedMessage
 
 GROUP = 1 << GROUP_ID
+NAMES = {0: "a", 1: "b", 2: "c"}
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +92,7 @@ def test_it_goes_back_when_the_first_has_been_up_for_long_enough(spool: Path | N
 
 
 def test_a_member_that_bounces_gets_nothing() -> None:
-    pool = Pool("failover", back_after=5)
+    pool = Pool("failover", back_after=60)
     at = 0
     for _ in range(5):
         pool.sinks[0].up = False
@@ -105,13 +113,58 @@ def test_all_down_and_the_second_comes_back_first(spool: Path | None) -> None:
     for n in range(0, 300, 50):
         pool.put(n, 50)
         time.sleep(0.01)
-    assert sum(one.outcomes["waiting"] for one in pool.routes.ledgers()) == 300
+    # The ledgers are read in turn, while messages may move from one to the other.
+    eventually(lambda: sum(one.outcomes["waiting"] for one in pool.routes.ledgers()) == 300)
     pool.sinks[1].up = True
     eventually(lambda: sum(len(sink.messages) for sink in pool.sinks) == 300)
     pool.put(300, 50)
     assert pool.close() == once(350)
     assert numbers(pool.sinks[1]) == list(range(350))
     assert pool.lost() == 0
+
+
+@dataclass
+class Known:
+    """A member as its group sees it; what it accepts."""
+
+    up_seconds: float = math.inf
+    is_busy: bool = False
+    is_empty: bool = True
+    got: list[TracedMessage] = field(default_factory=list)
+
+    def relieve_by(self, relief: Relief | None) -> None:
+        self.relief = relief
+
+    def accept(self, batch: Sequence[TracedMessage]) -> bool:
+        self.got += batch
+        self.is_empty = False
+        return True
+
+
+@pytest.mark.parametrize("when", ["after it has moved", "while it moves"])
+def test_new_messages_follow_those_that_moved_to_one_that_is_down_too(when: str) -> None:
+    """Else the first member that comes back gets the new ones before the old ones."""
+    first, second, third = members = [Known(), Known(), Known()]
+    configured = ConfiguredGroup(Group("all", "failover", ("a", "b", "c"), back_after_seconds=60), GROUP_ID, NAMES)
+    groups = Groups([configured], dict(enumerate(members)))
+    group, relief = groups.all[0], first.relief
+    assert relief is not None
+    assert group.active() == (0,)
+    first.up_seconds = second.up_seconds = -1.0
+    heirs = relief.heirs()
+    assert relief.move([traced(message_of(n), trace=Trace(GROUP)) for n in range(3)], heirs) == ([], False)
+    if when == "while it moves":
+        third.up_seconds = -1.0
+    assert relief.move([traced(message_of(3), trace=Trace(GROUP))], heirs) == ([], False)
+    assert relief.leave(heirs, lambda: True)
+    third.up_seconds = -1.0
+    assert [len(member.got) for member in members] == [0, 0, 4]
+    assert group.active() == (2,)
+    second.up_seconds = 0.0
+    assert group.active() == (2,)
+    assert third.relief is not None
+    third.relief.leave(third.relief.heirs(), lambda: True)
+    assert group.active() == (1,)
 
 
 def test_a_hash_keeps_calls_whole_and_moves_only_those_of_the_member_that_is_down(spool: Path | None) -> None:

@@ -101,6 +101,34 @@ def test_others_cannot_read_it_or_use_it(tmp_path: Path) -> None:
     other.close()
 
 
+def test_folders_that_are_made_are_its_own(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        opened(tmp_path / "a" / "b" / "c" / "s").close()
+    finally:
+        os.umask(before)
+    made = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "c"]
+    assert [stat.S_IMODE(one.stat().st_mode) for one in made] == [0o700] * 3
+
+
+@pytest.mark.parametrize("end", [".spool", ".lock", ".spool-wal", ".spool-shm"])
+@pytest.mark.parametrize("exists", [True, False], ids=["to a file", "to nothing"])
+def test_a_symbolic_link_in_its_place_is_not_followed(tmp_path: Path, end: str, exists: bool) -> None:
+    other = tmp_path / "other"
+    if exists:
+        other.write_bytes(b"somebody's")
+    (tmp_path / f"s{end}").symlink_to(other)
+    spool = opened(tmp_path / "s.spool")
+    assert spool.append(batch_of(1)).stored == 0
+    assert spool.failing == f"s{end} is a symbolic link"
+    spool.close()
+    assert other.exists() == exists
+    assert not exists or other.read_bytes() == b"somebody's"
+    (tmp_path / f"s{end}").unlink()
+    assert spool.append(batch_of(1)).stored == 1
+    spool.close()
+
+
 def test_the_oldest_make_room(tmp_path: Path) -> None:
     spool = opened(tmp_path / "s", SpoolLimits(bytes=20_000))
     lost: Counter[str] = Counter()
@@ -186,13 +214,39 @@ def test_a_file_that_is_no_spool_is_set_aside(tmp_path: Path, content: bytes) ->
     assert drained(spool) == raw(batch_of(2))
 
 
-def test_another_database_is_set_aside(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schema", ["CREATE TABLE batches (x)", "CREATE TABLE calls (x)"])
+@pytest.mark.parametrize("mode", ["delete", "wal", "wal that is open"])
+def test_the_database_of_another_program_is_refused_and_not_written_to(tmp_path: Path, schema: str, mode: str) -> None:
+    file = tmp_path / "s"
+    database = sqlite3.connect(file, isolation_level=None)
+    database.execute(f"PRAGMA journal_mode = {mode.partition(' ')[0]}")
+    database.executescript(f"PRAGMA user_version = 1; {schema}")
+    if mode != "wal that is open":
+        database.close()
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir() if not one.name.endswith("-shm")}
+    spool = opened(file)
+    assert spool.failing == "it is the database of another program"
+    assert spool.append(batch_of(2)).stored == 0
+    assert spool.take()[1] is None
+    spool.close()
+    after = {one.name: one.read_bytes() for one in tmp_path.iterdir() if not one.name.endswith(("-shm", ".lock"))}
+    assert after == before
+    database.close()
+    file.unlink()
+    assert spool.append(batch_of(2)).stored == 2
+    spool.close()
+
+
+def test_tables_that_are_damaged_are_set_aside(tmp_path: Path) -> None:
+    opened(tmp_path / "s").close()
     with sqlite3.connect(tmp_path / "s") as database:
-        database.execute("CREATE TABLE batches (x)")
+        database.execute("DROP TABLE contents")
     database.close()
     spool = opened(tmp_path / "s")
+    assert spool.append(batch_of(2)).stored == 0
     assert spool.append(batch_of(2)).stored == 2
     assert (tmp_path / "s.damaged").exists()
+    spool.close()
 
 
 def test_pages_overwritten_in_the_middle(tmp_path: Path) -> None:

@@ -7,14 +7,17 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_samples import CALL, OTHER, capture_agent, pcap
 from faults.peers import Read
-from sink_samples import batch_of, eventually
+from sink_samples import ListSink, batch_of, eventually
+from test_outbox import down
 from test_spool import opened, raw
+from test_spooled_outbox import outbox
 
 from capture_agent.delivery.spool.spool_or_capture import open_capture
 from capture_agent.pipeline import Pipeline
@@ -116,6 +119,56 @@ def test_a_copy_of_a_spool_in_use(tmp_path: Path, ends: tuple[str, ...]) -> None
     found = read(tmp_path / "copy.spool")
     assert found == raw(batch_of(12_000, size=1000))[: len(found)]
     assert len(found) == 12_000 if "-wal" in ends else 0 < len(found) < 12_000
+
+
+def test_it_ends_although_the_agent_goes_on(tmp_path: Path) -> None:
+    """It shows what was there when the reading began, whatever is sent, written and put back meanwhile."""
+    spool = opened(tmp_path / "s.spool")
+    for n in range(0, 50, 10):
+        spool.append(batch_of(10, n))
+    source = open_capture(tmp_path / "s.spool")
+    found: list[bytes] = []
+    for frames in source.batches():
+        found += [message.raw for batch in Pipeline().read([frames]) for message in batch]
+        for n in (100, 200, 300):
+            spool.append(batch_of(10, n + len(found)))
+        spool.put_back(batch_of(5, 900), taken=False)
+        _, one = spool.take()
+        assert one is not None
+        spool.remove(one)
+        assert len(found) <= 50
+    source.close()
+    assert found == raw(batch_of(50))
+    assert spool.failing == ""
+    while (one := spool.take()[1]) is not None:
+        spool.remove(one)
+    assert (spool.messages, spool.bytes, spool.failing) == (0, 0, "")
+    spool.close()
+
+
+def test_decode_while_an_outbox_writes(tmp_path: Path) -> None:
+    """As fast as it can, until the command has ended."""
+    box = outbox(ListSink(down), tmp_path, limit=2000)
+    done = threading.Event()
+
+    def write() -> None:
+        n = 0
+        while not done.is_set():
+            box.put(batch_of(50, n))
+            n += 50
+            eventually(lambda: box._in_memory() < 1000)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        eventually(lambda: box.standing().spool.messages > 1000)  # type: ignore[union-attr]
+        found = [one["call_id"] for one in lines(tmp_path / "s")]
+    finally:
+        done.set()
+        writer.join()
+        box.close(0)
+    assert len(found) > 1000
+    assert found == [f"call-{n}" for n in range(len(found))]
 
 
 def test_another_database_is_none(tmp_path: Path) -> None:

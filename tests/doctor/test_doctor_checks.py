@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from cli_samples import Packet, capture_agent, frame, sip
+from doctor.patients import certificate
+from sink_samples import free_port
 
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config, load
@@ -95,6 +97,31 @@ def test_listeners_for_hep(tmp_path: Path, settings: str, taken: str, found: tup
         file.write_text(f"[[listen]]\n{settings.format(port=port)}\n")
         [finding] = list(listeners.can_listen(case(load(file))))
     assert (finding.status, found[1] in finding.found) == (found[0], True)
+
+
+@pytest.mark.parametrize(
+    ("use", "days", "key", "found"),
+    [
+        ("serverAuth", 90, "ours", [(Status.OK, "can be opened"), (Status.OK, "our certificate is valid until")]),
+        ("serverAuth", -1, "ours", [(Status.OK, "can be opened"), (Status.BROKEN, "certificate has expired")]),
+        ("clientAuth", 90, "ours", [(Status.OK, "can be opened"), (Status.BROKEN, "unsuitable certificate purpose")]),
+        ("serverAuth", 90, "another", [(Status.BROKEN, "tls_cert: not a certificate with its key")]),
+    ],
+)
+def test_certificates_of_listeners(
+    tmp_path: Path, use: str, days: int, key: str, found: list[tuple[Status, str]]
+) -> None:
+    folders = {name: tmp_path / name for name in ("ours", "another")}
+    for folder in folders.values():
+        folder.mkdir()
+        certificate(folder, f"DNS:relay.test\nextendedKeyUsage={use}", days)
+    files = f'tls_cert = "{folders["ours"] / "collector.pem"}"\ntls_key = "{folders[key] / "key.pem"}"\n'
+    file = tmp_path / "agent.toml"
+    file.write_text(f'[[listen]]\nuri = "hep+tls:127.0.0.1:{free_port()}"\n{files}')
+    findings = list(listeners.can_listen(case(load(file))))
+    assert [one.status for one in findings] == [status for status, _ in found]
+    assert [text in one.found for one, (_, text) in zip(findings, found, strict=True)] == [True] * len(found)
+    assert all("ss -lntup" not in one.to_do and one.of.startswith("hep+tls:") for one in findings)
 
 
 def test_trials_are_of_kinds_of_sinks() -> None:

@@ -197,6 +197,13 @@ def key_file_for_all(one: Patient) -> None:
     one.hep["auth_key_file"] = str(key)
 
 
+def private_key_for_all(one: Patient) -> None:
+    key = one.folder / "server.pem"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True, timeout=60)
+    key.chmod(0o644)
+    one.more = f'[tls]\nkeys = ["{key}"]\n'
+
+
 def database_for_all(one: Patient) -> None:
     one.database.chmod(0o644)
 
@@ -250,6 +257,7 @@ BROKEN: list[tuple[Callable[[Patient], None], str, str, str]] = [
     (no_table_of_a_rule, "table", "warning", "--table elsewhere"),
     (secrets_for_all, "files", "warning", "chmod 0640"),
     (key_file_for_all, "files", "warning", "chmod 0600"),
+    (private_key_for_all, "files", "warning", "chmod 0640"),
     (database_for_all, "files", "warning", "chmod 0600"),
     (clock_off, "clock", "warning", "synchronise"),
     (nothing_matches, "rules", "warning", "[[rule]]"),

@@ -5,4 +5,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 # The project's own folder before `tests`, whose folder `hep` is not the package.
-sys.path[:0] = [str(TESTS.parent), *(str(TESTS / folder) for folder in (".", "builds", "hep", "sources", "streams"))]
+sys.path[:0] = [
+    str(TESTS.parent),
+    *(str(TESTS / folder) for folder in (".", "builds", "hep", "media", "sources", "streams")),
+]

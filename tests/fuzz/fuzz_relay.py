@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -96,19 +97,17 @@ class RelayRun:
         stream = draw.choice((b"", encode(Packet(payload=b"x")))) + data
         places = sorted(draw.randint(0, len(stream)) for _ in range(draw.randrange(8)))
         whole, pieces = HepBatches(NAME), HepBatches(NAME)
-        rest, broken = whole.add(stream)
+        _, rest, broken = whole.read(reading(stream), b"")
         pending = b""
         for start, end in pairwise([0, *places, len(stream)]):
             if start < end:
-                given = pending + stream[start:end]
-                left, ended = pieces.add(given)
-                pending = given[left:]
+                _, pending, ended = pieces.read(reading(stream[start:end]), pending)
                 assert len(pending) < LONGEST
                 if ended:
                     break
         else:
             assert not broken
-            assert pending == stream[rest:]
+            assert pending == rest
         found = whole.take()
         assert texts(found) == texts(pieces.take())
         self._through(found)
@@ -116,6 +115,16 @@ class RelayRun:
         if draw.random() < 0.3 and segments:
             del segments[draw.randrange(len(segments))]
         taken([syn(1000), *segments], Streams(make_layers=layers_with_hep))
+
+
+def reading(data: bytes) -> Callable[[memoryview], int]:
+    """A socket's recv_into that finds this."""
+
+    def read_into(room: memoryview) -> int:
+        room[: len(data)] = data
+        return len(data)
+
+    return read_into
 
 
 def packed(traced: TracedMessage) -> bytes:

@@ -23,6 +23,7 @@ from fuzz_corpus import (
 )
 from fuzz_edges import EDGE_TOKENS, compressed, exported, run_framing, stream_messages
 from fuzz_hooks import run_hooks
+from fuzz_media import media_targets
 from fuzz_mutations import EXTREMES, NUMBERS, Target
 from fuzz_relay import RelayRun, relayed_samples
 from fuzz_rules import RulesRun
@@ -89,6 +90,7 @@ def targets() -> Iterator[dict[str, Target]]:
             "policy": Target(payloads(), PIECES, PolicyRun(messages)),
             "rules": Target(payloads(), TOKENS, RulesRun()),
             **tls_targets(),
+            **media_targets(),
         }
 
 

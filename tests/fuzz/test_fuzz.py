@@ -14,7 +14,7 @@ CASES = 400
 NAMES = [
     "frames", "tunnels", "exported", "fragments", "segments", "websocket", "sctp", "copies", "scan", "parameters", "hep", "relay",
     "containers", "compressed", "framing", "live", "udp_batch", "correlate", "hooks", "policy", "rules",
-    "tls_records", "tls_handshake", "tls_key_log",
+    "tls_records", "tls_handshake", "tls_key_log", "rtcp", "media_addresses", "media",
 ]  # fmt: skip
 
 

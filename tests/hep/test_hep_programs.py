@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from hep_programs import PATIENCE, free_port, program, running
+from hep_programs import PATIENCE, free_port, running
+from installed_programs import program
 
 pytestmark = pytest.mark.once
 

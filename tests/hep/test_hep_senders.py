@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hep_programs import free_port, kamailio_module, program, running
+from hep_programs import free_port, kamailio_module, running
+from installed_programs import program
 
 from capture_agent.config.sections import ListenSection
 from capture_agent.config.uris import parse_listen

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from faults.peers import certificate
-from hep_programs import Receiver, npm_package, program, running
+from hep_programs import Receiver, running
 from hep_receivers import FILES, Kamailio, Sngrep
 from hep_samples import sip_packet
+from installed_programs import npm_package, program
 from sink_samples import TIME_NS, eventually, numbered, traced
 
 from capture_agent.config.targets import HepTarget

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from capture_agent.config import Capture, HepTarget
+from capture_agent.delivery.weight import fit
 from capture_agent.intake.unwrapping import Unwrapping
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.datagram import NO_VLAN
@@ -276,3 +277,25 @@ def test_damage_is_counted(data: st.DataObject) -> None:
         packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
     _, pipeline = opened(bytes(packet[: data.draw(st.integers(0, len(packet)))]))
     assert all(ledger.difference == 0 for ledger in pipeline.ledgers())
+
+
+def test_a_batch_of_everything() -> None:
+    """Messages of a batch share a buffer, but for the compressed one; each has what its packet had."""
+    long = SIP + b"x" * 30_000
+    v6 = replace(WHOLE, source=bytes(15) + b"\1", destination=bytes(15) + b"\2", payload=SIP + b"six")
+    packets = [
+        encode(replace(WHOLE, payload=SIP + b"one")),
+        encode(replace(WHOLE, payload=long, compressed=True)),
+        encode(replace(WHOLE, payload=b"{}", protocol_type=5)),
+        encode(WHOLE)[:-1],
+        encode(v6),
+        encode(replace(WHOLE, payload=SIP + b"two"), 2),
+    ]
+    traced, pipeline = opened(*packets)
+    *sip, rtcp = [one.message for one in traced]
+    assert [one.raw for one in sip] == [SIP + b"one", long, SIP + b"six", SIP + b"two"]
+    assert [one.datagram.source for one in sip] == [HOME, HOME, v6.source, HOME]
+    assert [one.datagram.destination for one in sip] == [AWAY, AWAY, v6.destination, AWAY]
+    assert (rtcp.raw, rtcp.datagram.source, rtcp.datagram.destination) == (b"{}", HOME, AWAY)
+    assert rejected(pipeline) == {"total_length": 1}
+    assert fit(traced, 1 << 40)[1] < 4 * len(long)

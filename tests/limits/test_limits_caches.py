@@ -27,6 +27,7 @@ from capture_agent.sources import pcapng
 from capture_agent.sources.pcapng import PcapngFormat
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_book import CallBook
+from capture_agent.view.call_store import CallStore
 
 SHOWN_BYTES = 32 << 20
 
@@ -120,6 +121,17 @@ def long_shown_calls() -> object:
     return shown_calls(INVITE.replace(b"from-1", b"f" * 5000).replace(b"call-1", b"call-1" + b"i" * 3000), 40)
 
 
+def calls_in_a_view() -> object:
+    """As many small messages as fit; messages of its calls weigh more than what is known of them."""
+    store = CallStore(most_bytes=SHOWN_BYTES)
+    n = 0
+    while not store.evicted:
+        call = INVITE.replace(b"call-1", b"call-%d" % n)
+        store.add([message(call.replace(b"CSeq: 1", b"CSeq: %d" % m), (n % 60_000, m)) for m in range(10)])
+        n += 1
+    return store
+
+
 def own_connections() -> object:
     sockets = OwnSockets()
     sockets.wanted = True
@@ -154,6 +166,7 @@ CASES = {
     "interfaces of a pcapng file": capture_interfaces,
     "small calls that are shown": small_shown_calls,
     "long calls that are shown": long_shown_calls,
+    "calls and their messages in a view": calls_in_a_view,
 }
 
 

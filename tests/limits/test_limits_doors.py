@@ -6,14 +6,21 @@ import logging
 import resource
 import socket
 import time
+from base64 import b64encode
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from measuring import documented, held_mib, main
 
+from capture_agent.app.agent_feed import as_message
 from capture_agent.cli.logs import MOST_KINDS, MOST_LINES, QUOTED, Limit
 from capture_agent.config.sections import ListenSection
 from capture_agent.config.uris import parse_listen
+from capture_agent.control.onlookers import MOST_BYTES, MOST_MESSAGES, Onlookers
+from capture_agent.metrics.exposition import Exposition
+from capture_agent.records.captured import Direction
+from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sources.hep_listener import open_hep_listener
 from capture_agent.web.access import LONGEST_BODY
 from capture_agent.web.door import MOST_CONNECTIONS, HttpDoor
@@ -39,13 +46,21 @@ def log_kinds() -> object:
 class Agent:
     """Never asked: no request is complete."""
 
+    def __init__(self) -> None:
+        self.exposition = Exposition(partial(getattr, self, "figures"))
+        self.exposition.load()
+
     def __getattr__(self, name: str) -> object:
         raise AssertionError(name)
 
 
+AGENT = Agent()  # the client library is no part of a connection
+
+
 def http_connections() -> object:
     """Each has sent the longest header section, of the shortest headers, and almost all of the longest body."""
-    door = HttpDoor(("127.0.0.1", 0), Agent())  # type: ignore[arg-type]
+    door = HttpDoor(("127.0.0.1", 0), AGENT)  # type: ignore[arg-type]
+    door.start()
     start = (
         f"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {LONGEST_BODY}\r\n"
     )
@@ -92,7 +107,22 @@ def hep_connections() -> object:
     return source, clients
 
 
+def onlookers() -> object:
+    """Of messages for which the bounds in number and in bytes meet."""
+    made = Onlookers()
+    made.after(None)
+    start = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: a\r\n\r\n"
+    raw = b64encode(start + b"x" * (MOST_BYTES // MOST_MESSAGES - len(start))).decode()
+    for number in range(MOST_MESSAGES + 100):
+        message = as_message([number, "udp", 17, "CgAAAQ==", number, "CgAAAg==", 5060, raw])
+        assert message is not None
+        made.see([TracedMessage(message, Direction.IN, Trace())])
+    assert made.after(0)["next"] == MOST_MESSAGES + 100
+    return made
+
+
 CASES = {
+    "messages for those who look on": onlookers,
     "kinds of log lines": log_kinds,
     "HTTP connections": http_connections,
     "connections of a HEP listener": hep_connections,

@@ -10,25 +10,29 @@ from measuring import documented, held_mib, main
 from capture_agent.config.targets import JsonlTarget
 from capture_agent.records.datagram import Datagram
 from capture_agent.sinks.files import rotating_files
+from capture_agent.sinks.files.call_files import MOST_NAMES
 from capture_agent.sinks.files.packets import MOST_CONNECTIONS, Packets
 
 pytestmark = pytest.mark.once
 
 TCP = 6
+TIME_NS = 1_795_386_683_255_621_000
 LONG = bytes(range(33, 127)) * 600  # a Call-ID, of which a name has 64 characters and a hash
 
 
 def call_files() -> object:
     """Each of another call with a very long Call-ID; as many as may be are open."""
     folder = tempfile.TemporaryDirectory()
-    files = rotating_files.RotatingFiles(JsonlTarget(file=f"{folder.name}/{'d' * 100}/{{call_id}}.jsonl"))
-    for n in range(rotating_files.MOST_NAMES + 100):
-        place = files.place(n, LONG + b"%d" % n)
-        known = files._call_file(files._names, place[0], n)  # type: ignore[arg-type]
+    files = rotating_files.RotatingFiles(JsonlTarget(file=f"{folder.name}/{'d' * 100}/{'e' * 200}/{{call_id}}.jsonl"))
+    calls = files._calls
+    assert calls is not None
+    for n in range(MOST_NAMES + 100):
+        known = calls.of(files.place(n, LONG + b"%d" % n)[0], TIME_NS + n)
+        known.first_ns, known.period = TIME_NS - n, n
         known.size, known.begins = 1_000_000 + n, bytes([n % 251]) * 24
     for n in range(rotating_files.MOST_OPEN + 10):
         files.at(files.place(n, LONG + b"%d" % n), n)
-    assert (len(files._paths), files.open_files) == (rotating_files.MOST_NAMES, rotating_files.MOST_OPEN)
+    assert (len(calls), files.open_files) == (MOST_NAMES, rotating_files.MOST_OPEN)
     return files, folder
 
 

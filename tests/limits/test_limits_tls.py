@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import struct
+from pathlib import Path
 
 import pytest
 from measuring import documented, held_mib, main
@@ -12,6 +13,7 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.streams.limits import MAX_BYTES
 from capture_agent.streams.streams import Streams
 from capture_agent.streams.tls.key_store import KeyStore
+from capture_agent.streams.tls.private_keys import private_key
 from capture_agent.streams.tls.tls_layer import decrypting
 
 HERE = 16 << 20  # bytes for connections, instead of all
@@ -61,6 +63,24 @@ def connections() -> Streams:
     return streams
 
 
+def handshakes_with_private_keys() -> Streams:
+    """Each has a long hello, which may be needed for the hash of all that is said, and no answer."""
+    from tls_samples import certificate
+
+    key = private_key(Path(certificate("rsa")[1]).read_bytes(), "")
+    put_below, shared = decrypting(KeyStore(1 << 20, (key,)))
+    shared.room = HERE - MAX_BYTES
+    streams = Streams()
+    streams.attend(put_below, shared)
+    body = b"\3\3" + bytes(32) + b"\0" + b"\0\2\0\x9c" + b"\1\0" + b"\x7f\xf4" + b"\0\x23" + b"\x7f\xf0" + bytes(0x7FF0)
+    hello = b"\1" + len(body).to_bytes(3, "big") + body
+    records = [b"\x16\3\1" + len(part).to_bytes(2, "big") + part for part in (hello[:16_000], hello[16_000:32_000], hello[32_000:])]  # fmt: skip
+    for n in range(2000):
+        talk(streams, n, [(True, record) for record in records])
+    assert streams.counts.evicted
+    return streams
+
+
 def records_without_keys() -> Streams:
     written, _ = conversation()
     streams = Streams()
@@ -74,13 +94,15 @@ def records_without_keys() -> Streams:
 
 def secrets() -> KeyStore:
     store = KeyStore(64 << 20)
-    for n in range(300_000):
+    for n in range(200_000):
         store.add(b"CLIENT_TRAFFIC_SECRET_0 %064x %0128x" % (n, n))
+        store.remember(b"%d" % n, n.to_bytes(48, "big"))
     return store
 
 
 CASES = {
     "TLS connections": connections,
+    "TLS handshakes with private keys": handshakes_with_private_keys,
     "TLS records without keys": records_without_keys,
     "TLS secrets": secrets,
 }
@@ -93,7 +115,6 @@ def test_it_holds_no_more_than_documented(case: str) -> None:
 
 if __name__ == "__main__":
     import sys
-    from pathlib import Path
 
     sys.path.append(str(Path(__file__).parents[1] / "streams"))
     main(CASES)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.once
         pytest.param([source()], [sink()], [], id="ok"),
         pytest.param([], [], [], id="nothing yet"),
         pytest.param([source(up=False), source("eth1")], [sink()], ["eth0: down"], id="an interface is down"),
+        pytest.param([source("eth*", up=False)], [], ["eth*: no interface matches"], id="a pattern without interfaces"),
         pytest.param([source(quiet=59.9)], [], [], id="quiet, but not for long"),
         pytest.param([source(quiet=60.4)], [], ["eth0: no packets for 60 s"], id="no packets"),
         pytest.param([source(quiet=1, sip_quiet=299)], [], [], id="no SIP, but not for long"),
@@ -52,3 +53,11 @@ def test_only_changes_are_news() -> None:
     health = Health()
     states = [[], [sink(up=False)], [sink(up=False)], [], []]
     assert [health.is_news(health.look([], sinks, 0.0)) for sinks in states] == [False, True, False, True, False]
+
+
+def test_a_packet_now_and_then_without_sip_is_one_event() -> None:
+    health = Health(60, 60)
+    looks = [source(quiet=quiet, sip_quiet=300) for quiet in (70, 1, 80, 2)]
+    found = [health.look([one], [], 0.0) for one in looks]
+    assert [reason.reason for reasons in found for reason in reasons] == ["no_packets", "no_sip"] * 2
+    assert [health.is_news(reasons) for reasons in [*found, []]] == [True, False, False, False, True]

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -31,6 +32,10 @@ INVITE = (
     b"INVITE sip:b@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK%d\r\nFrom: <sip:a@b>;tag=%d\r\n"
     b"To: <sip:b@c>\r\nCall-ID: %d\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
 )
+REGISTER = INVITE.replace(b"INVITE sip:b@192.0.2.2", b"REGISTER sip:192.0.2.2").replace(b"1 INVITE", b"1 REGISTER")
+CALL_ALERTS = {
+    "CaptureAgentCallsFailing", "CaptureAgentFewCallsAnswered", "CaptureAgentSlowSetup", "CaptureAgentRegistrationsRefused"
+}  # fmt: skip
 Ask = Callable[[str], object]
 
 
@@ -165,3 +170,60 @@ def test_alerts_fire_when_caused(tmp_path: Path) -> None:
             agent.process.kill()
             agent.process.communicate(timeout=PATIENCE)
             eventually(lambda: "CaptureAgentDown" in firing(asked), True)
+
+
+def response(status: bytes, request: bytes) -> bytes:
+    lines = request.replace(b"To: <sip:b@c>", b"To: <sip:b@c>;tag=t").split(b"\r\n")
+    return b"\r\n".join([b"SIP/2.0 %s Said" % status, *lines[1:]])
+
+
+@needs_root
+@needs_ip
+@needs_prometheus
+def test_alerts_of_calls_fire_when_caused(tmp_path: Path) -> None:
+    """Calls that are answered; then calls and registrations that are refused, and calls that ring late."""
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        f"[http]\nlisten = '127.0.0.1:{PORT}'\n[metrics]\ncalls = true\n[[hep]]\nuri = 'hep:127.0.0.1:9'\n"
+    )
+    ids = iter(range(10**9))
+    with wires(("eth1",)) as (one, other):
+        host = Host(other.name, "192.0.2.2")
+        with (
+            Agent(host, "--config", str(config), "-i", "eth1") as agent,
+            prometheus(host, f"127.0.0.1:{PORT}", tmp_path, quick(tmp_path), INTERVAL) as asked,
+            one.udp("192.0.2.1", 5060) as caller,
+            other.udp("192.0.2.2", 5060) as callee,
+        ):
+
+            def begin(request: bytes = INVITE) -> bytes:
+                sent = request.replace(b"%d", b"%d" % next(ids))
+                caller.sendto(sent, ("192.0.2.2", 5060))
+                return sent
+
+            def end(status: bytes, request: bytes) -> None:
+                callee.sendto(response(status, request), ("192.0.2.1", 5060))
+
+            eventually(lambda: has_data(asked, "up == 1"), True)
+
+            def answered() -> bool:
+                for _ in range(20):
+                    end(b"200", begin())
+                return has_data(asked, "increase(capture_agent_calls_answered_total[15s]) > 50")
+
+            eventually(answered, True)
+            ringing = deque[tuple[float, bytes]]()
+            fired = set[str]()
+
+            def missing() -> set[str]:
+                for _ in range(10):
+                    end(b"503", begin())
+                    end(b"403", begin(REGISTER))
+                ringing.append((time.monotonic() + 10, begin()))
+                while ringing[0][0] < time.monotonic():
+                    end(b"180", ringing.popleft()[1])
+                fired.update(firing(asked))
+                return CALL_ALERTS - fired
+
+            eventually(missing, set())
+            agent.stop(signal.SIGTERM)

@@ -172,7 +172,15 @@ def test_the_dates_of_our_certificate(tmp_path: Path, days: int, status: str) ->
 @pytest.mark.parametrize(
     ("text", "want"),
     [
-        ("tls_key = 'k'", "tls_key: it needs tls_cert"),
+        ("transport = 'tls'\ntls_key = 'k'", "tls_key: it needs tls_cert"),
+        ("tls_ca = 'c'", "tls_ca: over tls only, not udp"),
+        ("transport = 'tcp'\ntls_cert = 'c'", "tls_cert: over tls only, not tcp"),
+        ("transport = 'tcp'\ntls_key = 'k'", "tls_key: over tls only, not tcp"),
+        ("transport = 'tcp'\ntls_verify = false", "tls_verify: over tls only, not tcp"),
+        ("tls_server_name = 'n'", "tls_server_name: over tls only, not udp"),
+        ("dead_after_seconds = 30", "dead_after_seconds: over tcp and tls only"),
+        ("[spool]\nmib = 5", "spool: mib without a directory in [spool]"),
+        ("[spool]\nbeside = true\nmax_age_hours = 3", "spool: max_age_hours, beside without a directory"),
         ("transport = 'tcp'\noversize = 'hep.1'", "oversize: over udp only"),
         ("datagram_bytes = 1400", "datagram_bytes: it needs oversize"),
         ("keep_alive_seconds = 5", "keep_alive_seconds: over tcp and tls only"),

@@ -20,7 +20,7 @@ from capture_agent.pipeline import Pipeline
 from capture_agent.records.frame_building import Batches, Ends, udp
 from capture_agent.records.frames import CapturedFrame, Frames, Interface
 from capture_agent.sinks.files.capture_formats import Pcapng
-from capture_agent.sinks.files.rotating_files import OpenFile
+from capture_agent.sinks.files.open_file import OpenFile
 from capture_agent.sources.capture_file import CaptureFile
 
 PCAPS = Path(__file__).parents[2] / "pcaps"

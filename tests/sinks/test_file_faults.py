@@ -145,8 +145,8 @@ def on_standard_output(most: int) -> subprocess.Popen[bytes]:
     """Writes many lines; says on standard error what became of them."""
     code = (
         "from sink_samples import batch_of\nfrom capture_agent.config.targets import JsonlTarget\n"
-        "from capture_agent.sinks.files import rotating_files\nfrom capture_agent.sinks.files.jsonl_sink import JsonlSink\n"
-        "import sys\nrotating_files.BUSY_SECONDS = 60\nsink = JsonlSink(JsonlTarget('-'))\nsink.open()\n"
+        "from capture_agent.sinks.files import open_file\nfrom capture_agent.sinks.files.jsonl_sink import JsonlSink\n"
+        "import sys\nopen_file.BUSY_SECONDS = 60\nsink = JsonlSink(JsonlTarget('-'))\nsink.open()\n"
         f"try:\n for first in range(0, {most}, 100): sink.send(batch_of(100, first))\n"
         "except Exception as error: print(type(error).__name__, error, file=sys.stderr)\nprint(sink.sent, file=sys.stderr)"
     )

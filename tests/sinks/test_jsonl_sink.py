@@ -92,6 +92,22 @@ def test_lines_are_ascii(tmp_path: Path, display: str, user: str) -> None:
     assert (first["message"], first["users"], second["call_id"]) == (message.decode(), [user], "call-0")
 
 
+@pytest.mark.parametrize(
+    ("time_ns", "shown", "name"),
+    [
+        (0, "0.000000", "1970-01-01-000000"),
+        (-1, "-0.000001", "1969-12-31-235959"),
+        (-1_500_000_000, "-1.500000", "1969-12-31-235958"),
+        (-(2**63), "-9223372036.854776", "1677-09-21-001243"),
+    ],
+)
+def test_times_before_1970(tmp_path: Path, time_ns: int, shown: str, name: str) -> None:
+    sink = JsonlSink(JsonlTarget(str(tmp_path / "{date}-{time}.jsonl"), rotate_seconds=60))
+    sink.send([traced(INVITE, time_ns=time_ns)])
+    sink.close()
+    assert [one["time"] for one in lines(tmp_path / f"{name}.jsonl")] == [shown]
+
+
 TYPES = {"integer": int, "string": str, "boolean": bool, "null": type(None), "array of strings": list}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.database import parse_url
-from capture_agent.sinks.sql.schema import create_tables
+from capture_agent.sinks.sql.schema import MADE, VERSION_MADE, create_tables
 
 pytestmark = pytest.mark.once
 
@@ -121,14 +121,14 @@ def test_mariadb(mariadb_url: str) -> None:
 
 
 def test_twice_is_once(database: str) -> None:
-    assert [create_tables(database), create_tables(database)] == [True, False]
+    assert [create_tables(database), create_tables(database)] == [MADE, ""]
     want = [("sip_trace", 4), ("version", 1)]
     assert query(database, "SELECT table_name, table_version FROM version ORDER BY table_name") == want
 
 
 def test_another_table_next_to_it(database: str) -> None:
     create_tables(database)
-    assert [create_tables(database, "trace_2"), create_tables(database, "trace_2")] == [True, False]
+    assert [create_tables(database, "trace_2"), create_tables(database, "trace_2")] == [MADE, ""]
     assert query(database, "SELECT count(*) FROM version") == [(3,)]
 
 
@@ -150,7 +150,8 @@ def test_a_table_without_its_version_gets_one(database: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM version"))
     engine.dispose()
-    assert create_tables(database)
+    assert create_tables(database) == VERSION_MADE
+    assert create_tables(database) == ""
     assert query(database, "SELECT table_name, table_version FROM version") == [("sip_trace", 4)]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 
 from capture_agent.cli import main
 from capture_agent.config import SqlTarget
+from capture_agent.doctor.advice import EXTRA_COLUMN
 from capture_agent.doctor.table_trial import try_table
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql import partitions, purge, table_check
@@ -200,6 +201,30 @@ def test_other_types(request: pytest.FixtureRequest, kinds: Sequence[str], damag
         assert warned == [f"table sip_trace: {problem}" for problem in found]
 
 
+def test_what_to_do_about_a_column_that_nobody_fills(database: str) -> None:
+    """Both where the table is compared and where a row is tried."""
+    create_tables(database)
+    if kind_of(database) == "sqlite":  # ALTER TABLE adds no such column there
+        (made,) = rows(database, "sql", "(SELECT 1 AS id, sql FROM sqlite_master WHERE name = 'sip_trace')")
+        changed = str(made).replace("PRIMARY KEY", "tenant VARCHAR(20) NOT NULL, PRIMARY KEY")
+        execute(database, "DROP TABLE sip_trace", changed)
+    else:
+        execute(database, "ALTER TABLE sip_trace ADD COLUMN tenant VARCHAR(20) NOT NULL")
+    found = [one for one in try_table(SqlTarget(database), ()) if "tenant" in one.found]
+    assert found and {one.to_do for one in found} == {EXTRA_COLUMN}
+
+
+def test_purge_of_times_that_are_text(sqlite_url: str) -> None:
+    """As other programs write them into SQLite."""
+    create_tables(sqlite_url)
+    store(sqlite_url, [0, 40 * DAY, 0, 40 * DAY, 20 * DAY])
+    for n, form in ((2, "%Y-%m-%d %H:%M:%S"), (3, "%Y-%m-%d %H:%M:%S"), (4, "%Y-%m-%dT%H:%M:%S")):
+        execute(sqlite_url, f"UPDATE sip_trace SET time_stamp = strftime('{form}', time_stamp) WHERE id = {n + 1}")
+    assert purge.purge(SqlTarget(sqlite_url), 30 * DAY).rows == 2
+    assert rows(sqlite_url) == ["call-0", "call-2", "call-4"]
+    assert rows(sqlite_url, "typeof(time_stamp)") == ["real", "text", "text"]
+
+
 def test_sqlite_that_ignores_case(sqlite_url: str) -> None:
     create_tables(sqlite_url)
     execute(sqlite_url, "DROP INDEX sip_trace_callid_idx", "CREATE INDEX c ON sip_trace (callid COLLATE NOCASE)")
@@ -299,6 +324,37 @@ def test_partition(request: pytest.FixtureRequest, kind: str, table: str, monkey
     assert timedelta(days=4) < last - datetime.now() < timedelta(days=7)
     assert purge.purge(target, 30 * DAY).rows == 2
     assert rows(url, table=name) == [f"call-{n}" for n in (1, 3, 4, 5, 6, 7)]
+
+
+@pytest.mark.parametrize("zone", ["local", "utc"])
+@pytest.mark.parametrize("host", ["Pacific/Kiritimati", "Pacific/Niue"])  # 14 hours before UTC, 11 after
+@pytest.mark.parametrize("kind", BOTH)
+def test_partitions_in_other_zones(
+    request: pytest.FixtureRequest, kind: str, host: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next days are those of the times in the table; purge drops what is old there."""
+    url = request.getfixturevalue(f"{kind}_url")
+    monkeypatch.setenv("TZ", host)
+    time.tzset()
+    try:
+        target = SqlTarget(url, time=zone)  # type: ignore[arg-type]
+        assert list(partition(target, False, 2))
+        with closing(SqlSink(target)) as sink:
+            sink.send([traced(numbered(n), time_ns=time.time_ns() + int(age * 1e9)) for n, age in enumerate((0, DAY))])
+        with connected(url) as connection:
+            ends = [one.until for one in partitions_of(connection, "sip_trace") if one.until]
+        times = [datetime.fromisoformat(str(one)) for one in rows(url, "time_stamp")]
+        assert all(one < max(ends) for one in times)
+        assert min(ends) - times[0] < timedelta(days=2)
+        assert purge.purge(target, 3600) == purge.Purged([], 0)
+        with monkeypatch.context() as later:
+            now = time.time()
+            later.setattr(purge.time, "time", lambda: now + 4 * DAY)
+            purged = purge.purge(target, DAY)
+        assert (len(purged.partitions), rows(url)) == (len(ends), [])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("kind", BOTH)

@@ -13,6 +13,7 @@ from sink_samples import TIME_NS, captured, numbered, traced
 
 from capture_agent.config.targets import JsonlTarget, PcapTarget
 from capture_agent.net.sink_errors import SinkError
+from capture_agent.sinks.files import rotating_files
 from capture_agent.sinks.files.jsonl_sink import JsonlSink
 from capture_agent.sinks.files.pcap_sink import PcapSink
 
@@ -64,6 +65,56 @@ def test_an_idle_call_is_finished_and_goes_on(tmp_path: Path, by: str) -> None:
     assert "call-0.pcapng.part" in names(tmp_path)
     sink.close()
     assert raws(tmp_path / "call-0.pcapng") == [numbered(0)] * 2
+
+
+def test_a_file_whose_folder_was_away_when_it_was_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is finished once the folder is back, and goes on if the call does."""
+    monkeypatch.setattr(rotating_files, "SWEEP_SECONDS", 0.0)
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    sink = pcap(folder, "{call_id}.pcapng")
+    sink.send([traced(numbered(0)), traced(numbered(1))])
+    folder.rename(tmp_path / "away")
+    sink.send([])
+    assert names(tmp_path / "away") == {"call-0.pcapng.part", "call-1.pcapng.part"}
+    (tmp_path / "away").rename(folder)
+    sink.send([])
+    assert names(folder) == {"call-0.pcapng", "call-1.pcapng"}
+    sink.send([traced(numbered(1))])
+    sink.close()
+    assert raws(folder / "call-0.pcapng") == [numbered(0)]
+    assert raws(folder / "call-1.pcapng") == [numbered(1)] * 2
+
+
+def test_a_file_whose_call_went_on_while_its_folder_was_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both of its files are finished; none is lost."""
+    monkeypatch.setattr(rotating_files, "SWEEP_SECONDS", 0.0)
+    folder = tmp_path / "calls"
+    sink = pcap(folder, "{call_id}.pcapng")
+    sink.send([traced(numbered(0))])
+    folder.rename(tmp_path / "away")
+    sink.send([traced(numbered(0))])
+    sink.send([])
+    assert names(folder) == {"call-0.pcapng"}
+    (tmp_path / "away" / "call-0.pcapng.part").rename(folder / "call-0.pcapng.part")
+    sink.send([])
+    assert all(not name.endswith(".part") for name in names(folder))
+    assert [raws(file) for file in folder.iterdir()] == [[numbered(0)]] * 2
+    sink.close()
+
+
+@pytest.mark.parametrize("idle", ["closed meanwhile", "open"])
+def test_the_time_of_a_calls_file(tmp_path: Path, idle: str) -> None:
+    """It is over for a file that was closed, too."""
+    sink = pcap(tmp_path, "{call_id}.pcapng", rotate_seconds=60)
+    start = TIME_NS - TIME_NS % (60 * SECOND)
+    for minute, seconds in ((0, 1), (0, 30), (2, 1), (2, 2)):
+        sink.send([traced(numbered(0), time_ns=start + (60 * minute + seconds) * SECOND)])
+        if idle != "open":
+            sink.send([])
+    sink.close()
+    assert names(tmp_path) == {"call-0.pcapng", "call-0-20261122T223101.000000.pcapng"}
+    assert [len(raws(file)) for file in tmp_path.iterdir()] == [2, 2]
 
 
 def test_a_json_file_keeps_its_name(tmp_path: Path) -> None:

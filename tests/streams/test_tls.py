@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import ssl
 from binascii import unhexlify
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stream_samples import START, request, response, run, segment
+from stream_samples import ACK, FIN, RST, START, A, B, request, response, run, segment
 from test_websocket import frame
-from tls_samples import NO_ENCRYPT_THEN_MAC, Ends, dialogue, relayed, segments, streams_with
+from tls_captures import followed_by_tshark, tshark_key_log, write_capture
+from tls_samples import NO_ENCRYPT_THEN_MAC, Ends, certificate, dialogue, relayed, segments, streams_with
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.tls.cipher_suites import TLS_1_3
 from capture_agent.streams.tls.key_schedule import traffic_keys
 from capture_agent.streams.tls.key_store import TRAFFIC, KeyStore
+from capture_agent.streams.tls.private_keys import private_key
 from capture_agent.streams.tls.record_protection import Aead
-from capture_agent.streams.tls.tls_connections import PATIENCE_NS
-from capture_agent.streams.tls.tls_direction import MOST_LOST
-from capture_agent.streams.tls.tls_layer import MOST_TRIED
+from capture_agent.streams.tls.record_search import MOST_TRIED
+from capture_agent.streams.tls.tls_connections import PATIENCE_NS, TlsNews
+from capture_agent.streams.tls.tls_direction import MOST_LOST, TlsDirection
+from capture_agent.streams.tls.tls_layer import TlsLayer
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 TEXTS = [request(1, b"v=0\r\n" * 20), response(1), request(2, b"x" * 3000), response(2, b"y" * 20_000), request(3)]
@@ -60,13 +66,132 @@ def test_suites_of_tls_1_2(suite: str, mac_first: bool) -> None:
     check(Ends(V12, f"{suite}:@SECLEVEL=0", kind, NO_ENCRYPT_THEN_MAC if mac_first else 0))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("suite", ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256", "AES_128_CCM_SHA256", "AES_128_CCM_8_SHA256"])  # fmt: skip
-def test_suites_of_tls_1_3(suite: str) -> None:
-    """By OpenSSL's own programs: Python cannot choose these."""
-    said = relayed(["-tls1_3", "-ciphersuites", f"TLS_{suite}"], TEXTS)
+def test_suites_of_tls_1_3(suite: str, tmp_path: Path) -> None:
+    """By OpenSSL's own programs: Python cannot choose these. tshark finds the same."""
+    said = relayed(["-tls1_3", "-ciphersuites", f"TLS_{suite}"], TEXTS[:3])
+    for size in (7, 1400, 60_000):
+        messages, streams = run(segments(said.written, size), streams_with(said.keys))
+        assert payloads(messages) == said.texts
+        assert states(streams) == {"decrypted": 1}
+    (tmp_path / "keys").write_bytes(b"\n".join(said.keys) + b"\n")
+    write_capture(tmp_path / "call.pcap", said.written)
+    assert followed_by_tshark(tmp_path / "call.pcap", tshark_key_log(tmp_path / "keys")) == [b"".join(said.texts)]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("suite", ["AES_128_GCM_SHA256", "AES_256_GCM_SHA384", "CHACHA20_POLY1305_SHA256", "AES_128_CCM_SHA256", "AES_128_CCM_8_SHA256"])  # fmt: skip
+def test_suites_of_tls_1_3_in_a_resumed_session(suite: str) -> None:
+    said = relayed(["-tls1_3", "-ciphersuites", f"TLS_{suite}"], TEXTS[:2], resumed=True)
+    for size in (7, 100, 60_000):
+        messages, streams = run(segments(said.written, size), streams_with(said.keys))
+        assert payloads(messages) == said.texts
+        assert states(streams) == {"decrypted": 1}
+
+
+@pytest.mark.once
+def test_a_key_that_both_ends_share() -> None:
+    """RFC 8446 2.2, without a certificate."""
+    said = relayed(["-tls1_3", "-psk", "1a2b3c4d", "-psk_identity", "sip"], TEXTS[:2], serve=["-nocert"])
     messages, streams = run(segments(said.written), streams_with(said.keys))
     assert payloads(messages) == said.texts
     assert states(streams) == {"decrypted": 1}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("mac_first", [False, True])
+@pytest.mark.parametrize("suite", [*SUITES, *CURVE_SUITES])
+def test_suites_of_tls_1_2_resumed_in_any_segmentation(suite: str, mac_first: bool) -> None:
+    """By ticket, and by id."""
+    for no_ticket in (0, ssl.OP_NO_TICKET):
+        options = (NO_ENCRYPT_THEN_MAC if mac_first else 0) | no_ticket
+        first = Ends(V12, f"{suite}:@SECLEVEL=0", "ec" if "ECDSA" in suite else "rsa", options)
+        dialogue(first, TEXTS[:1])
+        second = Ends(V12, before=first)
+        assert second.client.session_reused
+        dialogue(second, TEXTS[:3])
+        for size in (7, 100, 60_000):
+            messages, streams = run(segments(second.written, size), streams_with(second.keys))
+            assert payloads(messages) == TEXTS[:3]
+            assert states(streams) == {"decrypted": 1}
+
+
+@pytest.mark.once
+def test_all_of_it_is_as_tshark_decrypts_it(tmp_path: Path) -> None:
+    suites = [*SUITES, *CURVE_SUITES]
+    found = [Ends(V12, f"{suite}:@SECLEVEL=0", "ec" if "ECDSA" in suite else "rsa") for suite in suites]
+    found += [Ends(V12, f"{suite}:@SECLEVEL=0", options=NO_ENCRYPT_THEN_MAC) for suite in SUITES if "SHA" in suite]
+    found += [Ends(V13), Ends(V13, curve="secp384r1")]
+    for ends in found:
+        dialogue(ends, TEXTS)
+    found += [again := Ends(version, before=ends) for version, ends in ((V12, found[0]), (V13, found[-1]))]
+    for ends in found[-2:]:
+        dialogue(ends, TEXTS)
+    assert again.client.session_reused
+    (tmp_path / "keys").write_bytes(b"\n".join(line for ends in found for line in ends.keys) + b"\n")
+    write_capture(tmp_path / "calls.pcap", *(ends.written for ends in found))
+    ours = [b"".join(payloads(run(segments(ends.written), streams_with(ends.keys))[0])) for ends in found]
+    assert followed_by_tshark(tmp_path / "calls.pcap", tshark_key_log(tmp_path / "keys"), len(found)) == ours
+    assert set(ours) == {b"".join(TEXTS)}
+
+
+def test_a_thousand_connections_at_once() -> None:
+    """All are open at the same time, and half of the keys come late."""
+    firsts = [Ends(version, kind="ec") for version in (V12, V13)]
+    found = []
+    for number in range(100):
+        found.append(Ends(V12 if number % 2 else V13, before=firsts[1 - number % 2]))
+        dialogue(found[-1], [request(number, b"v=0\r\n" * 20), response(number)])
+    ports = range(20_000, 21_000)
+    connections = [segments(found[port % 100].written, 300, port) for port in ports]
+    pieces = [one for turn in itertools.zip_longest(*connections) for one in turn if one is not None]
+    store = KeyStore(1 << 24)
+    store.add_all(b"\n".join(line for ends in found[::2] for line in ends.keys))
+    streams = streams_with(store=store)
+    messages = []
+    for at in range(0, len(pieces), 1000):
+        if at == len(pieces) // 2000 * 1000:
+            store.add_all(b"\n".join(line for ends in found[1::2] for line in ends.keys))
+        messages += streams.messages(pieces[at : at + 1000])
+    messages += streams.close()
+    assert states(streams) == {"decrypted": 1000}
+    got: dict[int, list[bytes]] = {}
+    for one in messages:
+        got.setdefault(one.source_port if one.source_port != 5061 else one.destination_port, []).append(one.payload)
+    want = {port: [request(port % 100, b"v=0\r\n" * 20), response(port % 100)] for port in ports}
+    assert got == want
+
+
+@pytest.mark.parametrize("then", ["both ends finish", "one end resets", "nothing"])
+@pytest.mark.parametrize("keys", ["known", "not known", "private"])
+def test_what_was_kept_of_a_connection_is_freed(keys: str, then: str) -> None:
+    """At once, without the collector of cycles, which runs seldom."""
+    ends = Ends(V12, "AES128-GCM-SHA256")
+    dialogue(ends, TEXTS)
+    private = (private_key(Path(certificate("rsa")[1]).read_bytes(), ""),) if keys == "private" else ()
+    store = KeyStore(1 << 20, private)
+    if keys == "known":
+        store.add_all(b"\n".join(ends.keys))
+    pieces = segments(ends.written)
+    ways = {40000: A + B, 5061: B + A}
+    last = {one.source_port: one for one in pieces}
+    if then == "both ends finish":
+        pieces += [
+            segment(b"", last[port].sequence + len(last[port].payload), FIN | ACK, len(pieces) + 1, ports=(port, 45061 - port), addresses=ways[port])
+            for port in ways
+        ]  # fmt: skip
+    elif then == "one end resets":
+        pieces.append(segment(b"", last[40000].sequence + len(last[40000].payload), RST, len(pieces) + 1, ports=(40000, 5061), addresses=A + B))  # fmt: skip
+    gc.collect()
+    gc.disable()
+    try:
+        streams = streams_with(store=store)
+        streams.messages(pieces)
+        streams.close()
+        assert [one for one in gc.get_objects() if isinstance(one, TlsLayer | TlsDirection | TlsNews)] == []
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("version", "size"), [*product([V12, V13], [1, 7, 100, 1400, 60_000])])
@@ -87,6 +212,7 @@ def test_a_server_that_asks_for_another_key_share() -> None:
     check(Ends(V13, curve="secp384r1"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("letter", ["k", "K"])
 def test_a_key_update(letter: str) -> None:
     said = relayed(["-tls1_3"], TEXTS, between=letter)
@@ -95,6 +221,7 @@ def test_a_key_update(letter: str) -> None:
     assert states(streams) == {"decrypted": 1}
 
 
+@pytest.mark.once
 def test_a_renegotiation() -> None:
     said = relayed(["-tls1_2"], TEXTS, between="R")
     assert sum(line.startswith(b"CLIENT_RANDOM") for line in said.keys) == 2
@@ -103,8 +230,11 @@ def test_a_renegotiation() -> None:
     assert states(streams) == {"decrypted": 1}
 
 
-def test_early_data_that_is_accepted() -> None:
-    said = relayed(["-tls1_3"], TEXTS, early=request(9, b"early"))
+@pytest.mark.once
+@pytest.mark.parametrize("refused", [False, True])
+def test_early_data(refused: bool) -> None:
+    said = relayed(["-tls1_3"], TEXTS[:3], early=request(9, b"early"), refused=refused)
+    assert (request(9, b"early") in said.texts) != refused
     messages, streams = run(segments(said.written), streams_with(said.keys))
     assert payloads(messages) == said.texts
     assert states(streams) == {"decrypted": 1}

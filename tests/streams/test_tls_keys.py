@@ -99,7 +99,7 @@ def test_any_line(line: bytes) -> None:
 
 
 def test_the_oldest_secrets_are_evicted() -> None:
-    store = KeyStore(3 * ENTRY_COST)
+    store = KeyStore(6 * ENTRY_COST)
     for number in range(5):
         store.add(b"CLIENT_RANDOM %064x %s" % (number, b"ab" * 48))
     assert [store.secret(MASTER, number.to_bytes(32, "big")) is not None for number in range(5)] == [False] * 2 + [

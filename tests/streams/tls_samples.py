@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import re
 import select
 import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from capture_agent.streams.tls.key_store import KeyStore
 from capture_agent.streams.tls.tls_layer import decrypting
 
 NO_ENCRYPT_THEN_MAC = 1 << 19  # SSL_OP_NO_ENCRYPT_THEN_MAC
+SHAKEN = re.compile(rb"^(CLIENT_RANDOM|CLIENT_TRAFFIC_SECRET_0) ", re.MULTILINE)  # lines at the end of a handshake
 Said = tuple[bool, bytes]  # by the client? and what
 
 
@@ -164,28 +166,44 @@ class Relayed:
     texts: list[bytes]
 
 
-def relayed(options: Sequence[str], texts: Sequence[bytes], between: str = "", early: bytes = b"") -> Relayed:
+def relayed(
+    options: Sequence[str],
+    texts: Sequence[bytes],
+    between: str = "",
+    early: bytes = b"",
+    serve: Sequence[str] = (),
+    client: Sequence[str] = (),
+    resumed: bool = False,
+    refused: bool = False,
+) -> Relayed:
     """The client says these texts, one by one; `between`: a command of s_client before the last one.
 
-    `early`: what it says as early data of a second connection, which is the one that is returned.
+    `resumed`: the second connection of a session is returned. `early`: what it says there as early data; `refused`: the
+    third one, where the server does not take it. `serve`, `client`: more options of one of them.
     """
     with TemporaryDirectory(prefix="capture-agent-tls-") as name:
         folder = Path(name)
         cert, key = certificate("rsa")
         port = free_port()
-        serve = ["openssl", "s_server", "-accept", str(port), "-cert", cert, "-key", key, "-quiet", *options]
-        serve += ["-early_data", "-no_anti_replay"] if early else []
-        serve += ["-client_renegotiation"] if between == "R" else []
-        server = subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = ["openssl", "s_server", "-accept", str(port), "-cert", cert, "-key", key, "-quiet", *options, *serve]
+        command += ["-early_data"] if early else []
+        command += ["-client_renegotiation"] if between == "R" else []
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for_port(port)
             run_client = partial(one_client, folder, port, options)
-            if not early:
-                return run_client(texts, between, [])
+            if not early and not resumed:
+                return run_client(texts, between, client)
             session = str(folder / "session")
             run_client(texts[:1], "", ["-sess_out", session])
+            again = ["-sess_in", session]
+            if not early:
+                return run_client(texts, "", again)
             (folder / "early").write_bytes(early)
-            after = run_client(texts, "", ["-sess_in", session, "-early_data", str(folder / "early")])
+            again += ["-early_data", str(folder / "early")]
+            after = run_client(texts, "", again)
+            if refused:  # a ticket is good for early data once
+                return run_client(texts, "", again)
             return Relayed(after.written, after.keys, [early, *after.texts])
         finally:
             server.terminate()
@@ -202,18 +220,27 @@ def one_client(
         client = subprocess.Popen([*command, *options, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
         assert client.stdin is not None
         said: list[bytes] = []
+
+        def type_in(what: bytes) -> None:
+            """The client reads a command only at the start of what it reads: it must have sent what was before."""
+            assert client.stdin is not None
+            before = relay.said_by_client
+            client.stdin.write(what)
+            client.stdin.flush()
+            wait_until(lambda: relay.said_by_client > before)
+            relay.wait_for_silence()
+
         try:
+            wait_until(lambda: log.exists() and bool(SHAKEN.search(log.read_bytes())))
             relay.wait_for_silence()
             for number, text in enumerate(texts):
                 if between and number == len(texts) - 1:
-                    client.stdin.write(between.encode() + b"\n")
-                    client.stdin.flush()
-                    relay.wait_for_silence()
+                    type_in(between.encode() + b"\n")
                 plain = text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-                client.stdin.write(plain)
-                client.stdin.flush()
-                relay.wait_for_silence()
+                type_in(plain)
                 said.append(plain)
+            if "-sess_out" in more:
+                wait_until(Path(more[more.index("-sess_out") + 1]).exists)
         finally:
             client.communicate(timeout=10)
         relay.wait_for_silence()
@@ -240,6 +267,10 @@ class Relay:
         self._thread.join(10)
         self._listener.close()
 
+    @property
+    def said_by_client(self) -> int:
+        return sum(by_client for by_client, _ in self.written)
+
     def _run(self) -> None:
         client, _ = self._listener.accept()
         with client, socket.create_connection(("127.0.0.1", self._to), 10) as server:
@@ -265,6 +296,14 @@ class Relay:
         self._last = time.monotonic()
         while time.monotonic() < min(self._last + seconds, deadline):
             time.sleep(0.01)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.01)
 
 
 def free_port() -> int:

@@ -10,20 +10,22 @@ from capture_agent.view.call import SipCall
 from capture_agent.view.call_book import CallBook
 
 SECOND = 1_000_000_000
+END = "\r\n"
 
 
 def exchange(text: str) -> list[CapturedMessage]:
     """`INVITE.1` is a request with CSeq 1, `180.INVITE.1` an answer; `>` before it: at the proxy's other side;
-    `/x` after it: with that branch. A second between two messages."""
+    `/x` after it: with that branch; `+x`: with that contact. A second between two messages."""
     messages = []
     for second, word in enumerate(text.split()):
-        bare, _, branch = word.lstrip(">").partition("/")
+        branched, _, contact = word.lstrip(">").partition("+")
+        bare, _, branch = branched.partition("/")
         *status, method, cseq = bare.split(".")
         hop = ("192.0.2.2", "192.0.2.3") if word.startswith(">") else ("192.0.2.1", "192.0.2.2")
         start = f"SIP/2.0 {status[0]} X" if status else f"{method} sip:b@b SIP/2.0"
         raw = (
             f"{start}\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK{branch}\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:b@b>\r\n"
-            f"Call-ID: c\r\nCSeq: {cseq} {method}\r\n\r\n"
+            f"Call-ID: c\r\nCSeq: {cseq} {method}\r\n{contact and f'Contact: {contact}{END}'}\r\n"
         )
         one = traced(raw.encode(), *(hop[::-1] if status else hop), time_ns=TIME_NS + second * SECOND).message
         assert isinstance(one, CapturedMessage)
@@ -70,6 +72,7 @@ def call_of(messages: list[CapturedMessage]) -> SipCall:
         pytest.param("BYE.2 200.BYE.2", ("200", "completed"), id="a BYE alone"),
         pytest.param("UPDATE.2 200.UPDATE.2", ("200", "in call"), id="an UPDATE alone"),
         pytest.param("REGISTER.1 401.REGISTER.1 REGISTER.2 200.REGISTER.2", ("200", "registered"), id="registered"),
+        pytest.param("REGISTER.1+<sip:a@a>;expires=0;q=0.5 200.REGISTER.1", ("200", "unregistered"), id="unregistered"),
         pytest.param("REGISTER.1 200.REGISTER.1 REGISTER.2 403.REGISTER.2", ("403", "rejected"), id="refresh fails"),
         pytest.param("REGISTER.1 200.REGISTER.1 REGISTER.2", ("", "waiting"), id="refresh without an answer"),
         pytest.param(

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from capture_agent import read
-from capture_agent.cli.call_columns import COLUMNS, Context, call_object
+from capture_agent.cli.call_columns import COLUMNS, Context
 from capture_agent.cli.flow import as_text
 from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.policy.lookback import copied
 from capture_agent.view.aliases import Aliases
 from capture_agent.view.call_book import CallBook
+from capture_agent.view.call_object import call_object
 from capture_agent.view.ladder import Ladder, ladder_of
 from capture_agent.view.ladder_exports import as_object
 from capture_agent.view.ladder_svg import svg
@@ -65,7 +66,7 @@ def view(capture: Path) -> dict[str, str]:
     book.add(messages)
     context = Context(UTC, aliases, book, exact=True)
     ladders = [ladder_of([one for one in messages if one.sip.call_id == call.call_id], aliases) for call in book]
-    calls = [call_object(call, context) for call in book]
+    calls = [call_object(call, context.aliases, book.legs_of(call)) for call in book]
     return {
         "txt": "\n".join(lines(context, ladders)) + "\n",
         "svg": svg(ladder_of(messages[:60], aliases), "start", UTC),

@@ -32,6 +32,7 @@ GET = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 @pytest.fixture
 def door() -> Iterator[HttpDoor]:
     door = HttpDoor(("127.0.0.1", 0), Agent())
+    door.start()
     yield door
     assert ask(door.port, "/health").status == 200  # whatever the test has done
     door.close()
@@ -225,6 +226,7 @@ def test_any_bytes(door: HttpDoor, garbage: bytes) -> None:
 @pytest.mark.usefixtures("hasty")
 def test_a_handshake_that_never_comes(certificate: Path) -> None:
     door = HttpDoor(("127.0.0.1", 0), Agent(), tls=tls_of(Http(tls_cert=str(certificate))))
+    door.start()
     silent = connected(door.port)
     plain = connected(door.port)
     plain.sendall(GET)
@@ -260,6 +262,7 @@ def test_nothing_of_it_is_in_the_log(door: HttpDoor, caplog: pytest.LogCaptureFi
 
 def test_closing_ends_all() -> None:
     door = HttpDoor(("127.0.0.1", 0), Agent())
+    door.start()
     with connected(door.port) as client:
         client.sendall(GET)
         assert reply_from(client.makefile("rb")).status == 200

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import zlib
 
-from capture_agent.delivery.spool.spool_file import Data, SpoolError
+from capture_agent.delivery.spool.spool_error import SpoolError
+from capture_agent.delivery.spool.spool_rows import Data
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 PLAIN = b"HEP3"

@@ -14,13 +14,17 @@ from capture_agent.config.spool_options import SpoolSection
 from capture_agent.delivery.sink_account import EXPIRED, SPOOL_FAILED, SPOOL_FULL
 from capture_agent.delivery.spool.batch_compression import NotCompressed, compressed, decompressed
 from capture_agent.delivery.spool.packing import BatchPacker, Unpackable
-from capture_agent.delivery.spool.spool_file import FIRST, ROW_BYTES, STEP, Damaged, Row, SpoolError, SpoolFile
+from capture_agent.delivery.spool.spool_error import Damaged, SpoolError
+from capture_agent.delivery.spool.spool_file import STEP, SpoolFile
+from capture_agent.delivery.spool.spool_lock import FIRST
+from capture_agent.delivery.spool.spool_rows import ROW_BYTES, Row
 from capture_agent.delivery.spool.unpacking import BatchUnpacker, UnreadableBatch
 from capture_agent.delivery.standing import SpoolStanding
 from capture_agent.records.traced import TracedMessage
 
 BATCH_BYTES = 1 << 20  # of a batch before it is compressed, and before its last message
 BATCH_MESSAGES = 4096
+PART_SECONDS, LEAST_MESSAGES = 0.1, 10  # of a batch that is sent at a limited rate: each is sent at once
 SPARE_BYTES = 16 << 20  # of the disk that stay free, so that what is sent can be removed
 BACK = 1024  # numbers between a batch that is put back and the next, so that another fits there
 FULL_SECONDS = 60.0  # so long a spool counts as full after a message has made room
@@ -38,6 +42,13 @@ class SpoolLimits:
     drain_per_second: float = 0.0  # messages; 0: no limit
     above_percent: int = 50
     beside: bool = False
+
+    @property
+    def batch_messages(self) -> int:
+        """Of one batch at most."""
+        if not self.drain_per_second:
+            return BATCH_MESSAGES
+        return min(BATCH_MESSAGES, max(LEAST_MESSAGES, int(self.drain_per_second * PART_SECONDS)))
 
     @classmethod
     def of(cls, section: SpoolSection) -> SpoolLimits:
@@ -163,12 +174,18 @@ class Spool:
                 before, self._taken = self._taken, row.id
                 self._moved = True
                 self.messages -= row.rest
-                if messages is not None:
-                    found.append(Taken(row.id, before, row.done, messages[row.done :], row.bytes))
-                    break
+                if messages:
+                    change.found += max(0, len(messages) - row.rest)
+                    change.lost[SPOOL_FAILED] += max(0, row.rest - len(messages))
+                    found.append(Taken(row.id, before, row.done, messages, row.bytes))
+                    return
                 change.lost[SPOOL_FAILED] += row.rest
                 _log.error("%s: a batch is damaged; messages lost: %d", self.path, row.rest)
                 self._ended[row.id] = row.bytes
+            if self.messages > 0:
+                change.lost[SPOOL_FAILED] += self.messages
+                _log.error("%s: batches are missing; messages lost: %d", self.path, self.messages)
+                self.messages = 0
 
         change = self._change(read, reads=True)
         return change, found[0] if found else None
@@ -237,6 +254,9 @@ class Spool:
                 self._fails(error, writes)
             except Unpackable:  # of a batch that is put back: it stays where it is
                 pass
+            if self.messages < 0:  # damaged numbers have said less
+                change.found -= self.messages
+                self.messages = 0
         return change
 
     def _check_disk(self) -> None:
@@ -291,10 +311,10 @@ class Spool:
             _log.info("%s: can be used again", self.path)
             self.failing = ""
 
-    @staticmethod
-    def _parts(batch: Sequence[TracedMessage]) -> tuple[list[tuple[int, bytes]], int]:
+    def _parts(self, batch: Sequence[TracedMessage]) -> tuple[list[tuple[int, bytes]], int]:
         """Batches of limited size, how many messages and their packets; and how many messages cannot be packed."""
         parts: list[tuple[int, bytes]] = []
+        most = self.limits.batch_messages
         packer, held, size, unpackable = BatchPacker(), list[bytes](), 0, 0
         for traced in batch:
             try:
@@ -304,7 +324,7 @@ class Spool:
                 continue
             held.append(packets)
             size += len(packets)
-            if size >= BATCH_BYTES or len(held) >= BATCH_MESSAGES:
+            if size >= BATCH_BYTES or len(held) >= most:
                 parts.append((len(held), compressed(b"".join(held))))
                 held, size = [], 0
         if held:
@@ -329,9 +349,12 @@ class Spool:
         if not self.limits.seconds:
             return
         before = self._clock() - self.limits.seconds
-        while (found := self._file.oldest(self._taken)) is not None and found[1] < before:
-            self._drop(found[0])
-            change.lost[EXPIRED] += found[0].rest
+        while (found := self._file.oldest(self._taken)) is not None:
+            row, stored_at = found
+            if stored_at is None or stored_at >= before:
+                break
+            self._drop(row)
+            change.lost[EXPIRED] += row.rest
 
     def _drop(self, row: Row) -> None:
         self._file.change([*self._ended, row.id], [], {})
@@ -341,12 +364,13 @@ class Spool:
         self._ended.clear()
 
 
-def unpacked(row: Row) -> list[TracedMessage] | None:
-    """None: these are not the messages that were written. Raises SpoolError: a library to read them is missing."""
+def unpacked(row: Row) -> list[TracedMessage]:
+    """Those that are not sent yet; none: they are not what was written. Raises SpoolError: a library to read them is
+    missing.
+    """
     if row.data is None:
-        return None
+        return []
     try:
-        messages = BatchUnpacker().unpack(decompressed(row.data))
+        return BatchUnpacker().unpack(decompressed(row.data))[row.done :]
     except (NotCompressed, UnreadableBatch):
-        return None
-    return messages if len(messages) == row.messages else None
+        return []

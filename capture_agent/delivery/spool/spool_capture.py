@@ -14,14 +14,15 @@ from struct import Struct
 from urllib.parse import quote
 
 from capture_agent.delivery.spool.spool import unpacked
-from capture_agent.delivery.spool.spool_file import Row, SpoolError, first_after, mark_in
+from capture_agent.delivery.spool.spool_error import SpoolError
+from capture_agent.delivery.spool.spool_lock import mark_in
+from capture_agent.delivery.spool.spool_rows import TABLES, Row, first_after, tables_in
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import Frames, Interface
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.capture_file import BATCH
 from capture_agent.sources.source import SourceError
 
-TABLES = {"batches", "contents"}
 LINK_TYPE = 252
 # Tags: their number and length, then the value.
 DISSECTOR = Struct("!HH4s").pack(12, 4, b"sip\0")
@@ -33,7 +34,7 @@ HEAD = Struct("!HH")
 
 
 class SpoolCapture:
-    """A Source. The spool may be in use: it is only read, a batch at a time."""
+    """A Source. The spool may be in use: it is only read, as it is when the reading begins, a batch at a time."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -45,18 +46,18 @@ class SpoolCapture:
         """Raises SourceError at the end if batches were damaged, or where SQLite cannot go on."""
         lost = 0
         at = mark_in(self._path)
+        self._database.execute("BEGIN")  # until it is closed: what others write meanwhile is not seen
         while (row := self._next(at)) is not None:
             at = row.id
             messages = self._messages(row)
-            if messages is None:
+            if not messages:
                 lost += row.rest
-                continue
-            for start in range(row.done, len(messages), BATCH):
+            for start in range(0, len(messages), BATCH):
                 yield self._frames(messages[start : start + BATCH])
         if lost:
             raise SourceError(f"{self.name}: damaged batches; messages in them: {lost}")
 
-    def _messages(self, row: Row) -> list[TracedMessage] | None:
+    def _messages(self, row: Row) -> list[TracedMessage]:
         try:
             return unpacked(row)
         except SpoolError as error:
@@ -118,17 +119,18 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _connected(path: Path) -> sqlite3.Connection:
     """Read-only. Without a log beside it, nothing is needed there, so that the folder may be read-only, too."""
     alone = "" if Path(f"{path}-wal").exists() else "&immutable=1"
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro{alone}", uri=True, check_same_thread=False)
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro{alone}", uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 def is_spool(path: Path) -> bool:
     """Whether this SQLite database has the tables of one. Raises sqlite3.Error."""
     database = _connected(path)
     try:
-        names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return tables_in(database) >= TABLES
     finally:
         database.close()
-    return names >= TABLES
 
 
 def spool_capture(path: Path) -> SpoolCapture | None:

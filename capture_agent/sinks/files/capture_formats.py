@@ -9,8 +9,8 @@ from struct import Struct
 from typing import Protocol
 
 from capture_agent.records.frames import CapturedFrame
+from capture_agent.sinks.files.open_file import OpenFile
 from capture_agent.sinks.files.packets import buildable
-from capture_agent.sinks.files.rotating_files import OpenFile
 
 SNAP_LENGTH = 262_144  # of all interfaces: libpcap reads no file in which they differ
 LONGEST_NAME = 255

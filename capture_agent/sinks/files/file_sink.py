@@ -11,7 +11,8 @@ from capture_agent.net.sink_errors import SinkError, reason
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.kinds import Captured
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sinks.files.rotating_files import IDLE_SECONDS, OpenFile, RotatingFiles
+from capture_agent.sinks.files.open_file import OpenFile
+from capture_agent.sinks.files.rotating_files import IDLE_SECONDS, RotatingFiles
 
 MOST_AT_ONCE = 256  # messages of one write
 
@@ -44,7 +45,6 @@ class FileSink:
         """Raises SinkError. Creates nothing: the first message creates its file."""
         try:
             self._files.check()
-            self._files.finish_left()
             self._files.sweep()
         except OSError as error:
             raise self._error(error) from None

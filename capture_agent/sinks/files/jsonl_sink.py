@@ -19,7 +19,8 @@ from capture_agent.records.message_fields import as_object, as_text, carriage
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.files.file_sink import FileSink
-from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
+from capture_agent.sinks.files.open_file import OpenFile
+from capture_agent.sinks.files.rotating_files import RotatingFiles
 
 STEP = 1 << 16
 OURS = Origin()

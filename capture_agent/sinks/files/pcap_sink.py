@@ -12,8 +12,9 @@ from capture_agent.records.frames import CapturedFrame, Interface
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.files.capture_formats import FORMATS, CaptureFormat
 from capture_agent.sinks.files.file_sink import FileSink
+from capture_agent.sinks.files.open_file import OpenFile
 from capture_agent.sinks.files.packets import ETHERNET, Oversize, Packets, buildable
-from capture_agent.sinks.files.rotating_files import OpenFile, RotatingFiles
+from capture_agent.sinks.files.rotating_files import RotatingFiles
 from capture_agent.sinks.sink import NOT_SIP
 
 NO_INTERFACE = Interface("", ETHERNET)

@@ -8,9 +8,9 @@ from typing import IO
 
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.files.capture_formats import FORMATS
+from capture_agent.sinks.files.open_file import OpenFile
 from capture_agent.sinks.files.packets import Oversize
 from capture_agent.sinks.files.pcap_sink import CaptureRecords
-from capture_agent.sinks.files.rotating_files import OpenFile
 
 
 def saved(out: IO[bytes], form: str, messages: Iterable[CapturedMessage]) -> int:

@@ -13,7 +13,7 @@ from capture_agent.config.targets import SqlTarget
 from capture_agent.sinks.sql.database import connect, explained, parse_url, require_table
 from capture_agent.sinks.sql.partitions import Partition, drop_partition, limit_lock_waits, partitions_of
 from capture_agent.sinks.sql.sip_trace_table import MYSQL, checked_name
-from capture_agent.sinks.sql.trace_rows import TIMES, julian_day
+from capture_agent.sinks.sql.trace_rows import TIMES, julian_day, utc_time
 
 AT_ONCE = 2000  # rows of one transaction
 PAGES = 1000  # of a SQLite file, returned to the file system in one transaction
@@ -46,6 +46,9 @@ def purge(target: SqlTarget, older_than: int) -> Purged:
                 purged.partitions.append(partition.name)
             connection.rollback()
             purged.rows = _delete(connection, table, limit)
+            if connection.dialect.name == "sqlite":
+                # Where times are text, as other programs write them. To SQLite every number is less than any text.
+                purged.rows += _delete(connection, table, utc_time(before), "time_stamp >= '' AND ")
             _shrink(connection)
     except SQLAlchemyError as error:
         raise explained(url, error) from error
@@ -56,10 +59,10 @@ def old_ones(partitions: list[Partition], limit: str) -> list[Partition]:
     return [one for one in partitions if one.until is not None and one.until.isoformat(" ") <= limit]
 
 
-def _delete(connection: Connection, table: str, limit: float | str) -> int:
+def _delete(connection: Connection, table: str, limit: float | str, only: str = "") -> int:
     quoted = connection.dialect.identifier_preparer.quote(table)
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    old = f"FROM {quoted} WHERE time_stamp < {mark}"
+    old = f"FROM {quoted} WHERE {only}time_stamp < {mark}"
     if connection.dialect.name in MYSQL:
         statement, values = f"DELETE {old} ORDER BY time_stamp LIMIT {AT_ONCE}", (limit,)
     else:

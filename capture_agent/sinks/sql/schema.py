@@ -17,9 +17,11 @@ from capture_agent.sinks.sql.database import (
 )
 from capture_agent.sinks.sql.sip_trace_table import TABLE_VERSION, checked_name, sip_trace_table, version_table
 
+MADE, VERSION_MADE = "made", "exists already; its entry in the version table was missing, and is made"
 
-def create_tables(url: str, table: str = "sip_trace") -> bool:
-    """Create the table, its indexes and its row in `version`. False: everything existed. Raises SinkError."""
+
+def create_tables(url: str, table: str = "sip_trace") -> str:
+    """Create the table, its indexes and its row in `version`. What was made; empty: all existed. Raises SinkError."""
     parsed = parse_url(url)
     checked_name(table)
     try:
@@ -33,9 +35,9 @@ def create_tables(url: str, table: str = "sip_trace") -> bool:
         raise explained(parsed, error) from error
 
 
-def create_in(connection: Connection, url: URL, table: str) -> bool:
+def create_in(connection: Connection, url: URL, table: str) -> str:
     versions = version_table()
-    made = False
+    made = ""
     if not inspect(connection).has_table("version"):
         versions.create(connection)
         connection.execute(versions.insert().values(table_name="version", table_version=1))
@@ -47,12 +49,12 @@ def create_in(connection: Connection, url: URL, table: str) -> bool:
         for index in made_table.indexes:
             index.name = quoted_name(free_name(connection, str(index.name)), None)
         made_table.create(connection)
-        made = True
+        made = MADE
     else:
         check_columns(connection, url, table)
     if version is None:
         connection.execute(versions.insert().values(table_name=table, table_version=TABLE_VERSION))
-        made = True
+        made = made or VERSION_MADE
     return made
 
 

@@ -129,8 +129,8 @@ class SqlSink:
     def _create_tables(self) -> None:
         """Those of the target and of rules: once, for a table that is dropped later was not dropped by accident."""
         for name in (self._tables.own, *self._tables.others):
-            if create_tables(self._url.render_as_string(hide_password=False), name):
-                _log.warning("%s: table %s made", self.name, name)
+            if made := create_tables(self._url.render_as_string(hide_password=False), name):
+                _log.warning("%s: table %s %s", self.name, name, made)
         self._create = False
 
     def _make_file(self) -> None:

@@ -22,11 +22,14 @@ COMPARED = ("callid", "fromtag", "totag")
 
 @dataclass(frozen=True, slots=True)
 class TableProblem:
-    """`column`: the one that is wrong; empty for an index. `mended`: `db upgrade` corrects it."""
+    """`column`: the one that is wrong; empty for an index. `mended`: `db upgrade` corrects it. `extra`: it is none of
+    sip_trace's.
+    """
 
     words: str
     column: str = ""
     mended: bool = True
+    extra: bool = False
 
     def __str__(self) -> str:
         return self.words
@@ -44,7 +47,7 @@ def column_problems(connection: Connection, table: str) -> list[TableProblem]:
     for name, column in there.items():
         if name not in expected and not _has_value(dialect, column):
             words = f"column {name} accepts no row: it has no default and does not accept NULL"
-            found.append(TableProblem(words, name, mended=False))
+            found.append(TableProblem(words, name, mended=False, extra=True))
     return found
 
 

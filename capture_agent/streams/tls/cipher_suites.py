@@ -51,3 +51,6 @@ _BY_CIPHER = {
     CipherSuite("chacha20", 32, "sha256"): (0xCCA8, 0xCCA9, 0xCCAA),
 }
 TLS_1_2 = {number: suite for suite, numbers in _BY_CIPHER.items() for number in numbers}
+
+# Those whose premaster secret is encrypted with the server's RSA key: RFC 5246 A.5, RFC 5288 3, RFC 6655 3.
+RSA_EXCHANGE = frozenset((0x002F, 0x0035, 0x003C, 0x003D, 0x009C, 0x009D, 0xC09C, 0xC09D, 0xC0A0, 0xC0A1))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from capture_agent.streams.tls.cipher_suites import CipherSuite
 
 IV_SIZE = 12  # bytes: RFC 8446 5.3, for all suites
+MASTER_SIZE = 48  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,16 @@ def prf(hash_name: str, secret: bytes, label: bytes, seed: bytes, size: int) -> 
         a = hmac.digest(secret, a, hash_name)
         out += hmac.digest(secret, a + seed, hash_name)
     return out[:size]
+
+
+def master_secret(suite: CipherSuite, premaster: bytes, client: bytes, server: bytes) -> bytes:
+    """From both random values: RFC 5246 8.1."""
+    return prf(suite.hash, premaster, b"master secret", client + server, MASTER_SIZE)
+
+
+def extended_master_secret(suite: CipherSuite, premaster: bytes, session_hash: bytes) -> bytes:
+    """RFC 7627 4."""
+    return prf(suite.hash, premaster, b"extended master secret", session_hash, MASTER_SIZE)
 
 
 def key_block(suite: CipherSuite, master: bytes, client: bytes, server: bytes) -> tuple[RecordKeys, RecordKeys]:

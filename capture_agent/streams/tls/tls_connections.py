@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from capture_agent.books import Account, Ledger
+from capture_agent.streams.tls.handshake import Handshake, TlsReject
 from capture_agent.streams.tls.key_store import KeyStore
-from capture_agent.streams.tls.tls_direction import TlsReject
 
 DECRYPTED, OPEN = "decrypted", "open"
 TLS = Account("tls", (DECRYPTED, OPEN), tuple(TlsReject))
@@ -41,6 +41,17 @@ class Waiting(Protocol):
 
     def give_up(self) -> None:
         """Nothing that it waits for will come."""
+
+
+class TlsNews:
+    """What one direction tells the other: they are one connection."""
+
+    __slots__ = ("handshakes", "layers", "session")
+
+    def __init__(self, session: TlsSession, handshakes: list[Handshake], layers: list[Waiting]) -> None:
+        self.session = session
+        self.handshakes = handshakes
+        self.layers = layers
 
 
 class TlsConnections:

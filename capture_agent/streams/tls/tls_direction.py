@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 
 from capture_agent.streams.tls import hello
-from capture_agent.streams.tls.cipher_suites import TLS_1_2, TLS_1_3, CipherSuite
-from capture_agent.streams.tls.hello import ClientHello, Malformed, MessageReader, ServerHello
+from capture_agent.streams.tls.handshake import Handshake, TlsReject, Undecryptable
+from capture_agent.streams.tls.hello import HandshakeMessage, Malformed, MessageReader
 from capture_agent.streams.tls.key_schedule import key_block, next_secret
-from capture_agent.streams.tls.key_store import EARLY, HANDSHAKE, MASTER, TRAFFIC, KeyStore
+from capture_agent.streams.tls.key_store import EARLY, HANDSHAKE, TRAFFIC, KeyStore
+from capture_agent.streams.tls.record_headers import APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE_RECORD
 from capture_agent.streams.tls.record_protection import Protection, protection_1_2, protection_1_3
 
-CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE_RECORD, APPLICATION_DATA, HEARTBEAT = range(20, 25)
 MOST_SKIPPED = 256  # records that are not authentic: early data that was refused, a handshake without its secret
 MOST_LOST = 64  # records that may be missing in a gap
 
 
-class TlsReject(StrEnum):
-    """Why a connection is not decrypted, or not any more. Each value is a metric label."""
-
-    NO_KEY = "no_key"  # the key log has no secret of it
-    JOINED = "joined"  # its handshake was not captured
-    UNSUPPORTED = "unsupported"  # another version or cipher suite, or compression
-    BROKEN = "broken"  # a record that is not TLS, or is not authentic with these keys
-    GAP = "gap"  # packets are missing, and the records after them could not be found
-
-
-class Undecryptable(Exception):
-    """Nothing more of this direction can be decrypted."""
-
-    def __init__(self, why: TlsReject) -> None:
-        super().__init__(why)
-        self.why = why
-
-
-class Handshake:
-    """What both hellos have said. A connection of TLS 1.2 may have several."""
-
-    __slots__ = ("client", "early_accepted", "is_retried", "server")
-
-    def __init__(self, client: ClientHello) -> None:
-        self.client = client
-        self.server: ServerHello | None = None
-        self.is_retried = False  # there was a HelloRetryRequest: the client says hello once more
-        self.early_accepted: bool | None = None  # None: not known yet
-
-    @property
-    def suite(self) -> CipherSuite:
-        """Raises Undecryptable."""
-        assert self.server is not None
-        suites = {hello.VERSION_1_3: TLS_1_3, hello.VERSION_1_2: TLS_1_2}.get(self.server.version, {})
-        suite = suites.get(self.server.suite)
-        if suite is None or self.server.compressed:
-            raise Undecryptable(TlsReject.UNSUPPORTED)
-        return suite
-
-    @property
-    def is_1_3(self) -> bool:
-        return self.is_retried or (self.server is not None and self.server.version == hello.VERSION_1_3)
+Starts = Callable[["TlsDirection"], bool]
 
 
 class TlsDirection:
@@ -84,18 +42,20 @@ class TlsDirection:
         self.handshakes = handshakes
         self.is_protected = False  # with the keys that application data has
         self._store = store
-        self._reader = MessageReader()
+        self._reader = MessageReader(reads_all=bool(store.private_keys))
         self._sequence = 0
         self._protection: Protection | None = None
         self._secret = b""  # of TLS 1.3
-        self._starts: Callable[[], bool] | None = None  # takes new keys into use; false: they are not there yet
+        # Takes new keys into use; false: they are not there yet. A bound method would keep this object alive.
+        self._starts: Starts | None = None
         self._epoch = b""  # the label of the secret in use
         self._may_skip = 0  # records that need not be authentic
         self._hellos = 0
 
     @property
     def buffered(self) -> int:
-        return self._reader.buffered
+        transcript = self.handshakes[-1].transcript if self.is_client and self.handshakes else None
+        return self._reader.buffered + (0 if transcript is None else transcript.buffered)
 
     def take(self, header: bytes, body: bytes) -> bytes | None:
         """The application data in a record; empty if it is something else; None: its keys are not known yet.
@@ -103,11 +63,13 @@ class TlsDirection:
         Raises Undecryptable.
         """
         if self._protection is None and self._starts is None and self._follows_1_3:
-            self._start(self._start_1_3)
+            self._start(TlsDirection._start_1_3)
         if self._starts is not None and header[0] != CHANGE_CIPHER_SPEC:
-            if not self._starts():
+            if not self._starts(self):
                 return None
             self._starts = None
+        if self._waits_for_server(header[0]):
+            return None
         try:
             if self._protection is None:
                 return self._take_plain(header[0], body)
@@ -121,14 +83,21 @@ class TlsDirection:
 
     def is_ready(self) -> bool:
         """Whether records can be decrypted with the keys of application data."""
-        if self._starts is not None and self._starts():
+        if self._starts is not None and self._starts(self):
             self._starts = None
         return self._protection is not None and self.is_protected
 
     def lose(self) -> None:
         """A record was not captured."""
         self._reader.clear()
+        if self.handshakes:
+            self.handshakes[-1].miss()
         self._sequence += self._protection is not None
+
+    def end(self) -> None:
+        """The other direction may live on, and with it the handshake, of which nothing more will be heard here."""
+        if self.handshakes:
+            self.handshakes[-1].miss()
 
     def resume(self, header: bytes, body: bytes) -> bytes | None:
         """The application data of the first record that is complete after a gap; None: this is none."""
@@ -142,63 +111,65 @@ class TlsDirection:
         return None
 
     def _take_plain(self, kind: int, body: bytes) -> bytes | None:
-        if self._waits_for_server:
-            return None
         if kind == HANDSHAKE_RECORD:
-            for message, content in self._reader.feed(body):
-                self._hear(message, content)
+            for message in self._reader.feed(body):
+                self._hear(message)
         elif kind == CHANGE_CIPHER_SPEC:
             if self.handshakes and not self.handshakes[-1].is_1_3:
-                self._start(self._start_1_2)
+                self._change_cipher()
         elif kind == APPLICATION_DATA and not (self._hellos and self._says_hello_again):
             raise Undecryptable(TlsReject.BROKEN)
         return b""
 
-    @property
-    def _waits_for_server(self) -> bool:
-        """What follows the client's hello is only understood with the server's."""
-        if not self.is_client or not self._hellos or not self._reader.is_between:
+    def _waits_for_server(self, kind: int) -> bool:
+        """What follows the client's hello is only understood with the server's, and its keys with all that it says."""
+        if self._secret or not self.is_client or not self._hellos or not self._reader.is_between:
             return False
-        return self.handshakes[-1].server is None and not self._says_hello_again
+        if self._protection is not None and kind not in (HANDSHAKE_RECORD, CHANGE_CIPHER_SPEC):
+            return False  # a renegotiation may be refused
+        now = self.handshakes[-1]
+        return (now.server is None and not self._says_hello_again) or now.is_server_speaking
 
     @property
     def _says_hello_again(self) -> bool:
         """After a HelloRetryRequest; early data that was refused may come first."""
         return self._hellos == 1 and self.handshakes[-1].is_retried
 
-    def _hear(self, message: int, content: bytes) -> None:
+    def _hear(self, message: HandshakeMessage) -> None:
         """A message of the handshake, in plain or decrypted."""
-        if message == hello.CLIENT_HELLO and self.is_client:
+        kind, content = message.kind, message.body
+        if kind == hello.CLIENT_HELLO and self.is_client:
             self._hellos += 1
             if not self.handshakes or not self.handshakes[-1].is_retried or self._hellos > 2:
-                self.handshakes.append(Handshake(hello.client_hello(content)))
+                self.handshakes.append(Handshake(message, bool(self._store.private_keys)))
                 del self.handshakes[:-2]
-        elif message == hello.SERVER_HELLO and not self.is_client:
-            self._hear_server(hello.server_hello(content))
+        elif kind == hello.SERVER_HELLO and not self.is_client:
+            self._hear_server(message)
         elif not self.handshakes:
             return
-        elif message == hello.ENCRYPTED_EXTENSIONS and not self.is_client:
+        elif kind == hello.ENCRYPTED_EXTENSIONS and not self.is_client:
             self.handshakes[-1].early_accepted = hello.accepts_early_data(content)
-        elif message == hello.END_OF_EARLY_DATA and self._epoch == EARLY:
-            self._start(self._start_handshake)
-        elif message == hello.FINISHED and self._epoch == HANDSHAKE[self.is_client]:
-            self._start(self._start_traffic)
-        elif message == hello.KEY_UPDATE and self._secret:
+        elif kind == hello.END_OF_EARLY_DATA and self._epoch == EARLY:
+            self._start(TlsDirection._start_handshake)
+        elif kind == hello.FINISHED and self._epoch == HANDSHAKE[self.is_client]:
+            self._start(TlsDirection._start_traffic)
+        elif kind == hello.KEY_UPDATE and self._secret:
             if not self._reader.is_between:  # RFC 8446 5.1; else one record could ask for thousands of keys
                 raise Undecryptable(TlsReject.BROKEN)
             self._use(self._epoch, next_secret(self.handshakes[-1].suite, self._secret))
+        elif not self._secret:
+            self.handshakes[-1].hear(message, self.is_client, self._store)
 
-    def _hear_server(self, server: ServerHello) -> None:
+    def _hear_server(self, message: HandshakeMessage) -> None:
         if not self.handshakes:
             raise Undecryptable(TlsReject.JOINED)
-        now = self.handshakes[-1]
+        now, server = self.handshakes[-1], hello.server_hello(message.body)
         if server.is_retry:
             now.is_retried, now.early_accepted = True, False
             return
-        now.server = server
-        _ = now.suite  # whether it is supported
+        now.answer(server, message)
         if now.is_1_3:
-            self._start(self._start_handshake)
+            self._start(TlsDirection._start_handshake)
 
     @property
     def _follows_1_3(self) -> bool:
@@ -213,7 +184,7 @@ class TlsDirection:
         heard = self.handshakes and self.handshakes[-1].server is not None
         return TlsReject.NO_KEY if heard else TlsReject.JOINED
 
-    def _start(self, starts: Callable[[], bool]) -> None:
+    def _start(self, starts: Starts) -> None:
         """Other keys from the next record on."""
         self._starts = starts
         self._protection = None
@@ -248,11 +219,18 @@ class TlsDirection:
         self.is_protected = True
         return True
 
+    def _change_cipher(self) -> None:
+        if not self.is_client:
+            self.handshakes[-1].is_server_speaking = False
+        self._start(TlsDirection._start_1_2)
+
     def _start_1_2(self) -> bool:
         now = self.handshakes[-1]
-        master = self._store.secret(MASTER, now.client.random)
+        master = now.master(self._store)
         if master is None or now.server is None:
             return False
+        if not self.is_client:
+            now.remember(self._store, master)
         keys = key_block(now.suite, master, now.client.random, now.server.random)[not self.is_client]
         self._protection = protection_1_2(now.suite, keys, now.server.mac_last)
         self._sequence = 0
@@ -261,6 +239,7 @@ class TlsDirection:
 
     def _use(self, epoch: bytes, secret: bytes) -> None:
         self._epoch, self._secret = epoch, secret
+        self._reader.reads_all = False
         self._protection = protection_1_3(self.handshakes[-1].suite, secret)
         self._sequence = 0
 
@@ -286,8 +265,8 @@ class TlsDirection:
         if kind == APPLICATION_DATA:
             return plain
         if kind == HANDSHAKE_RECORD:
-            for message, content in self._reader.feed(plain):
-                self._hear(message, content)
+            for message in self._reader.feed(plain):
+                self._hear(message)
         elif kind == CHANGE_CIPHER_SPEC:
-            self._start(self._start_1_2)
+            self._change_cipher()
         return b""

@@ -6,39 +6,23 @@ from capture_agent.records.datagram import Datagram
 from capture_agent.streams.layer import Between, Layer
 from capture_agent.streams.layers import PutBelow
 from capture_agent.streams.outlet import Emitter
-from capture_agent.streams.tls.hello import CLIENT_HELLO, SERVER_HELLO
+from capture_agent.streams.tls.handshake import Handshake, TlsReject, Undecryptable
 from capture_agent.streams.tls.key_store import KeyStore
-from capture_agent.streams.tls.tls_connections import DECRYPTED, MAX_WAITING, RECORD_COST, TlsConnections, TlsSession
-from capture_agent.streams.tls.tls_direction import (
-    APPLICATION_DATA,
-    CHANGE_CIPHER_SPEC,
-    HANDSHAKE_RECORD,
-    HEARTBEAT,
-    Handshake,
-    TlsDirection,
-    TlsReject,
-    Undecryptable,
+from capture_agent.streams.tls.record_headers import APPLICATION_DATA, HEADER, is_header, kind_of
+from capture_agent.streams.tls.record_search import RecordSearch
+from capture_agent.streams.tls.tls_connections import (
+    DECRYPTED,
+    MAX_WAITING,
+    RECORD_COST,
+    TlsConnections,
+    TlsNews,
+    TlsSession,
+    Waiting,
 )
+from capture_agent.streams.tls.tls_direction import TlsDirection
 
-HEADER = 5  # bytes
-MAX_RECORD = 16_384 + 2_048  # of a body: RFC 5246 6.2.3; TLS 1.3 allows less
-LEAST = HEADER + 1  # bytes that show whether it is TLS: a record header and the type of the first message
 DIRECTION_COST = 4_608  # bytes of memory of a direction, half of them OpenSSL's for its key
-MAX_SOUGHT = 65_536  # bytes after a gap in which a record is looked for
-MOST_TRIED = 4  # of what looks like a record after a gap: each may take a decryption for each record that may be lost
 UNKNOWN_SIZE = 1 << 40
-RECORD = b"\x17\x03\x03"
-
-
-class TlsNews:
-    """What one direction tells the other: they are one connection."""
-
-    __slots__ = ("handshakes", "layers", "session")
-
-    def __init__(self, session: TlsSession, handshakes: list[Handshake], layers: list[TlsLayer]) -> None:
-        self.session = session
-        self.handshakes = handshakes
-        self.layers = layers
 
 
 class TlsLayer(Between):
@@ -57,10 +41,9 @@ class TlsLayer(Between):
         "_layers",
         "_mode",
         "_news",
+        "_search",
         "_session",
         "_skip",
-        "_sought_bytes",
-        "_tried",
         "_waiting",
         "connections",
         "random",
@@ -77,13 +60,12 @@ class TlsLayer(Between):
         self._mode = "look"
         self._kept = bytearray()
         self._skip = 0  # bytes of a record that is not complete
-        self._sought_bytes = 0  # that have been passed over since a gap
-        self._tried = 0
         self._direction: TlsDirection | None = None
         self._handshakes: list[Handshake] | None = None  # None: the client's direction is not known yet
         self._session: TlsSession | None = None
-        self._layers: list[TlsLayer] = []
+        self._layers: list[Waiting] = []
         self._news: TlsNews | None = None
+        self._search: RecordSearch | None = None  # after a gap
         self._waiting: list[tuple[Datagram, bytes, bytes]] = []  # an empty deque takes 600 bytes, and most are empty
         self._ended = False
         self._is_busy = False
@@ -199,9 +181,9 @@ class TlsLayer(Between):
             self._stop(TlsReject.JOINED)
 
     def _read(self) -> bool:
+        if self._search is not None:
+            self._seek(self._search)
         at = 0
-        if self._mode == "seek":
-            at = self._sought()
         while self._mode == "tls" and len(self._kept) - at >= HEADER:
             header = bytes(self._kept[at : at + HEADER])
             size = int.from_bytes(header[3:5], "big")
@@ -238,7 +220,7 @@ class TlsLayer(Between):
             self.connections.moved(session, DECRYPTED)
         if plain:
             self.hand_on(plain, "tls")
-        elif header[0] == HANDSHAKE_RECORD or not direction.is_protected:
+        elif header[0] != APPLICATION_DATA or not direction.is_protected:
             self._tell_others()
         return True
 
@@ -299,15 +281,20 @@ class TlsLayer(Between):
             self._release()
         self._mode = "deaf"
         self._kept.clear()
-        self._direction = None
+        if self._direction is not None:
+            self._direction.end()
+        self._direction = self._search = None
         self.outlet.counts.foreign += 1
         self.upper.lose(UNKNOWN_SIZE, False)
+        self._tell_others()
 
     def _finish_upper(self) -> bool:
         if self._waiting:
             return True
         if self in self._layers:
             self._layers.remove(self)
+        if self._direction is not None:
+            self._direction.end()
         return self.upper.finish()
 
     # After a gap.
@@ -318,65 +305,20 @@ class TlsLayer(Between):
         if self._waiting or not self._direction.is_ready():
             self._stop(TlsReject.GAP if self._direction.is_protected else TlsReject.JOINED)
             return
-        self._mode, self._sought_bytes, self._tried = "seek", 0, 0
+        self._mode, self._search = "seek", RecordSearch(self._direction)
         self.upper.lose(UNKNOWN_SIZE, False)
 
-    def _sought(self) -> int:
-        """Where the first complete record after a gap ends; 0: it is not there yet."""
-        assert self._direction is not None
-        at = self._kept.find(RECORD)
-        while at >= 0 and len(self._kept) - at >= HEADER:
-            header = bytes(self._kept[at : at + HEADER])
-            end = at + HEADER + int.from_bytes(header[3:5], "big")
-            if is_header(header):
-                if end > len(self._kept):
-                    break
-                if self._resumed(header, bytes(self._kept[at + HEADER : end])):
-                    return end
-                if self._tried >= MOST_TRIED:
-                    self._stop(TlsReject.GAP)
-                    return 0
-            at = self._kept.find(RECORD, at + 1)
-        passed = at if at >= 0 else max(0, len(self._kept) - len(RECORD) + 1)
-        del self._kept[:passed]  # nothing is looked at twice
-        self._sought_bytes += passed
-        if self._sought_bytes + len(self._kept) > MAX_SOUGHT:
-            self._stop(TlsReject.GAP)
-        return 0
-
-    def _resumed(self, header: bytes, body: bytes) -> bool:
-        """Whether this is a record: then it is read."""
-        assert self._direction is not None
-        self._tried += 1
+    def _seek(self, search: RecordSearch) -> None:
         try:
-            plain = self._direction.resume(header, body)
-        except Undecryptable:
-            return False
+            plain = search.next_plain(self._kept)
+        except Undecryptable as problem:
+            self._stop(problem.why)
+            return
         if plain is None:
-            return False
-        self._mode = "tls"
+            return
+        self._mode, self._search = "tls", None
         if plain:
             self.hand_on(plain, "tls")
-        return True
-
-
-def is_header(header: bytes | bytearray) -> bool:
-    """Of a record: its type, version and length can be."""
-    size = header[3] << 8 | header[4]
-    return CHANGE_CIPHER_SPEC <= header[0] <= HEARTBEAT and header[1] == 3 and header[2] <= 4 and 0 < size <= MAX_RECORD
-
-
-def kind_of(first: bytearray) -> str:
-    """What begins like this: `client` or `server` of TLS, TLS that was `joined`, `plain`; `short`: not known yet."""
-    if not CHANGE_CIPHER_SPEC <= first[0] <= APPLICATION_DATA or (len(first) > 1 and first[1] != 3):
-        return "plain"
-    if len(first) < LEAST:
-        return "short"
-    if not is_header(first):
-        return "plain"
-    if first[0] == HANDSHAKE_RECORD and first[5] in (CLIENT_HELLO, SERVER_HELLO):
-        return "client" if first[5] == CLIENT_HELLO else "server"
-    return "joined"
 
 
 def decrypting(keys: KeyStore) -> tuple[PutBelow, TlsConnections]:

@@ -99,6 +99,11 @@ def asked_seconds(sip: SipMessage) -> cython.longlong:
     return max(of_all(sip, DEFAULT_EXPIRES), 0)
 
 
+def unbinds(sip: SipMessage) -> cython.bint:
+    """Whether a REGISTER removes all bindings that it names (RFC 3261 10.2.2)."""
+    return of_all(sip, DEFAULT_EXPIRES) == 0
+
+
 def granted_seconds(sip: SipMessage, asked: cython.longlong) -> cython.longlong:
     """How long what a 2xx to a REGISTER lists will last: the longest of its contacts (RFC 3261 10.3).
 

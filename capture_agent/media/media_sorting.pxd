@@ -1,0 +1,2 @@
+cimport cython
+from capture_agent.records.datagram cimport Datagram

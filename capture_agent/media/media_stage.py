@@ -1,0 +1,177 @@
+"""RTCP of traced calls: learns addresses from what is traced, and gives reports the traces of their call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Protocol
+
+from capture_agent.books import Account, HeldTable, Ledger, OfFrames
+from capture_agent.clock import SECOND_NS, Clock
+from capture_agent.config.media_options import MediaSection
+from capture_agent.media.media_addresses import Announced, Place, announced, is_private
+from capture_agent.media.media_sorting import sort_out
+from capture_agent.media.media_table import MediaCall, MediaTable, Traces
+from capture_agent.media.rtcp import REASONS, RtcpError, parse
+from capture_agent.media.rtcp_json import as_json
+from capture_agent.records.captured import CapturedMessage, Direction
+from capture_agent.records.datagram import Datagram
+from capture_agent.records.kinds import Captured, RtcpReport
+from capture_agent.records.origin import Origin
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sip.session_description import sdp_of
+
+FRAMES = Account("frames", (OfFrames.CARRIED, OfFrames.MEDIA))
+TRACED, NOT_TRACED, DUPLICATE, NO_REPORT = "traced", "not_traced", "duplicate", "no_report"
+WAITING = "waiting"
+CUT, ENCRYPTED, UNANNOUNCED = "cut", "encrypted", "unannounced"
+ACCOUNT = Account(
+    "rtcp", (TRACED, NOT_TRACED, DUPLICATE, NO_REPORT, WAITING), rejected=(CUT, ENCRYPTED, UNANNOUNCED, *REASONS)
+)
+
+Traced = list[TracedMessage]
+
+
+class Decides(Protocol):
+    """The policy, as far as it concerns what is not SIP."""
+
+    on: bool
+
+    def direction_of(self, datagram: Datagram) -> Direction: ...
+
+    def pass_on(self, messages: list[Captured]) -> Traced: ...
+
+
+class Media:
+    """Counts: seen = traced + not_traced + duplicate + no_report + waiting + the sum of rejected."""
+
+    def __init__(
+        self, options: MediaSection, idle_seconds: int, is_copy: Callable[[Datagram], bool] | None = None
+    ) -> None:
+        """`is_copy`: whether a packet was captured once more; None: nobody asks."""
+        self._options = options
+        self._is_copy = is_copy
+        self.table = MediaTable(options.streams, idle_seconds * SECOND_NS)
+        self._clock = Clock()
+        self._taken: list[Datagram] = []  # until the messages of their batch have been decided on
+        self.seen = 0
+        self._outcomes = dict.fromkeys((TRACED, NOT_TRACED, DUPLICATE, NO_REPORT), 0)
+        self._rejected = dict.fromkeys(ACCOUNT.rejected, 0)
+
+    def without_media(self, datagrams: list[Datagram]) -> list[Datagram]:
+        """All but RTCP, which `with_reports` gives back."""
+        before = len(self._taken)
+        others = sort_out(datagrams, self._taken)
+        self.seen += len(self._taken) - before
+        return others
+
+    def with_reports(self, traced: Traced, policy: Decides) -> Traced:
+        """These messages and the reports that were taken meanwhile, in the order of their packets' times."""
+        taken, self._taken = self._taken, []
+        found: Traced = []
+        at = 0
+        for message, group in groupby(traced, lambda one: one.message):
+            while at < len(taken) and taken[at].time_ns < message.time_ns:
+                found += self._reports(taken[at], policy)
+                at += 1
+            alike = list(group)
+            found += alike
+            if isinstance(message, CapturedMessage):
+                self._learn(message, alike)
+        for datagram in taken[at:]:
+            found += self._reports(datagram, policy)
+        self.table.expire(self._clock.now_ns)
+        return found
+
+    def forget(self) -> None:
+        """Another capture begins, or the same one again."""
+        self.table.forget()
+        self._clock = Clock()
+
+    def ledgers(self) -> Iterator[Ledger]:
+        yield FRAMES.ledger(outcomes={OfFrames.CARRIED: -self.seen, OfFrames.MEDIA: self.seen})
+        yield ACCOUNT.ledger(self.seen, {**self._outcomes, WAITING: len(self._taken)}, self._rejected)
+
+    def held_tables(self) -> Iterator[HeldTable]:
+        yield HeldTable("media", len(self.table), self.table.evicted)
+
+    def _learn(self, message: CapturedMessage, traced: Traced) -> None:
+        sip, call_id = message.sip, message.sip.call_id
+        if not call_id:
+            return
+        self._clock.tick(message.seen_ns)
+        call = self.table.call(call_id)
+        if sip.body_end > sip.body_start and (sdp := sdp_of(sip)) and (media := announced(sdp)):
+            traces: Traces = tuple((one.trace, one.sinks) for one in traced)
+            secure = all(one.secure for one in media)
+            self.table.announce(call_id, places(media, message), traces, secure, self._clock.now_ns)
+            call = self.table.call(call_id)
+        if call is None:
+            return
+        invited = not sip.is_request and sip.cseq_method == b"INVITE"
+        call.answered = call.answered or (invited and 200 <= sip.status < 300)
+        if (sip.is_request and sip.method == b"BYE") or (invited and sip.status >= 300 and not call.answered):
+            self.table.end(call, self._clock.now_ns)
+
+    def _reports(self, datagram: Datagram, policy: Decides) -> Traced:
+        self._clock.tick(datagram.time_ns)
+        if self._is_copy is not None and self._is_copy(datagram):
+            self._outcomes[DUPLICATE] += 1
+            return []
+        try:
+            call = self._call_of(datagram)
+            found = parse(datagram.payload)
+        except RtcpError as error:
+            self._rejected[error.reason] += 1
+            return []
+        if not found.reports:
+            self._outcomes[NO_REPORT] += 1
+            return []
+        payload = with_payload(datagram, as_json(found, self._options.cname))
+        traced: Traced = []
+        if call is None:
+            traced = policy.pass_on([RtcpReport(payload)])
+        elif policy.on:
+            # An id of the trace goes before this one; groups share calls by this one, as they do for SIP.
+            report = RtcpReport(payload, Origin(correlation_id=call.call_id))
+            direction = policy.direction_of(datagram)
+            traced = [TracedMessage(report, direction, trace, sinks) for trace, sinks in call.traces]
+        self._outcomes[TRACED if traced else NOT_TRACED] += 1
+        return traced
+
+    def _call_of(self, datagram: Datagram) -> MediaCall | None:
+        """Raises RtcpError. A packet belongs to a call if either end is announced: behind NAT, one of them is not."""
+        if datagram.missing:
+            raise RtcpError(CUT)
+        ends = (datagram.destination, datagram.destination_port), (datagram.source, datagram.source_port)
+        call = self.table.find(*ends)
+        if call is None:
+            if not self._options.rtcp_unannounced:
+                raise RtcpError(UNANNOUNCED)
+            return None
+        self.table.use(call, self._clock.now_ns)
+        if call.secure:
+            raise RtcpError(ENCRYPTED)
+        return call
+
+
+def places(media: list[Announced], message: CapturedMessage) -> Iterator[Place]:
+    """Those of the description; and the sender's own address, if it has announced a private one."""
+    datagram = message.datagram
+    for one in media:
+        yield one.rtp
+        yield from one.rtcp
+        if datagram.address_size and (seen := behind_nat(one.rtp, datagram)) is not None:
+            yield seen
+
+
+def behind_nat(place: Place, datagram: Datagram) -> Place | None:
+    if not is_private(place[0]) or is_private(datagram.source):
+        return None
+    return datagram.source, place[1]
+
+
+def with_payload(datagram: Datagram, payload: bytes) -> Datagram:
+    addresses = datagram.source + datagram.destination
+    data = addresses + payload
+    return datagram.carrying(data, len(addresses), len(data))

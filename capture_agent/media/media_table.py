@@ -1,0 +1,150 @@
+"""Which call has announced an address and port.
+
+Bounded in places and in bytes: the call that was silent longest makes room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from capture_agent.clock import SECOND_NS
+from capture_agent.media.media_addresses import Place
+from capture_agent.records.traced import Trace
+
+LINGER_NS = 60 * SECOND_NS  # after BYE or a refusal: last reports, and forks that are answered after all
+MOST_OF_CALL = 256  # places of one call: its oldest make room
+BYTES_EACH = 512  # of all places together, per place that may be held
+
+# Bytes that a place and a call take, apart from their texts: objects, and their slots in the tables.
+PLACE_COST, CALL_COST = 150, 300
+
+Traces = tuple[tuple[Trace, int], ...]  # each with the sinks that get it
+
+
+class MediaCall:
+    """A call with media. `following`, `before`: its neighbours, from the one that was silent longest on."""
+
+    __slots__ = ("answered", "before", "call_id", "ending", "following", "places", "secure", "since_ns", "traces")
+
+    def __init__(self, call_id: bytes, since_ns: int) -> None:
+        self.call_id = call_id
+        self.since_ns = since_ns  # the last session description or packet; or when it was over
+        self.traces: Traces = ()
+        self.places: tuple[bytes, ...] = ()
+        self.secure = False  # SRTP: only the first 8 bytes of RTCP can be read
+        self.answered = False
+        self.ending = False
+        self.before = self.following = self
+
+    def unlink(self) -> None:
+        self.before.following, self.following.before = self.following, self.before
+        self.before = self.following = self
+
+    def put_before(self, other: MediaCall) -> None:
+        self.unlink()
+        self.before, self.following = other.before, other
+        other.before.following = other.before = self
+
+    @property
+    def cost(self) -> int:
+        return CALL_COST + len(self.call_id) + PLACE_COST * len(self.places)
+
+
+class MediaTable:
+    """Calls by the places that they have announced; the last one that announces a place has it."""
+
+    def __init__(self, most: int, idle_ns: int) -> None:
+        self._most = most
+        self._idle_ns = idle_ns
+        self._calls: dict[bytes, MediaCall] = {}
+        self._places: dict[bytes, MediaCall] = {}
+        self._going_on, self._ending = MediaCall(b"", 0), MediaCall(b"", 0)  # the ends of two lines
+        self.bytes = 0
+        self.evicted = 0  # places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def call(self, call_id: bytes) -> MediaCall | None:
+        return self._calls.get(call_id)
+
+    def announce(self, call_id: bytes, places: Iterable[Place], traces: Traces, secure: bool, now_ns: int) -> None:
+        """More places of this call, which goes on."""
+        call = self._calls.get(call_id)
+        if call is None:
+            call = self._calls[call_id] = MediaCall(call_id, now_ns)
+        else:
+            self.bytes -= call.cost
+        call.traces, call.secure, call.ending, call.since_ns = traces, secure, False, now_ns
+        new = tuple(key for key in dict.fromkeys(map(key_of, places)) if self._places.get(key) is not call)
+        for key in new:
+            if (other := self._places.get(key)) is not None:
+                self._take_from(other, key)
+            self._places[key] = call
+        self._keep_latest(call, call.places + new)
+        self.bytes += call.cost
+        call.put_before(self._going_on)
+        self._make_room()
+
+    def find(self, *places: Place) -> MediaCall | None:
+        """The call of the first of these places that is announced."""
+        for address, port in places:
+            # RFC 3550 11: RTCP uses the port after RTP's, unless the description says something else.
+            for at in (port, port - 1):
+                if (call := self._places.get(key_of((address, at)))) is not None:
+                    return call
+        return None
+
+    def use(self, call: MediaCall, now_ns: int) -> None:
+        if not call.ending:
+            call.since_ns = now_ns
+            call.put_before(self._going_on)
+
+    def end(self, call: MediaCall, now_ns: int) -> None:
+        if not call.ending:
+            call.ending, call.since_ns = True, now_ns
+            call.put_before(self._ending)
+
+    def expire(self, now_ns: int) -> None:
+        for line, wait_ns in ((self._going_on, self._idle_ns), (self._ending, LINGER_NS)):
+            while line.following is not line and now_ns - line.following.since_ns >= wait_ns:
+                self._drop(line.following)
+
+    def forget(self) -> None:
+        for line in (self._going_on, self._ending):
+            while line.following is not line:
+                self._drop(line.following)
+
+    def _take_from(self, other: MediaCall, key: bytes) -> None:
+        self.bytes -= PLACE_COST
+        other.places = tuple(one for one in other.places if one != key)
+        if not other.places:
+            self._drop(other)
+
+    def _keep_latest(self, call: MediaCall, places: tuple[bytes, ...]) -> None:
+        surplus = max(0, len(places) - min(MOST_OF_CALL, self._most))
+        for key in places[:surplus]:
+            del self._places[key]
+        self.evicted += surplus
+        call.places = places[surplus:]
+
+    def _make_room(self) -> None:
+        while len(self._places) > self._most or self.bytes > BYTES_EACH * self._most:
+            oldest = next(self._oldest())
+            self.evicted += len(oldest.places)
+            self._drop(oldest)
+
+    def _oldest(self) -> Iterator[MediaCall]:
+        yield from (line.following for line in (self._ending, self._going_on) if line.following is not line)
+
+    def _drop(self, call: MediaCall) -> None:
+        self.bytes -= call.cost
+        call.unlink()
+        del call.before, call.following  # they lead to itself: nothing would free it soon
+        del self._calls[call.call_id]
+        for key in call.places:
+            del self._places[key]
+
+
+def key_of(place: Place) -> bytes:
+    return place[0] + (place[1] & 0xFFFF).to_bytes(2, "big")

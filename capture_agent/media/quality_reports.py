@@ -1,0 +1,45 @@
+"""Quality reports of phones (RFC 6035): PUBLISH or NOTIFY with application/vq-rtcpxr, sent once more for their call.
+
+The message has a Call-ID of its own; that of the call which was measured is in its body. Homer keeps such reports apart
+from SIP: protocol type 35, the whole message as payload (docs/media.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from capture_agent.media.media_stage import with_payload
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.kinds import ForeignPayload
+from capture_agent.records.traced import TracedMessage
+from capture_agent.sip.lookup import header_values
+from hep import ProtocolType
+
+METHODS = (b"PUBLISH", b"NOTIFY")
+CONTENT_TYPE = b"application/vq-rtcpxr"
+LOOKED_AT = 16_384  # bytes of a body
+LONGEST = 512  # bytes of a Call-ID
+
+_CALL_ID = re.compile(rb"(?:\A|\n)[ \t]*+CallID[ \t]*+:[ \t]*+([^\r\n]++)", re.IGNORECASE)
+
+
+def with_quality_reports(traced: list[TracedMessage]) -> Iterator[TracedMessage]:
+    """These messages; after each that is such a report, the same as one of its call."""
+    for one in traced:
+        yield one
+        message = one.message
+        if isinstance(message, CapturedMessage) and (call_id := measured_call(message)):
+            whole = with_payload(message.datagram, message.raw)
+            report = ForeignPayload(ProtocolType.MOS_SHORT_JSON, whole, message.origin, message.seen_ns)
+            yield TracedMessage(report, one.direction, one.trace.changed(correlation_id=call_id), one.sinks)
+
+
+def measured_call(message: CapturedMessage) -> bytes:
+    """b"": it is no report, or does not say of which call."""
+    sip = message.sip
+    if not sip.is_request or sip.method not in METHODS:
+        return b""
+    kind = (header_values(sip, b"content-type", b"c") or [b""])[0].partition(b";")[0].strip().lower()
+    found = _CALL_ID.search(sip.body[:LOOKED_AT]) if kind == CONTENT_TYPE else None
+    return found[1].strip()[:LONGEST] if found else b""

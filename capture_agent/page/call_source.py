@@ -1,0 +1,72 @@
+"""What the pages ask of a source of calls. All methods may wait, and are called in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.view.call import SipCall
+
+MOST_AT_ONCE = 500  # calls of one answer
+MOST_BEFORE = 100_000  # calls; for older ones there are times
+MOST_IN_LADDER = 20  # calls in one ladder
+MOST_MESSAGES = 5000  # in one ladder
+Mask = Callable[[CapturedMessage], CapturedMessage]
+
+
+@dataclass(frozen=True, slots=True)
+class CallChoice:
+    """Which calls. `matches`: None: all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    matches: Callable[[SipCall], bool] | None = None
+
+    def shows(self, call: SipCall) -> bool:
+        if self.since is not None and call.last_ns < self.since.timestamp() * 1e9:
+            return False
+        if self.until is not None and call.first_ns > self.until.timestamp() * 1e9:
+            return False
+        return self.matches is None or self.matches(call)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCalls:
+    """The latest calls first. `after`: where the next ones begin; None: there are no more.
+
+    examined  among how many the wanted ones were searched
+    mark      from which `news` goes on
+    """
+
+    calls: list[SipCall]
+    legs: dict[bytes, list[SipCall]]
+    after: int | None
+    examined: int
+    mark: int
+
+
+@dataclass(frozen=True, slots=True)
+class FoundNews:
+    """Calls that are new or have changed."""
+
+    calls: list[SipCall]
+    mark: int
+
+
+class CallSource(Protocol):
+    name: str  # for the page's head
+    is_live: bool  # can there be news?
+
+    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls: ...
+    def legs(self, call_id: str) -> list[str]:
+        """The Call-IDs of all its legs, with itself; empty: it is not known."""
+
+    def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
+        """Sorted by time; at most about MOST_MESSAGES."""
+
+    def news(self, wanted: CallChoice, mark: int) -> FoundNews: ...
+    def mark(self) -> int: ...
+    def problems(self) -> list[str]: ...

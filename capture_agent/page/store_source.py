@@ -1,0 +1,55 @@
+"""Calls of a CallStore: of capture files, or of what is captured now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.sip.headers import call_id_forms, text
+from capture_agent.view.call import SipCall
+from capture_agent.view.call_store import CallStore
+
+MOST_NEWS = 500  # calls
+
+
+class StoreSource:
+    def __init__(
+        self, name: str, store: CallStore, is_live: bool, problems: Callable[[], list[str]] = lambda: []
+    ) -> None:
+        self.name = name
+        self.is_live = is_live
+        self.problems = problems
+        self._store = store
+
+    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
+        """`after`: how many of those that match were shown before."""
+        page = self._store.select(wanted.shows, "first", reverse=True, offset=after, limit=limit)
+        calls = list(page.calls)
+        legs = {call.call_id: self._store.legs_of(call) for call in calls}
+        last = after + len(calls)
+        more = last < page.total and last <= MOST_BEFORE
+        return FoundCalls(calls, legs, last if more else None, len(self._store), page.version)
+
+    def legs(self, call_id: str) -> list[str]:
+        call = self._call(call_id)
+        return [] if call is None else [text(leg.call_id) for leg in self._store.legs_of(call)]
+
+    def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
+        calls = [call for one in call_ids if (call := self._call(one)) is not None]
+        return self._store.messages(call.call_id for call in calls)[:MOST_MESSAGES]
+
+    def mark(self) -> int:
+        return self._store.version
+
+    def news(self, wanted: CallChoice, mark: int) -> FoundNews:
+        news = self._store.since(mark)
+        return FoundNews([call for call in news.calls if wanted.shows(call)][-MOST_NEWS:], news.version)
+
+    def _call(self, call_id: str) -> SipCall | None:
+        """By any form in which it is shown."""
+        call = self._store.get(call_id.encode("utf-8", "surrogateescape"))
+        if call is None and not (call_id.isascii() and call_id.isprintable() and "\\" not in call_id):
+            page = self._store.select(lambda one: call_id in call_id_forms(one.call_id), limit=1)
+            call = page.calls[0] if page.calls else None
+        return call

@@ -1,0 +1,104 @@
+"""Calls of a sip_trace table. Each question is a query of its own, for the rows of a bounded number of calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from capture_agent.config.rule_options import Legs
+from capture_agent.config.targets import SqlTarget
+from capture_agent.history.stored_calls import (
+    CALLS_AT_ONCE,
+    legs_in_table,
+    messages_of_calls,
+    parts,
+    rows_added,
+)
+from capture_agent.history.stored_messages import seen_message
+from capture_agent.history.stored_rows import TimeRange, reading
+from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews, Mask
+from capture_agent.records.captured import CapturedMessage
+from capture_agent.sinks.sql.database import parse_url, shown
+from capture_agent.view.call_book import CallBook
+
+MOST_EXAMINED = 5000  # calls for one answer
+SEARCH_SECONDS = 2.0  # after which an answer has what was found until then
+MOST_NEWS = 500  # calls
+
+
+class MaskedBook(CallBook):
+    """Calls whose messages are masked first."""
+
+    def __init__(self, legs: Legs | None, mask: Mask | None) -> None:
+        super().__init__(legs)
+        self._mask = mask
+
+    def add(self, messages: Iterable[CapturedMessage], stored_as: bytes | None = None) -> None:
+        super().add(map(self._mask, messages) if self._mask else messages, stored_as)
+
+
+class TableSource:
+    """All methods raise SinkError."""
+
+    is_live = True
+
+    def __init__(self, target: SqlTarget, legs: Legs | None = None, mask: Mask | None = None) -> None:
+        self.name = f"{shown(parse_url(target.url))}, {target.table}"
+        self._target = target
+        self._legs = legs
+        self._mask = mask
+
+    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
+        """`after`: how many of the latest calls were examined before."""
+        most = limit + 1 if wanted.matches is None else max(MOST_EXAMINED, limit + 1)
+        book = MaskedBook(self._legs, self._mask)
+        late = time.monotonic() + SEARCH_SECONDS
+        found: list[bytes] = []
+        examined = 0
+        with reading(self._target) as rows:
+            last_id = rows.last_id()
+            names = rows.latest_names(after + most, TimeRange(wanted.since, wanted.until))[after:]
+            for part in parts(names, min(CALLS_AT_ONCE, limit)):
+                known = len(book)
+                for _ in rows_added(book, rows, part):
+                    pass
+                new = [call for number, call in enumerate(book) if number >= known and wanted.shows(call)]
+                found += [call.call_id for call in sorted(new, key=lambda call: call.last_ns, reverse=True)]
+                examined += len(part)
+                if len(found) >= limit or time.monotonic() > late:
+                    break
+        calls = [call for call_id in found if (call := book.get(call_id)) is not None]
+        calls.sort(key=lambda call: (call.first_ns, call.number), reverse=True)
+        more = (examined < len(names) or len(names) >= most) and after + examined <= MOST_BEFORE
+        legs = {call.call_id: book.legs_of(call) for call in calls}
+        return FoundCalls(calls, legs, after + examined if more else None, examined, last_id)
+
+    def legs(self, call_id: str) -> list[str]:
+        return legs_in_table(self._target, call_id, self._legs)
+
+    def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
+        found: list[CapturedMessage] = []
+        for row in messages_of_calls(self._target, call_ids):
+            message = seen_message(row)
+            if message is not None:
+                found.append(self._mask(message) if self._mask else message)
+            if len(found) >= MOST_MESSAGES:
+                break
+        return sorted(found, key=lambda message: message.time_ns)
+
+    def mark(self) -> int:
+        with reading(self._target) as rows:
+            return rows.last_id()
+
+    def news(self, wanted: CallChoice, mark: int) -> FoundNews:
+        book = MaskedBook(self._legs, self._mask)
+        with reading(self._target) as rows:
+            last_id = rows.last_id()
+            if last_id > mark:
+                for part in parts(rows.names_since(mark)[:MOST_NEWS], CALLS_AT_ONCE):
+                    for _ in rows_added(book, rows, part):
+                        pass
+        return FoundNews([call for call in book if wanted.shows(call)], last_id)
+
+    def problems(self) -> list[str]:
+        return []

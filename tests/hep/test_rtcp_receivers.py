@@ -1,0 +1,35 @@
+"""hep-js takes RTCP of a call as we send it, and its payload is the JSON of the field table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hep_receivers import HepJs
+
+sys.path.append(str(Path(__file__).parents[1] / "media"))
+from media_samples import SIP_A, SIP_B, SR, A, B, frames, invite, packet, sdp
+
+from capture_agent.config.media_options import MediaSection
+from capture_agent.config.targets import HepTarget
+from capture_agent.pipeline import Pipeline
+from capture_agent.sinks.hep.hep_other import other_packet
+
+pytestmark = pytest.mark.once
+
+
+def test_hep_js_takes_it(tmp_path: Path) -> None:
+    made = Pipeline(media=MediaSection(rtcp=True))
+    _, report = made.process(frames([packet(SIP_A, SIP_B, invite(sdp(*A))), packet((B[0], 5001), (A[0], 4001), SR)]))
+    with HepJs.started(tmp_path) as hep_js:
+        found = hep_js.decapsulated(other_packet(report, HepTarget("h"), lambda: ((b"", 0), (b"", 0))))
+    assert (found["payloadType"], found["correlation_id"]) == (5, "call-1")
+    assert (found["srcIp"], found["srcPort"], found["dstIp"], found["dstPort"]) == (
+        "192.0.2.2",
+        5001,
+        "192.0.2.1",
+        4001,
+    )
+    assert json.loads(found["payload"])["report_blocks"][0]["ia_jitter"] == 160

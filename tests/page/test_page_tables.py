@@ -1,0 +1,94 @@
+"""Pages of a sip_trace table: SQLite, PostgreSQL and MariaDB, with 10,000 calls."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import time
+from datetime import UTC, datetime
+
+import pytest
+from cli_samples import capture_agent
+from page_samples import FIRST, PATIENCE, many_calls, served
+
+from capture_agent.config.targets import SqlTarget
+from capture_agent.emission.privacy import masker
+from capture_agent.page.table_source import TableSource
+
+pytestmark = pytest.mark.once
+
+CALLS = 10_000
+WANTED = 0.3  # seconds for a list, on a machine that does nothing else: docs/look.md has what was measured
+LOADED = 10  # times as long, at most, on one that does
+
+
+def test_ten_thousand_calls(database: str) -> None:
+    """The list, older calls, a search, figures, a call."""
+    many_calls(database, CALLS)
+    with served(TableSource(SqlTarget(database))) as ask:
+        seconds = []
+        for _ in range(5):
+            began = time.perf_counter()
+            answer = ask("/")
+            seconds.append(time.perf_counter() - began)
+            assert answer.text.count("<tr class=") == 50
+        assert statistics.median(seconds) < WANTED * LOADED
+        latest = ask("/api/calls?limit=3").json
+        assert [call["from_user"] for call in latest["calls"]] == ["19999", "19998", "19997"]
+        assert latest["after"] == 3
+        older = ask("/api/calls?limit=2&after=9998").json
+        assert ([call["from_user"] for call in older["calls"]], older["after"]) == (["10001", "10000"], None)
+        found = ask("/api/calls?search=19990").json
+        assert [call["call_id"] for call in found["calls"]] == ["9990@198.51.100.20"]
+        at = datetime.fromtimestamp(FIRST + 5000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        then = ask(f"/api/calls?since={at}&until={at}").json["calls"]
+        assert [call["from_user"] for call in then] == ["15000"]
+        failed = ask("/api/calls?show=failed&limit=2").json["calls"]
+        assert [(call["from_user"], call["state"]) for call in failed] == [("19990", "busy"), ("19980", "busy")]
+        ladder = ask("/api/call?id=77@198.51.100.20").json
+        assert [one["label"] for one in ladder["messages"]] == ["INVITE", "200 OK", "ACK"]
+
+
+def test_the_masks_hold(tmp_path: object) -> None:
+    url = f"sqlite:///{tmp_path}/trace.db"
+    many_calls(url, 3)
+    source = TableSource(SqlTarget(url), mask=masker(["users:truncate"]))
+    with served(source) as ask:
+        paths = ["/", "/api/calls", "/statistics", "/call?id=1@198.51.100.20", "/message?id=1@198.51.100.20"]
+        paths += [f"/export?id=1@198.51.100.20&format={kind}" for kind in ("pcapng", "json", "mermaid", "svg", "html")]
+        for path in paths:
+            answer = ask(path)
+            assert answer.status == 200
+            assert b"10001" not in answer.body
+
+
+def test_events_tell_of_new_rows(tmp_path: object) -> None:
+    """Rows that come while somebody listens, and those that came while nobody did."""
+    url = f"sqlite:///{tmp_path}/trace.db"
+    many_calls(url, 1)
+    with served(TableSource(SqlTarget(url))) as ask:
+        with socket.create_connection(("127.0.0.1", ask.port), PATIENCE) as client:
+            client.sendall(b"GET /api/events?search=alice HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            stream = client.makefile("rb")
+            while b"retry" not in stream.readline():
+                pass
+            demo = "pcaps/demo.pcap"
+            assert capture_agent("replay", demo, "--db", url).status == 0
+            while not (line := stream.readline()).startswith(b"id: "):
+                assert line
+            mark = int(line[4:])
+            assert stream.readline() == b"event: calls\n"
+            assert b'"from_user": "alice"' in stream.readline()
+        with socket.create_connection(("127.0.0.1", ask.port), PATIENCE) as client:
+            client.sendall(f"GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {mark - 1}\r\n\r\n".encode())
+            stream = client.makefile("rb")
+            while (line := stream.readline()) != b"event: calls\n":
+                assert line
+
+
+def test_a_table_that_is_gone_is_said(tmp_path: object) -> None:
+    with served(TableSource(SqlTarget(f"sqlite:///{tmp_path}/nothing.db"))) as ask:
+        answer = ask("/api/calls")
+        assert answer.status == 503
+        assert "nothing.db" in answer.json["error"]
+        assert ask("/").status == 503
