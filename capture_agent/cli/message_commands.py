@@ -37,8 +37,8 @@ def show(
 ) -> None:
     """Print the messages of a call as they were, numbered as in `flow`. Control characters are escaped."""
     from capture_agent.cli.message_output import message_lines
-    from capture_agent.view.ladder import ladder_of
     from capture_agent.sip.session_description import sdp_of
+    from capture_agent.view.ladder import ladder_of
     from capture_agent.view.sdp import explained
 
     in_zone, in_colour = looking.zone_of(zone), coloured(color)
