@@ -155,6 +155,7 @@ def consumer_options(options: KafkaSourceSection, on_error: Callable[[Any], None
         "enable.auto.offset.store": False,
         "auto.offset.reset": options.start,
         "session.timeout.ms": int(options.session_seconds * 1000),
+        "heartbeat.interval.ms": min(3000, int(options.session_seconds * 200)),  # several may be late
         "max.poll.interval.ms": 86_400_000,  # sinks may be full for long; a worker that hangs ends its session anyway
         "fetch.message.max.bytes": 4 << 20,
         "queued.max.messages.kbytes": 32 << 10,

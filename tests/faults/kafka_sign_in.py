@@ -1,4 +1,4 @@
-"""SASL before a broker: PLAIN and OAUTHBEARER, as brokers of Kafka answer (KIP-43, KIP-152). And who gives tokens."""
+"""SASL before a broker: PLAIN, SCRAM and OAUTHBEARER, as brokers of Kafka answer (KIP-43, KIP-152). And who gives tokens."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from scramp import ScramException, ScramMechanism
+from scramp.core import ScramServer
+
 SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 17, 18, 36
 AUTHENTICATION_FAILED = 58
 
-Accepts = Callable[[str, bytes], bool]  # mechanism, what the client has said
+# Of the mechanism and what the client has said: whether it is accepted, or what is said to it.
+Accepts = Callable[[str, bytes], bool | bytes]
 
 
 def read_frame(stream: socket.socket) -> bytes:
@@ -47,14 +51,39 @@ def sign_in(client: socket.socket, server: socket.socket, accepts: Accepts) -> b
             mechanism = body[2:].decode()
             answer = struct.pack("!ihi", number, 0, 1) + body
         elif key == SASL_AUTHENTICATE:
-            signed_in = accepts(mechanism, body[4:])
-            answer = struct.pack("!ihhi", number, 0 if signed_in else AUTHENTICATION_FAILED, -1, 0)
+            said = accepts(mechanism, body[4:])
+            words = said if isinstance(said, bytes) else b""
+            answer = struct.pack("!ihhi", number, 0 if said else AUTHENTICATION_FAILED, -1, len(words)) + words
             answer += struct.pack("!q", 0) if version else b""
-            client.sendall(struct.pack("!i", len(answer)) + answer)
-            return signed_in
+            # RFC 5802, 5.1: a verifier is the last that a server says.
+            if not words or words.startswith(b"v="):
+                client.sendall(struct.pack("!i", len(answer)) + answer)
+                return bool(said)
         else:
             return False
         client.sendall(struct.pack("!i", len(answer)) + answer)
+
+
+def scram(user: str, password: str) -> Accepts:
+    """For one connection after the other."""
+    server: ScramServer | None = None
+
+    def accepts(name: str, said: bytes) -> bool | bytes:
+        nonlocal server
+        mechanism = ScramMechanism(name)
+        try:
+            if said.startswith(b"n,"):
+                known = {user: mechanism.make_auth_info(password, 4096)}
+                server = mechanism.make_server(known.__getitem__)
+                server.set_client_first(said.decode())
+                return bytes(server.get_server_first().encode())
+            assert server is not None
+            server.set_client_final(said.decode())
+            return bytes(server.get_server_final().encode())
+        except (ScramException, KeyError):
+            return False
+
+    return accepts
 
 
 def token(subject: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 from confluent_kafka import Message
 from faults.kafka import Broker, broker
-from faults.kafka_sign_in import token, token_server
+from faults.kafka_sign_in import scram, token, token_server
 from sink_samples import INVITE, RINGING, TIME_NS, Receiver, not_sip, numbered, traced
 
 from capture_agent.config.kafka_options import KafkaTarget, parse_broker
@@ -192,6 +192,19 @@ def test_plain(kafka: Broker) -> None:
     sink.send([traced(INVITE)])
     sink.close()
     refused = KafkaSink(target(kafka, sasl="PLAIN", user="bob", password="wr0ng"))
+    with pytest.raises(SinkError, match="SASL|authentication") as error:
+        refused.open()
+    refused.close()
+    assert (sink.sent, refused.sent, "wr0ng" in str(error.value)) == (1, 0, False)
+
+
+@pytest.mark.parametrize("sasl", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_scram(kafka: Broker, sasl: Any) -> None:
+    kafka.accepts = scram("bob", "s3cret")
+    sink = KafkaSink(target(kafka, sasl=sasl, user="bob", password="s3cret"))
+    sink.send([traced(INVITE)])
+    sink.close()
+    refused = KafkaSink(target(kafka, sasl=sasl, user="bob", password="wr0ng"))
     with pytest.raises(SinkError, match="SASL|authentication") as error:
         refused.open()
     refused.close()

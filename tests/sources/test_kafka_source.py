@@ -98,38 +98,46 @@ def steps(worker: Worker) -> dict[str, list[int]]:
 
 
 def test_three_workers_of_which_one_is_killed(tmp_path: Path) -> None:
-    """Two share the topic; one of them is killed, and a third comes. Each message is delivered, each call in order."""
+    """Two share the topic, a third comes, and one is killed. Each message is delivered, each call in order."""
+    calls = 0
+
+    def more(worker: Worker) -> bool:
+        """Whether it has had some of what is produced meanwhile."""
+        nonlocal calls
+        produce(one, calls, 20)
+        calls += 20
+        time.sleep(0.3)
+        return worker.size() > 0
+
     with broker(tmp_path) as one:
         one.create("sip", 6)
-        produce(one, 0, CALLS // 2)
         with workers(Worker(tmp_path, 1, one), Worker(tmp_path, 2, one)) as (first, second):
-            eventually(lambda: first.size() and second.size(), PATIENCE)
-            os.kill(first.process.pid, signal.SIGKILL)
+            for worker in (first, second):
+                eventually(lambda worker=worker: more(worker), PATIENCE)
             with workers(Worker(tmp_path, 3, one)) as (third,):
-                calls = CALLS // 2
-
-                def has_its_part() -> bool:
-                    nonlocal calls
-                    produce(one, calls, 20)
-                    calls += 20
-                    time.sleep(0.3)
-                    return third.size() > 0
-
-                eventually(has_its_part, PATIENCE)
-                produce(one, calls, CALLS - calls)
-
+                eventually(lambda: more(third), PATIENCE)
+                produce(one, calls, CALLS // 2 - 100 - calls)
+                os.kill(first.process.pid, signal.SIGKILL)
+                produce(one, CALLS // 2 - 100, 100)  # also to its partitions: committed, once others have them
+                eventually(lambda: committed(one, 6) == CALLS // 2 * EACH, PATIENCE)
+                produce(one, CALLS // 2, CALLS - CALLS // 2)
                 eventually(lambda: committed(one, 6) == CALLS * EACH, PATIENCE)
                 third.stop()
                 second.stop()
-    delivered = 0
-    for worker in (first, second, third):
-        for call, numbers in steps(worker).items():
+    delivered, found = 0, [steps(worker) for worker in (first, second, third)]
+    for calls_there in found:
+        for call, numbers in calls_there.items():
             delivered += len(numbers)
             seen = list(dict.fromkeys(numbers))
             assert seen == sorted(seen), f"{call}: {numbers}"
+    for number in range(CALLS):
+        call = f"call-{number:06d}"
+        assert {n for calls_there in found for n in calls_there.get(call, ())} == set(range(1, EACH + 1)), call
     # What a worker had not committed when it was killed, or lost partitions to another: others get it, too.
     assert delivered - CALLS * EACH <= 3 * (MOST_UNCOMMITTED + TOGETHER)
-    assert all(worker.size() for worker in (second, third))
+    # Once the others had its partitions, each call was at one worker.
+    for number in range(CALLS // 2, CALLS):
+        assert [len(calls_there.get(f"call-{number:06d}", ())) > 0 for calls_there in found].count(True) == 1
 
 
 def test_nothing_is_committed_while_sinks_do_not_have_it(tmp_path: Path) -> None:
@@ -157,6 +165,44 @@ def test_a_spool_is_enough(tmp_path: Path) -> None:
         with workers(Worker(tmp_path, 1, one, down)) as (first,):
             eventually(lambda: committed(one, 1) == 50 * EACH, PATIENCE)
             first.process.kill()
+
+
+def test_what_a_topic_cannot_take_is_spooled_and_drained(tmp_path: Path) -> None:
+    """From one cluster to another, which is down at first: in order once it is there."""
+    (tmp_path / "other").mkdir()
+    with broker(tmp_path) as one, broker(tmp_path / "other") as other:
+        one.create("sip", 1)
+        other.create("out", 3)
+        other.cut()
+        produce(one, 0, 50)
+        sink = f'[[kafka]]\nbrokers = "{other.address}"\ntopic = "out"\ndead_after_seconds = 2\n'
+        with workers(Worker(tmp_path, 1, one, f'{sink}[spool]\ndirectory = "{tmp_path}/spool"\n')) as (worker,):
+            eventually(lambda: committed(one, 1) == 50 * EACH, PATIENCE)
+            other.mend()
+            records = other.messages("out", 50 * EACH)
+            worker.stop()
+    found = defaultdict(list)
+    for record in records:
+        found[record.key()].append(int((record.value() or b"").partition(b"CSeq: ")[2].split()[0]))
+    assert {call: list(dict.fromkeys(numbers)) for call, numbers in found.items()} == {
+        b"call-%06d" % number: list(range(1, EACH + 1)) for number in range(50)
+    }
+
+
+def test_records_that_are_no_hep_do_no_harm(tmp_path: Path) -> None:
+    """Empty, cut, huge, with strange keys and headers: the messages among them arrive, and the worker goes on."""
+    with broker(tmp_path) as one:
+        one.create("sip", 1)
+        producer = Producer(one.client())
+        for value in (None, b"", b"HEP3", b"HEP3\0\6", b"HEP3\xff\xff" + bytes(20), bytes(12), b"\x01\x10" * 6,
+                      b"x" * 900_000, b"\x02\x10\x02\x11" + bytes(8)):  # fmt: skip
+            producer.produce("sip", value, b"\xff\0", headers=[("schema", b"json-1"), ("\u00e9" * 200, b"\0" * 5000)])
+        assert producer.flush(30) == 0
+        produce(one, 0, 10)
+        with workers(Worker(tmp_path, 1, one)) as (worker,):
+            eventually(lambda: len(worker.lines()) == 10 * EACH, PATIENCE)
+            worker.stop()
+    assert "Traceback" not in worker.log()
 
 
 def committed(one: Broker, partitions: int) -> int:
