@@ -16,10 +16,11 @@ from capture_agent.page.openapi import description
 from capture_agent.page.page_setting import PageSetting
 from capture_agent.page.web_pages import MOST_IN_FIGURES
 from capture_agent.sip.headers import text
+from capture_agent.sip.session_description import sdp_of
 from capture_agent.view.call_object import call_object
 from capture_agent.view.details import difference, parts_of
 from capture_agent.view.ladder_exports import arrow_object, as_object
-from capture_agent.view.sdp import explained, sdp_of
+from capture_agent.view.sdp import explained
 from capture_agent.view.traffic_figures import TrafficFigures
 
 

@@ -21,8 +21,9 @@ from capture_agent.page.page_ladder import body_picture, head_picture
 from capture_agent.page.page_rendering import Templates, call_url
 from capture_agent.page.page_setting import PageSetting
 from capture_agent.page.plots import bars
+from capture_agent.sip.session_description import sdp_of
 from capture_agent.view.details import difference, parts_of
-from capture_agent.view.sdp import explained, sdp_of
+from capture_agent.view.sdp import explained
 from capture_agent.view.time_text import seconds_of_age
 from capture_agent.view.traffic_figures import TrafficFigures
 

@@ -11,9 +11,10 @@ from rich.style import Style
 from capture_agent.cli.screen.line_view import LineView
 from capture_agent.cli.screen.look import DIM, HEAD, PARTS, PLAIN, SIGNS, Look
 from capture_agent.sip.message import SipMessage
+from capture_agent.sip.session_description import sdp_of
 from capture_agent.view.details import difference, parts_of
 from capture_agent.view.ladder import Arrow, Ladder
-from capture_agent.view.sdp import explained, sdp_of
+from capture_agent.view.sdp import explained
 from capture_agent.view.text import taken, width
 from capture_agent.view.time_text import moment
 
