@@ -134,7 +134,8 @@ def test_alerts_fire_when_caused(tmp_path: Path) -> None:
     good = (
         f"[http]\nlisten = '127.0.0.1:{PORT}'\n[capture]\ninterfaces = ['eth1', 'eth2']\nbuffer_mib = 1\n"
         "[trace]\nmode = 'dialog'\n[correlate]\ncalls = 100\n[hooks]\nmodules = ['fails.py']\nfailures = 3\n"
-        "[queue]\nmessages = 1500\ndrain_seconds = 0\n[[hep]]\nuri = 'hep+tcp:127.0.0.1:9'\n"
+        "[queue]\nmessages = 1500\ndrain_seconds = 0\n[[hep]]\nname = 'down'\nuri = 'hep+tcp:127.0.0.1:9'\n"
+        "[[group]]\nname = 'all down'\nmode = 'failover'\nmembers = ['down']\n"
     )
     config.write_text(good)
     with wires(("eth1", "eth2")) as (one, other):
@@ -148,8 +149,8 @@ def test_alerts_fire_when_caused(tmp_path: Path) -> None:
             # The sink is down, its queue fills up and overflows; the hook fails; eth2 is quiet.
             traffic.until_fire({"CaptureAgentSinkQueueGrowing"}, burst=4)
             traffic.until_fire(
-                {"CaptureAgentSinkDown", "CaptureAgentSinkLosing", "CaptureAgentEvicting", "CaptureAgentUserCodeOff",
-                 "CaptureAgentNoPackets"}
+                {"CaptureAgentSinkDown", "CaptureAgentGroupDown", "CaptureAgentSinkLosing", "CaptureAgentEvicting",
+                 "CaptureAgentUserCodeOff", "CaptureAgentNoPackets"}
             )  # fmt: skip
             traffic.until_fire({"CaptureAgentNoSip"}, NOT_SIP)
             other.run(lambda: rpc(PORT, {"jsonrpc": "2.0", "id": 1, "method": "siptrace.status", "params": ["off"]}))
