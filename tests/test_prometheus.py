@@ -124,7 +124,7 @@ def test_prometheus_has_what_the_books_have(tmp_path: Path, hosts: tuple[Host, H
             names = asked("label/__name__/values")
             assert isinstance(names, list)
             with_samples = {re.sub("_(bucket|count|sum)$", "", name) for name in names}
-            optional = ("segments", "websocket", "tls", "hep", "chunks", "malformed", "condition", "hook")
+            optional = ("segments", "websocket", "tls", "hep", "rtcp", "chunks", "malformed", "condition", "hook")
             counted = {family.name for family in SIP_FAMILIES}  # tests/test_call_figures.py has these
             missing = {family.name for family in FAMILIES} - counted - with_samples
             assert {name for name in missing if name.split("_")[2] not in optional} == set()

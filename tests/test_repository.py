@@ -187,3 +187,17 @@ def test_a_hot_module_names_its_own_pxd() -> None:
 
 def test_slow_modules_exist() -> None:
     assert [module for module in SLOW if not (ROOT / "tests" / module).is_file()] == []
+
+
+def test_git_ignores_only_what_a_build_makes() -> None:
+    """What the program needs and .gitignore leaves out is in this folder, and in no clone."""
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "capture_agent", "hep"]
+    ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    needed = [
+        name
+        for name in filter(None, ignored)
+        if "__pycache__" not in name
+        and not name.endswith(".so")
+        and not (name.endswith((".c", ".html")) and (ROOT / name).with_suffix(".pxd").exists())
+    ]
+    assert needed == []

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from capture_agent.page.call_source import MOST_BEFORE
 from capture_agent.page.plots import plots_of
 from capture_agent.sip.headers import text
 from capture_agent.view.call import SipCall
@@ -65,11 +66,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(
+        b_invite=b"INVITE",
         call_url=call_url,
         clock_of=clock_of,
         day_of=day_of,
         duration_text=duration_text,
         moment=moment,
+        most_before=MOST_BEFORE,
         plots_of=plots_of,
         setup_text=setup_text,
         text=text,

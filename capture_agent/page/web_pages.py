@@ -43,7 +43,7 @@ class WebPages:
         )
 
     def failed(self, status: int, reason: str) -> Response:
-        return self.html("failed.html", status, reason=reason, query=CallQuery(), where="")
+        return self.html("failed.jinja", status, reason=reason, query=CallQuery(), where="")
 
     def calls(self, request: Request) -> Response:
         """The list; with `part=1` the table alone."""
@@ -51,7 +51,7 @@ class WebPages:
         query = call_query(request.query_params)
         shared = self._shared
         found = shared.source.find(wanted_calls(query, shared.aliases, now), query.after, query.limit)
-        name = "list.html" if request.query_params.get("part") else "calls.html"
+        name = "list.jinja" if request.query_params.get("part") else "calls.jinja"
         return self.html(
             name,
             query=query,
@@ -65,13 +65,13 @@ class WebPages:
 
     def call(self, request: Request) -> Response:
         looked = self._looked_at(request)
-        return self.html("call.html", selected=self._number(request, looked), **self._values(looked))
+        return self.html("call.jinja", selected=self._number(request, looked), **self._values(looked))
 
     def message(self, request: Request) -> Response:
         looked = self._looked_at(request)
         chosen = looked.message(message_number(request.query_params))
         sip = chosen.message.sip
-        name = "message.html" if request.query_params.get("part") else "message_page.html"
+        name = "message.jinja" if request.query_params.get("part") else "message_page.jinja"
         return self.html(
             name,
             one=chosen,
@@ -83,7 +83,7 @@ class WebPages:
     def difference(self, request: Request) -> Response:
         looked = self._looked_at(request)
         one, other = (looked.message(message_number(request.query_params, name)) for name in ("n", "m"))
-        name = "difference.html" if request.query_params.get("part") else "difference_page.html"
+        name = "difference.jinja" if request.query_params.get("part") else "difference_page.jinja"
         lines = difference(one.message.sip, other.message.sip)
         return self.html(name, one=one, other=other, lines=lines, **self._values(looked))
 
@@ -101,7 +101,7 @@ class WebPages:
             "Retransmissions by method": (figures.retransmissions, "bar-wait"),
         }
         return self.html(
-            "statistics.html",
+            "statistics.jinja",
             query=query,
             where="statistics",
             found=found,

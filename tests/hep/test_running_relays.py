@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 from faults.peers import certificate
-from hep_programs import PATIENCE, Receiver, npm_package, program, running
+from hep_programs import PATIENCE, Receiver, running
 from hep_receivers import FILES
+from installed_programs import npm_package, program
 from sink_samples import eventually, free_port
 
 from capture_agent.pipeline import Pipeline
