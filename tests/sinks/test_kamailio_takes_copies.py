@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -53,13 +55,14 @@ def kamailio(folder: Path, port: int) -> Iterator[Callable[[], list[list[str]]]]
 
     with log.open("wb") as output:
         command = ["kamailio", "-f", folder / "kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "8", "-Y", folder]
-        server = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
+        server = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, start_new_session=True)
     try:
         until(lambda: accepts(port) or server.poll() is not None)
         assert server.poll() is None, log.read_text(errors="replace")
         yield got
     finally:
-        server.terminate()
+        with suppress(ProcessLookupError):  # it may wait for its own processes for ever when it is asked to end
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait(30)
 
 
