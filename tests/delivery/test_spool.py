@@ -237,6 +237,22 @@ def test_the_database_of_another_program_is_refused_and_not_written_to(tmp_path:
     spool.close()
 
 
+def test_the_spool_of_a_newer_version_is_refused_and_kept(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s")
+    assert spool.append(batch_of(3)).stored == 3
+    spool.close()
+    with sqlite3.connect(tmp_path / "s") as database:
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+    before = (tmp_path / "s").read_bytes()
+    spool = opened(tmp_path / "s")
+    assert spool.failing.startswith("it is a spool of a newer version")
+    assert spool.append(batch_of(2)).stored == 0
+    spool.close()
+    assert (tmp_path / "s").read_bytes() == before
+    assert not (tmp_path / "s.damaged").exists()
+
+
 def test_tables_that_are_damaged_are_set_aside(tmp_path: Path) -> None:
     opened(tmp_path / "s").close()
     with sqlite3.connect(tmp_path / "s") as database:

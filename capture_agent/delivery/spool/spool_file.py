@@ -37,6 +37,7 @@ PAGE_BYTES = 16384  # a batch is a chain of pages, and removing it reads each: f
 WAL_BYTES = 4 << 20  # after which the write-ahead log is copied into the file
 BUSY_SECONDS = 1.0
 OF_OTHERS = "it is the database of another program"
+NEWER = f"it is a spool of a newer version of this program, which has a format after {VERSION}"
 Found = TypeVar("Found")
 
 
@@ -68,10 +69,10 @@ class SpoolFile:
             self._database = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            if is_of_others(self._database):  # as its log says, which another program may be writing
+            if reason := refusal(self._database):  # as its log says, which another program may be writing
                 self._database.close()
                 self._database = None
-                raise SpoolError(OF_OTHERS)
+                raise SpoolError(reason)
             self._node = node_of(self.path)
             if self._prepare(self._database):
                 self._lock.mark = FIRST
@@ -230,12 +231,20 @@ class SpoolFile:
 
 
 def refuse_of_others(path: Path) -> None:
-    """Raises SpoolError if it is another program's database. Looks at the file alone: no log is created or played."""
+    """Raises SpoolError if it is not ours to write to. Looks at the file alone: no log is created or played."""
     with suppress(sqlite3.Error):  # a new file, or a damaged one
         database = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
         with closing(database):
-            if is_of_others(database):
-                raise SpoolError(OF_OTHERS)
+            if reason := refusal(database):
+                raise SpoolError(reason)
+
+
+def refusal(database: sqlite3.Connection) -> str:
+    """Why this file stays as it is: another program, or a newer version of this one, has made it. Empty: it is ours."""
+    if is_of_others(database):
+        return OF_OTHERS
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    return NEWER if version > VERSION else ""
 
 
 def node_of(path: Path) -> tuple[int, int]:
