@@ -14,6 +14,8 @@ from capture_agent.config.targets import DeadAfter, Target
 
 BROKER_PORT = 9092
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # as Kafka's own org.apache.kafka.common.internals.Topic
+# Nothing secret fits in: it is shown.
+_TOKEN_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 
 Sasl = Literal["none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
@@ -78,6 +80,8 @@ class KafkaConnection:
             raise ValueError("sasl: a mechanism, with its user and password, expected all of them or none")
         if (self.sasl == "OAUTHBEARER") != bool(self.token_url):
             raise ValueError("token_url: expected with OAUTHBEARER, and only there")
+        if self.token_url and not _TOKEN_URL.fullmatch(self.token_url):
+            raise ValueError("token_url: expected http(s)://HOST[:PORT]/PATH, without user information or a query")
         if self.token_scope and not self.token_url:
             raise ValueError("token_scope: it needs token_url")
 

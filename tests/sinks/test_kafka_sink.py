@@ -77,7 +77,8 @@ def test_another_agent_is_named_as_it_named_itself(kafka: Broker) -> None:
     ("key", "want"), [("call_id", {b"call-1", b"call-2"}), ("correlation_id", {b"leg-1", b"call-2"})]
 )
 def test_key(kafka: Broker, key: str, want: set[bytes]) -> None:
-    legs = [traced(INVITE, trace=Trace(correlation_id=b"leg-1")), traced(numbered(2))]
+    report = not_sip(RtcpReport, b"{}", Origin(correlation_id=b"call-1"), trace=Trace(correlation_id=b"leg-1"))
+    legs = [traced(INVITE, trace=Trace(correlation_id=b"leg-1")), report, traced(numbered(2))]
     assert {record.key() for record in sent(kafka, *legs, key=key)} == want
 
 

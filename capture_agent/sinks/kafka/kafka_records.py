@@ -55,10 +55,11 @@ class Records:
     def _key(self, one: TracedMessage) -> bytes | None:
         message = one.message
         call_id = (message.sip.call_id or b"") if type(message) is CapturedMessage else b""
-        if call_id and not self._by_leg:
-            return call_id
         origin = message.origin
-        return one.trace.correlation_id or (origin.correlation_id if origin is not None else b"") or call_id or None
+        said = origin.correlation_id if origin is not None else b""
+        leg = one.trace.correlation_id
+        # A report of a call has the Call-ID as its origin's.
+        return (leg or said or call_id if self._by_leg else call_id or said or leg) or None
 
     def _headers_of(self, one: TracedMessage) -> Headers:
         origin = one.message.origin
