@@ -191,7 +191,8 @@ class SqlSink:
             raise error
         verdict = verdict_of(cause)
         of_row = verdict in (Verdict.REFUSED, Verdict.UNKNOWN)
-        doubtful = is_doubtful(verdict, cause, seconds, len(part)) and not (verdict is Verdict.LOST and unsure)
+        unanswered = unsure is not None and verdict in (Verdict.LOST, Verdict.TIMEOUT)  # KILL may come after the commit
+        doubtful = not unanswered and is_doubtful(verdict, cause, seconds, len(part))
         works = (of_row or doubtful) and rolled_back(connection)
         if not works:
             self.close()
