@@ -31,11 +31,12 @@ class StillOpen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """A part of a batch whose commit was not answered."""
+    """A part of a batch whose commit, or INSERT without transactions (`commits` is False), was not answered."""
 
     part: Sequence[TracedMessage]
     rejected: list[str]
     receipt: Receipt
+    commits: bool
 
 
 @dataclass(slots=True)
