@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -75,18 +74,10 @@ def lines(
 ) -> Iterator[str]:
     if output == "text":
         yield from as_text(ladder, mode, zone, raw, in_colour)
-    elif output == "svg":
-        from capture_agent.view.ladder_svg import svg
-
-        yield svg(ladder, mode, zone).rstrip("\n")
-    elif output == "html":
-        from capture_agent.view.ladder_page import page
-
-        yield page(ladder, mode, zone, raw).rstrip("\n")
     else:
-        from capture_agent.view.ladder_exports import as_object, mermaid
+        from capture_agent.view.ladder_exports import exported
 
-        yield from mermaid(ladder, mode, zone) if output == "mermaid" else [json.dumps(as_object(ladder), indent=1)]
+        yield exported(output, ladder, mode, zone, raw).rstrip("\n")
 
 
 def as_text(ladder: Ladder, mode: TimeMode, zone: tzinfo | None, raw: bool, in_colour: bool) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -11,9 +10,7 @@ from tempfile import NamedTemporaryFile
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.files.saving import saved
 from capture_agent.view.ladder import Ladder
-from capture_agent.view.ladder_exports import as_object, mermaid
-from capture_agent.view.ladder_page import page
-from capture_agent.view.ladder_svg import svg
+from capture_agent.view.ladder_exports import exported
 from capture_agent.view.time_text import TimeMode
 
 
@@ -36,22 +33,14 @@ def capture_of(messages: list[CapturedMessage]) -> bytes:
         return file.read()
 
 
+def text_of(form: str) -> Callable[[Ladder, TimeMode, tzinfo | None], bytes]:
+    return lambda ladder, mode, zone: exported(form, ladder, mode, zone).encode("utf-8", "replace")
+
+
 EXPORTS: dict[str, Export] = {
     "pcapng": Export("pcapng", "application/x-pcapng", capture),
-    "json": Export(
-        "json", "application/json", lambda ladder, mode, zone: json.dumps(as_object(ladder), indent=1).encode()
-    ),
-    "mermaid": Export(
-        "mmd",
-        "text/plain; charset=utf-8",
-        lambda ladder, mode, zone: ("\n".join(mermaid(ladder, mode, zone)) + "\n").encode("utf-8", "replace"),
-    ),
-    "svg": Export(
-        "svg", "image/svg+xml", lambda ladder, mode, zone: svg(ladder, mode, zone).encode("utf-8", "replace")
-    ),
-    "html": Export(
-        "html",
-        "text/html; charset=utf-8",
-        lambda ladder, mode, zone: page(ladder, mode, zone, raw=True).encode("utf-8", "replace"),
-    ),
+    "json": Export("json", "application/json", text_of("json")),
+    "mermaid": Export("mmd", "text/plain; charset=utf-8", text_of("mermaid")),
+    "svg": Export("svg", "image/svg+xml", text_of("svg")),
+    "html": Export("html", "text/html; charset=utf-8", text_of("html")),
 }

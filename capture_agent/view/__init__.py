@@ -6,7 +6,7 @@ call_store.py      calls with their messages, for views that stay open: filled b
 call_filter.py     the filter of calls                       call_object.py  a call as an object for JSON
 ladder.py          messages as a ladder: participants, arrows, media
 ladder_text.py     drawn as text                              ladder_svg.py   as a picture
-ladder_page.py     as an HTML file                            ladder_exports.py  as Mermaid, as an object for JSON
+ladder_page.py     as an HTML file                            ladder_exports.py  as Mermaid, for JSON; in any form
 details.py         a message in parts by grammar; the difference between two
 sdp.py             session descriptions: media, codecs, each line explained
 traffic_figures.py  figures of many messages and calls

@@ -1,7 +1,8 @@
-"""A ladder as Mermaid's sequence diagram, and as an object for JSON."""
+"""A ladder as a file for others: Mermaid's sequence diagram, an object for JSON, and whatever form is asked for."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,6 +17,21 @@ from capture_agent.view.time_text import TimeMode, arrow_time, moment
 LONGEST = 80  # columns of a text
 # What Mermaid or HTML would understand, and words that end a line of the diagram.
 UNSAFE = re.compile(r"[^\w .:/()+,@=-]")
+
+
+def exported(form: str, ladder: Ladder, mode: TimeMode, zone: tzinfo | None, raw: bool = True) -> str:
+    """The ladder as `svg`, `html` (`raw`: with the messages themselves), `mermaid` or `json`, to its last newline."""
+    if form == "svg":
+        from capture_agent.view.ladder_svg import svg
+
+        return svg(ladder, mode, zone)
+    if form == "html":
+        from capture_agent.view.ladder_page import page
+
+        return page(ladder, mode, zone, raw)
+    if form == "mermaid":
+        return "\n".join(mermaid(ladder, mode, zone)) + "\n"
+    return json.dumps(as_object(ladder), indent=1) + "\n"
 
 
 def mermaid(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -30,6 +29,7 @@ FORMS = {
     ".svg": "the ladder as a picture",
     ".json": "the ladder for programs",
 }
+EXPORTED = {".mmd": "mermaid", ".html": "html", ".svg": "svg", ".json": "json"}
 COLUMNS = 120  # of a ladder as text
 MOST_NAMES = 1000
 
@@ -108,20 +108,10 @@ def saved_calls(sight: Sight, call_ids: Iterable[bytes], path: Path) -> str:
 
 def as_text(sight: Sight, ladder: Ladder, messages: Iterable[CapturedMessage], suffix: str) -> str:
     zone = sight.zone
-    if suffix == ".svg":
-        from capture_agent.view.ladder_svg import svg
+    if suffix in EXPORTED:
+        from capture_agent.view.ladder_exports import exported
 
-        return svg(ladder, "start", zone)
-    if suffix == ".html":
-        from capture_agent.view.ladder_page import page
-
-        return page(ladder, "start", zone, True)
-    from capture_agent.view.ladder_exports import as_object, mermaid
-
-    if suffix == ".json":
-        return json.dumps(as_object(ladder), indent=1) + "\n"
-    if suffix == ".mmd":
-        return "\n".join(mermaid(ladder, "start", zone)) + "\n"
+        return exported(EXPORTED[suffix], ladder, "start", zone)
     from capture_agent.view.ladder_text import draw, steps
 
     lines = [*draw(steps(ladder, "start", zone), COLUMNS)]
