@@ -17,10 +17,10 @@ from capture_agent.sip.headers import text
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_state import is_call
 from capture_agent.view.text import shortened
+from capture_agent.view.traffic_figures import TrafficFigures
 
 BAR = 40  # columns of the longest bar
 MOST = 15  # lines of a table
-PERCENTILES = (50, 90, 95, 99)
 
 HELP: dict[str, Sequence[tuple[str, str]]] = {
     "In the list of calls": (
@@ -112,10 +112,8 @@ class FiguresScreen(TextScreen):
         look = self.sight.look
         states = Counter(call.state for call in self._calls)
         statuses = Counter(f"{call.status} {text(call.reason)}" for call in self._calls if call.status)
-        failed = Counter(
-            self.sight.aliases.label(*call.endpoints[-1]) for call in self._calls if call.failed and call.endpoints
-        )
-        delays = sorted(call.setup_seconds for call in self._calls if call.setup_seconds is not None)
+        figures = TrafficFigures()
+        figures.finish(self._calls, self.sight.aliases)
         again = sum(call.retransmissions for call in self._calls)
         messages = sum(call.messages for call in self._calls)
         own = sum(is_call(call.method) for call in self._calls)
@@ -124,13 +122,12 @@ class FiguresScreen(TextScreen):
             [(f" {len(self._calls):,} in the list, {own:,} of them calls", BOLD)],
             [(f" {messages:,} messages, {again:,} of them sent again", PLAIN)],
         ]
-        for title, counts in (("State", states), ("Last response", statuses), ("Failed at", failed)):
+        for title, counts in (("State", states), ("Last response", statuses), ("Failed at", figures.failing_peers)):
             found += bars(title, counts, look)
-        if delays:
+        if delays := figures.percentiles():
             found += [[], [(" Set-up delay", HEAD)]]
-            for percent in PERCENTILES:
-                value = delays[min(len(delays) - 1, len(delays) * percent // 100)]
-                found.append([(f"   {percent:>3} % within ", DIM), (f"{value:.3f} s", PLAIN)])
+            for percent, seconds in delays.items():
+                found.append([(f"   {percent:>3} % within ", DIM), (f"{seconds:.3f} s", PLAIN)])
         return found
 
 
