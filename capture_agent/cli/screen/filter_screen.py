@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from capture_agent.cli.screen.field_dialog import FieldDialog, style_of
 from capture_agent.cli.screen.sight import Sight
 from capture_agent.config.filter_text import FilterError
 
@@ -22,16 +20,8 @@ state = "in call" and duration > 3600
 Enter applies, Esc leaves it as it was. docs/filters.md lists the fields."""
 
 
-class FilterScreen(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back")]
-    CSS = """
-    FilterScreen { align: center middle; background: #101318 60%; }
-    FilterScreen Vertical { width: 90%; max-width: 100; height: auto; padding: 1 2; background: #1c212a; }
-    FilterScreen Static { height: auto; }
-    FilterScreen Input { border: none; height: 1; padding: 0; background: #2b3342; }
-    FilterScreen .wrong { color: #e88b8b; min-height: 2; }
-    FilterScreen .examples { color: #7d8794; }
-    """
+class FilterScreen(FieldDialog):
+    CSS = style_of("FilterScreen", "90%", 100, 2)
 
     def __init__(self, sight: Sight, calls: str, messages: str, apply: Callable[[str, str], None]) -> None:
         super().__init__()
@@ -47,7 +37,7 @@ class FilterScreen(ModalScreen[None]):
             yield Static("and have a message that matches", markup=False)
             yield self._messages
             yield self._wrong["of-messages"]
-            yield Static(EXAMPLES, classes="examples", markup=False)
+            yield Static(EXAMPLES, classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self._calls.focus()
@@ -71,7 +61,4 @@ class FilterScreen(ModalScreen[None]):
             self._apply(self._calls.value.strip(), self._messages.value.strip())
         except FilterError:
             return  # it is shown below the text
-        self.dismiss()
-
-    def action_back(self) -> None:
         self.dismiss()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from capture_agent.cli.save import SUFFIXES, new_file
+from capture_agent.cli.screen.field_dialog import FieldDialog, style_of
 from capture_agent.cli.screen.sight import Sight
 from capture_agent.cli.screen.text_view import lines_of
 from capture_agent.os_errors import in_words
@@ -34,16 +32,8 @@ COLUMNS = 120  # of a ladder as text
 MOST_NAMES = 1000
 
 
-class SaveScreen(ModalScreen[None]):
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back")]
-    CSS = """
-    SaveScreen { align: center middle; background: #101318 60%; }
-    SaveScreen Vertical { width: 80%; max-width: 80; height: auto; padding: 1 2; background: #1c212a; }
-    SaveScreen Static { height: auto; }
-    SaveScreen Input { border: none; height: 1; padding: 0; background: #2b3342; }
-    SaveScreen .wrong { color: #e88b8b; min-height: 1; }
-    SaveScreen .forms { color: #7d8794; }
-    """
+class SaveScreen(FieldDialog):
+    CSS = style_of("SaveScreen", "80%", 80, 1)
 
     def __init__(self, sight: Sight, call_ids: Iterable[bytes]) -> None:
         super().__init__()
@@ -59,7 +49,7 @@ class SaveScreen(ModalScreen[None]):
             yield self._file
             yield self._wrong
             forms = "\n".join(f"{suffix:<8} {words}" for suffix, words in FORMS.items())
-            yield Static(f"{forms}\n\nEnter saves, Esc does not.", classes="forms", markup=False)
+            yield Static(f"{forms}\n\nEnter saves, Esc does not.", classes="hint", markup=False)
 
     def on_mount(self) -> None:
         self._file.focus()
@@ -74,9 +64,6 @@ class SaveScreen(ModalScreen[None]):
         else:
             self.notify(self._sight.look.text(words), timeout=5, markup=False)
             self.dismiss()
-
-    def action_back(self) -> None:
-        self.dismiss()
 
 
 def free_name() -> str:
