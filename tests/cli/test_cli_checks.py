@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli_samples import CALL, pcap
-from faults.databases import can_mount, small_disk
+from faults.disks import can_mount, small_disk
 
 from capture_agent.cli import main
 from capture_agent.control import place

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults.databases import can_mount, small_disk
+from faults.disks import can_mount, small_disk
 from sink_samples import batch_of
 from test_spool import drained, opened, raw
 

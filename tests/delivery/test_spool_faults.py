@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from faults.databases import can_mount, small_disk
+from faults.disks import can_mount, full, read_only, small_disk
 from sink_samples import ListSink, batch_of, eventually
 from test_spool import GENEROUS, opened, raw
 from test_spooled_outbox import Switch, ended, texts, texts_of
@@ -99,29 +98,6 @@ def test_damaged_anywhere(
 
 
 # --- The disk, while an outbox uses it. Until the end of the block.
-
-
-@contextmanager
-def full(folder: Path) -> Iterator[None]:
-    with (folder / "other").open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    yield
-    (folder / "other").unlink()
-
-
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """An empty one in its place."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from shutil import which
 
 import pytest
 from doctor.patients import NOBODY, PEER, READS_ONLY, SERVER, Patient, certificate, is_root, options, patient
-from faults.databases import can_mount, small_disk
+from faults.disks import can_mount, small_disk
 from faults.names import Names
 
 from hep import decode

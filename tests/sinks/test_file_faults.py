@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from faults.databases import can_mount, small_disk
+from faults.disks import can_mount, small_disk
 from sink_samples import INVITE, TIME_NS, batch_of, captured, numbered, traced
 
 from capture_agent.app.agent import Agent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faults.databases import can_mount, small_disk
+from faults.disks import can_mount, small_disk
 from sink_samples import batch_of
 
 from capture_agent.app.agent import Agent

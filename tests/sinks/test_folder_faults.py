@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faults.databases import can_mount, small_disk
+from faults.disks import can_mount, full, read_only, small_disk
 from sink_samples import batch_of, eventually
 from test_file_faults import SINKS, make, raws
 
@@ -21,29 +20,6 @@ from capture_agent.metrics.health import SINK_UNREACHABLE, Health
 pytestmark = [pytest.mark.once, pytest.mark.skipif(not can_mount(), reason="needs mount")]
 QUEUE = 50
 IN_EACH = 10
-
-
-@contextmanager
-def full(folder: Path) -> Iterator[None]:
-    with (folder / "filler").open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    yield
-    (folder / "filler").unlink()
-
-
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """An empty one in its place."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", folder], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @contextmanager

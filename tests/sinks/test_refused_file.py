@@ -12,7 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from faults.databases import KINDS, Database, can_mount, small_disk
+from faults.databases import KINDS, Database
+from faults.disks import can_mount, small_disk
 from sink_samples import batch_of, numbered, traced
 
 from capture_agent.cli import options

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from faults.databases import KINDS, SERVERS, CuttingProxy, Database, can_mount, small_disk
+from faults.databases import KINDS, SERVERS, CuttingProxy, Database
+from faults.disks import can_mount, small_disk
 from sink_samples import INVITE, batch_of, eventually, numbered, traced
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
