@@ -87,10 +87,7 @@ def without_names(report: RtcpReport) -> RtcpReport:
     if not isinstance(found, dict) or not found.keys() & SDES_ITEMS:
         return report
     payload = json.dumps({name: value for name, value in found.items() if name not in SDES_ITEMS}).encode()
-    datagram = report.datagram
-    addresses = datagram.source + datagram.destination
-    made = datagram.carrying(addresses + payload, len(addresses), len(addresses) + len(payload))
-    return RtcpReport(made, report.origin, report.seen_ns)
+    return RtcpReport(report.datagram.with_payload(payload), report.origin, report.seen_ns)
 
 
 class AddressMap:

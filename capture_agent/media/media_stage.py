@@ -127,7 +127,7 @@ class Media:
         if not found.reports:
             self._outcomes[NO_REPORT] += 1
             return []
-        payload = with_payload(datagram, as_json(found, self._options.cname))
+        payload = datagram.with_payload(as_json(found, self._options.cname))
         traced: Traced = []
         if call is None:
             traced = policy.pass_on([RtcpReport(payload)])
@@ -169,9 +169,3 @@ def behind_nat(place: Place, datagram: Datagram) -> Place | None:
     if not is_private(place[0]) or is_private(datagram.source):
         return None
     return datagram.source, place[1]
-
-
-def with_payload(datagram: Datagram, payload: bytes) -> Datagram:
-    addresses = datagram.source + datagram.destination
-    data = addresses + payload
-    return datagram.carrying(data, len(addresses), len(data))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from capture_agent.media.media_stage import with_payload
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.kinds import ForeignPayload
 from capture_agent.records.traced import TracedMessage
@@ -30,7 +29,7 @@ def with_quality_reports(traced: list[TracedMessage]) -> Iterator[TracedMessage]
         yield one
         message = one.message
         if isinstance(message, CapturedMessage) and (call_id := measured_call(message)):
-            whole = with_payload(message.datagram, message.raw)
+            whole = message.datagram.with_payload(message.raw)
             report = ForeignPayload(ProtocolType.MOS_SHORT_JSON, whole, message.origin, message.seen_ns)
             yield TracedMessage(report, one.direction, one.trace.changed(correlation_id=call_id), one.sinks)
 

@@ -103,6 +103,12 @@ class Datagram:
             return b""
         return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.data) + start, end - start)  # type: ignore[name-defined, no-any-return]  # noqa: F821
 
+    def with_payload(self, payload: bytes, missing: int = 0) -> Datagram:
+        """A copy with this payload, in a buffer of its own; all else stays, as in `carrying`."""
+        addresses = self.source + self.destination
+        data = addresses + payload
+        return self.carrying(data, len(addresses), len(data), missing)
+
     def carrying(
         self, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, missing: cython.Py_ssize_t = 0
     ) -> Datagram:

@@ -68,10 +68,9 @@ class RivalTag:
 
     def hold(self, packet: Datagram, at: int, end: int) -> None:
         """A copy: the packet's buffer holds a batch of frames."""
-        addresses = packet.source + packet.destination
-        data = addresses + packet.data[at:end]
-        self.held.append(packet.carrying(data, len(addresses), len(data), packet.missing))
-        self.size += CHUNK_COST + len(data)
+        copy = packet.with_payload(packet.data[at:end], packet.missing)
+        self.held.append(copy)
+        self.size += CHUNK_COST + len(copy.data)
 
 
 class SctpDirection:
