@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,22 +97,3 @@ def pcaps() -> Path:
 def build() -> str:
     """`compiled` or `plain`."""
     return flavour()
-
-
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    """Gives a port of 127.0.0.1 that is free now for both UDP and TCP."""
-
-    def find() -> int:
-        for _ in range(100):
-            with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-                tcp.bind(("127.0.0.1", 0))
-                port: int = tcp.getsockname()[1]
-                try:
-                    udp.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
-        raise RuntimeError("no port is free for both UDP and TCP")
-
-    return find

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from faults import databases
-from sink_samples import TcpReceiver, UdpReceiver, free_port, new_database
+from free_ports import free_port
+from sink_samples import TcpReceiver, UdpReceiver, new_database
 
 from benchmarks import servers
 

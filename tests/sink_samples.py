@@ -211,12 +211,6 @@ class TcpReceiver:
         self._thread.join(10)
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class ListSink:
     """A sink in memory; `fail` raises what a test wants, when it wants."""
 

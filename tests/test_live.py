@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 CALLS = 20
 # sipp's own scenarios: INVITE, 180, 200, ACK, BYE, 200
@@ -135,7 +136,7 @@ def books(text: str) -> dict[str, str]:
 
 @needs_root
 @needs_sipp
-def test_on_loopback(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_on_loopback(tmp_path: Path) -> None:
     port = free_port()
     url = f"sqlite:///{tmp_path}/trace.db"
     subprocess.run([sys.executable, "-m", "capture_agent", "db", "create", "--db", url], check=True)

@@ -6,12 +6,12 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from capture_agent.config import load
 from capture_agent.delivery.spooled_outbox import LAST_SECONDS, LAST_WRITES_SECONDS
@@ -134,7 +134,7 @@ def test_keys_that_the_unit_passes_have_the_names_that_it_says(tmp_path: Path, c
     assert found == tuple(f"sqlite:///{name}.of-this-test" for name in names)
 
 
-def test_an_agent_runs_with_them(tmp_path: Path, certificate: Path, free_port: Callable[[], int]) -> None:
+def test_an_agent_runs_with_them(tmp_path: Path, certificate: Path) -> None:
     """Its HTTP door has the certificate, the key and the token."""
     port, folder = free_port(), tmp_path / "etc"
     options = passed(tmp_path / "credentials", certificate)

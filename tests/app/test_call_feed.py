@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from cli_samples import capture_agent
-from sink_samples import eventually, free_port
+from free_ports import free_port
+from sink_samples import eventually
 
 from capture_agent.app.call_feed import CallFeed
 from capture_agent.config import Config, load

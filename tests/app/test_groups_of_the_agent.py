@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from cli_samples import capture_agent
-from faults.peers import Read, nobody
+from faults.peers import Read
+from free_ports import free_port
 from sink_samples import eventually, numbered
 
 from hep import StreamDecoder
@@ -28,7 +29,7 @@ class Running:
     """`capture-agent run` with a listener for duplicates and collectors over TCP."""
 
     def __init__(self, folder: Path, text: str) -> None:
-        self.port = nobody(socket.SOCK_DGRAM)
+        self.port = free_port()
         self.socket = folder / "control.sock"
         self.file = folder / "agent.toml"
         self.write(text)
@@ -73,7 +74,7 @@ def once(count: int) -> Counter[bytes]:
 
 
 def test_failover_and_a_reload(tmp_path: Path) -> None:
-    ports = [nobody(), nobody()]
+    ports = [free_port(), free_port()]
     members = [f"hep+tcp:127.0.0.1:{port}" for port in ports]
     group = f'[[group]]\nname = "homers"\nmode = "failover"\nback_after_seconds = 60\nmembers = {json.dumps(members)}\n'
     with Read(ports[1]) as second:
@@ -102,7 +103,7 @@ def test_failover_and_a_reload(tmp_path: Path) -> None:
 
 
 def test_a_stop_right_after_a_collector_has_died(tmp_path: Path) -> None:
-    ports = [nobody(), nobody()]
+    ports = [free_port(), free_port()]
     members = [f"hep+tcp:127.0.0.1:{port}" for port in ports]
     with Read(ports[0]) as first, Read(ports[1]) as second:
         agent = Running(tmp_path, f'[[group]]\nname = "g"\nmode = "hash"\nmembers = {json.dumps(members)}\n')
@@ -136,7 +137,7 @@ sinks = "pair"
 
 @pytest.mark.parametrize("up", [(0, 1), (1,)], ids=["both up", "the first is down"])
 def test_a_replay_by_a_rule(up: tuple[int, ...], tmp_path: Path) -> None:
-    ports = [nobody(), nobody()]
+    ports = [free_port(), free_port()]
     file = tmp_path / "agent.toml"
     file.write_text(RULES.format(*ports))
     with Read(ports[up[0]]) as peer:
@@ -149,7 +150,7 @@ def test_a_replay_by_a_rule(up: tuple[int, ...], tmp_path: Path) -> None:
 
 def test_a_replay_when_all_are_down(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
-    file.write_text(RULES.format(nobody(), nobody()))
+    file.write_text(RULES.format(free_port(), free_port()))
     ended = capture_agent("replay", "pcaps/calls.pcap", "--config", file)
     assert ended.status == 1
     assert "connection refused" in ended.err

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sink_samples import UdpReceiver, eventually, free_port
+from free_ports import free_port
+from sink_samples import UdpReceiver, eventually
 
 from capture_agent.app import capturing
 from capture_agent.app.agent import Agent
@@ -30,7 +31,7 @@ def test_others_go_on(
     opened: list[Listener] = []
     open_socket = capturing.open_socket
     monkeypatch.setattr(capturing, "open_socket", lambda *given: opened.append(open_socket(*given)) or opened[-1])
-    ports = free_port(), free_port(socket.SOCK_DGRAM)
+    ports = free_port(), free_port()
     path = tmp_path / "agent.toml"
     path.write_text(
         f'[[listen]]\nuri = "hep+tcp:127.0.0.1:{ports[0]}"\n[[listen]]\nuri = "hep:127.0.0.1:{ports[1]}"\n'

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from faults.interfaces import wires
+from free_ports import free_port
 
 from capture_agent.app.service_manager import ServiceManager, watchdog_seconds
 from capture_agent.records.frames import Frames
@@ -90,7 +91,7 @@ def running(folder: Path, systemd: Systemd, *words: str, watchdog: float = 0.0) 
         process.communicate(timeout=PATIENCE)
 
 
-def test_from_ready_to_stopping(tmp_path: Path, systemd: Systemd, free_port: Callable[[], int]) -> None:
+def test_from_ready_to_stopping(tmp_path: Path, systemd: Systemd) -> None:
     port = free_port()
     words = ["--listen", f"sip:127.0.0.1:{port}", "--hep", "hep+tcp:127.0.0.1:1"]
     with running(tmp_path, systemd, *words) as process, socket.socket(type=socket.SOCK_DGRAM) as sender:
@@ -109,7 +110,7 @@ def test_from_ready_to_stopping(tmp_path: Path, systemd: Systemd, free_port: Cal
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="live capture needs root")
-def test_the_watchdog_watches_the_capture_loop(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_the_watchdog_watches_the_capture_loop(tmp_path: Path) -> None:
     """Silence on both interfaces is no reason to be restarted; a hook that never returns is."""
     systemd, port = Systemd(str(tmp_path / "notify")), free_port()
     (tmp_path / "hook.py").write_text(HOOK)
@@ -191,7 +192,7 @@ def test_a_source_that_hangs_beside_another_is_seen() -> None:
     assert waits.longer_than(0.0) == []  # they have ended: nothing hangs any more
 
 
-def test_a_reload_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_a_reload_while_it_runs(tmp_path: Path) -> None:
     """A good one and a bad one: systemd waits for READY=1 after each."""
     systemd, config = Systemd(str(tmp_path / "notify")), tmp_path / "agent.toml"
     config.write_text("")

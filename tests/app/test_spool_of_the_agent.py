@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from faults.collectors import Collector
 from faults.peers import Read
+from free_ports import free_port
 from sink_samples import eventually, numbered
 
 from hep import StreamDecoder
@@ -22,17 +23,11 @@ from hep import StreamDecoder
 pytestmark = pytest.mark.once
 
 
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 class Running:
     """`capture-agent run` with a listener for duplicates, a HEP collector over TCP and a spool."""
 
     def __init__(self, folder: Path, collector: int, extra: str = "") -> None:
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port()
         self.file = folder / "agent.toml"
         self.file.write_text(
             f'[capture]\nlisten = ["sip:127.0.0.1:{self.port}"]\n'

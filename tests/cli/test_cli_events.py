@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_samples import INVITE, capture_agent
+from free_ports import free_port
 
 import hep
 
@@ -77,7 +78,7 @@ def test_hlog_to_a_group(mode: str, wanted: list[int], collector: socket.socket,
         collector.recv(1)
 
 
-def test_hlog_to_the_next_of_a_group(collector: socket.socket, free_port: Callable[[], int], tmp_path: Path) -> None:
+def test_hlog_to_the_next_of_a_group(collector: socket.socket, tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     members = f'"hep+tcp:127.0.0.1:{free_port()}", "{uri(collector)}"'
     file.write_text(f'[[group]]\nname = "homers"\nmode = "failover"\nmembers = [{members}]\n')
@@ -104,7 +105,7 @@ def test_trace_msg(collector: socket.socket, tmp_path: Path, given: str) -> None
 
 
 @pytest.mark.parametrize("scheme", ["hep", "hep+tcp"])
-def test_nobody_listens(free_port: Callable[[], int], tmp_path: Path, scheme: str) -> None:
+def test_nobody_listens(tmp_path: Path, scheme: str) -> None:
     target = f"{scheme}:127.0.0.1:{free_port()}"
     (tmp_path / "m").write_bytes(INVITE)
     for arguments in (["hlog", "x", "--hep", target], ["trace-msg", *BETWEEN, "--address", target, tmp_path / "m"]):

@@ -19,6 +19,7 @@ from shutil import which
 import pytest
 from faults.interfaces import Namespace, join, wires
 from faults.terminals import full_pipe, pipe_without_reader, stopped_terminal
+from free_ports import free_port
 
 pytestmark = pytest.mark.once
 
@@ -114,7 +115,7 @@ def place(one: socket.socket) -> str:
 
 
 @pytest.mark.parametrize("how", [full_pipe, pipe_without_reader, stopped_terminal], ids=lambda how: how.__name__)
-def test_a_blocked_terminal_stops_nothing(tmp_path: Path, free_port: Callable[[], int], how: object) -> None:
+def test_a_blocked_terminal_stops_nothing(tmp_path: Path, how: object) -> None:
     """Nobody reads warnings, signals or books, but all SIP arrives, and it ends when told to."""
     port = free_port()
     with ExitStack() as stack:
@@ -133,7 +134,7 @@ def test_a_blocked_terminal_stops_nothing(tmp_path: Path, free_port: Callable[[]
         assert not run.control.exists()
 
 
-def test_lines_beyond_the_limit_are_counted(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_lines_beyond_the_limit_are_counted(tmp_path: Path) -> None:
     with full_pipe() as (writer, reader):
         kind = type("Kind", (Blocked,), {"stderr": writer})
         port = free_port()
@@ -153,7 +154,7 @@ def test_lines_beyond_the_limit_are_counted(tmp_path: Path, free_port: Callable[
     assert said == 100 and unsaid is not None and int(unsaid[1]) + said <= 1500
 
 
-def test_a_log_in_json_is_nothing_else(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_a_log_in_json_is_nothing_else(tmp_path: Path) -> None:
     """From the first line to the books; a hook logs what the peer chose, for each message."""
     (tmp_path / "hook.py").write_text(
         "import logging\ndef on_message(message):\n    logging.warning('call %s', message.call_id)\n"
@@ -185,7 +186,7 @@ def test_a_log_in_json_is_nothing_else(tmp_path: Path, free_port: Callable[[], i
         ),
     ],
 )
-def test_signals(tmp_path: Path, free_port: Callable[[], int], number: signal.Signals, ends: bool) -> None:
+def test_signals(tmp_path: Path, number: signal.Signals, ends: bool) -> None:
     """Each signal ends it in order, or has no effect except a line; the socket is never left behind."""
     with running(tmp_path, "--listen", f"sip:127.0.0.1:{free_port()}", "--sip", "sip:127.0.0.1:9") as run:
         if not ends:
@@ -197,9 +198,7 @@ def test_signals(tmp_path: Path, free_port: Callable[[], int], number: signal.Si
         assert "sip:127.0.0.1:9: 0 seen" in run.text
 
 
-def test_log_lines_have_a_time_but_in_the_journal(
-    tmp_path: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_lines_have_a_time_but_in_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--listen", f"sip:127.0.0.1:{free_port()}", "--hep", "hep+tcp:127.0.0.1:1"]
     with running(tmp_path, *words) as run:
         run.until(lambda: "trying again" in run.text)
@@ -221,7 +220,7 @@ def test_log_lines_have_a_time_but_in_the_journal(
         run.stop()
 
 
-def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path) -> None:
     """Their connection queues are full: connecting waits for ever. In parallel it takes a third of the time."""
     with ExitStack() as stack:
         deaf = []
@@ -247,7 +246,7 @@ def test_deaf_collectors_delay_neither_start_nor_stop(tmp_path: Path, free_port:
         assert len(re.findall(r"^hep\+tcp.*: 1 seen, 0 sent", run.text, re.MULTILINE)) == 6
 
 
-def test_losses_are_logged_while_it_runs(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_losses_are_logged_while_it_runs(tmp_path: Path) -> None:
     port = free_port()
     config = tmp_path / "agent.toml"
     config.write_text("[queue]\nmessages = 5\n")
@@ -365,7 +364,7 @@ def test_another_configuration(tmp_path: Path, how: str) -> None:
         assert "does not balance" not in run.text
 
 
-def test_a_wrong_configuration_is_refused_with_all_its_problems(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_a_wrong_configuration_is_refused_with_all_its_problems(tmp_path: Path) -> None:
     config = tmp_path / "agent.toml"
     text = f'[capture]\nlisten = ["sip:127.0.0.1:{free_port()}"]\n[[sip]]\nuri = "sip:127.0.0.1:9"\n'
     config.write_text(text)

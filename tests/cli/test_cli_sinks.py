@@ -11,12 +11,12 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cli_samples import CALL, OTHER, Packet, capture_agent, pcap, sip
+from free_ports import free_port
 
 from capture_agent.sinks.sql.schema import create_tables
 
@@ -172,14 +172,14 @@ def test_sinks_that_cannot_be_reached(folder: Path, command: str, line: str) -> 
     assert (ended.err.count("\n"), ended.out, ended.status) == (1, "", 1)
 
 
-def test_refused_connection(folder: Path, free_port: Callable[[], int]) -> None:
+def test_refused_connection(folder: Path) -> None:
     uri = f"hep+tcp:127.0.0.1:{free_port()}"
     ended = capture_agent("replay", "calls.pcap", "--hep", uri, folder=folder)
     assert (ended.err, ended.status) == (f"capture-agent: replay: {uri}: connection refused\n", 1)
 
 
 @pytest.mark.parametrize(("packets", "lost"), [(1, 1), (12, 6)], ids=["one", "several"])
-def test_refused_datagrams(folder: Path, free_port: Callable[[], int], packets: int, lost: int) -> None:
+def test_refused_datagrams(folder: Path, packets: int, lost: int) -> None:
     """The kernel reports at least half of them."""
     (folder / "some.pcap").write_bytes(pcap(CALL[:1] * packets))
     uri = f"hep:127.0.0.1:{free_port()}"

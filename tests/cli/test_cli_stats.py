@@ -7,13 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cli_samples import INVITE, RINGING, capture_agent
 from faults.peers import until
+from free_ports import free_port
 from http_samples import ask, metric, rpc
 from test_cli_status import PATIENCE, Running
 
@@ -21,12 +22,12 @@ TOKEN = "o8Zr3kQ2vT9wLx1c"
 
 
 @pytest.fixture
-def port(free_port: Callable[[], int]) -> int:
+def port() -> int:
     return free_port()
 
 
 @pytest.fixture
-def running(tmp_path: Path, port: int, free_port: Callable[[], int]) -> Iterator[Running]:
+def running(tmp_path: Path, port: int) -> Iterator[Running]:
     options = ("--control", str(tmp_path / "control.sock"), "--http", f"127.0.0.1:{port}")
     agent = Running(tmp_path, free_port(), *options)
     yield agent
@@ -80,7 +81,7 @@ def test_the_last_scrape_has_the_books(running: Running, port: int) -> None:
     assert "messages: 6 seen, 5 traced, 1 not traced" in running.stop()
 
 
-def test_the_doors_answer_while_the_queues_drain(tmp_path: Path, port: int, free_port: Callable[[], int]) -> None:
+def test_the_doors_answer_while_the_queues_drain(tmp_path: Path, port: int) -> None:
     config = tmp_path / "agent.toml"
     config.write_text(f"[queue]\ndrain_seconds = {PATIENCE}\n")
     options = ("--config", str(config), "--control", str(tmp_path / "control.sock"), "--http", f"127.0.0.1:{port}")
@@ -159,7 +160,7 @@ def test_show_masks_the_token(tmp_path: Path) -> None:
     assert 'token = "***"' in shown
 
 
-def test_a_port_that_is_taken(running: Running, port: int, free_port: Callable[[], int], tmp_path: Path) -> None:
+def test_a_port_that_is_taken(running: Running, port: int, tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "capture_agent", "run", "--listen", f"sip:127.0.0.1:{free_port()}", "--hep",
         "hep:127.0.0.1:9", "--control", str(tmp_path / "other.sock"), "--http", f"127.0.0.1:{port}",
@@ -182,7 +183,7 @@ def test_it_ends_while_clients_are_connected(running: Running, port: int) -> Non
     assert running.process.returncode == 0
 
 
-def test_a_reload_is_seen_and_no_counter_goes_down(tmp_path: Path, port: int, free_port: Callable[[], int]) -> None:
+def test_a_reload_is_seen_and_no_counter_goes_down(tmp_path: Path, port: int) -> None:
     config = tmp_path / "agent.toml"
     hep = "[[hep]]\nuri = 'hep:127.0.0.1:{}'\ncapture_id = {}\n"
     config.write_text(hep.format(9, 1))

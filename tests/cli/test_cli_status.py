@@ -9,12 +9,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cli_samples import INVITE, RINGING, capture_agent
+from free_ports import free_port
 
 from capture_agent.control.client import ask
 
@@ -67,7 +68,7 @@ class Running:
 
 
 @pytest.fixture
-def running(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Running]:
+def running(tmp_path: Path) -> Iterator[Running]:
     agent = Running(tmp_path, free_port(), "--control", str(tmp_path / "control.sock"))
     yield agent
     agent.peer.close()
@@ -100,9 +101,7 @@ def test_tracing_is_switched(running: Running, tmp_path: Path) -> None:
     assert (ended.err, ended.out, ended.status) == (line, "", 1)
 
 
-def test_a_second_agent_does_not_take_the_socket(
-    running: Running, tmp_path: Path, free_port: Callable[[], int]
-) -> None:
+def test_a_second_agent_does_not_take_the_socket(running: Running, tmp_path: Path) -> None:
     port, control = str(free_port()), str(running.socket)
     ended = capture_agent(
         "run", "--listen", f"sip:127.0.0.1:{port}", "--sip", "sip:127.0.0.1:9", "--control", control, folder=tmp_path
@@ -128,9 +127,7 @@ def test_what_any_client_can_do(running: Running) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["auto", ""])
-def test_the_default_socket(
-    tmp_path: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch, wanted: str
-) -> None:
+def test_the_default_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     """If the default cannot be opened, `run` warns and continues; an empty name means no socket."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "nix" / "nix"))
     agent = Running(tmp_path, free_port(), "--control", wanted)
@@ -142,9 +139,7 @@ def test_the_default_socket(
     assert "capturing on" in text
 
 
-def test_systemds_folder_is_found(
-    tmp_path: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_systemds_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
     agent = Running(tmp_path, free_port())
@@ -174,7 +169,7 @@ def test_lines(tmp_path: Path, arguments: str, line: str, status: int) -> None:
     assert (ended.err, ended.out, ended.status) == (f"capture-agent: {line}\n", "", status)
 
 
-def test_x_headers_tell_what_a_duplicate_was(tmp_path: Path, free_port: Callable[[], int]) -> None:
+def test_x_headers_tell_what_a_duplicate_was(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text("[capture]\nx_headers = true\n")
     control = str(tmp_path / "control.sock")
     agent = Running(tmp_path, free_port(), "--config", "agent.toml", "--control", control)

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from faults.interfaces import Namespace, wires
+from free_ports import free_port
 
 import capture_agent
 from capture_agent.app.dropping_root import PrivilegesError, User, find_user, give_folder
@@ -86,7 +87,7 @@ def status(process: int) -> list[dict[str, str]]:
     return [dict(re.findall(r"^(\w+):\s*(.*?)\s*$", text, re.MULTILINE)) for text in texts]
 
 
-def test_what_remains(folder: Path, free_port: Callable[[], int]) -> None:
+def test_what_remains(folder: Path) -> None:
     """A port below 1024 is taken, and user code is imported as the user."""
     port = free_port()
     (folder / "hook.py").write_text(
@@ -248,7 +249,7 @@ def test_what_the_user_may_not_write_is_refused(folder: Path) -> None:
         pytest.param("nobody", "runs as user nobody (uid 65534, gid 65534), as it was started", id="the same"),
     ],
 )
-def test_not_started_as_root(user: str, says: str, free_port: Callable[[], int]) -> None:
+def test_not_started_as_root(user: str, says: str) -> None:
     # The second capability reads this environment, wherever it is, and writes nothing.
     capabilities = "+net_raw,+dac_read_search"
     nobody = ["setpriv", "--pdeathsig=KILL", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
@@ -265,7 +266,7 @@ def test_not_started_as_root(user: str, says: str, free_port: Callable[[], int])
     assert process.returncode == (0 if user == "nobody" else 2)
 
 
-def test_as_root_a_line_says_so(folder: Path, free_port: Callable[[], int]) -> None:
+def test_as_root_a_line_says_so(folder: Path) -> None:
     words = ["--listen", f"sip:127.0.0.1:{free_port()}", "--hep", "hep:127.0.0.1:9", "--control", ""]
     with running(folder, *words):
         assert "INFO: runs as root: with --user NAME" in (folder / "log").read_text()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from cli_samples import CALL, capture_agent, pcap
-from sink_samples import free_port
+from free_ports import free_port
 
 pytestmark = pytest.mark.once
 

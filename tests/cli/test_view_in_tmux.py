@@ -10,8 +10,9 @@ from shlex import join
 
 import pytest
 from cli_samples import capture_agent
+from free_ports import free_port
 from screen_driver import PCAPS
-from sink_samples import eventually, free_port
+from sink_samples import eventually
 
 pytestmark = pytest.mark.once
 SECONDS = 30  # on a machine with much other work

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from faults.collectors import Collector
 from faults.interfaces import ip, wires
-from faults.peers import certificate, nobody
+from faults.peers import certificate
 from figure_samples import figures, messages_of_sink
+from free_ports import free_port
 from sink_samples import batch_of, eventually
 
 from capture_agent.config.targets import HepTarget
@@ -162,7 +163,7 @@ def test_killed_and_restarted_under_load(
 ) -> None:
     """At once; later, when the connection is trusted; and between two messages."""
     tls = pem if transport == "tls" else None
-    with Collector(tmp_path / "read", nobody(), tls) as collector:
+    with Collector(tmp_path / "read", free_port(), tls) as collector:
         load = Load(target(collector, tls, duplicates_on_reconnect=duplicates), tmp_path, spooled)
         for until in (20_000, 60_000, 80_000):
             load.give(until)
@@ -183,7 +184,7 @@ def test_killed_and_restarted_under_load(
 def test_frozen_for_longer_than_it_may_be(transport: str, pem: Path, tmp_path: Path) -> None:
     """It is sent everything that it has not acknowledged again; nothing is missing once it goes on."""
     tls = pem if transport == "tls" else None
-    with Collector(tmp_path / "read", nobody(), tls) as collector:
+    with Collector(tmp_path / "read", free_port(), tls) as collector:
         load = Load(target(collector, tls), tmp_path, True)
         load.give(40_000)
         eventually(lambda: collector.bytes_read > 3_000_000, PATIENCE)
@@ -201,7 +202,7 @@ def test_frozen_for_longer_than_it_may_be(transport: str, pem: Path, tmp_path: P
 def test_a_slow_reader(transport: str, spooled: bool, pem: Path, tmp_path: Path) -> None:
     """It is slower than the messages come, and its connection does not break."""
     tls = pem if transport == "tls" else None
-    with Collector(tmp_path / "read", nobody(), tls, slowly=1 << 18) as collector:
+    with Collector(tmp_path / "read", free_port(), tls, slowly=1 << 18) as collector:
         load = Load(target(collector, tls, dead_after_seconds=30.0), tmp_path, spooled)
         load.finish()
         received_in_order(collector)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from faults.peers import Read, nobody
+from faults.peers import Read
+from free_ports import free_port
 from sink_samples import eventually, numbered, traced
 
 from capture_agent.config import load
@@ -32,7 +33,7 @@ class Collectors:
     """On ports of their own, which they keep when they are killed and restarted."""
 
     def __init__(self, count: int) -> None:
-        self.ports = [nobody() for _ in range(count)]
+        self.ports = [free_port() for _ in range(count)]
         self._running: list[Read | None] = [None] * count
         self._ended: list[list[Read]] = [[] for _ in range(count)]
         for n in range(count):

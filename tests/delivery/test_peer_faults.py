@@ -17,7 +17,7 @@ from doctor.patients import certificate
 from faults.collectors import Collector
 from faults.interfaces import Namespace, wires
 from faults.names import Names
-from faults.peers import nobody
+from free_ports import free_port
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from sink_samples import eventually
@@ -93,7 +93,7 @@ def test_a_certificate_that_is_bad_for_a_while(
     trusted, used = tmp_path / "trusted.pem", tmp_path / "used.pem"
     trusted.write_bytes(known.read_bytes() + other.read_bytes())
     used.write_bytes(known.read_bytes())
-    with Collector(tmp_path / "read", nobody(), used) as collector:
+    with Collector(tmp_path / "read", free_port(), used) as collector:
         one = target(collector, trusted, duplicates_on_reconnect="prefer")
         load = Load(one, tmp_path, True)
         load.give(40_000)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from faults.collectors import Collector
-from faults.peers import nobody
+from free_ports import free_port
 from sink_samples import eventually, numbered, traced
 from test_group_peers import balanced, group
 
@@ -32,12 +32,18 @@ class Relays:
 
     def __init__(self, folder: Path, collector: Collector) -> None:
         self.folder = folder
-        self.ports = [nobody(), nobody()]
+        self.ports = [free_port(), free_port()]
         self._collector = collector
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self.ended = 0
-        for n in range(len(self.ports)):
-            self.start(n)
+        try:
+            for n in range(len(self.ports)):
+                self.start(n)
+        except AssertionError:
+            for one in self._running.values():
+                one.kill()
+                one.wait(STARTED)
+            raise
 
     def _log(self, n: int) -> Path:
         return self.folder / f"relay{n}.log"
@@ -48,7 +54,8 @@ class Relays:
         with self._log(n).open("w") as log:
             to = f"hep+tcp:127.0.0.1:{self._collector.port}"
             self._running[n] = subprocess.Popen([*command, "--hep", to], stderr=log, cwd=self.folder)
-        eventually(lambda: "capturing on" in self._log(n).read_text(), STARTED)
+        eventually(lambda: "capturing on" in self._log(n).read_text() or self._running[n].poll() is not None, STARTED)
+        assert self._running[n].poll() is None, self._log(n).read_text()
 
     def end(self, n: int, how: signal.Signals) -> None:
         one = self._running.pop(n)
@@ -66,7 +73,7 @@ class Relays:
 def test_two_relays_end_in_turn(how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All messages arrive; twice at most what docs/delivery.md says for each break."""
     monkeypatch.setattr(outbox, "LONGEST_DELAY", 0.3)
-    with Collector(tmp_path / "read", nobody()) as collector:
+    with Collector(tmp_path / "read", free_port()) as collector:
         relays = Relays(tmp_path, collector)
         # The group closes the relays, too: after its members have confirmed all.
         with group(relays, tmp_path, 'mode = "failover"\nback_after_seconds = 0.4') as (routes, of_group):

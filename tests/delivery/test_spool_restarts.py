@@ -18,7 +18,8 @@ import pytest
 from faults.databases import KINDS, Database
 from faults.peers import Read, certificate
 from figure_samples import figures
-from sink_samples import batch_of, eventually, free_port
+from free_ports import free_port
+from sink_samples import batch_of, eventually
 
 from capture_agent.config.targets import HepTarget, SqlTarget
 from capture_agent.delivery import outbox as outbox_module

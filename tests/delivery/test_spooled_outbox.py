@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from faults.peers import NeverRead, Read
+from free_ports import free_port
 from sink_samples import ListSink, batch_of, eventually
 from test_outbox import Gate, down
 
@@ -331,11 +332,6 @@ def received(peer: Read) -> list[bytes]:
 
 def hep(port: int) -> HepSink:
     return HepSink(HepTarget("127.0.0.1", port, "tcp"))
-
-
-def free_port() -> int:
-    with Read() as peer:
-        return peer.port
 
 
 def test_a_collector_that_is_down_at_the_stop(tmp_path: Path) -> None:

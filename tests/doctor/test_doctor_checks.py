@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from cli_samples import Packet, capture_agent, frame, sip
 from doctor.patients import certificate
-from sink_samples import free_port
+from free_ports import free_port
 
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config, load

@@ -21,16 +21,11 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from faults.kafka_sign_in import Accepts, sign_in
 from faults.peers import server_context
+from free_ports import free_port
 
 AGENT = b"capture-agent"  # the client id in the first request of a connection
 STARTED = 10.0
 SILENCE = 0.4  # seconds: a topic that gives nothing for so long was read to its end
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Broker:

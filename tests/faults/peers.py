@@ -7,7 +7,7 @@ LateClose       accepts, reads nothing and closes after some seconds
 Read            reads and keeps everything, for comparison; `slowly`: this many bytes each time
 Talk            reads everything and sends bytes without end, also after the other side has closed
 Silent          never accepts: only the kernel answers
-nobody()        a port where nobody listens
+free_port()        a port where nobody listens
 Vanishing       a receiver in a network namespace that takes everything, until it answers nothing any more
 """
 
@@ -220,12 +220,6 @@ def certificate(folder: Path) -> Path:
     )
     file.write_bytes(file.read_bytes() + Path(f"{file}.crt").read_bytes())
     return file
-
-
-def nobody(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

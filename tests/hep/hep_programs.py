@@ -87,9 +87,3 @@ def running(
         yield receiver
     finally:
         receiver.stop(stop, patience)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,7 +12,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hep_programs import Receiver, free_port, kamailio_module, running
+from free_ports import free_port
+from hep_programs import Receiver, kamailio_module, running
 from installed_programs import npm_package, program
 
 FILES = Path(__file__).parent / "receivers"

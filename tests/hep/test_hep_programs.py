@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from hep_programs import PATIENCE, free_port, running
+from free_ports import free_port
+from hep_programs import PATIENCE, running
 from installed_programs import program
 
 pytestmark = pytest.mark.once

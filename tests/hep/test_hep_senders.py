@@ -10,7 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hep_programs import free_port, kamailio_module, running
+from free_ports import free_port
+from hep_programs import kamailio_module, running
 from installed_programs import program
 
 from capture_agent.config.sections import ListenSection

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 from faults.peers import certificate
+from free_ports import free_port
 from hep_programs import PATIENCE, Receiver, running
 from hep_receivers import FILES
 from installed_programs import npm_package, program
-from sink_samples import eventually, free_port
+from sink_samples import eventually
 
 from capture_agent.pipeline import Pipeline
 from capture_agent.sources.capture_file import CaptureFile
@@ -113,7 +114,7 @@ def test_hep_js(collector: HepCollector, tmp_path: Path) -> None:
     payloads = [(1, SIP), (5, b'{"sender_information":{}}'), (100, b"a line of a log"), (35, b"mos")]
     sent = [[text.decode(), said | {"payloadType": kind, "correlation_id": "leg-7"}] for kind, text in payloads]
     environment = {**os.environ, "NODE_PATH": str(npm_package("hep-js", "1.0.22"))}
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     with agent(passing_on(f"hep:127.0.0.1:{port}", collector), tmp_path / "relay"):
         command = [program("node", "nodejs"), str(FILES / "hep_js_send.js"), str(port)]
         subprocess.run(command, input=json.dumps(sent).encode(), env=environment, timeout=PATIENCE, check=True)
@@ -130,7 +131,7 @@ def test_our_own_agent(scheme: str, collector: HepCollector, tmp_path: Path) -> 
     pipeline = Pipeline()
     with CaptureFile(CALL) as capture:
         wanted = [message for frames in capture.batches() for message in pipeline.messages(frames)]
-    port = free_port(socket.SOCK_DGRAM if scheme == "hep" else socket.SOCK_STREAM)
+    port = free_port()
     uri, more, trusts = f"{scheme}:127.0.0.1:{port}", "", ""
     if scheme == "hep+tls":
         pem = certificate(tmp_path)
@@ -152,7 +153,7 @@ def test_our_own_agent(scheme: str, collector: HepCollector, tmp_path: Path) -> 
 
 def test_rtpengine(collector: HepCollector, tmp_path: Path) -> None:
     """Its reports of RTCP pass on unchanged."""
-    homer, control = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+    homer, control = free_port(), free_port()
     command = [
         program("rtpengine", "rtpengine-daemon"), "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{control}",
         "--table=-1", "--foreground", "--log-stderr", f"--homer=127.0.0.1:{homer}", "--homer-protocol=udp",

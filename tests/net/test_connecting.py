@@ -6,7 +6,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from sink_samples import free_port, numbered, traced
+from free_ports import free_port
+from sink_samples import numbered, traced
 
 from capture_agent.config.targets import HepTarget, SipTarget
 from capture_agent.net import connecting
@@ -41,7 +42,7 @@ def listener(kind: socket.SocketKind, family: socket.AddressFamily = socket.AF_I
 )
 def test_it_is_really_sent_from_there(kind: socket.SocketKind, source: str, want: tuple[str, str | None]) -> None:
     family = socket.AF_INET6 if ":" in want[0] else socket.AF_INET
-    port = free_port(kind)
+    port = free_port()
     transport = "udp" if kind == socket.SOCK_DGRAM else "tcp"
     with listener(kind, family) as server:
         host, there = server.getsockname()[:2]

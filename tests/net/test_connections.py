@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.peers import LINGER_0, AcceptAndClose, Peer, Read, Vanishing, certificate, nobody, until
+from faults.peers import LINGER_0, AcceptAndClose, Peer, Read, Vanishing, certificate, until
+from free_ports import free_port
 from hypothesis import given
 from hypothesis import strategies as st
 from sink_samples import UdpReceiver, batch_of
@@ -182,7 +183,7 @@ def test_all_addresses_are_tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     other = tmp_path / "other"
     other.mkdir()
     with Read() as plain, Read(tls=certificate(other)) as stranger, Read(tls=good) as there:
-        of_name(monkeypatch, nobody(), plain.port, stranger.port, there.port)
+        of_name(monkeypatch, free_port(), plain.port, stranger.port, there.port)
         sink = HepSink(HepTarget("127.0.0.1", 1, "tls", tls_ca=str(good)))
         sink.send(batch_of(10))
         sink.flush()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from cli_samples import Packet, capture_agent, pcap, sip
-from faults.peers import AcceptAndClose, LateClose, NeverRead, Peer, Read, Reset, Silent, Talk, Vanishing, nobody, until
+from faults.peers import AcceptAndClose, LateClose, NeverRead, Peer, Read, Reset, Silent, Talk, Vanishing, until
+from free_ports import free_port
 from sink_samples import batch_of, numbered
 
 from capture_agent.config.targets import HepTarget
@@ -285,7 +286,7 @@ def test_a_refused_connection_keeps_unconfirmed_messages() -> None:
 
 def test_nobody_listens() -> None:
     with pytest.raises(SinkError, match="connection refused$"):
-        sink_to(nobody()).send(batch_of(1))
+        sink_to(free_port()).send(batch_of(1))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Sequence
 
 import pytest
-from sink_samples import UdpReceiver, free_port
+from free_ports import free_port
+from sink_samples import UdpReceiver
 
 from capture_agent.net import udp_sender as module
 from capture_agent.net.sender import PacketTally
@@ -74,7 +75,7 @@ def test_other_errors_end_the_socket_and_the_next_batch_opens_one(
 
 
 def test_a_listener_that_returns_gets_later_messages() -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     sender = UdpSender("hep:x", "127.0.0.1", port, PacketTally())
     sender.send(bytes(1000), range(1, 1001))
     sender.send(bytes(10), range(1, 11))

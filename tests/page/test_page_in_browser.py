@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from cli_samples import Packet, pcap
+from free_ports import free_port
 from installed_programs import npm_package
 from page_samples import Served, served, store_of
-from sink_samples import free_port
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from cli_samples import CALL, capture_agent
+from free_ports import free_port
 from page_samples import Served
-from sink_samples import eventually, free_port
+from sink_samples import eventually
 
 pytestmark = pytest.mark.once
 

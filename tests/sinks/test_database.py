@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from sink_samples import free_port
+from free_ports import free_port
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.net.sink_errors import SinkError

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from encapsulations import build
-from sink_samples import TIME_NS, Receiver, TcpReceiver, UdpReceiver, batch_of, eventually, free_port, numbered, traced
+from free_ports import free_port
+from sink_samples import TIME_NS, Receiver, TcpReceiver, UdpReceiver, batch_of, eventually, numbered, traced
 
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.sink_errors import SinkError
@@ -197,7 +197,7 @@ def test_what_cannot_be_reached_is_one_clear_line(host: str, transport: str, wan
 
 
 def test_a_refused_datagram_is_counted_and_nothing_fails() -> None:
-    sink = HepSink(HepTarget("127.0.0.1", free_port(socket.SOCK_DGRAM)))
+    sink = HepSink(HepTarget("127.0.0.1", free_port()))
     sink.send(batch_of(100))
     # Each ICMP error reports an earlier datagram; nothing reports the last one.
     assert sink.lost["refused"] > 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from faults.peers import until
+from free_ports import free_port
 from sink_samples import numbered, traced
 
 from capture_agent.config.targets import SipTarget
@@ -78,7 +79,7 @@ def accepts(port: int) -> bool:
 
 @pytest.mark.parametrize("x_headers", [False, True])
 @pytest.mark.parametrize("name", ["dup_tcp_no_length", "smuggling.inject", "smuggling.forge"])
-def test_it_takes_what_is_sent(tmp_path: Path, free_port: Callable[[], int], name: str, x_headers: bool) -> None:
+def test_it_takes_what_is_sent(tmp_path: Path, name: str, x_headers: bool) -> None:
     inputs = ROOT / "tests" / "faults" / "inputs" / f"{name}.pcap"
     messages = [packet.frame[42:] for packet in capture_files.read(inputs).packets]
     port = free_port()

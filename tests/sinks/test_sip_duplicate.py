@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from sink_samples import Receiver, TcpReceiver, UdpReceiver, batch_of, eventually, numbered, traced
 
 from capture_agent.config.targets import SipTarget
@@ -78,7 +79,7 @@ def test_x_headers(udp: UdpReceiver) -> None:
     sink.close()
 
 
-def test_refused(free_port) -> None:  # type: ignore[no-untyped-def]
+def test_refused() -> None:
     port = free_port()
     sink = SipDuplicateSink(SipTarget("127.0.0.1", port, "tcp"))
     with pytest.raises(SinkError, match=rf"^sip:127.0.0.1:{port};transport=tcp: connection refused$"):

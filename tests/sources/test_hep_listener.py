@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 
 from capture_agent.app.agent import Agent
 from capture_agent.app.capturing import run
@@ -42,12 +43,6 @@ def packet(n: int, **changes: Any) -> Packet:
         seconds=1_700_000_000, microseconds=n, protocol_type=1, capture_id=n, payload=SIP % (n, n),
     )  # fmt: skip
     return replace(usual, **changes)
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listening(scheme: str = "hep+tcp", has_room: Callable[[], bool] | None = None, **options: Any) -> Listener:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from threading import Thread
 
+from free_ports import free_port
 from stream_samples import ACK, SYN, A, B, segment, syn
 
 from capture_agent.records.datagram import Datagram
@@ -304,12 +305,6 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -227,9 +227,7 @@ def test_a_bug_is_a_line_in_the_log(agent: Agent, door: HttpDoor, caplog: pytest
     assert caplog.messages == ["http: internal error: RuntimeError"]
 
 
-def test_requests_are_not_in_the_log(
-    door: HttpDoor, caplog: pytest.LogCaptureFixture, free_port: Callable[[], int]
-) -> None:
+def test_requests_are_not_in_the_log(door: HttpDoor, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         ask(door.port, "/secret-path")
         ask(door.port, "/metrics", Authorization="Bearer secret-token")
