@@ -62,6 +62,7 @@ class LineView(ScrollView, can_focus=True):
             self.styles.scrollbar_size_horizontal = 0
 
     def line_at(self, number: int, wide: int) -> Sequence[Segment]:
+        """Each view has its own; the metaclass of Textual's widgets leaves no room for an abstract method."""
         raise NotImplementedError
 
     def head_at(self, number: int, wide: int) -> Sequence[Segment]:

@@ -73,6 +73,7 @@ class TextScreen(ViewScreen):
         self.view = TextView(sight.look)
 
     def lines(self) -> list[Line]:
+        """Each screen has its own; the metaclass of Textual's screens leaves no room for an abstract method."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
