@@ -116,5 +116,5 @@ def test_it_holds_no_more_than_documented(case: str) -> None:
 if __name__ == "__main__":
     import sys
 
-    sys.path.append(str(Path(__file__).parents[1] / "streams"))
+    sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "streams")]
     main(CASES)
