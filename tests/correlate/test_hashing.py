@@ -52,9 +52,16 @@ def test_chosen_texts_are_not_one_number(texts: list[bytes], lane: int) -> None:
 
 @pytest.mark.parametrize("texts", CHOSEN.values(), ids=CHOSEN)
 def test_nor_do_numbers_agree_in_their_last_bits(texts: list[bytes]) -> None:
-    """These bits select slots: with 16 bits and a few hundred texts, only a few agree."""
-    places = [number_of(text, 0, len(text), TEXT, 0) & 0xFFFF for text in set(texts)]
-    assert len(places) - len(set(places)) <= 2 + len(places) ** 2 / (1 << 16)
+    """These bits select slots: with 16 bits and a few hundred texts, only a few agree.
+
+    In the mean of several starts: with the key of one process in a hundred, a few more agree by chance.
+    """
+    different, starts = set(texts), range(16)
+    agree = 0
+    for start in starts:
+        places = {number_of(text, 0, len(text), TEXT, start) & 0xFFFF for text in different}
+        agree += len(different) - len(places)
+    assert agree / len(starts) <= 2 + len(different) ** 2 / (1 << 16)
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.sampled_from([1, 20, 256, 300, 5000]))
