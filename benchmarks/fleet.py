@@ -34,7 +34,7 @@ from benchmarks.wire import when_ready
 
 MILLIONS = (10, 100, 1000)  # messages an hour
 SHORT = 4  # the short run has a quarter of the messages
-JOINING = 4.0  # seconds: until the workers of a new group have their partitions
+JOINING = 4.0  # seconds: then the workers usually have their partitions; otherwise messages wait for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,13 @@ class Fleet:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    relays: Spent
+    workers: Spent
+    sending: float  # seconds: more than those of the fleet if the relays made the agents wait
+
+
 class Processes:
     """Agents of one kind that run until `end`."""
 
@@ -74,12 +81,15 @@ class Processes:
         self._usages: list[Future[Usage]] = []
 
     def start(self, command: Sequence[str], environment: dict[str, str]) -> None:
-        """Returns once it is ready. Raises Failed."""
         own = self._folder / f"{self._kind}{len(self._usages)}"
         own.mkdir()
         everything = clean_environment() | environment
         self._usages.append(self._pool.submit(measure, command, own, everything, meanwhile=self._wait))
-        when_ready(own / "err", lambda: None)()
+
+    def wait_ready(self) -> None:
+        """Raises Failed."""
+        for number in range(len(self._usages)):
+            when_ready(self._folder / f"{self._kind}{number}" / "err", lambda: None)()
 
     def spent(self, messages: int) -> Spent:
         """End them. Raises Failed."""
@@ -103,8 +113,8 @@ def send(limit: Path, port: int, fleet: Fleet) -> None:
         time.sleep(max(0.0, began + 1 - time.monotonic()))
 
 
-def run(fleet: Fleet, folder: Path) -> tuple[Spent, Spent]:
-    """What its relays, and its workers, have spent. Raises Failed if a message did not arrive, or twice."""
+def run(fleet: Fleet, folder: Path) -> Run:
+    """Raises Failed if a message did not arrive, or twice."""
     limit = built("limit", folder)
     made(Capture(fleet.rate))
     with ExitStack() as stack:
@@ -119,17 +129,21 @@ def run(fleet: Fleet, folder: Path) -> tuple[Spent, Spent]:
         ports = [free_port() for _ in range(fleet.relays)]
         for port in ports:
             relays.start([AGENT, "run", "--control", ""], kafka_relay(records.address, str(port)))
+        relays.wait_ready()
+        workers.wait_ready()
         time.sleep(JOINING)
+        began = time.monotonic()
         with ThreadPoolExecutor(fleet.agents) as agents:
             sent = [agents.submit(send, limit, ports[n % len(ports)], fleet) for n in range(fleet.agents)]
         for one in sent:
             one.result()
+        sending = time.monotonic() - began
         records.wait_committed(GROUP, fleet.messages)
-        spent = relays.spent(fleet.messages), workers.spent(fleet.messages)
+        done = Run(relays.spent(fleet.messages), workers.spent(fleet.messages), sending)
         counts = collector.counts()
         if counts.packets != fleet.messages or counts.broken:
             raise Failed(f"the sink has {counts}, not {fleet.messages:,} messages")
-    return spent
+    return done
 
 
 def shown(kind: str, cost: Cost, spent: Spent) -> str:
@@ -143,13 +157,14 @@ def shown(kind: str, cost: Cost, spent: Spent) -> str:
 def confirmed(fleet: Fleet, folder: Path) -> bool:
     """Measure, predict, and compare. Raises Failed, or ValueError if the runs are too short."""
     short, long = (run(fleet.alone(seconds), folder) for seconds in (max(1, fleet.seconds // SHORT), fleet.seconds))
-    costs = [fitted(*one) for one in zip(short, long, strict=True)]
+    costs = fitted(short.relays, long.relays), fitted(short.workers, long.workers)
     whole = run(fleet, folder)
-    print(fleet)
-    for kind, cost, spent in zip(("relays", "workers"), costs, whole, strict=True):
-        print(shown(kind, cost, spent))
+    print(f"{fleet}; sent in {whole.sending:.1f} s")
+    runs = ("relays", costs[0], whole.relays), ("workers", costs[1], whole.workers)
+    for one in runs:
+        print(shown(*one))
     print(table([planned(millions, *costs) for millions in MILLIONS]))
-    return all(abs(deviation(cost, spent)) <= TOLERANCE for cost, spent in zip(costs, whole, strict=True))
+    return all(abs(deviation(cost, spent)) <= TOLERANCE for _, cost, spent in runs)
 
 
 def main() -> int:

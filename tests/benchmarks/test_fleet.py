@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from benchmarks import captures
+from benchmarks.fleet import MILLIONS, Fleet, run
 from benchmarks.fleet_model import Cost, Plan, Spent, deviation, fitted, planned, table
 
 pytestmark = pytest.mark.once
-ROOT = Path(__file__).parents[2]
+SIZING = (Path(__file__).parents[2] / "docs/operate/sizing.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -62,3 +66,21 @@ def test_the_table() -> None:
         "|---|---|---|---|---|",
         "| 1,000 | 277,778 | 9 | 24 | 8 |",
     ]
+
+
+def test_the_table_of_the_documents_is_what_its_costs_give() -> None:
+    relay, worker = (
+        Cost(0, float(one) / 1e6)
+        for one in re.findall(r"^\| a (?:relay|worker), .* \| ([\d.]+) \|", SIZING, re.MULTILINE)
+    )
+    assert table([planned(millions, relay, worker) for millions in MILLIONS]) in SIZING
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (Debian package gcc)")
+def test_a_tiny_fleet_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captures, "CACHE", tmp_path)
+    monkeypatch.setattr(captures, "SHARED", tmp_path / "none")
+    fleet = Fleet(agents=3, relays=2, workers=2, seconds=1, rate=100)
+    done = run(fleet, tmp_path)
+    assert [(one.processes, one.messages) for one in (done.relays, done.workers)] == [(2, 300), (2, 300)]
+    assert done.relays.cpu > 0 < done.workers.cpu
