@@ -69,9 +69,7 @@ class Peer:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for connection in self._open:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
+            end(connection)
         if self._thread.is_alive():
             self._thread.join(10)
 
@@ -84,15 +82,21 @@ class Peer:
             self.connections += 1
             stream = bytearray()
             self.streams.append(stream)
-            self._open.append(connection)
+            self._keep(connection)
             threading.Thread(target=self._served, args=(connection, stream), daemon=True).start()
+
+    def _keep(self, connection: socket.socket) -> None:
+        """`close` ends it, also if it has looked for connections just before this one was there."""
+        self._open.append(connection)
+        if self._ended.is_set():
+            end(connection)
 
     def _served(self, connection: socket.socket, stream: bytearray) -> None:
         try:
             with suppress(OSError, ValueError):
                 if self._tls is not None:
                     connection = self._tls.wrap_socket(connection, server_side=True)
-                    self._open.append(connection)
+                    self._keep(connection)
                 self.serve(connection, stream)
         finally:
             self._over.append(None)
@@ -185,6 +189,12 @@ class Talk(Peer):
 class Silent(Peer):
     def _accept(self) -> None:
         self._ended.wait()
+
+
+def end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
 
 
 def read_all(connection: socket.socket, stream: bytearray) -> None:

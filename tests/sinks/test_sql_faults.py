@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from faults.databases import KINDS, SERVERS, CuttingProxy, Database, can_mount, small_disk
 from sink_samples import INVITE, batch_of, eventually, numbered, traced
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.delivery.direct import Direct
@@ -167,6 +169,26 @@ def test_a_commit_without_an_answer_stores_once(
         assert (sink.sent, sink.rejected, faulty.rows()) == (38, {"headers": 2}, names(*stored))
     proxy.close()
     assert caplog.records == []
+
+
+@on_mariadb
+def test_a_commit_that_is_interrupted_after_it_has_stored(faulty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by KILL: error 1317, on a connection that may still answer."""
+    commit, killed = Connection.commit, [False]
+
+    def interrupted(self: Connection) -> None:
+        commit(self)
+        if not killed[0]:
+            killed[0] = True
+            error = self.dialect.loaded_dbapi.OperationalError(1317, "Query execution was interrupted")
+            raise OperationalError("COMMIT", None, error)
+
+    with sink_to(faulty) as sink:
+        sink.send(batch_of(1))
+        monkeypatch.setattr(Connection, "commit", interrupted)
+        deliver(sink, batch_of(20, first=1))
+        assert (sink.sent, faulty.rows()) == (21, names(*range(21)))
+    assert killed[0]
 
 
 @on_mariadb

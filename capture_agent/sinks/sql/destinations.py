@@ -19,6 +19,7 @@ CALL_ID, TIME_US = (list(INSERTED).index(name) for name in ("callid", "time_us")
 # PyMySQL puts several rows into one statement, up to this many bytes.
 LONGEST_STATEMENT = 1_024_000
 ROOM = 64  # bytes of a packet in addition to the statement
+IN_THE_FUTURE = "22023"  # PostgreSQL: of the number of a transaction that the server has not begun
 
 # Asked with a new connection: True, stored; False, not stored; None, unknown. Raises StillOpen.
 Receipt = Callable[[Connection], bool | None]
@@ -30,11 +31,12 @@ class StillOpen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """A part of a batch whose commit was not answered."""
+    """A part of a batch whose commit, or INSERT without transactions (`commits` is False), was not answered."""
 
     part: Sequence[TracedMessage]
     rejected: list[str]
     receipt: Receipt
+    commits: bool
 
 
 @dataclass(slots=True)
@@ -136,7 +138,12 @@ def transaction_receipt(connection: Connection) -> Receipt:
     number = connection.exec_driver_sql("SELECT txid_current()").scalar()
 
     def stored(again: Connection) -> bool | None:
-        status = again.scalar(text("SELECT txid_status(:number)"), {"number": number})
+        try:
+            status = again.scalar(text("SELECT txid_status(:number)"), {"number": number})
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != IN_THE_FUTURE:
+                raise
+            return False  # the server was killed before anything of it was on its disk
         if status == "in progress":
             raise StillOpen
         return None if status is None else status == "committed"

@@ -150,6 +150,7 @@ class SqlSink:
         connection = self._opened()
         rejected: list[str] = []
         proof: Receipt | None = None
+        commits = False
         begun = time.monotonic()
         try:
             rows, rejected = self._tables.rows(connection, part)
@@ -163,11 +164,12 @@ class SqlSink:
             if connection.in_transaction():
                 if rows and not self._file.path:
                     proof = receipt(connection, destination, row_id, of_table)
+                commits = True
                 connection.commit()
             if self._file.deleted:
                 raise FileGone("the file was deleted")
         except (SinkError, SQLAlchemyError, ValueError, OverflowError, FileGone) as error:
-            unsure = Unsure(part, rejected, proof) if proof else None
+            unsure = Unsure(part, rejected, proof, commits) if proof else None
             return self._failed(connection, error, part, unsure, time.monotonic() - begun)
         self._count(part, rejected)
         return None
@@ -191,7 +193,9 @@ class SqlSink:
             raise error
         verdict = verdict_of(cause)
         of_row = verdict in (Verdict.REFUSED, Verdict.UNKNOWN)
-        doubtful = is_doubtful(verdict, cause, seconds, len(part)) and not (verdict is Verdict.LOST and unsure)
+        # KILL may come after the commit has stored.
+        unanswered = unsure is not None and (verdict is Verdict.LOST or (verdict is Verdict.TIMEOUT and unsure.commits))
+        doubtful = not unanswered and is_doubtful(verdict, cause, seconds, len(part))
         works = (of_row or doubtful) and rolled_back(connection)
         if not works:
             self.close()
