@@ -1,7 +1,7 @@
 """The table of commands: a program for each work.
 
-A command may contain {capture}, {port}, {database}, {limit}, {namespace}, {listen} and {folder}, its environment
-{file}. Each case also runs on a one-message capture: this is its start-up, which is subtracted.
+A command may contain {capture}, {port}, {database}, {limit}, {namespace}, {listen}, {broker} and {folder}, its
+environment also {file}. Each case also runs on a one-message capture: this is its start-up, which is subtracted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.captures import Capture
+from benchmarks.tansu import GROUP, TOPIC
 from benchmarks.traffic import RTP_PER_SIP
 from benchmarks.wire import INTERFACE, METRICS_PORT, RATE, STORED_RATE, agents_prefix, usable
 
@@ -30,7 +31,8 @@ POSTGRESQL, MARIADB, LIVE_SQLITE = "postgresql", "mariadb", "live-sqlite"
 STORED = (SQLITE, POSTGRESQL, MARIADB)
 JSONL, PCAP = "jsonl", "pcap"
 SPOOL = "spool"
-RELAY = "relay"
+RELAY, TO_KAFKA, FROM_KAFKA = "relay", "to-kafka", "from-kafka"
+RELAYED = (RELAY, TO_KAFKA, FROM_KAFKA)
 FILES = {JSONL: "CAPTURE_AGENT_JSONL__1", PCAP: "CAPTURE_AGENT_PCAP__1"}  # how variables begin
 WORKS = {
     HEP_TCP: "SIP/UDP -> HEP3/TCP",
@@ -46,6 +48,8 @@ WORKS = {
     LIVE: f"SIP/UDP live, {RATE:,} packets/s -> HEP3/TCP",
     SCRAPED: "the same, scraped each second",
     RELAY: "HEP3/TCP -> HEP3/TCP",
+    TO_KAFKA: "HEP3/TCP -> Kafka",
+    FROM_KAFKA: "Kafka -> HEP3/TCP",
     SQLITE: "SIP/UDP -> SQLite",
     LIVE_SQLITE: f"SIP/UDP live, {STORED_RATE:,} packets/s -> SQLite",
     POSTGRESQL: "SIP/UDP -> PostgreSQL",
@@ -165,14 +169,33 @@ def live_cases(sizes: Sizes) -> list[Case]:
     return [*cases, Case(LIVE_SQLITE, COMPILED, Capture(sizes.full), (*stored, "--control", ""))]
 
 
+def listener(port: str) -> dict[str, str]:
+    """It loses nothing: the limit waits for it."""
+    return {"CAPTURE_AGENT_LISTEN__1__URI": f"hep+tcp:127.0.0.1:{port}", "CAPTURE_AGENT_LISTEN__1__WHEN_FULL": "wait"}
+
+
+def kafka_sink(brokers: str) -> dict[str, str]:
+    return {"CAPTURE_AGENT_KAFKA__1__BROKERS": brokers, "CAPTURE_AGENT_KAFKA__1__TOPIC": TOPIC}
+
+
+def kafka_relay(brokers: str, port: str) -> dict[str, str]:
+    return listener(port) | kafka_sink(brokers)
+
+
+def kafka_worker(brokers: str, port: str) -> tuple[str, ...]:
+    source = f"kafka:{brokers}/{TOPIC}?group={GROUP}"
+    return "run", "--listen", source, "--hep", f"hep+tcp:127.0.0.1:{port}", "--control", ""
+
+
 def relay_cases(sizes: Sizes) -> list[Case]:
-    """What the limit sends goes through an agent, which loses nothing: the limit waits for it."""
-    listener = {
-        "CAPTURE_AGENT_LISTEN__1__URI": "hep+tcp:127.0.0.1:{listen}",
-        "CAPTURE_AGENT_LISTEN__1__WHEN_FULL": "wait",
-    }
-    command = (AGENT, "run", "--hep", "hep+tcp:127.0.0.1:{port}", "--control", "")
-    return [Case(RELAY, COMPILED, Capture(sizes.full), command, listener)]
+    """What the limit sends goes through an agent; and through one that reads what another has written to a topic."""
+    full, carried = Capture(sizes.full), Capture(sizes.carried)
+    run, worker = (AGENT, "run", "--control", ""), (AGENT, *kafka_worker("{broker}", "{port}"))
+    return [
+        Case(RELAY, COMPILED, full, (*run, "--hep", "hep+tcp:127.0.0.1:{port}"), listener("{listen}")),
+        Case(TO_KAFKA, COMPILED, carried, run, kafka_relay("{broker}", "{listen}")),
+        Case(FROM_KAFKA, COMPILED, carried, worker),
+    ]
 
 
 def growing_cases(sizes: Sizes) -> list[Case]:

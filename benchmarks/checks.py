@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from struct import unpack_from
 
-from benchmarks.cases import COMPILED, FILES, LISTING, LIVE, LIVE_SQLITE, PLAIN, RELAY, SCRAPED, SPOOL, STORED, Case
+from benchmarks.cases import COMPILED, FILES, LISTING, LIVE, LIVE_SQLITE, PLAIN, RELAYED, SCRAPED, SPOOL, STORED, Case
 from benchmarks.collector import Counts
 from benchmarks.measure import Failed, Usage
 
@@ -19,7 +19,7 @@ def check_books(case: Case, usage: Usage) -> None:
         return
     if case.work in (LIVE, SCRAPED, LIVE_SQLITE) and "does not balance" not in usage.errors:
         return  # drops of the kernel are shown: the collector does not have these
-    frames = case.capture.sip if case.work == RELAY else case.capture.packets
+    frames = case.capture.sip if case.work in RELAYED else case.capture.packets
     wanted = [
         "frames: " if frames is None else f"frames: {frames} seen, {frames} carried\n",
         f" {case.capture.sip} traced, 0 not traced, 0 duplicate",

