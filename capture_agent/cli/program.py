@@ -176,5 +176,3 @@ def command_name(command: Any, arguments: Sequence[str]) -> str:
             names.append(argument)
             command = known[argument]
     return " ".join(names)
-
-

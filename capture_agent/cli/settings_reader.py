@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from capture_agent.config.precedence import Layers
 
 READ_WITHIN = 25.0  # seconds; `capture-agent reload` waits for 30
+LAST_WORDS = 1.0  # seconds from the end of a connection to the end of a process
+RECORDS = ("datetime", "ipaddress", "pathlib")  # whose classes are in a configuration, beside its own
 PROGRAM_TEXT = (
     "import sys; sys.path[:] = sys.argv[2:]; from capture_agent.cli.settings_reader import answer;"
     " answer(int(sys.argv[1]))"
@@ -56,8 +58,10 @@ class SettingsReader:
                     status, problems, settings = self._ask(ours)
                 except TimeoutError:
                     raise CommandOver(FAILED, [f"the configuration was not read within {READ_WITHIN:.0f} s"]) from None
-                except (OSError, EOFError):
-                    why = f"the process that reads it has ended with status {reading.wait()}"
+                except (OSError, EOFError, pickle.UnpicklingError):
+                    with suppress(subprocess.TimeoutExpired):
+                        reading.wait(LAST_WORDS)
+                    why = f"the process that reads it ended with status {reading.returncode}"
                     raise CommandOver(FAILED, [f"the configuration was not read: {why}"]) from None
                 finally:
                     reading.kill()
@@ -90,7 +94,7 @@ class RecordsOnly(pickle.Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("capture_agent.config.") or module.partition(".")[0] in ("ipaddress", "pathlib"):
+        if module.startswith("capture_agent.config.") or module.partition(".")[0] in RECORDS:
             found = super().find_class(module, name)
             if isinstance(found, type):
                 return found
