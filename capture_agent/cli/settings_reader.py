@@ -94,11 +94,15 @@ class RecordsOnly(pickle.Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.startswith("capture_agent.config.") or module.partition(".")[0] in RECORDS:
+        if has_records(module):
             found = super().find_class(module, name)
-            if isinstance(found, type):
+            if isinstance(found, type) and has_records(found.__module__):  # not what the module imports
                 return found
         raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def has_records(module: str) -> bool:
+    return module.startswith("capture_agent.config.") or module.partition(".")[0] in RECORDS
 
 
 def given_descriptors() -> list[int]:
@@ -120,12 +124,14 @@ def is_given(number: int) -> bool:
 def answer(descriptor: int) -> None:
     """In the process that reads: to the one that has asked."""
     begin()
-    with socket.socket(fileno=descriptor) as connection, connection.makefile("rwb") as asked:
-        arguments: list[str] = pickle.load(asked)
-        found: list[Settings] = []
-        problems: list[str] = []
+    found: list[Settings] = []
+    problems: list[str] = []
+    with socket.socket(fileno=descriptor) as connection:
+        with connection.makefile("rb") as questions:
+            arguments: list[str] = pickle.load(questions)
         status = ended(partial(read_into, found, arguments), problems.append)
-        pickle.dump((status, problems, found[0] if found else None), asked)
+        with suppress(OSError):  # it has ended, and nobody waits
+            connection.sendall(pickle.dumps((status, problems, found[0] if found else None)))
 
 
 def read_into(found: list[Settings], arguments: list[str]) -> int:

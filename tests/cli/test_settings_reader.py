@@ -61,6 +61,15 @@ def test_an_answer_calls_nothing(sent: object) -> None:
         RecordsOnly(BytesIO(pickle.dumps((0, [], sent)))).load()
 
 
+@pytest.mark.parametrize(
+    ("module", "name"), [("pathlib", "io.FileIO"), ("capture_agent.config.field_types", "Callable")]
+)
+def test_an_answer_finds_nothing_that_a_module_imports(module: str, name: str) -> None:
+    words = b"".join(pickle.SHORT_BINUNICODE + bytes([len(text)]) + text.encode() for text in (module, name))
+    with pytest.raises(pickle.UnpicklingError):
+        RecordsOnly(BytesIO(pickle.PROTO + b"\x04" + words + pickle.STACK_GLOBAL + pickle.STOP)).load()
+
+
 def test_what_toml_has_arrives(tmp_path: Path) -> None:
     """Dates of a package's options, and where each value comes from."""
     file = tmp_path / "agent.toml"
