@@ -34,7 +34,6 @@ FOR_OTHERS: set[str] = {
     "capture_agent.__getattr__",  # `from capture_agent import read`
     # Until RTP is measured.
     "capture_agent.media.e_model.quality",
-    "capture_agent.media.rtp_json.figures_of",
     "capture_agent.media.rtp_json.rtp_json",
 }
 REGISTERING = ("command", "callback")  # decorators of typer
