@@ -32,10 +32,8 @@ BY_NAME = re.compile(r"(capture_agent(?:\.\w+)+):(\w+)")  # "module:name", which
 PUBLIC = ("hep", "capture_agent.hooks")
 FOR_OTHERS: set[str] = {
     "capture_agent.__getattr__",  # `from capture_agent import read`
-    # Until RTP is measured.
-    "capture_agent.media.e_model.quality",
+    # Until views show RTP.
     "capture_agent.media.rtp_json.figures_of",
-    "capture_agent.media.rtp_json.rtp_json",
 }
 REGISTERING = ("command", "callback")  # decorators of typer
 
