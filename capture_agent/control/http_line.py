@@ -7,6 +7,8 @@ slowly the answer comes. No proxies, no redirects: the token is for this door al
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Sequence
 
@@ -78,12 +80,16 @@ class HttpLine:
 
 
 def why(error: BaseException) -> str:
-    """What the system or TLS has said of it, otherwise the library."""
+    """What the system or TLS has said of it. The library repeats what the peer has sent."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "it ended the connection, or does not speak HTTP"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate: {cause.verify_message}"
-        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror):
+            return os.strerror(cause.errno).lower()
+        if isinstance(cause, socket.gaierror):
             return in_words(cause)
         cause = cause.__cause__ or cause.__context__
     return in_words(ValueError(str(error) or type(error).__name__))

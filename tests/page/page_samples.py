@@ -91,7 +91,8 @@ class EventLines:
         """The id and the data of the next event of this name. It must come."""
         mark: int | None = None
         event = ""
-        while line := self._lines.readline().decode():
+        deadline = time.monotonic() + PATIENCE
+        while (line := self._lines.readline().decode()) and time.monotonic() < deadline:
             field, _, value = line.rstrip().partition(": ")
             if field == "id":
                 mark = int(value)
@@ -99,7 +100,7 @@ class EventLines:
                 event = value
             elif field == "data" and event == name:
                 return mark, json.loads(value)
-        raise AssertionError(f"the stream has ended without {name}")
+        raise AssertionError(f"no event {name}")
 
     def state(self) -> tuple[bool, list[str]]:
         """The next one."""
