@@ -18,7 +18,6 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from faults.kafka_sign_in import Accepts, sign_in
 from faults.peers import server_context
-from free_ports import free_port
 
 from benchmarks.tansu import Tansu
 
