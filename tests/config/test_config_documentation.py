@@ -86,6 +86,8 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
         needs += WITH_KAFKA.get(option.name, "")
     elif option.section in ("hep", "sip", "rule", "media"):
         needs += WITH.get(option.name, "")
+    elif option.key == "http.messages":
+        needs += f"token = {example_of('http', 'token')}\n"
     elif option.section == "spool" and option.name != "directory":
         needs += f"directory = {example_of('spool', 'directory')}\n"
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
