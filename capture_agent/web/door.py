@@ -5,9 +5,7 @@ number, and when there are too many, the one that has done nothing for longest i
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import socket
 import ssl
 import threading
@@ -19,6 +17,8 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from capture_agent.control.commands import Controlled
+from capture_agent.net.accepting import AcceptFailures
+from capture_agent.os_errors import in_words
 from capture_agent.web.application import Answers, application
 from capture_agent.web.protocol import LONGEST_HEAD, BoundedConnection
 
@@ -26,10 +26,6 @@ MOST_CONNECTIONS = 64
 SPARED_SECONDS = 1.0  # no connection that is answered now is closed for another one sooner
 HANDSHAKE_SECONDS = 5.0
 BACKLOG = 64
-# Out of descriptors or memory, accept is let alone for a while.
-OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-PAUSE = 1.0  # seconds
-QUIET = 60.0  # seconds between two lines in the log
 PATIENCE = 2.0  # seconds for the thread to end
 
 _log = logging.getLogger(__name__)
@@ -61,7 +57,7 @@ class HttpServer:
         self._config.load()
         self._state = ServerState()
         self._guests: Guests = {}
-        self._warned_at = -QUIET
+        self._accept_failures = AcceptFailures("http")
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda loop, context: None)  # of connections that broke
         self._accepting = self._loop.create_task(self._run())
@@ -84,6 +80,8 @@ class HttpServer:
             self._loop.run_until_complete(self._accepting)
         except asyncio.CancelledError:
             pass
+        except OSError as error:  # of its own socket
+            _log.error("http: port %d: %s; nothing is answered until the next start", self.port, in_words(error))
         except Exception as error:  # it must not be silent
             _log.error("http: internal error: %s", type(error).__name__)
         finally:
@@ -104,10 +102,8 @@ class HttpServer:
             try:
                 connection, _ = await self._loop.sock_accept(self._socket)
             except OSError as error:
-                if error.errno in OUT_OF:
-                    self._warn(os.strerror(error.errno))
-                    await asyncio.sleep(PAUSE)
-                continue  # or it has gone away again
+                await asyncio.sleep(self._accept_failures.pause(error))
+                continue
             if not self._make_room():
                 connection.close()
                 continue
@@ -137,11 +133,6 @@ class HttpServer:
             pass
         finally:
             guest.abort()
-
-    def _warn(self, reason: str) -> None:
-        if time.monotonic() - self._warned_at >= QUIET:
-            self._warned_at = time.monotonic()
-            _log.warning("http: no connection can be accepted for now: %s", reason)
 
 
 class HttpDoor(HttpServer):

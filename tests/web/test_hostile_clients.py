@@ -12,11 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from faults.descriptors import none_left
 from http_samples import PATIENCE, Agent, ask, connected, reply_from
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sink_samples import eventually
 
 from capture_agent.config.sections import Http
+from capture_agent.net import accepting
 from capture_agent.web import door as doors
 from capture_agent.web import protocol
 from capture_agent.web.access import LONGEST_BODY
@@ -258,6 +261,36 @@ def test_nothing_of_it_is_in_the_log(door: HttpDoor, caplog: pytest.LogCaptureFi
             time.sleep(0.01)
         time.sleep(0.1)  # what asked for the body learns of it in another task
     assert caplog.messages == []
+
+
+def test_without_descriptors_it_waits_and_continues(
+    door: HttpDoor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(accepting, "PAUSE", 0.1)
+    with connected(door.port) as old, socket.socket() as new:
+        old.sendall(GET)
+        assert reply_from(old.makefile("rb")).status == 200
+        with none_left():
+            new.connect(("127.0.0.1", door.port))
+            new.sendall(GET)
+            eventually(lambda: door._accept_failures.pauses > 1)
+            old.sendall(GET.replace(b"/health", b"/metrics"))  # whose process figures want descriptors
+            assert old.recv(12) == b"HTTP/1.1 200"
+        assert new.recv(12) == b"HTTP/1.1 200"
+    assert door._accept_failures.pauses < 100
+    assert caplog.messages == ["http: cannot accept connections for now: too many open files"]
+
+
+def test_a_socket_that_fails_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    door = HttpDoor(("127.0.0.1", 0), Agent())
+    door.start()
+    with connected(door.port) as client:
+        door._socket.shutdown(socket.SHUT_RDWR)
+        assert until_closed(client) == b""
+    door._thread.join(PATIENCE)
+    assert not door._thread.is_alive()
+    assert caplog.messages == [f"http: port {door.port}: invalid argument; nothing is answered until the next start"]
+    door.close()
 
 
 def test_closing_ends_all() -> None:
