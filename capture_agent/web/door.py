@@ -1,5 +1,5 @@
 """The thread of `run` that answers HTTP. No client can hold up the agent or another client: connections are limited in
-number, and when there are too many, the one that has done nothing for longest is closed.
+number, and when there are too many, the one that has done nothing for longest is closed, or one that has its answer.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from capture_agent.control.commands import Controlled
 from capture_agent.net.accepting import AcceptFailures
 from capture_agent.os_errors import in_words
 from capture_agent.web.application import Answers, application
-from capture_agent.web.protocol import LONGEST_HEAD, BoundedConnection
+from capture_agent.web.protocol import LONGEST_HEAD, BoundedConnection, Crowd
 
 MOST_CONNECTIONS = 64
-SPARED_SECONDS = 1.0  # no connection that is answered now is closed for another one sooner
 HANDSHAKE_SECONDS = 5.0
 BACKLOG = 64
 PATIENCE = 2.0  # seconds for the thread to end
@@ -57,6 +56,7 @@ class HttpServer:
         self._config.load()
         self._state = ServerState()
         self._guests: Guests = {}
+        self._crowd = Crowd()
         self._accept_failures = AcceptFailures("http")
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda loop, context: None)  # of connections that broke
@@ -104,25 +104,29 @@ class HttpServer:
             except OSError as error:
                 await asyncio.sleep(self._accept_failures.pause(error))
                 continue
-            if not self._make_room():
+            try:
+                await self._make_room()
+            except asyncio.CancelledError:
                 connection.close()
-                continue
-            guest = BoundedConnection(self._config, self._state, self._loop)
+                raise
+            guest = BoundedConnection(self._config, self._state, self._loop, self._crowd)
             task = self._loop.create_task(self._serve(connection, guest))
             self._guests[task] = guest
             task.add_done_callback(self._guests.pop)
             await asyncio.sleep(0)  # it begins now: one that is cancelled before could not close its connection
 
-    def _make_room(self) -> bool:
-        if len(self._guests) < MOST_CONNECTIONS:
-            return True
-        task, oldest = min(self._guests.items(), key=lambda item: (item[1].is_busy, item[1].since))
-        if oldest.is_busy and time.monotonic() - oldest.since < SPARED_SECONDS:
-            return False
-        del self._guests[task]
-        task.remove_done_callback(self._guests.pop)
-        task.cancel()
-        return True
+    async def _make_room(self) -> None:
+        while len(self._guests) >= MOST_CONNECTIONS:
+            now = time.monotonic()
+            task, guest = min(
+                self._guests.items(), key=lambda item: (item[1].spared(now), item[1].is_busy, item[1].since)
+            )
+            if seconds := guest.spared(now):
+                await self._crowd.wait(seconds)
+                continue
+            del self._guests[task]
+            task.remove_done_callback(self._guests.pop)
+            task.cancel()
 
     async def _serve(self, connection: socket.socket, guest: BoundedConnection) -> None:
         try:

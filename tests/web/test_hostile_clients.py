@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -208,6 +209,42 @@ def test_a_thousand_connections(door: HttpDoor, prelude: bytes) -> None:
     finally:
         for client in clients:
             client.close()
+
+
+def hammer(door: HttpDoor, ended: threading.Event) -> None:
+    """As many connections as there may be, each with its next questions asked before the last is answered."""
+    clients: dict[int, socket.socket] = {}
+    poll = select.poll()
+    while not ended.is_set():
+        while len(clients) < MOST_CONNECTIONS:
+            client = connected(door.port)
+            client.sendall(GET * 20)
+            clients[client.fileno()] = client
+            poll.register(client, select.POLLIN)
+        for descriptor, _ in poll.poll(100):
+            with suppress(ConnectionError):
+                if data := clients[descriptor].recv(65536):
+                    clients[descriptor].sendall(GET * data.count(b"HTTP/1.1 "))
+                    continue
+            poll.unregister(descriptor)
+            clients.pop(descriptor).close()
+    for client in clients.values():
+        client.close()
+
+
+def test_who_asks_without_end_keeps_nobody_out(door: HttpDoor) -> None:
+    ended = threading.Event()
+    hammering = threading.Thread(target=hammer, args=(door, ended))
+    hammering.start()
+    try:
+        eventually(lambda: len(door._guests) == MOST_CONNECTIONS)
+        for _ in range(10):
+            reply = ask(door.port)
+            assert reply.status == 200
+            assert reply.body.endswith(b"\n")
+    finally:
+        ended.set()
+        hammering.join(PATIENCE)
 
 
 def test_clients_that_go_away(door: HttpDoor) -> None:
