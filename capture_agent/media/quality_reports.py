@@ -34,9 +34,8 @@ def with_quality_reports(traced: list[TracedMessage], leg_id: Callable[[bytes], 
         message = one.message
         if isinstance(message, CapturedMessage) and (call_id := measured_call(message)):
             whole = message.datagram.with_payload(message.raw)
-            report = ForeignPayload(
-                ProtocolType.MOS_SHORT_JSON, whole, of_call(message.origin, call_id), message.seen_ns
-            )
+            origin = of_call(message.origin, call_id)
+            report = ForeignPayload(ProtocolType.MOS_SHORT_JSON, whole, origin, message.seen_ns)
             yield TracedMessage(report, one.direction, one.trace.changed(correlation_id=leg_id(call_id)), one.sinks)
 
 

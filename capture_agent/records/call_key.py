@@ -11,9 +11,9 @@ from capture_agent.sip.message import SipMessage
 
 
 def call_key(traced: TracedMessage, by_leg: cython.bint) -> bytes:
-    """The Call-ID, or what the sender of a message without one names; `by_leg`: the id that legs of a call share, first.
+    """The Call-ID, or the id that the sender of a message without one gives. Empty: nothing is known.
 
-    Of a report of a call, the origin has the Call-ID. Empty: nothing is known.
+    `by_leg`: the id that the legs of a call share goes first. The origin of a report of a call has the Call-ID.
     """
     message: CapturedMessage
     sip: SipMessage
