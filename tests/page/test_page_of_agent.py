@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cli_samples import CALL, capture_agent
+from faults.peers import end_process
 from free_ports import free_port
 from page_samples import Served
 from sink_samples import eventually
@@ -29,8 +30,7 @@ def running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            process.terminate()
-            process.communicate(timeout=PATIENCE)
+            end_process(process, PATIENCE)
 
 
 def test_what_a_running_agent_traces(tmp_path: Path) -> None:
