@@ -57,7 +57,7 @@ class Pipeline:
     ) -> None:
         """`metrics`: None counts nothing beyond the books. `keys`: to decrypt TLS with. `unwrapping`: opens HEP.
 
-        `media`: None takes RTCP for what it is, no SIP.
+        `media`: None takes RTCP and RTP for what they are, no SIP.
         """
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
@@ -73,7 +73,8 @@ class Pipeline:
         self._quality = media is not None and media.vq_rtcpxr
         self.intake = Intake()
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
-        self.media = self._with_media(media, correlate or Correlate()) if media is not None and media.rtcp else None
+        looks = media is not None and media.on_any_port
+        self.media = self._with_media(media, correlate or Correlate()) if media is not None and looks else None
         self.restorer = Restorer() if capture.x_headers else None
         self.wanted: WantedMessages | None = None
         self.policy = policy or Policy()
@@ -202,6 +203,9 @@ class Pipeline:
             traced = self.media.with_reports(traced, self.policy)
         if self.unwrapping is not None and (others := self.unwrapping.take_others()):
             traced += self.policy.pass_on(others)
+        return self._emitted(traced)
+
+    def _emitted(self, traced: list[TracedMessage]) -> list[TracedMessage]:
         if self.emission is not None:
             traced = self.emission(traced)
         return self._with_quality_reports(traced) if self._quality else traced
@@ -235,6 +239,8 @@ class Pipeline:
     def close(self) -> list[TracedMessage]:
         """The capture has ended. Returns messages that were still waiting for missing packets."""
         traced = self.trace(self.last_messages())
+        if self.media is not None:
+            traced += self._emitted(self.media.close(self.policy))
         self.policy.close()
         if self.counting is not None:
             self.counting.close()

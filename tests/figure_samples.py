@@ -49,6 +49,7 @@ LEDGERS = (
     Ledger("tls", 1, {"decrypted": 1}),
     Ledger("chunks", 1, {"joined": 1}),
     Ledger("rtcp", 2, {"traced": 1}, {"unannounced": 1}),
+    Ledger("rtp", 3, {"measured": 2}, {"unannounced": 1}),
     Ledger("messages", 9, {"traced": 5, "not_traced": 1, "duplicate": 1}, {"rtp": 1, "stun": 1}),
     Ledger("correlation", 5, {"new": 4, "retransmitted": 1}),
     Ledger("calls", 3, {"over": 1, "held": 2}, {}, {"evicted": 0}),

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from capture_agent.media.rtp_formats import described
+
 LONGEST = 16_384  # bytes that are looked at
 MOST_LINES = 500
 MOST_MEDIA = 16
@@ -24,6 +26,7 @@ class Announced:
     rtp: Place
     rtcp: list[Place] = field(default_factory=list)
     secure: bool = False  # SRTP
+    formats: bytes | None = None  # of RTP, as rtp_formats reads them; None: no RTP
 
 
 def announced(sdp: bytes) -> list[Announced]:
@@ -37,7 +40,8 @@ def announced(sdp: bytes) -> list[Announced]:
         place = placed(connection(part) or host, words[1].partition(b"/")[0]) if len(words) >= 4 else None
         if place is None:
             continue
-        one = Announced(place, secure=b"SAVP" in words[2])
+        formats = described(part) if b"RTP/" in words[2] else None
+        one = Announced(place, secure=b"SAVP" in words[2], formats=formats)
         one.rtcp += explicit_rtcp(part, place)
         for other in candidates(part):
             if other != place and other not in one.rtcp:

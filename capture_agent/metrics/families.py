@@ -85,6 +85,11 @@ FAMILIES: tuple[MetricFamily, ...] = (
         of.stage("rtcp"),
     ),
     MetricFamily(
+        "capture_agent_rtp_total", COUNTER, OUTCOME,
+        "RTP, by what became of it.",
+        of.stage("rtp"),
+    ),
+    MetricFamily(
         "capture_agent_messages_total", COUNTER, OUTCOME,
         "Payloads, and the SIP among them, by what became of them.",
         of.stage("messages"),

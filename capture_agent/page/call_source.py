@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.view.call import SipCall
 
@@ -56,9 +57,18 @@ class FoundNews:
     mark: int
 
 
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """`live`: there can always be news. `reading`: of what is live, it answers now; of files, not all is read yet.
+    `problems`: lines for people."""
+
+    live: bool
+    reading: bool
+    problems: tuple[str, ...] = ()
+
+
 class CallSource(Protocol):
     name: str  # for the page's head
-    is_live: bool  # can there be news?
 
     def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls: ...
     def legs(self, call_id: str) -> list[str]:
@@ -67,6 +77,10 @@ class CallSource(Protocol):
     def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
         """Sorted by time; at most about MOST_MESSAGES."""
 
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        """What was measured of their RTP."""
+
     def news(self, wanted: CallChoice, mark: int) -> FoundNews: ...
     def mark(self) -> int: ...
-    def problems(self) -> list[str]: ...
+    def state(self) -> SourceState:
+        """Does not wait."""

@@ -108,6 +108,42 @@ LADDER = record(
     media=many(
         record(call=number(), kind=text(), offered=text("HOST:PORT"), answered=text(), codecs=many(text())),
     ),
+    streams=many(ref("Stream")),
+)
+MEASURE: Schema = {"type": "number"}
+STREAM = record(
+    call_id=text(),
+    source=text("address"),
+    source_port=number(),
+    destination=text("address"),
+    destination_port=number(),
+    ssrc=text("hexadecimal"),
+    payload_type=number("of most packets"),
+    codec=text("its encoding name, or nothing"),
+    clock_rate=number("Hz; 0: unknown"),
+    begin_ns=number(NANOSECONDS),
+    end_ns=number(NANOSECONDS),
+    packets=number("without duplicates"),
+    octets=number("of payload"),
+    expected=number("packets, by sequence numbers"),
+    lost=number("packets"),
+    out_of_order=number("packets"),
+    duplicates=number("packets"),
+    jitter_ms=MEASURE | {"description": "RFC 3550 A.8, at the end"},
+    max_jitter_ms=MEASURE,
+    mean_jitter_ms=MEASURE,
+    mean_delta_ms=MEASURE | {"description": "between packets"},
+    max_delta_ms=MEASURE,
+    max_skew_ms=MEASURE | {"description": "from the sender's clock"},
+    longest_gap_ms=MEASURE,
+    gap_at_ns=number("where the longest gap begins: nanoseconds since the epoch"),
+    ssrc_changes=number(),
+    dtmf_events=number("RFC 4733"),
+    dscp=number("of the first packet"),
+    r_factor=maybe(MEASURE | {"description": "of the E-model; null: its codec has none"}),
+    mos=maybe(MEASURE | {"description": "likewise"}),
+    secure={"type": "boolean", "description": "SRTP"},
+    final={"type": "boolean", "description": "false: it goes on"},
 )
 STATISTICS = record(
     calls=number(),
@@ -118,6 +154,13 @@ STATISTICS = record(
     retransmissions=COUNTS | {"description": "by method"},
     setup_delays=COUNTS | {"description": "calls by set-up delay"},
     setup_percentiles={"type": "object", "additionalProperties": SECONDS},
+)
+
+SOURCE = record(
+    name=text(),
+    live={"type": "boolean", "description": "there can always be news; false: capture files"},
+    reading={"type": "boolean", "description": "it answers now; of capture files: not all is read yet"},
+    problems=many(text("for people")),
 )
 
 
@@ -158,7 +201,9 @@ def operation(meaning: str, parameters: list[Schema], answer: Schema, kind: str 
 
 def description() -> dict[str, Any]:
     message, other = query("n", number("a message of the ladder", minimum=1)), query("m", number(minimum=1))
-    found = record(calls=many(ref("Call")), after=maybe(number("null: no more")), examined=number())
+    found = record(
+        calls=many(ref("Call")), after=maybe(number("null: no more")), examined=number(), mark=number("for events")
+    )
     lines = record(lines=many(record(sign=text(enum=[" ", "-", "+"]), line=text())))
     return {
         "openapi": "3.1.0",
@@ -173,9 +218,11 @@ def description() -> dict[str, Any]:
             "/api/message": operation("One message", [*WHICH_LADDER, message], ref("Message")),
             "/api/difference": operation("Difference of two messages", [*WHICH_LADDER, message, other], lines),
             "/api/statistics": operation("Figures of calls", WHICH_CALLS, ref("Statistics")),
+            "/api/source": operation("Source of the calls", [], SOURCE),
             "/api/events": operation(
-                "Events: an event `calls` with `calls` and `complete` when calls are new or have changed",
-                WHICH_CALLS,
+                "Events: `state` with `live`, `reading` and `problems` of the source, at first and when they change;"
+                " `calls` with `calls` and `complete` when calls are new or have changed",
+                [*WHICH_CALLS, query("mark", number("the `mark` of the list: from then on"))],
                 text(),
                 "text/event-stream",
             ),
@@ -197,6 +244,7 @@ def description() -> dict[str, Any]:
                 "Error": record(error=text()),
                 "Ladder": LADDER,
                 "Media": MEDIA,
+                "Stream": STREAM,
                 "Message": MESSAGE,
                 "Statistics": STATISTICS,
             },

@@ -16,7 +16,16 @@ from capture_agent.history.stored_calls import (
 )
 from capture_agent.history.stored_messages import seen_message
 from capture_agent.history.stored_rows import TimeRange, reading
-from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews, Mask
+from capture_agent.media.stream_figures import StreamFigures
+from capture_agent.page.call_source import (
+    MOST_BEFORE,
+    MOST_MESSAGES,
+    CallChoice,
+    FoundCalls,
+    FoundNews,
+    Mask,
+    SourceState,
+)
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.sql.database import parse_url, shown
 from capture_agent.view.call_book import CallBook
@@ -39,8 +48,6 @@ class MaskedBook(CallBook):
 
 class TableSource:
     """All methods raise SinkError."""
-
-    is_live = True
 
     def __init__(self, target: SqlTarget, legs: Legs | None = None, mask: Mask | None = None) -> None:
         self.name = f"{shown(parse_url(target.url))}, {target.table}"
@@ -86,6 +93,10 @@ class TableSource:
                 break
         return sorted(found, key=lambda message: message.time_ns)
 
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        """A table has only SIP."""
+        return []
+
     def mark(self) -> int:
         with reading(self._target) as rows:
             return rows.last_id()
@@ -100,5 +111,5 @@ class TableSource:
                         pass
         return FoundNews([call for call in book if wanted.shows(call)], last_id)
 
-    def problems(self) -> list[str]:
-        return []
+    def state(self) -> SourceState:
+        return SourceState(live=True, reading=True)

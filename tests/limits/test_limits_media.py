@@ -16,7 +16,7 @@ def small_calls() -> MediaTable:
     table, traces = MediaTable(MOST, 1 << 60), ((Trace(), 1),)
     for n in range(MOST + 1000):
         place = (bytes((10, n >> 16 & 255, n >> 8 & 255, n & 255)), 4000)
-        table.announce(b"call-%d@192.0.2.1" % n, [place], traces, False, 10**18 + n)
+        table.announce(b"call-%d@192.0.2.1" % n, [(place, None)], traces, False, 10**18 + n)
     assert table.evicted == 1000
     return table
 
@@ -25,7 +25,7 @@ def long_names() -> MediaTable:
     table, traces = MediaTable(MOST, 1 << 60), ((Trace(), 1),)
     for n in range(MOST):
         place = (n.to_bytes(16, "big"), 4000)
-        table.announce(b"%d" % n + b"x" * 2000, [place], traces, False, 10**18 + n)
+        table.announce(b"%d" % n + b"x" * 2000, [(place, None)], traces, False, 10**18 + n)
     assert table.evicted
     assert table.bytes <= 512 * MOST
     return table
