@@ -13,6 +13,7 @@ from capture_agent.media.media_addresses import Place
 from capture_agent.records.traced import Trace
 
 if TYPE_CHECKING:
+    from capture_agent.media.call_directions import CallDirections
     from capture_agent.media.rtp_stream import RtpStream
 
 LINGER_NS = 60 * SECOND_NS  # after BYE or a refusal: last reports, and forks that are answered after all
@@ -20,7 +21,7 @@ MOST_OF_CALL = 256  # places of one call: its oldest make room
 BYTES_EACH = 512  # of all places together, per place that may be held
 
 # Bytes that a place and a call take, apart from their texts: objects, and their slots in the tables.
-PLACE_COST, CALL_COST = 150, 300
+PLACE_COST, CALL_COST, DIRECTIONS_COST = 150, 300, 250
 
 Traces = tuple[tuple[Trace, int], ...]  # each with the sinks that get it
 
@@ -29,8 +30,8 @@ class MediaCall:
     """A call with media. `following`, `before`: its neighbours, from the one that was silent longest on."""
 
     __slots__ = (
-        "answered", "before", "call_id", "ending", "following", "formats", "measured", "places", "secure", "since_ns",
-        "stream_count", "streams", "traces",
+        "answered", "before", "call_id", "directions", "ending", "following", "formats", "measured", "places", "secure",
+        "since_ns", "stream_count", "streams", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, since_ns: int) -> None:
@@ -40,6 +41,7 @@ class MediaCall:
         self.places: tuple[bytes, ...] = ()
         self.formats: tuple[bytes | None, ...] = ()  # of each place; None: no RTP goes there
         self.measured = False  # its RTP
+        self.directions: CallDirections | None = None  # of a measured call up to its BYE
         self.streams: RtpStream | None = None  # the latest one
         self.stream_count = 0
         self.secure = False  # SRTP: only the first 8 bytes of RTCP can be read
@@ -59,7 +61,8 @@ class MediaCall:
     @property
     def cost(self) -> int:
         formats = sum(map(len, filter(None, set(self.formats))))
-        return CALL_COST + len(self.call_id) + PLACE_COST * len(self.places) + formats
+        own = CALL_COST + (DIRECTIONS_COST if self.directions is not None else 0)
+        return own + len(self.call_id) + PLACE_COST * len(self.places) + formats
 
     def formats_at(self, place: bytes) -> bytes | None:
         return self.formats[self.places.index(place)]
@@ -106,6 +109,12 @@ class MediaTable:
         self.bytes += call.cost
         call.put_before(self._going_on)
         self._make_room()
+
+    def direct(self, call: MediaCall, directions: CallDirections | None) -> None:
+        """Whether its directions are followed."""
+        self.bytes -= call.cost
+        call.directions = directions
+        self.bytes += call.cost
 
     def find(self, *places: Place) -> MediaCall | None:
         """The call of the first of these places that is announced."""
