@@ -155,8 +155,10 @@ class CallStore:
             while len(self._book) > self._most or (self._bytes > self._most_bytes and len(self._book) > 1):
                 self._make_room()
 
-    def add_streams(self, reports: Iterable[StreamFigures]) -> None:
+    def add_streams(self, reports: Sequence[StreamFigures]) -> None:
         """What was measured of streams of known calls."""
+        if not reports:
+            return
         with self.lock:
             for one in reports:
                 if (call := self._book.get(one.call_id)) is None:
