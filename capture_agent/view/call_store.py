@@ -38,7 +38,7 @@ MOST_GONE = 50_000  # Call-IDs of forgotten calls, for readers
 BATCH = 2000  # calls that a batch may have beyond MOST_CALLS
 MOST_STREAMS = 256  # reports of streams of a call; the oldest make room
 MESSAGE_COST = 330  # bytes in addition to its own
-STREAM_COST = 1200
+STREAM_COST = 1250
 UP = frozenset(("calling", "ringing", "in call", "waiting", "subscribed"))
 
 Mask = Callable[[CapturedMessage], CapturedMessage]

@@ -93,8 +93,8 @@ def summary(stream: StreamFigures) -> str:
         f"{count} {name}"
         for name, count in (
             ("out of order", stream.out_of_order),
-            ("duplicates", stream.duplicates),
-            ("changes of the source", stream.ssrc_changes),
+            ("came twice", stream.duplicates),
+            ("new SSRC", stream.ssrc_changes),
             ("DTMF", stream.dtmf_events),
         )
         if count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from cli_samples import capture_agent
 from screen_driver import Driven, drive
 
 sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("media", "page"))
-from media_samples import A, B
+from media_samples import START_NS, A, B, bye, invite, packet, sdp
 from page_samples import served, store_of
 from rtp_samples import Speech, call_with, write_pcap
+from stream_samples import stream
 
 from capture_agent import read
+from capture_agent.media.rtp_json import rtp_json
+from hep import Packet, encode
 
 pytestmark = pytest.mark.once
 
@@ -66,3 +70,23 @@ def test_streams_of_a_file_in_the_terminal(capture: Path) -> None:
         assert "+ INVITE sip:bob@h" in driven.text
 
     drive(steps, [capture], size=(150, 30))
+
+
+def test_reports_of_other_agents_in_hep(tmp_path: Path) -> None:
+    """SIP and the report of its stream (type 34), as a collector would get them."""
+
+    def hep(kind: int, payload: bytes, seconds: int) -> bytes:
+        made = encode(
+            Packet(
+                source=ip_address(A[0]).packed, destination=ip_address(B[0]).packed, source_port=A[1],
+                destination_port=B[1], seconds=START_NS // 10**9 + seconds, protocol=17, protocol_type=kind,
+                correlation_id=b"call-1", payload=payload,
+            )
+        )  # fmt: skip
+        return packet(("192.0.2.9", 9060), ("192.0.2.10", 9060), made)
+
+    packets = [hep(1, invite(sdp(*A)), 0), hep(34, rtp_json(stream(final=False)), 9), hep(1, bye(), 10)]
+    file = write_pcap(tmp_path / "hep.pcap", packets, [0.0, 9.0, 10.0])
+    (tmp_path / "agent.toml").write_text("[capture]\nhep_in = true\n")
+    done = capture_agent("flow", "call-1", "--file", file, "--config", tmp_path / "agent.toml")
+    assert "RTP so far: MOS 4.3, lost 1.0 %" in done.out, done.err
