@@ -29,7 +29,7 @@ class MediaCall:
     """A call with media. `following`, `before`: its neighbours, from the one that was silent longest on."""
 
     __slots__ = (
-        "answered", "before", "call_id", "ending", "following", "formats", "measured", "places", "secure", "since_ns",
+        "answered", "before", "call_id", "cost", "ending", "following", "formats", "measured", "places", "secure", "since_ns",
         "stream_count", "streams", "traces",
     )  # fmt: skip
 
@@ -39,6 +39,7 @@ class MediaCall:
         self.traces: Traces = ()
         self.places: tuple[bytes, ...] = ()
         self.formats: tuple[bytes | None, ...] = ()  # of each place; None: no RTP goes there
+        self.cost = 0  # bytes
         self.measured = False  # its RTP
         self.streams: RtpStream | None = None  # the latest one
         self.stream_count = 0
@@ -55,11 +56,6 @@ class MediaCall:
         self.unlink()
         self.before, self.following = other.before, other
         other.before.following = other.before = self
-
-    @property
-    def cost(self) -> int:
-        formats = sum(map(len, filter(None, set(self.formats))))
-        return CALL_COST + len(self.call_id) + PLACE_COST * len(self.places) + formats
 
     def formats_at(self, place: bytes) -> bytes | None:
         return self.formats[self.places.index(place)]
@@ -92,10 +88,8 @@ class MediaTable:
         call = self._calls.get(call_id)
         if call is None:
             call = self._calls[call_id] = MediaCall(call_id, now_ns)
-        else:
-            self.bytes -= call.cost
         call.traces, call.secure, call.ending, call.since_ns = traces, secure, False, now_ns
-        formats = dict(zip(call.places, call.formats, strict=True))
+        formats = dict(zip(call.places, call.formats, strict=True)) if call.places else {}
         for place, known in places:
             key = key_of(place)
             if (other := self.places.get(key)) is not call and other is not None:
@@ -103,7 +97,6 @@ class MediaTable:
             self.places[key] = call
             formats[key] = known
         self._keep_latest(call, formats)
-        self.bytes += call.cost
         call.put_before(self._going_on)
         self._make_room()
 
@@ -137,10 +130,9 @@ class MediaTable:
                 self._drop(line.following)
 
     def _take_from(self, other: MediaCall, key: bytes) -> None:
-        self.bytes -= other.cost
         kept = [n for n, one in enumerate(other.places) if one != key]
         other.places, other.formats = tuple(other.places[n] for n in kept), tuple(other.formats[n] for n in kept)
-        self.bytes += other.cost
+        self._settle(other)
         if not other.places:
             self._drop(other)
 
@@ -150,6 +142,13 @@ class MediaTable:
             del self.places[key], formats[key]
         self.evicted += surplus
         call.places, call.formats = tuple(formats), tuple(formats.values())
+        self._settle(call)
+
+    def _settle(self, call: MediaCall) -> None:
+        formats = sum(map(len, filter(None, {*call.formats})))
+        cost = CALL_COST + len(call.call_id) + PLACE_COST * len(call.places) + formats
+        self.bytes += cost - call.cost
+        call.cost = cost
 
     def _make_room(self) -> None:
         while len(self.places) > self._most or self.bytes > BYTES_EACH * self._most:
