@@ -30,11 +30,7 @@ BY_NAME = re.compile(r"(capture_agent(?:\.\w+)+):(\w+)")  # "module:name", which
 
 # The names of these packages are for others' code; elsewhere an __init__.py that names something does not use it.
 PUBLIC = ("hep", "capture_agent.hooks")
-FOR_OTHERS: set[str] = {
-    "capture_agent.__getattr__",  # `from capture_agent import read`
-    # Until views show RTP.
-    "capture_agent.media.rtp_json.figures_of",
-}
+FOR_OTHERS: set[str] = {"capture_agent.__getattr__"}  # `from capture_agent import read`
 REGISTERING = ("command", "callback")  # decorators of typer
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 from capture_agent.config import Config, SqlTarget
 from capture_agent.config.targets import PackageSink
 from capture_agent.emission.privacy import masker
+from capture_agent.media.rtp_json import figures_of
 from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.kinds import RtpReport
 from capture_agent.records.traced import TracedMessage
 from capture_agent.view.call_store import CallStore, Mask
 
@@ -36,6 +38,7 @@ class StoreSink:
 
     name = NAME
     together = 1000
+    kinds = (CapturedMessage, RtpReport)
 
     def __init__(self, store: CallStore) -> None:
         self.sent = 0
@@ -47,7 +50,10 @@ class StoreSink:
         """The store is there."""
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
+        """Of others, only reports of streams come: `kinds`."""
         self._store.add([one.message for one in batch if isinstance(one.message, CapturedMessage)])
+        if reports := [one.message for one in batch if isinstance(one.message, RtpReport)]:
+            self._store.add_streams(figures for one in reports if (figures := figures_of(one)) is not None)
         self.sent += len(batch)
 
     def flush(self) -> None:

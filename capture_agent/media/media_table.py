@@ -13,6 +13,7 @@ from capture_agent.media.media_addresses import Place
 from capture_agent.records.traced import Trace
 
 if TYPE_CHECKING:
+    from capture_agent.media.call_directions import CallDirections
     from capture_agent.media.rtp_stream import RtpStream
 
 LINGER_NS = 60 * SECOND_NS  # after BYE or a refusal: last reports, and forks that are answered after all
@@ -20,7 +21,7 @@ MOST_OF_CALL = 256  # places of one call: its oldest make room
 BYTES_EACH = 512  # of all places together, per place that may be held
 
 # Bytes that a place and a call take, apart from their texts: objects, and their slots in the tables.
-PLACE_COST, CALL_COST = 150, 300
+PLACE_COST, CALL_COST, DIRECTIONS_COST = 150, 300, 250
 
 Traces = tuple[tuple[Trace, int], ...]  # each with the sinks that get it
 
@@ -29,8 +30,8 @@ class MediaCall:
     """A call with media. `following`, `before`: its neighbours, from the one that was silent longest on."""
 
     __slots__ = (
-        "answered", "before", "call_id", "cost", "ending", "following", "formats", "measured", "places", "secure", "since_ns",
-        "stream_count", "streams", "traces",
+        "answered", "before", "call_id", "cost", "directions", "ending", "following", "formats", "measured", "places",
+        "secure", "since_ns", "stream_count", "streams", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, since_ns: int) -> None:
@@ -41,6 +42,7 @@ class MediaCall:
         self.formats: tuple[bytes | None, ...] = ()  # of each place; None: no RTP goes there
         self.cost = 0  # bytes
         self.measured = False  # its RTP
+        self.directions: CallDirections | None = None  # of a measured call up to its BYE
         self.streams: RtpStream | None = None  # the latest one
         self.stream_count = 0
         self.secure = False  # SRTP: only the first 8 bytes of RTCP can be read
@@ -100,6 +102,11 @@ class MediaTable:
         call.put_before(self._going_on)
         self._make_room()
 
+    def direct(self, call: MediaCall, directions: CallDirections | None) -> None:
+        """Whether its directions are followed."""
+        call.directions = directions
+        self._settle(call)
+
     def find(self, *places: Place) -> MediaCall | None:
         """The call of the first of these places that is announced."""
         for address, port in places:
@@ -146,7 +153,8 @@ class MediaTable:
 
     def _settle(self, call: MediaCall) -> None:
         formats = sum(map(len, filter(None, {*call.formats})))
-        cost = CALL_COST + len(call.call_id) + PLACE_COST * len(call.places) + formats
+        own = CALL_COST + (DIRECTIONS_COST if call.directions is not None else 0)
+        cost = own + len(call.call_id) + PLACE_COST * len(call.places) + formats
         self.bytes += cost - call.cost
         call.cost = cost
 

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from capture_agent.media.stream_figures import StreamFigures
-from capture_agent.records.datagram import Datagram
+from capture_agent.records.kinds import RtpReport
 
 SECOND_NS = 1_000_000_000
 LONGEST = 16_384  # bytes of a report of another agent
@@ -64,8 +64,9 @@ def seconds(time_ns: int) -> float:
     return round(time_ns / SECOND_NS, 6)
 
 
-def figures_of(report: Datagram, call_id: bytes) -> StreamFigures | None:
+def figures_of(message: RtpReport) -> StreamFigures | None:
     """What a report says, of this agent or another one; None if it is none. What it does not say is 0."""
+    report = message.datagram
     try:
         found = json.loads(report.payload[:LONGEST])
     except (ValueError, RecursionError):
@@ -78,7 +79,7 @@ def figures_of(report: Datagram, call_id: bytes) -> StreamFigures | None:
     values["end_ns"] = values["end_ns"] or report.time_ns
     values["begin_ns"] = values["begin_ns"] or values["end_ns"]
     return StreamFigures(
-        call_id=call_id,
+        call_id=message.origin.correlation_id if message.origin is not None else b"",
         source=report.source,
         source_port=report.source_port,
         destination=report.destination,

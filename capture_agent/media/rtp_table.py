@@ -34,6 +34,8 @@ NEVER = cython.declare(cython.longlong, 1 << 62)
 class Watches(Protocol):
     """What the table tells: of calls that go on, and of streams to be reported."""
 
+    def begins(self, stream: RtpStream, now_ns: int) -> None: ...
+
     def goes_on(self, call: MediaCall, now_ns: int) -> None: ...
 
     def report(self, stream: RtpStream, final: bool) -> None: ...
@@ -161,7 +163,7 @@ class RtpTable:
         call.stream_count += 1
         self.held += 1
         put_last(stream, self._line)
-        self._watcher.goes_on(call, now_ns)
+        self._watcher.begins(stream, now_ns)
         stream.tick_ns = now_ns
         stream.report_ns = now_ns + self._report_ns if self._report_ns else NEVER
         stream.due_ns = min(now_ns + TICK_NS, stream.report_ns)

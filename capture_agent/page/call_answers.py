@@ -75,7 +75,7 @@ def looked_at(source: CallSource, query: LadderQuery, aliases: Aliases, rules: L
     messages = source.messages(call_ids)[:MOST_MESSAGES]
     if not messages:
         raise NotFound("no such call")
-    ladder = ladder_of(messages, aliases)
+    ladder = ladder_of(messages, aliases, source.streams(call_ids))
     book = CallBook(rules)
     book.add(sorted(messages, key=lambda message: message.time_ns))
     return LookedAt(query, list(book), ladder, [one for one in known if one not in call_ids])

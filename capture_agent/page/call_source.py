@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.view.call import SipCall
 
@@ -66,6 +67,9 @@ class CallSource(Protocol):
 
     def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
         """Sorted by time; at most about MOST_MESSAGES."""
+
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        """What was measured of their RTP."""
 
     def news(self, wanted: CallChoice, mark: int) -> FoundNews: ...
     def mark(self) -> int: ...

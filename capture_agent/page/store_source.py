@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import call_id_forms, text
@@ -38,6 +39,10 @@ class StoreSource:
     def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
         calls = [call for one in call_ids if (call := self._call(one)) is not None]
         return self._store.messages(call.call_id for call in calls)[:MOST_MESSAGES]
+
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        calls = [call for one in call_ids if (call := self._call(one)) is not None]
+        return self._store.streams(call.call_id for call in calls)
 
     def mark(self) -> int:
         return self._store.version

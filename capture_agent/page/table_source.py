@@ -16,6 +16,7 @@ from capture_agent.history.stored_calls import (
 )
 from capture_agent.history.stored_messages import seen_message
 from capture_agent.history.stored_rows import TimeRange, reading
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews, Mask
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.sql.database import parse_url, shown
@@ -85,6 +86,10 @@ class TableSource:
             if len(found) >= MOST_MESSAGES:
                 break
         return sorted(found, key=lambda message: message.time_ns)
+
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        """A table has only SIP."""
+        return []
 
     def mark(self) -> int:
         with reading(self._target) as rows:

@@ -11,6 +11,8 @@ from stream_samples import GOOD, START_NS, stream
 from capture_agent.media.rtp_json import figures_of, rtp_json
 from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.datagram import Datagram
+from capture_agent.records.kinds import RtpReport
+from capture_agent.records.origin import Origin
 
 pytestmark = pytest.mark.once
 
@@ -46,10 +48,10 @@ SAID = {
 }
 
 
-def reported(payload: bytes) -> Datagram:
-    addresses = GOOD.source + GOOD.destination
-    data = addresses + payload
-    return Datagram(data, 8, len(data), 0, 4, A[1], B[1], time_ns=START_NS)
+def reported(payload: bytes) -> RtpReport:
+    data = GOOD.source + GOOD.destination + payload
+    datagram = Datagram(data, 8, len(data), 0, 4, A[1], B[1], time_ns=START_NS)
+    return RtpReport(datagram, Origin(correlation_id=GOOD.call_id))
 
 
 def test_it_has_the_names_that_homer_reads() -> None:
@@ -69,7 +71,7 @@ def test_what_is_unknown_is_left_out(changes: dict[str, float], without: set[str
 
 @pytest.mark.parametrize("figures", [GOOD, stream(final=False, secure=True, mos=0.0, r_factor=0.0, gap_at_ns=0)])
 def test_the_figures_are_read_back(figures: StreamFigures) -> None:
-    assert figures_of(reported(rtp_json(figures)), b"call-1") == figures
+    assert figures_of(reported(rtp_json(figures))) == figures
 
 
 HEPGEN = b"""{"CORRELATION_ID":"c","RTP_SIP_CALL_ID":"c","DELTA":19.983,"JITTER":0.017,"REPORT_TS":1700000001.5,"TL_BYTE":0,
@@ -78,7 +80,7 @@ HEPGEN = b"""{"CORRELATION_ID":"c","RTP_SIP_CALL_ID":"c","DELTA":19.983,"JITTER"
 
 
 def test_reports_of_other_agents_are_read() -> None:
-    found = figures_of(reported(HEPGEN), b"c")
+    found = figures_of(reported(HEPGEN))
     assert found is not None
     assert (found.packets, found.expected, found.lost, found.mos, found.final) == (1511, 1512, 1, 4.032, False)
     assert (found.codec, found.begin_ns, found.end_ns) == ("g722", START_NS, START_NS)
@@ -89,7 +91,7 @@ def test_reports_of_other_agents_are_read() -> None:
     [b"", b"[]", b"7", b"\xff", b"{}", b'{"MOS":4.4}', b'{"TOTAL_PK":"9"}', b'{"TOTAL_PK":true}', b"[" * 20_000],
 )
 def test_what_is_no_report_is_none(payload: bytes) -> None:
-    assert figures_of(reported(payload), b"c") is None
+    assert figures_of(reported(payload)) is None
 
 
 VALUES = st.one_of(
@@ -99,6 +101,6 @@ VALUES = st.one_of(
 
 @given(st.dictionaries(st.sampled_from(sorted(SAID)), VALUES))
 def test_any_values_are_read(said: dict[str, object]) -> None:
-    found = figures_of(reported(json.dumps({**said, "TOTAL_PK": 1}).encode()), b"c")
+    found = figures_of(reported(json.dumps({**said, "TOTAL_PK": 1}).encode()))
     assert found is not None
     assert json.loads(rtp_json(found))

@@ -188,7 +188,7 @@ def test_no_capture_id(capture_id: int) -> None:
         Origin(capture_id=capture_id)
 
 
-def test_masks_and_shown_addresses_are_for_sip() -> None:
+def test_shown_addresses_are_for_sip_and_reports_of_media() -> None:
     change = emission(
         Config(
             trace=TraceSection(advertise=(parse_advertised("192.0.2.1=203.0.113.5"),)),
@@ -199,4 +199,4 @@ def test_masks_and_shown_addresses_are_for_sip() -> None:
     batch = [SAMPLES[kind] for kind in ALL_KINDS]
     after = change(batch)
     unchanged = [one is before for one, before in zip(after, batch, strict=True)]
-    assert unchanged == [kind is not CapturedMessage for kind in ALL_KINDS]
+    assert unchanged == [kind in (LogEvent, ForeignPayload) for kind in ALL_KINDS]
