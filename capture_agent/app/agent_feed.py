@@ -1,15 +1,14 @@
-"""Fills the calls of a view with what another agent traces, from its control socket."""
+"""Fills the calls of a view with what another agent traces: by its control socket, or its HTTP door."""
 
 from __future__ import annotations
 
 import binascii
 import threading
 from base64 import b64decode
-from pathlib import Path
 
 from capture_agent.app.call_feed import store_for
 from capture_agent.config import Config
-from capture_agent.control.client import ask
+from capture_agent.control.client import AgentLine
 from capture_agent.control.commands import Fault
 from capture_agent.control.place import ControlError
 from capture_agent.records.captured import CapturedMessage
@@ -22,12 +21,14 @@ FIELDS = (int, str, int, str, int, str, int, str)
 
 
 class AgentFeed:
-    """`problems`: lines for the user, one of each kind."""
+    """`problems`: lines for the user, one of each kind. `stop` closes the line, too."""
 
-    def __init__(self, config: Config, socket: Path) -> None:
+    is_live = True
+
+    def __init__(self, config: Config, line: AgentLine) -> None:
         self.store = store_for(config)
         self.missed = 0
-        self._socket = socket
+        self._line = line
         self._silence = ""
         self._next: int | None = None
         self._stop = threading.Event()
@@ -40,8 +41,17 @@ class AgentFeed:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        if self._thread.ident is None:  # never started
+            self._line.close()
+        else:
+            self._thread.join(5)
 
+    @property
+    def reading(self) -> bool:
+        """Did the agent answer the last question?"""
+        return not self._silence
+
+    @property
     def problems(self) -> list[str]:
         missed = [f"{self.missed} messages came too fast to be shown"] if self.missed else []
         return [*missed, *([self._silence] if self._silence else [])]
@@ -53,15 +63,16 @@ class AgentFeed:
                 self._silence = ""
             except (ControlError, Fault) as error:
                 self._silence = str(error)
+        self._line.close()
 
     def _look(self) -> None:
-        answer = ask(self._socket, "messages", [self._next])
+        answer = self._line.ask("messages", [self._next])
         try:
             assert isinstance(answer, dict)
             self._next, missed = int(answer["next"]), int(answer["missed"])
             messages = [found for one in answer["messages"] if (found := as_message(one)) is not None]
         except (AssertionError, KeyError, TypeError, ValueError):
-            raise ControlError(f"{self._socket}: unexpected answer, not a capture-agent") from None
+            raise ControlError(f"{self._line.name}: unexpected answer, not a capture-agent") from None
         self.missed += missed
         if messages:
             self.store.add(messages)

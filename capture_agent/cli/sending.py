@@ -126,7 +126,7 @@ def open_http(agent: Agent) -> HttpDoor | None:
     from capture_agent.web.http_checks import tls_of
 
     try:
-        return HttpDoor(host_and_port(http.listen), agent, http.token, tls_of(http))
+        return HttpDoor(host_and_port(http.listen), agent, http.token, tls_of(http), http.messages)
     except OSError as error:
         raise WrongUsage(f"http.listen {http.listen}: {(error.strerror or 'cannot be used').lower()}") from None
 

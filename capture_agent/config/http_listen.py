@@ -36,12 +36,20 @@ def is_loopback(text: str) -> bool:
     return ip_address(host_and_port(text)[0]).is_loopback
 
 
-def check_http(listen: str, token: str) -> None:
-    """Raises ValueError: the options do not fit together. Says nothing of the token."""
-    if token and not _TOKEN.fullmatch(token):
+def check_token(token: str) -> None:
+    """Raises ValueError. Says nothing of the token."""
+    if not _TOKEN.fullmatch(token):
         raise ValueError("token: expected 16 to 1024 visible ASCII characters")
+
+
+def check_http(listen: str, token: str, messages: bool) -> None:
+    """Raises ValueError: the options do not fit together."""
+    if token:
+        check_token(token)
     if listen and not token and not is_loopback(listen):
         raise ValueError(f"listen: {listen} is not on loopback, expected a token_file")
+    if messages and not token:
+        raise ValueError("messages: what peers say is not for everybody, expected a token_file")
 
 
 HttpListen = Annotated[str, Parsed(parse_http_listen, EXPECTED)]

@@ -196,9 +196,10 @@ class Http:
     token: str = field(default="", repr=False)  # a secret
     tls_cert: str = ""
     tls_key: str = ""
+    messages: bool = False  # may who has the token see what is traced?
 
     def __post_init__(self) -> None:
-        check_http(self.listen, self.token)
+        check_http(self.listen, self.token, self.messages)
 
 
 @dataclass(frozen=True, slots=True)

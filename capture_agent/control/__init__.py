@@ -6,4 +6,5 @@ place.py     the path of the unix socket, and taking it over from a dead agent
 server.py    the thread of `run` that answers on the unix socket
 onlookers.py what was traced lately, while somebody looks on
 client.py    the client, for `capture-agent status`
+http_line.py agent_url.py   the client of the HTTP door, for `capture-agent web`
 """

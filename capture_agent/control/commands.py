@@ -131,7 +131,7 @@ COMMANDS: dict[str, Command] = {
     "agent.health": health_of_agent,
     "messages": messages,
 }
-SOCKET_ONLY = frozenset({"messages"})  # whoever may open the socket may see what people say; HTTP may have no token
+SPOKEN = frozenset({"messages"})  # what people say: for who may open the socket; over HTTP where [http] allows it
 
 
 def methods_of(

@@ -23,6 +23,7 @@ LIMIT = 50  # calls
 SHOWN = ("all", "failed", "up")
 MODES: tuple[TimeMode, ...] = ("start", "delta", "absolute")
 NUMBER = re.compile(r"[0-9]{1,9}")
+MARK = re.compile(r"[0-9]{1,18}")
 
 
 class WrongQuery(ValueError):
@@ -81,6 +82,13 @@ def number(values: Mapping[str, str], name: str, default: int, least: int, most:
     if not NUMBER.fullmatch(found) or not least <= int(found) <= most:
         raise WrongQuery(f"{name}: expected a number from {least} to {most}")
     return int(found)
+
+
+def mark_in(written: str) -> int | None:
+    """None: from now on. Raises WrongQuery."""
+    if written and not MARK.fullmatch(written):
+        raise WrongQuery("mark: expected a number")
+    return int(written) if written else None
 
 
 def zone_named(name: str) -> tzinfo | None:

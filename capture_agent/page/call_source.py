@@ -57,9 +57,18 @@ class FoundNews:
     mark: int
 
 
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """`live`: there can always be news. `reading`: of what is live, it answers now; of files, not all is read yet.
+    `problems`: lines for people."""
+
+    live: bool
+    reading: bool
+    problems: tuple[str, ...] = ()
+
+
 class CallSource(Protocol):
     name: str  # for the page's head
-    is_live: bool  # can there be news?
 
     def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls: ...
     def legs(self, call_id: str) -> list[str]:
@@ -73,4 +82,5 @@ class CallSource(Protocol):
 
     def news(self, wanted: CallChoice, mark: int) -> FoundNews: ...
     def mark(self) -> int: ...
-    def problems(self) -> list[str]: ...
+    def state(self) -> SourceState:
+        """Does not wait."""

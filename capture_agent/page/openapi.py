@@ -156,6 +156,13 @@ STATISTICS = record(
     setup_percentiles={"type": "object", "additionalProperties": SECONDS},
 )
 
+SOURCE = record(
+    name=text(),
+    live={"type": "boolean", "description": "there can always be news; false: capture files"},
+    reading={"type": "boolean", "description": "it answers now; of capture files: not all is read yet"},
+    problems=many(text("for people")),
+)
+
 
 def query(name: str, schema: Schema, required: bool = False) -> Schema:
     return {"name": name, "in": "query", "required": required, "schema": schema}
@@ -194,7 +201,9 @@ def operation(meaning: str, parameters: list[Schema], answer: Schema, kind: str 
 
 def description() -> dict[str, Any]:
     message, other = query("n", number("a message of the ladder", minimum=1)), query("m", number(minimum=1))
-    found = record(calls=many(ref("Call")), after=maybe(number("null: no more")), examined=number())
+    found = record(
+        calls=many(ref("Call")), after=maybe(number("null: no more")), examined=number(), mark=number("for events")
+    )
     lines = record(lines=many(record(sign=text(enum=[" ", "-", "+"]), line=text())))
     return {
         "openapi": "3.1.0",
@@ -209,9 +218,11 @@ def description() -> dict[str, Any]:
             "/api/message": operation("One message", [*WHICH_LADDER, message], ref("Message")),
             "/api/difference": operation("Difference of two messages", [*WHICH_LADDER, message, other], lines),
             "/api/statistics": operation("Figures of calls", WHICH_CALLS, ref("Statistics")),
+            "/api/source": operation("Source of the calls", [], SOURCE),
             "/api/events": operation(
-                "Events: an event `calls` with `calls` and `complete` when calls are new or have changed",
-                WHICH_CALLS,
+                "Events: `state` with `live`, `reading` and `problems` of the source, at first and when they change;"
+                " `calls` with `calls` and `complete` when calls are new or have changed",
+                [*WHICH_CALLS, query("mark", number("the `mark` of the list: from then on"))],
                 text(),
                 "text/event-stream",
             ),

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from capture_agent.page.call_answers import NotFound
-from capture_agent.page.call_query import WrongQuery, call_query, wanted_calls
-from capture_agent.page.live_events import LiveEvents
+from capture_agent.page.call_query import WrongQuery, call_query, mark_in, wanted_calls
+from capture_agent.page.live_events import EVENTS, LiveEvents
 from capture_agent.page.page_rendering import HERE
 from capture_agent.page.page_setting import PageSetting
 from capture_agent.page.web_api import WebApi
@@ -83,6 +83,7 @@ class PageServing:
             self._route("/api/message", api, api.message),
             self._route("/api/difference", api, api.difference),
             self._route("/api/statistics", api, api.statistics),
+            self._route("/api/source", api, api.source),
             self._route("/api/openapi.json", api, api.openapi),
             Route("/api/events", self.events),
             Mount("/assets", StaticFiles(directory=HERE / "assets")),
@@ -96,18 +97,13 @@ class PageServing:
         try:
             query = call_query(request.query_params)
             wanted = wanted_calls(query, self._shared.aliases, datetime.now(UTC))
+            mark = mark_in(request.headers.get("last-event-id") or request.query_params.get("mark", ""))
         except WrongQuery as error:
             return self._api.failed(400, str(error))
-        if self._events.is_full:
-            return self._api.failed(503, "too many streams of events")
-        last = request.headers.get("last-event-id", "")
-        try:
-            mark = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else await self._events.mark()
-        except SinkError as error:
-            return self._api.failed(503, str(error))
-        return StreamingResponse(
-            self._events.stream(wanted, mark, self._api.news_objects), media_type="text/event-stream"
-        )
+        if request.method == "HEAD":  # of what does not end
+            return Response(media_type=EVENTS)
+        stream = self._events.open(wanted, mark, self._api.news_objects)
+        return stream or self._api.failed(503, "too many streams of events")
 
     def _route(self, path: str, answering: Answering, handler: Callable[[Request], Response]) -> Route:
         async def answer(request: Request) -> Response:

@@ -1,11 +1,19 @@
-"""Calls of a CallStore: of capture files, or of what is captured now."""
+"""Calls of a CallStore: of capture files, of what is captured now, or of what another agent traces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from capture_agent.media.stream_figures import StreamFigures
-from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews
+from capture_agent.page.call_source import (
+    MOST_BEFORE,
+    MOST_MESSAGES,
+    CallChoice,
+    FoundCalls,
+    FoundNews,
+    SourceState,
+)
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import call_id_forms, text
 from capture_agent.view.call import SipCall
@@ -14,14 +22,24 @@ from capture_agent.view.call_store import CallStore
 MOST_NEWS = 500  # calls
 
 
+class StoreFeed(Protocol):
+    """Who fills the store."""
+
+    store: CallStore
+
+    @property
+    def is_live(self) -> bool: ...
+    @property
+    def reading(self) -> bool: ...
+    @property
+    def problems(self) -> Sequence[str]: ...
+
+
 class StoreSource:
-    def __init__(
-        self, name: str, store: CallStore, is_live: bool, problems: Callable[[], list[str]] = lambda: []
-    ) -> None:
+    def __init__(self, name: str, feed: StoreFeed) -> None:
         self.name = name
-        self.is_live = is_live
-        self.problems = problems
-        self._store = store
+        self._feed = feed
+        self._store = feed.store
 
     def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
         """`after`: how many of those that match were shown before."""
@@ -50,6 +68,9 @@ class StoreSource:
     def news(self, wanted: CallChoice, mark: int) -> FoundNews:
         news = self._store.since(mark)
         return FoundNews([call for call in news.calls if wanted.shows(call)][-MOST_NEWS:], news.version)
+
+    def state(self) -> SourceState:
+        return SourceState(self._feed.is_live, self._feed.reading, tuple(self._feed.problems))
 
     def _call(self, call_id: str) -> SipCall | None:
         """By any form in which it is shown."""

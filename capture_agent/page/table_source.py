@@ -17,7 +17,15 @@ from capture_agent.history.stored_calls import (
 from capture_agent.history.stored_messages import seen_message
 from capture_agent.history.stored_rows import TimeRange, reading
 from capture_agent.media.stream_figures import StreamFigures
-from capture_agent.page.call_source import MOST_BEFORE, MOST_MESSAGES, CallChoice, FoundCalls, FoundNews, Mask
+from capture_agent.page.call_source import (
+    MOST_BEFORE,
+    MOST_MESSAGES,
+    CallChoice,
+    FoundCalls,
+    FoundNews,
+    Mask,
+    SourceState,
+)
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.sql.database import parse_url, shown
 from capture_agent.view.call_book import CallBook
@@ -40,8 +48,6 @@ class MaskedBook(CallBook):
 
 class TableSource:
     """All methods raise SinkError."""
-
-    is_live = True
 
     def __init__(self, target: SqlTarget, legs: Legs | None = None, mask: Mask | None = None) -> None:
         self.name = f"{shown(parse_url(target.url))}, {target.table}"
@@ -105,5 +111,5 @@ class TableSource:
                         pass
         return FoundNews([call for call in book if wanted.shows(call)], last_id)
 
-    def problems(self) -> list[str]:
-        return []
+    def state(self) -> SourceState:
+        return SourceState(live=True, reading=True)

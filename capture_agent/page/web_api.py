@@ -21,6 +21,7 @@ from capture_agent.view.call_object import call_object
 from capture_agent.view.details import difference, parts_of
 from capture_agent.view.ladder_exports import arrow_object, as_object
 from capture_agent.view.sdp import explained
+from capture_agent.view.text import printable
 from capture_agent.view.traffic_figures import TrafficFigures
 
 
@@ -36,7 +37,7 @@ class WebApi:
         wanted = wanted_calls(query, shared.aliases, datetime.now(UTC))
         found = shared.source.find(wanted, query.after, query.limit)
         calls = [call_object(call, shared.aliases, found.legs[call.call_id]) for call in found.calls]
-        return JSONResponse({"calls": calls, "after": found.after, "examined": found.examined})
+        return JSONResponse({"calls": calls, "after": found.after, "examined": found.examined, "mark": found.mark})
 
     def call(self, request: Request) -> Response:
         looked = self._looked_at(request)
@@ -75,6 +76,10 @@ class WebApi:
                 "setup_percentiles": {str(one): seconds for one, seconds in figures.percentiles().items()},
             }
         )
+
+    def source(self, request: Request) -> Response:
+        source = self._shared.source
+        return JSONResponse({"name": printable(source.name), **asdict(source.state())})
 
     def openapi(self, request: Request) -> Response:
         return JSONResponse(description())

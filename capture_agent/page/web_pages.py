@@ -37,10 +37,8 @@ class WebPages:
         self._templates = Templates()
 
     def html(self, name: str, status: int = 200, **values: Any) -> Response:
-        shared = self._shared
-        return HTMLResponse(
-            self._templates.html(name, source=shared.source, problems=shared.source.problems(), **values), status
-        )
+        source = self._shared.source
+        return HTMLResponse(self._templates.html(name, source=source, state=source.state(), **values), status)
 
     def failed(self, status: int, reason: str) -> Response:
         return self.html("failed.jinja", status, reason=reason, query=CallQuery(), where="")

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from capture_agent.control.commands import SOCKET_ONLY, Controlled, methods_of
+from capture_agent.control.commands import SPOKEN, Controlled, methods_of
 from capture_agent.control.jsonrpc import answer
 from capture_agent.metrics.agent_stats import agent_health, agent_stats
 from capture_agent.web.access import LONGEST_BODY, Access
@@ -31,10 +31,11 @@ Result = TypeVar("Result")
 class Answers:
     """The answers of one agent. What they need is read in threads: it may have to wait for a batch to end."""
 
-    def __init__(self, agent: Controlled) -> None:
+    def __init__(self, agent: Controlled, messages: bool = False) -> None:
+        """`messages`: may clients ask for what is traced?"""
         self._agent = agent
         agent.exposition.load()
-        self._methods = methods_of(agent, SOCKET_ONLY)
+        self._methods = methods_of(agent, frozenset() if messages else SPOKEN)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="http answer")
 
     def close(self) -> None:

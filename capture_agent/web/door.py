@@ -148,9 +148,14 @@ class HttpDoor(HttpServer):
     """Of a running agent."""
 
     def __init__(
-        self, place: tuple[str, int], agent: Controlled, token: str = "", tls: ssl.SSLContext | None = None
+        self,
+        place: tuple[str, int],
+        agent: Controlled,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
+        messages: bool = False,
     ) -> None:
-        self._answers = Answers(agent)
+        self._answers = Answers(agent, messages)
         super().__init__(place, application(self._answers, token), tls)
 
     def close(self) -> None:

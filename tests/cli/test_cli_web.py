@@ -85,20 +85,29 @@ def test_beyond_loopback_with_a_token_and_tls(capture: Path, tmp_path: Path, cer
 
 
 WRONG = {
-    "": "nothing to show: give FILE, -i IFACE, --db URL or --agent SOCKET, or --config FILE",
+    "": "nothing to show: give FILE, -i IFACE, --db URL or --agent SOCKET|URL, or --config FILE",
     "nix.pcap": "no such file: nix.pcap",
     "call.pcap -i lo": "got more than one of FILE, -i, --db and --agent, expected one of them",
     "call.pcap --listen 0.0.0.0:8008": "--listen: 0.0.0.0:8008 is not on loopback, expected --token-file",
     "call.pcap --listen localhost:8008": "--listen: value 'localhost:8008': the host is not a valid IP address",
     "call.pcap --listen 127.0.0.1": "--listen: value '127.0.0.1': the port is missing",
     "call.pcap --token-file nix": "--token-file: nix: no such file or directory",
-    "call.pcap --token-file short": "--token: expected 16 to 1024 visible ASCII characters",
+    "call.pcap --token-file short": "--token-file: short: expected 16 to 1024 visible ASCII characters",
+    "--agent http://10.0.0.1:9096": "--agent: a URL needs --agent-token-file: the door gives messages to nobody else",
+    "--agent http://10.0.0.1:9096 --agent-token-file nix": "--agent-token-file: nix: no such file or directory",
+    "--agent http://u:secret@10.0.0.1:9096 --agent-token-file short": (
+        "--agent: value '***': expected http://HOST:PORT or https://HOST:PORT"
+    ),
+    "--agent https://10.0.0.1:9096 --agent-token-file token --agent-ca nix": "--agent-ca: nix: no such file or directory",
+    "--agent https://10.0.0.1:9096 --agent-token-file token --agent-ca short": "--agent-ca: short: no certificates",
+    "--agent auto --agent-token-file token": "--agent-token-file and --agent-ca need --agent http(s)://HOST:PORT",
 }
 
 
 @pytest.mark.parametrize("arguments", WRONG)
 def test_wrong_usage(capture: Path, arguments: str) -> None:
     (capture.parent / "short").write_text("secret")
+    (capture.parent / "token").write_text(TOKEN)
     ended = capture_agent("web", *arguments.split(), folder=capture.parent)
     assert (ended.status, ended.err) == (2, f"capture-agent: web: {WRONG[arguments]}\n")
 

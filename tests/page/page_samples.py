@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 import urllib.request
 from base64 import b64encode
@@ -66,6 +67,47 @@ class Served:
             return Answer(error.code, error.headers, error.read())
 
 
+class EventLines:
+    """A stream of server-sent events."""
+
+    def __init__(self, port: int, path: str, **headers: str) -> None:
+        self._client = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+        self._client.sendall("\r\n".join([*lines, "", ""]).encode())
+        self._lines = self._client.makefile("rb")
+        self.status = int(self._lines.readline().split()[1])
+
+    def close(self) -> None:
+        self._client.close()
+        self._lines.close()
+
+    def __enter__(self) -> EventLines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def next(self, name: str) -> tuple[int | None, Any]:
+        """The id and the data of the next event of this name. It must come."""
+        mark: int | None = None
+        event = ""
+        deadline = time.monotonic() + PATIENCE
+        while (line := self._lines.readline().decode()) and time.monotonic() < deadline:
+            field, _, value = line.rstrip().partition(": ")
+            if field == "id":
+                mark = int(value)
+            elif field == "event":
+                event = value
+            elif field == "data" and event == name:
+                return mark, json.loads(value)
+        raise AssertionError(f"no event {name}")
+
+    def state(self) -> tuple[bool, list[str]]:
+        """The next one."""
+        state = self.next("state")[1]
+        return state["reading"], state["problems"]
+
+
 @contextmanager
 def served(source: CallSource, token: str = "", aliases: Aliases | None = None) -> Iterator[Served]:
     serving = PageServing(PageSetting(source, aliases or Aliases()), token)
@@ -88,7 +130,7 @@ def store_of(*files: Path) -> Iterator[StoreSource]:
         while feed.reading:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        yield StoreSource("captures", feed.store, feed.is_live)
+        yield StoreSource("captures", feed)
     finally:
         feed.stop()
 

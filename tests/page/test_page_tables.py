@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import statistics
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cli_samples import capture_agent
-from page_samples import FIRST, PATIENCE, many_calls, served
+from page_samples import FIRST, PATIENCE, EventLines, many_calls, served
 
 from capture_agent.config.targets import SqlTarget
 from capture_agent.emission.privacy import masker
@@ -69,23 +69,32 @@ def test_events_tell_of_new_rows(tmp_path: object) -> None:
     url = f"sqlite:///{tmp_path}/trace.db"
     many_calls(url, 1)
     with served(TableSource(SqlTarget(url))) as ask:
-        with socket.create_connection(("127.0.0.1", ask.port), PATIENCE) as client:
-            client.sendall(b"GET /api/events?search=alice HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            stream = client.makefile("rb")
-            while b"retry" not in stream.readline():
-                pass
-            demo = "pcaps/demo.pcap"
-            assert capture_agent("replay", demo, "--db", url).status == 0
-            while not (line := stream.readline()).startswith(b"id: "):
-                assert line
-            mark = int(line[4:])
-            assert stream.readline() == b"event: calls\n"
-            assert b'"from_user": "alice"' in stream.readline()
-        with socket.create_connection(("127.0.0.1", ask.port), PATIENCE) as client:
-            client.sendall(f"GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {mark - 1}\r\n\r\n".encode())
-            stream = client.makefile("rb")
-            while (line := stream.readline()) != b"event: calls\n":
-                assert line
+        before = ask("/api/calls").json["mark"]
+        with EventLines(ask.port, "/api/events?search=alice") as events:
+            assert events.state() == (True, [])
+            assert capture_agent("replay", "pcaps/demo.pcap", "--db", url).status == 0
+            mark, told = events.next("calls")
+            assert "alice" in [call["from_user"] for call in told["calls"]]
+        assert mark is not None
+        for path, headers in (
+            ("/api/events", {"Last-Event-ID": str(mark - 1)}),
+            (f"/api/events?mark={before}", {}),
+        ):
+            with EventLines(ask.port, path, **headers) as events:
+                assert events.next("calls")[1]["calls"]
+
+
+def test_events_say_that_the_table_is_gone_and_back(tmp_path: Path) -> None:
+    table, away = tmp_path / "trace.db", tmp_path / "away.db"
+    url = f"sqlite:///{table}"
+    many_calls(url, 1)
+    with served(TableSource(SqlTarget(url))) as ask, EventLines(ask.port, "/api/events") as events:
+        assert events.state() == (True, [])
+        table.rename(away)
+        reading, problems = events.state()
+        assert (reading, len(problems)) == (False, 1)
+        away.rename(table)
+        assert events.state() == (True, [])
 
 
 def test_a_table_that_is_gone_is_said(tmp_path: object) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from page_samples import PATIENCE, Served, served, store_of
+from page_samples import PATIENCE, EventLines, Served, served, store_of
+from sink_samples import eventually
 
 from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.page import live_events
@@ -87,6 +88,7 @@ WRONG = {
     "/api/calls?where=status+>": (400, "where: column 9: expected a value"),
     "/api/calls?search=" + "x" * 1001: (400, "search: more than 1000 characters"),
     "/api/events?show=some": (400, "show: expected all, failed, up"),
+    "/api/events?mark=-1": (400, "mark: expected a number"),
     "/api/call": (400, "id: expected 1 to 20 Call-IDs"),
     "/api/call?id=": (400, "id: expected 1 to 20 Call-IDs"),
     "/api/call?id=" + "&id=".join(map(str, range(21))): (400, "id: expected 1 to 20 Call-IDs"),
@@ -129,6 +131,7 @@ ANSWERED = [
     f"/api/message?id={FIRST}&n=2",
     f"/api/difference?id={FIRST}&n=1&m=3",
     "/api/statistics",
+    "/api/source",
 ]
 
 
@@ -201,12 +204,33 @@ def test_another_site_reaches_nothing_by_its_own_name(ask: Served) -> None:
 
 
 def test_streams_of_events_are_limited(ask: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_events, "MOST_STREAMS", 0)
-    answer = ask("/api/events")
-    assert (answer.status, answer.json) == (503, {"error": "too many streams of events"})
+    """Also those that are opened at the same moment; and each one makes room when it ends, wherever it was."""
+    monkeypatch.setattr(live_events, "MOST_STREAMS", 3)
+    begun = [EventLines(ask.port, "/api/events") for _ in range(8)]
+    statuses = sorted(one.status for one in begun)
+    assert statuses == [200] * 3 + [503] * 5
+    for one in begun:
+        one.close()
+    eventually(lambda: opened(ask.port), PATIENCE)
+    assert ask("/api/events?show=some").status == 400
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def opened(port: int) -> bool:
+    with EventLines(port, "/api/events") as events:
+        return events.status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/calls", "/api/events", f"/export?id={FIRST}&format=pcapng"])
+def test_head(ask: Served, path: str) -> None:
+    """The answer without its content; of a stream, it ends."""
+    with socket.create_connection(("127.0.0.1", ask.port), PATIENCE) as client:
+        client.sendall(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_it_is_read_only(ask: Served, method: str) -> None:
     with socket.create_connection(("127.0.0.1", ask.port), PATIENCE) as client:
         client.sendall(f"{method} / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())

@@ -12,7 +12,7 @@ from http_samples import Agent, Reply, ask, metric, rpc
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from capture_agent.config.sections import Http
-from capture_agent.control.commands import SOCKET_ONLY, methods_of
+from capture_agent.control.commands import SPOKEN, methods_of
 from capture_agent.control.jsonrpc import answer
 from capture_agent.metrics.health import HealthReason
 from capture_agent.web.door import HttpDoor
@@ -114,7 +114,7 @@ def test_commands_are_those_of_the_control_socket(agent: Agent, door: HttpDoor, 
 
     reply = rpc(door.port, document)
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
-    assert reply.body == answer(json.dumps(document).encode(), methods_of(agent, SOCKET_ONLY))
+    assert reply.body == answer(json.dumps(document).encode(), methods_of(agent, SPOKEN))
     assert b'"missed"' not in reply.body
 
 

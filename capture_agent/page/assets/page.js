@@ -57,7 +57,20 @@ addEventListener("pageshow", () => form && all("input, select", form).forEach((o
 
 // Live list
 const list = find("#list"), live = find("#live"), pause = find("#pause");
-let paused = false, stale = 0, loading = false;
+let paused = false, stale = 0, loading = false, calm = "Live";
+
+// What the source says of itself: is it read now, and what is wrong?
+function tell({ live: lasting, reading, problems }) {
+  find("#problems").replaceChildren(...problems.map((text) => {
+    const line = document.createElement("p");
+    line.className = "problem";
+    line.textContent = text;
+    return line;
+  }));
+  calm = lasting ? (reading ? "Live" : "Not reading") : (reading ? "Reading" : "All is read");
+  live.classList.toggle("off", lasting && !reading);
+  if (!paused) live.textContent = calm;
+}
 
 async function reload() {
   if (loading) return;
@@ -70,31 +83,43 @@ async function reload() {
       const row = key && all("tr[data-key]", list).find((one) => one.dataset.key === key);
       if (row) go(row, focused);
     } while (stale && !paused);
-    live.textContent = "Live";
-    live.classList.remove("off");
+    live.textContent = calm;
   } catch (error) {
     live.textContent = error.message;
-    live.classList.add("off");
   } finally {
     loading = false;
   }
 }
 
-if (live?.dataset.events) {
+// A browser goes on after a connection that broke, but not after an answer such as 503.
+function follow() {
   const events = new EventSource(live.dataset.events);
   events.addEventListener("calls", (event) => {
     stale += JSON.parse(event.data).calls.length;
     if (paused) live.textContent = `Paused: ${stale} changes`;
     else reload();
   });
+  events.addEventListener("state", (event) => {
+    tell(JSON.parse(event.data));
+    if (stale && !paused) reload();
+  });
   events.addEventListener("open", () => { live.classList.add("on"); live.dataset.open = "1"; });
-  events.addEventListener("error", () => live.classList.remove("on"));
+  events.addEventListener("error", () => {
+    live.classList.remove("on");
+    stale += 1; // the server may have been started again
+    if (!paused) live.textContent = "No connection";
+    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+  });
   addEventListener("pagehide", () => events.close());
+}
+
+if (live?.dataset.events) {
+  follow();
   pause.addEventListener("click", () => {
     paused = !paused;
     pause.setAttribute("aria-pressed", paused);
     live.classList.toggle("paused", paused);
-    live.textContent = paused ? "Paused" : "Live";
+    live.textContent = paused ? "Paused" : calm;
     if (!paused && stale) reload();
   });
 }
