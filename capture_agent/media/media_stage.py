@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from typing import Protocol
 
 from capture_agent.books import Account, HeldTable, Ledger, OfFrames
@@ -85,16 +84,22 @@ class Media:
         taken, self._taken = self._taken, []
         found: Traced = []
         at = 0
-        for message, group in groupby(traced, lambda one: one.message):
+        n = 0
+        while n < len(traced):
+            message = traced[n].message
             while at < len(taken) and taken[at].time_ns < message.time_ns:
                 found += self._reports(taken[at], policy)
                 at += 1
             if self.rtp is not None:
                 found += self.rtp.measure(message.time_ns, policy)
-            alike = list(group)
+            end = n + 1
+            while end < len(traced) and traced[end].message is message:
+                end += 1
+            alike = traced[n:end]
             found += alike
             if isinstance(message, CapturedMessage):
                 self._learn(message, alike)
+            n = end
         for datagram in taken[at:]:
             found += self._reports(datagram, policy)
         if self.rtp is not None:

@@ -54,7 +54,9 @@ class RtpMeasuring:
         self._one_of = options.rtp_sample if options.rtp == "sample" else 1
         self._table = table
         self._clock = clock
-        self.streams = RtpTable(table.places, clock, self, options.streams, options.report_seconds * SECOND_NS, is_copy)
+        # Two sets of counts of a stream take a fifth more: all streams together do not.
+        most = options.streams * 4 // 5 if options.report_seconds else options.streams
+        self.streams = RtpTable(table.places, clock, self, most, options.report_seconds * SECOND_NS, is_copy)
         self.taken: list[Datagram] = []  # until the messages of their batch have been decided on
         self._at = 0  # how many of them are counted
         self.seen = 0
