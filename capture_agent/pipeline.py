@@ -23,6 +23,7 @@ from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import HEP_LINK_TYPE, Frames, Interface
+from capture_agent.records.kinds import Captured, RtpReport
 from capture_agent.records.traced import TracedMessage
 from capture_agent.streams.layers import layers_with_hep
 from capture_agent.streams.streams import Streams
@@ -96,6 +97,7 @@ class Pipeline:
         self._looked_at: Sequence[Interface] = ()
         self._looked_through = 0
         self._former: list[Ledger] = []  # of user code that is not in use any more
+        self._reports: list[RtpReport] = []  # of what is read
 
     def _decrypt(self, keys: KeyStore) -> None:
         """TLS connections that begin from now on."""
@@ -278,16 +280,31 @@ class Pipeline:
         return self._accepted(self.streams.close())
 
     def read(self, capture: Iterable[Frames]) -> Iterator[list[CapturedMessage]]:
-        """All traced messages of a capture, up to its end or its damage, whose exception is raised."""
+        """All SIP of a capture, up to its end or its damage, whose exception is raised.
+
+        With `media`, reports of streams wait for `take_reports`.
+        """
         try:
             for frames in capture:
-                yield self.messages(frames)
-                if self.unwrapping is not None:
-                    self.unwrapping.take_others()  # nobody sends them
+                yield self._with_their_reports(self.messages(frames))
         except Exception:
-            yield self.last_messages()
+            yield self._with_their_reports(self.last_messages(), end=True)
             raise
-        yield self.last_messages()
+        yield self._with_their_reports(self.last_messages(), end=True)
+
+    def _with_their_reports(self, messages: list[CapturedMessage], end: bool = False) -> list[CapturedMessage]:
+        others: list[Captured] = self.unwrapping.take_others() if self.unwrapping is not None else []
+        if self.media is not None:
+            traced = self.media.with_reports(self.policy.decide(messages), self.policy)
+            traced += self.media.close(self.policy) if end else []
+            reports = [one.message for one in traced] + others
+            self._reports += [one for one in reports if isinstance(one, RtpReport)]
+        return messages
+
+    def take_reports(self) -> list[RtpReport]:
+        """Of the streams of what was read."""
+        reports, self._reports = self._reports, []
+        return reports
 
     def ledgers(self) -> list[Ledger]:
         """The ledgers so far, stage by stage."""
