@@ -50,8 +50,22 @@ class RtpTable:
     """
 
     __slots__ = (
-        "_clock", "_is_copy", "_line", "_most", "places", "_report_ns", "_watcher", "cut", "duplicate", "evicted",
-        "header", "held", "measured", "not_sampled", "streams", "unannounced",
+        "_clock",
+        "_is_copy",
+        "_line",
+        "_most",
+        "_report_ns",
+        "_watcher",
+        "cut",
+        "duplicate",
+        "evicted",
+        "header",
+        "held",
+        "measured",
+        "not_sampled",
+        "places",
+        "streams",
+        "unannounced",
     )  # fmt: skip
 
     def __init__(

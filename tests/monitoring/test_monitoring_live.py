@@ -33,6 +33,9 @@ INVITE = (
     b"To: <sip:b@c>\r\nCall-ID: %d\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
 )
 REGISTER = INVITE.replace(b"INVITE sip:b@192.0.2.2", b"REGISTER sip:192.0.2.2").replace(b"1 INVITE", b"1 REGISTER")
+# A port of its own for each call.
+SDP = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio %d RTP/AVP 0\r\n"
+OFFER = INVITE.replace(b"Content-Length: 0\r\n\r\n", b"Content-Type: application/sdp\r\n\r\n" + SDP)
 CALL_ALERTS = {
     "CaptureAgentCallsFailing", "CaptureAgentFewCallsAnswered", "CaptureAgentSlowSetup", "CaptureAgentRegistrationsRefused"
 }  # fmt: skip
@@ -182,10 +185,11 @@ def response(status: bytes, request: bytes) -> bytes:
 @needs_ip
 @needs_prometheus
 def test_alerts_of_calls_fire_when_caused(tmp_path: Path) -> None:
-    """Calls that are answered; then calls and registrations that are refused, and calls that ring late."""
+    """Calls that are answered; calls without media; calls and registrations that are refused, and calls that ring late."""
     config = tmp_path / "agent.toml"
     config.write_text(
-        f"[http]\nlisten = '127.0.0.1:{PORT}'\n[metrics]\ncalls = true\n[[hep]]\nuri = 'hep:127.0.0.1:9'\n"
+        f"[http]\nlisten = '127.0.0.1:{PORT}'\n[metrics]\ncalls = true\n[media]\nrtp = 'all'\n"
+        "[[hep]]\nuri = 'hep:127.0.0.1:9'\n"
     )
     ids = iter(range(10**9))
     with wires(("eth1",)) as (one, other):
@@ -213,6 +217,21 @@ def test_alerts_of_calls_fire_when_caused(tmp_path: Path) -> None:
                 return has_data(asked, "increase(capture_agent_calls_answered_total[15s]) > 50")
 
             eventually(answered, True)
+            silent = deque[tuple[float, bytes]]()
+
+            def not_heard() -> bool:
+                for _ in range(10):
+                    offer = begin(OFFER)
+                    end(b"200", offer)
+                    silent.append((time.monotonic() + 3.5, offer))
+                while silent[0][0] < time.monotonic():
+                    offer = silent.popleft()[1]
+                    caller.sendto(
+                        offer[: offer.index(b"Content")].replace(b"INVITE", b"BYE") + b"\r\n", ("192.0.2.2", 5060)
+                    )
+                return "CaptureAgentCallsNotHeard" in firing(asked)
+
+            eventually(not_heard, True)
             ringing = deque[tuple[float, bytes]]()
             fired = set[str]()
 
