@@ -50,22 +50,8 @@ class RtpTable:
     """
 
     __slots__ = (
-        "_clock",
-        "_is_copy",
-        "_line",
-        "_most",
-        "_report_ns",
-        "_watcher",
-        "cut",
-        "duplicate",
-        "evicted",
-        "header",
-        "held",
-        "measured",
-        "not_sampled",
-        "places",
-        "streams",
-        "unannounced",
+        "_clock", "_is_copy", "_line", "_most", "_report_ns", "_watcher", "cut", "duplicate", "evicted",
+        "header", "held", "measured", "not_sampled", "places", "streams", "unannounced",
     )  # fmt: skip
 
     def __init__(
