@@ -232,7 +232,7 @@ class Pipeline:
     def _with_quality_reports(self, traced: list[TracedMessage]) -> list[TracedMessage]:
         from capture_agent.media.quality_reports import with_quality_reports
 
-        return list(with_quality_reports(traced))
+        return list(with_quality_reports(traced, self.policy.leg_id))
 
     def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
         """The same messages, now with transaction and dialog, and counted."""

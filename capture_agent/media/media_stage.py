@@ -103,9 +103,9 @@ class Media:
         for datagram in taken[at:]:
             found += self._reports(datagram, policy)
         if self.rtp is not None:
-            found += self.rtp.end_batch(policy)
+            self.rtp.end_batch()
         self.table.expire(self._clock.now_ns)
-        return found
+        return found + self.rtp.reports(policy) if self.rtp is not None else found
 
     def close(self, policy: Decides) -> Traced:
         """The capture has ended, and so have the streams."""

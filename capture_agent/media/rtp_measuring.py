@@ -73,9 +73,9 @@ class RtpMeasuring:
     def measure(self, before_ns: int, policy: Directs) -> list[TracedMessage]:
         """Counts what was taken before that time, and reports what is due."""
         self._at = self.streams.count(self.taken, self._at, before_ns)
-        return self._reports(policy) if self._figures else []
+        return self.reports(policy) if self._figures else []
 
-    def end_batch(self, policy: Directs) -> list[TracedMessage]:
+    def end_batch(self) -> None:
         self.streams.count(self.taken, self._at, END)
         self.taken, self._at = [], 0
         now_ns = self._clock.now_ns
@@ -84,13 +84,12 @@ class RtpMeasuring:
             if call.ending:
                 self.streams.end_call(call, now_ns - SILENT_NS)
         self.streams.expire(now_ns)
-        return self._reports(policy)
 
     def close(self, policy: Directs) -> list[TracedMessage]:
         """All streams are over."""
         self.streams.forget()
         self._ended.clear()
-        return self._reports(policy)
+        return self.reports(policy)
 
     def forget(self) -> None:
         """What `close` has not reported is not reported any more."""
@@ -134,7 +133,7 @@ class RtpMeasuring:
         if final:
             self.counts.stream_over(figures)
 
-    def _reports(self, policy: Directs) -> list[TracedMessage]:
+    def reports(self, policy: Directs) -> list[TracedMessage]:
         figures, self._figures = self._figures, []
         return [one for call, found in figures for one in reported(call, found, policy)]
 

@@ -50,22 +50,8 @@ class RtpTable:
     """
 
     __slots__ = (
-        "_clock",
-        "_is_copy",
-        "_line",
-        "_most",
-        "_report_ns",
-        "_watcher",
-        "cut",
-        "duplicate",
-        "evicted",
-        "header",
-        "held",
-        "measured",
-        "not_sampled",
-        "places",
-        "streams",
-        "unannounced",
+        "_clock", "_is_copy", "_line", "_most", "_report_ns", "_watcher", "cut", "duplicate", "evicted",
+        "header", "held", "measured", "not_sampled", "places", "streams", "unannounced",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +123,9 @@ class RtpTable:
         stream = self.streams.get(pair)  # type: ignore[assignment]
         while stream is not None and stream.ssrc != ssrc:
             stream = stream.other  # type: ignore[assignment]
+        if stream is not None and time_ns - stream.last_ns >= IDLE_NS:
+            self._end(stream)
+            stream = None  # type: ignore[assignment]
         is_first: cython.bint = stream is None
         if is_first:
             stream = self._begin(datagram, pair, ssrc, now_ns)  # type: ignore[assignment]
@@ -201,12 +190,14 @@ class RtpTable:
         put_last(stream, self._line)
         stream.tick_ns = now_ns
         self._watcher.goes_on(stream.call, now_ns)
+        silent = []
         one: RtpStream | None = self.streams.get(stream.key)
         while one is not None:
-            following = one.other
             if one is not stream and now_ns - one.tick_ns >= REPLACED_NS:
-                self._end(one)
-            one = following
+                silent.append(one)
+            one = one.other
+        for one in reversed(silent):  # the first one first
+            self._end(one)
         if now_ns >= stream.report_ns:
             stream.settle()
             self._watcher.report(stream, False)

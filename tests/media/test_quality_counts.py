@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from media_samples import SIP_A, SIP_B, A, B, packet, sdp, sip
+from rtp_figures import stream
 from rtp_samples import Sent, Speech, as_frames, call_with
-from stream_samples import stream
 
 from capture_agent.config import Correlate, Metrics
 from capture_agent.config.endpoints import AUTO, LocalAddress, parse_local

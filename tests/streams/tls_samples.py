@@ -16,8 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from threading import Thread
 
+from faults.peers import end_process
 from free_ports import free_port
-from stream_samples import ACK, SYN, A, B, segment, syn
+from rtp_figures import ACK, SYN, A, B, segment, syn
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.layers import MakeLayers, layers_of
@@ -207,8 +208,7 @@ def relayed(
                 return run_client(texts, "", again)
             return Relayed(after.written, after.keys, [early, *after.texts])
         finally:
-            server.terminate()
-            server.communicate(timeout=10)
+            end_process(server, 10)
 
 
 def one_client(
