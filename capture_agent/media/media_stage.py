@@ -136,8 +136,11 @@ class Media:
         if not call_id:
             return
         self._clock.tick(message.seen_ns)
+        has_body = sip.body_end > sip.body_start
+        if not has_body and not (sip.method == b"BYE" if sip.is_request else sip.status >= 200):
+            return  # nothing changes
         call = self.table.call(call_id)
-        if sip.body_end > sip.body_start and (sdp := sdp_of(sip)) and (media := announced(sdp)):
+        if has_body and (sdp := sdp_of(sip)) and (media := announced(sdp)):
             traces: Traces = tuple((one.trace, one.sinks) for one in traced)
             secure = all(one.secure for one in media)
             found = list(places(media, message, self.rtp is not None))

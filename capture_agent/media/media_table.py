@@ -116,9 +116,9 @@ class MediaTable:
 
     def direct(self, call: MediaCall, directions: CallDirections | None) -> None:
         """Whether its directions are followed."""
-        self.bytes -= call.cost
+        if (directions is None) != (call.directions is None):
+            self.bytes += DIRECTIONS_COST if call.directions is None else -DIRECTIONS_COST
         call.directions = directions
-        self.bytes += call.cost
 
     def find(self, *places: Place) -> MediaCall | None:
         """The call of the first of these places that is announced."""
