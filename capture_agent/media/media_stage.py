@@ -1,4 +1,7 @@
-"""Media of traced calls: learns addresses from what is traced, and gives reports the traces of their call."""
+"""Media of traced calls: learns addresses from what is traced, and gives reports the traces of their call.
+
+Hot: compiled with media_stage.pxd, or plain Python.
+"""
 
 from __future__ import annotations
 
