@@ -1,4 +1,7 @@
-"""Media of traced calls: learns addresses from what is traced, and gives reports the traces of their call."""
+"""Media of traced calls: learns addresses from what is traced, and gives reports the traces of their call.
+
+Hot: compiled with media_stage.pxd, or plain Python.
+"""
 
 from __future__ import annotations
 
@@ -136,8 +139,11 @@ class Media:
         if not call_id:
             return
         self._clock.tick(message.seen_ns)
+        has_body = sip.body_end > sip.body_start
+        if not has_body and not (sip.method == b"BYE" if sip.is_request else sip.status >= 200):
+            return  # nothing changes
         call = self.table.call(call_id)
-        if sip.body_end > sip.body_start and (sdp := sdp_of(sip)) and (media := announced(sdp)):
+        if has_body and (sdp := sdp_of(sip)) and (media := announced(sdp)):
             traces: Traces = tuple((one.trace, one.sinks) for one in traced)
             secure = all(one.secure for one in media)
             found = list(places(media, message, self.rtp is not None))
