@@ -1,4 +1,7 @@
-"""Media of traced calls: learns addresses from what is traced, and gives reports the traces of their call."""
+"""Media of traced calls: learns addresses from what is traced, and gives reports the traces of their call.
+
+Hot: compiled with media_stage.pxd, or plain Python.
+"""
 
 from __future__ import annotations
 
@@ -103,9 +106,9 @@ class Media:
         for datagram in taken[at:]:
             found += self._reports(datagram, policy)
         if self.rtp is not None:
-            found += self.rtp.end_batch(policy)
+            self.rtp.end_batch()
         self.table.expire(self._clock.now_ns)
-        return found
+        return found + self.rtp.reports(policy) if self.rtp is not None else found
 
     def close(self, policy: Decides) -> Traced:
         """The capture has ended, and so have the streams."""
@@ -136,8 +139,11 @@ class Media:
         if not call_id:
             return
         self._clock.tick(message.seen_ns)
+        has_body = sip.body_end > sip.body_start
+        if not has_body and not (sip.method == b"BYE" if sip.is_request else sip.status >= 200):
+            return  # nothing changes
         call = self.table.call(call_id)
-        if sip.body_end > sip.body_start and (sdp := sdp_of(sip)) and (media := announced(sdp)):
+        if has_body and (sdp := sdp_of(sip)) and (media := announced(sdp)):
             traces: Traces = tuple((one.trace, one.sinks) for one in traced)
             secure = all(one.secure for one in media)
             found = list(places(media, message, self.rtp is not None))
@@ -155,6 +161,8 @@ class Media:
         if self.rtp is not None and sip.is_request and sip.method == b"BYE":
             self.rtp.call_over(call, self._clock.now_ns)
         if (sip.is_request and sip.method == b"BYE") or (invited and sip.status >= 300 and not call.answered):
+            if self.rtp is not None:
+                self.rtp.ends(call, self._clock.now_ns)
             self.table.end(call, self._clock.now_ns)
 
     def _call_ended(self, call: MediaCall) -> None:

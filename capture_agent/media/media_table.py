@@ -1,4 +1,4 @@
-"""Which call has announced an address and port.
+"""Which call has announced an address and port. Hot: compiled with media_table.pxd, or plain Python.
 
 Bounded in places and in bytes: the call that was silent longest makes room.
 """
@@ -102,7 +102,7 @@ class MediaTable:
         else:
             self.bytes -= call.cost
         call.traces, call.secure, call.ending, call.since_ns = traces, secure, False, now_ns
-        formats = dict(zip(call.places, call.formats or repeat(None), strict=False))
+        formats = dict(zip(call.places, call.formats or repeat(None), strict=False)) if call.places else {}
         for place, known in places:
             key = key_of(place)
             if (other := self.places.get(key)) is not call and other is not None:
@@ -116,9 +116,9 @@ class MediaTable:
 
     def direct(self, call: MediaCall, directions: CallDirections | None) -> None:
         """Whether its directions are followed."""
-        self.bytes -= call.cost
+        if (directions is None) != (call.directions is None):
+            self.bytes += DIRECTIONS_COST if call.directions is None else -DIRECTIONS_COST
         call.directions = directions
-        self.bytes += call.cost
 
     def find(self, *places: Place) -> MediaCall | None:
         """The call of the first of these places that is announced."""
@@ -159,10 +159,10 @@ class MediaTable:
             self._drop(other)
 
     def _keep_latest(self, call: MediaCall, formats: dict[bytes, bytes | None]) -> None:
-        surplus = max(0, len(formats) - min(MOST_OF_CALL, self._most))
-        for key in list(formats)[:surplus]:
-            del self.places[key], formats[key]
-        self.evicted += surplus
+        if (surplus := len(formats) - min(MOST_OF_CALL, self._most)) > 0:
+            for key in list(formats)[:surplus]:
+                del self.places[key], formats[key]
+            self.evicted += surplus
         call.places = tuple(formats)
         call.formats = tuple(formats.values()) if any(one is not None for one in formats.values()) else ()
 

@@ -89,15 +89,16 @@ class RtpTable:
         while self._line.following is not self._line:
             self._end(self._line.following)
 
-    def end_call(self, call: MediaCall) -> None:
-        """Its streams are over, the first one first."""
+    def end_call(self, call: MediaCall, since_ns: cython.longlong = NEVER) -> None:
+        """Its streams are over, the first one first: those without a packet since then."""
         streams = []
-        stream = call.streams
+        stream: RtpStream | None = call.streams
         while stream is not None:
-            streams.append(stream)
+            if stream.last_ns <= since_ns:
+                streams.append(stream)
             stream = stream.sibling
-        for stream in reversed(streams):
-            self._end(stream)
+        for one in reversed(streams):
+            self._end(one)
 
     def _take(self, datagram: Datagram) -> cython.bint:
         data: bytes = datagram.data
@@ -122,6 +123,9 @@ class RtpTable:
         stream = self.streams.get(pair)  # type: ignore[assignment]
         while stream is not None and stream.ssrc != ssrc:
             stream = stream.other  # type: ignore[assignment]
+        if stream is not None and time_ns - stream.last_ns >= IDLE_NS:
+            self._end(stream)
+            stream = None  # type: ignore[assignment]
         is_first: cython.bint = stream is None
         if is_first:
             stream = self._begin(datagram, pair, ssrc, now_ns)  # type: ignore[assignment]
@@ -186,12 +190,14 @@ class RtpTable:
         put_last(stream, self._line)
         stream.tick_ns = now_ns
         self._watcher.goes_on(stream.call, now_ns)
+        silent = []
         one: RtpStream | None = self.streams.get(stream.key)
         while one is not None:
-            following = one.other
             if one is not stream and now_ns - one.tick_ns >= REPLACED_NS:
-                self._end(one)
-            one = following
+                silent.append(one)
+            one = one.other
+        for one in reversed(silent):  # the first one first
+            self._end(one)
         if now_ns >= stream.report_ns:
             stream.settle()
             self._watcher.report(stream, False)

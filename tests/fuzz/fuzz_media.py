@@ -1,4 +1,4 @@
-"""Media: session descriptions, RTCP, and both through the pipeline."""
+"""Media: session descriptions, RTCP, and both with RTP through the pipeline."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from random import Random
 
 from fuzz_mutations import Target
 from media_samples import BYE, FEEDBACK, RR, SDES, SIP_A, SIP_B, SR, XR, A, B, bye, frames, invite, packet, sdp
+from rtp_samples import rtp
 
 from capture_agent.config.media_options import MediaSection
 from capture_agent.media.media_addresses import announced
@@ -20,6 +21,10 @@ SDPS = [
     sdp("2001:db8::1", 4000, "m=video 6000 RTP/SAVPF 96", "c=IN IP4 10.0.0.1"),
 ]
 COMPOUND = [SR + SDES + XR, RR + BYE, FEEDBACK + SDES]
+RTP = [
+    rtp(65_535, 2**32 - 1, payload=bytes(160)),
+    b"\xb2" + rtp(2, 160, kind=101, marker=True)[1:12] + bytes(8) + b"\xbe\xde\0\x01" + bytes(24) + b"\x04",
+]
 
 
 def media_targets() -> dict[str, Target]:
@@ -28,7 +33,7 @@ def media_targets() -> dict[str, Target]:
     return {
         "rtcp": Target(COMPOUND, headers, run_rtcp),
         "media_addresses": Target(SDPS, lines, run_addresses),
-        "media": Target([*map(invite, SDPS), *COMPOUND], [*headers, *lines], PipelineRun()),
+        "media": Target([*map(invite, SDPS), *COMPOUND, *RTP], [*headers, *lines], PipelineRun()),
     }
 
 
@@ -43,17 +48,23 @@ def run_addresses(_sample: int, data: bytes, _draw: Random) -> None:
 
 
 class PipelineRun:
-    """A call, what is changed, and RTCP of the call; the books balance and the table is bounded."""
+    """A call, what is changed, and RTCP and RTP of the call; the books balance and the tables are bounded."""
 
     def __init__(self) -> None:
-        self._pipeline = Pipeline(media=MediaSection(rtcp=True, cname=True, streams=100))
+        options = MediaSection(rtcp=True, cname=True, streams=100, rtp="all", report_seconds=1)
+        self._pipeline = Pipeline(media=options)
 
     def __call__(self, _sample: int, data: bytes, draw: Random) -> None:
         call_id = str(draw.randrange(200))
         given = [invite(draw.choice(SDPS), call_id), data, bye(call_id)]
         sent = [packet(SIP_A, SIP_B, one) for one in given] + [packet(B, A, draw.choice((data, *COMPOUND)))]
+        for _ in range(3):
+            other = A[0], draw.randrange(4000, 4400)
+            sent.append(packet(other, B, rtp(draw.getrandbits(16), draw.getrandbits(32), draw.randrange(4))))
+            sent.append(packet(*draw.choice(((A, B), (B, A), (other, A))), draw.choice((data, *RTP))))
         draw.shuffle(sent)
         self._pipeline.process(frames(sent))
         assert all(ledger.difference == 0 for ledger in self._pipeline.ledgers())
         media = self._pipeline.media
         assert media is not None and len(media.table) <= 100 and media.table.bytes <= 100 * 512
+        assert media.rtp is not None and media.rtp.streams.held <= 100
