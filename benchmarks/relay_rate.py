@@ -2,9 +2,9 @@
 
     python -m benchmarks.relay_rate [--messages 20000000] [--rate 500000]
 
-`benchmarks/limit.c` sends the same messages again and again, as fast as the relay reads; it shares the other core with the
-sink. Time runs from the first message until the relay has sent the last one and has ended. Status 1: something was lost, or
-the rate is below `--rate`. Needs two cores, and a machine that does nothing else.
+`benchmarks/limit.c` sends the same messages again and again, as fast as the relay reads; it shares the other core with
+the sink. Time runs from the first message until the relay has sent the last one and has ended. Status 1: something was
+lost, or the rate is below `--rate`. Needs two cores, and a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class Rate:
         return self.messages / self.seconds
 
     def __str__(self) -> str:
-        share = self.cpu / self.seconds
+        share, cost = self.cpu / self.seconds, self.cpu / self.messages * 1e6
         return (
-            f"{self.messages:,} messages in {self.seconds:.1f} s: {self.per_second:,.0f} messages/s sustained on one core, "
-            f"of which the relay used {share:.0%} ({self.cpu / self.messages * 1e6:.2f} CPU s per million); none lost"
+            f"{self.messages:,} messages in {self.seconds:.1f} s: {self.per_second:,.0f} messages/s sustained on one core"
+            f", of which the relay used {share:.0%} ({cost:.2f} CPU s per million); none lost"
         )
 
 
