@@ -42,8 +42,8 @@ class Rate:
     def __str__(self) -> str:
         share, cost = self.cpu / self.seconds, self.cpu / self.messages * 1e6
         return (
-            f"{self.messages:,} messages in {self.seconds:.1f} s: {self.per_second:,.0f} messages/s sustained on one core"
-            f", of which the relay used {share:.0%} ({cost:.2f} CPU s per million); none lost"
+            f"{self.messages:,} messages in {self.seconds:.1f} s: {self.per_second:,.0f} messages/s sustained"
+            f" on one core, of which the relay used {share:.0%} ({cost:.2f} CPU s per million); none lost"
         )
 
 
