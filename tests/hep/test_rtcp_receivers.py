@@ -11,8 +11,8 @@ from hep_receivers import HepJs
 
 sys.path.append(str(Path(__file__).parents[1] / "media"))
 from media_samples import SIP_A, SIP_B, SR, A, B, frames, invite, packet, sdp
+from rtp_stream_samples import GOOD
 from sink_samples import not_sip
-from stream_samples import GOOD
 
 from capture_agent.config.media_options import MediaSection
 from capture_agent.config.targets import HepTarget

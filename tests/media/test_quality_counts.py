@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from media_samples import A, B, sdp
 from rtp_samples import Sent, Speech, as_frames, call_with
-from stream_samples import stream
+from rtp_stream_samples import stream
 
 from capture_agent.config import Correlate, Metrics
 from capture_agent.config.endpoints import AUTO, LocalAddress, parse_local

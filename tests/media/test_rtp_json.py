@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from media_samples import A, B
-from stream_samples import GOOD, START_NS, stream
+from rtp_stream_samples import GOOD, START_NS, stream
 
 from capture_agent.media.rtp_json import figures_of, rtp_json
 from capture_agent.media.stream_figures import StreamFigures

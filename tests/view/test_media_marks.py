@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 sys.path.append(str(Path(__file__).parents[1] / "media"))
 from media_samples import SIP_A, SIP_B, START_NS, A, B, answer, frames, invite, packet, sdp, sip
+from rtp_stream_samples import stream
 from sink_samples import not_sip
-from stream_samples import stream
 
 from capture_agent.app.call_feed import StoreSink
 from capture_agent.media.rtp_json import rtp_json

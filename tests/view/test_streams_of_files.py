@@ -14,7 +14,7 @@ sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("media", 
 from media_samples import START_NS, A, B, bye, invite, packet, sdp
 from page_samples import served, store_of
 from rtp_samples import Speech, call_with, write_pcap
-from stream_samples import stream
+from rtp_stream_samples import stream
 
 from capture_agent import read
 from capture_agent.media.rtp_json import rtp_json
