@@ -17,6 +17,7 @@ import pytest
 from cli_samples import Packet, capture_agent, frame, sip
 from doctor.patients import certificate
 from free_ports import free_port
+from test_kinds import SAMPLES
 
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config, load
@@ -488,3 +489,10 @@ def test_wrong_seconds(seconds: str) -> None:
     ended = capture_agent("doctor", "--seconds", seconds)
     assert ended.status == 2
     assert "--seconds" in ended.err
+
+
+def test_only_sip_counts_as_traced() -> None:
+    """Of all that a relay passes on; otherwise more messages would be traced than were seen."""
+    seen = Observation()
+    seen.note_traced([*SAMPLES.values(), *SAMPLES.values()])
+    assert seen.traced == 2
