@@ -27,6 +27,7 @@ from capture_agent.config import Config, load
 from capture_agent.config.sections import KINDS
 from capture_agent.delivery import outbox
 from capture_agent.delivery.routes import FORMER, MOST_FORMER
+from capture_agent.metrics import health
 from capture_agent.metrics.figures import Reloaded
 from capture_agent.records.frame_building import Batches, Ends, udp
 from capture_agent.records.frames import Frames
@@ -429,6 +430,28 @@ def test_a_capture_that_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyP
         goes_on.set()
         run.until(lambda: [str(target) for target in run.agent.config.targets()] == ["hep:127.0.0.1:10"])
         run.until(lambda: run.agent.observer.reloaded.success)
+
+
+def test_a_hook_that_hangs_is_in_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receivers: dict[str, UdpReceiver]
+) -> None:
+    monkeypatch.setattr(health, "STILL_SECONDS", 0.1)
+    go_on = tmp_path / "go on"
+    (tmp_path / "hangs.py").write_text(
+        "import time, pathlib\ndef on_message(message):\n"
+        f"    while not pathlib.Path({str(go_on)!r}).exists():\n        time.sleep(0.01)\n"
+    )
+    with running(tmp_path, hep_to(receivers["one"]) + f'[hooks]\nmodules = ["{tmp_path}/hangs.py"]\n') as run:
+
+        def reasons() -> list[str]:
+            return [one.reason for one in run.agent.health()[1]]
+
+        assert reasons() == []
+        ends = Ends(ip_address("192.0.2.9").packed, 5060, ip_address("192.0.2.1").packed, 5060)
+        run.source.fed.put(udp(ends, sip("OPTIONS")))
+        run.until(lambda: reasons() == ["capture_stands_still"])
+        go_on.touch()
+        run.until(lambda: reasons() == [])
 
 
 def test_the_ledgers_of_former_sinks_are_bounded(tmp_path: Path) -> None:
