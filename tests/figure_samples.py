@@ -18,6 +18,7 @@ from capture_agent.metrics.figures import (
     SinkFigures,
     SourceFigures,
 )
+from capture_agent.metrics.media_families import MEDIA_FAMILIES
 from capture_agent.metrics.metric_family import HISTOGRAM
 from capture_agent.metrics.sip_families import SIP_FAMILIES
 
@@ -61,7 +62,10 @@ LEDGERS = (
 )
 
 ONE_DURATION = Distribution((0.5, 1.0), (1, 0, 0), 0.25)
-COUNTED = {family.name: {family.labels: ONE_DURATION if family.kind == HISTOGRAM else 1} for family in SIP_FAMILIES}
+COUNTED = {
+    family.name: {family.labels: ONE_DURATION if family.kind == HISTOGRAM else 1}
+    for family in (*SIP_FAMILIES, *MEDIA_FAMILIES)
+}
 
 
 def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = (sink(),)) -> AgentFigures:

@@ -171,7 +171,7 @@ def figures(
         sources=sources,
         sinks=sinks,
         groups=groups,
-        counted=pipeline.counting.snapshot() if pipeline.counting is not None else {},
+        counted=pipeline.counted(),
     )
 
 

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return capture_with(words)
         from capture_agent.cli import program  # with typer, and all other commands
 
-        return program.main(words)
+        return program.perform(words)
     finally:
         terminal.finish()
 

@@ -98,7 +98,7 @@ app.add_typer(config.app, name="config")
 app.command("interfaces", short_help="List this host's interfaces.")(interfaces.interfaces)
 
 
-def main(arguments: list[str]) -> int:
+def perform(arguments: list[str]) -> int:
     """Run a command, or answer a shell that asks what can follow. Returns the status."""
     if COMPLETION in os.environ:
         return complete(os.environ[COMPLETION])

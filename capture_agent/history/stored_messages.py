@@ -15,7 +15,7 @@ PROTOCOLS = {"udp": 17, "sctp": 132}  # all others are TCP
 MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for each row: freezing it takes longer than making it
 class StoredMessage:
     """A row; values that siptrace left NULL are ''."""
 

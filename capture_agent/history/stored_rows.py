@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, and_, func, or_, select
+from sqlalchemy import Column, Connection, Row, Select, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from capture_agent.config.targets import SqlTarget
@@ -20,7 +20,7 @@ from capture_agent.sinks.sql.sip_trace_table import CORRELATION, sip_trace_table
 from capture_agent.sinks.sql.table_check import has_correlation
 from capture_agent.sinks.sql.trace_rows import TIMES, julian_day
 
-PAGE = 2000  # rows, if the number needed is unknown
+PAGE = 2000  # rows at least, if the number needed is unknown
 
 SLACK = 1e-9  # days: a Julian day is rounded
 NOT_TEXT = ("id", "time_stamp", "time_us", "msg")
@@ -68,20 +68,32 @@ class StoredRows:
             query = query.where(stamp <= self._stamp(between.until, SLACK))
         query = query.order_by(stamp.desc(), row_id.desc())
         names: dict[bytes, Stamp] = {}  # with the timestamp of each one's latest row
-        size = PAGE
-        page = self._connection.execute(query.limit(size)).all()
+        size = max(PAGE, 2 * limit)
+        page = self._names_in(query.limit(size))
         while page:
             for row in page:
-                names.setdefault(as_bytes(row.callid), row.time_stamp)
-            last = page[-1]
+                names.setdefault(as_bytes(row.callid), row.latest)
+            last = min(row.earliest for row in page)
             # The last second is read completely: its rows are not sorted by microsecond.
-            if len(page) < size or (len(names) >= limit and list(names.values())[limit - 1] != last.time_stamp):
+            if sum(row.rows for row in page) < size:
                 break
-            size *= 2
-            older = and_(stamp <= last.time_stamp, or_(stamp < last.time_stamp, row_id < last.id))
-            page = self._connection.execute(query.where(older).limit(size)).all()
+            if len(names) >= limit and list(names.values())[limit - 1] != last:
+                break
+            size *= 2  # so it goes beyond the second in which the page before ended, which is read again
+            page = self._names_in(query.where(stamp <= last).limit(size))
         second = list(names.values())[:limit][-1:]
         return [name for at, (name, own) in enumerate(names.items()) if at < limit or own == second[0]]
+
+    def _names_in(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        """The Call-IDs of these rows, the latest first, with the times of their rows. The server puts the rows of each
+        together: to fetch them all takes most of the time."""
+        rows = query.subquery()
+        latest = func.max(rows.c.time_stamp).label("latest")
+        grouped = select(
+            rows.c.callid, latest, func.min(rows.c.time_stamp).label("earliest"), func.count().label("rows")
+        )
+        grouped = grouped.group_by(rows.c.callid).order_by(latest.desc(), func.max(rows.c.id).desc())
+        return self._connection.execute(grouped).all()
 
     def _stamp(self, moment: datetime, slack: float) -> float | str:
         """The column's value for it; `slack`: of a Julian day."""

@@ -8,7 +8,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Table, Text, and_, cast, collate, func, literal, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Table,
+    Text,
+    and_,
+    cast,
+    collate,
+    func,
+    literal,
+    or_,
+    text,
+)
 from sqlalchemy import literal_column as word
 
 from capture_agent.sinks.sql.sip_trace_table import INSERTED
@@ -68,13 +81,28 @@ def encodable(value: str, encoding: str) -> bool:
     return True
 
 
+def one_of_all(
+    column: Expression, values: Iterable[bytes], other: Callable[[bytes], Expression]
+) -> ColumnElement[bool]:
+    """Whether the column is one of these. Plain ones, by far the most, are one parameter; `other`: an expression
+    for any other."""
+    plain, others = [], []
+    for value in values:
+        if PLAIN.fullmatch(value):
+            plain.append(value.decode("ascii"))
+        else:
+            others.append(other(value))
+    found = column.in_(plain)
+    return or_(found, column.in_(others)) if others else found
+
+
 def as_bytes(value: bytes | str | None) -> bytes:
     return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value or b"")
 
 
 def sqlite_text(connection: Connection, table: Table) -> StoredText:
     def one_of(values: Iterable[bytes]) -> ColumnElement[bool]:
-        return table.c.callid.in_([cast(literal(value, LargeBinary), Text) for value in values])
+        return one_of_all(table.c.callid, values, lambda value: cast(literal(value, LargeBinary), Text))
 
     return StoredText(as_blob, one_of, longest=sys.maxsize)  # it cuts nothing
 
@@ -89,7 +117,9 @@ def postgresql_text(connection: Connection, table: Table) -> StoredText:
 
     def one_of(values: Iterable[bytes]) -> ColumnElement[bool]:
         usable = [value for value in values if b"\0" not in value]
-        return table.c.callid.in_([func.convert_from(literal(value, LargeBinary), encoding) for value in usable])
+        return one_of_all(
+            table.c.callid, usable, lambda value: func.convert_from(literal(value, LargeBinary), encoding)
+        )
 
     # SQL_ASCII has any bytes; "latin-1" as the encoding also means that no form is refused.
     return StoredText(raw, one_of, encoding="utf-8" if utf8 else "latin-1", message_as_bytes=not utf8)
@@ -113,7 +143,7 @@ def mysql_text(connection: Connection, table: Table) -> StoredText:
 
     def one_of(values: Sequence[bytes]) -> ColumnElement[bool]:
         same = as_blob(table.c.callid).in_(values)
-        return and_(table.c.callid.in_(list(map(as_stored, values))), same) if named else same
+        return and_(one_of_all(table.c.callid, values, as_stored), same) if named else same
 
     longest = min(LONGEST, int(length or LONGEST))
     return StoredText(as_blob, one_of, ENCODINGS.get(charset, "latin-1"), longest)

@@ -11,6 +11,8 @@ rtp_stream.py      (hot) what is counted of each packet of a stream
 rtp_measuring.py   from packets of RTP to reports
 stream_figures.py  what a report says of one RTP stream
 e_model.py         R factor and MOS of a stream
+call_directions.py whether a call has media in the directions that it wants
+quality_counts.py  distributions of streams and calls, by peer
 rtp_json.py        the report as JSON, as Homer's pages read it, and back
 media_stage.py     all of it, in packet time
 quality_reports.py SIP PUBLISH with the report of a phone, as one of its call

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from typing import Protocol
 
 from capture_agent.books import Account, HeldTable, Ledger, OfFrames
@@ -12,6 +11,7 @@ from capture_agent.config.media_options import MediaSection
 from capture_agent.media.media_addresses import Announced, Place, announced, is_private
 from capture_agent.media.media_sorting import sort_out
 from capture_agent.media.media_table import MediaCall, MediaTable, Traces
+from capture_agent.media.quality_counts import PeerSides, QualityCounts
 from capture_agent.media.rtcp import REASONS, RtcpError, parse
 from capture_agent.media.rtcp_json import as_json
 from capture_agent.media.rtp_measuring import RtpMeasuring
@@ -47,15 +47,21 @@ class Media:
     """Counts: seen = traced + not_traced + duplicate + no_report + waiting + the sum of rejected."""
 
     def __init__(
-        self, options: MediaSection, idle_seconds: int, is_copy: Callable[[Datagram], bool] | None = None
+        self,
+        options: MediaSection,
+        idle_seconds: int,
+        sides: PeerSides,
+        is_copy: Callable[[Datagram], bool] | None = None,
     ) -> None:
-        """`is_copy`: whether a packet was captured once more; None: nobody asks."""
+        """`sides`: labels of metrics. `is_copy`: whether a packet was captured once more; None: nobody asks."""
         self._options = options
         self._is_copy = is_copy
         self.table = MediaTable(options.streams, idle_seconds * SECOND_NS, self._call_ended)
         self._clock = Clock()
         self._taken: list[Datagram] = []  # RTCP, until the messages of its batch have been decided on
-        self.rtp = None if options.rtp == "off" else RtpMeasuring(options, self.table, self._clock, is_copy)
+        self.rtp: RtpMeasuring | None = None
+        if options.rtp != "off":
+            self.rtp = RtpMeasuring(options, self.table, self._clock, is_copy, QualityCounts(sides))
         self.seen = 0
         self._outcomes = dict.fromkeys((TRACED, NOT_TRACED, DUPLICATE, NO_REPORT), 0)
         self._rejected = dict.fromkeys(ACCOUNT.rejected, 0)
@@ -78,16 +84,22 @@ class Media:
         taken, self._taken = self._taken, []
         found: Traced = []
         at = 0
-        for message, group in groupby(traced, lambda one: one.message):
+        n = 0
+        while n < len(traced):
+            message = traced[n].message
             while at < len(taken) and taken[at].time_ns < message.time_ns:
                 found += self._reports(taken[at], policy)
                 at += 1
             if self.rtp is not None:
                 found += self.rtp.measure(message.time_ns, policy)
-            alike = list(group)
+            end = n + 1
+            while end < len(traced) and traced[end].message is message:
+                end += 1
+            alike = traced[n:end]
             found += alike
             if isinstance(message, CapturedMessage):
                 self._learn(message, alike)
+            n = end
         for datagram in taken[at:]:
             found += self._reports(datagram, policy)
         if self.rtp is not None:
@@ -128,15 +140,20 @@ class Media:
         if sip.body_end > sip.body_start and (sdp := sdp_of(sip)) and (media := announced(sdp)):
             traces: Traces = tuple((one.trace, one.sinks) for one in traced)
             secure = all(one.secure for one in media)
-            found = places(media, message, self.rtp is not None)
+            found = list(places(media, message, self.rtp is not None))
             self.table.announce(call_id, found, traces, secure, self._clock.now_ns)
             call = self.table.call(call_id)
             if call is not None and self.rtp is not None:
-                call.measured = self.rtp.is_measured(call_id)
+                self.rtp.describe(call, message, sdp, (place for place, _ in found))
         if call is None:
             return
         invited = not sip.is_request and sip.cseq_method == b"INVITE"
-        call.answered = call.answered or (invited and 200 <= sip.status < 300)
+        if invited and 200 <= sip.status < 300 and not call.answered:
+            call.answered = True
+            if call.directions is not None:
+                call.directions.answered_ns = self._clock.now_ns
+        if self.rtp is not None and sip.is_request and sip.method == b"BYE":
+            self.rtp.call_over(call, self._clock.now_ns)
         if (sip.is_request and sip.method == b"BYE") or (invited and sip.status >= 300 and not call.answered):
             self.table.end(call, self._clock.now_ns)
 

@@ -6,6 +6,7 @@ Bounded in places and in bytes: the call that was silent longest makes room.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from capture_agent.clock import SECOND_NS
@@ -13,6 +14,7 @@ from capture_agent.media.media_addresses import Place
 from capture_agent.records.traced import Trace
 
 if TYPE_CHECKING:
+    from capture_agent.media.call_directions import CallDirections
     from capture_agent.media.rtp_stream import RtpStream
 
 LINGER_NS = 60 * SECOND_NS  # after BYE or a refusal: last reports, and forks that are answered after all
@@ -20,7 +22,7 @@ MOST_OF_CALL = 256  # places of one call: its oldest make room
 BYTES_EACH = 512  # of all places together, per place that may be held
 
 # Bytes that a place and a call take, apart from their texts: objects, and their slots in the tables.
-PLACE_COST, CALL_COST = 150, 300
+PLACE_COST, CALL_COST, DIRECTIONS_COST, FORMATS_COST = 150, 300, 250, 100
 
 Traces = tuple[tuple[Trace, int], ...]  # each with the sinks that get it
 
@@ -29,8 +31,8 @@ class MediaCall:
     """A call with media. `following`, `before`: its neighbours, from the one that was silent longest on."""
 
     __slots__ = (
-        "answered", "before", "call_id", "ending", "following", "formats", "measured", "places", "secure", "since_ns",
-        "stream_count", "streams", "traces",
+        "answered", "before", "call_id", "directions", "ending", "following", "formats", "measured", "places",
+        "secure", "since_ns", "stream_count", "streams", "traces",
     )  # fmt: skip
 
     def __init__(self, call_id: bytes, since_ns: int) -> None:
@@ -38,8 +40,9 @@ class MediaCall:
         self.since_ns = since_ns  # the last session description or packet; or when it was over
         self.traces: Traces = ()
         self.places: tuple[bytes, ...] = ()
-        self.formats: tuple[bytes | None, ...] = ()  # of each place; None: no RTP goes there
+        self.formats: tuple[bytes | None, ...] = ()  # of each place; None: no RTP goes there, as to any without them
         self.measured = False  # its RTP
+        self.directions: CallDirections | None = None  # of a measured call up to its BYE
         self.streams: RtpStream | None = None  # the latest one
         self.stream_count = 0
         self.secure = False  # SRTP: only the first 8 bytes of RTCP can be read
@@ -58,11 +61,15 @@ class MediaCall:
 
     @property
     def cost(self) -> int:
-        formats = sum(map(len, filter(None, set(self.formats))))
-        return CALL_COST + len(self.call_id) + PLACE_COST * len(self.places) + formats
+        cost = CALL_COST + len(self.call_id) + PLACE_COST * len(self.places)
+        if self.formats:
+            cost += sum([FORMATS_COST + len(one) for one in {*self.formats} if one is not None])
+        if self.directions is not None:
+            cost += DIRECTIONS_COST
+        return cost
 
     def formats_at(self, place: bytes) -> bytes | None:
-        return self.formats[self.places.index(place)]
+        return self.formats[self.places.index(place)] if self.formats else None
 
 
 class MediaTable:
@@ -95,7 +102,7 @@ class MediaTable:
         else:
             self.bytes -= call.cost
         call.traces, call.secure, call.ending, call.since_ns = traces, secure, False, now_ns
-        formats = dict(zip(call.places, call.formats, strict=True))
+        formats = dict(zip(call.places, call.formats or repeat(None), strict=False))
         for place, known in places:
             key = key_of(place)
             if (other := self.places.get(key)) is not call and other is not None:
@@ -106,6 +113,12 @@ class MediaTable:
         self.bytes += call.cost
         call.put_before(self._going_on)
         self._make_room()
+
+    def direct(self, call: MediaCall, directions: CallDirections | None) -> None:
+        """Whether its directions are followed."""
+        self.bytes -= call.cost
+        call.directions = directions
+        self.bytes += call.cost
 
     def find(self, *places: Place) -> MediaCall | None:
         """The call of the first of these places that is announced."""
@@ -139,7 +152,8 @@ class MediaTable:
     def _take_from(self, other: MediaCall, key: bytes) -> None:
         self.bytes -= other.cost
         kept = [n for n, one in enumerate(other.places) if one != key]
-        other.places, other.formats = tuple(other.places[n] for n in kept), tuple(other.formats[n] for n in kept)
+        other.places = tuple(other.places[n] for n in kept)
+        other.formats = other.formats and tuple(other.formats[n] for n in kept)
         self.bytes += other.cost
         if not other.places:
             self._drop(other)
@@ -149,7 +163,8 @@ class MediaTable:
         for key in list(formats)[:surplus]:
             del self.places[key], formats[key]
         self.evicted += surplus
-        call.places, call.formats = tuple(formats), tuple(formats.values())
+        call.places = tuple(formats)
+        call.formats = tuple(formats.values()) if any(one is not None for one in formats.values()) else ()
 
     def _make_room(self) -> None:
         while len(self.places) > self._most or self.bytes > BYTES_EACH * self._most:

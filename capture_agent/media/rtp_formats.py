@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 MOST = 32  # payload types of a line
+LONGEST = 48  # bytes that are kept of each
 EVENT = "telephone-event"  # RFC 4733
 
-_MAPPED = re.compile(rb"a=rtpmap:([0-9]{1,3})[ \t]+([A-Za-z0-9._+-]{1,32})/([0-9]{1,6})(?![0-9])")
+_MAPPED = re.compile(rb"^([0-9]{1,3})[ \t]+([A-Za-z0-9._+-]{1,32})/([0-9]{1,6})(?![0-9])", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,9 @@ STATIC = {
 }  # fmt: skip
 
 
-def described(lines: Iterable[bytes]) -> bytes:
-    """What the lines of one media description map, without what nobody asks for: small enough to be kept."""
-    return b" ".join(_mapped(lines))
-
-
-def _mapped(lines: Iterable[bytes]) -> Iterator[bytes]:
-    left = MOST
-    for line in lines:
-        if left and (found := _MAPPED.match(line)) and int(found[1]) < 128:
-            left -= 1
-            yield b"/".join(found.groups())
+def described(mapped: Iterable[bytes]) -> bytes:
+    """The values of a=rtpmap of one media line, as they are kept: nobody may ask for them."""
+    return b"\n".join([one[:LONGEST] for one in islice(mapped, MOST)])
 
 
 def format_of(formats: bytes, payload_type: int) -> RtpFormat:
@@ -58,8 +52,7 @@ def format_of(formats: bytes, payload_type: int) -> RtpFormat:
 
 @lru_cache(maxsize=1024)
 def _read(formats: bytes) -> dict[int, RtpFormat]:
-    found: dict[int, RtpFormat] = {}
-    for one in formats.split():
-        number, codec, clock_rate = one.split(b"/")
-        found[int(number)] = RtpFormat(codec.decode("ascii"), int(clock_rate))
-    return found
+    return {
+        int(number): RtpFormat(codec.decode("ascii"), int(clock_rate))
+        for number, codec, clock_rate in _MAPPED.findall(formats)
+    }

@@ -6,6 +6,7 @@ Addresses and Call-ID are not in it: HEP has them in chunks of their own, where 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from capture_agent.media.stream_figures import StreamFigures
@@ -90,6 +91,11 @@ def figures_of(message: RtpReport) -> StreamFigures | None:
         final=found.get("TYPE") != PERIODIC,
         **values,
     )
+
+
+def all_figures(reports: Iterable[RtpReport]) -> list[StreamFigures]:
+    """Of those that are reports."""
+    return [figures for one in reports if (figures := figures_of(one)) is not None]
 
 
 def number(found: dict[str, Any], name: str, default: float = 0.0) -> float:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from capture_agent.books import Account, HeldTable, Ledger
 from capture_agent.clock import SECOND_NS, Clock
 from capture_agent.config.media_options import MediaSection
 from capture_agent.hashing import TEXT, number_of
+from capture_agent.media.call_directions import CallDirections, author_tag
 from capture_agent.media.e_model import quality
-from capture_agent.media.media_table import MediaCall, MediaTable
+from capture_agent.media.media_addresses import Place
+from capture_agent.media.media_table import MediaCall, MediaTable, key_of
+from capture_agent.media.quality_counts import QualityCounts
 from capture_agent.media.rtp_formats import format_of
 from capture_agent.media.rtp_json import rtp_json
 from capture_agent.media.rtp_stream import RtpStream
 from capture_agent.media.rtp_table import RtpTable
 from capture_agent.media.stream_figures import StreamFigures
-from capture_agent.records.captured import Direction
+from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import RtpReport
 from capture_agent.records.origin import Origin
@@ -40,12 +43,20 @@ class RtpMeasuring:
     """Counts: seen = measured + not_sampled + duplicate + waiting + the sum of rejected."""
 
     def __init__(
-        self, options: MediaSection, table: MediaTable, clock: Clock, is_copy: Callable[[Datagram], bool] | None
+        self,
+        options: MediaSection,
+        table: MediaTable,
+        clock: Clock,
+        is_copy: Callable[[Datagram], bool] | None,
+        counts: QualityCounts,
     ) -> None:
+        self.counts = counts
         self._one_of = options.rtp_sample if options.rtp == "sample" else 1
         self._table = table
         self._clock = clock
-        self.streams = RtpTable(table.places, clock, self, options.streams, options.report_seconds * SECOND_NS, is_copy)
+        # Two sets of counts of a stream take a fifth more: all streams together do not.
+        most = options.streams * 4 // 5 if options.report_seconds else options.streams
+        self.streams = RtpTable(table.places, clock, self, most, options.report_seconds * SECOND_NS, is_copy)
         self.taken: list[Datagram] = []  # until the messages of their batch have been decided on
         self._at = 0  # how many of them are counted
         self.seen = 0
@@ -76,11 +87,36 @@ class RtpMeasuring:
         self.streams.forget()
         self._figures = []
 
+    def describe(self, call: MediaCall, message: CapturedMessage, sdp: bytes, places: Iterable[Place]) -> None:
+        """A description of this call: whether it is measured, and who is to hear something."""
+        call.measured = self.is_measured(call.call_id)
+        if call.measured:
+            directions = call.directions or CallDirections(author_tag(message), self.counts.sides.side(message))
+            self._table.direct(call, directions)
+            directions.describe(message, sdp, map(key_of, places), call.places)
+
+    def call_over(self, call: MediaCall, now_ns: int) -> None:
+        """Its first BYE."""
+        directions = call.directions
+        self._table.direct(call, None)
+        if directions is not None and directions.answered_ns:
+            self.counts.call_over(directions.judged(now_ns), directions.side)
+
+    def begins(self, stream: RtpStream, now_ns: int) -> None:
+        call: MediaCall = stream.call
+        if call.directions is not None:
+            half = len(stream.key) // 2
+            call.directions.hear(stream.key[:half], stream.key[half:], call.places)
+        self.goes_on(call, now_ns)
+
     def goes_on(self, call: MediaCall, now_ns: int) -> None:
         self._table.use(call, now_ns)
 
     def report(self, stream: RtpStream, final: bool) -> None:
-        self._figures.append((stream.call, figures_of(stream, final)))
+        figures = figures_of(stream, final)
+        self._figures.append((stream.call, figures))
+        if final:
+            self.counts.stream_over(figures)
 
     def _reports(self, policy: Directs) -> list[TracedMessage]:
         figures, self._figures = self._figures, []

@@ -35,7 +35,6 @@ cdef class RtpStream:
     cdef long long reference_ns
     cdef long long tick_ns
     cdef long long report_ns
-    cdef long long due_ns
     cdef readonly double jitter_ms
     cdef double skew_ms
     cdef readonly unsigned int ssrc
@@ -45,14 +44,15 @@ cdef class RtpStream:
     cdef unsigned int reference
     cdef unsigned int reference_rate
     cdef unsigned int rate
-    cdef long long event
+    cdef unsigned int event
     cdef unsigned int votes
-    cdef long long wild
+    cdef int wild
     cdef readonly unsigned int ssrc_changes
     cdef short now_type
     cdef readonly short payload_type
     cdef readonly unsigned char dscp
     cdef unsigned char is_event
+    cdef unsigned char had_event
 
     cdef bint take(self, bytes data, Py_ssize_t at, Py_ssize_t octets, long long time_ns, bint is_first) except -1
     cdef bint _change_type(self, int kind) except -1

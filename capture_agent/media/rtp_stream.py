@@ -68,7 +68,7 @@ class RtpStream:
     """Sequence numbers have 32 bits here: 16 of the packet, and the rounds, from 1 on."""
 
     __slots__ = (
-        "before", "call", "counts", "dscp", "due_ns", "earlier", "event", "first", "following", "formats", "highest",
+        "before", "call", "counts", "dscp", "earlier", "event", "first", "following", "formats", "had_event", "highest",
         "is_event", "jitter_ms", "key", "last_ns", "now_type", "other", "payload_type", "rate",
         "reference", "reference_ns", "reference_rate", "report_ns", "sibling", "skew_ms", "ssrc", "ssrc_changes",
         "tick_ns", "votes", "whole", "wild", "window",
@@ -99,9 +99,10 @@ class RtpStream:
         self.jitter_ms = self.skew_ms = 0.0
         self.now_type = self.payload_type = -1  # of the last packet; of most packets: a vote
         self.rate = self.votes = self.ssrc_changes = 0
-        self.event = -1  # the timestamp of the last one
+        self.event = 0  # the timestamp of the last one
+        self.had_event: cython.bint = False
         self.is_event: cython.bint = False
-        self.tick_ns = self.report_ns = self.due_ns = 0
+        self.tick_ns = self.report_ns = 0  # when it last said that it goes on; when it is to be reported
 
     def expected(self) -> int:
         """By sequence numbers, since its begin."""
@@ -183,7 +184,7 @@ class RtpStream:
                 self.window |= ONE << back
             counts.out_of_order += 1
             self.first = min(self.first, self.highest - back)
-        elif sequence == self.wild:  # it has begun anew, with the packet before this one
+        elif cython.cast(cython.int, sequence) == self.wild:  # it has begun anew, with the packet before this one
             self.earlier += self.highest - self.first + 1
             self.highest = ROUND + sequence
             self.first = self.highest - 1
@@ -203,9 +204,10 @@ class RtpStream:
     def _in_time(self, kind: cython.int, timestamp: cython.uint, time_ns: cython.longlong) -> cython.bint:
         """Count a packet by its timestamp: jitter (RFC 3550 A.8); whether it could be compared with another one."""
         if self.is_event:
-            if self.event < 0 or signed((timestamp - self.event) & 0xFFFFFFFF) > 0:
+            if not self.had_event or signed(timestamp - self.event) > 0:
                 self.counts.dtmf_events += 1
                 self.event = timestamp
+                self.had_event = True
             return False
         self._vote(kind)
         if not self.rate:

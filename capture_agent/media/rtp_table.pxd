@@ -18,7 +18,7 @@ cdef class RtpTable:
     cdef readonly unsigned long long header
     cdef Py_ssize_t _most
     cdef long long _report_ns
-    cdef dict _places
+    cdef readonly dict places
     cdef Clock _clock
     cdef object _is_copy
     cdef object _watcher

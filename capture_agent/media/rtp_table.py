@@ -34,6 +34,8 @@ NEVER = cython.declare(cython.longlong, 1 << 62)
 class Watches(Protocol):
     """What the table tells: of calls that go on, and of streams to be reported."""
 
+    def begins(self, stream: RtpStream, now_ns: int) -> None: ...
+
     def goes_on(self, call: MediaCall, now_ns: int) -> None: ...
 
     def report(self, stream: RtpStream, final: bool) -> None: ...
@@ -48,8 +50,8 @@ class RtpTable:
     """
 
     __slots__ = (
-        "_clock", "_is_copy", "_line", "_most", "_places", "_report_ns", "_watcher", "cut", "duplicate", "evicted",
-        "header", "held", "measured", "not_sampled", "streams", "unannounced",
+        "_clock", "_is_copy", "_line", "_most", "_report_ns", "_watcher", "cut", "duplicate", "evicted",
+        "header", "held", "measured", "not_sampled", "places", "streams", "unannounced",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +59,7 @@ class RtpTable:
         is_copy: Callable[[Datagram], bool] | None,
     ) -> None:  # fmt: skip
         """`places`: as MediaTable fills it. `report_ns`: 0 reports at the end only."""
-        self._places = places
+        self.places = places
         self._clock = clock
         self._watcher = watcher
         self._most = most
@@ -125,7 +127,7 @@ class RtpTable:
             stream = self._begin(datagram, pair, ssrc, now_ns)  # type: ignore[assignment]
             if stream is None:
                 return False
-        elif now_ns >= stream.due_ns:
+        elif now_ns - stream.tick_ns >= TICK_NS or now_ns >= stream.report_ns:
             self._tick(stream, now_ns)
         self.measured += 1
         stream.take(data, at, octets, time_ns, is_first)
@@ -135,10 +137,10 @@ class RtpTable:
         """None: its call has announced neither end, or is not measured; it is counted."""
         half: cython.Py_ssize_t = len(pair) // 2
         place: bytes = pair[half:]
-        call = self._places.get(place)
+        call = self.places.get(place)
         if call is None:
             place = pair[:half]
-            call = self._places.get(place)
+            call = self.places.get(place)
         formats = None if call is None else call.formats_at(place)
         if call is None or formats is None:
             self.unannounced += 1
@@ -161,10 +163,9 @@ class RtpTable:
         call.stream_count += 1
         self.held += 1
         put_last(stream, self._line)
-        self._watcher.goes_on(call, now_ns)
+        self._watcher.begins(stream, now_ns)
         stream.tick_ns = now_ns
         stream.report_ns = now_ns + self._report_ns if self._report_ns else NEVER
-        stream.due_ns = min(now_ns + TICK_NS, stream.report_ns)
         self._limit_pair(stream)
         while self.held > self._most and self._line.following is not stream:
             self.evicted += 1
@@ -196,7 +197,6 @@ class RtpTable:
             self._watcher.report(stream, False)
             stream.next_interval(stream.last_ns)
             stream.report_ns = max(stream.report_ns, now_ns - self._report_ns + 1) + self._report_ns
-        stream.due_ns = min(now_ns + TICK_NS, stream.report_ns)
         return True
 
     def _end(self, stream: RtpStream) -> cython.bint:

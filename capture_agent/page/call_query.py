@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from capture_agent.config.filter_text import FilterError
-from capture_agent.page.call_source import MOST_AT_ONCE, MOST_BEFORE, CallChoice
+from capture_agent.page.call_source import MOST_AT_ONCE, MOST_BEFORE, CallChoice, CallOrder
 from capture_agent.sip.headers import text
 from capture_agent.sip.lookup import user_of
 from capture_agent.view.aliases import Aliases, host_text
@@ -21,6 +21,12 @@ from capture_agent.view.time_text import TimeMode, seconds_of_age
 LONGEST = 1000  # characters of a value
 LIMIT = 50  # calls
 SHOWN = ("all", "failed", "up")
+# The columns by which lists are sorted, and whether a column has its greatest first at first.
+BY_COLUMN = {
+    "first": True, "from": False, "to": False, "state": False, "status": True, "setup": True, "duration": True,
+    "messages": True, "retransmissions": True,
+}  # fmt: skip
+SORTED = tuple(sign + name for name in BY_COLUMN for sign in ("-", ""))
 MODES: tuple[TimeMode, ...] = ("start", "delta", "absolute")
 NUMBER = re.compile(r"[0-9]{1,9}")
 MARK = re.compile(r"[0-9]{1,18}")
@@ -35,6 +41,7 @@ class CallQuery:
     """As it was asked: texts are those of the request.
 
     search  in numbers, users, hosts and Call-IDs        where  a filter of calls
+    sort    the column, with - before it for the greatest first
     """
 
     search: str = ""
@@ -44,8 +51,19 @@ class CallQuery:
     until: str = ""
     last: str = ""
     zone: str = "utc"
+    sort: str = "-first"
     limit: int = LIMIT
     after: int = 0
+
+    @property
+    def order(self) -> CallOrder:
+        return CallOrder(self.sort.removeprefix("-"), self.sort.startswith("-"))
+
+    def sorted_by(self, name: str) -> str:
+        """The next `sort` when this column is chosen: the other way round if it is sorted by it."""
+        if name == self.order.name:
+            return name if self.order.reverse else f"-{name}"
+        return f"-{name}" if BY_COLUMN[name] else name
 
     def as_url(self, **changes: str | int) -> str:
         """Of the same list with these changes; defaults are left out."""
@@ -65,6 +83,7 @@ def call_query(values: Mapping[str, str]) -> CallQuery:
         **given,
         show=one_of(values, "show", SHOWN),
         zone=values.get("zone") or "utc",
+        sort=one_of(values, "sort", SORTED),
         limit=number(values, "limit", LIMIT, 1, MOST_AT_ONCE),
         after=number(values, "after", 0, 0, MOST_BEFORE),
     )

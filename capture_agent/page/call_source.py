@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nlargest, nsmallest
 from typing import Protocol
 
 from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.view.call import SipCall
+from capture_agent.view.call_store import SORTS
 
 MOST_AT_ONCE = 500  # calls of one answer
 MOST_BEFORE = 100_000  # calls; for older ones there are times
@@ -35,10 +37,32 @@ class CallChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundCalls:
-    """The latest calls first. `after`: where the next ones begin; None: there are no more.
+class CallOrder:
+    """By one of SORTS; `reverse`: the greatest first. Of equal ones, and by default, by their first message."""
 
-    examined  among how many the wanted ones were searched
+    name: str = "first"
+    reverse: bool = True
+
+    @property
+    def is_usual(self) -> bool:
+        return self == LATEST_FIRST
+
+    def first(self, calls: Iterable[SipCall], most: int) -> list[SipCall]:
+        """The first ones, in this order. Linear where `most` is small."""
+        value = SORTS[self.name]
+        chosen = nlargest if self.reverse else nsmallest
+        return chosen(most, calls, key=lambda call: (value(call), call.first_ns, call.number))
+
+
+LATEST_FIRST = CallOrder()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCalls:
+    """In the order that was asked for. `after`: where the next ones begin; None: there are no more.
+
+    examined  among how many the wanted ones were searched, and sorted
+    complete  these are all of that time
     mark      from which `news` goes on
     """
 
@@ -46,6 +70,7 @@ class FoundCalls:
     legs: dict[bytes, list[SipCall]]
     after: int | None
     examined: int
+    complete: bool
     mark: int
 
 
@@ -70,7 +95,7 @@ class SourceState:
 class CallSource(Protocol):
     name: str  # for the page's head
 
-    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls: ...
+    def find(self, wanted: CallChoice, after: int, limit: int, order: CallOrder = LATEST_FIRST) -> FoundCalls: ...
     def legs(self, call_id: str) -> list[str]:
         """The Call-IDs of all its legs, with itself; empty: it is not known."""
 

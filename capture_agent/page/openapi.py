@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from capture_agent import __version__
-from capture_agent.page.call_query import LIMIT, MODES, SHOWN
+from capture_agent.page.call_query import LIMIT, MODES, SHOWN, SORTED
 from capture_agent.page.call_source import MOST_AT_ONCE, MOST_BEFORE
 from capture_agent.view.call_state import STATES
 
@@ -178,6 +178,7 @@ WHICH_CALLS = [
     query("zone", text("utc, local or a name such as Europe/Berlin", default="utc")),
 ]
 SOME = [
+    query("sort", text("a column, with - before it for the greatest first", enum=list(SORTED), default=SORTED[0])),
     query("limit", number(minimum=1, maximum=MOST_AT_ONCE, default=LIMIT)),
     query("after", number("the `after` of the answer before", minimum=0, maximum=MOST_BEFORE, default=0)),
 ]
@@ -202,7 +203,11 @@ def operation(meaning: str, parameters: list[Schema], answer: Schema, kind: str 
 def description() -> dict[str, Any]:
     message, other = query("n", number("a message of the ladder", minimum=1)), query("m", number(minimum=1))
     found = record(
-        calls=many(ref("Call")), after=maybe(number("null: no more")), examined=number(), mark=number("for events")
+        calls=many(ref("Call")),
+        after=maybe(number("null: no more")),
+        examined=number("calls among which these were searched and sorted"),
+        complete={"type": "boolean", "description": "these were all calls of that time"},
+        mark=number("for events"),
     )
     lines = record(lines=many(record(sign=text(enum=[" ", "-", "+"]), line=text())))
     return {
@@ -213,7 +218,7 @@ def description() -> dict[str, Any]:
             "description": "Calls of capture files, of a sip_trace table or of live capture. Read-only.",
         },
         "paths": {
-            "/api/calls": operation("Calls, the latest first", [*WHICH_CALLS, *SOME], found),
+            "/api/calls": operation("Calls, sorted", [*WHICH_CALLS, *SOME], found),
             "/api/call": operation("Ladder of calls", [*WHICH_LADDER], ref("Ladder")),
             "/api/message": operation("One message", [*WHICH_LADDER, message], ref("Message")),
             "/api/difference": operation("Difference of two messages", [*WHICH_LADDER, message, other], lines),

@@ -17,8 +17,24 @@ from capture_agent.view.time_text import moment
 BUCKETS = 48
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 7 * 86_400)  # seconds
 SECOND = 1_000_000_000
-WIDE, HIGH, LEFT, BOTTOM, TOP, RIGHT = 720, 230, 60, 28, 12, 12  # pixels
+HIGH, LEFT, BOTTOM, TOP, RIGHT = 230, 60, 28, 12, 12  # pixels
 PERCENTILES = (50, 95)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One size of a plot: where it is shown, its pixels there, and the times that have room below."""
+
+    name: str
+    wide: int
+    times: int
+
+    @property
+    def inner(self) -> float:
+        return self.wide - LEFT - RIGHT
+
+
+FRAMES = (Frame("on-screen", 720, 8), Frame("on-phone", 340, 4))  # style.css shows the one that fits
 
 
 @dataclass(slots=True)
@@ -64,15 +80,16 @@ def series_of(calls: Sequence[SipCall]) -> Series:
 
 def plots_of(calls: Sequence[SipCall], zone: tzinfo | None) -> dict[str, Markup]:
     series = series_of(calls)
-    return {"rate": rate_plot(series, zone), "delay": delay_plot(series, zone)}
+    plots = {"rate": rate_plot, "delay": delay_plot}
+    return {name: Markup("").join(plot(series, zone, frame) for frame in FRAMES) for name, plot in plots.items()}
 
 
-def rate_plot(series: Series, zone: tzinfo | None) -> Markup:
+def rate_plot(series: Series, zone: tzinfo | None, frame: Frame) -> Markup:
     """Calls per bucket, those that failed at the bottom."""
     most = max([one.good + one.failed for one in series.buckets], default=0)
     top = max(4.0, rounded_up(most))
-    parts = [*opened("Calls over time"), *axes(series, top, "", zone)]
-    wide = inner() / max(1, len(series.buckets))
+    parts = [*opened("Calls over time", frame), *axes(series, top, "", zone, frame)]
+    wide = frame.inner / max(1, len(series.buckets))
     for number, one in enumerate(series.buckets):
         x = LEFT + wide * number
         failed, total = height(one.failed, top), height(one.good + one.failed, top)
@@ -88,12 +105,12 @@ def rate_plot(series: Series, zone: tzinfo | None) -> Markup:
     return Markup("".join([*parts, "</svg>"]))
 
 
-def delay_plot(series: Series, zone: tzinfo | None) -> Markup:
+def delay_plot(series: Series, zone: tzinfo | None, frame: Frame) -> Markup:
     """The median and the 95th percentile of set-up delays per bucket."""
     found = {percent: [one.percentile(percent) for one in series.buckets] for percent in PERCENTILES}
     top = rounded_up(max([value for values in found.values() for value in values if value is not None], default=0))
-    parts = [*opened("Set-up delay over time, in seconds"), *axes(series, top, " s", zone)]
-    wide = inner() / max(1, len(series.buckets))
+    parts = [*opened("Set-up delay over time, in seconds", frame), *axes(series, top, " s", zone, frame)]
+    wide = frame.inner / max(1, len(series.buckets))
     for percent, values in found.items():
         points = [
             (LEFT + wide * (number + 0.5), base() - height(value, top), value)
@@ -124,18 +141,18 @@ def bars(rows: Sequence[tuple[str, int]], name: str) -> Markup:
     return Markup("".join(parts))
 
 
-def opened(label: str) -> Iterator[str]:
-    yield f'<svg class="plot" viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="{label}">'
+def opened(label: str, frame: Frame) -> Iterator[str]:
+    yield f'<svg class="plot {frame.name}" viewBox="0 0 {frame.wide} {HIGH}" role="img" aria-label="{label}">'
 
 
-def axes(series: Series, top: float, unit: str, zone: tzinfo | None) -> Iterator[str]:
+def axes(series: Series, top: float, unit: str, zone: tzinfo | None, frame: Frame) -> Iterator[str]:
     for part in range(5):
         value = top * part / 4
         y = base() - height(value, top)
-        yield f'<line class="grid" x1="{LEFT}" x2="{WIDE - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield f'<line class="grid" x1="{LEFT}" x2="{frame.wide - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         yield f'<text class="tick end" x="{LEFT - 6}" y="{y + 4:.1f}">{value:g}{unit}</text>'
-    wide = inner() / max(1, len(series.buckets))
-    every = max(1, -(-len(series.buckets) // 8))
+    wide = frame.inner / max(1, len(series.buckets))
+    every = max(1, -(-len(series.buckets) // frame.times))
     for number in range(0, len(series.buckets), every):
         when = moment(series.start_ns + number * series.step * SECOND, zone)
         text = when[11:16] if 60 <= series.step < 43_200 else when[11:] if series.step < 60 else when[5:10]
@@ -148,10 +165,6 @@ def rounded_up(value: float) -> float:
         return 1
     power = 10.0 ** floor(log10(value))
     return next(factor * power for factor in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 5, 6, 8, 10, 12) if factor * power >= value)
-
-
-def inner() -> float:
-    return WIDE - LEFT - RIGHT
 
 
 def base() -> float:

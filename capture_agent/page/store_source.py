@@ -7,9 +7,11 @@ from typing import Protocol
 
 from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.page.call_source import (
+    LATEST_FIRST,
     MOST_BEFORE,
     MOST_MESSAGES,
     CallChoice,
+    CallOrder,
     FoundCalls,
     FoundNews,
     SourceState,
@@ -41,14 +43,14 @@ class StoreSource:
         self._feed = feed
         self._store = feed.store
 
-    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
+    def find(self, wanted: CallChoice, after: int, limit: int, order: CallOrder = LATEST_FIRST) -> FoundCalls:
         """`after`: how many of those that match were shown before."""
-        page = self._store.select(wanted.shows, "first", reverse=True, offset=after, limit=limit)
-        calls = list(page.calls)
+        page = self._store.select(wanted.shows)
+        calls = order.first(page.calls, after + limit)[after:]
         legs = {call.call_id: self._store.legs_of(call) for call in calls}
         last = after + len(calls)
         more = last < page.total and last <= MOST_BEFORE
-        return FoundCalls(calls, legs, last if more else None, len(self._store), page.version)
+        return FoundCalls(calls, legs, last if more else None, len(self._store), True, page.version)
 
     def legs(self, call_id: str) -> list[str]:
         call = self._call(call_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from capture_agent.config.rule_options import Legs
 from capture_agent.config.targets import SqlTarget
@@ -15,12 +16,14 @@ from capture_agent.history.stored_calls import (
     rows_added,
 )
 from capture_agent.history.stored_messages import seen_message
-from capture_agent.history.stored_rows import TimeRange, reading
+from capture_agent.history.stored_rows import StoredRows, TimeRange, reading
 from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.page.call_source import (
+    LATEST_FIRST,
     MOST_BEFORE,
     MOST_MESSAGES,
     CallChoice,
+    CallOrder,
     FoundCalls,
     FoundNews,
     Mask,
@@ -28,6 +31,7 @@ from capture_agent.page.call_source import (
 )
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sinks.sql.database import parse_url, shown
+from capture_agent.view.call import SipCall
 from capture_agent.view.call_book import CallBook
 
 MOST_EXAMINED = 5000  # calls for one answer
@@ -55,30 +59,45 @@ class TableSource:
         self._legs = legs
         self._mask = mask
 
-    def find(self, wanted: CallChoice, after: int, limit: int) -> FoundCalls:
-        """`after`: how many of the latest calls were examined before."""
-        most = limit + 1 if wanted.matches is None else max(MOST_EXAMINED, limit + 1)
+    def find(self, wanted: CallChoice, after: int, limit: int, order: CallOrder = LATEST_FIRST) -> FoundCalls:
+        """`after`: how many of the latest calls were examined before. In another order: how many were shown before, of
+        the latest MOST_EXAMINED, which are examined as a whole."""
+        usual = order.is_usual
+        before = after if usual else 0
+        most = limit + 1 if usual and wanted.matches is None else max(MOST_EXAMINED, limit + 1)
+        enough = limit if usual else most
         book = MaskedBook(self._legs, self._mask)
+        with reading(self._target) as rows:
+            last_id = rows.last_id()
+            names = rows.latest_names(before + most, TimeRange(wanted.since, wanted.until))[before:]
+            found, examined = self._examined(book, rows, names, wanted, enough)
+        complete = before == 0 and examined == len(names) < most
+        calls = order.first(found, len(found))
+        if usual:
+            more = (examined < len(names) or len(names) >= most) and after + examined <= MOST_BEFORE
+            following = after + examined
+        else:
+            more, following = after + limit < len(calls), after + limit
+            calls = calls[after:following]
+        legs = {call.call_id: book.legs_of(call) for call in calls}
+        return FoundCalls(calls, legs, following if more else None, examined, complete, last_id)
+
+    def _examined(
+        self, book: CallBook, rows: StoredRows, names: Sequence[bytes], wanted: CallChoice, enough: int
+    ) -> tuple[list[SipCall], int]:
+        """The calls that are wanted, until there are enough or it is late; and how many calls these are of."""
         late = time.monotonic() + SEARCH_SECONDS
         found: list[bytes] = []
         examined = 0
-        with reading(self._target) as rows:
-            last_id = rows.last_id()
-            names = rows.latest_names(after + most, TimeRange(wanted.since, wanted.until))[after:]
-            for part in parts(names, min(CALLS_AT_ONCE, limit)):
-                known = len(book)
-                for _ in rows_added(book, rows, part):
-                    pass
-                new = [call for number, call in enumerate(book) if number >= known and wanted.shows(call)]
-                found += [call.call_id for call in sorted(new, key=lambda call: call.last_ns, reverse=True)]
-                examined += len(part)
-                if len(found) >= limit or time.monotonic() > late:
-                    break
-        calls = [call for call_id in found if (call := book.get(call_id)) is not None]
-        calls.sort(key=lambda call: (call.first_ns, call.number), reverse=True)
-        more = (examined < len(names) or len(names) >= most) and after + examined <= MOST_BEFORE
-        legs = {call.call_id: book.legs_of(call) for call in calls}
-        return FoundCalls(calls, legs, after + examined if more else None, examined, last_id)
+        for part in parts(names, min(CALLS_AT_ONCE, enough)):
+            known = len(book)
+            for _ in rows_added(book, rows, part):
+                pass
+            found += [call.call_id for call in islice(book, known, None) if wanted.shows(call)]
+            examined += len(part)
+            if len(found) >= enough or time.monotonic() > late:
+                break
+        return [call for call_id in found if (call := book.get(call_id)) is not None], examined
 
     def legs(self, call_id: str) -> list[str]:
         return legs_in_table(self._target, call_id, self._legs)

@@ -35,9 +35,10 @@ class WebApi:
     def calls(self, request: Request) -> Response:
         query, shared = call_query(request.query_params), self._shared
         wanted = wanted_calls(query, shared.aliases, datetime.now(UTC))
-        found = shared.source.find(wanted, query.after, query.limit)
+        found = shared.source.find(wanted, query.after, query.limit, query.order)
         calls = [call_object(call, shared.aliases, found.legs[call.call_id]) for call in found.calls]
-        return JSONResponse({"calls": calls, "after": found.after, "examined": found.examined, "mark": found.mark})
+        answer = {"calls": calls, "after": found.after, "examined": found.examined}
+        return JSONResponse(answer | {"complete": found.complete, "mark": found.mark})
 
     def call(self, request: Request) -> Response:
         looked = self._looked_at(request)

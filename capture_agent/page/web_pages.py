@@ -48,7 +48,7 @@ class WebPages:
         now = datetime.now(UTC)
         query = call_query(request.query_params)
         shared = self._shared
-        found = shared.source.find(wanted_calls(query, shared.aliases, now), query.after, query.limit)
+        found = shared.source.find(wanted_calls(query, shared.aliases, now), query.after, query.limit, query.order)
         name = "list.jinja" if request.query_params.get("part") else "calls.jinja"
         return self.html(
             name,

@@ -38,7 +38,7 @@ MOST_GONE = 50_000  # Call-IDs of forgotten calls, for readers
 BATCH = 2000  # calls that a batch may have beyond MOST_CALLS
 MOST_STREAMS = 256  # reports of streams of a call; the oldest make room
 MESSAGE_COST = 330  # bytes in addition to its own
-STREAM_COST = 1200
+STREAM_COST = 1250
 UP = frozenset(("calling", "ringing", "in call", "waiting", "subscribed"))
 
 Mask = Callable[[CapturedMessage], CapturedMessage]
@@ -155,8 +155,10 @@ class CallStore:
             while len(self._book) > self._most or (self._bytes > self._most_bytes and len(self._book) > 1):
                 self._make_room()
 
-    def add_streams(self, reports: Iterable[StreamFigures]) -> None:
+    def add_streams(self, reports: Sequence[StreamFigures]) -> None:
         """What was measured of streams of known calls."""
+        if not reports:
+            return
         with self.lock:
             for one in reports:
                 if (call := self._book.get(one.call_id)) is None:

@@ -71,14 +71,18 @@ def labelled(stream: StreamFigures) -> Iterator[tuple[int, str]]:
     yield stream.begin_ns, name_of(stream)
     if stream.longest_gap_ms >= SILENCE_MS and stream.gap_at_ns:
         yield stream.gap_at_ns, f"{name} silent for {stream.longest_gap_ms / 1000:.1f} s"
-    yield stream.end_ns, f"{name} {'end' if stream.final else 'so far'}: {rating(stream)}"
+    yield stream.end_ns, f"{name}{'' if stream.final else ' so far'}: {rating(stream)}"
 
 
 def rating(stream: StreamFigures) -> str:
     """`MOS 4.3, lost 1.0 %, jitter 1.3 ms`"""
     lost = 100 * stream.lost / stream.expected if stream.expected else 0.0
     of_codec = f"MOS {stream.mos:.1f}, " if stream.mos else ""
-    return f"{of_codec}lost {lost:.1f} %, jitter {stream.mean_jitter_ms:.1f} ms"
+    return f"{of_codec}lost {short(lost)} %, jitter {short(stream.mean_jitter_ms)} ms"
+
+
+def short(value: float) -> str:
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
 def summary(stream: StreamFigures) -> str:
@@ -89,8 +93,8 @@ def summary(stream: StreamFigures) -> str:
         f"{count} {name}"
         for name, count in (
             ("out of order", stream.out_of_order),
-            ("duplicates", stream.duplicates),
-            ("changes of the source", stream.ssrc_changes),
+            ("came twice", stream.duplicates),
+            ("new SSRC", stream.ssrc_changes),
             ("DTMF", stream.dtmf_events),
         )
         if count

@@ -19,8 +19,8 @@ def place(n: int) -> tuple[bytes, int]:
     return bytes((10, 0, n >> 8 & 255, n & 255)), 4000
 
 
-def placed(numbers: list[int]) -> list[tuple[Place, bytes]]:
-    return [(place(n), b"96/opus/%d" % (n % 3)) for n in numbers]
+def placed(numbers: list[int], formats: tuple[bytes | None, ...] = (None,)) -> list[tuple[Place, bytes | None]]:
+    return [(place(n), formats[n % len(formats)]) for n in numbers]
 
 
 def table_with(*calls: tuple[bytes, list[int]]) -> MediaTable:
@@ -77,7 +77,7 @@ def test_its_accounts(steps: list[tuple[str, int, list[int]]]) -> None:
     for what, n, numbers in steps:
         call_id = b"call-%d" % n
         if what == "announce":
-            table.announce(call_id, placed(numbers), (), False, now)
+            table.announce(call_id, placed(numbers, (None, b"8 PCMA/8000", b"")[: n % 3 + 1]), (), False, now)
         elif what == "end" and (call := table.call(call_id)) is not None:
             table.end(call, now)
         elif what == "expire":

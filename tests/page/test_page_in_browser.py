@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from cli_samples import Packet, pcap
+from faults.peers import end_process
 from free_ports import free_port
 from installed_programs import npm_package
 from page_samples import Served, served, store_of
@@ -124,6 +125,33 @@ def test_keys_choose_a_message_and_compare_it(browser: Any, lab: Served) -> None
         page.keyboard.press("t")
         page.wait_for_url(re.compile("time=delta"))
         assert page.locator(".ladder .time").nth(1).text_content().startswith("+")
+
+
+def test_columns_sort_by_links(browser: Any, lab: Served) -> None:
+    """By keyboard, without scripts; the search keeps the order. On a phone there is a choice instead of titles."""
+    with opened(browser, lab.port, java_script_enabled=False) as page:
+        page.goto("/?search=alice")
+        page.get_by_role("link", name="Messages").focus()
+        for way in ("descending", "ascending"):
+            page.keyboard.press("Enter")
+            page.wait_for_selector(f"th[aria-sort={way}]")
+            assert texts(page, "th[aria-sort]") == ["Messages"]
+            page.get_by_role("link", name="Messages").focus()
+        found = [int(one) for one in texts(page, "td.sorted")]
+        assert found == sorted(found)
+        page.locator("#search").fill("sip.example.com")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("sort=messages"))
+    with opened(browser, lab.port, viewport={"width": 390, "height": 800}) as page:
+        page.goto("/")
+        page.get_by_label("Order").select_option("Slowest set-up first")
+        page.wait_for_url(re.compile("sort=-setup"))
+        assert page.locator("td.sorted").first.is_visible()
+        page.goto("/statistics")
+        sizes = page.locator("svg.plot:visible .tick").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().height)"
+        )
+        assert min(sizes) > 9
 
 
 def test_the_heads_stay_while_the_ladder_is_scrolled(browser: Any, lab: Served) -> None:
@@ -258,5 +286,4 @@ def running(command: list[Any]) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield process
         finally:
-            process.terminate()
-            process.communicate(timeout=60)
+            end_process(process, 60)

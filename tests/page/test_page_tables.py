@@ -43,10 +43,18 @@ def test_ten_thousand_calls(database: str, monkeypatch: pytest.MonkeyPatch) -> N
         found = ask("/api/calls?search=19990").json
         assert [call["call_id"] for call in found["calls"]] == ["9990@198.51.100.20"]
         at = datetime.fromtimestamp(FIRST + 5000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        late = datetime.fromtimestamp(FIRST + 9950, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         then = ask(f"/api/calls?since={at}&until={at}").json["calls"]
         assert [call["from_user"] for call in then] == ["15000"]
         failed = ask("/api/calls?show=failed&limit=2").json["calls"]
         assert [(call["from_user"], call["state"]) for call in failed] == [("19990", "busy"), ("19980", "busy")]
+        monkeypatch.setattr(table_source, "MOST_EXAMINED", 95)
+        slow = ask("/api/calls?sort=-status&limit=2&after=8").json
+        assert [call["from_user"] for call in slow["calls"]] == ["19910", "19999"]  # the last busy one of 95 calls
+        assert (slow["examined"], slow["complete"], slow["after"]) == (95, False, 10)
+        assert "Sorted among the latest 95 calls." in ask("/?sort=-status").text
+        few = ask(f"/api/calls?since={late}&sort=from&limit=1&search=19999").json
+        assert ([call["from_user"] for call in few["calls"]], few["complete"]) == (["19999"], True)
         ladder = ask("/api/call?id=77@198.51.100.20").json
         assert [one["label"] for one in ladder["messages"]] == ["INVITE", "200 OK", "ACK"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sink_samples import eventually
 
 from capture_agent.config.endpoints import LocalAddress, parse_local
 from capture_agent.page import live_events
+from capture_agent.page.call_query import BY_COLUMN, SORTED
 from capture_agent.page.exports import EXPORTS
 from capture_agent.page.openapi import FORMATS, description
 from capture_agent.page.page_application import HEADERS
@@ -79,6 +80,8 @@ def test_calls(ask: Served, query: str) -> None:
 
 WRONG = {
     "/api/calls?show=some": (400, "show: expected all, failed, up"),
+    "/api/calls?sort=%2Dnothing": (400, f"sort: expected {', '.join(SORTED)}"),
+    "/api/calls?sort=--first": (400, f"sort: expected {', '.join(SORTED)}"),
     "/api/calls?limit=0": (400, "limit: expected a number from 1 to 500"),
     "/api/calls?limit=1e3": (400, "limit: expected a number from 1 to 500"),
     "/api/calls?after=%C2%B2": (400, "after: expected a number from 0 to 100000"),
@@ -124,6 +127,7 @@ def test_its_description_is_valid(ask: Served) -> None:
 
 ANSWERED = [
     "/api/calls",
+    "/api/calls?sort=-setup",
     f"/api/call?id={FIRST}",
     f"/api/call?id={FIRST}&legs=1",
     f"/api/call?id={FIRST}&id={SECOND}",
@@ -145,6 +149,37 @@ def test_answers_are_as_described(ask: Served, path: str) -> None:
     Draft202012Validator(schema | {"components": document["components"]}).validate(answer.json)
     named = {parameter["name"] for parameter in operation["parameters"]}
     assert {part.partition("=")[0] for part in path.partition("?")[2].split("&") if part} <= named
+
+
+VALUES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "first": lambda call: call["first_ns"],
+    "from": lambda call: call["from_user"],
+    "to": lambda call: call["to_user"],
+    "state": lambda call: call["state"],
+    "status": lambda call: call["status"] or 0,
+    "setup": lambda call: -1 if call["setup_seconds"] is None else call["setup_seconds"],
+    "duration": lambda call: -1 if call["duration_seconds"] is None else call["duration_seconds"],
+    "messages": lambda call: call["messages"],
+    "retransmissions": lambda call: call["retransmissions"],
+}
+
+
+@pytest.mark.parametrize("name", BY_COLUMN)
+def test_order(ask: Served, name: str) -> None:
+    """In both directions, and the same over pages."""
+    usual = ask("/api/calls").json["calls"]
+    for sort, reverse in ((name, False), ("-" + name, True)):
+        answer = ask(f"/api/calls?sort={sort}").json
+        assert sorted(map(str, answer["calls"])) == sorted(map(str, usual))
+        values = [VALUES[name](call) for call in answer["calls"]]
+        assert values == sorted(values, reverse=reverse)
+        assert (answer["complete"], answer["after"]) == (True, None)
+        parts, after = [], 0
+        while after is not None:
+            part = ask(f"/api/calls?sort={sort}&limit=2&after={after}").json
+            parts += part["calls"]
+            after = part["after"]
+        assert [call["call_id"] for call in parts] == [call["call_id"] for call in answer["calls"]]
 
 
 def test_legs_are_known_and_put_together(ask: Served) -> None:

@@ -61,13 +61,13 @@ def test_a_stream_has_its_begin_its_gap_and_its_end_between_the_messages() -> No
         "1.000 192.0.2.2 -> 192.0.2.1 200 Said",
         "3.000 192.0.2.1 -> 192.0.2.2 RTP PCMU",
         "5.000 192.0.2.1 -> 192.0.2.2 RTP silent for 2.5 s",
-        "8.000 192.0.2.1 -> 192.0.2.2 RTP end: MOS 4.3, lost 1.0 %, jitter 1.0 ms",
+        "8.000 192.0.2.1 -> 192.0.2.2 RTP: MOS 4.3, lost 1.0 %, jitter 1.0 ms",
         "9.000 192.0.2.1 -> 192.0.2.2 BYE",
     ]
     assert [one.number for one in ladder.arrows] == [1, 2, 3]
     assert list(draw(steps(ladder), 80))[3:5] == [
-        "     3.000    |................. RTP PCMU .................>|",
-        "     5.000    |........... RTP silent for 2.5 s ...........>|",
+        "     3.000    |................. RTP PCMU ................>|",
+        "     5.000    |........... RTP silent for 2.5 s ..........>|",
     ]
 
 
@@ -75,9 +75,10 @@ def test_a_stream_has_its_begin_its_gap_and_its_end_between_the_messages() -> No
     ("changes", "label"),
     [
         ({"final": False}, "RTP so far: MOS 4.3, lost 1.0 %, jitter 1.0 ms"),
-        ({"secure": True}, "SRTP end: MOS 4.3, lost 1.0 %, jitter 1.0 ms"),
-        ({"mos": 0.0, "codec": ""}, "RTP end: lost 1.0 %, jitter 1.0 ms"),
-        ({"expected": 0, "lost": 0}, "RTP end: MOS 4.3, lost 0.0 %, jitter 1.0 ms"),
+        ({"secure": True}, "SRTP: MOS 4.3, lost 1.0 %, jitter 1.0 ms"),
+        ({"mos": 0.0, "codec": ""}, "RTP: lost 1.0 %, jitter 1.0 ms"),
+        ({"expected": 0, "lost": 0}, "RTP: MOS 4.3, lost 0.0 %, jitter 1.0 ms"),
+        ({"lost": 250, "mean_jitter_ms": 42.5}, "RTP: MOS 4.3, lost 50 %, jitter 42 ms"),
     ],
 )
 def test_words(changes: dict[str, Any], label: str) -> None:

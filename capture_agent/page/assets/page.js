@@ -51,7 +51,7 @@ all("[data-copy]").forEach((link) => link.addEventListener("click", async (event
 const form = find(".search");
 if (form) all("input[type=radio], select", form).forEach((one) => one.addEventListener("change", () => form.requestSubmit()));
 form?.addEventListener("submit", () => all("input, select", form).forEach((one) => {
-  if (!one.value || (one.name === "show" && one.value === "all")) one.disabled = true;
+  if (!one.value || (one.name === "show" && one.value === "all") || (one.name === "sort" && one.value === "-first")) one.disabled = true;
 }));
 addEventListener("pageshow", () => form && all("input, select", form).forEach((one) => { one.disabled = false; }));
 
