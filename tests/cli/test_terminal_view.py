@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cli_samples import ALICE, BOB, Packet, pcap, sip
+from cli_samples import ALICE, BOB, Packet, capture_agent, pcap, sip
 from rich.segment import Segment
 from screen_driver import PCAPS, ROOT, Driven, drive
 
@@ -208,6 +208,41 @@ def test_nothing_of_sip_controls_the_terminal(plain: bool, tmp_path: Path) -> No
             assert all(width(line) <= 100 for line in driven.lines)
 
     drive(steps, (file,), size=(100, 30), look=Look(ascii=plain))
+
+
+def test_a_table(database: str) -> None:
+    """From each kind of server: list, search, both legs, a message that matches; and what comes meanwhile."""
+    assert capture_agent("db", "create", "--db", database).status == 0
+    assert capture_agent("replay", B2BUA, "--db", database).status == 0
+
+    async def steps(driven: Driven) -> None:
+        assert len(rows(driven)) == 2
+        await driven.press("x")
+        assert "26 messages  with legs" in driven.lines[0]
+        await driven.press("q")
+        assert capture_agent("replay", DEMO, "--db", database).status == 0
+        await driven.until(lambda: len(rows(driven)) == 9)
+        await driven.press("slash", *"bus", "enter")
+        assert [state for _, _, state in rows(driven)] == ["busy"]
+        await driven.press("enter")
+        assert "486 Busy Here" in driven.text
+
+    drive(steps, (), table=database)
+
+
+def test_a_table_that_is_away_for_a_while(tmp_path: Path) -> None:
+    table, away, url = tmp_path / "trace.db", tmp_path / "away.db", f"sqlite:///{tmp_path}/trace.db"
+    assert capture_agent("db", "create", "--db", url).status == 0
+    assert capture_agent("replay", B2BUA, "--db", url).status == 0
+
+    async def steps(driven: Driven) -> None:
+        table.rename(away)
+        await driven.until(lambda: "1 problem" in driven.lines[0])
+        away.rename(table)
+        assert capture_agent("replay", DEMO, "--db", url).status == 0
+        await driven.until(lambda: len(rows(driven)) == 9 and "problem" not in driven.lines[0])
+
+    drive(steps, (), table=url)
 
 
 def test_masks_hold() -> None:
