@@ -53,7 +53,13 @@ def test_list_filter_search_and_sort() -> None:
         assert {state for _, _, state in rows(driven)} == {"busy", "completed"}, "failed, or with retransmissions"
         await driven.press("e", "2")
         assert [state for _, _, state in rows(driven)] == ["registered"]
-        await driven.press("0", "u")
+        await driven.press("2", "i")
+        assert len(rows(driven)) == 6 and "[calls]" in driven.lines[0], "only calls, as sngrep's i"
+        await driven.press("0", "slash", *"192.0.2.10", "enter")
+        assert rows(driven) == every, "an address"
+        await driven.press("slash", *["backspace"] * 10, *"proxy", "enter")
+        assert rows(driven) == every, "its name"
+        await driven.press("l", "u")
         assert rows(driven) == []
         await driven.press("l")
         assert rows(driven) == every
@@ -147,7 +153,7 @@ def test_pause_marks_columns_help_and_figures() -> None:
         assert "1 marked" in driven.lines[0]
         await driven.press("t", "space", "escape")
         assert driven.app.calls.list.names[0] != "first"
-        await driven.press("i")
+        await driven.press("o")
         assert "Last response" in driven.text and "486 Busy" in driven.text
         compare(driven, "view-figures")
         await driven.press("escape", "f1")
