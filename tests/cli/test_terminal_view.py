@@ -14,6 +14,7 @@ from rich.segment import Segment
 from screen_driver import PCAPS, ROOT, Driven, drive
 
 from capture_agent.cli.screen.look import Look
+from capture_agent.cli.screen.text_screens import TextScreen
 from capture_agent.config import load
 from capture_agent.view.text import width
 
@@ -196,6 +197,18 @@ def test_small_ascii_and_without_colours() -> None:
 
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202egnp.exe \u2066x\u2069 \x9b2J \x00 \u200f\u05d0 \u0301"
+
+
+def test_help_and_figures_fit_into_a_small_terminal() -> None:
+    async def steps(driven: Driven) -> None:
+        for key in ("f1", "f8"):
+            await driven.press(key)
+            screen = driven.app.screen
+            assert isinstance(screen, TextScreen)
+            assert screen.view.count == len(screen.view.lines), "no line is wrapped"
+            await driven.press("q")
+
+    drive(steps, FILES, size=(80, 24))
 
 
 @pytest.mark.parametrize("plain", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -94,7 +95,8 @@ class ListScreen(ViewScreen):
         self.building = True
         self._built = time.monotonic()
         self.rows.now_ns = self._now_ns() if self.rows.window_ns else 0
-        self.run_worker(self._build, exclusive=True)  # not the coroutine: one that never begins would complain
+        work: Callable[[], Awaitable[None]] = self._build  # not its coroutine: one that never begins would complain
+        self.run_worker(work, exclusive=True)
 
     async def _build(self) -> None:
         import asyncio
