@@ -19,8 +19,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from capture_agent.control.commands import Controlled
+from capture_agent.web.access import LONGEST_HEAD
 from capture_agent.web.application import Answers, application
-from capture_agent.web.protocol import LONGEST_HEAD, BoundedConnection
+from capture_agent.web.protocol import BoundedConnection
 
 MOST_CONNECTIONS = 64
 SPARED_SECONDS = 1.0  # no connection that is answered now is closed for another one sooner

@@ -14,7 +14,6 @@ from uvicorn.server import ServerState
 REQUEST_SECONDS = 10.0  # for a request to come, and for its answer to be read
 IDLE_SECONDS = 75.0  # between two requests: Prometheus asks every 15 or 60 seconds
 LINGER_SECONDS = 2.0  # that what nobody wants is still read, so that the answer arrives
-LONGEST_HEAD = 16_384  # bytes of a request line with its headers
 
 # What peers send must not reach the log.
 for name in ("uvicorn.error", "uvicorn.access"):
