@@ -15,7 +15,7 @@ def main() -> None:
     counting = ctypes.CDLL(sys.argv[1])
     runs: list[tuple[str, list[str]]] = json.loads(sys.argv[2])
     from capture_agent.build import flavour
-    from capture_agent.cli.program import main as capture_agent
+    from capture_agent.cli import main as capture_agent
 
     if flavour() != "compiled":
         raise SystemExit("instructions are counted in the compiled build")

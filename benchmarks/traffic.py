@@ -2,6 +2,7 @@
 
     python -m benchmarks.traffic udp OUT.pcap 500000
     python -m benchmarks.traffic mixed OUT.pcap 100000     nine RTP packets for each SIP message
+    python -m benchmarks.traffic media OUT.pcap 100000     the same, but the RTP is that of the calls
     python -m benchmarks.traffic tcp OUT.pcap 200000       several messages in a segment, messages over segments
     python -m benchmarks.traffic tls OUT.pcap 200000       the same in TLS 1.3, with its key log in OUT.keys
     python -m benchmarks.traffic fragments OUT.pcap 200000
@@ -14,6 +15,7 @@ has about 600 bytes. Addresses: 198.18.0.0/15 and 203.0.113.0/24, reserved for b
 from __future__ import annotations
 
 import heapq
+import re
 import struct
 import sys
 from collections.abc import Iterator
@@ -34,6 +36,11 @@ CLIENTS = 5000
 CONNECTED = 500
 DIALOGS_PER_SECOND = 60.0
 RTP_PER_SIP = 9
+MEDIA = "media"  # a carrier as udp, whose calls have the RTP
+STREAMS = 54  # of 50 packets a second, if there are 300 SIP messages
+ENDS = re.compile(rb"c=IN IP4 (\S+)\r\n(?:.*\r\n)*?m=audio (\d+) ")
+UDP_PAYLOAD = 42  # where it begins in a frame: Ethernet, IPv4, UDP
+CALL_ID = re.compile(rb"\r\nCall-ID: (\S+)")
 RTP_CALLS = 400
 G711_MILLISECONDS = 20
 AGENTS = (
@@ -152,6 +159,44 @@ def rtp_packets(random: Random) -> Iterator[bytes]:
     return (stream.packet(next(voice)) for stream in cycle(streams))
 
 
+class CallsRtp:
+    """RTP of calls that are going on by the messages so far: their streams in turn.
+
+    So many at the same time as a capture with nine times as many packets of RTP has: the others' media is elsewhere.
+    """
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._voice = cycle([random.randbytes(8 * G711_MILLISECONDS) for _ in range(64)])
+        self._offers: dict[bytes, tuple[bytes, int]] = {}
+        self._streams: dict[tuple[bytes, bool], Stream] = {}
+        self._turn: list[Stream] = []
+
+    def see(self, message: bytes) -> None:
+        if (found := CALL_ID.search(message)) is None:
+            return
+        call_id = found[1]
+        if message.startswith(b"BYE "):
+            for up in (True, False):
+                self._streams.pop((call_id, up), None)
+        elif (ends := ENDS.search(message)) is not None:
+            end = IPv4Address(ends[1].decode()).packed, int(ends[2])
+            offer = self._offers.setdefault(call_id, end)
+            if offer != end:
+                del self._offers[call_id]
+            if offer != end and len(self._streams) < STREAMS:
+                for up, here, there in ((True, offer, end), (False, end, offer)):
+                    numbers = (self._random.getrandbits(bits) for bits in (32, 16, 32))
+                    ports = here[1], there[1]
+                    self._streams[call_id, up] = Stream(up, here[0], there[0], ports, *numbers)
+
+    def packets(self, count: int) -> Iterator[bytes]:
+        for _ in range(count if self._streams else 0):
+            if not self._turn:
+                self._turn = list(self._streams.values())
+            yield self._turn.pop().packet(next(self._voice))
+
+
 def record(file: BinaryIO, at: float, data: bytes) -> None:
     microseconds = round(at * 1e6)
     file.write(struct.pack("<IIII", microseconds // 1_000_000, microseconds % 1_000_000, len(data), len(data)) + data)
@@ -169,24 +214,30 @@ def carried_messages(messages: int, carrier: str, truth: Truth) -> Iterator[Mess
 def write(path: Path, messages: int, rtp_per_sip: int = 0, carrier: str = "udp") -> Truth:
     """Write a pcap file with this many SIP messages, each followed by `rtp_per_sip` RTP packets."""
     truth = Truth()
-    rtp = rtp_packets(Random(2))
+    rtp, of_calls = rtp_packets(Random(2)), CallsRtp(Random(2))
     with path.open("wb", buffering=1 << 20) as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for at, data in frames_of(path, carried_messages(messages, carrier, truth), carrier):
             record(file, at, data)
-            for number, packet in enumerate(islice(rtp, rtp_per_sip)):
+            if carrier == MEDIA:
+                of_calls.see(data[UDP_PAYLOAD:])
+            sent = of_calls.packets(rtp_per_sip) if carrier == MEDIA else islice(rtp, rtp_per_sip)
+            for number, packet in enumerate(sent):
                 record(file, at + 1e-5 * number, packet)
-            truth.packets += 1 + rtp_per_sip
+                truth.packets += 1
+            truth.packets += 1
     return truth
 
 
 def frames_of(path: Path, messages: Iterator[Message], carrier: str) -> Frames:
-    return secured(messages, path.with_suffix(".keys")) if carrier == "tls" else CARRIERS[carrier](messages)
+    if carrier == "tls":
+        return secured(messages, path.with_suffix(".keys"))
+    return CARRIERS["udp" if carrier == MEDIA else carrier](messages)
 
 
 def main() -> None:
     kind, path, messages = sys.argv[1:]
-    rtp = RTP_PER_SIP if kind == "mixed" else 0
+    rtp = RTP_PER_SIP if kind in ("mixed", MEDIA) else 0
     print(write(Path(path), int(messages), rtp, "udp" if kind == "mixed" else kind))
 
 

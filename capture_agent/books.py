@@ -6,6 +6,7 @@ hep       seen = each kind of payload + rejected(reason): HEP packets that came 
 websocket seen = delivered + rejected(reason): messages of WebSockets
 chunks    seen = delivered + joined + duplicate + control + waiting + rejected(reason)
 rtcp      seen = traced + not_traced + duplicate + no_report + waiting + rejected(reason)
+rtp       seen = measured + not_sampled + duplicate + waiting + rejected(reason)
 messages  seen = traced + not_traced + duplicate + waiting + crowded_out + rejected(reason) + lost(where)
           (waiting and crowded_out: held back by a rule with a lookback)
 correlation   seen = new + retransmitted + unmarked + rejected(reason)

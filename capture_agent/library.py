@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from capture_agent.config import Capture, Config
+from capture_agent.media.rtp_json import all_figures
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import text
 from capture_agent.sources.source import SourceError
@@ -51,11 +53,14 @@ class CapturedCalls:
         return self._calls().legs_of(call)
 
     def ladder(self, *calls: SipCall) -> Ladder:
-        """The messages of these calls as a ladder. Raises SourceError."""
+        """The messages and RTP streams of these calls as a ladder. Raises SourceError."""
         from capture_agent.policy.lookback import copied
 
         ids = {call.call_id for call in calls}
-        return ladder_of([copied(one) for batch in self._batches() for one in batch if one.sip.call_id in ids])
+        reports: list[StreamFigures] = []
+        batches = self._batches(reports)
+        messages = [copied(one) for batch in batches for one in batch if one.sip.call_id in ids]
+        return ladder_of(messages, reports=[one for one in reports if one.call_id in ids])
 
     def _calls(self) -> CallBook:
         if self._book is None:
@@ -64,13 +69,17 @@ class CapturedCalls:
                 self._book.add(batch)
         return self._book
 
-    def _batches(self) -> Iterator[list[CapturedMessage]]:
+    def _batches(self, reports: list[StreamFigures] | None = None) -> Iterator[list[CapturedMessage]]:
+        """`reports`: gets those of RTP streams; None: nobody wants them."""
         from capture_agent.app.opened_capture import opened
 
         self.damage = None
-        with opened(self._config, str(self.path)) as (source, pipeline):
+        with opened(self._config, str(self.path), with_streams=reports is not None) as (source, pipeline):
             try:
-                yield from pipeline.read(source.batches())
+                for batch in pipeline.read(source.batches()):
+                    if reports is not None:
+                        reports += all_figures(pipeline.take_reports())
+                    yield batch
             except SourceError as error:
                 if error.usage:
                     raise

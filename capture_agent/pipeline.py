@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from capture_agent.books import HeldTable, Ledger, joined, with_former
@@ -23,11 +23,14 @@ from capture_agent.policy.policy import Policy
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.frames import HEP_LINK_TYPE, Frames, Interface
+from capture_agent.records.kinds import Captured, RtpReport
 from capture_agent.records.traced import TracedMessage
 from capture_agent.streams.layers import layers_with_hep
 from capture_agent.streams.streams import Streams
 
 if TYPE_CHECKING:
+    from capture_agent.counting.sides import Sides
+    from capture_agent.counting.snapshot import CountedSamples
     from capture_agent.counting.stage import Counting
     from capture_agent.intake.unwrapping import Unwrapping
     from capture_agent.intake.wanted import WantedMessages
@@ -57,7 +60,7 @@ class Pipeline:
     ) -> None:
         """`metrics`: None counts nothing beyond the books. `keys`: to decrypt TLS with. `unwrapping`: opens HEP.
 
-        `media`: None takes RTCP for what it is, no SIP.
+        `media`: None takes RTCP and RTP for what they are, no SIP.
         """
         capture = capture or Capture()
         self.packets = PacketDecoder(capture.esp_null)
@@ -73,13 +76,16 @@ class Pipeline:
         self._quality = media is not None and media.vq_rtcpxr
         self.intake = Intake()
         self.copies = CopyFilter(capture.copies_ms * 10**6, identification, way) if capture.copies_ms else None
-        self.media = self._with_media(media, correlate or Correlate()) if media is not None and media.rtcp else None
         self.restorer = Restorer() if capture.x_headers else None
         self.wanted: WantedMessages | None = None
         self.policy = policy or Policy()
         self.packets.keeps_frames = self.policy.settings.keeps_frames
         self._metrics = metrics or Metrics()
         correlate = correlate or Correlate()
+        self.media: Media | None = None
+        self._media_sides: Sides | None = None
+        if media is not None and media.on_any_port:
+            self._look_for_media(media, correlate.idle_seconds)
         self.correlator = correlator or (Correlator.configured(correlate) if self._follows_calls else None)
         self.counting: Counting | None = None
         if self._metrics.counts:
@@ -91,6 +97,7 @@ class Pipeline:
         self._looked_at: Sequence[Interface] = ()
         self._looked_through = 0
         self._former: list[Ledger] = []  # of user code that is not in use any more
+        self._reports: list[RtpReport] = []  # of what is read
 
     def _decrypt(self, keys: KeyStore) -> None:
         """TLS connections that begin from now on."""
@@ -98,10 +105,17 @@ class Pipeline:
 
         self.streams.attend(*decrypting(keys))
 
-    def _with_media(self, options: MediaSection, correlate: Correlate) -> Media:
+    def _look_for_media(self, options: MediaSection, idle_seconds: int) -> None:
+        from capture_agent.counting.sides import Sides
         from capture_agent.media.media_stage import Media
 
-        return Media(options, correlate.idle_seconds, self.copies.is_copy if self.copies is not None else None)
+        self._media_sides = Sides(self._local_hosts(), self._metrics.peers)
+        is_copy = self.copies.is_copy if self.copies is not None else None
+        self.media = Media(options, idle_seconds, self._media_sides, is_copy)
+
+    def _local_hosts(self) -> list[LocalAddress]:
+        """On any port: media has others than SIP."""
+        return [LocalAddress(one.network) for one in self.policy.side.local]
 
     def take_secrets(self, key_log: bytes) -> None:
         """Those that a capture file has with its packets."""
@@ -138,12 +152,18 @@ class Pipeline:
             self.counting.change_local(policy.side.local)
             if metrics is not None:
                 self.counting.change_peers(metrics.peers)
+        if self._media_sides is not None:
+            self._media_sides.change_local(self._local_hosts())
+            if metrics is not None:
+                self._media_sides.change_peers(metrics.peers)
 
     def know_local(self, local: Iterable[LocalAddress]) -> None:
         """The addresses on the server's side, from now on."""
         self.policy.know_local(local)
         if self.counting is not None:
             self.counting.change_local(self.policy.side.local)
+        if self._media_sides is not None:
+            self._media_sides.change_local(self._local_hosts())
 
     def process(self, frames: Frames) -> list[TracedMessage]:
         """The traced messages in these frames. The next methods are the flow, in the order of the stages."""
@@ -202,6 +222,9 @@ class Pipeline:
             traced = self.media.with_reports(traced, self.policy)
         if self.unwrapping is not None and (others := self.unwrapping.take_others()):
             traced += self.policy.pass_on(others)
+        return self._emitted(traced)
+
+    def _emitted(self, traced: list[TracedMessage]) -> list[TracedMessage]:
         if self.emission is not None:
             traced = self.emission(traced)
         return self._with_quality_reports(traced) if self._quality else traced
@@ -209,7 +232,7 @@ class Pipeline:
     def _with_quality_reports(self, traced: list[TracedMessage]) -> list[TracedMessage]:
         from capture_agent.media.quality_reports import with_quality_reports
 
-        return list(with_quality_reports(traced))
+        return list(with_quality_reports(traced, self.policy.leg_id))
 
     def correlated(self, messages: list[CapturedMessage]) -> list[CapturedMessage]:
         """The same messages, now with transaction and dialog, and counted."""
@@ -235,6 +258,8 @@ class Pipeline:
     def close(self) -> list[TracedMessage]:
         """The capture has ended. Returns messages that were still waiting for missing packets."""
         traced = self.trace(self.last_messages())
+        if self.media is not None:
+            traced += self._emitted(self.media.close(self.policy))
         self.policy.close()
         if self.counting is not None:
             self.counting.close()
@@ -255,16 +280,31 @@ class Pipeline:
         return self._accepted(self.streams.close())
 
     def read(self, capture: Iterable[Frames]) -> Iterator[list[CapturedMessage]]:
-        """All traced messages of a capture, up to its end or its damage, whose exception is raised."""
+        """All SIP of a capture, up to its end or its damage, whose exception is raised.
+
+        With `media`, reports of streams wait for `take_reports`.
+        """
         try:
             for frames in capture:
-                yield self.messages(frames)
-                if self.unwrapping is not None:
-                    self.unwrapping.take_others()  # nobody sends them
+                yield self._with_their_reports(self.messages(frames))
         except Exception:
-            yield self.last_messages()
+            yield self._with_their_reports(self.last_messages(), end=True)
             raise
-        yield self.last_messages()
+        yield self._with_their_reports(self.last_messages(), end=True)
+
+    def _with_their_reports(self, messages: list[CapturedMessage], end: bool = False) -> list[CapturedMessage]:
+        others: list[Captured] = self.unwrapping.take_others() if self.unwrapping is not None else []
+        if self.media is not None:
+            traced = self.media.with_reports(self.policy.decide(messages), self.policy)
+            traced += self.media.close(self.policy) if end else []
+            reports = [one.message for one in traced] + others
+            self._reports += [one for one in reports if isinstance(one, RtpReport)]
+        return messages
+
+    def take_reports(self) -> list[RtpReport]:
+        """Of the streams of what was read."""
+        reports, self._reports = self._reports, []
+        return reports
 
     def ledgers(self) -> list[Ledger]:
         """The ledgers so far, stage by stage."""
@@ -295,6 +335,13 @@ class Pipeline:
                 yield HeldTable(name, tally.held, tally.evicted)
         if self.counting is not None:
             yield from self.counting.held_tables()
+
+    def counted(self) -> Mapping[str, CountedSamples]:
+        """What is counted beyond the books, by metric and labels."""
+        found = dict(self.counting.snapshot()) if self.counting is not None else {}
+        if self.media is not None and self.media.rtp is not None:
+            found |= self.media.rtp.counts.snapshot()
+        return found
 
     def notes(self) -> list[str]:
         """Lines with details that a counter's name cannot give."""

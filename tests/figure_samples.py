@@ -18,6 +18,7 @@ from capture_agent.metrics.figures import (
     SinkFigures,
     SourceFigures,
 )
+from capture_agent.metrics.media_families import MEDIA_FAMILIES
 from capture_agent.metrics.metric_family import HISTOGRAM
 from capture_agent.metrics.sip_families import SIP_FAMILIES
 
@@ -49,6 +50,7 @@ LEDGERS = (
     Ledger("tls", 1, {"decrypted": 1}),
     Ledger("chunks", 1, {"joined": 1}),
     Ledger("rtcp", 2, {"traced": 1}, {"unannounced": 1}),
+    Ledger("rtp", 3, {"measured": 2}, {"unannounced": 1}),
     Ledger("messages", 9, {"traced": 5, "not_traced": 1, "duplicate": 1}, {"rtp": 1, "stun": 1}),
     Ledger("correlation", 5, {"new": 4, "retransmitted": 1}),
     Ledger("calls", 3, {"over": 1, "held": 2}, {}, {"evicted": 0}),
@@ -60,7 +62,10 @@ LEDGERS = (
 )
 
 ONE_DURATION = Distribution((0.5, 1.0), (1, 0, 0), 0.25)
-COUNTED = {family.name: {family.labels: ONE_DURATION if family.kind == HISTOGRAM else 1} for family in SIP_FAMILIES}
+COUNTED = {
+    family.name: {family.labels: ONE_DURATION if family.kind == HISTOGRAM else 1}
+    for family in (*SIP_FAMILIES, *MEDIA_FAMILIES)
+}
 
 
 def figures(ledgers: Iterable[Ledger] = LEDGERS, sinks: Iterable[SinkFigures] = (sink(),)) -> AgentFigures:

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, text
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.kinds import ForeignPayload, LogEvent, RtcpReport
+from capture_agent.records.kinds import ForeignPayload, LogEvent, RtcpReport, RtpReport
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks.sql.database import parse_url
@@ -75,7 +75,7 @@ FOREIGN = 0x35  # DNS as JSON
 
 
 def not_sip(
-    kind: type[RtcpReport | LogEvent | ForeignPayload],
+    kind: type[RtcpReport | RtpReport | LogEvent | ForeignPayload],
     payload: bytes,
     origin: Origin | None = None,
     addresses: tuple[str, str] = ("192.0.2.1", "192.0.2.2"),

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from faults.peers import end_process
 from free_ports import free_port
 
 CALLS = 20
@@ -115,8 +116,7 @@ def calls(uac: Host, uas: Host, port: int, folder: Path, family: str = "-i") -> 
                 break
         assert done.returncode == 0, done.stderr
     finally:
-        server.terminate()
-        server.wait(PATIENCE)
+        end_process(server, PATIENCE)
 
 
 def check_each_message_once(database: Path) -> list[tuple[str, str, str]]:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from faults.interfaces import Namespace
+from faults.peers import end_process
 
 PROGRAMS = ("ip", "gcc", "kamailio", "sipp", "socat", "openssl")
 MODULES = next(Path("/usr/lib").glob("*/kamailio/modules"), Path("/usr/lib/kamailio/modules"))
@@ -85,9 +86,7 @@ def started(
         try:
             yield process
         finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(PATIENCE)
+            end_process(process, PATIENCE)
 
 
 def wait_for(is_so: Callable[[], bool], what: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from capture_agent.cli.program import main
+from capture_agent.cli import main
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))

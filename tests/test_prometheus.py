@@ -41,14 +41,16 @@ needs_prometheus = pytest.mark.skipif(
 def prometheus(
     host: Host, target: str, folder: Path, rules: Sequence[Path] = (), interval: str = "1s"
 ) -> Iterator[Callable[[str], object]]:
-    """Scrapes that target, and evaluates these files of rules; gives a function that asks its HTTP API."""
+    """Scrapes that target, or several with spaces between them, and evaluates these files of rules; gives a function that
+    asks its HTTP API.
+    """
     (folder / "prometheus.yml").write_text(
         f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}, evaluation_interval: {interval}}}\n"
         f"rule_files: {json.dumps([str(path) for path in rules])}\n"
         "scrape_configs:\n"
         "  - job_name: capture-agent\n"
         f"    authorization: {{credentials: {TOKEN}}}\n"
-        f'    static_configs: [{{targets: ["{target}"]}}]\n'
+        f"    static_configs: [{{targets: {json.dumps(target.split())}}}]\n"
     )
     command = host.command(
         "prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from capture_agent.app.agent import Agent
 from capture_agent.app.replaying import replay
-from capture_agent.cli.program import main
+from capture_agent.cli import main
 from capture_agent.config import Config, load
 from capture_agent.config.endpoints import parse_local
 from capture_agent.emission.emission import emission

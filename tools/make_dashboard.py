@@ -262,7 +262,7 @@ SINKS = Row("Sinks", [
         "decbytes",
     ),
     Panel(
-        "Oldest message", "How long the oldest message in the queue has waited.",
+        "Oldest message", "How long the oldest message in the queue or in the spool has waited.",
         [Query(f"max by (sink) (capture_agent_sink_oldest_seconds{{{AGENT}, {SINK}}})", "{{sink}}")],
         "s",
     ),

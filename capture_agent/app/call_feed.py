@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 from capture_agent.config import Config, SqlTarget
 from capture_agent.config.targets import PackageSink
 from capture_agent.emission.privacy import masker
+from capture_agent.media.rtp_json import all_figures
 from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.kinds import RtpReport
 from capture_agent.records.traced import TracedMessage
 from capture_agent.view.call_store import CallStore, Mask
 
@@ -36,6 +38,7 @@ class StoreSink:
 
     name = NAME
     together = 1000
+    kinds = (CapturedMessage, RtpReport)
 
     def __init__(self, store: CallStore) -> None:
         self.sent = 0
@@ -47,7 +50,9 @@ class StoreSink:
         """The store is there."""
 
     def send(self, batch: Sequence[TracedMessage]) -> None:
+        """Of others, only reports of streams come: `kinds`."""
         self._store.add([one.message for one in batch if isinstance(one.message, CapturedMessage)])
+        self._store.add_streams(all_figures(one.message for one in batch if isinstance(one.message, RtpReport)))
         self.sent += len(batch)
 
     def flush(self) -> None:
@@ -134,9 +139,10 @@ class CallFeed:
 
         for file in self._files:
             try:
-                with opened(self._config, file, self.store.keeps_frames) as (source, pipeline):
+                with opened(self._config, file, self.store.keeps_frames, with_streams=True) as (source, pipeline):
                     for messages in pipeline.read(source.batches()):
                         self.store.add(messages)
+                        self.store.add_streams(all_figures(pipeline.take_reports()))
                         if self._stop.is_set():
                             return
             except SourceError as error:
@@ -162,8 +168,8 @@ class CallFeed:
 
         config, known = self._config, self.store
         own = Config(
-            capture=config.capture, tls=config.tls, listen=config.listen, kafka_source=config.kafka_source,
-            sink=(PackageSink(use=NAME),),
+            capture=config.capture, tls=config.tls, media=config.media, listen=config.listen,
+            kafka_source=config.kafka_source, sink=(PackageSink(use=NAME),),
         )  # fmt: skip
         agent = Agent(own, lossless=False, stop=self._stop, extensions=Extensions(sinks=(StoreSink(known),)))
         agent.pipeline.packets.keeps_frames = known.keeps_frames

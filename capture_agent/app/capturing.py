@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def capture_filter(capture: Capture, link_type: int, rtcp: bool = False) -> str:
+def capture_filter(capture: Capture, link_type: int, media: str = "") -> str:
     """The filter for libpcap: the user's filter combined with the list of ports."""
-    ports = expression(capture.ports, link_type, capture.esp_null, rtcp) if capture.ports else ""
+    ports = expression(capture.ports, link_type, capture.esp_null, media) if capture.ports else ""
     if ports and capture.filter:
         # Keywords such as `vlan` shift every offset after them, so our part would test other bytes: then
         # ports are checked only after capture.
@@ -46,7 +46,7 @@ def run(agent: Agent, on_ready: Callable[[], None] | None = None, on_batch: OnBa
     capture = agent.config.capture
     sources: list[Source] = []
     if capture.interfaces:
-        open_it = partial(open_interface, capture, agent.config.media.rtcp)
+        open_it = partial(open_interface, capture, agent.config.media.on_any_port)
         agent.keeper = InterfaceKeeper(capture.interfaces, open_it, agent.has_opened)
         sources += agent.keeper.open_all(capture.wait_for_interfaces)
     sources += [open_socket(agent.config, address, agent.routes.has_room) for address in agent.config.listeners]
@@ -79,10 +79,10 @@ def open_topic(options: KafkaSourceSection, is_safe: Callable[[], bool], has_roo
     return KafkaSource(options, is_safe, has_room)
 
 
-def open_interface(capture: Capture, rtcp: bool, name: str) -> LiveInterface:
+def open_interface(capture: Capture, media: str, name: str) -> LiveInterface:
     return LiveInterface(
         name,
-        bpf=partial(capture_filter, capture, rtcp=rtcp),
+        bpf=partial(capture_filter, capture, media=media),
         snapshot_length=capture.snapshot_length,
         promiscuous=capture.promiscuous,
         buffer_mib=capture.buffer_mib,

@@ -90,7 +90,7 @@ def settle(user: User) -> str:
     if set(os.getresuid()) != {user.uid} or 0 in {*os.getresgid(), *os.getgroups()} or capabilities() != kept:
         raise PrivilegesError(f"user {user.name!r}: root's privileges could not be given up")
     file = unreadable()
-    but = f"; it cannot read {file}: what the agent imports later may fail" if file else ""
+    but = f"; it cannot read {file}: reloads, and what the agent imports later, may fail" if file else ""
     return f"runs as {user}, with {'CAP_NET_RAW alone' if kept else 'no capability'}{but}"
 
 

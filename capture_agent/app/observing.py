@@ -169,7 +169,7 @@ def figures(
         sources=sources,
         sinks=sinks,
         groups=groups,
-        counted=pipeline.counting.snapshot() if pipeline.counting is not None else {},
+        counted=pipeline.counted(),
     )
 
 

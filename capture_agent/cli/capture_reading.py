@@ -10,15 +10,20 @@ if TYPE_CHECKING:
     from capture_agent.config import Config
     from capture_agent.pipeline import Pipeline
     from capture_agent.records.captured import CapturedMessage
+    from capture_agent.records.kinds import RtpReport
 
 
 class CaptureReading:
     """Reads the files in order and keeps the books for all of them. Damage ends only the file it is in."""
 
-    def __init__(self, config: Config, several: bool = False, keeps_frames: bool = False) -> None:
+    def __init__(
+        self, config: Config, several: bool = False, keeps_frames: bool = False, with_streams: bool = False
+    ) -> None:
         self._config = config
         self._several = several
         self._keeps_frames = keeps_frames  # the captured ones, with each message
+        self._with_streams = with_streams  # RTP is measured: `reports`
+        self.reports: list[RtpReport] = []  # until somebody takes them
         self.damages: list[str] = []
         self.notes: list[str] = []
         self._frames = 0
@@ -37,10 +42,11 @@ class CaptureReading:
         from capture_agent.sources.source import SourceError
 
         for file in files:
-            with opened(self._config, file, self._keeps_frames) as (source, pipeline):
+            with opened(self._config, file, self._keeps_frames, self._with_streams) as (source, pipeline):
                 name = source.name if self._several else ""
                 try:
                     for messages in pipeline.read(source.batches()):
+                        self.reports += pipeline.take_reports()
                         yield [(name, message) for message in messages]
                 except SourceError as error:
                     if error.usage:

@@ -11,6 +11,7 @@ import typer
 
 from capture_agent.cli import options
 from capture_agent.cli.failures import WRONG_USAGE, Failed, WrongUsage, note
+from capture_agent.cli.user_code import check_sinks
 
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="The configuration, a TOML file, as --config FILE.")]
 # Every kamailio.cfg has one of these at the beginning of a line.
@@ -46,7 +47,7 @@ def check(
     try:
         settings, layers, _ = options.loaded(path, {})
         options.check_filter(settings, layers)
-        options.check_sinks(settings, layers, files=True)
+        check_sinks(settings, layers, files=True)
     except ConfigError as error:
         for problem in error.problems:
             note(problem)  # without the program's name: editors look for FILE:LINE at the start

@@ -61,7 +61,7 @@ def flow(
     source = looking.inputs(config, file, db, table)
     wanted = looking.call_filter(where, source.aliases)
     messages = looking.chosen_messages(source, call_ids or [], legs, wanted, frames=save is not None)
-    drawn = ladder_of(messages, source.aliases)
+    drawn = ladder_of(messages, source.aliases, source.streams)
     for line in lines(drawn, output, mode, in_zone, raw, in_colour):
         print(line)
     if save is not None:
@@ -83,6 +83,7 @@ def lines(
 def as_text(ladder: Ladder, mode: TimeMode, zone: tzinfo | None, raw: bool, in_colour: bool) -> Iterator[str]:
     from capture_agent.cli.message_output import message_lines
     from capture_agent.view import ladder_text
+    from capture_agent.view.media_marks import summary
 
     pretty = sys.stdout.isatty() and (sys.stdout.encoding or "").lower().startswith("utf")
     columns = shutil.get_terminal_size((80, 24)).columns
@@ -92,6 +93,8 @@ def as_text(ladder: Ladder, mode: TimeMode, zone: tzinfo | None, raw: bool, in_c
     )
     for media in ladder.media:
         yield f"{'':10}  {printable(str(media))}"
+    for stream in ladder.streams:
+        yield f"{'':10}  {printable(summary(stream))}"
     if raw:
         for one in ladder.arrows:
             yield ""

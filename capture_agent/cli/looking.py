@@ -21,6 +21,7 @@ from capture_agent.view.time_text import seconds_of_age
 
 if TYPE_CHECKING:
     from capture_agent.config import Config, SqlTarget
+    from capture_agent.media.stream_figures import StreamFigures
     from capture_agent.records.captured import CapturedMessage
     from capture_agent.records.message_filter import MessageFilter
     from capture_agent.view.aliases import Aliases
@@ -52,13 +53,18 @@ SECOND = 1_000_000_000
 
 @dataclass(slots=True)
 class Inputs:
-    """Capture files, or a table. `damages`: what could not be read to its end."""
+    """Capture files, or a table.
+
+    damages  what could not be read to its end
+    streams  RTP of the calls whose messages were asked for, if they come from files
+    """
 
     config: Config
     files: list[str]
     target: SqlTarget | None
     aliases: Aliases
     damages: list[str] = field(default_factory=list)
+    streams: list[StreamFigures] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -195,9 +201,17 @@ def read_book(
     return book, matched
 
 
-def batches(source: Inputs, keeps_frames: bool = False) -> Iterator[list[CapturedMessage]]:
-    reading = CaptureReading(source.config, keeps_frames=keeps_frames)
+def batches(
+    source: Inputs, keeps_frames: bool = False, streams_of: Chosen | None = None
+) -> Iterator[list[CapturedMessage]]:
+    """`streams_of`: the calls whose RTP is measured."""
+    from capture_agent.media.rtp_json import all_figures
+
+    reading = CaptureReading(source.config, keeps_frames=keeps_frames, with_streams=streams_of is not None)
     for batch in reading.messages(source.files):
+        found, reading.reports = reading.reports, []
+        if streams_of is not None:
+            source.streams += [one for one in all_figures(found) if streams_of.has(one.call_id)]
         yield [message for _, message in batch]
     source.damages += [one for one in reading.damages if one not in source.damages]
 
@@ -216,7 +230,7 @@ def messages_of(source: Inputs, call_ids: Iterable[str], keeps_frames: bool = Fa
         from capture_agent.policy.lookback import copied  # so that no batch stays in memory
 
         chosen = Chosen(wanted)
-        for batch in batches(source, keeps_frames):
+        for batch in batches(source, keeps_frames, streams_of=chosen):
             found += [copied(one, keeps_frames) for one in batch if chosen.has(one.sip.call_id)]
     return sorted(found, key=lambda message: message.time_ns)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +14,7 @@ from capture_agent.cli.failures import WrongUsage, note
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
-    from capture_agent.app.extensions import Extensions, InUse
+    from capture_agent.app.extensions import Extensions
     from capture_agent.config import Config, SqlTarget
     from capture_agent.config.precedence import Layers
 
@@ -208,55 +208,13 @@ def configuration_to_read(said: dict[str, Any]) -> Config:
     return config
 
 
-def configuration_to_run(
-    file: Path | None,
-    said: dict[str, Any],
-    in_use: InUse | None = None,
-    before_user_code: Callable[[Config], object] | None = None,
-    create: bool = False,
-) -> tuple[Config, Extensions]:
-    """The same, with the user code that it names. Raises ConfigError, also for sinks that can never work.
-
-    `in_use`: by the agent that asks again. `create`: as if each [[sql]] had it.
-    """
-    config, layers, extensions = loaded(file, said, in_use, before_user_code)
-    if create:
-        config = replace(config, sql=tuple(replace(target, create=True) for target in config.sql))
-    # Another user than the one that has made the files: who waits for them to be writable may wait for ever.
-    check_sinks(config, layers, files=bool(config.run.user and before_user_code))
-    return config, extensions
-
-
-def loaded(
-    file: Path | None,
-    said: dict[str, Any],
-    in_use: InUse | None = None,
-    before_user_code: Callable[[Config], object] | None = None,
-) -> tuple[Config, Layers, Extensions]:
+def loaded(file: Path | None, said: dict[str, Any]) -> tuple[Config, Layers, Extensions]:
+    """The same, with the origin of each value and the user code that it names. Raises ConfigError."""
     from capture_agent.app.extensions import load_extensions
     from capture_agent.config.load import load_layers
 
     config, layers = load_layers(file, os.environ, said)
-    if before_user_code is not None:
-        before_user_code(config)
-    return config, layers, load_extensions(config, layers, in_use)
-
-
-def check_sinks(config: Config, layers: Layers, files: bool = False) -> None:
-    """Check that sinks and the HTTP door can work. Raises ConfigError. `files`: also files not writable now."""
-    from capture_agent.app import decryption
-    from capture_agent.config.config_errors import ConfigError, in_order
-    from capture_agent.sinks.checks import not_ready, unusable
-    from capture_agent.web import http_checks as of_http
-
-    problems = [
-        *unusable(config, layers),
-        *of_http.unusable(config, layers),
-        *decryption.unusable(config, layers),
-        *(not_ready(config, layers) if files else ()),
-    ]
-    if problems:
-        raise ConfigError(in_order(problems))
+    return config, layers, load_extensions(config, layers)
 
 
 def check_filter(config: Config, layers: Layers) -> None:

@@ -1,15 +1,12 @@
-"""The list of commands; turns every error into one line and an exit status."""
+"""The list of commands; turns errors of typer into one line."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
-import traceback
-import warnings
-from collections.abc import Sequence
-from errno import EDQUOT, ENOSPC
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,23 +27,23 @@ from capture_agent.cli import (
     send_events,
     stats,
     status,
-    terminal,
     view,
     web,
 )  # fmt: skip
-from capture_agent.cli.failures import DONE, FAILED, INTERRUPTED, PROGRAM, WRONG_USAGE, Failed, say
-from capture_agent.cli.title import hide_secrets
-from capture_agent.config.config_errors import ConfigError, nearest
+from capture_agent.cli.endings import CommandOver, ended
+from capture_agent.cli.failures import DONE, PROGRAM, WrongUsage, say
+from capture_agent.config.config_errors import nearest
 from capture_agent.config.option_list import alternatives
 from capture_agent.config.secrets import MASK
-from capture_agent.hooks.guard import raised_at
+
+if TYPE_CHECKING:
+    from capture_agent.config import Config
+    from capture_agent.config.precedence import Layers
 
 _OPTION = re.compile(r"-{0,2}[a-z][a-z-]{0,30}")
 _VALUE = re.compile(r"'(.*?)'(?=[\s.:,)]|$)")
 _ARGUMENT = re.compile(r" \(.*\)$")  # click: got unexpected extra argument (VALUE)
 
-FULL = (ENOSPC, EDQUOT)  # the name of the file that standard output goes to
-DEBUG = "CAPTURE_AGENT_DEBUG"  # if set, an unexpected error comes with its traceback
 COMPLETION = "_CAPTURE_AGENT_COMPLETE"  # a shell asks with it what can follow; tools/completions.py makes its script
 
 # typer exports only BadParameter of click's exceptions; UsageError and ClickException are its base classes.
@@ -101,16 +98,27 @@ app.add_typer(config.app, name="config")
 app.command("interfaces", short_help="List this host's interfaces.")(interfaces.interfaces)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Its status: 0 done, 1 failed while running, 2 wrong usage or configuration, 130 interrupted."""
+def perform(arguments: list[str]) -> int:
+    """Run a command, or answer a shell that asks what can follow. Returns the status."""
     if COMPLETION in os.environ:
         return complete(os.environ[COMPLETION])
-    if arguments is None:
-        hide_secrets()
-    try:
-        return run_command(list(sys.argv[1:] if arguments is None else arguments))
-    finally:
-        terminal.finish()
+    command = typer.main.get_command(app)
+    name = command_name(command, arguments)
+
+    def work() -> int:
+        with asked(command, arguments) as context:
+            command.invoke(context)
+        return DONE
+
+    return ended(work, lambda line: say(line, name))
+
+
+def settings_to_run(arguments: list[str]) -> tuple[Config, Layers]:
+    """What `run` with these arguments is to capture with. Raises Failed, ConfigError, CommandOver."""
+    command = typer.main.get_command(app)
+    with asked(command, arguments) as context:
+        settings: tuple[Config, Layers] = command.invoke(context)
+    return settings
 
 
 def complete(instruction: str) -> int:
@@ -122,75 +130,16 @@ def complete(instruction: str) -> int:
     return int(shells.shell_complete(typer.main.get_command(app), {}, PROGRAM, COMPLETION, instruction))
 
 
-def run_command(arguments: list[str]) -> int:
-    command = typer.main.get_command(app)
-    open_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # decode must not fail in a C locale
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # warnings of libraries are for developers, not for users
-    name = command_name(command, arguments)
-    try:
-        status = invoked(command, arguments)
-        sys.stdout.flush()
-        return status
-    except BrokenPipeError:
-        return without_reader()
-    except OSError as error:
-        if error.errno not in FULL:
-            return explain(error, name)
-        without_reader()
-        say(f"the output cannot be written: {os.strerror(error.errno).lower()}", name)
-        return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception as error:
-        return explain(error, name)
-
-
-def invoked(command: Any, arguments: list[str]) -> int:
+@contextmanager
+def asked(command: Any, arguments: list[str]) -> Iterator[Any]:
+    """The context to invoke the command in. Raises WrongUsage, CommandOver."""
     try:
         with command.make_context(PROGRAM, arguments) as context:
-            command.invoke(context)
+            yield context
     except typer.Exit as end:
-        return int(end.exit_code)
-    return DONE
-
-
-def explain(error: Exception, command: str) -> int:
-    """Tell the user, and return the status."""
-    if isinstance(error, Failed):
-        say(str(error), command)
-        return error.status
-    if isinstance(error, ConfigError):
-        for problem in error.problems:
-            say(problem, command)
-        return WRONG_USAGE
-    if isinstance(error, USAGE_ERROR):
-        say(usage_line(error), command)
-        return WRONG_USAGE
-    if (status := status_of_stage(error)) is not None:
-        say(str(error), command)
-        return status
-    # Without the exception's text, which may repeat a secret.
-    say(f"unexpected {type(error).__name__}{raised_at(error)} (a bug: {DEBUG}=1 shows where)", command)
-    if os.environ.get(DEBUG):
-        for line in traceback.format_tb(error.__traceback__):
-            print(line, end="", file=sys.stderr)
-    return FAILED
-
-
-def status_of_stage(error: Exception) -> int | None:
-    """The errors of sources and sinks, which are lines for the user already."""
-    stages = sys.modules  # a module that was never imported cannot have raised
-    source = stages.get("capture_agent.sources.source")
-    if source is not None and isinstance(error, source.SourceError):
-        return WRONG_USAGE if error.usage else FAILED
-    sink = stages.get("capture_agent.sinks.sink")
-    if sink is not None and isinstance(error, sink.SinkError):
-        return FAILED
-    return None
+        raise CommandOver(int(end.exit_code)) from None
+    except USAGE_ERROR as error:
+        raise WrongUsage(usage_line(error)) from None
 
 
 def usage_line(error: Any) -> str:
@@ -227,17 +176,3 @@ def command_name(command: Any, arguments: Sequence[str]) -> str:
             names.append(argument)
             command = known[argument]
     return " ".join(names)
-
-
-def open_closed_streams() -> None:
-    """Replace a closed stream, as in `capture-agent decode x.pcap >&-`: Python sets it to None, and libraries fail."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - for as long as the program runs
-
-
-def without_reader() -> int:
-    """`capture-agent decode x.pcap | head`: the reader has closed the pipe."""
-    # Buffered output would raise again when the interpreter closes the stream.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return DONE

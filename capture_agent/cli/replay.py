@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -14,6 +15,8 @@ from capture_agent.cli.failures import FAILED, INTERRUPTED, WrongUsage, say
 from capture_agent.cli.logs import log_to_stderr
 from capture_agent.cli.looking import message_filter
 from capture_agent.cli.sending import keeping_books, stopping
+from capture_agent.cli.user_code import user_code
+from capture_agent.config.load import load_layers
 from capture_agent.config.secrets import quotable
 
 if TYPE_CHECKING:
@@ -66,7 +69,8 @@ def replay(
         capture_hep_in=hep_in,
     )
     wanted = message_filter(where)
-    settings, extensions = options.configuration_to_run(config, said)
+    settings, layers = load_layers(config, os.environ, said)
+    extensions = user_code(settings, layers)
     factor, rounds = parse_speed(speed), options.positive("--loop", loop)
     longest_gap = options.positive("--max-gap", max_gap)
     options.check_files(files, rounds)

@@ -132,7 +132,8 @@ def collectors(event: TracedMessage, settings: Config) -> Iterator[list[HepTarge
     """Each is a list of collectors of which one gets the event: the first that is up."""
     from capture_agent.config.configured_sinks import ConfiguredSinks
     from capture_agent.config.targets import HepTarget
-    from capture_agent.delivery.rendezvous import hashed, key_of, score
+    from capture_agent.delivery.rendezvous import hashed, score
+    from capture_agent.records.call_key import call_key
 
     sinks = ConfiguredSinks(settings)
     hep = {sink.id: sink.target for sink in sinks if isinstance(sink.target, HepTarget)}
@@ -146,7 +147,7 @@ def collectors(event: TracedMessage, settings: Config) -> Iterator[list[HepTarge
             continue
         if one.group.mode == "hash":
             seed = one.group.seed.encode()
-            call = hashed(key_of(event, one.group.key == "leg"), seed)
+            call = hashed(call_key(event, one.group.key == "leg"), seed)
             scores = {id_: score(call, hashed(text.encode(), seed)) for id_, text in one.members.items()}
             members.sort(key=scores.__getitem__, reverse=True)
         yield [hep[id_] for id_ in members]

@@ -7,9 +7,7 @@ reading from a client that does not read its answers.
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import selectors
 import socket
 import threading
@@ -20,15 +18,13 @@ from pathlib import Path
 
 from capture_agent.control import jsonrpc
 from capture_agent.control.place import listen, remove
+from capture_agent.net.accepting import AcceptFailures
+from capture_agent.os_errors import in_words
 
 LONGEST_REQUEST = 65_536
 MOST_ANSWERS = 8 << 20  # bytes that wait to be read by one client
 MOST_CONNECTIONS = 16
 PATIENCE = 30.0  # seconds for a complete request to arrive, or for an answer to be read
-# Without descriptors or memory we stop accepting for a while.
-OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-PAUSE = 1.0  # seconds
-QUIET = 60.0  # seconds between log lines
 
 _log = logging.getLogger(__name__)
 
@@ -94,12 +90,12 @@ class Door:
         found = path.lstat()
         self._inode = (found.st_dev, found.st_ino)
         self._stop, self._stopped = socket.socketpair()
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.PollSelector()  # epoll does not tell that a socket was closed
         self._selector.register(self._server, selectors.EVENT_READ)
         self._selector.register(self._stopped, selectors.EVENT_READ)
         self._connections: dict[socket.socket, ControlConnection] = {}
         self._paused_until: float | None = None
-        self._warned_at = -QUIET
+        self._accept_failures = AcceptFailures("control socket")
         self._thread = threading.Thread(target=self._work, name="control", daemon=True)
 
     def start(self) -> None:
@@ -118,6 +114,11 @@ class Door:
             try:
                 if not self._turn():
                     break
+            except OSError as error:  # of its own socket
+                _log.error(
+                    "control socket %s: %s; nothing is answered until the next start", self.path, in_words(error)
+                )
+                break
             except Exception as error:  # must neither be silent nor spin
                 _log.error("control socket: internal error: %s", type(error).__name__)
                 break
@@ -153,13 +154,10 @@ class Door:
         try:
             client, _ = self._server.accept()
         except OSError as error:
-            if error.errno in OUT_OF:  # the socket would be ready again at once
+            if seconds := self._accept_failures.pause(error):
                 self._selector.unregister(self._server)
-                self._paused_until = now + PAUSE
-                if now - self._warned_at >= QUIET:
-                    self._warned_at = now
-                    _log.warning("control socket: cannot accept connections for now: %s", os.strerror(error.errno))
-            return  # or it has gone away again
+                self._paused_until = now + seconds
+            return
         with suppress(OSError):
             client.setblocking(False)
             connection = ControlConnection(client, now)

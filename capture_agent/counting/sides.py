@@ -94,3 +94,12 @@ class Sides:
     def side(self, message: CapturedMessage) -> int:
         """For callers that are not compiled."""
         return self.of(message)
+
+    def side_of(self, source: bytes, source_port: int, destination: bytes, destination_port: int) -> int:
+        """Of packed addresses, as `of` says; for callers that are not compiled."""
+        inward: cython.bint = self._local.number(destination, destination_port) != NONE
+        outward: cython.bint = not inward and self._local.number(source, source_port) != NONE
+        peer: cython.int = self._networks.number(destination if outward else source)
+        if peer == NONE and not inward and not outward:
+            peer = self._networks.number(destination)
+        return outward if peer == NONE else peer << 1 | outward

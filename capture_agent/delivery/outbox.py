@@ -230,8 +230,11 @@ class Outbox:
 
     def standing(self) -> Standing:
         with self._changed:
-            since = self._in_hand_since if self._in_hand else self._queue.since
-            oldest = 0.0 if since is None else self._clock() - since
+            waits_since = [self._in_hand_since] if self._in_hand else []
+            if self._queue.since is not None:  # also before what is in hand, where that comes from a spool
+                waits_since.append(self._queue.since)
+            now = self._clock()
+            oldest = now - min(waits_since, default=now)
             made = connections(self.sink)
             again = self._outages.over if made is None else max(0, made - 1)
             up = not self._outages.is_down

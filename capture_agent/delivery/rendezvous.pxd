@@ -1,7 +1,5 @@
-cimport cython
-from capture_agent.records.captured cimport CapturedMessage
+from capture_agent.records.call_key cimport call_key
 from capture_agent.records.traced cimport TracedMessage
-from capture_agent.sip.message cimport SipMessage
 
 cdef class MemberChoice:
     cdef readonly unsigned long long bit
@@ -13,5 +11,4 @@ cdef class MemberChoice:
 
 cpdef unsigned long long score(unsigned long long call, unsigned long long member)
 cpdef int best(unsigned long long call, MemberChoice choice) except -1
-cpdef bytes key_of(TracedMessage traced, bint by_leg)
 cpdef unsigned long long member_bit(MemberChoice choice, TracedMessage traced)

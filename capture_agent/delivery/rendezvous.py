@@ -14,9 +14,8 @@ from hashlib import blake2b
 
 import cython
 
-from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.call_key import call_key
 from capture_agent.records.traced import TracedMessage
-from capture_agent.sip.message import SipMessage
 
 MASK_64 = (1 << 64) - 1
 FIRST = cython.declare(cython.ulonglong, 0xBF58476D1CE4E5B9)
@@ -83,25 +82,11 @@ def best(call: cython.ulonglong, choice: MemberChoice) -> cython.int:
     return found
 
 
-def key_of(traced: TracedMessage, by_leg: cython.bint) -> bytes:
-    """What is hashed. A message that is not SIP has the Call-ID that its sender names; empty: none is known."""
-    message: CapturedMessage
-    sip: SipMessage
-    if by_leg and traced.trace.correlation_id:
-        return traced.trace.correlation_id
-    if type(traced.message) is CapturedMessage:
-        message = cython.cast(CapturedMessage, traced.message)
-        sip = message.sip
-        return sip.data[sip.call_id_start : sip.call_id_end] if sip.call_id_start < sip.call_id_end else b""
-    origin = traced.message.origin
-    return (b"" if origin is None else origin.correlation_id) or traced.trace.correlation_id
-
-
 def member_bit(choice: MemberChoice, traced: TracedMessage) -> cython.ulonglong:
     """The bits of the members that get this message of the group."""
     if choice.fixed:
         return choice.fixed
-    call: cython.ulonglong = hashed(key_of(traced, choice.by_leg), choice.seed)
+    call: cython.ulonglong = hashed(call_key(traced, choice.by_leg), choice.seed)
     return choice.bits[best(call, choice)]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from capture_agent.delivery.message_queue import MessageQueue
 from capture_agent.delivery.spool.spool import Change, Spool
 
-LOOK_SECONDS = 10.0  # between looks for batches that are too old
+LOOK_SECONDS = 10.0  # between looks for batches that are too old, and at the disk: it may fail before it is needed
 TOGETHER_SECONDS = 0.05  # between writes: messages that come meanwhile are one batch
 WRITTEN_AT_ONCE = 4096  # messages, and one batch of the queue
 WRITTEN_BYTES = 8 << 20  # that they hold, the same: while they are written, they are in memory a second time
@@ -72,8 +72,7 @@ class SpoolWriter:
                 break
             while self._write_some() and not self._ending:
                 time.sleep(TOGETHER_SECONDS)
-            if self._spool.messages or self._spool.failing:
-                self._apply(self._spool.expire())
+            self._apply(self._spool.expire())
         self._at_end()
         while self._write_some():
             pass

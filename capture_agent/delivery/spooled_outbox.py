@@ -79,7 +79,9 @@ class SpooledOutbox(Outbox):
         self.spool.limits = SpoolLimits.of(section)
 
     def standing(self) -> Standing:
-        return replace(super().standing(), spool=self.spool.standing())
+        standing, spool = super().standing(), self.spool.standing()
+        oldest = max(standing.oldest_seconds, spool.oldest_seconds)
+        return replace(standing, oldest_seconds=oldest, spool=spool)
 
     def ledger(self) -> Ledger:
         with self._changed:

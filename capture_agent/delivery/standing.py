@@ -41,7 +41,7 @@ class Standing:
     """A sink at one moment.
 
     queue_bytes     memory of the messages in the queue and in hand
-    oldest_seconds  how long the oldest of these messages has waited; 0: there are none
+    oldest_seconds  how long the oldest of these, or in the spool, has waited; 0: there are none
     reconnects      times that it was reached again
     lag             seconds from the packet's time to handed over, by message
     batch           seconds that handing over one batch took

@@ -33,6 +33,7 @@ OTHERWISE = "check host, port and transport of the destination"
 DATABASE = (
     "check the database's URL, its server, and the permissions of its user; `capture-agent db create` makes tables"
 )
+KAFKA = "start a broker that it names, correct the options of TLS, user and password, or create the topic"
 
 COLUMN = "change the column to what `capture-agent db create` makes"
 EXTRA_COLUMN = "give the column a default, or let it accept NULL: the agent fills only the columns of sip_trace"

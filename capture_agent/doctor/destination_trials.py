@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config
 from capture_agent.config.configured_sinks import ConfiguredSink, ConfiguredSinks
+from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, broken
 from capture_agent.doctor.receivers import try_any, try_collector, try_server
 from capture_agent.doctor.table_trial import try_table
@@ -36,6 +37,7 @@ TRIALS: dict[str, Callable[[Wanted], Iterator[Finding]]] = {
     "hep": lambda wanted: try_collector(wanted.target, wanted.test_message),
     "sip": lambda wanted: try_server(wanted.target),
     "sql": lambda wanted: try_table(wanted.target, wanted.tables),
+    "kafka": lambda wanted: try_any(wanted.make, advice.KAFKA),
 }
 
 

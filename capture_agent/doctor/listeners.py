@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from capture_agent.app.capturing import open_socket, open_topic
+from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, broken, ok
 from capture_agent.doctor.receivers import of_own_dates
 from capture_agent.sources.source import SourceError
@@ -40,7 +41,6 @@ def can_listen(case: Case) -> Iterator[Finding]:
         try:
             open_topic(one, lambda: True, lambda: True).close()
         except SourceError as error:
-            what = "start a broker that it names, create the topic, or check user and password"
-            yield broken(str(error).removeprefix(f"{one}: "), what, str(one))
+            yield broken(str(error).removeprefix(f"{one}: "), advice.KAFKA, str(one))
         else:
             yield ok("can be read", str(one))

@@ -70,7 +70,7 @@ class View:
         self._note = note
         for name in capture.interfaces:
             try:
-                self.sources.append(open_interface(capture, False, name))
+                self.sources.append(open_interface(capture, "", name))
             except SourceError as error:
                 self.problems[name] = str(error).removeprefix(f"{name}: ")
 

@@ -55,15 +55,21 @@ def try_server(target: SipTarget) -> Iterator[Finding]:
         yield ok("UDP: whether a server listens there cannot be known without sending it SIP", check="connection")
 
 
-def try_any(make: Callable[[], Sink]) -> Iterator[Finding]:
-    """Opens a sink as the agent does, and closes it."""
+def try_any(make: Callable[[], Sink], to_do: str = "") -> Iterator[Finding]:
+    """Opens a sink as the agent does, and closes it. `to_do`: if that fails; by default it depends on the error."""
+    sink: Sink | None = None
     try:
         with closing(make()) as sink:
             sink.open()
     except SinkError as error:
-        yield broken(str(error), advice.for_error(error), check="connection")
+        yield broken(said(error, sink), to_do or advice.for_error(error), check="connection")
     else:
         yield ok("opened", check="connection")
+
+
+def said(error: SinkError, sink: Sink | None) -> str:
+    """Without the sink's name, with which its errors begin: a finding has a name beside its text."""
+    return str(error) if sink is None else str(error).removeprefix(f"{sink.name}: ")
 
 
 def beside_an_agent(target: AnyTarget) -> AnyTarget:
@@ -158,8 +164,7 @@ def send_test_message(target: HepTarget) -> Finding:
             time.sleep(REFUSAL)
         sink.flush()
     except SinkError as error:
-        text = str(error).removeprefix(f"{sink.name}: ")
-        return broken(text, advice.for_error(error), check="test message")
+        return broken(said(error, sink), advice.for_error(error), check="test message")
     finally:
         sink.close()
     if sink.lost:

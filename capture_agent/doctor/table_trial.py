@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from capture_agent.config import SqlTarget
 from capture_agent.doctor import advice
 from capture_agent.doctor.finding import Finding, broken, ok, warning
+from capture_agent.doctor.receivers import said
 from capture_agent.events import message_event, parse_place
 from capture_agent.net.sink_errors import SinkError
 from capture_agent.sinks.sql.database import db_command, parse_url
@@ -35,8 +36,7 @@ def try_table(target: SqlTarget, tables: tuple[str, ...]) -> Iterator[Finding]:
             yield warning(f"table {name}: {problem}", to_do, check="table")
         absent, unsafe = sink.rehearse(row)
     except SinkError as error:
-        found, hint, command = str(error).partition(HINT)
-        found = found.removeprefix(f"{sink.name}: ") if sink is not None else found
+        found, hint, command = said(error, sink).partition(HINT)
         yield broken(found, f"run `{command}" if hint else if_it_fails, check="table")
         return
     finally:

@@ -14,7 +14,7 @@ from capture_agent.config.sections import Config, Privacy
 from capture_agent.emission.privacy import masker
 from capture_agent.emission.rewriting import rewritten
 from capture_agent.records.captured import CapturedMessage, Direction
-from capture_agent.records.kinds import RtcpReport
+from capture_agent.records.kinds import Captured, RtcpReport, RtpReport
 from capture_agent.records.traced import TracedMessage
 
 Emission = Callable[[list[TracedMessage]], list[TracedMessage]]
@@ -29,14 +29,14 @@ def emission(config: Config) -> Emission | None:
     """None if nothing is to be changed: then it costs nothing."""
     if not (config.privacy.mask or config.trace.advertise or any(rule.mask for rule in config.rule)):
         return None
-    addresses = AddressMap(config.trace.advertise).shown if config.trace.advertise else None
+    addresses = AddressMap(config.trace.advertise) if config.trace.advertise else None
     return Changes(config.privacy, addresses)
 
 
 class Changes:
     """The changed messages, by the masks of their traces; done once for a message's traces with the same masks."""
 
-    def __init__(self, privacy: Privacy, addresses: Change | None = None) -> None:
+    def __init__(self, privacy: Privacy, addresses: AddressMap | None = None) -> None:
         self._privacy = privacy
         self._addresses = addresses
         self._known: dict[Masks, tuple[Change, ...]] = {}  # at most one per set of masks
@@ -51,7 +51,7 @@ class Changes:
             mask = masker(masks, self._privacy.hash_key.encode())
             yield lambda message, direction: mask(message)
         if self._addresses is not None:
-            yield self._addresses
+            yield self._addresses.shown
 
     def __call__(self, traced: list[TracedMessage]) -> list[TracedMessage]:
         changed = []
@@ -59,12 +59,9 @@ class Changes:
         done: dict[Masks, CapturedMessage] = {}
         for one in traced:
             message = one.message
-            if isinstance(message, RtcpReport) and joined(self._privacy.mask, one.trace.masks):
-                report = without_names(message)
-                changed.append(one if report is message else TracedMessage(report, one.direction, one.trace, one.sinks))
-                continue
             if not isinstance(message, CapturedMessage):
-                changed.append(one)  # all other masks, and rewriting, apply to SIP only
+                other = self._other(message, one.trace.masks)
+                changed.append(one if other is message else TracedMessage(other, one.direction, one.trace, one.sinks))
                 continue
             masks = one.trace.masks
             if message is not last:
@@ -76,6 +73,14 @@ class Changes:
             new = done[masks]
             changed.append(one if new is last else TracedMessage(new, one.direction, one.trace, one.sinks))
         return changed
+
+    def _other(self, message: Captured, masks: Masks) -> Captured:
+        """All other masks apply to SIP only; rewriting to reports of media, too."""
+        if isinstance(message, RtcpReport) and joined(self._privacy.mask, masks):
+            message = without_names(message)
+        if isinstance(message, RtcpReport | RtpReport) and self._addresses is not None:
+            message = self._addresses.shown_report(message)
+        return message
 
 
 def without_names(report: RtcpReport) -> RtcpReport:
@@ -117,6 +122,18 @@ class AddressMap:
             destination=destination and destination[0],
             destination_port=destination and destination[1],
         )
+
+    def shown_report(self, report: RtcpReport | RtpReport) -> Captured:
+        """Listed addresses only, and its own ports: media has others than SIP, and `*` knows only where SIP goes."""
+        datagram = report.datagram
+        ends = ((datagram.source, datagram.source_port), (datagram.destination, datagram.destination_port))
+        found = [self._find(datagram.transport, *end, is_local=False) for end in ends]
+        if not any(found):
+            return report
+        addresses = b"".join(end[0] if shown is None else shown[0] for end, shown in zip(ends, found, strict=True))
+        data = addresses + datagram.payload
+        changed = datagram.carrying(data, len(addresses), len(data))
+        return type(report)(changed, report.origin, report.seen_ns)
 
     def _find(self, transport: str, address: bytes, port: int, is_local: bool) -> Shown | None:
         """Its replacement; the most specific entry counts."""

@@ -15,7 +15,7 @@ import cython
 
 from capture_agent.books import Account, Ledger
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.kinds import MOST_KINDS, Captured, ForeignPayload, LogEvent, RtcpReport
+from capture_agent.records.kinds import MOST_KINDS, Captured, not_sip
 from capture_agent.records.origin import Envelope, envelope
 from hep import HepError, ProtocolType
 from hep.compression import inflate
@@ -540,8 +540,4 @@ def other_kind(datagram: Datagram) -> Captured:
     """The record of a payload that is not SIP."""
     of: Envelope | None = datagram.envelope
     assert of is not None
-    if of.kind == RtcpReport.kind:
-        return RtcpReport(datagram, of.origin, of.seen_ns)
-    if of.kind == LogEvent.kind:
-        return LogEvent(datagram, of.origin, of.seen_ns)
-    return ForeignPayload(of.kind, datagram, of.origin, of.seen_ns)
+    return not_sip(of.kind, datagram, of.origin, of.seen_ns)

@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from itertools import islice
+
+from capture_agent.media.rtp_formats import described
 
 LONGEST = 16_384  # bytes that are looked at
-MOST_LINES = 500
+MOST_LINES = 500  # that are used
 MOST_MEDIA = 16
 MOST_CANDIDATES = 8  # of one media line
 
+_LINES = re.compile(rb"^[ \t\r\f\v]*+(m=|c=|a=rtcp:|a=candidate:|a=rtpmap:)([^\n]*+)", re.MULTILINE)
 _IPV4 = re.compile(rb"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
 
 Place = tuple[bytes, int]  # address, packed, and port
@@ -24,45 +28,62 @@ class Announced:
     rtp: Place
     rtcp: list[Place] = field(default_factory=list)
     secure: bool = False  # SRTP
+    formats: bytes | None = None  # of RTP, as rtp_formats reads them; None: no RTP
+
+
+@dataclass(slots=True)
+class _Media:
+    """What is used of the lines of one media description."""
+
+    words: list[bytes]  # of m=
+    host: bytes = b""
+    rtcp: list[bytes] = field(default_factory=list)
+    candidates: list[bytes] = field(default_factory=list)
+    mapped: list[bytes] = field(default_factory=list)
 
 
 def announced(sdp: bytes) -> list[Announced]:
     """The media lines that are not refused, with an address that is one: a name is not resolved."""
     found: list[Announced] = []
-    lines = sdp[:LONGEST].split(b"\n", MOST_LINES)[:MOST_LINES]
-    session, media = split_up(lines)
-    host = connection(session)
-    for part in media[:MOST_MEDIA]:
-        words = part[0][2:].split()
-        place = placed(connection(part) or host, words[1].partition(b"/")[0]) if len(words) >= 4 else None
+    session, media = read(sdp)
+    for part in media:
+        words = part.words
+        place = placed(part.host or session, words[1].partition(b"/")[0]) if len(words) >= 4 else None
         if place is None:
             continue
-        one = Announced(place, secure=b"SAVP" in words[2])
-        one.rtcp += explicit_rtcp(part, place)
-        for other in candidates(part):
+        formats = described(part.mapped) if b"RTP/" in words[2] else None
+        one = Announced(place, secure=b"SAVP" in words[2], formats=formats)
+        if part.rtcp:
+            one.rtcp += explicit_rtcp(part.rtcp, place)
+        for other in candidates(part.candidates):
             if other != place and other not in one.rtcp:
                 one.rtcp.append(other)
         found.append(one)
     return found
 
 
-def split_up(lines: list[bytes]) -> tuple[list[bytes], list[list[bytes]]]:
-    """The lines of the session, and those of each media line."""
-    session: list[bytes] = []
-    media: list[list[bytes]] = []
-    for line in map(bytes.strip, lines):
-        if line.startswith(b"m="):
-            media.append([line])
-        else:
-            (media[-1] if media else session).append(line)
+def read(sdp: bytes) -> tuple[bytes, list[_Media]]:
+    """The host of the session, and its media."""
+    session = b""
+    media: list[_Media] = []
+    now: _Media | None = None
+    for line in islice(_LINES.finditer(sdp[:LONGEST]), MOST_LINES):
+        kind, text = line.groups()
+        if kind == b"m=":
+            if len(media) == MOST_MEDIA:
+                break
+            now = _Media(text.split())
+            media.append(now)
+        elif kind == b"c=":
+            if words := text.split():
+                host = words[-1].partition(b"/")[0]
+                if now is None:
+                    session = session or host
+                else:
+                    now.host = now.host or host
+        elif now is not None:
+            (now.mapped if kind == b"a=rtpmap:" else now.rtcp if kind == b"a=rtcp:" else now.candidates).append(text)
     return session, media
-
-
-def connection(lines: list[bytes]) -> bytes:
-    for line in lines:
-        if line.startswith(b"c=") and (words := line[2:].split()):
-            return words[-1].partition(b"/")[0]
-    return b""
 
 
 def placed(host: bytes, port: bytes) -> Place | None:
@@ -104,7 +125,7 @@ def is_private(address: bytes) -> bool:
 def explicit_rtcp(lines: list[bytes], rtp: Place) -> Iterator[Place]:
     """RFC 3605: a=rtcp:53020 [IN IP4 126.16.64.4]."""
     for line in lines:
-        if line.startswith(b"a=rtcp:") and (words := line[7:].split()):
+        if words := line.split():
             host = words[3] if len(words) >= 4 else ip_address(rtp[0]).compressed.encode()
             place = placed(host, words[0])
             if place is not None and place not in (rtp, (rtp[0], rtp[1] + 1)):
@@ -115,7 +136,7 @@ def candidates(lines: list[bytes]) -> Iterator[Place]:
     """RFC 8839 5.1: a=candidate:1 1 UDP 2130706431 10.0.1.1 8998 typ host, of either component."""
     left = MOST_CANDIDATES
     for line in lines:
-        if left and line.startswith(b"a=candidate:") and len(words := line.split()) >= 6 and words[2].upper() == b"UDP":
+        if left and len(words := line.split()) >= 6 and words[2].upper() == b"UDP":
             left -= 1
             if (place := placed(words[4], words[5])) is not None:
                 yield place

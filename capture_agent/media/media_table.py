@@ -5,18 +5,24 @@ Bounded in places and in bytes: the call that was silent longest makes room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
+from typing import TYPE_CHECKING
 
 from capture_agent.clock import SECOND_NS
 from capture_agent.media.media_addresses import Place
 from capture_agent.records.traced import Trace
+
+if TYPE_CHECKING:
+    from capture_agent.media.call_directions import CallDirections
+    from capture_agent.media.rtp_stream import RtpStream
 
 LINGER_NS = 60 * SECOND_NS  # after BYE or a refusal: last reports, and forks that are answered after all
 MOST_OF_CALL = 256  # places of one call: its oldest make room
 BYTES_EACH = 512  # of all places together, per place that may be held
 
 # Bytes that a place and a call take, apart from their texts: objects, and their slots in the tables.
-PLACE_COST, CALL_COST = 150, 300
+PLACE_COST, CALL_COST, DIRECTIONS_COST, FORMATS_COST = 150, 300, 250, 100
 
 Traces = tuple[tuple[Trace, int], ...]  # each with the sinks that get it
 
@@ -24,13 +30,21 @@ Traces = tuple[tuple[Trace, int], ...]  # each with the sinks that get it
 class MediaCall:
     """A call with media. `following`, `before`: its neighbours, from the one that was silent longest on."""
 
-    __slots__ = ("answered", "before", "call_id", "ending", "following", "places", "secure", "since_ns", "traces")
+    __slots__ = (
+        "answered", "before", "call_id", "directions", "ending", "following", "formats", "measured", "places",
+        "secure", "since_ns", "stream_count", "streams", "traces",
+    )  # fmt: skip
 
     def __init__(self, call_id: bytes, since_ns: int) -> None:
         self.call_id = call_id
         self.since_ns = since_ns  # the last session description or packet; or when it was over
         self.traces: Traces = ()
         self.places: tuple[bytes, ...] = ()
+        self.formats: tuple[bytes | None, ...] = ()  # of each place; None: no RTP goes there, as to any without them
+        self.measured = False  # its RTP
+        self.directions: CallDirections | None = None  # of a measured call up to its BYE
+        self.streams: RtpStream | None = None  # the latest one
+        self.stream_count = 0
         self.secure = False  # SRTP: only the first 8 bytes of RTCP can be read
         self.answered = False
         self.ending = False
@@ -47,51 +61,71 @@ class MediaCall:
 
     @property
     def cost(self) -> int:
-        return CALL_COST + len(self.call_id) + PLACE_COST * len(self.places)
+        cost = CALL_COST + len(self.call_id) + PLACE_COST * len(self.places)
+        if self.formats:
+            cost += sum([FORMATS_COST + len(one) for one in {*self.formats} if one is not None])
+        if self.directions is not None:
+            cost += DIRECTIONS_COST
+        return cost
+
+    def formats_at(self, place: bytes) -> bytes | None:
+        return self.formats[self.places.index(place)] if self.formats else None
 
 
 class MediaTable:
     """Calls by the places that they have announced; the last one that announces a place has it."""
 
-    def __init__(self, most: int, idle_ns: int) -> None:
+    def __init__(self, most: int, idle_ns: int, on_end: Callable[[MediaCall], None] | None = None) -> None:
+        """`on_end`: told of each call that is forgotten."""
         self._most = most
+        self._on_end = on_end
         self._idle_ns = idle_ns
         self._calls: dict[bytes, MediaCall] = {}
-        self._places: dict[bytes, MediaCall] = {}
+        self.places: dict[bytes, MediaCall] = {}
         self._going_on, self._ending = MediaCall(b"", 0), MediaCall(b"", 0)  # the ends of two lines
         self.bytes = 0
         self.evicted = 0  # places
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def call(self, call_id: bytes) -> MediaCall | None:
         return self._calls.get(call_id)
 
-    def announce(self, call_id: bytes, places: Iterable[Place], traces: Traces, secure: bool, now_ns: int) -> None:
-        """More places of this call, which goes on."""
+    def announce(
+        self, call_id: bytes, places: Iterable[tuple[Place, bytes | None]], traces: Traces, secure: bool, now_ns: int
+    ) -> None:
+        """More places of this call, which goes on, each with its formats."""
         call = self._calls.get(call_id)
         if call is None:
             call = self._calls[call_id] = MediaCall(call_id, now_ns)
         else:
             self.bytes -= call.cost
         call.traces, call.secure, call.ending, call.since_ns = traces, secure, False, now_ns
-        new = tuple(key for key in dict.fromkeys(map(key_of, places)) if self._places.get(key) is not call)
-        for key in new:
-            if (other := self._places.get(key)) is not None:
+        formats = dict(zip(call.places, call.formats or repeat(None), strict=False))
+        for place, known in places:
+            key = key_of(place)
+            if (other := self.places.get(key)) is not call and other is not None:
                 self._take_from(other, key)
-            self._places[key] = call
-        self._keep_latest(call, call.places + new)
+            self.places[key] = call
+            formats[key] = known
+        self._keep_latest(call, formats)
         self.bytes += call.cost
         call.put_before(self._going_on)
         self._make_room()
+
+    def direct(self, call: MediaCall, directions: CallDirections | None) -> None:
+        """Whether its directions are followed."""
+        self.bytes -= call.cost
+        call.directions = directions
+        self.bytes += call.cost
 
     def find(self, *places: Place) -> MediaCall | None:
         """The call of the first of these places that is announced."""
         for address, port in places:
             # RFC 3550 11: RTCP uses the port after RTP's, unless the description says something else.
             for at in (port, port - 1):
-                if (call := self._places.get(key_of((address, at)))) is not None:
+                if (call := self.places.get(key_of((address, at)))) is not None:
                     return call
         return None
 
@@ -116,20 +150,24 @@ class MediaTable:
                 self._drop(line.following)
 
     def _take_from(self, other: MediaCall, key: bytes) -> None:
-        self.bytes -= PLACE_COST
-        other.places = tuple(one for one in other.places if one != key)
+        self.bytes -= other.cost
+        kept = [n for n, one in enumerate(other.places) if one != key]
+        other.places = tuple(other.places[n] for n in kept)
+        other.formats = other.formats and tuple(other.formats[n] for n in kept)
+        self.bytes += other.cost
         if not other.places:
             self._drop(other)
 
-    def _keep_latest(self, call: MediaCall, places: tuple[bytes, ...]) -> None:
-        surplus = max(0, len(places) - min(MOST_OF_CALL, self._most))
-        for key in places[:surplus]:
-            del self._places[key]
+    def _keep_latest(self, call: MediaCall, formats: dict[bytes, bytes | None]) -> None:
+        surplus = max(0, len(formats) - min(MOST_OF_CALL, self._most))
+        for key in list(formats)[:surplus]:
+            del self.places[key], formats[key]
         self.evicted += surplus
-        call.places = places[surplus:]
+        call.places = tuple(formats)
+        call.formats = tuple(formats.values()) if any(one is not None for one in formats.values()) else ()
 
     def _make_room(self) -> None:
-        while len(self._places) > self._most or self.bytes > BYTES_EACH * self._most:
+        while len(self.places) > self._most or self.bytes > BYTES_EACH * self._most:
             oldest = next(self._oldest())
             self.evicted += len(oldest.places)
             self._drop(oldest)
@@ -142,8 +180,10 @@ class MediaTable:
         call.unlink()
         del call.before, call.following  # they lead to itself: nothing would free it soon
         del self._calls[call.call_id]
+        if self._on_end is not None:
+            self._on_end(call)
         for key in call.places:
-            del self._places[key]
+            del self.places[key]
 
 
 def key_of(place: Place) -> bytes:

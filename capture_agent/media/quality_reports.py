@@ -7,10 +7,11 @@ from SIP: protocol type 35, the whole message as payload (docs/media.md).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.kinds import ForeignPayload
+from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.lookup import header_values
 from hep import ProtocolType
@@ -23,15 +24,25 @@ LONGEST = 512  # bytes of a Call-ID
 _CALL_ID = re.compile(rb"(?:\A|\n)[ \t]*+CallID[ \t]*+:[ \t]*+([^\r\n]++)", re.IGNORECASE)
 
 
-def with_quality_reports(traced: list[TracedMessage]) -> Iterator[TracedMessage]:
-    """These messages; after each that is such a report, the same as one of its call."""
+def with_quality_reports(traced: list[TracedMessage], leg_id: Callable[[bytes], bytes]) -> Iterator[TracedMessage]:
+    """These messages; after each that is such a report, the same as one of its call.
+
+    `leg_id`: what the legs of the call with this Call-ID share, or nothing.
+    """
     for one in traced:
         yield one
         message = one.message
         if isinstance(message, CapturedMessage) and (call_id := measured_call(message)):
             whole = message.datagram.with_payload(message.raw)
-            report = ForeignPayload(ProtocolType.MOS_SHORT_JSON, whole, message.origin, message.seen_ns)
-            yield TracedMessage(report, one.direction, one.trace.changed(correlation_id=call_id), one.sinks)
+            origin = of_call(message.origin, call_id)
+            report = ForeignPayload(ProtocolType.MOS_SHORT_JSON, whole, origin, message.seen_ns)
+            yield TracedMessage(report, one.direction, one.trace.changed(correlation_id=leg_id(call_id)), one.sinks)
+
+
+def of_call(origin: Origin | None, call_id: bytes) -> Origin:
+    """As RTCP of this call has it."""
+    sender = origin or Origin()
+    return Origin(sender.direction, call_id, sender.node, sender.capture_id, sender.chunks)
 
 
 def measured_call(message: CapturedMessage) -> bytes:

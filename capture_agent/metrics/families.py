@@ -2,12 +2,13 @@
 them all (a test asks).
 
 Label values come from the configuration, from the names of the books, or from a table whose surplus is `other`: never
-from the network. sip_families.py has those of [metrics] sip and calls.
+from the network. sip_families.py has those of [metrics] sip and calls, media_families.py those of [media] rtp.
 """
 
 from __future__ import annotations
 
 from capture_agent.metrics import samples as of
+from capture_agent.metrics.media_families import MEDIA_FAMILIES
 from capture_agent.metrics.metric_family import COUNTER, GAUGE, HISTOGRAM, MetricFamily
 from capture_agent.metrics.sip_families import SIP_FAMILIES
 
@@ -83,6 +84,11 @@ FAMILIES: tuple[MetricFamily, ...] = (
         "capture_agent_rtcp_total", COUNTER, OUTCOME,
         "RTCP, by what became of it.",
         of.stage("rtcp"),
+    ),
+    MetricFamily(
+        "capture_agent_rtp_total", COUNTER, OUTCOME,
+        "RTP, by what became of it.",
+        of.stage("rtp"),
     ),
     MetricFamily(
         "capture_agent_messages_total", COUNTER, OUTCOME,
@@ -237,4 +243,5 @@ FAMILIES: tuple[MetricFamily, ...] = (
         of.active,
     ),
     *SIP_FAMILIES,
+    *MEDIA_FAMILIES,
 )  # fmt: skip

@@ -10,5 +10,6 @@ doubt.py        what a receiver may have acknowledged without reading it
 unconfirmed.py  packets whose arrival is not certain   repeated.py    log lines about possible duplicates
 connecting.py   name look-ups, sockets, and the source address
 own_sockets.py  which packets belong to this process
+accepting.py    what failures of accept mean, for all that listens
 sink_errors.py  SinkError, and operating system errors as text
 """

@@ -105,10 +105,10 @@ def find_topic(client: Any, options: KafkaConnection, trouble: Trouble, name: st
         try:
             # Of all topics: asked for one by name, brokers may create it, with one partition.
             topic = client.list_topics(timeout=LOOK_SECONDS).topics.get(options.topic)
-        except KafkaException as error:
+        except KafkaException:
             client.poll(0)
             if trouble.ends or trouble.down or time.monotonic() > deadline:
-                raise SinkError(f"{name}: {trouble.text or trouble.said(error.args[0])}") from None
+                raise SinkError(f"{name}: {trouble.text or 'no broker answers as it should'}") from None
             continue
         if topic is None:
             raise SinkError(f"{name}: the brokers have no such topic, or do not show it to this user")

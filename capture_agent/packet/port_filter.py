@@ -28,16 +28,20 @@ def moves_offsets(filter_text: str) -> bool:
     return _MOVES.search(filter_text) is not None
 
 
-# RTP's version 2, and a packet type from 192 to 223 (RFC 5761 4). libpcap reads UDP only in IPv4.
-RTCP = ("udp[8:2] & 0xc0e0 = 0x80c0", "(ip6 proto 17 and ip6[48:2] & 0xc0e0 = 0x80c0)")
+# RTP's version 2; and of RTCP, a packet type from 192 to 223 (RFC 5761 4). libpcap reads UDP only in IPv4.
+MEDIA = {
+    "": (),
+    "rtcp": ("udp[8:2] & 0xc0e0 = 0x80c0", "(ip6 proto 17 and ip6[48:2] & 0xc0e0 = 0x80c0)"),
+    "rtp": ("udp[8] & 0xc0 = 0x80", "(ip6 proto 17 and ip6[48] & 0xc0 = 0x80)"),
+}
 
 
-def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = False, rtcp: bool = False) -> str:
+def expression(ports: Iterable[PortRange], link_type: int, esp_null: bool = False, media: str = "") -> str:
     """The filter for this link type; "" passes everything, for types that libpcap may know less well than we do.
 
-    `rtcp`: it passes on any port.
+    `media`: what passes on any port; RTCP passes with RTP.
     """
-    ip = " or ".join([*_on(list(ports)), *_uncertain(esp_null), *(RTCP if rtcp else ())])
+    ip = " or ".join([*_on(list(ports)), *_uncertain(esp_null), *MEDIA[media]])
     if link_type in RAW:
         return ip
     if link_type == COOKED:

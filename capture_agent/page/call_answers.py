@@ -77,7 +77,7 @@ def looked_at(source: CallSource, query: LadderQuery, aliases: Aliases, rules: L
     found = source.messages(call_ids)
     if not found.messages:
         raise NotFound("no such call")
-    ladder = ladder_of(found.messages, aliases)
+    ladder = ladder_of(found.messages, aliases, source.streams(call_ids))
     book = CallBook(rules)
     book.add(found.messages)
     return LookedAt(query, list(book), ladder, [one for one in known if one not in call_ids], found.left_out)

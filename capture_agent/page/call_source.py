@@ -8,6 +8,7 @@ from datetime import datetime
 from heapq import nlargest, nsmallest
 from typing import Protocol
 
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_store import SORTS
@@ -107,6 +108,9 @@ class CallSource(Protocol):
         """The Call-IDs of all its legs, with itself; empty: it is not known."""
 
     def messages(self, call_ids: Iterable[str]) -> FoundMessages: ...
+
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        """What was measured of their RTP."""
 
     def news(self, wanted: CallChoice, mark: int) -> FoundNews: ...
     def mark(self) -> int: ...

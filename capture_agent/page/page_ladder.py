@@ -11,12 +11,12 @@ from html import escape
 
 from markupsafe import Markup
 
-from capture_agent.view.ladder import Arrow, Ladder
+from capture_agent.view.ladder import Arrow, Ladder, Row
 from capture_agent.view.ladder_svg import (
     FOOT,
     ROW,
-    arrow,
     arrow_text,
+    drawn,
     gap_of,
     heads,
     height_of,
@@ -49,16 +49,20 @@ def body_picture(ladder: Ladder, mode: TimeMode, zone: tzinfo | None, link: Call
     ]
     for one, y in placed(ladder, ABOVE):
         time = arrow_text(one, mode, zone)
-        parts += [
-            f'<a class="row" href="{escape(link(one.number))}" data-number="{one.number}"'
-            f' aria-label="{spoken(ladder, one, time)}">',
-            f'<rect class="band" x="0" y="{y - 22}" width="{wide}" height="{ROW}"/>',
-            *arrow(one, y, time, gap),
-            "</a>",
-        ]
+        row = drawn(one, y, time, gap)
+        if isinstance(one, Arrow):
+            parts += [
+                f'<a class="row" href="{escape(link(one.number))}" data-number="{one.number}"'
+                f' aria-label="{one.number}: {spoken(ladder, one, time)}">',
+                f'<rect class="band" x="0" y="{y - 22}" width="{wide}" height="{ROW}"/>',
+                *row,
+                "</a>",
+            ]
+        else:
+            parts += [f'<g aria-label="{spoken(ladder, one, time)}">', *row, "</g>"]
     return Markup("\n".join((*parts, *left_out(ladder, high - FOOT // 2), "</svg>")))
 
 
-def spoken(ladder: Ladder, one: Arrow, time: str) -> str:
+def spoken(ladder: Ladder, one: Row, time: str) -> str:
     ends = (ladder.participants[one.source].label, ladder.participants[one.destination].label)
-    return f"{one.number}: {safe(one.label)}{one.marks}, {safe(ends[0])} to {safe(ends[1])}, {time}"
+    return f"{safe(one.label)}{one.marks}, {safe(ends[0])} to {safe(ends[1])}, {time}"

@@ -14,6 +14,7 @@ from capture_agent.page.call_source import MOST_BEFORE
 from capture_agent.page.plots import plots_of
 from capture_agent.sip.headers import text
 from capture_agent.view.call import SipCall
+from capture_agent.view.media_marks import summary
 from capture_agent.view.text import printable, shortened
 from capture_agent.view.time_text import duration, moment, zone_text
 
@@ -75,6 +76,7 @@ def environment() -> Environment:
         most_before=MOST_BEFORE,
         plots_of=plots_of,
         setup_text=setup_text,
+        summary=summary,
         text=text,
         tones=TONES,
         zone_text=zone_text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.page.call_source import (
     LATEST_FIRST,
     MOST_BEFORE,
@@ -59,6 +60,10 @@ class StoreSource:
         calls = [call for one in call_ids if (call := self._call(one)) is not None]
         found = self._store.messages(call.call_id for call in calls)[:MOST_MESSAGES]
         return FoundMessages(found, max(0, sum(call.messages for call in calls) - len(found)))
+
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        calls = [call for one in call_ids if (call := self._call(one)) is not None]
+        return self._store.streams(call.call_id for call in calls)
 
     def mark(self) -> int:
         return self._store.version

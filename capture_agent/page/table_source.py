@@ -17,6 +17,7 @@ from capture_agent.history.stored_calls import (
 )
 from capture_agent.history.stored_messages import seen_message
 from capture_agent.history.stored_rows import StoredRows, TimeRange, reading
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.page.call_source import (
     LATEST_FIRST,
     MOST_BEFORE,
@@ -112,6 +113,10 @@ class TableSource:
             elif message is not None:
                 left_out += 1
         return FoundMessages(sorted(found, key=lambda message: message.time_ns), left_out)
+
+    def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
+        """A table has only SIP."""
+        return []
 
     def mark(self) -> int:
         with reading(self._target) as rows:

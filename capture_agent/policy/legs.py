@@ -141,6 +141,11 @@ class LegTable:
     def remembered(self) -> int:
         return len(self._legs)
 
+    def id_of(self, call_id: bytes) -> bytes:
+        """Empty: it has none, or is not known."""
+        leg = self._legs.get(known_as(call_id))
+        return leg.correlation_id if leg is not None else b""
+
     def with_id(self, message: CapturedMessage, trace: Trace) -> Trace:
         """This trace, with the correlation id of the message's call if it has none."""
         if trace.correlation_id:

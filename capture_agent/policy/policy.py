@@ -129,6 +129,10 @@ class Policy:
     def legs_remembered(self) -> int:
         return self._legs.remembered if self._legs is not None else 0
 
+    def leg_id(self, call_id: bytes) -> bytes:
+        """What the legs of the call with this Call-ID share; empty: nothing is known."""
+        return self._legs.id_of(call_id) if self._legs is not None else b""
+
     @property
     def legs_forgotten(self) -> int:
         """Legs of calls that were evicted for newer ones, or were silent for too long."""

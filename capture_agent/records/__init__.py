@@ -9,6 +9,7 @@ captured.py        (hot) CapturedMessage: a SIP message, its datagram, transacti
 origin.py          (hot) Origin: who sent a message to us; Envelope: what a HEP packet says of its payload
 kinds.py           other kinds of messages: RTCP reports, log events, payloads from other agents
 dialog.py          (hot) Transaction and Dialog
+call_key.py        (hot) what the messages of a call have in common
 traced.py          (hot) Trace: how something is traced; TracedMessage: a message under a trace
 message_fields.py  the fields of a message as a JSON object
 message_filter.py  the filter language over a message

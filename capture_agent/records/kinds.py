@@ -45,6 +45,13 @@ class RtcpReport(NotSip):
     kind = int(ProtocolType.RTCP_JSON)
 
 
+class RtpReport(NotSip):
+    """The figures of an RTP stream as JSON (capture_agent/media/rtp_json.py)."""
+
+    __slots__ = ()
+    kind = int(ProtocolType.MOS_FULL_JSON)
+
+
 class LogEvent(NotSip):
     """A line of text for the log of HEP collectors (siptrace's hlog)."""
 
@@ -67,10 +74,20 @@ class ForeignPayload(NotSip):
         self.kind = kind
 
 
-OWN_KINDS = (int(ProtocolType.SIP), RtcpReport.kind, LogEvent.kind)
+OF_KIND: dict[int, type[RtcpReport | RtpReport | LogEvent]] = {
+    one.kind: one for one in (RtcpReport, RtpReport, LogEvent)
+}
+OWN_KINDS = (int(ProtocolType.SIP), *OF_KIND)
 
-Captured: TypeAlias = CapturedMessage | RtcpReport | LogEvent | ForeignPayload
+Captured: TypeAlias = CapturedMessage | RtcpReport | RtpReport | LogEvent | ForeignPayload
 Kinds: TypeAlias = tuple[type[Captured], ...]
 
 ALL_KINDS: Kinds = get_args(Captured)
 SIP_ONLY: Kinds = (CapturedMessage,)
+
+
+def not_sip(kind: int, datagram: Datagram, origin: Origin | None, seen_ns: int | None) -> Captured:
+    """The record of a payload that is not SIP. Raises ValueError."""
+    if (known := OF_KIND.get(kind)) is not None:
+        return known(datagram, origin, seen_ns)
+    return ForeignPayload(kind, datagram, origin, seen_ns)

@@ -5,8 +5,6 @@ Each duplicate becomes the IP packet that carried it, from the peer's address to
 
 from __future__ import annotations
 
-import errno
-import logging
 import select
 import socket
 import time
@@ -18,6 +16,7 @@ from threading import Lock
 from capture_agent.addresses import of_socket
 from capture_agent.books import Account
 from capture_agent.config.uris import ListenAddress
+from capture_agent.net.accepting import AcceptFailures
 from capture_agent.os_errors import in_words
 from capture_agent.records.frame_building import ACK, FIN, LONGEST_SEGMENT, RAW_IP, SYN, Batches, Ends, tcp, udp
 from capture_agent.records.frames import Frames
@@ -28,13 +27,7 @@ from capture_agent.sources.source import KERNEL, UNREAD, SourceError
 BATCH = 512  # most datagrams or segments in a batch
 WAIT_MS = 200  # to wait for the first one of a batch
 LONGEST_DATAGRAM = 65_535
-# Without descriptors or memory we stop accepting for a while: the kernel would report readiness again at once.
-OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-# accept(2): of our own socket. All others are of a connection that has gone away again.
-DEAF = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
-PAUSE = 1.0  # seconds
 LAST_COUNT = 1.0  # most seconds for counting unread data
-QUIET = 60.0  # seconds between log lines
 
 # linux/in.h, linux/in6.h, asm-generic/socket.h: constants that Python's socket module lacks
 IP_PKTINFO = 8
@@ -46,8 +39,6 @@ MEMINFO_DROPS = 8  # linux/sock_diag.h SK_MEMINFO_DROPS: the 32-bit word that co
 # Connections that were refused or closed because there were too many.
 PEER_LIMIT, CONNECTION_LIMIT = "peer_limit", "connection_limit"
 LOST = Account("frames", lost=(KERNEL, UNREAD, PEER_LIMIT, CONNECTION_LIMIT))
-
-_log = logging.getLogger(__name__)
 
 
 def open_listener(address: ListenAddress, buffer_mib: int = 16) -> Listener:
@@ -197,9 +188,8 @@ class TcpListener(Listener):
     def __init__(self, address: ListenAddress, buffer_mib: int = 16) -> None:
         self._connections = self._no_connections()
         self._paused_until: float | None = None
-        self._warned_at = -QUIET
-        self.accept_failures = 0  # pauses, which lose nothing
         super().__init__(address, buffer_mib)
+        self.accept_failures = AcceptFailures(self.name)
 
     def _prepare(self, buffer_mib: int) -> None:
         # Every connection would get a buffer this large; if ours is full the peer waits, so nothing is lost.
@@ -225,10 +215,9 @@ class TcpListener(Listener):
         try:
             client, peer = self._socket.accept()
         except OSError as error:
-            if error.errno in DEAF:
-                raise
-            if error.errno in OUT_OF:
-                self._pause(error)
+            if seconds := self.accept_failures.pause(error):
+                self._poll.unregister(self._socket)
+                self._paused_until = time.monotonic() + seconds
             return
         source = of_socket(peer).packed
         if self._connections.refuses(source):
@@ -248,16 +237,6 @@ class TcpListener(Listener):
         connection = self._connections.add(client, ends)
         self._poll.register(client, select.POLLIN)
         return connection
-
-    def _pause(self, error: OSError) -> None:
-        """Stop accepting for a while. Peers wait in the kernel's queue."""
-        now = time.monotonic()
-        self.accept_failures += 1
-        self._poll.unregister(self._socket)
-        self._paused_until = now + PAUSE
-        if now - self._warned_at >= QUIET:
-            self._warned_at = now
-            _log.warning("%s: cannot accept connections for now: %s", self.name, in_words(error))
 
     def _read(self, descriptor: int) -> None:
         connection = self._connections[descriptor]

@@ -5,6 +5,7 @@ call_book.py       all calls, bounded; their legs; what has changed since one lo
 call_store.py      calls with their messages, for views that stay open: filled by one thread, read by others; masks
 call_filter.py     the filter of calls                       call_object.py  a call as an object for JSON
 ladder.py          messages as a ladder: participants, arrows, media
+media_marks.py     RTP streams on a ladder: where each begins, is silent for long, and ends
 ladder_text.py     drawn as text                              ladder_svg.py   as a picture
 ladder_page.py     as an HTML file                            ladder_exports.py  as Mermaid, for JSON; in any form
 details.py         a message in parts by grammar; the difference between two

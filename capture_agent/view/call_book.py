@@ -105,6 +105,11 @@ class CallBook:
         found = (self._calls.get(one) for one in ids)
         return sorted((one for one in found if one is not None), key=lambda one: (one.first_ns, one.number))
 
+    def touch(self, call: SipCall) -> None:
+        """Something is known of it that its messages do not say."""
+        if self._live:
+            self._changed[call.call_id] = call
+
     def forget(self, call_id: bytes) -> None:
         """Makes room for others; the call may come again."""
         call = self._calls.pop(call_id, None)

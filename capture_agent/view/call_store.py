@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from capture_agent import config
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.policy.lookback import copied, frames_size
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
@@ -35,7 +36,9 @@ MOST_BOOK_BYTES = 256 << 20  # of what is known of calls
 MOST_OF_A_CALL = 4000  # messages; of more, the oldest quarter after the first half makes room
 MOST_GONE = 50_000  # Call-IDs of forgotten calls, for readers
 BATCH = 2000  # calls that a batch may have beyond MOST_CALLS
+MOST_STREAMS = 256  # reports of streams of a call; the oldest make room
 MESSAGE_COST = 330  # bytes in addition to its own
+STREAM_COST = 1250
 UP = frozenset(("calling", "ringing", "in call", "waiting", "subscribed"))
 
 Mask = Callable[[CapturedMessage], CapturedMessage]
@@ -115,6 +118,7 @@ class CallStore:
         self._most, self._most_bytes = calls, most_bytes
         self._bytes = 0
         self._kept: dict[bytes, list[Datagram]] = {}
+        self._streams: dict[bytes, list[StreamFigures]] = {}
         self._changed: dict[bytes, int] = {}  # the version of each call's last change, in this order
         self._gone: deque[tuple[int, bytes]] = deque(maxlen=MOST_GONE)
         self._forgot = 0  # the version up to which `_gone` does not reach back
@@ -151,6 +155,23 @@ class CallStore:
             while len(self._book) > self._most or (self._bytes > self._most_bytes and len(self._book) > 1):
                 self._make_room()
 
+    def add_streams(self, reports: Sequence[StreamFigures]) -> None:
+        """What was measured of streams of known calls."""
+        if not reports:
+            return
+        with self.lock:
+            for one in reports:
+                if (call := self._book.get(one.call_id)) is None:
+                    continue
+                kept = self._streams.setdefault(one.call_id, [])
+                kept.append(one)
+                self._bytes += STREAM_COST
+                if len(kept) > MOST_STREAMS:
+                    del kept[0]
+                    self._bytes -= STREAM_COST
+                self._book.touch(call)
+            self._note_changes()
+
     def link(self, call_id: bytes, correlation_id: bytes) -> None:
         """Its legs are those with this correlation id, as somebody else has found out."""
         with self.lock:
@@ -170,6 +191,11 @@ class CallStore:
         with self.lock:
             found = [datagram for one in dict.fromkeys(call_ids) for datagram in self._kept.get(one, ())]
         return sorted(map(as_message, found), key=lambda message: message.time_ns)
+
+    def streams(self, call_ids: Iterable[bytes]) -> list[StreamFigures]:
+        """The reports of these calls' streams, for ladder_of."""
+        with self.lock:
+            return [report for one in dict.fromkeys(call_ids) for report in self._streams.get(one, ())]
 
     def select(
         self,
@@ -253,6 +279,7 @@ class CallStore:
     def _drop(self, call_id: bytes) -> None:
         """What belongs to a call that its book has forgotten."""
         self._bytes -= sum(map(cost, self._kept.pop(call_id, ())))
+        self._bytes -= STREAM_COST * len(self._streams.pop(call_id, ()))
         self._changed.pop(call_id, None)
         self._over.pop(call_id, None)
         if len(self._gone) == MOST_GONE:

@@ -9,8 +9,12 @@ from dataclasses import asdict
 from datetime import UTC, tzinfo
 from typing import Any
 
+from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.message_fields import as_text
+from capture_agent.sip.headers import text
+from capture_agent.view.aliases import host_text
 from capture_agent.view.ladder import Arrow, Ladder
+from capture_agent.view.media_marks import MediaMark
 from capture_agent.view.text import printable, shortened
 from capture_agent.view.time_text import TimeMode, arrow_time, moment
 
@@ -39,10 +43,10 @@ def mermaid(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC)
     yield "sequenceDiagram"
     for number, participant in enumerate(ladder.participants, start=1):
         yield f"    participant p{number} as {quoted(participant.label)}"
-    for one in ladder.arrows:
+    for one in ladder.rows:
         time = arrow_time(one.time_ns, one.since_ns, one.delay_ns, mode, zone)
-        line = "--" if one.message.sip.status else "-"
-        yield f"    p{one.source + 1}{line}>>p{one.destination + 1}: {time} {quoted(one.label)}{one.marks}"
+        line = "--)" if isinstance(one, MediaMark) else "-->>" if one.message.sip.status else "->>"
+        yield f"    p{one.source + 1}{line}p{one.destination + 1}: {time} {quoted(one.label)}{one.marks}"
     for media in ladder.media:
         ends = f"p1,p{len(ladder.participants)}" if len(ladder.participants) > 1 else "p1"
         yield f"    Note over {ends}: {quoted(str(media))}"
@@ -54,13 +58,22 @@ def quoted(value: str) -> str:
 
 
 def as_object(ladder: Ladder) -> dict[str, Any]:
-    """Participants, messages, media and Call-IDs; times in UTC and nanoseconds. docs/look.md describes the fields."""
+    """Participants, messages, media, streams, Call-IDs; times in UTC and nanoseconds. docs/look.md has the fields."""
     return {
         "call_ids": list(ladder.call_ids),
         "participants": [{"place": one.place, "name": one.name} for one in ladder.participants],
         "messages": [arrow_object(one) for one in ladder.arrows],
         "media": [asdict(one) for one in ladder.media],
+        "streams": [stream_object(one) for one in ladder.streams],
     }
+
+
+def stream_object(stream: StreamFigures) -> dict[str, Any]:
+    """Its figures, without what a codec without a rating has."""
+    made = asdict(stream)
+    made |= {"call_id": text(stream.call_id), "ssrc": f"0x{stream.ssrc:08x}"}
+    made |= {end: host_text(getattr(stream, end)) for end in ("source", "destination")}
+    return made | {name: made[name] or None for name in ("r_factor", "mos")}
 
 
 def arrow_object(one: Arrow) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from html import escape
 from capture_agent.view.details import MessagePart, parts_of
 from capture_agent.view.ladder import Ladder
 from capture_agent.view.ladder_svg import safe, svg
+from capture_agent.view.media_marks import summary
 from capture_agent.view.text import printable
 from capture_agent.view.time_text import TimeMode, moment
 
@@ -35,6 +36,7 @@ def page(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC, ra
             *rows(ladder, zone),
             "</tbody></table>",
             *(f"<p>{safe(str(line), 300)}</p>" for line in ladder.media),
+            *(f"<p>{safe(summary(stream), 300)}</p>" for stream in ladder.streams),
             *(messages(ladder) if raw else ()),
             "</body></html>\n",
         )

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from html import escape
 
-from capture_agent.view.ladder import Arrow, Ladder
+from capture_agent.view.ladder import Ladder, Row
+from capture_agent.view.media_marks import MediaMark
 from capture_agent.view.text import printable, shortened
 from capture_agent.view.time_text import TimeMode, arrow_time
 
-MOST_ARROWS = 5000
+MOST_ROWS = 5000
 LEFT, TOP, ROW, FOOT = 110, 54, 34, 24  # pixels
 GAPS = (150, 240)  # between two participants, at least and at most
 COLUMN = 7.2  # of text
@@ -20,7 +21,7 @@ COLOURS = ("#2f7ed8", "#c2571a", "#2e8b57", "#a259c4", "#b8860b", "#d1477a", "#4
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#222}.head{font-weight:600;text-anchor:middle}.time{text-anchor:end;"
     "font-size:12px}.word{text-anchor:middle}.life{stroke:#999;stroke-dasharray:3 3}.arrow{stroke-width:1.6;fill:none}"
-    ".side{text-anchor:start}.again{stroke-dasharray:5 3}"
+    ".side{text-anchor:start}.again{stroke-dasharray:5 3}.stream{stroke-dasharray:1 3}"
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.life{stroke:#777}}"
 )
 
@@ -30,7 +31,7 @@ def safe(value: str, most: int = LONGEST) -> str:
 
 
 def svg(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC) -> str:
-    """The first MOST_ARROWS messages; a last line says how many are left out."""
+    """The first MOST_ROWS messages and marks; a last line says how many are left out."""
     gap = gap_of(ladder)
     high = TOP + height_of(ladder) + FOOT
     parts = (
@@ -39,7 +40,7 @@ def svg(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC) -> 
         f"<style>{STYLE}</style>",
         *heads(ladder, gap),
         *lives(ladder, gap, 32, high - FOOT // 2),
-        *(line for one, y in placed(ladder, TOP) for line in arrow(one, y, arrow_text(one, mode, zone), gap)),
+        *(line for one, y in placed(ladder, TOP) for line in drawn(one, y, arrow_text(one, mode, zone), gap)),
         *left_out(ladder, high - FOOT),
         "</svg>\n",
     )
@@ -55,7 +56,7 @@ def opened(wide: int, high: int) -> str:
 
 def gap_of(ladder: Ladder) -> int:
     """Pixels between two participants, so that most texts fit their arrow."""
-    wanted = [len(one.label + one.marks) * COLUMN / max(1, abs(one.source - one.destination)) for one in ladder.arrows]
+    wanted = [len(one.label + one.marks) * COLUMN / max(1, abs(one.source - one.destination)) for one in ladder.rows]
     names = [len(one.label) * COLUMN for one in ladder.participants]
     return round(min(max(GAPS[0], *wanted, *names) + 30, GAPS[1])) if wanted else GAPS[0]
 
@@ -65,7 +66,7 @@ def width_of(ladder: Ladder, gap: int) -> int:
 
 
 def height_of(ladder: Ladder) -> int:
-    return ROW * (min(len(ladder.arrows), MOST_ARROWS) + (len(ladder.arrows) > MOST_ARROWS))
+    return ROW * (min(len(ladder.rows), MOST_ROWS) + (len(ladder.rows) > MOST_ROWS))
 
 
 def heads(ladder: Ladder, gap: int) -> Iterator[str]:
@@ -79,25 +80,33 @@ def lives(ladder: Ladder, gap: int, top: int, bottom: int) -> Iterator[str]:
         yield f'<line class="life" x1="{x}" y1="{top}" x2="{x}" y2="{bottom}"/>'
 
 
-def placed(ladder: Ladder, top: int) -> Iterator[tuple[Arrow, int]]:
-    return ((one, top + ROW * row + 14) for row, one in enumerate(ladder.arrows[:MOST_ARROWS]))
+def placed(ladder: Ladder, top: int) -> Iterator[tuple[Row, int]]:
+    return ((one, top + ROW * row + 14) for row, one in enumerate(ladder.rows[:MOST_ROWS]))
 
 
 def left_out(ladder: Ladder, y: int) -> Iterator[str]:
-    if len(ladder.arrows) > MOST_ARROWS:
-        yield f'<text x="{LEFT}" y="{y}">{len(ladder.arrows) - MOST_ARROWS} more messages</text>'
+    if len(ladder.rows) > MOST_ROWS:
+        yield f'<text x="{LEFT}" y="{y}">{len(ladder.rows) - MOST_ROWS} more messages</text>'
 
 
-def arrow_text(one: Arrow, mode: TimeMode, zone: tzinfo | None) -> str:
+def arrow_text(one: Row, mode: TimeMode, zone: tzinfo | None) -> str:
     return arrow_time(one.time_ns, one.since_ns, one.delay_ns, mode, zone)
 
 
-def arrow(one: Arrow, y: int, time: str, gap: int) -> Iterator[str]:
+def drawn(one: Row, y: int, time: str, gap: int) -> Iterator[str]:
+    if isinstance(one, MediaMark):
+        yield f"<g><title>{safe(one.label, 400)}</title>"
+        yield from arrow(one, y, time, gap, " stream")
+    else:
+        yield f'<g id="m{one.number}"><title>{safe("; ".join((one.label, *map(str, one.media))), 400)}</title>'
+        yield from arrow(one, y, time, gap, " again" if one.retransmission else "")
+
+
+def arrow(one: Row, y: int, time: str, gap: int, kind: str) -> Iterator[str]:
+    """The rest of its group. `kind`: a further class of the stroke."""
     start, end = LEFT + gap * one.source, LEFT + gap * one.destination
     room = max(12, min(LONGEST, int((abs(end - start) or gap) / COLUMN) - len(one.marks) - 2))
     colour = COLOURS[one.call % len(COLOURS)]
-    again = " again" if one.retransmission else ""
-    yield f'<g id="m{one.number}"><title>{safe("; ".join((one.label, *map(str, one.media))), 400)}</title>'
     yield f'<text class="time" x="{LEFT - 40}" y="{y + 4}">{time}</text>'
     if start == end:
         path = f"M{start} {y - 6}h26v12h-20"
@@ -108,6 +117,6 @@ def arrow(one: Arrow, y: int, time: str, gap: int) -> Iterator[str]:
         side = -1 if start < end else 1
         path, tip, y_tip = f"M{start} {y}H{end}", end, y
         word, side_text = (start + end) // 2, ""
-    yield f'<path class="arrow{again}" stroke="{colour}" d="{path}"/>'
+    yield f'<path class="arrow{kind}" stroke="{colour}" d="{path}"/>'
     yield f'<path fill="{colour}" d="M{tip} {y_tip}l{8 * side} -4v8z"/>'
     yield f'<text class="word{side_text}" x="{word}" y="{y - 5}">{safe(one.label, room)}{one.marks}</text></g>'

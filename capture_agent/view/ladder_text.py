@@ -1,4 +1,4 @@
-"""A ladder as lines of text: a column per host, an arrow per message, time running down."""
+"""A ladder as lines of text: a column per host, an arrow per message or mark of a stream, time running down."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from capture_agent.view.ladder import Ladder
+from capture_agent.view.media_marks import MediaMark
 from capture_agent.view.text import padded, printable, shortened, width
 from capture_agent.view.time_text import TimeMode, arrow_time
 
@@ -28,6 +29,7 @@ class Step:
     destination: str
     label: str  # "INVITE", "200 OK"
     marks: str = ""  # " (SDP) again"
+    is_media: bool = False
 
     def words(self, most: int) -> str:
         return shortened(printable(self.label), most, ending=0) + self.marks
@@ -44,8 +46,9 @@ def steps(ladder: Ladder, mode: TimeMode = "start", zone: tzinfo | None = UTC) -
             names[one.destination],
             one.label,
             one.marks + (f" [{one.call + 1}]" if several else ""),
+            isinstance(one, MediaMark),
         )
-        for one in ladder.arrows
+        for one in ladder.rows
     ]
 
 
@@ -62,10 +65,11 @@ class Strokes:
     along: str
     left: str
     right: str
+    media: str  # along, of a stream
 
 
-ASCII = Strokes("|", "-", "<", ">")
-BOX = Strokes("\N{BOX DRAWINGS LIGHT VERTICAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}", "\u25c0", "\u25b6")
+ASCII = Strokes("|", "-", "<", ">", ".")
+BOX = Strokes("\N{BOX DRAWINGS LIGHT VERTICAL}", "\N{BOX DRAWINGS LIGHT HORIZONTAL}", "\u25c0", "\u25b6", "\u2508")
 
 
 def draw(steps: Sequence[Step], columns: int = 80, strokes: Strokes = ASCII) -> Iterator[str]:
@@ -154,7 +158,7 @@ class Drawing:
             return
         left, right = sorted((self._column(source), self._column(destination)))
         # The arrow passes hosts in between, like the packet.
-        cells[left + 1 : right] = self._strokes.along * (right - left - 1)
+        cells[left + 1 : right] = (self._strokes.media if step.is_media else self._strokes.along) * (right - left - 1)
         if source < destination:
             cells[right - 1] = self._strokes.right
         else:

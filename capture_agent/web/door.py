@@ -1,13 +1,11 @@
 """The thread of `run` that answers HTTP. No client can hold up the agent or another client: connections are limited in
-number, and when there are too many, the one that has done nothing for longest is closed.
+number, and when there are too many, the one that has done nothing for longest is closed, or one that has its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import socket
 import ssl
 import threading
@@ -19,18 +17,15 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from capture_agent.control.commands import Controlled
+from capture_agent.net.accepting import AcceptFailures
+from capture_agent.os_errors import in_words
 from capture_agent.web.access import LONGEST_HEAD
 from capture_agent.web.application import Answers, application
-from capture_agent.web.protocol import BoundedConnection
+from capture_agent.web.protocol import BoundedConnection, Crowd
 
 MOST_CONNECTIONS = 64
-SPARED_SECONDS = 1.0  # no connection that is answered now is closed for another one sooner
 HANDSHAKE_SECONDS = 5.0
 BACKLOG = 64
-# Out of descriptors or memory, accept is let alone for a while.
-OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-PAUSE = 1.0  # seconds
-QUIET = 60.0  # seconds between two lines in the log
 PATIENCE = 2.0  # seconds for the thread to end
 
 _log = logging.getLogger(__name__)
@@ -62,7 +57,8 @@ class HttpServer:
         self._config.load()
         self._state = ServerState()
         self._guests: Guests = {}
-        self._warned_at = -QUIET
+        self._crowd = Crowd()
+        self._accept_failures = AcceptFailures("http")
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda loop, context: None)  # of connections that broke
         self._accepting = self._loop.create_task(self._run())
@@ -85,6 +81,8 @@ class HttpServer:
             self._loop.run_until_complete(self._accepting)
         except asyncio.CancelledError:
             pass
+        except OSError as error:  # of its own socket
+            _log.error("http: port %d: %s; nothing is answered until the next start", self.port, in_words(error))
         except Exception as error:  # it must not be silent
             _log.error("http: internal error: %s", type(error).__name__)
         finally:
@@ -105,29 +103,31 @@ class HttpServer:
             try:
                 connection, _ = await self._loop.sock_accept(self._socket)
             except OSError as error:
-                if error.errno in OUT_OF:
-                    self._warn(os.strerror(error.errno))
-                    await asyncio.sleep(PAUSE)
-                continue  # or it has gone away again
-            if not self._make_room():
-                connection.close()
+                await asyncio.sleep(self._accept_failures.pause(error))
                 continue
-            guest = BoundedConnection(self._config, self._state, self._loop)
+            try:
+                await self._make_room()
+            except asyncio.CancelledError:
+                connection.close()
+                raise
+            guest = BoundedConnection(self._config, self._state, self._loop, self._crowd)
             task = self._loop.create_task(self._serve(connection, guest))
             self._guests[task] = guest
             task.add_done_callback(self._guests.pop)
             await asyncio.sleep(0)  # it begins now: one that is cancelled before could not close its connection
 
-    def _make_room(self) -> bool:
-        if len(self._guests) < MOST_CONNECTIONS:
-            return True
-        task, oldest = min(self._guests.items(), key=lambda item: (item[1].is_busy, item[1].since))
-        if oldest.is_busy and time.monotonic() - oldest.since < SPARED_SECONDS:
-            return False
-        del self._guests[task]
-        task.remove_done_callback(self._guests.pop)
-        task.cancel()
-        return True
+    async def _make_room(self) -> None:
+        while len(self._guests) >= MOST_CONNECTIONS:
+            now = time.monotonic()
+            task, guest = min(
+                self._guests.items(), key=lambda item: (item[1].spared(now), item[1].is_busy, item[1].since)
+            )
+            if seconds := guest.spared(now):
+                await self._crowd.wait(seconds)
+                continue
+            del self._guests[task]
+            task.remove_done_callback(self._guests.pop)
+            task.cancel()
 
     async def _serve(self, connection: socket.socket, guest: BoundedConnection) -> None:
         try:
@@ -138,11 +138,6 @@ class HttpServer:
             pass
         finally:
             guest.abort()
-
-    def _warn(self, reason: str) -> None:
-        if time.monotonic() - self._warned_at >= QUIET:
-            self._warned_at = time.monotonic()
-            _log.warning("http: no connection can be accepted for now: %s", reason)
 
 
 class HttpDoor(HttpServer):

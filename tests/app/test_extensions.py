@@ -14,7 +14,7 @@ from capture_agent.app.capturing import run
 from capture_agent.app.extensions import Extensions, load_extensions
 from capture_agent.app.replaying import replay
 from capture_agent.books import Books
-from capture_agent.cli.program import main
+from capture_agent.cli import main
 from capture_agent.config import ConfigError
 from capture_agent.config.load import load_layers
 from capture_agent.records.frames import Frames

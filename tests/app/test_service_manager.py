@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from faults.interfaces import wires
+from faults.peers import end_process
 from free_ports import free_port
 
 from capture_agent.app.service_manager import ServiceManager, watchdog_seconds
@@ -156,8 +157,7 @@ def test_a_silent_interface_alone(tmp_path: Path) -> None:
         try:
             systemd.until(lambda: systemd.count("WATCHDOG") >= 5)
         finally:
-            process.terminate()
-            process.wait(PATIENCE)
+            end_process(process, PATIENCE)
 
 
 class Hanging:

@@ -16,7 +16,7 @@ import typer
 from cli_samples import CALL, capture_agent, pcap
 
 from capture_agent import __version__, cli
-from capture_agent.cli import program
+from capture_agent.cli import endings, program
 from capture_agent.cli.capture_reading import CaptureReading
 from capture_agent.config.option_list import COMMAND_LINE
 
@@ -60,9 +60,9 @@ def test_every_command_is_run_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("names", LEAVES, ids=" ".join)
-def test_help_names_every_option(names: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_every_option(names: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*names, "--help"]) == 0
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
     for parameter in LEAVES[names].params:
         assert parameter.help, parameter.name
         for option in (*parameter.opts, *parameter.secondary_opts):
@@ -115,13 +115,13 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
         raise ZeroDivisionError("s3cret")
 
     monkeypatch.setattr(CaptureReading, "messages", fail)
-    monkeypatch.delenv(program.DEBUG, raising=False)
+    monkeypatch.delenv(endings.DEBUG, raising=False)
     assert cli.main(["decode", __file__]) == 1
     assert capsys.readouterr().err == (
         "capture-agent: decode: unexpected ZeroDivisionError (test_cli_program.py:115)"
         " (a bug: CAPTURE_AGENT_DEBUG=1 shows where)\n"
     )
-    monkeypatch.setenv(program.DEBUG, "1")
+    monkeypatch.setenv(endings.DEBUG, "1")
     assert cli.main(["decode", __file__]) == 1
     shown = capsys.readouterr().err
     assert "in fail" in shown

@@ -1,13 +1,17 @@
 """docs/configuration.md documents every option, with the type, default and environment name it has."""
 
+import pickle
 import re
 import tomllib
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from documented_options import SECTIONS, TEXT, example_of, rows
 
+from capture_agent.cli.settings_reader import RecordsOnly
 from capture_agent.config import load
+from capture_agent.config.load import load_layers
 from capture_agent.config.option_list import ENVIRONMENT, Option, options
 from capture_agent.config.rule_options import Template
 
@@ -89,7 +93,8 @@ def test_every_option_is_explained_with_an_example(option: Option, tmp_path: Pat
     heading = f"[[{option.section}]]" if option.repeated else f"[{option.section}]"
     file = tmp_path / "agent.toml"
     file.write_text(f"{heading}\n{needs}\n{option.name} = {example}\n{LONGER * (option.name in TO_LONGER)}")
-    load(file)
+    settings = load_layers(file, {}, {})
+    assert RecordsOnly(BytesIO(pickle.dumps(settings))).load() == settings  # another process reads them for `run`
 
 
 def must_be_given(option: Option) -> list[Option]:

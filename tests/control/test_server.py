@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import selectors
 import shutil
 import socket
 import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from faults.descriptors import none_left
+from sink_samples import eventually
 
 from capture_agent.control import server
 from capture_agent.control.client import ask
 from capture_agent.control.commands import Fault
 from capture_agent.control.place import ControlError, default_path, listen, make_folder, where_to_ask
 from capture_agent.control.server import LONGEST_REQUEST, MOST_CONNECTIONS, Door
+from capture_agent.net import accepting
 
 pytestmark = pytest.mark.once
 PATIENCE = 20.0
@@ -52,35 +54,28 @@ def lines(client: socket.socket, count: int) -> list[bytes]:
 def test_without_descriptors_it_waits_and_continues(
     door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(server, "PAUSE", 0.3)
-    real, failures = door._server, []
-
-    class Failing:
-        def fileno(self) -> int:
-            return real.fileno()
-
-        def accept(self) -> tuple[socket.socket, str]:
-            if len(failures) < 2:
-                failures.append(1)
-                raise OSError(errno.EMFILE, "")
-            return real.accept()
-
-        def close(self) -> None:
-            real.close()
-
-    failing = Failing()
-    door._selector.unregister(real)
-    monkeypatch.setattr(door, "_server", failing)
-    door._selector.register(failing, selectors.EVENT_READ)
-    with connected(door.path) as client:
-        client.sendall(b"one\n")
+    monkeypatch.setattr(accepting, "PAUSE", 0.1)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        with none_left():
+            client.connect(str(door.path))
+            client.sendall(b"one\n")
+            eventually(lambda: door._accept_failures.pauses > 1)
         assert lines(client, 1) == [b"ONE\n"]
-    assert len(failures) == 2
-    assert caplog.text.count("cannot accept connections for now") == 1
+    assert door._accept_failures.pauses < 100
+    assert caplog.messages == ["control socket: cannot accept connections for now: too many open files"]
+
+
+def test_a_socket_that_fails_is_reported(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     with connected(door.path) as client:
-        client.sendall(b"two\n")
-        assert lines(client, 1) == [b"TWO\n"]
-    monkeypatch.setattr(door, "_server", real)
+        door._server.close()
+        with suppress(ConnectionError):
+            client.sendall(b"one\n")
+    door._thread.join(PATIENCE)
+    assert not door._thread.is_alive()
+    assert caplog.messages == [
+        f"control socket {door.path}: bad file descriptor; nothing is answered until the next start"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sink_samples import INVITE, not_sip, numbered, traced
 
-from capture_agent.delivery.rendezvous import MemberChoice, best, hashed, key_of, score, share
+from capture_agent.delivery.rendezvous import MemberChoice, best, hashed, score, share
+from capture_agent.records.call_key import call_key
+from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.kinds import LogEvent, RtcpReport
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
@@ -80,6 +82,14 @@ KNOWN = "ccbacbcbbabb"
 KNOWN_WITH_SEED = "cabbbbaaaaaa"
 
 
+def relayed(raw: bytes, leg: bytes = b"") -> TracedMessage:
+    """From another agent, which has named a leg."""
+    found = traced(raw)
+    assert isinstance(found.message, CapturedMessage)
+    message = CapturedMessage(found.message.datagram, found.message.sip, origin=Origin(correlation_id=b"theirs"))
+    return TracedMessage(message, found.direction, Trace(correlation_id=leg))
+
+
 @pytest.mark.parametrize(
     ("message", "by_leg", "key"),
     [
@@ -89,12 +99,16 @@ KNOWN_WITH_SEED = "cabbbbaaaaaa"
         pytest.param(traced(INVITE), True, b"call-1", id="no leg is known"),
         pytest.param(traced(INVITE.replace(b"Call-ID: call-1\r\n", b"")), False, b"", id="no Call-ID"),
         pytest.param(not_sip(RtcpReport, b"{}", Origin(correlation_id=b"c-1")), False, b"c-1", id="of a report"),
+        pytest.param(relayed(INVITE), False, b"call-1", id="relayed"),
+        pytest.param(relayed(INVITE), True, b"theirs", id="relayed, the leg of the sender"),
+        pytest.param(relayed(INVITE, b"ours"), True, b"ours", id="relayed, a leg that is known here"),
+        pytest.param(relayed(INVITE.replace(b"Call-ID: call-1\r\n", b"")), False, b"theirs", id="relayed, no Call-ID"),
         pytest.param(not_sip(LogEvent, b"text"), True, b"", id="a line of nobody"),
         pytest.param(not_sip(LogEvent, b"x", trace=Trace(correlation_id=b"c")), False, b"c", id="a line about a call"),
     ],
 )
 def test_what_is_hashed(message: TracedMessage, by_leg: bool, key: bytes) -> None:
-    assert key_of(message, by_leg) == key
+    assert call_key(message, by_leg) == key
 
 
 MIRROR = MemberChoice(1 << 21, 0b11)

@@ -116,6 +116,29 @@ def reasons(box: SpooledOutbox) -> list[str]:
 
 @mounts
 @pytest.mark.parametrize("fault", [full, read_only, gone])
+def test_a_disk_that_fails_before_it_is_needed(
+    tmp_path: Path, fault: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    """The sink is up: it is reported all the same, not only in the next outage."""
+    disk = tmp_path / "disk"
+    with small_disk(disk, "8m"):
+        (disk / "real").mkdir()
+        (disk / "spool").symlink_to("real")
+        box = SpooledOutbox(ListSink(), Spool(disk / "spool" / "s", SpoolLimits()), QUEUE, first_delay=0.01)
+        box.put(batch_of(10))
+        eventually(lambda: box.ledger().outcomes["sent"] == 10, 30)
+        assert reasons(box) == []
+        with fault(disk):
+            eventually(lambda: SPOOL_FAILING in reasons(box), 30)
+            box.put(batch_of(10, 10))
+            eventually(lambda: box.ledger().outcomes["sent"] == 20, 30)
+        eventually(lambda: not reasons(box), 30)
+        box.close(10)
+        assert ended(box.ledger()) == {"sent": 20}
+
+
+@mounts
+@pytest.mark.parametrize("fault", [full, read_only, gone])
 def test_a_disk_that_fails_while_the_agent_runs(
     tmp_path: Path, fault: Callable[[Path], AbstractContextManager[None]]
 ) -> None:

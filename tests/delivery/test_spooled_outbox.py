@@ -105,6 +105,46 @@ def test_a_slow_sink(tmp_path: Path) -> None:
     assert ended(box.ledger()) == {"sent": 5000}
 
 
+class Taking:
+    """A sink that takes a batch, and each further one when it is told to."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.may_take = 0
+
+    def __call__(self, _: object) -> None:
+        self.taken += 1
+        eventually(lambda: self.taken <= self.may_take)
+
+
+def test_how_long_the_oldest_message_has_waited(tmp_path: Path) -> None:
+    """In the sink's hand, on disk or in the queue: what has just been taken from the disk is not the oldest."""
+    now, taking = [1000.0], Taking()
+    spool = Spool(tmp_path / "s", SpoolLimits(above_percent=1), lambda: now[0])
+    box = SpooledOutbox(ListSink(taking), spool, 1000, first_delay=0.01, clock=lambda: now[0])
+    box.put(batch_of(1))
+    eventually(lambda: taking.taken == 1)
+    for n in range(2):
+        now[0] += 10
+        box.put(batch_of(50, 1 + 50 * n))
+        eventually(lambda n=n: box._spooled == 50 * (n + 1))
+    now[0] += 10
+    box.put(batch_of(1, 101))  # less than a part of the queue: it stays there
+    now[0] += 100
+    assert box.standing().oldest_seconds == 130  # in hand
+    waits = []
+    for n in range(1, 4):
+        taking.may_take = n
+        eventually(lambda n=n: taking.taken == n + 1)
+        waits.append(box.standing().oldest_seconds)
+    assert waits == [110, 100, 100]
+    taking.may_take = 4
+    all_sent(box)
+    assert box.standing().oldest_seconds == 0
+    box.close(10)
+    assert texts(box.sink) == texts_of(102)  # type: ignore[arg-type]
+
+
 def test_nothing_is_written_while_the_sink_is_up_and_quick(tmp_path: Path) -> None:
     sink = ListSink()
     box = outbox(sink, tmp_path)

@@ -19,6 +19,7 @@ from typing import Any
 
 from cli_samples import Packet, frame
 from faults.interfaces import Namespace, wires
+from faults.peers import end_process
 
 from capture_agent.sinks.sql.schema import create_tables
 
@@ -231,8 +232,7 @@ class Patient:
                 assert "capturing" in process.stderr.readline()
                 yield process
             finally:
-                process.terminate()
-                process.communicate(timeout=PATIENCE)
+                end_process(process, PATIENCE)
 
 
 @contextmanager

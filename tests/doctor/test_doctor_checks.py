@@ -129,6 +129,8 @@ def test_trials_are_of_kinds_of_sinks() -> None:
 
 
 class Opened:
+    name = "lab"
+
     def __init__(self, error: Exception | None) -> None:
         self.error = error
         self.closed = False
@@ -141,11 +143,14 @@ class Opened:
         self.closed = True
 
 
-@pytest.mark.parametrize(("error", "status"), [(None, Status.OK), (SinkError("down"), Status.BROKEN)])
-def test_other_sinks_are_opened_and_closed(error: Exception | None, status: Status) -> None:
+@pytest.mark.parametrize(
+    ("error", "want"),
+    [(None, (Status.OK, "opened")), (SinkError("lab: it is down"), (Status.BROKEN, "it is down"))],
+)
+def test_other_sinks_are_opened_and_closed(error: Exception | None, want: tuple[Status, str]) -> None:
     sink: Any = Opened(error)
     (finding,) = receivers.try_any(lambda: sink)
-    assert (finding.status, sink.closed) == (status, True)
+    assert (finding.status, finding.found, sink.closed) == (*want, True)
 
 
 def test_the_checks_have_names_of_their_own() -> None:

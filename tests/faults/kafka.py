@@ -16,6 +16,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from faults.kafka_answers import Refuses, answer_for
 from faults.kafka_sign_in import Accepts, sign_in
 from faults.peers import server_context
 
@@ -37,6 +38,7 @@ class Broker:
         self._lock = threading.Lock()
         self.tls: Path | None = None  # the certificate for clients that connect from now on
         self.accepts: Accepts | None = None  # of clients that connect from now on: they must sign in
+        self.refuses: Refuses | None = None  # of what agents produce that connect from now on
         self.start()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -115,13 +117,16 @@ class Broker:
                     if sign_in(client, server, self.accepts):
                         self._join(client, server)
                 return
-            first = client.recv(1 << 16)
+            first = client.recv(1 << 16, socket.MSG_PEEK if self.refuses is not None else 0)
             with self._lock:
                 if AGENT in first:
                     self._agents.add(client)
                     if self._is_cut:
                         return
             with socket.create_connection(("127.0.0.1", self._server.port), 5) as server:
+                if AGENT in first and self.refuses is not None:
+                    answer_for(client, server, lambda size: self.refuses(size) if self.refuses is not None else 0)
+                    return
                 server.sendall(first)
                 self._join(client, server, lambda: self._is_mute)
         with self._lock:

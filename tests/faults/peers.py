@@ -14,6 +14,7 @@ Vanishing       a receiver in a network namespace that takes everything, until i
 from __future__ import annotations
 
 import os
+import select
 import socket
 import ssl
 import struct
@@ -25,7 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 LINGER_0 = struct.pack("ii", 1, 0)  # close() resets
 STEP = 0.05  # seconds between two things that a slow peer does
@@ -49,6 +50,7 @@ class Peer:
         self._tls = server_context(tls) if tls else None
         self._open: list[socket.socket] = []
         self._ended = threading.Event()
+        self._accepting = threading.Lock()  # or a connection would be neither in the backlog nor counted
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
@@ -76,10 +78,12 @@ class Peer:
     def _accept(self) -> None:
         while not self._ended.is_set():
             try:
-                connection, _ = self._listener.accept()
-            except OSError:
+                self._waits(None)
+                with self._accepting:
+                    connection, _ = self._listener.accept()
+                    self.connections += 1
+            except (OSError, ValueError):  # the listener is closed
                 return
-            self.connections += 1
             stream = bytearray()
             self.streams.append(stream)
             self._keep(connection)
@@ -104,7 +108,14 @@ class Peer:
     @property
     def is_at_rest(self) -> bool:
         """Whether each connection is at its end: nothing of what was sent is still to be read."""
-        return len(self._over) == self.connections
+        with self._accepting:
+            return not self._waits(0) and len(self._over) == self.connections
+
+    def _waits(self, milliseconds: int | None) -> bool:
+        """Whether a connection is in the backlog, at the latest after this time. ValueError: the listener is closed."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        return bool(poll.poll(milliseconds))
 
     def serve(self, connection: socket.socket, stream: bytearray) -> None:
         raise NotImplementedError
@@ -233,6 +244,17 @@ def process(*command: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         running.kill()
         running.communicate(timeout=STARTED)
+
+
+def end_process(running: subprocess.Popen[Any], seconds: float) -> None:
+    """By SIGTERM. One that goes on is killed, and TimeoutExpired is raised."""
+    running.terminate()
+    try:
+        running.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
+        raise
 
 
 class Vanishing:

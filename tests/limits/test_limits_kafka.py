@@ -26,7 +26,7 @@ def a_batch_for_kafka() -> object:
 
     held: list[object] = []
     kafka_sink.find_topic = lambda *arguments: None
-    kafka_sink.KafkaSink._wait = lambda self, waiting: held.append(waiting)  # type: ignore[method-assign]
+    kafka_sink.KafkaSink._wait = lambda self, *waiting: held.append(waiting)  # type: ignore[method-assign]
     kafka_sink.KafkaSink._failed = lambda self, text: SinkError(text)  # type: ignore[method-assign]
     peer = Silent().__enter__()
     sink = kafka_sink.KafkaSink(KafkaTarget((f"127.0.0.1:{peer.port}",), "sip"))

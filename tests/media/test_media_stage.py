@@ -31,8 +31,8 @@ from capture_agent.app.extensions import Extensions
 from capture_agent.config import load
 from capture_agent.config.configured_sinks import ConfiguredSinks
 from capture_agent.config.targets import HepTarget
-from capture_agent.delivery.rendezvous import key_of
 from capture_agent.pipeline import Pipeline
+from capture_agent.records.call_key import call_key
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.kinds import RtcpReport
 from capture_agent.records.traced import TracedMessage
@@ -261,8 +261,8 @@ def test_an_id_of_legs_goes_before_the_call_id(tmp_path: Path) -> None:
     sip, report = made.process(frames([packet(SIP_A, SIP_B, message), packet(B, A_RTCP, SR)]))
     sent = decode(other_packet(report, HepTarget("h"), lambda: ((b"", 0), (b"", 0))))
     assert sent.correlation_id == sip.trace.correlation_id == b"of-both"
-    assert key_of(report, by_leg=False) == key_of(sip, by_leg=False) == b"call-1"
-    assert key_of(report, by_leg=True) == key_of(sip, by_leg=True) == b"of-both"
+    assert call_key(report, by_leg=False) == call_key(sip, by_leg=False) == b"call-1"
+    assert call_key(report, by_leg=True) == call_key(sip, by_leg=True) == b"of-both"
 
 
 def test_copies(tmp_path: Path) -> None:

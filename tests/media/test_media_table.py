@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from capture_agent.media.media_addresses import Place
 from capture_agent.media.media_table import BYTES_EACH, LINGER_NS, MOST_OF_CALL, MediaTable
 
 pytestmark = pytest.mark.once
@@ -18,10 +19,14 @@ def place(n: int) -> tuple[bytes, int]:
     return bytes((10, 0, n >> 8 & 255, n & 255)), 4000
 
 
+def placed(numbers: list[int], formats: tuple[bytes | None, ...] = (None,)) -> list[tuple[Place, bytes | None]]:
+    return [(place(n), formats[n % len(formats)]) for n in numbers]
+
+
 def table_with(*calls: tuple[bytes, list[int]]) -> MediaTable:
     table = MediaTable(MOST, IDLE_NS)
     for at, (call_id, numbers) in enumerate(calls):
-        table.announce(call_id, map(place, numbers), (), False, at)
+        table.announce(call_id, placed(numbers), (), False, at)
     return table
 
 
@@ -41,7 +46,7 @@ def test_the_oldest_call_makes_room_first_those_that_are_over() -> None:
     for over in (b"5", b"7"):
         if (call := table.call(over)) is not None:
             table.end(call, MOST)
-    table.announce(b"new", [place(1000), place(1001), place(1002)], (), False, MOST)
+    table.announce(b"new", placed([1000, 1001, 1002]), (), False, MOST)
     assert [n for n in range(MOST) if owner(table, n) is None] == [0, 5, 7]
     assert (table.evicted, len(table)) == (3, MOST)
 
@@ -49,7 +54,7 @@ def test_the_oldest_call_makes_room_first_those_that_are_over() -> None:
 def test_one_call_cannot_take_the_table() -> None:
     table = MediaTable(100_000, IDLE_NS)
     for n in range(1000):
-        table.announce(b"a", [place(n)], (), False, n)
+        table.announce(b"a", placed([n]), (), False, n)
     assert (len(table), table.evicted) == (MOST_OF_CALL, 1000 - MOST_OF_CALL)
     assert owner(table, 999) == b"a"
 
@@ -72,7 +77,7 @@ def test_its_accounts(steps: list[tuple[str, int, list[int]]]) -> None:
     for what, n, numbers in steps:
         call_id = b"call-%d" % n
         if what == "announce":
-            table.announce(call_id, map(place, numbers), (), False, now)
+            table.announce(call_id, placed(numbers, (None, b"8 PCMA/8000", b"")[: n % 3 + 1]), (), False, now)
         elif what == "end" and (call := table.call(call_id)) is not None:
             table.end(call, now)
         elif what == "expire":

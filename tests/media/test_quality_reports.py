@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from media_samples import SIP_A, SIP_B, frames, packet
+from policy_samples import policy
 
 from capture_agent.config.media_options import MediaSection
 from capture_agent.config.sections import Config, Privacy
 from capture_agent.config.targets import HepTarget
 from capture_agent.emission.emission import emission
 from capture_agent.pipeline import Pipeline
+from capture_agent.records.call_key import call_key
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.kinds import ForeignPayload
 from capture_agent.sinks.hep.hep_other import other_packet
@@ -52,12 +54,35 @@ def test_reports(message: bytes, call_id: bytes | None) -> None:
     made = Pipeline(media=MediaSection(vq_rtcpxr=True))
     sip, *others = made.process(frames([packet(SIP_A, SIP_B, message)]))
     assert (type(sip.message), sip.message.raw, sip.trace.correlation_id) == (CapturedMessage, message, b"")
-    assert [one.trace.correlation_id for one in others] == ([] if call_id is None else [call_id])
+    assert [call_key(one, by_leg) for one in others for by_leg in (False, True)] == [call_id] * 2 * (
+        call_id is not None
+    )
     for one in others:
         assert (type(one.message), one.message.datagram.transport) == (ForeignPayload, "udp")
         sent = decode(other_packet(one, HepTarget("h"), lambda: ((b"", 0), (b"", 0))))
         assert (sent.protocol_type, sent.payload, sent.correlation_id) == (35, message, call_id)
         assert (sent.source_port, sent.microseconds) == (5060, 0)
+
+
+@pytest.mark.parametrize("call_id", [b"leg-1", b"leg-2"])
+def test_it_goes_with_the_legs_of_its_call(call_id: bytes) -> None:
+    """In a group, and to a partition of Kafka."""
+    calls = [
+        published(b"").replace(b"PUBLISH", b"INVITE").replace(b"of-the-publish", leg) for leg in (b"leg-1", b"leg-2")
+    ]
+    calls[1] = calls[1].replace(b"Event:", b"X-CID: leg-1\r\nEvent:")
+    report = published(BODY.replace(b"12345678@example.com", call_id)).replace(b"Event:", b"X-CID: other\r\nEvent:")
+    made = Pipeline(media=MediaSection(vq_rtcpxr=True), policy=policy('[legs]\ncall_id_in = "X-CID"\n'))
+    *traced, publish, measured = made.process(frames([packet(SIP_A, SIP_B, one) for one in (*calls, report)]))
+    assert [call_key(one, by_leg=True) for one in (*traced, publish, measured)] == [
+        b"leg-1",
+        b"leg-1",
+        b"other",
+        b"leg-1",
+    ]
+    assert call_key(measured, by_leg=False) == call_id
+    sent = decode(other_packet(measured, HepTarget("h"), lambda: ((b"", 0), (b"", 0))))
+    assert sent.correlation_id == b"leg-1"
 
 
 def test_masks_hold() -> None:

@@ -101,3 +101,5 @@ def test_each_alert_is_documented_and_tested() -> None:
     assert set(re.findall(r"^\| `(CaptureAgent\w+)`", document, re.MULTILINE)) == set(alerts())
     tested = re.findall(r'alertname="(\w+)"', UNIT_TESTS.read_text())
     assert set(tested) == set(alerts())
+    live = "".join(path.read_text() for path in Path(__file__).parent.glob("test_monitoring_*.py"))
+    assert set(re.findall(r'"(CaptureAgent\w+)"', live)) == set(alerts())

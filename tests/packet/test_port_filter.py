@@ -147,12 +147,14 @@ def test_of_a_long_list_all_between_its_ends_is_let_through() -> None:
 
 @pytest.mark.parametrize("link_type", DLT)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_rtcp_passes_on_any_port_if_it_is_wanted(link_type: int, family: int) -> None:
-    """And RTP does not, with any payload type and marker: RFC 5761 4 keeps 64 to 95 free."""
+def test_media_passes_on_any_port_if_it_is_wanted(link_type: int, family: int) -> None:
+    """RTP with RTCP, or RTCP alone: RFC 5761 4 keeps the payload types 64 to 95 free for it."""
     head = {1: bytes(12), 101: b"", 113: bytes(14)}[link_type]
     head += {4: b"\x08\x00", 6: b"\x86\xdd"}[family] if head else b""
     sent = {kind: udp(family, 4000, bytes((0x80, kind)) + bytes(30)) for kind in range(256)}
-    for rtcp in (False, True):
-        program = compiled(link_type, expression([PortRange(7000, 7000)], link_type, rtcp=rtcp))
+    others = [udp(family, 4000, bytes((first, 200)) + bytes(30)) for first in (0, 0x41, 0xC0)]
+    for media, wanted in (("", ()), ("rtcp", range(192, 224)), ("rtp", range(256))):
+        program = compiled(link_type, expression([PortRange(7000, 7000)], link_type, media=media))
         passed = {kind for kind, one in sent.items() if program.filter(head + ip_packet(family, 17, one))}
-        assert passed == (set(range(192, 224)) if rtcp else set())
+        assert passed == set(wanted)
+        assert not any(program.filter(head + ip_packet(family, 17, one)) for one in others)

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from cli_samples import Packet, pcap, sip
+from faults.peers import end_process
 from free_ports import free_port
 from installed_programs import npm_package
 from page_samples import Served, served, store_of
@@ -298,5 +299,4 @@ def running(command: list[Any]) -> Iterator[subprocess.Popen[bytes]]:
         try:
             yield process
         finally:
-            process.terminate()
-            process.communicate(timeout=60)
+            end_process(process, 60)

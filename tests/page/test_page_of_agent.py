@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 from cli_samples import CALL, capture_agent
+from faults.peers import end_process
 from free_ports import free_port
 from page_samples import EventLines, Served
 from sink_samples import eventually
@@ -32,8 +33,7 @@ def running(*arguments: object) -> Iterator[subprocess.Popen[str]]:
         try:
             yield process
         finally:
-            process.terminate()
-            process.communicate(timeout=PATIENCE)
+            end_process(process, PATIENCE)
 
 
 @pytest.mark.parametrize("way", ["socket", "https"])

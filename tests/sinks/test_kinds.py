@@ -19,19 +19,20 @@ from capture_agent.delivery.direct import Direct
 from capture_agent.emission.emission import emission
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.kinds import ALL_KINDS, SIP_ONLY, ForeignPayload, Kinds, LogEvent, RtcpReport
+from capture_agent.records.kinds import ALL_KINDS, SIP_ONLY, ForeignPayload, Kinds, LogEvent, RtcpReport, RtpReport
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sinks import imported, make_sinks
 from capture_agent.sinks.packaged_sink import PackagedSink
 from capture_agent.sinks.sink import Sink, handled, kinds_of
-from hep import ProtocolType, decode
+from hep import decode
 
 TEXT = b"neither SIP nor JSON"
 # By kind: a kind that is added needs a sample.
 SAMPLES: dict[type, TracedMessage] = {
     CapturedMessage: traced(numbered(2)),
     RtcpReport: not_sip(RtcpReport, TEXT),
+    RtpReport: not_sip(RtpReport, TEXT),
     LogEvent: not_sip(LogEvent, TEXT),
     ForeignPayload: not_sip(ForeignPayload, TEXT),
 }
@@ -119,7 +120,7 @@ def test_a_package_s_sink_that_fails_has_done_what_came_before() -> None:
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("kind", "number"), [(RtcpReport, ProtocolType.RTCP_JSON), (LogEvent, ProtocolType.LOG), (ForeignPayload, FOREIGN)]
+    ("kind", "number"), [(RtcpReport, 5), (RtpReport, 34), (LogEvent, 100), (ForeignPayload, FOREIGN)]
 )
 @pytest.mark.parametrize(
     ("addresses", "protocol"), [(("192.0.2.1", "192.0.2.2"), 17), (("2001:db8::1", "2001:db8::2"), 132)]
@@ -175,9 +176,9 @@ def test_unspecified_addresses_are_addresses(udp: UdpReceiver) -> None:
     assert (packet.source, packet.destination, packet.source_port) == (bytes(4), bytes(4), 4001)
 
 
-@pytest.mark.parametrize("kind", [-1, 256, ProtocolType.SIP, ProtocolType.RTCP_JSON, ProtocolType.LOG])
+@pytest.mark.parametrize("kind", [-1, 256, 1, 5, 34, 100])
 def test_no_kind_of_a_foreign_payload(kind: int) -> None:
-    with pytest.raises(ValueError, match=f"kind {int(kind)}, expected 0 to 255 except 1, 5, 100"):
+    with pytest.raises(ValueError, match=f"kind {int(kind)}, expected 0 to 255 except 1, 5, 34, 100"):
         ForeignPayload(kind, Datagram(b"", 0, 0, 0, 0, 0, 0))
 
 
@@ -187,7 +188,7 @@ def test_no_capture_id(capture_id: int) -> None:
         Origin(capture_id=capture_id)
 
 
-def test_masks_and_shown_addresses_are_for_sip() -> None:
+def test_shown_addresses_are_for_sip_and_reports_of_media() -> None:
     change = emission(
         Config(
             trace=TraceSection(advertise=(parse_advertised("192.0.2.1=203.0.113.5"),)),
@@ -197,4 +198,5 @@ def test_masks_and_shown_addresses_are_for_sip() -> None:
     assert change is not None
     batch = [SAMPLES[kind] for kind in ALL_KINDS]
     after = change(batch)
-    assert [one is before for one, before in zip(after, batch, strict=True)] == [False, True, True, True]
+    unchanged = [one is before for one, before in zip(after, batch, strict=True)]
+    assert unchanged == [kind in (LogEvent, ForeignPayload) for kind in ALL_KINDS]

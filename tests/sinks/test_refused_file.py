@@ -16,7 +16,7 @@ from faults.databases import KINDS, Database
 from faults.disks import can_mount, small_disk
 from sink_samples import batch_of, numbered, traced
 
-from capture_agent.cli import options
+from capture_agent.cli.run import run
 from capture_agent.config import Config, SqlTarget
 from capture_agent.records.traced import Trace
 from capture_agent.sinks.checks import database_file
@@ -160,7 +160,7 @@ def test_run_create_applies_to_every_table(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text(f'[[sql]]\nurl = "sqlite:///{tmp_path}/a.db"\n[[sql]]\nurl = "sqlite:///{tmp_path}/b.db"\n')
     for create in (False, True):
-        config, _ = options.configuration_to_run(file, {}, create=create)
+        config, _ = run(config=file, create=create)
         assert [target.create for target in config.sql] == [create, create]
         want = [] if create else [f"sqlite:///{tmp_path}/{name}.db: no such file" for name in "ab"]
         assert [problem[1].partition(": run")[0] for problem in not_there(config)] == want

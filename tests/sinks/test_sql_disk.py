@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from sink_samples import batch_of, eventually
 
-from capture_agent.cli.program import main
+from capture_agent.cli import main
 from capture_agent.config import SqlTarget
 from capture_agent.sinks.sql.sql_sink import SqlSink
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import threading
 import time
@@ -10,14 +9,16 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from faults.descriptors import none_left
 
 from capture_agent.books import joined
 from capture_agent.config.uris import ListenAddress
+from capture_agent.net import accepting
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import Frames
-from capture_agent.sources import duplicate_connections, sip_listener
-from capture_agent.sources.sip_listener import Listener, open_listener
+from capture_agent.sources import duplicate_connections
+from capture_agent.sources.sip_listener import Listener, TcpListener, open_listener
 from capture_agent.sources.source import SourceError, lost_frames
 
 PATIENCE = 20.0
@@ -178,37 +179,22 @@ def test_a_peer_has_a_limited_number(monkeypatch: pytest.MonkeyPatch) -> None:
             peer.close()
 
 
-@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_without_descriptors_it_waits_and_continues(
-    number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sip_listener, "PAUSE", 0.3)
+    monkeypatch.setattr(accepting, "PAUSE", 0.1)
     pipeline = Pipeline()
-    with closing(listening("127.0.0.1", "tcp")) as source, connected(source, "127.0.0.1") as peer:
-        real = source._socket
-
-        class Failing:
-            failures = 0
-
-            def fileno(self) -> int:
-                return real.fileno()
-
-            def accept(self) -> tuple[socket.socket, tuple[str, int]]:
-                self.failures += 1
-                if self.failures <= 2:
-                    raise OSError(number, "")
-                return real.accept()
-
-            def close(self) -> None:
-                real.close()
-
-        failing = Failing()
-        monkeypatch.setattr(source, "_socket", failing)
-        peer.sendall(message(1))
+    with closing(listening("127.0.0.1", "tcp")) as source, socket.socket() as peer:
+        assert isinstance(source, TcpListener)
+        with none_left():
+            peer.connect(("127.0.0.1", source.port))
+            peer.sendall(message(1))
+            batches = source.batches()
+            while source.accept_failures.pauses < 2:
+                assert next(batches).count == 0
         assert [each.raw for each in messages(source, pipeline, 1)] == [message(1)]
-        assert failing.failures == 3
         assert source.dropped() == {}
-        assert caplog.text.count("cannot accept connections for now") == 1
+    assert caplog.messages == [f"{source.name}: cannot accept connections for now: too many open files"]
 
 
 def test_nothing_comes() -> None:

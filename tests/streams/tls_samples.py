@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from threading import Thread
 
+from faults.peers import end_process
 from free_ports import free_port
 from stream_samples import ACK, SYN, A, B, segment, syn
 
@@ -207,8 +208,7 @@ def relayed(
                 return run_client(texts, "", again)
             return Relayed(after.written, after.keys, [early, *after.texts])
         finally:
-            server.terminate()
-            server.communicate(timeout=10)
+            end_process(server, 10)
 
 
 def one_client(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -12,11 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from faults.descriptors import none_left
 from http_samples import PATIENCE, Agent, ask, connected, reply_from
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sink_samples import eventually
 
 from capture_agent.config.sections import Http
+from capture_agent.net import accepting
 from capture_agent.web import door as doors
 from capture_agent.web import protocol
 from capture_agent.web.access import LONGEST_BODY
@@ -207,6 +211,42 @@ def test_a_thousand_connections(door: HttpDoor, prelude: bytes) -> None:
             client.close()
 
 
+def hammer(door: HttpDoor, ended: threading.Event) -> None:
+    """As many connections as there may be, each with its next questions asked before the last is answered."""
+    clients: dict[int, socket.socket] = {}
+    poll = select.poll()
+    while not ended.is_set():
+        while len(clients) < MOST_CONNECTIONS:
+            client = connected(door.port)
+            client.sendall(GET * 20)
+            clients[client.fileno()] = client
+            poll.register(client, select.POLLIN)
+        for descriptor, _ in poll.poll(100):
+            with suppress(ConnectionError):
+                if data := clients[descriptor].recv(65536):
+                    clients[descriptor].sendall(GET * data.count(b"HTTP/1.1 "))
+                    continue
+            poll.unregister(descriptor)
+            clients.pop(descriptor).close()
+    for client in clients.values():
+        client.close()
+
+
+def test_who_asks_without_end_keeps_nobody_out(door: HttpDoor) -> None:
+    ended = threading.Event()
+    hammering = threading.Thread(target=hammer, args=(door, ended))
+    hammering.start()
+    try:
+        eventually(lambda: len(door._guests) == MOST_CONNECTIONS)
+        for _ in range(10):
+            reply = ask(door.port)
+            assert reply.status == 200
+            assert reply.body.endswith(b"\n")
+    finally:
+        ended.set()
+        hammering.join(PATIENCE)
+
+
 def test_clients_that_go_away(door: HttpDoor) -> None:
     for _ in range(200):
         with connected(door.port) as client:
@@ -258,6 +298,36 @@ def test_nothing_of_it_is_in_the_log(door: HttpDoor, caplog: pytest.LogCaptureFi
             time.sleep(0.01)
         time.sleep(0.1)  # what asked for the body learns of it in another task
     assert caplog.messages == []
+
+
+def test_without_descriptors_it_waits_and_continues(
+    door: HttpDoor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(accepting, "PAUSE", 0.1)
+    with connected(door.port) as old, socket.socket() as new:
+        old.sendall(GET)
+        assert reply_from(old.makefile("rb")).status == 200
+        with none_left():
+            new.connect(("127.0.0.1", door.port))
+            new.sendall(GET)
+            eventually(lambda: door._accept_failures.pauses > 1)
+            old.sendall(GET.replace(b"/health", b"/metrics"))  # whose process figures want descriptors
+            assert old.recv(12) == b"HTTP/1.1 200"
+        assert new.recv(12) == b"HTTP/1.1 200"
+    assert door._accept_failures.pauses < 100
+    assert caplog.messages == ["http: cannot accept connections for now: too many open files"]
+
+
+def test_a_socket_that_fails_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    door = HttpDoor(("127.0.0.1", 0), Agent())
+    door.start()
+    with connected(door.port) as client:
+        door._socket.shutdown(socket.SHUT_RDWR)
+        assert until_closed(client) == b""
+    door._thread.join(PATIENCE)
+    assert not door._thread.is_alive()
+    assert caplog.messages == [f"http: port {door.port}: invalid argument; nothing is answered until the next start"]
+    door.close()
 
 
 def test_closing_ends_all() -> None:

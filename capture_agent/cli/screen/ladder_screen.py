@@ -14,7 +14,7 @@ from capture_agent.cli.screen.bars import KeyBar, Keys, TitleBar
 from capture_agent.cli.screen.ladder_view import LadderView
 from capture_agent.cli.screen.line_view import LineView
 from capture_agent.cli.screen.sight import Sight, ViewScreen
-from capture_agent.cli.screen.text_view import TextView, difference_lines, message_lines
+from capture_agent.cli.screen.text_view import TextView, difference_lines, message_lines, stream_lines
 from capture_agent.sip.headers import text
 from capture_agent.view.ladder import ladder_of
 from capture_agent.view.message_label import party
@@ -65,7 +65,7 @@ class LadderScreen(ViewScreen):
         self.call_ids = list(call_ids)
         self.with_legs = legs
         self.with_sdp = False
-        self.compared: int | None = None
+        self.compared: int | None = None  # a message's number
         self._version = -1
         self._shown = b""  # the message that is shown
         self._title = TitleBar(sight.look)
@@ -102,8 +102,9 @@ class LadderScreen(ViewScreen):
     def load(self, cursor: int | None = None) -> None:
         store = self.sight.feed.store
         self._version = store.version
-        ladder = ladder_of(store.messages(self.ids), self.sight.aliases)
-        self.ladder.show_ladder(ladder, self.ladder.cursor if cursor is None else cursor)
+        ids = self.ids
+        ladder = ladder_of(store.messages(ids), self.sight.aliases, store.streams(ids))
+        self.ladder.show_ladder(ladder, cursor)
         self._say()
         if cursor is not None or self.ladder.arrow is None or self.ladder.arrow.message.raw != self._shown:
             self.show_message()
@@ -138,11 +139,12 @@ class LadderScreen(ViewScreen):
         arrow, ladder, zone = self.ladder.arrow, self.ladder.ladder, self.sight.zone
         self._shown = b"" if arrow is None else arrow.message.raw
         if arrow is None:
-            self.message.show_text([])
+            mark = self.ladder.row
+            self.message.show_text([] if mark is None else stream_lines(ladder, mark.call))
             return
         marked = self.ladder.marked
-        if marked is not None and marked != self.ladder.cursor and self.compared == self.ladder.cursor:
-            self.message.show_text(difference_lines(ladder, ladder.arrows[marked], arrow, zone))
+        if marked is not None and marked != arrow.number and self.compared == arrow.number:
+            self.message.show_text(difference_lines(ladder, ladder.arrows[marked - 1], arrow, zone))
             return
         lines = message_lines(ladder, arrow, zone, self.with_sdp)
         own = [one for one in ladder.media if one.call == arrow.call]
@@ -174,7 +176,7 @@ class LadderScreen(ViewScreen):
         self.ladder.marked = self.compared = None
         self.load()
         if arrow is not None:
-            times = [one.time_ns for one in self.ladder.ladder.arrows]
+            times = [one.time_ns for one in self.ladder.ladder.rows]
             self.ladder.move_to(times.index(arrow.time_ns) if arrow.time_ns in times else 0)
 
     def action_raw(self) -> None:
@@ -187,12 +189,15 @@ class LadderScreen(ViewScreen):
 
     def action_compare(self) -> None:
         """The first message, then the second."""
+        arrow = self.ladder.arrow
+        if arrow is None:
+            return
         if self.ladder.marked is None:
-            self.ladder.marked = self.ladder.cursor
-        elif self.ladder.marked == self.ladder.cursor or self.compared == self.ladder.cursor:
+            self.ladder.marked = arrow.number
+        elif arrow.number in (self.ladder.marked, self.compared):
             self.ladder.marked = self.compared = None
         else:
-            self.compared = self.ladder.cursor
+            self.compared = arrow.number
         self.ladder.refresh()
         self.show_message()
 
@@ -202,11 +207,11 @@ class LadderScreen(ViewScreen):
 
     def action_other(self, step: int) -> None:
         """The next message of another leg."""
-        arrows, at = self.ladder.ladder.arrows, self.ladder.cursor
-        own = self.ladder.arrow
-        while own is not None and 0 <= at + step < len(arrows):
+        rows, at = self.ladder.ladder.rows, self.ladder.cursor
+        own = self.ladder.row
+        while own is not None and 0 <= at + step < len(rows):
             at += step
-            if arrows[at].call != own.call:
+            if rows[at].call != own.call:
                 self.ladder.move_to(at)
                 return
         if not self.with_legs:

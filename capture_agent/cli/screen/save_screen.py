@@ -87,7 +87,7 @@ def saved_calls(sight: Sight, call_ids: Iterable[bytes], path: Path) -> str:
             addressed = [one for one in messages if one.datagram.address_size]  # a table may have none
             left_out = len(messages) - len(addressed) + saved(file, path.suffix[1:], addressed)
         else:
-            ladder = ladder_of(messages, sight.aliases)
+            ladder = ladder_of(messages, sight.aliases, sight.feed.store.streams(call_ids))
             file.write(as_text(sight, ladder, messages, path.suffix).encode("utf-8", "backslashreplace"))
     note = f"; {left_out} do not fit a packet and are left out" if left_out else ""
     return f"{path.name}: {len(messages)} messages{note}"

@@ -10,10 +10,12 @@ from rich.style import Style
 
 from capture_agent.cli.screen.line_view import LineView
 from capture_agent.cli.screen.look import DIM, HEAD, PARTS, PLAIN, SIGNS, Look
+from capture_agent.sip.headers import text as as_text
 from capture_agent.sip.message import SipMessage
 from capture_agent.sip.session_description import sdp_of
 from capture_agent.view.details import difference, parts_of
 from capture_agent.view.ladder import Arrow, Ladder
+from capture_agent.view.media_marks import summary
 from capture_agent.view.sdp import explained
 from capture_agent.view.text import taken, width
 from capture_agent.view.time_text import moment
@@ -103,6 +105,12 @@ def message_lines(ladder: Ladder, one: Arrow, zone: tzinfo | None, with_sdp: boo
     elif with_sdp:
         found = [found[0], [("no session description in this message", DIM)], *found[1:]]
     return found
+
+
+def stream_lines(ladder: Ladder, call: int) -> list[Line]:
+    """The streams of a call, a line each."""
+    own = [one for one in ladder.streams if as_text(one.call_id) == ladder.call_ids[call]]
+    return [[("streams of the call", HEAD)], [], *([(summary(one), PLAIN)] for one in own)]
 
 
 def difference_lines(ladder: Ladder, one: Arrow, other: Arrow, zone: tzinfo | None) -> list[Line]:

@@ -38,7 +38,7 @@ from capture_agent.delivery.spool.packet_layout import (
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram, new_datagram
 from capture_agent.records.frames import Interface
-from capture_agent.records.kinds import Captured, ForeignPayload, LogEvent, RtcpReport
+from capture_agent.records.kinds import not_sip
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import Trace, TracedMessage, traced
 from capture_agent.sip.message import SipMessage
@@ -208,11 +208,3 @@ def joined(payload: bytes, size: int, data: bytes, at: int) -> tuple[bytes, int]
         have += length - before
         at += length
     return b"".join(parts), at
-
-
-def not_sip(kind: int, datagram: Datagram, origin: Origin | None, seen_ns: int) -> Captured:
-    if kind == RtcpReport.kind:
-        return RtcpReport(datagram, origin, seen_ns)
-    if kind == LogEvent.kind:
-        return LogEvent(datagram, origin, seen_ns)
-    return ForeignPayload(kind, datagram, origin, seen_ns)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from capture_agent.config.kafka_options import KafkaTarget
 from capture_agent.config.targets import HepTarget
 from capture_agent.net.connecting import Endpoint
-from capture_agent.records.captured import CapturedMessage
+from capture_agent.records.call_key import call_key
 from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.hep.hep_batch import fill
 from capture_agent.sinks.hep.hep_other import other_packet
@@ -50,16 +50,7 @@ class Records:
     def of(self, batch: list[TracedMessage]) -> Iterator[Record | None]:
         """One for each message, in order. None: HEP cannot hold it."""
         for one, value in zip(batch, self._values(batch), strict=True):
-            yield Record(self._key(one), value, self._headers_of(one)) if value else None
-
-    def _key(self, one: TracedMessage) -> bytes | None:
-        message = one.message
-        call_id = (message.sip.call_id or b"") if type(message) is CapturedMessage else b""
-        origin = message.origin
-        said = origin.correlation_id if origin is not None else b""
-        leg = one.trace.correlation_id
-        # A report of a call has the Call-ID as its origin's.
-        return (leg or said or call_id if self._by_leg else call_id or said or leg) or None
+            yield Record(call_key(one, self._by_leg) or None, value, self._headers_of(one)) if value else None
 
     def _headers_of(self, one: TracedMessage) -> Headers:
         origin = one.message.origin

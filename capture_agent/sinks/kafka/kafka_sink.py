@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from capture_agent.books import Account
@@ -18,13 +19,15 @@ from capture_agent.records.traced import TracedMessage
 from capture_agent.sinks.kafka.kafka_records import Record, Records
 
 SENT = "sent"
-TOO_LARGE = "too large, with others"  # a limit of the brokers is for the batch of records as a whole
 RECORD_REFUSED = "record_refused"  # rejected: the brokers take records, but not this one
 ACCOUNT = Account("sink", rejected=(RECORD_REFUSED,))
 
 TOGETHER = 5000  # messages
 MOST_BYTES = 8 << 20  # of records that wait for an acknowledgement
+LEAST_BATCH = 16 << 10  # bytes of records for one partition, however often the brokers have refused larger ones
 WAIT_SECONDS = 0.25
+
+_log = logging.getLogger(__name__)
 
 
 class KafkaSink:
@@ -46,6 +49,7 @@ class KafkaSink:
         self.lost: Counter[str] = Counter()
         self.connections = 0
         self._target = target
+        self._batch_bytes = target.message_bytes
         self._records = Records(target)
         self._trouble = Trouble(target)
         self._producer: Any = None
@@ -59,7 +63,7 @@ class KafkaSink:
             raise SinkError(f"{self.name}: Kafka {MISSING}") from None
         self._trouble = Trouble(self._target)
         try:
-            producer = Producer(producer_options(self._target, self._trouble))
+            producer = Producer(producer_options(self._target, self._trouble, self._batch_bytes))
         except KafkaException as error:  # a certificate, a URL
             raise SinkError(f"{self.name}: {self._trouble.said(error.args[0])}") from None
         find_topic(producer, self._target, self._trouble, self.name, self._target.dead_after_seconds)
@@ -86,11 +90,8 @@ class KafkaSink:
         """Raises SinkError."""
         outcomes = ["" if one is not None else OVERSIZE for one in records]
         try:
-            self._produce(records, outcomes, [n for n, one in enumerate(outcomes) if not one])
-            for n in [n for n, one in enumerate(outcomes) if one == TOO_LARGE]:
-                self._produce(records, outcomes, [n])
-                if outcomes[n] == TOO_LARGE:
-                    outcomes[n] = OVERSIZE
+            if self._produce(records, outcomes, [n for n, one in enumerate(outcomes) if not one]):
+                self._make_smaller_batches()
         finally:
             self._count(outcomes)
 
@@ -99,17 +100,38 @@ class KafkaSink:
         for outcome in outcomes:
             if outcome == SENT:
                 self.sent += 1
-            elif outcome in ("", TOO_LARGE):
+            elif not outcome:
                 break
             else:
                 self.rejected[outcome] += 1
 
-    def _produce(self, records: list[Record | None], outcomes: list[str], which: list[int]) -> None:
-        """Fills in the outcomes of these. Raises SinkError."""
+    def _produce(self, records: list[Record | None], outcomes: list[str], which: list[int]) -> bool:
+        """Fills in the outcomes of these. Whether some were refused with others, and none alone. Raises SinkError.
+
+        Brokers refuse a batch of records as a whole: one is not valid, or all are too large together. It goes again in
+        halves, with all that is not acknowledged then, in order. Only what is refused alone is rejected.
+        """
+        self.open()
+        refused = self._once(records, outcomes, which)
+        if not refused:
+            return False
+        self.close()  # in this producer's sequence, records are missing now
+        if len(which) == 1:
+            outcomes[which[0]] = refused[which[0]]
+            return False
+        again = [n for n in which if not outcomes[n]]
+        middle = (len(again) + 1) // 2
+        for part in (again[:middle], again[middle:]):
+            if part:
+                self._produce(records, outcomes, part)
+        return all(outcomes[n] == SENT for n in again)
+
+    def _once(self, records: list[Record | None], outcomes: list[str], which: list[int]) -> dict[int, str]:
+        """Those that were refused, with the reason: then the rest is not waited for. Raises SinkError."""
         from confluent_kafka import KafkaError, KafkaException
 
-        waiting = set(which)
-        delivered = partial(self._delivered, outcomes, waiting)
+        waiting, refused = set(which), dict[int, str]()
+        delivered = partial(self._delivered, outcomes, refused, waiting)
         for n in which:
             record = records[n]
             assert record is not None
@@ -123,33 +145,42 @@ class KafkaSink:
                     raise self._failed(self._trouble.said(error.args[0])) from None
                 outcomes[n] = OVERSIZE
                 waiting.discard(n)
-        self._wait(waiting)
-        if any(not outcomes[n] for n in which):
+        self._wait(waiting, refused)
+        if not refused and any(not outcomes[n] for n in which):
             raise self._failed(self._trouble.text)
+        return refused
 
-    def _wait(self, waiting: set[int]) -> None:
-        """Until all are reported. Raises SinkError: there was no report for too long."""
+    def _make_smaller_batches(self) -> None:
+        self.close()
+        self._batch_bytes = max(LEAST_BATCH, self._batch_bytes // 2)
+        _log.warning(
+            "%s: the brokers refuse batches of records that message_bytes = %d allows: from now on at most %d bytes",
+            self.name, self._target.message_bytes, self._batch_bytes,
+        )  # fmt: skip
+
+    def _wait(self, waiting: set[int], refused: dict[int, str]) -> None:
+        """Until all are reported, or one is refused. Raises SinkError: there was no report for too long."""
         patience = self._target.dead_after_seconds
         deadline, before = time.monotonic() + patience, len(waiting)
-        while waiting:
+        while waiting and not refused:
             self._producer.flush(WAIT_SECONDS)
             if len(waiting) < before:
                 deadline, before = time.monotonic() + patience, len(waiting)
             elif self._trouble.ends or time.monotonic() > deadline:
                 raise self._failed(self._trouble.text or f"no acknowledgement in {patience:g} s")
 
-    def _delivered(self, outcomes: list[str], waiting: set[int], n: int, error: Any, message: Any) -> None:
+    def _delivered(
+        self, outcomes: list[str], refused: dict[int, str], waiting: set[int], n: int, error: Any, message: Any
+    ) -> None:
         """librdkafka's delivery report. After a failure nobody looks at the outcomes any more."""
-        from confluent_kafka import KafkaError
-
         waiting.discard(n)
         if error is None:
             outcomes[n] = SENT
-        elif error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            outcomes[n] = TOO_LARGE
-        elif error.code() in (KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP):
-            outcomes[n] = RECORD_REFUSED
-        else:
+        elif (reason := refusals().get(error.code())) is not None:
+            if not refused and self._producer is not None:
+                self._producer.purge(blocking=False)  # or what follows is stored before it
+            refused[n] = reason
+        elif not refused:
             self._trouble.note(error)
 
     def _failed(self, text: str) -> SinkError:
@@ -166,13 +197,22 @@ class KafkaSink:
             producer.poll(0)
 
 
-def producer_options(target: KafkaTarget, trouble: Trouble) -> dict[str, Any]:
+@cache
+def refusals() -> dict[int, str]:
+    """By code: the reason for which a broker refuses a record, or others in its batch."""
+    from confluent_kafka import KafkaError
+
+    invalid = (KafkaError.INVALID_RECORD, KafkaError.INVALID_TIMESTAMP, KafkaError._INVALID_DIFFERENT_RECORD)
+    return {KafkaError.MSG_SIZE_TOO_LARGE: OVERSIZE, **dict.fromkeys(invalid, RECORD_REFUSED)}
+
+
+def producer_options(target: KafkaTarget, trouble: Trouble, batch_bytes: int) -> dict[str, Any]:
     return connection_options(target, trouble.note) | {
         "acks": "all",
         "enable.idempotence": True,  # retries of this producer write nothing twice, and keep the order
         "compression.type": target.compress,
         "message.max.bytes": target.message_bytes,
-        "batch.size": target.message_bytes,
+        "batch.size": batch_bytes,
         "message.timeout.ms": max(1000, int(target.dead_after_seconds * 1000)),
         "linger.ms": 5,
         "partitioner": "murmur2_random",  # as Kafka's own clients: a call is in one partition, whoever sends it

@@ -19,7 +19,9 @@ CALL_ID, TIME_US = (list(INSERTED).index(name) for name in ("callid", "time_us")
 # PyMySQL puts several rows into one statement, up to this many bytes.
 LONGEST_STATEMENT = 1_024_000
 ROOM = 64  # bytes of a packet in addition to the statement
-IN_THE_FUTURE = "22023"  # PostgreSQL: of the number of a transaction that the server has not begun
+# PostgreSQL. In the future: the number of a transaction that the server has not begun.
+IN_THE_FUTURE, NOT_GRANTED, TOO_LONG = "22023", "42501", "57014"
+LOOK_MS = 2000  # without an index on callid, a search may take any time
 
 # Asked with a new connection: True, stored; False, not stored; None, unknown. Raises StillOpen.
 Receipt = Callable[[Connection], bool | None]
@@ -127,12 +129,12 @@ def rolled_back(connection: Connection) -> bool:
 def receipt(connection: Connection, destination: Destination, row_id: int, rows: list[Row]) -> Receipt:
     """A question about rows inserted but not yet committed. Asks PostgreSQL for the transaction's number."""
     if connection.dialect.name == "postgresql":
-        return transaction_receipt(connection)
+        return transaction_receipt(connection, destination.name, rows[-1])
     return row_receipt(destination, row_id, rows)
 
 
-def transaction_receipt(connection: Connection) -> Receipt:
-    """txid_status() exists since PostgreSQL 10."""
+def transaction_receipt(connection: Connection, table: str, row: Row) -> Receipt:
+    """txid_status() exists since PostgreSQL 10. A killed server may give the number to another transaction."""
     if (connection.dialect.server_version_info or (0,)) < (10,):
         return lambda _: None
     number = connection.exec_driver_sql("SELECT txid_current()").scalar()
@@ -146,9 +148,21 @@ def transaction_receipt(connection: Connection) -> Receipt:
             return False  # the server was killed before anything of it was on its disk
         if status == "in progress":
             raise StillOpen
-        return None if status is None else status == "committed"
+        return None if status is None else status == "committed" and has_row(again, table, row)
 
     return stored
+
+
+def has_row(connection: Connection, table: str, row: Row) -> bool:
+    """Whether PostgreSQL's table has this row. True if it may not be read, or is not found in time."""
+    same = text(f"SELECT 1 FROM {table} WHERE callid = :call_id AND time_us = :time_us LIMIT 1")
+    try:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {LOOK_MS}")
+        return connection.scalar(same, {"call_id": row[CALL_ID], "time_us": row[TIME_US]}) is not None
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", "") in (NOT_GRANTED, TOO_LONG):
+            return True
+        raise
 
 
 def row_receipt(destination: Destination, row_id: int, rows: list[Row]) -> Receipt:
