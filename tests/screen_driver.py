@@ -15,13 +15,14 @@ from capture_agent.app.call_feed import CallFeed
 from capture_agent.cli.screen.look import Look
 from capture_agent.cli.screen.sight import Sight
 from capture_agent.cli.screen.view_app import ViewApp
-from capture_agent.config import Config
+from capture_agent.config import Config, SqlTarget
 from capture_agent.config.endpoints import parse_local
 from capture_agent.view.aliases import Aliases
 
 ROOT = Path(__file__).parent.parent
 PCAPS = ROOT / "pcaps"
 NAMES = {"198.51.100.20": "alice", "192.0.2.10": "proxy", "203.0.113.30": "bob", "203.0.113.31": "carol"}
+PATIENCE = 60.0
 FONT = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)  # from another host
 
 
@@ -38,6 +39,13 @@ class Driven:
         self.app.calls.look_again()
         await self.app.workers.wait_for_complete()
         await self.pilot.pause()
+
+    async def until(self, state: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not state():
+            assert time.monotonic() < deadline, self.text
+            await asyncio.sleep(0.05)
+            await self.settle()
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -66,20 +74,27 @@ def drive(
     size: tuple[int, int] = (120, 30),
     look: Look | None = None,
     config: Config | None = None,
+    table: str = "",
 ) -> None:
+    """`table`: the URL of a database, instead of files."""
+
     async def run() -> None:
-        feed = CallFeed(config or Config(), [str(file) for file in files])
+        target = SqlTarget(table) if table else None
+        feed = CallFeed(config or Config(), [str(file) for file in files], target)
         feed.start()
         for _ in range(3000):
-            if not feed.reading:
+            if target or not feed.reading:
                 break
             time.sleep(0.01)
         aliases = Aliases({parse_local(address): name for address, name in NAMES.items()})
         sight = Sight(feed, ", ".join(file.name for file in files), look or Look(), aliases, UTC)
         app = ViewApp(sight)
-        async with app.run_test(size=size) as pilot:
-            driven = Driven(app, pilot)
-            await driven.settle()
-            await steps(driven)
+        try:
+            async with app.run_test(size=size) as pilot:
+                driven = Driven(app, pilot)
+                await driven.settle()
+                await steps(driven)
+        finally:
+            feed.stop()
 
     asyncio.run(run())

@@ -150,11 +150,16 @@ class CallFeed:
 
     def _read_table(self, target: SqlTarget) -> None:
         from capture_agent.history.stored_calls import gather
+        from capture_agent.net.sink_errors import SinkError
 
         last_id = gather(target, self.store, self._latest)
         self._ready.set()
         while not self._stop.wait(LOOK_AGAIN):
-            last_id = gather(target, self.store, self._latest, last_id)
+            try:
+                last_id = gather(target, self.store, self._latest, last_id)
+                self.problems.clear()
+            except SinkError as error:  # it may come back
+                self.problems[:] = [str(error)]
 
     def _capture(self) -> None:
         from capture_agent.app import capturing

@@ -35,12 +35,14 @@ class LadderQuery:
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
-    """`calls`: those of the ladder, in its order; `other_legs`: Call-IDs that are known, but not in it."""
+    """`calls`: those of the ladder, in its order; `other_legs`: Call-IDs that are known, but not in it; `left_out`:
+    messages beyond those of the ladder."""
 
     query: LadderQuery
     calls: list[SipCall]
     ladder: Ladder
     other_legs: list[str]
+    left_out: int
 
     def message(self, wanted: int) -> Arrow:
         """Raises NotFound."""
@@ -72,10 +74,10 @@ def looked_at(source: CallSource, query: LadderQuery, aliases: Aliases, rules: L
     call_ids: Sequence[str] = query.call_ids
     if query.legs:
         call_ids = list(dict.fromkeys([*known, *call_ids]))[:MOST_IN_LADDER]
-    messages = source.messages(call_ids)[:MOST_MESSAGES]
-    if not messages:
+    found = source.messages(call_ids)
+    if not found.messages:
         raise NotFound("no such call")
-    ladder = ladder_of(messages, aliases, source.streams(call_ids))
+    ladder = ladder_of(found.messages, aliases, source.streams(call_ids))
     book = CallBook(rules)
-    book.add(sorted(messages, key=lambda message: message.time_ns))
-    return LookedAt(query, list(book), ladder, [one for one in known if one not in call_ids])
+    book.add(found.messages)
+    return LookedAt(query, list(book), ladder, [one for one in known if one not in call_ids], found.left_out)

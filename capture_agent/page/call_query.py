@@ -153,7 +153,7 @@ Test = Callable[[SipCall], bool]
 def by_state(show: str) -> Test | None:
     if show == "failed":
         return lambda call: call.failed
-    return (lambda call: call.state in ("calling", "ringing", "in call")) if show == "up" else None
+    return (lambda call: call.state == "in call") if show == "up" else None
 
 
 def by_filter(where: str, aliases: Aliases) -> Test | None:

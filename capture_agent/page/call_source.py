@@ -75,6 +75,14 @@ class FoundCalls:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundMessages:
+    """Sorted by time; at most about MOST_MESSAGES. `left_out`: how many more there were, as far as that is known."""
+
+    messages: list[CapturedMessage]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
 class FoundNews:
     """Calls that are new or have changed."""
 
@@ -99,8 +107,7 @@ class CallSource(Protocol):
     def legs(self, call_id: str) -> list[str]:
         """The Call-IDs of all its legs, with itself; empty: it is not known."""
 
-    def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
-        """Sorted by time; at most about MOST_MESSAGES."""
+    def messages(self, call_ids: Iterable[str]) -> FoundMessages: ...
 
     def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
         """What was measured of their RTP."""

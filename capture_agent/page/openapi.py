@@ -102,6 +102,7 @@ MESSAGE = record(
 LADDER = record(
     calls=many(ref("Call")),
     other_legs=many(text("Call-IDs of legs that are not in this ladder")),
+    left_out=number("messages beyond those of the ladder"),
     call_ids=many(text()),
     participants=many(record(place=text("its address"), name=text("its alias, or nothing"))),
     messages=many(ref("Arrow")),

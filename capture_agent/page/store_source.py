@@ -13,10 +13,10 @@ from capture_agent.page.call_source import (
     CallChoice,
     CallOrder,
     FoundCalls,
+    FoundMessages,
     FoundNews,
     SourceState,
 )
-from capture_agent.records.captured import CapturedMessage
 from capture_agent.sip.headers import call_id_forms, text
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_store import CallStore
@@ -56,9 +56,10 @@ class StoreSource:
         call = self._call(call_id)
         return [] if call is None else [text(leg.call_id) for leg in self._store.legs_of(call)]
 
-    def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
+    def messages(self, call_ids: Iterable[str]) -> FoundMessages:
         calls = [call for one in call_ids if (call := self._call(one)) is not None]
-        return self._store.messages(call.call_id for call in calls)[:MOST_MESSAGES]
+        found = self._store.messages(call.call_id for call in calls)[:MOST_MESSAGES]
+        return FoundMessages(found, max(0, sum(call.messages for call in calls) - len(found)))
 
     def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
         calls = [call for one in call_ids if (call := self._call(one)) is not None]

@@ -25,6 +25,7 @@ from capture_agent.page.call_source import (
     CallChoice,
     CallOrder,
     FoundCalls,
+    FoundMessages,
     FoundNews,
     Mask,
     SourceState,
@@ -102,15 +103,16 @@ class TableSource:
     def legs(self, call_id: str) -> list[str]:
         return legs_in_table(self._target, call_id, self._legs)
 
-    def messages(self, call_ids: Iterable[str]) -> list[CapturedMessage]:
+    def messages(self, call_ids: Iterable[str]) -> FoundMessages:
         found: list[CapturedMessage] = []
+        left_out = 0
         for row in messages_of_calls(self._target, call_ids):
             message = seen_message(row)
-            if message is not None:
+            if message is not None and len(found) < MOST_MESSAGES:
                 found.append(self._mask(message) if self._mask else message)
-            if len(found) >= MOST_MESSAGES:
-                break
-        return sorted(found, key=lambda message: message.time_ns)
+            elif message is not None:
+                left_out += 1
+        return FoundMessages(sorted(found, key=lambda message: message.time_ns), left_out)
 
     def streams(self, call_ids: Iterable[str]) -> list[StreamFigures]:
         """A table has only SIP."""

@@ -43,7 +43,9 @@ class WebApi:
     def call(self, request: Request) -> Response:
         looked = self._looked_at(request)
         calls = [call_object(call, self._shared.aliases) for call in looked.calls]
-        return JSONResponse({"calls": calls, "other_legs": looked.other_legs, **as_object(looked.ladder)})
+        return JSONResponse(
+            {"calls": calls, "other_legs": looked.other_legs, "left_out": looked.left_out, **as_object(looked.ladder)}
+        )
 
     def message(self, request: Request) -> Response:
         looked = self._looked_at(request)

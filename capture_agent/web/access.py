@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from capture_agent.config.endpoints import split_port
 
 LONGEST_BODY = 65_536
+LONGEST_HEAD = 16_384  # bytes of a request line with its headers
 OPEN = ("/health", "/ready")  # for probes, which have no token
 BEARER = "Bearer"
 BASIC = 'Basic realm="capture-agent"'  # a browser asks for it: the token is the password
@@ -32,6 +33,9 @@ class Access:
         await (response or self._app)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        # Before they have come completely, h11 counts; but what comes at once is complete.
+        if len(scope["raw_path"]) + len(scope["query_string"]) + sum(map(size, scope["headers"])) > LONGEST_HEAD:
+            return PlainTextResponse(f"more than {LONGEST_HEAD} bytes of headers\n", 431)
         headers = Headers(scope=scope)
         if self._token and scope["path"] not in OPEN and not self._is_known(headers):
             return PlainTextResponse("a token is needed\n", 401, {"WWW-Authenticate": self._challenge})
@@ -50,6 +54,11 @@ class Access:
         elif scheme.lower() != "bearer":
             return False
         return hmac.compare_digest(secret, self._token)
+
+
+def size(header: tuple[bytes, bytes]) -> int:
+    name, value = header
+    return len(name) + len(value) + 3
 
 
 def password_of(credentials: bytes) -> bytes:

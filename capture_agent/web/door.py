@@ -19,8 +19,9 @@ from uvicorn.server import ServerState
 from capture_agent.control.commands import Controlled
 from capture_agent.net.accepting import AcceptFailures
 from capture_agent.os_errors import in_words
+from capture_agent.web.access import LONGEST_HEAD
 from capture_agent.web.application import Answers, application
-from capture_agent.web.protocol import LONGEST_HEAD, BoundedConnection, Crowd
+from capture_agent.web.protocol import BoundedConnection, Crowd
 
 MOST_CONNECTIONS = 64
 HANDSHAKE_SECONDS = 5.0

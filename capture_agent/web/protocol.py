@@ -15,7 +15,6 @@ from uvicorn.server import ServerState
 REQUEST_SECONDS = 10.0  # for a request to come, and for its answer to be read
 IDLE_SECONDS = 75.0  # between two requests: Prometheus asks every 15 or 60 seconds
 LINGER_SECONDS = 2.0  # that what nobody wants is still read, so that the answer arrives
-LONGEST_HEAD = 16_384  # bytes of a request line with its headers
 # So long no connection is closed for another one: while it is answered, and after it has come.
 SPARED_SECONDS, FRESH_SECONDS = 1.0, 0.2
 

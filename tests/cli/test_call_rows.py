@@ -11,6 +11,7 @@ from sink_samples import TIME_NS, traced
 from capture_agent.cli.screen.call_rows import CallRows
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.message_filter import MessageFilter
+from capture_agent.view.aliases import Aliases
 from capture_agent.view.call_store import CallStore
 
 pytestmark = pytest.mark.once
@@ -41,13 +42,13 @@ def test_following_equals_beginning_again(
     batches: list[list[tuple[int, int]]], sort: str, few: bool, search: str
 ) -> None:
     store = CallStore(calls=4 if few else 100)
-    rows = built(CallRows(store))
+    rows = built(CallRows(store, Aliases()))
     rows.sort, rows.search = sort, search
     for seconds, batch in enumerate(batches):
         store.add([message(number, line, seconds) for number, line in batch])
         if rows.follow() is None:
             built(rows)
-        fresh = CallRows(store)
+        fresh = CallRows(store, Aliases())
         fresh.sort, fresh.search = sort, search
         assert [call.call_id for call in rows.calls] == [call.call_id for call in built(fresh).calls]
         assert [rows.index(call) for call in rows.calls] == list(range(len(rows)))
@@ -56,7 +57,7 @@ def test_following_equals_beginning_again(
 def test_what_is_chosen() -> None:
     store = CallStore()
     store.add([message(0, 0, 0), message(0, 3, 1), message(1, 0, 700), message(1, 2, 701), message(2, 0, 702)])
-    rows = CallRows(store)
+    rows = CallRows(store, Aliases())
     for change, want in (
         ({}, [0, 1, 2]),
         ({"problems": True}, [0]),

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from cli_samples import ALICE, BOB, Packet, pcap, sip
+from cli_samples import ALICE, BOB, Packet, capture_agent, pcap, sip
 from rich.segment import Segment
 from screen_driver import PCAPS, ROOT, Driven, drive
 
 from capture_agent.cli.screen.look import Look
+from capture_agent.cli.screen.text_screens import TextScreen
 from capture_agent.config import load
 from capture_agent.view.text import width
 
@@ -53,7 +54,13 @@ def test_list_filter_search_and_sort() -> None:
         assert {state for _, _, state in rows(driven)} == {"busy", "completed"}, "failed, or with retransmissions"
         await driven.press("e", "2")
         assert [state for _, _, state in rows(driven)] == ["registered"]
-        await driven.press("0", "u")
+        await driven.press("2", "i")
+        assert len(rows(driven)) == 6 and "[calls]" in driven.lines[0], "only calls, as sngrep's i"
+        await driven.press("0", "slash", *"192.0.2.10", "enter")
+        assert rows(driven) == every, "an address"
+        await driven.press("slash", *["backspace"] * 10, *"proxy", "enter")
+        assert rows(driven) == every, "its name"
+        await driven.press("l", "u")
         assert rows(driven) == []
         await driven.press("l")
         assert rows(driven) == every
@@ -147,7 +154,7 @@ def test_pause_marks_columns_help_and_figures() -> None:
         assert "1 marked" in driven.lines[0]
         await driven.press("t", "space", "escape")
         assert driven.app.calls.list.names[0] != "first"
-        await driven.press("i")
+        await driven.press("o")
         assert "Last response" in driven.text and "486 Busy" in driven.text
         compare(driven, "view-figures")
         await driven.press("escape", "f1")
@@ -192,6 +199,18 @@ def test_small_ascii_and_without_colours() -> None:
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202egnp.exe \u2066x\u2069 \x9b2J \x00 \u200f\u05d0 \u0301"
 
 
+def test_help_and_figures_fit_into_a_small_terminal() -> None:
+    async def steps(driven: Driven) -> None:
+        for key in ("f1", "f8"):
+            await driven.press(key)
+            screen = driven.app.screen
+            assert isinstance(screen, TextScreen)
+            assert screen.view.count == len(screen.view.lines), "no line is wrapped"
+            await driven.press("q")
+
+    drive(steps, FILES, size=(80, 24))
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_nothing_of_sip_controls_the_terminal(plain: bool, tmp_path: Path) -> None:
     raw = sip(f"INVITE sip:{HOSTILE}@b SIP/2.0", HOSTILE, sender=HOSTILE, sdp=True)
@@ -208,6 +227,41 @@ def test_nothing_of_sip_controls_the_terminal(plain: bool, tmp_path: Path) -> No
             assert all(width(line) <= 100 for line in driven.lines)
 
     drive(steps, (file,), size=(100, 30), look=Look(ascii=plain))
+
+
+def test_a_table(database: str) -> None:
+    """From each kind of server: list, search, both legs, a message that matches; and what comes meanwhile."""
+    assert capture_agent("db", "create", "--db", database).status == 0
+    assert capture_agent("replay", B2BUA, "--db", database).status == 0
+
+    async def steps(driven: Driven) -> None:
+        assert len(rows(driven)) == 2
+        await driven.press("x")
+        assert "26 messages  with legs" in driven.lines[0]
+        await driven.press("q")
+        assert capture_agent("replay", DEMO, "--db", database).status == 0
+        await driven.until(lambda: len(rows(driven)) == 9)
+        await driven.press("slash", *"bus", "enter")
+        assert [state for _, _, state in rows(driven)] == ["busy"]
+        await driven.press("enter")
+        assert "486 Busy Here" in driven.text
+
+    drive(steps, (), table=database)
+
+
+def test_a_table_that_is_away_for_a_while(tmp_path: Path) -> None:
+    table, away, url = tmp_path / "trace.db", tmp_path / "away.db", f"sqlite:///{tmp_path}/trace.db"
+    assert capture_agent("db", "create", "--db", url).status == 0
+    assert capture_agent("replay", B2BUA, "--db", url).status == 0
+
+    async def steps(driven: Driven) -> None:
+        table.rename(away)
+        await driven.until(lambda: "1 problem" in driven.lines[0])
+        away.rename(table)
+        assert capture_agent("replay", DEMO, "--db", url).status == 0
+        await driven.until(lambda: len(rows(driven)) == 9 and "problem" not in driven.lines[0])
+
+    drive(steps, (), table=url)
 
 
 def test_masks_hold() -> None:

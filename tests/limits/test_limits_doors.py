@@ -22,9 +22,8 @@ from capture_agent.metrics.exposition import Exposition
 from capture_agent.records.captured import Direction
 from capture_agent.records.traced import Trace, TracedMessage
 from capture_agent.sources.hep_listener import open_hep_listener
-from capture_agent.web.access import LONGEST_BODY
+from capture_agent.web.access import LONGEST_BODY, LONGEST_HEAD
 from capture_agent.web.door import MOST_CONNECTIONS, HttpDoor
-from capture_agent.web.protocol import LONGEST_HEAD
 
 PATIENCE = 30.0  # seconds
 

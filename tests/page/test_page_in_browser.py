@@ -14,11 +14,14 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from cli_samples import Packet, pcap
+from cli_samples import Packet, capture_agent, pcap, sip
 from faults.peers import end_process
 from free_ports import free_port
 from installed_programs import npm_package
-from page_samples import Served, served, store_of
+from page_samples import Served, many_calls, served, store_of
+
+from capture_agent.config.targets import SqlTarget
+from capture_agent.page.table_source import TableSource
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
 
@@ -257,6 +260,35 @@ def nothing_runs(page: Any) -> None:
         page.locator("script:not([src]), iframe, [onerror], [onload], [onmouseover], [href^='javascript']").count() == 0
     )
     assert not set("\x1b\x07\x85\u202e") & set(page.content())
+
+
+def test_names_from_right_to_left_stay_where_they_are(browser: Any, tmp_path: Path) -> None:
+    """The caller is left of the callee, whatever script their names are in."""
+    caller, callee = "\u05d0\u05d1\u05d2", "\u05d3\u05d4\u05d5"
+    message = sip("INVITE sip:b SIP/2.0", "rtl@b").replace(b"alice", caller.encode()).replace(b"bob", callee.encode())
+    file = tmp_path / "rtl.pcap"
+    file.write_bytes(pcap([Packet(1, "10.0.0.1", "10.0.0.2", message)]))
+    with pages_of(file) as ask, opened(browser, ask.port) as page:
+        page.goto("/call?id=rtl@b")
+        names = page.locator("h1 bdi")
+        assert names.all_inner_texts() == [caller, callee]
+        assert names.first.bounding_box()["x"] < names.last.bounding_box()["x"]
+
+
+def test_a_list_says_when_its_table_is_away_and_goes_on(browser: Any, tmp_path: Path) -> None:
+    table, away, url = tmp_path / "trace.db", tmp_path / "away.db", f"sqlite:///{tmp_path}/trace.db"
+    many_calls(url, 1)
+    with served(TableSource(SqlTarget(url))) as ask, opened(browser, ask.port) as page:
+        page.goto("/")
+        page.wait_for_selector("#live[data-open]", state="attached")
+        table.rename(away)
+        page.locator("#live.off", has_text="Not reading").wait_for()
+        assert "no such file" in page.locator("#problems").inner_text()
+        away.rename(table)
+        page.locator("#live:not(.off)", has_text="Live").wait_for()
+        assert page.locator("#problems").inner_text() == ""
+        assert capture_agent("replay", ROOT / "pcaps" / "demo.pcap", "--db", url).status == 0
+        playwright.expect(page.locator("tr[data-key]")).to_have_count(8, timeout=PATIENCE)
 
 
 def test_a_list_follows_calls_that_sipp_makes(browser: Any, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_samples import Packet, pcap, sip
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from page_samples import PATIENCE, EventLines, Served, served, store_of
@@ -232,6 +233,32 @@ def test_a_token_is_asked_for(source: StoreSource, headers: dict[str, str], stat
     assert answer.status == status
     if status == 401:
         assert answer.headers["www-authenticate"] == 'Basic realm="capture-agent"'
+
+
+def test_a_long_head_is_refused(ask: Served) -> None:
+    """Also where it comes at once."""
+    assert ask("/", X="a" * 65_000).status == 431
+    assert ask("/?search=" + "a" * 15_000).status == 400
+    assert ask("/?search=" + "a" * 17_000).status == 431
+
+
+def test_a_call_with_very_many_messages_and_hosts(tmp_path: Path) -> None:
+    """What is left out is said."""
+    file = tmp_path / "many.pcap"
+    hosts = [f"10.0.{n}.1" for n in range(40)]
+    ends = [(hosts[n % 40], hosts[(n + 1) % 40]) for n in range(5000)]
+    file.write_bytes(
+        pcap(
+            [
+                Packet(n / 100, *both, sip("INFO sip:b SIP/2.0", "many@b", cseq=f"{n + 1} INFO"))
+                for n, both in enumerate(ends)
+            ]
+        )
+    )
+    with store_of(file) as source, served(source) as ask:
+        found = ask("/api/call?id=many@b").json
+        assert (len(found["participants"]), len(found["messages"]), found["left_out"]) == (40, 4000, 1000)
+        assert "<dd>4000 of 5000" in ask("/call?id=many@b").text
 
 
 def test_another_site_reaches_nothing_by_its_own_name(ask: Served) -> None:

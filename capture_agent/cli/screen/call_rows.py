@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from capture_agent.records.message_filter import MessageFilter
+from capture_agent.view.aliases import Aliases, host_text
 from capture_agent.view.call import SipCall
 from capture_agent.view.call_store import SORTS, CallStore
 
@@ -27,7 +28,8 @@ class CallRows:
     """`calls` are ascending; `reverse` shows them from the end. `problems`, `up`, `kinds`, `window_ns`, `search`,
     `where` and `with_message` choose; whoever changes one, or `sort`, runs `rebuild` to its end."""
 
-    def __init__(self, store: CallStore) -> None:
+    def __init__(self, store: CallStore, aliases: Aliases) -> None:
+        self._aliases = aliases
         self.calls: list[SipCall] = []
         self.sort = "first"
         self.reverse = False
@@ -68,7 +70,7 @@ class CallRows:
             return False
         if self.window_ns and call.last_ns < self.now_ns - self.window_ns:
             return False
-        if self.search and not contains(call, self.search):
+        if self.search and not contains(call, self.search, self._aliases):
             return False
         if self.where is not None and not self.where(call):
             return False
@@ -125,8 +127,10 @@ class CallRows:
             insort(self.calls, call, key=lambda one: (key(one), one.number))
 
 
-def contains(call: SipCall, wanted: str) -> bool:
-    """Whether a user, host, URI, Call-ID, state or status has this text, which is in lower case."""
+def contains(call: SipCall, wanted: str, aliases: Aliases) -> bool:
+    """Whether a user, host, URI, Call-ID, state, status or address has this text, which is in lower case."""
     needle = wanted.encode("utf-8", "surrogateescape")
     searched = b"\0".join((call.from_value, call.to_value, call.uri, call.call_id)).lower()
-    return needle in searched or wanted in call.state or wanted in f"{call.status or ''}"
+    if needle in searched or wanted in call.state or wanted in f"{call.status or ''}":
+        return True
+    return any(wanted in host_text(end[0]) or wanted in aliases.name(*end).lower() for end in call.endpoints)

@@ -130,7 +130,10 @@ class LadderScreen(ViewScreen):
         calls = f"{count} calls" if count > 1 else self.ladder.ladder.call_ids[0]
         left = f"{party(sip.from_value)} -> {party(sip.to_value)}  {calls}"
         legs = "  with legs" if self.with_legs else ""
-        self._title.say(left, f"{len(arrows)} messages{legs}  {when}")
+        store = self.sight.feed.store
+        seen = sum(call.messages for one in self.ids if (call := store.get(one)) is not None)
+        some = f" of {seen}" if seen > len(arrows) else ""
+        self._title.say(left, f"{len(arrows)}{some} messages{legs}  {when}")
 
     def show_message(self) -> None:
         arrow, ladder, zone = self.ladder.arrow, self.ladder.ladder, self.sight.zone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -21,6 +22,7 @@ from capture_agent.view.call import SipCall
 TICK = 0.25  # seconds between two looks at what is new
 SHARE = 8  # of the time, at most one part in so many is used for them
 WINDOWS = {0: "", 600: "last 10 min", 3600: "last hour", 86_400: "last day"}
+NOW_AND_THEN = 5.0  # seconds, in which calls leave "the last ten minutes"
 KEYS: Keys = (
     ("F1", "Help", "help"), ("F2", "Save", "save"), ("F3", "Search", "search"), ("F4", "Legs", "legs"),
     ("F7", "Filter", "filter"), ("e", "Problems", "problems"), ("F10", "Columns", "columns"), ("p", "Pause", "pause"),
@@ -38,7 +40,8 @@ class ListScreen(ViewScreen):
         Binding("f5,ctrl+l", "clear"),
         Binding("f6,r", "raw"),
         Binding("f7,f", "filter"),
-        Binding("f8,i", "figures"),
+        Binding("f8,o", "figures"),
+        Binding("i", "kind('1')"),
         Binding("f9,l", "no_filter"),
         Binding("f10,t", "columns"),
         Binding("space", "mark"),
@@ -58,7 +61,7 @@ class ListScreen(ViewScreen):
 
     def __init__(self, sight: Sight) -> None:
         super().__init__(sight)
-        self.rows = CallRows(sight.feed.store)
+        self.rows = CallRows(sight.feed.store, sight.aliases)
         self.paused = False
         self.follows = sight.feed.is_live
         self.call_filter = sight.where
@@ -69,7 +72,8 @@ class ListScreen(ViewScreen):
         context = Context(sight.zone, sight.aliases, sight.feed.store)
         self.list = CallList(look, self.rows, context)
         self._search = Input(placeholder="search: a number, host, Call-ID, state or status", id="search")
-        self._next = 0.0
+        self._next = self._built = 0.0
+        self._told: list[str] = []  # problems that were shown
 
     def compose(self) -> ComposeResult:
         yield self._title
@@ -89,8 +93,10 @@ class ListScreen(ViewScreen):
     def build(self) -> None:
         """Choose and sort all calls again, with pauses in which keys are answered."""
         self.building = True
+        self._built = time.monotonic()
         self.rows.now_ns = self._now_ns() if self.rows.window_ns else 0
-        self.run_worker(self._build(), exclusive=True)
+        work: Callable[[], Awaitable[None]] = self._build  # not its coroutine: one that never begins would complain
+        self.run_worker(work, exclusive=True)
 
     async def _build(self) -> None:
         import asyncio
@@ -106,7 +112,7 @@ class ListScreen(ViewScreen):
         if not (self.paused or self.building or started < self._next):
             call = self.list.call
             changed = self.rows.follow()
-            if changed is None:
+            if changed is None or (self.rows.window_ns and started - self._built >= NOW_AND_THEN):
                 self.build()
             elif changed:
                 self._show(call)
@@ -137,6 +143,11 @@ class ListScreen(ViewScreen):
 
     def _say(self) -> None:
         rows, feed = self.rows, self.sight.feed
+        problems = list(feed.problems)
+        for problem in problems:
+            if problem not in self._told:
+                self.tell(problem, wrong=True)
+        self._told = problems
         total = len(feed.store)
         shown = f"{len(rows):,} of {total:,} calls" if self._is_filtered else f"{total:,} calls"
         states = [
@@ -144,7 +155,7 @@ class ListScreen(ViewScreen):
             *([f"{len(self.list.marked)} marked"] if self.list.marked else []),
             *([f"{feed.store.evicted:,} forgotten"] if feed.store.evicted else []),
             *([f"{feed.lost:,} lost"] if feed.lost else []),
-            *([f"{len(feed.problems)} problems"] if feed.problems else []),
+            *([f"{len(problems)} problem{'s' * (len(problems) > 1)}"] if problems else []),
         ]
         chosen = [
             *([f"/{rows.search}"] if rows.search else []),

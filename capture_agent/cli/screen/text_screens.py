@@ -19,27 +19,28 @@ from capture_agent.view.call_state import is_call
 from capture_agent.view.text import shortened
 from capture_agent.view.traffic_figures import TrafficFigures
 
-BAR = 40  # columns of the longest bar
+BAR = 34  # columns of the longest bar
 MOST = 15  # lines of a table
 
 HELP: dict[str, Sequence[tuple[str, str]]] = {
     "In the list of calls": (
-        ("Up Down PgUp PgDn Home End", "move; also k j g G and the mouse"),
-        ("Enter", "ladder of the marked calls, or of this one; a double click does the same"),
+        ("Up Down ...", "move; also PgUp PgDn Home End, k j g G and the mouse"),
+        ("Enter", "ladder of the marked calls, or of this one; or click twice"),
         ("F4 x", "the same, with all legs of these calls"),
         ("F6 r", "the messages, on the whole screen"),
         ("Space", "mark this call, or not"),
         ("F3 / Tab", "search as you type; Enter back to the list, Esc ends it"),
         ("F7 f", "filter, in the filter language"),
-        ("e", "only calls with problems: failed, or with retransmissions"),
+        ("e", "only calls that failed, or with retransmissions"),
         ("u", "only calls that are up now"),
-        ("m", "only the last 10 minutes, the last hour, the last day, all"),
+        ("m", "only the last 10 minutes, the last hour, the last day; all"),
         ("1 2 3 4 5", "only calls, registrations, presence, messages, OPTIONS; 0: all"),
+        ("i", "only calls, like 1"),
         ("F9 l", "all calls again: no search, no filter"),
-        ("< > z", "sort by the next column; reverse; a click on a title does the same"),
+        ("< > z", "sort by the next column; reverse; or click on a title"),
         ("F10 t", "choose columns"),
-        ("F8 i", "figures: states, responses, set-up delays"),
-        ("F2 s", "save the marked calls, or this one: pcapng, text, Mermaid, SVG"),
+        ("F8 o", "figures: states, responses, set-up delays"),
+        ("F2 s", "save the marked calls, or this one: pcapng, text, SVG ..."),
         ("p", "pause: the list stays as it is, nothing is lost"),
         ("A", "the cursor follows the last call, or not"),
         ("F5 Ctrl-L", "forget all calls"),
@@ -54,7 +55,7 @@ HELP: dict[str, Sequence[tuple[str, str]]] = {
         ("F6 r Enter", "the message on the whole screen, and back"),
         ("Space", "mark a message; on another one: the difference of the two"),
         ("n N", "to the next or last message of another leg"),
-        ("w", "times since the start, since the message before, of the clock"),
+        ("w", "times since the start, since the last message, of the clock"),
         ("Left Right", "shift a ladder that is wider than the screen"),
         ("Tab", "to the message and back, to scroll it"),
         ("s", "save these calls"),
@@ -98,7 +99,7 @@ class HelpScreen(TextScreen):
         found: list[Line] = []
         for title, keys in HELP.items():
             found += [[("", PLAIN)], [(f" {title}", HEAD)]]
-            found += [[(f"   {key:<28}", CYAN), (words, PLAIN)] for key, words in keys]
+            found += [[(f"   {key:<13}", CYAN), (words, PLAIN)] for key, words in keys]
         return found
 
 
