@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.captures import Capture
 from benchmarks.tansu import GROUP, TOPIC
 from benchmarks.traffic import MEDIA, RTP_PER_SIP
-from benchmarks.wire import INTERFACE, METRICS_PORT, RATE, STORED_RATE, agents_prefix, usable
+from benchmarks.wire import HOST_RATE, INTERFACE, METRICS_PORT, RATE, STORED_RATE, agents_prefix, usable
 
 AGENT = str(Path(sys.executable).parent / "capture-agent")
 COMPILED, PLAIN, LIMIT, DRIVER = "compiled", "plain", "limit", "driver"
@@ -27,7 +27,9 @@ PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 HEP_TCP, HEP_UDP, MIXED, MEASURED = "hep-tcp", "hep-udp", "mixed", "measured"
 SQLITE, LISTING = "sqlite", "listing"
 TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
-TLS, SIP_TCP, FRAGMENTS, TUNNELS, LIVE, SCRAPED = "tls", "sip-tcp", "fragments", "tunnels", "live", "scraped"
+TLS, SIP_TCP, FRAGMENTS, TUNNELS = "tls", "sip-tcp", "fragments", "tunnels"
+LIVE, SCRAPED, FIGURES = "live", "scraped", "figures"
+FIRST_LIVE = {LIVE: RATE, SCRAPED: RATE, FIGURES: HOST_RATE}  # packets/s, to HEP
 POSTGRESQL, MARIADB, LIVE_SQLITE = "postgresql", "mariadb", "live-sqlite"
 STORED = (SQLITE, POSTGRESQL, MARIADB)
 JSONL, PCAP = "jsonl", "pcap"
@@ -49,6 +51,7 @@ WORKS = {
     TUNNELS: "SIP in tunnels -> HEP3/TCP",
     LIVE: f"SIP/UDP live, {RATE:,} packets/s -> HEP3/TCP",
     SCRAPED: "the same, scraped each second",
+    FIGURES: f"the same, SIP counters and call figures, {HOST_RATE:,} packets/s",
     RELAY: "HEP3/TCP -> HEP3/TCP",
     TO_KAFKA: "HEP3/TCP -> Kafka",
     FROM_KAFKA: "Kafka -> HEP3/TCP",
@@ -100,6 +103,7 @@ class Sizes:
     carried: int = 200_000
     slow_carried: int = 50_000
     slowest: int = 62_500
+    at_host: int = 50_000  # longer than an ended call is remembered
     growing: tuple[int, ...] = (125_000, 250_000, 1_000_000)  # and `full`
 
     def divided(self, by: int) -> Sizes:
@@ -111,6 +115,7 @@ class Sizes:
             carried=self.carried // by,
             slow_carried=self.slow_carried // by,
             slowest=self.slowest // by,
+            at_host=self.at_host // by,
             growing=tuple(size // by for size in self.growing),
         )
 
@@ -159,14 +164,16 @@ def agent_cases(who: str, sizes: Sizes, servers: Collection[str]) -> list[Case]:
 
 
 def live_cases(sizes: Sizes) -> list[Case]:
-    """The first row from an interface, and the same with the HTTP door; with one message they are the start-ups."""
+    """The first row from an interface, with the HTTP door, and with all figures; with one message the start-ups."""
     if not usable():
         return []
     command = (*agents_prefix("{namespace}"), AGENT, "run", "--interface", INTERFACE, *REPLAYS[HEP_TCP])
     door = ("--http", f"127.0.0.1:{METRICS_PORT}")
+    figures = {"CAPTURE_AGENT_METRICS__SIP": "true", "CAPTURE_AGENT_METRICS__CALLS": "true"}
     cases = [
-        Case(work, COMPILED, Capture(sizes.full), (*command, "--control", "", *more))
-        for work, more in ((LIVE, ()), (SCRAPED, door))
+        Case(LIVE, COMPILED, Capture(sizes.full), (*command, "--control", "")),
+        Case(SCRAPED, COMPILED, Capture(sizes.full), (*command, "--control", "", *door)),
+        Case(FIGURES, COMPILED, Capture(sizes.at_host), (*command, "--control", "", *door), figures),
     ]
     stored = (*agents_prefix("{namespace}", alone=False), AGENT, "run", "--interface", INTERFACE, *REPLAYS[SQLITE])
     return [*cases, Case(LIVE_SQLITE, COMPILED, Capture(sizes.full), (*stored, "--control", ""))]

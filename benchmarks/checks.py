@@ -9,13 +9,12 @@ from struct import unpack_from
 from benchmarks.cases import (
     COMPILED,
     FILES,
+    FIRST_LIVE,
     LISTING,
-    LIVE,
     LIVE_SQLITE,
     MEASURED,
     PLAIN,
     RELAYED,
-    SCRAPED,
     SPOOL,
     STORED,
     Case,
@@ -30,7 +29,7 @@ def check_books(case: Case, usage: Usage) -> None:
     """Check the agent's books: every packet and message is accounted for, and sent."""
     if case.who not in (COMPILED, PLAIN) or case.work == LISTING:
         return
-    if case.work in (LIVE, SCRAPED, LIVE_SQLITE) and "does not balance" not in usage.errors:
+    if case.work in (*FIRST_LIVE, LIVE_SQLITE) and "does not balance" not in usage.errors:
         return  # drops of the kernel are shown: the collector does not have these
     frames = case.capture.sip if case.work in RELAYED else case.capture.packets
     wanted = [
@@ -49,7 +48,7 @@ def check_collector(case: Case, counts: Counts) -> tuple[int, int]:
     """How many messages the kernel dropped at the sink and the sender lost: from a file, only peers may lose any."""
     reports = counts.broken if case.work == MEASURED else 0  # they are no SIP
     lost = case.capture.sip + reports - counts.packets - counts.dropped
-    may_lose = case.work in (LIVE, SCRAPED) or case.who in ("sngrep", "sipgrep")
+    may_lose = case.work in FIRST_LIVE or case.who in ("sngrep", "sipgrep")
     if counts.broken != reports or lost < 0 or (lost and not may_lose):
         raise Failed(f"{case.key}: the sink has {counts}, not {case.capture.sip} messages")
     return counts.dropped, lost

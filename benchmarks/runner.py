@@ -17,6 +17,7 @@ from benchmarks.cases import (
     AGENT,
     DRIVER,
     FILES,
+    FIRST_LIVE,
     FROM_KAFKA,
     JSONL,
     LISTING,
@@ -24,7 +25,6 @@ from benchmarks.cases import (
     LIVE_SQLITE,
     RELAY,
     REPLAYS,
-    SCRAPED,
     SPOOL,
     STORED,
     TO_KAFKA,
@@ -68,7 +68,7 @@ class Runner:
         self._stores.close()
 
     def run(self, case: Case) -> Sample:
-        if case.work in (LIVE, SCRAPED):
+        if case.work in FIRST_LIVE:
             return self._live(case)
         if case.work == RELAY:
             return self._relayed(case)
@@ -173,8 +173,8 @@ class Runner:
         with wire() as wires, collecting(self.sink, *wires.beside_agent()) as collector:
 
             def send() -> None:
-                with wires.scraping() if case.work == SCRAPED else nullcontext():
-                    wires.send(self.sender, made(case.capture))
+                with nullcontext() if case.work == LIVE else wires.scraping():
+                    wires.send(self.sender, made(case.capture), FIRST_LIVE[case.work])
 
             usage = self._measured(
                 case,

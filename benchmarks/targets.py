@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from benchmarks.cases import (
     COMPILED,
     DRAINED,
+    FIGURES,
     FRAGMENTS,
     HEP_TCP,
     HEP_UDP,
@@ -85,6 +86,7 @@ TARGETS = {
     (LIVE, COMPILED): Target(2.5),
     (RELAY, COMPILED): Target(1.5),
     (SCRAPED, COMPILED): Target(times_base=1.15, memory_mb=80),
+    (FIGURES, COMPILED): Target(memory_mb=80),
     # Most of it is SQLite's own: for both, with the same rows, indexes and pragmas.
     (SQLITE, COMPILED): Target(times_limit=1.6),
     (LIVE_SQLITE, COMPILED): Target(),

@@ -16,6 +16,7 @@ from benchmarks.measure import Failed
 
 RATE = 200_000  # frames per second
 STORED_RATE = 50_000  # into a database
+HOST_RATE = 1_000  # of a busy SIP server
 INTERFACE = "eth1"
 SCRAPE = Path(__file__).with_name("scrape.py")
 # The agent has a core to itself. The sender, whose system calls include the kernel's path to the agent's ring, shares

@@ -125,6 +125,12 @@ def test_a_name_means_one_module() -> None:
     assert MEANINGLESS & set(names) == set()
 
 
+def test_a_name_means_one_module_of_the_tests() -> None:
+    """Mutants and some tests have several of their folders on the path."""
+    own = [path for path in tracked() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")]
+    assert repeated(path.stem for path in own if path.stem != "conftest") == set()
+
+
 def test_a_name_means_one_class() -> None:
     names = [name for source in SOURCES for name in classes(source)]
     assert repeated(names) == set(SAME_CLASSES)

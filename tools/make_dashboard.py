@@ -223,6 +223,31 @@ CALLS = Row("Calls", [
     ),
 ])  # fmt: skip
 
+# With [media] rtp.
+MEDIA = Row("Media", [
+    Panel(
+        "MOS", "Of RTP streams that are over, by the E-model. Needs [media] rtp, like the rest of this row.",
+        [
+            Query(f"histogram_quantile({share}, sum by (le) ({rate('rtp_mos_bucket', PEER)}))", name)
+            for share, name in ((0.5, "median"), (0.1, "worst 10 %"))
+        ],
+    ),
+    Panel(
+        "Lost packets", "Of these streams, the mean share of their packets, by peer.",
+        [Query(
+            f"sum by (peer, direction) ({rate('rtp_loss_ratio_sum', PEER)})"
+            f" / sum by (peer, direction) ({rate('rtp_loss_ratio_count', PEER)})",
+            "{{peer}} {{direction}}",
+        )],
+        "percentunit",
+    ),
+    Panel(
+        "Calls that were heard", "Answered calls at their end: one_way and none had no RTP in one or both directions.",
+        [Query(f"sum by (media) ({rate('rtp_calls_total', PEER)})", "{{media}}")],
+        "ops",
+    ),
+])  # fmt: skip
+
 SINKS = Row("Sinks", [
     Panel(
         "Sent", "Messages that the sink accepted, per sink.",
@@ -361,7 +386,7 @@ PROCESS = Row("Process", [
     ),
 ])  # fmt: skip
 
-ROWS = (HEALTH, INTERFACES, MESSAGES, SIP_TRAFFIC, CALLS, SINKS, SPOOLS, TABLES, PROCESS)
+ROWS = (HEALTH, INTERFACES, MESSAGES, SIP_TRAFFIC, CALLS, MEDIA, SINKS, SPOOLS, TABLES, PROCESS)
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 VARIABLES = (
     ("instance", "Agent", "label_values(capture_agent_build_info, instance)"),

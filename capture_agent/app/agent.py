@@ -246,7 +246,8 @@ class Agent:
     def health(self) -> tuple[list[SinkFigures], list[HealthReason]]:
         """The sinks, and what is wrong now. From any thread."""
         sinks = self._sink_figures()
-        return sinks, self.observer.reasons(self._source_figures(), sinks)
+        in_batch = self._between.seconds_in_batch(time.monotonic())
+        return sinks, self.observer.reasons(self._source_figures(), sinks, in_batch)
 
     def _source_figures(self) -> list[SourceFigures]:
         states = dict(self.keeper.states()) if self.keeper is not None else {}

@@ -32,6 +32,7 @@ class BetweenBatches(Generic[Read]):
         self._read = read
         self._turns = 0  # odd while a batch is being processed
         self._questions: deque[Question[Read]] = deque()
+        self._found = (0, 0.0)  # the turn that was last looked at, and when that was first
 
     def __enter__(self) -> None:
         self._turns += 1
@@ -44,6 +45,15 @@ class BetweenBatches(Generic[Read]):
             question = self._questions.popleft()
             question.answer = self._read()
             question.answered.set()
+
+    def seconds_in_batch(self, now: float) -> float:
+        """How long the batch that is being processed has been, as far as this was asked; 0: there is none. From any
+        thread.
+        """
+        turns = self._turns
+        if turns != self._found[0]:
+            self._found = turns, now
+        return now - self._found[1] if turns % 2 else 0.0
 
     def now(self) -> Read:
         """From any thread. Where a batch takes too long, what it has counted so far."""

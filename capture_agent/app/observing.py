@@ -106,9 +106,11 @@ class Observer:
             found.append(SourceFigures(name, read.packets, read.bytes, lost.get(name, {}), up, quiet, asked))
         return found
 
-    def reasons(self, sources: list[SourceFigures], sinks: list[SinkFigures]) -> list[HealthReason]:
+    def reasons(
+        self, sources: list[SourceFigures], sinks: list[SinkFigures], in_batch: float = 0.0
+    ) -> list[HealthReason]:
         """Why the agent is degraded; the log has a line when that changes."""
-        reasons = self.health.look(sources, sinks, time.monotonic())
+        reasons = self.health.look(sources, sinks, time.monotonic(), in_batch)
         if self.health.is_news(reasons):
             if reasons:
                 _log.warning("health: degraded (%s)", "; ".join(map(str, reasons)))

@@ -72,17 +72,16 @@ class Reloader:
         if self._agent.stop.is_set():
             raise self._refused(["the agent is stopping"])
         with self._lock, self._during():
-            observer = self._agent.observer
-            observer.reloaded = replace(observer.reloaded, success=False)  # until it has
             try:
                 later = self._reload()
-                observer.reloaded = Reloaded(True, time.time())
             except ConfigError as error:
                 raise self._refused(list(error.problems)) from None
             except (SourceError, SinkError, TooManySinks) as error:
                 raise self._refused([str(error)]) from None
             except NotReloaded as error:
                 raise self._refused(error.problems) from None
+            except Exception as error:  # a bug must neither be silent nor end the thread that waits for signals
+                raise self._refused([f"internal error: {type(error).__name__}"]) from error
         if later:
             _log.warning("the configuration is reloaded; a change of %s takes effect after a restart", ", ".join(later))
         else:
@@ -106,6 +105,8 @@ class Reloader:
                 self.reload()
 
     def _refused(self, problems: list[str]) -> NotReloaded:
+        observer = self._agent.observer
+        observer.reloaded = replace(observer.reloaded, success=False)
         for problem in problems:
             _log.error("the configuration is not reloaded: %s", problem)
         return NotReloaded(problems)
@@ -139,6 +140,7 @@ class Reloader:
             agent.config, agent.extensions, agent.sink_ids = config, extensions, ids
             if move is not None:
                 move()
+            agent.observer.reloaded = Reloaded(True, time.time())  # also where the capture has stood still until now
 
         self._between_batches(apply)
         logging.getLogger().setLevel(config.log.level.upper())

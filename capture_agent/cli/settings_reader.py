@@ -55,14 +55,7 @@ class SettingsReader:
                 try:
                     if meanwhile is not None:
                         meanwhile()
-                    status, problems, settings = self._ask(ours)
-                except TimeoutError:
-                    raise CommandOver(FAILED, [f"the configuration was not read within {READ_WITHIN:.0f} s"]) from None
-                except (OSError, EOFError, pickle.UnpicklingError):
-                    with suppress(subprocess.TimeoutExpired):
-                        reading.wait(LAST_WORDS)
-                    why = f"the process that reads it ended with status {reading.returncode}"
-                    raise CommandOver(FAILED, [f"the configuration was not read: {why}"]) from None
+                    status, problems, settings = self._ask(ours, reading)
                 finally:
                     reading.kill()
         if settings is None:
@@ -79,12 +72,20 @@ class SettingsReader:
             why = f"{sys.executable}: {in_words(error)}"
             raise CommandOver(FAILED, [f"the configuration was not read: {why}"]) from None
 
-    def _ask(self, connection: socket.socket) -> Answer:
-        connection.settimeout(READ_WITHIN)
-        connection.sendall(pickle.dumps(self._arguments))
-        with connection.makefile("rb") as answers:
-            answer: Answer = RecordsOnly(answers).load()
-        return answer
+    def _ask(self, connection: socket.socket, reading: subprocess.Popen[bytes]) -> Answer:
+        try:
+            connection.settimeout(READ_WITHIN)
+            connection.sendall(pickle.dumps(self._arguments))
+            with connection.makefile("rb") as answers:
+                answer: Answer = RecordsOnly(answers).load()
+            return answer
+        except TimeoutError:
+            raise CommandOver(FAILED, [f"the configuration was not read within {READ_WITHIN:.0f} s"]) from None
+        except Exception:  # whatever a part of an answer leads to
+            with suppress(subprocess.TimeoutExpired):
+                reading.wait(LAST_WORDS)
+            why = f"the process that reads it ended with status {reading.returncode}"
+            raise CommandOver(FAILED, [f"the configuration was not read: {why}"]) from None
 
 
 class RecordsOnly(pickle.Unpickler):

@@ -23,6 +23,7 @@ from capture_agent.config.sections import KINDS
 from capture_agent.config.uris import LISTEN_EXPECTED
 from capture_agent.os_errors import in_words
 
+LONGEST_SECRET = 16_384  # characters in a file
 _CODE = re.compile(r"\.py(:[^:]*)?\Z")  # trunk.py, trunk.py:over_trunk
 
 
@@ -172,12 +173,18 @@ def read_secrets(layers: Layers, path: Path, entry: dict[str, Any]) -> Iterator[
         at = (*path, f"{name}_file")
         try:
             place = located(layers, at, file)
-            secret = place.read_text(encoding="utf-8").strip()
+            with place.open(encoding="utf-8") as opened:
+                secret = opened.read(LONGEST_SECRET + 2).strip()
             layers.secret_files.append(place)
         except (OSError, ValueError, TypeError) as error:
             reason = in_words(error) if isinstance(error, OSError) else "not text"
             yield wrong(layers, at, file, f"a file that can be read ({reason})")
             secret = ""
+        else:
+            # Otherwise a file that was never filled would be as no secret: everybody may ask, nothing is signed.
+            if not secret or len(secret) > LONGEST_SECRET:
+                yield wrong(layers, at, file, f"a file with 1 to {LONGEST_SECRET:,} characters")
+                secret = ""
         yield from merge(layers, path, entry, {name: secret}, f"{name}_file")
 
 

@@ -144,7 +144,7 @@ class Door:
                 return False
             if key.fileobj is self._server:
                 self._accept(now)
-            else:
+            elif key.fileobj in self._connections:  # it may just have made room for another
                 self._serve(key.data, events, now)
         for connection in [each for each in self._connections.values() if each.deadline <= now]:
             self._drop(connection)
@@ -161,9 +161,8 @@ class Door:
         with suppress(OSError):
             client.setblocking(False)
             connection = ControlConnection(client, now)
-            if len(self._connections) >= MOST_CONNECTIONS:
-                client.close()
-                return
+            if len(self._connections) >= MOST_CONNECTIONS:  # the one that has done nothing for longest
+                self._drop(min(self._connections.values(), key=lambda each: each.deadline))
             self._connections[client] = connection
             self._selector.register(client, selectors.EVENT_READ, connection)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -27,6 +27,7 @@ from capture_agent.pipeline import Pipeline
 from capture_agent.policy.direction import LocalSide
 from capture_agent.records.captured import CapturedMessage
 from capture_agent.records.frames import FRAME_ROW, FRAME_TIME_NS, Frames
+from capture_agent.records.traced import TracedMessage
 from capture_agent.sources.interface_list import list_interfaces
 from capture_agent.sources.live import LiveInterface
 from capture_agent.sources.merge import Batch, merged
@@ -57,6 +58,10 @@ class Observation:
     def read(self, frames: Frames) -> None:
         lag = time.time_ns() - frames.index[(frames.count - 1) * FRAME_ROW + FRAME_TIME_NS]
         self.lag_ns = lag if self.lag_ns is None else min(lag, self.lag_ns)
+
+    def note_traced(self, traced: Sequence[TracedMessage]) -> None:
+        """SIP: HEP that a relay passes on has other kinds, too."""
+        self.traced += sum(isinstance(one.message, CapturedMessage) for one in traced)
 
 
 class View:
@@ -116,7 +121,7 @@ def observe(config: Config, extensions: Extensions, interfaces: list[str], secon
 
     def note(messages: list[CapturedMessage]) -> None:
         seen.sip.add(messages, side)
-        seen.traced += len(pipeline.trace(messages))
+        seen.note_traced(pipeline.trace(messages))
 
     mib = min(config.capture.buffer_mib, MOST_MIB)
     capture = replace(config.capture, interfaces=tuple(interfaces), buffer_mib=mib)

@@ -161,6 +161,8 @@ class Media:
         if self.rtp is not None and sip.is_request and sip.method == b"BYE":
             self.rtp.call_over(call, self._clock.now_ns)
         if (sip.is_request and sip.method == b"BYE") or (invited and sip.status >= 300 and not call.answered):
+            if self.rtp is not None:
+                self.rtp.ends(call, self._clock.now_ns)
             self.table.end(call, self._clock.now_ns)
 
     def _call_ended(self, call: MediaCall) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -29,6 +30,8 @@ MEASURED, NOT_SAMPLED, DUPLICATE, WAITING = "measured", "not_sampled", "duplicat
 UNANNOUNCED, CUT, HEADER = "unannounced", "cut", "header"
 ACCOUNT = Account("rtp", (MEASURED, NOT_SAMPLED, DUPLICATE, WAITING), rejected=(UNANNOUNCED, CUT, HEADER))
 END = (1 << 63) - 1  # later than any packet
+SILENT_NS = 5 * SECOND_NS  # after the end of its call: a stream is over
+MOST_ENDED = 10_000  # calls whose streams wait for that; of more, the first does not wait
 
 
 class Directs(Protocol):
@@ -61,6 +64,7 @@ class RtpMeasuring:
         self._at = 0  # how many of them are counted
         self.seen = 0
         self._figures: list[tuple[MediaCall, StreamFigures]] = []  # not yet reported
+        self._ended: deque[tuple[int, MediaCall]] = deque()  # calls that have just ended, and when
 
     def is_measured(self, call_id: bytes) -> bool:
         """One call of so many, all its streams or none: nobody can choose which."""
@@ -74,17 +78,24 @@ class RtpMeasuring:
     def end_batch(self) -> None:
         self.streams.count(self.taken, self._at, END)
         self.taken, self._at = [], 0
-        self.streams.expire(self._clock.now_ns)
+        now_ns = self._clock.now_ns
+        while self._ended and (now_ns - self._ended[0][0] >= SILENT_NS or len(self._ended) > MOST_ENDED):
+            _, call = self._ended.popleft()
+            if call.ending:
+                self.streams.end_call(call, now_ns - SILENT_NS)
+        self.streams.expire(now_ns)
 
     def close(self, policy: Directs) -> list[TracedMessage]:
         """All streams are over."""
         self.streams.forget()
+        self._ended.clear()
         return self.reports(policy)
 
     def forget(self) -> None:
         """What `close` has not reported is not reported any more."""
         self.streams.forget()
         self._figures = []
+        self._ended.clear()
 
     def describe(self, call: MediaCall, message: CapturedMessage, sdp: bytes, places: Iterable[Place]) -> None:
         """A description of this call: whether it is measured, and who is to hear something."""
@@ -93,6 +104,11 @@ class RtpMeasuring:
             directions = call.directions or CallDirections(author_tag(message), self.counts.sides.side(message))
             self._table.direct(call, directions)
             directions.describe(message, sdp, map(key_of, places), call.places)
+
+    def ends(self, call: MediaCall, now_ns: int) -> None:
+        """Its BYE or refusal: streams that are silent soon after do not wait until nobody asks for it any more."""
+        if not call.ending and call.streams is not None:
+            self._ended.append((now_ns, call))
 
     def call_over(self, call: MediaCall, now_ns: int) -> None:
         """Its first BYE."""

@@ -89,15 +89,16 @@ class RtpTable:
         while self._line.following is not self._line:
             self._end(self._line.following)
 
-    def end_call(self, call: MediaCall) -> None:
-        """Its streams are over, the first one first."""
+    def end_call(self, call: MediaCall, since_ns: cython.longlong = NEVER) -> None:
+        """Its streams are over, the first one first: those without a packet since then."""
         streams = []
-        stream = call.streams
+        stream: RtpStream | None = call.streams
         while stream is not None:
-            streams.append(stream)
+            if stream.last_ns <= since_ns:
+                streams.append(stream)
             stream = stream.sibling
-        for stream in reversed(streams):
-            self._end(stream)
+        for one in reversed(streams):
+            self._end(one)
 
     def _take(self, datagram: Datagram) -> cython.bint:
         data: bytes = datagram.data

@@ -13,6 +13,8 @@ LOSING_SECONDS = 60.0  # so long a sink counts as losing after it has lost somet
 
 SOURCE_DOWN, NO_PACKETS, NO_SIP = "source_down", "no_packets", "no_sip"
 SINK_UNREACHABLE, SINK_LOSING = "sink_unreachable", "sink_losing"
+STANDS_STILL = "capture_stands_still"
+STILL_SECONDS = 10.0  # that one batch takes
 SPOOL_FAILING, SPOOL_FULL = "spool_failing", "spool_full"
 # A packet now and then, none of it SIP: it is one state, whatever of the two it is at the moment.
 QUIET = (NO_PACKETS, NO_SIP)
@@ -40,10 +42,16 @@ class Health:
         self._lost: dict[tuple[str, int], tuple[int, float]] = {}  # by sink: how many, and when that became more
         self._said: frozenset[tuple[str, str]] = frozenset()
 
-    def look(self, sources: Iterable[SourceFigures], sinks: Sequence[SinkFigures], now: float) -> list[HealthReason]:
-        """All that is wrong. `now`: seconds of any clock that only goes on. Losses are seen if it is asked at times."""
+    def look(
+        self, sources: Iterable[SourceFigures], sinks: Sequence[SinkFigures], now: float, in_batch: float = 0.0
+    ) -> list[HealthReason]:
+        """All that is wrong. `now`: seconds of any clock that only goes on. Losses are seen if it is asked at times.
+        `in_batch`: seconds that the capture has been busy with one batch.
+        """
+        still = HealthReason(STANDS_STILL, "capture", f"stands still for {in_batch:.0f} s: user code hangs")
         with self._lock:
             return [
+                *([still] if in_batch >= STILL_SECONDS else []),
                 *(reason for source in sources if (reason := self._of_source(source)) is not None),
                 *(reason for n, sink in enumerate(sinks) if (reason := self._of_sink(sink, n, now)) is not None),
                 *(reason for sink in sinks for reason in of_spool(sink)),

@@ -38,16 +38,25 @@ class MediaMark:
 
 
 def streams_of(reports: Iterable[StreamFigures]) -> list[StreamFigures]:
-    """One of each stream, in the order of their beginning: the last word, or its intervals together."""
-    found: dict[tuple[object, ...], StreamFigures] = {}
+    """One of each stream, in the order of their beginning: the last word, or its intervals together.
+
+    A source that was silent for long comes back as another stream. A report may come twice, for several traces.
+    """
+    over: dict[tuple[object, ...], StreamFigures] = {}
+    going_on: dict[tuple[object, ...], StreamFigures] = {}
+    ended: dict[tuple[object, ...], int] = {}
     for one in reports:
         key = (one.call_id, one.source, one.source_port, one.destination, one.destination_port, one.ssrc)
-        known = found.get(key)
-        if known is None or one.final:
-            found[key] = one
-        elif not known.final:
-            found[key] = together(known, one)
-    return sorted(found.values(), key=lambda one: one.begin_ns)
+        known = going_on.get(key)
+        if one.final:
+            going_on.pop(key, None)
+            over[*key, one.begin_ns] = one
+            ended[key] = max(one.begin_ns, one.end_ns)
+        elif known is not None:
+            going_on[key] = together(known, one) if one.begin_ns >= known.end_ns else known
+        elif one.begin_ns > ended.get(key, -1):
+            going_on[key] = one
+    return sorted((*over.values(), *going_on.values()), key=lambda one: one.begin_ns)
 
 
 def together(one: StreamFigures, later: StreamFigures) -> StreamFigures:

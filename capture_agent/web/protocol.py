@@ -17,7 +17,7 @@ IDLE_SECONDS = 75.0  # between two requests: Prometheus asks every 15 or 60 seco
 LINGER_SECONDS = 2.0  # that what nobody wants is still read, so that the answer arrives
 LONGEST_HEAD = 16_384  # bytes of a request line with its headers
 # So long no connection is closed for another one: while it is answered, and after it has come.
-SPARED_SECONDS, FRESH_SECONDS = 1.0, 0.1
+SPARED_SECONDS, FRESH_SECONDS = 1.0, 0.2
 
 # What peers send must not reach the log.
 for name in ("uvicorn.error", "uvicorn.access"):
@@ -59,9 +59,7 @@ class BoundedConnection(H11Protocol):
     @property
     def is_busy(self) -> bool:
         """Is it answering?"""
-        return self.cycle is not None and (
-            not self.cycle.response_complete or self.transport.get_write_buffer_size() > 0
-        )
+        return self.cycle is not None and (not self.cycle.response_complete or self._unsent() > 0)
 
     def spared(self, now: float) -> float:
         """Seconds for which it is not closed for another one; 0: it may be."""
@@ -80,7 +78,8 @@ class BoundedConnection(H11Protocol):
     def on_response_complete(self) -> None:
         unread = self.conn.their_state is h11.SEND_BODY
         if self._crowd.waits:
-            self.transport.close()  # once all is sent
+            if not self.transport.is_closing():
+                self.transport.close()  # once all is sent
             self._crowd.answered()
         super().on_response_complete()  # begins to answer the next one, where it has come already
         if not unread and self.conn.their_state is h11.IDLE and not self.transport.is_closing():
@@ -97,6 +96,13 @@ class BoundedConnection(H11Protocol):
     def timeout_keep_alive_handler(self) -> None:
         """The deadline is enough."""
 
+    def _unsent(self) -> int:
+        """Bytes that wait to be sent."""
+        try:
+            return self.transport.get_write_buffer_size()
+        except AttributeError:  # of TLS: asyncio's transport has let go of it, because it was closed twice
+            return 0
+
     def abort(self) -> None:
         """At once, whatever has not been sent."""
         if self.transport is not None:
@@ -111,7 +117,7 @@ class BoundedConnection(H11Protocol):
     def _late(self) -> None:
         """Of an answer in parts, such as events, each part has the deadline: what was sent is read."""
         cycle = self.cycle
-        if cycle and cycle.response_started and self.is_busy and not self.transport.get_write_buffer_size():
+        if cycle and cycle.response_started and self.is_busy and not self._unsent():
             self._within(REQUEST_SECONDS)
         else:
             self.abort()

@@ -56,6 +56,16 @@ def test_a_batch_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.Monke
         assert stages.between.now() == (1, 0)
 
 
+def test_how_long_a_batch_takes() -> None:
+    stages = Stages()
+    assert stages.between.seconds_in_batch(1.0) == 0
+    with stages.between:
+        assert [stages.between.seconds_in_batch(now) for now in (5.0, 7.0, 30.0)] == [0, 2, 25]
+    assert stages.between.seconds_in_batch(31.0) == 0
+    with stages.between:
+        assert stages.between.seconds_in_batch(32.0) == 0
+
+
 def test_the_end_of_a_batch_answers_although_it_failed() -> None:
     stages = Stages()
     answers: list[tuple[int, int]] = []

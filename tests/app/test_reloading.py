@@ -27,6 +27,8 @@ from capture_agent.config import Config, load
 from capture_agent.config.sections import KINDS
 from capture_agent.delivery import outbox
 from capture_agent.delivery.routes import FORMER, MOST_FORMER
+from capture_agent.metrics import health
+from capture_agent.metrics.figures import Reloaded
 from capture_agent.records.frame_building import Batches, Ends, udp
 from capture_agent.records.frames import Frames
 
@@ -306,6 +308,54 @@ def test_nothing_changes_when_anything_is_wrong(
     assert (came(receivers["one"]), came(receivers["two"])) == ([INVITE_LINE], [])
 
 
+def test_the_old_configuration_counts_as_good_until_the_new_one_is_refused(
+    tmp_path: Path, receivers: dict[str, UdpReceiver]
+) -> None:
+    """A scrape in the middle of a reload must not raise an alarm."""
+    one = hep_to(receivers["one"])
+    with running(tmp_path, one) as run:
+        seen: list[bool] = []
+
+        def read(in_use: InUse) -> tuple[Config, Extensions]:
+            seen.append(run.agent.observer.reloaded.success)
+            return run._read(in_use)
+
+        run.reloader = Reloader(run.agent, read)
+        at = run.agent.observer.reloaded.at
+        run.reload(one + DIALOGS)
+        reloaded = run.agent.observer.reloaded
+        assert (seen, reloaded.success) == ([True], True)
+        assert reloaded.at >= at
+        for _ in range(2):
+            with pytest.raises(NotReloaded):
+                run.reload("nonsense")
+            assert run.agent.observer.reloaded == Reloaded(False, reloaded.at)
+        run.reload(one)
+        assert seen == [True, True, False, False]
+        assert run.agent.observer.reloaded.success
+
+
+def test_a_bug_is_a_refusal_and_signals_are_heard_after_it(
+    tmp_path: Path, receivers: dict[str, UdpReceiver], caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(tmp_path, hep_to(receivers["one"])) as run:
+        errors: list[Exception] = [KeyError("secret")]
+
+        def read(in_use: InUse) -> tuple[Config, Extensions]:
+            if errors:
+                raise errors.pop()
+            return run._read(in_use)
+
+        reloader = Reloader(run.agent, read)
+        reloader.listen()
+        reloader.request()
+        run.until(lambda: not run.agent.observer.reloaded.success)
+        reloader.request()
+        run.until(lambda: run.agent.observer.reloaded.success)
+    assert "the configuration is not reloaded: internal error: KeyError" in caplog.text
+    assert "secret" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -376,8 +426,32 @@ def test_a_capture_that_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyP
         run.agent.between_batches(lambda: goes_on.wait(PATIENCE))
         with pytest.raises(NotReloaded, match="the capture has stood still for"):
             run.reload('[[hep]]\nuri = "hep:127.0.0.1:10"\n')
+        assert not run.agent.observer.reloaded.success
         goes_on.set()
         run.until(lambda: [str(target) for target in run.agent.config.targets()] == ["hep:127.0.0.1:10"])
+        run.until(lambda: run.agent.observer.reloaded.success)
+
+
+def test_a_hook_that_hangs_is_in_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receivers: dict[str, UdpReceiver]
+) -> None:
+    monkeypatch.setattr(health, "STILL_SECONDS", 0.1)
+    go_on = tmp_path / "go on"
+    (tmp_path / "hangs.py").write_text(
+        "import time, pathlib\ndef on_message(message):\n"
+        f"    while not pathlib.Path({str(go_on)!r}).exists():\n        time.sleep(0.01)\n"
+    )
+    with running(tmp_path, hep_to(receivers["one"]) + f'[hooks]\nmodules = ["{tmp_path}/hangs.py"]\n') as run:
+
+        def reasons() -> list[str]:
+            return [one.reason for one in run.agent.health()[1]]
+
+        assert reasons() == []
+        ends = Ends(ip_address("192.0.2.9").packed, 5060, ip_address("192.0.2.1").packed, 5060)
+        run.source.fed.put(udp(ends, sip("OPTIONS")))
+        run.until(lambda: reasons() == ["capture_stands_still"])
+        go_on.touch()
+        run.until(lambda: reasons() == [])
 
 
 def test_the_ledgers_of_former_sinks_are_bounded(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_one_form_at_a_time(tmp_path: Path) -> None:
     [
         ("listen = '192.0.2.1:9096'", "http: listen: 192.0.2.1:9096 is not on loopback, expected a token_file"),
         ("listen = '[::]:9096'", "http: listen: [::]:9096 is not on loopback, expected a token_file"),
-        ("listen = '0.0.0.0:9096'\ntoken_file = 'empty'", "http: listen: 0.0.0.0:9096 is not on loopback, expected a token_file"),
+        ("listen = '127.0.0.1:9096'\ntoken_file = 'empty'", "http.token_file: expected a file with 1 to 16,384 characters"),
         ("token_file = 'short'", "http: token: expected 16 to 1024 visible ASCII characters"),
         ("token_file = 'spaced'", "http: token: expected 16 to 1024 visible ASCII characters"),
         ("listen = 'localhost:9096'", "http.listen: value 'localhost:9096', expected ADDRESS:PORT or [IPv6]:PORT (the host is not a valid IP address)"),

@@ -376,6 +376,24 @@ def test_credentials_of_systemd(file: Path, config: str, name: str, want: str) -
         assert load(path, environ).hep[0].auth_key == want
 
 
+@pytest.mark.parametrize("content", ["", " \n", "x" * 16_385], ids=["empty", "blank", "too long"])
+def test_a_secret_file_without_a_secret(file: Path, tmp_path: Path, content: str) -> None:
+    """Such a file must not be as none: who has set it wants a key."""
+    (tmp_path / "key").write_text(content)
+    key = f"{tmp_path}/key"
+    for section in ("[[hep]]\nuri = 'hep:a'\nauth_key_file", "[[listen]]\nuri = 'hep:127.0.0.1'\nauth_key_file",
+                    "[http]\ntoken_file", "[privacy]\nhash_key_file", "[tls]\nkeys_password_file"):  # fmt: skip
+        file.write_text(f"{section} = '{key}'\n")
+        (problem,) = problems(file)
+        assert problem.endswith("_file: expected a file with 1 to 16,384 characters")
+
+
+def test_a_secret_file_with_no_end(file: Path) -> None:
+    file.write_text("[http]\ntoken_file = '/dev/zero'\n")
+    (problem,) = problems(file)
+    assert problem.endswith("expected a file with 1 to 16,384 characters")
+
+
 def test_a_secret_file_that_is_not_there(file: Path) -> None:
     file.write_text('[[hep]]\nhost = "a"\nauth_key_file = "nix"\nauth_key = "s3cret"\n')
     assert problems(file) == [

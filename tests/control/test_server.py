@@ -154,24 +154,33 @@ def test_answers_that_wait_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_more_connections_than_are_allowed(door: Door) -> None:
+    """The one that has done nothing for longest makes room: who only connects keeps nobody out."""
     held = [connected(door.path) for _ in range(MOST_CONNECTIONS)]
     for n, client in enumerate(held):
         client.sendall(b"%d\n" % n)
         assert lines(client, 1) == [b"%d\n" % n]
     with connected(door.path) as late:
-        assert late.recv(1) == b""
-    held.pop().close()
-    for _ in range(100_000):  # until the door has noticed
-        with connected(door.path) as next_one:
-            try:
-                next_one.sendall(b"one\n")
-                if lines(next_one, 1) == [b"ONE\n"]:
-                    break
-            except (BrokenPipeError, ConnectionResetError):
-                continue
-    else:
-        pytest.fail("no place was given back")
+        late.sendall(b"one\n")
+        assert lines(late, 1) == [b"ONE\n"]
+        assert held[0].recv(1) == b""
+        held[1].sendall(b"two\n")
+        assert lines(held[1], 1) == [b"TWO\n"]
     for client in held:
+        client.close()
+
+
+def test_a_thousand_connections_at_once(door: Door) -> None:
+    clients: list[socket.socket] = []
+    for n in range(1000):
+        clients.append(connected(door.path))
+        if n % 2:
+            clients[-1].sendall(b"half of a requ")
+        if n % 100 == 99:
+            with connected(door.path) as client:
+                client.sendall(b"one\n")
+                assert lines(client, 1) == [b"ONE\n"]
+                assert len(door._connections) <= MOST_CONNECTIONS
+    for client in clients:
         client.close()
 
 

@@ -17,6 +17,7 @@ import pytest
 from cli_samples import Packet, capture_agent, frame, sip
 from doctor.patients import certificate
 from free_ports import free_port
+from sink_samples import batch_of, not_sip
 
 from capture_agent.app.extensions import Extensions
 from capture_agent.config import Config, load
@@ -47,6 +48,7 @@ from capture_agent.net.sink_errors import SinkError
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.direction import LocalSide
 from capture_agent.records.frames import Frames
+from capture_agent.records.kinds import ForeignPayload, LogEvent, RtcpReport
 from capture_agent.sources.interface_list import LocalInterface
 
 DAY = 86_400
@@ -488,3 +490,10 @@ def test_wrong_seconds(seconds: str) -> None:
     ended = capture_agent("doctor", "--seconds", seconds)
     assert ended.status == 2
     assert "--seconds" in ended.err
+
+
+def test_only_sip_counts_as_traced() -> None:
+    """Of all that a relay passes on; otherwise more messages would be traced than were seen."""
+    seen = Observation()
+    seen.note_traced([*batch_of(2), *(not_sip(kind, b"text") for kind in (RtcpReport, LogEvent, ForeignPayload))])
+    assert seen.traced == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from media_samples import A, B, sdp
+from media_samples import SIP_A, SIP_B, A, B, packet, sdp, sip
 from rtp_figures import stream
 from rtp_samples import Sent, Speech, as_frames, call_with
 
@@ -17,8 +17,10 @@ from capture_agent.histogram import Distribution
 from capture_agent.media.call_directions import CallDirections, Heard
 from capture_agent.media.media_table import DIRECTIONS_COST, MediaTable
 from capture_agent.media.quality_counts import JITTER, LOSS, MOS, QualityCounts
+from capture_agent.media.rtp_json import figures_of
 from capture_agent.pipeline import Pipeline
 from capture_agent.policy.policy import Policy
+from capture_agent.records.kinds import RtpReport
 
 BACK: dict[str, Any] = {
     "source": bytes([192, 0, 2, 2]), "source_port": 5000, "destination": bytes([192, 0, 2, 1]), "destination_port": 4000,
@@ -156,3 +158,30 @@ def test_what_is_kept_of_directions_is_counted() -> None:
     table.direct(call, CallDirections(1, 0))
     table.forget()
     assert table.bytes == 0
+
+
+GOES_ON = Speech(count=600, ssrc=0x22222222).sent()  # for 3 seconds after BYE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reported"),
+    [
+        pytest.param(4, [], id="not yet"),
+        pytest.param(5, [0x11111111], id="the silent one"),
+        pytest.param(59, [0x11111111], id="the other one may go on"),
+        pytest.param(75, [0x11111111, 0x22222222], id="both"),
+    ],
+)
+def test_a_stream_is_over_when_it_is_silent_after_bye(seconds: int, reported: list[int]) -> None:
+    packets, times = call_with([(A, B, Speech(count=450).sent()), (B, A, GOES_ON)], end=9.9)
+    at_bye = 10.0
+    for second in range(1, seconds + 1):  # time passes
+        packets.append(packet(SIP_A, SIP_B, sip("OPTIONS sip:h SIP/2.0", "1 OPTIONS", call_id="another")))
+        times.append(at_bye + second)
+    order = sorted(range(len(times)), key=lambda n: times[n])
+    packets, times = [packets[n] for n in order], [times[n] for n in order]
+    made = Pipeline(media=MediaSection(rtp="all"))
+    found = [one.message for some in as_frames(packets, times, 10) for one in made.process(some)]
+    assert [f.ssrc for one in found if isinstance(one, RtpReport) and (f := figures_of(one))] == reported
+    made.close()
+    assert made.counted()["capture_agent_rtp_streams_total"] == {("in", "other"): 2}

@@ -37,6 +37,11 @@ def test_reasons(sources: list[SourceFigures], sinks: list[SinkFigures], wanted:
     assert [str(reason) for reason in Health(60, 300).look(sources, sinks, 1000.0)] == wanted
 
 
+@pytest.mark.parametrize(("seconds", "wanted"), [(0.0, []), (9.9, []), (10.0, ["capture_stands_still"])])
+def test_a_capture_that_stands_still(seconds: float, wanted: list[str]) -> None:
+    assert [one.reason for one in Health().look([source()], [sink()], 1000.0, seconds)] == wanted
+
+
 def test_silence_is_normal_unless_configured() -> None:
     assert Health().look([source(quiet=1e6, sip_quiet=1e6)], [], 0.0) == []
 

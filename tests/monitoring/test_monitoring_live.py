@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ import pytest
 from faults.interfaces import Namespace, wires
 from http_samples import rpc
 from monitoring_files import queries, quick, recorded
+from talking import INVITE, OFFER, bye_of, response
 from test_live import PATIENCE, Agent, Host, calls, hosts, needs_ip, needs_root, needs_sipp
 from test_prometheus import PORT, eventually, needs_prometheus, prometheus
 
@@ -28,14 +30,7 @@ __all__ = ["hosts"]
 pytestmark = pytest.mark.once
 INTERVAL = "500ms"
 NOT_SIP = b"\x80\x08" + bytes(170)  # RTP
-INVITE = (
-    b"INVITE sip:b@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK%d\r\nFrom: <sip:a@b>;tag=%d\r\n"
-    b"To: <sip:b@c>\r\nCall-ID: %d\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
-)
 REGISTER = INVITE.replace(b"INVITE sip:b@192.0.2.2", b"REGISTER sip:192.0.2.2").replace(b"1 INVITE", b"1 REGISTER")
-# A port of its own for each call.
-SDP = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio %d RTP/AVP 0\r\n"
-OFFER = INVITE.replace(b"Content-Length: 0\r\n\r\n", b"Content-Type: application/sdp\r\n\r\n" + SDP)
 CALL_ALERTS = {
     "CaptureAgentCallsFailing", "CaptureAgentFewCallsAnswered", "CaptureAgentSlowSetup", "CaptureAgentRegistrationsRefused"
 }  # fmt: skip
@@ -53,6 +48,16 @@ def firing(asked: Ask) -> set[str]:
     data = asked("alerts")
     assert data is None or isinstance(data, dict)
     return {one["labels"]["alertname"] for one in data["alerts"] if one["state"] == "firing"} if data else set()
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def send(host: Host, to: Host, payload: bytes) -> None:
@@ -76,14 +81,15 @@ def test_every_query_has_data(tmp_path: Path, hosts: tuple[Host, Host]) -> None:
     config.write_text(
         f"[http]\nlisten = '127.0.0.1:{PORT}'\n[trace]\nmode = 'dialog'\n[[sql]]\nname = 'table'\nurl = '{url}'\n"
         "[[group]]\nname = 'tables'\nmode = 'failover'\nmembers = ['table']\n"
-        f"[metrics]\nsip = true\ncalls = true\n[spool]\ndirectory = '{tmp_path}/spool'\n"
+        f"[metrics]\nsip = true\ncalls = true\n[media]\nrtp = 'all'\n[spool]\ndirectory = '{tmp_path}/spool'\n"
     )
-    with Agent(other, "--config", str(config), "-i", "eth1") as agent:
+    talking = one.command(sys.executable, str(Path(__file__).with_name("talking.py")), one.address, other.address)
+    with Agent(other, "--config", str(config), "-i", "eth1") as agent, running(talking):
         assert "capturing on eth1" in agent.ready
         with prometheus(other, f"127.0.0.1:{PORT}", tmp_path, quick(tmp_path), INTERVAL) as asked:
             eventually(lambda: has_data(asked, "up == 1"), True)
             # ARP before it, a payload that is not SIP, and a call that is sent twice and refused.
-            send(one, other, NOT_SIP)
+            send(one, other, b"this is not SIP, and no RTP")
             invite = INVITE.replace(b"%d", b"1")
             for _ in range(2):
                 send(one, other, invite)
@@ -176,11 +182,6 @@ def test_alerts_fire_when_caused(tmp_path: Path) -> None:
             eventually(lambda: "CaptureAgentDown" in firing(asked), True)
 
 
-def response(status: bytes, request: bytes) -> bytes:
-    lines = request.replace(b"To: <sip:b@c>", b"To: <sip:b@c>;tag=t").split(b"\r\n")
-    return b"\r\n".join([b"SIP/2.0 %s Said" % status, *lines[1:]])
-
-
 @needs_root
 @needs_ip
 @needs_prometheus
@@ -226,9 +227,7 @@ def test_alerts_of_calls_fire_when_caused(tmp_path: Path) -> None:
                     silent.append((time.monotonic() + 3.5, offer))
                 while silent[0][0] < time.monotonic():
                     offer = silent.popleft()[1]
-                    caller.sendto(
-                        offer[: offer.index(b"Content")].replace(b"INVITE", b"BYE") + b"\r\n", ("192.0.2.2", 5060)
-                    )
+                    caller.sendto(bye_of(offer), ("192.0.2.2", 5060))
                 return "CaptureAgentCallsNotHeard" in firing(asked)
 
             eventually(not_heard, True)

@@ -9,7 +9,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stream_samples import (
+from rtp_figures import (
     ACK,
     FIN,
     MILLISECOND,

@@ -147,8 +147,9 @@ def test_intervals_are_added_until_the_last_word() -> None:
     assert (sofar.packets, sofar.lost, sofar.mos, sofar.max_jitter_ms) == (400, 3, 3.25, 9.0)
     assert (sofar.begin_ns, sofar.end_ns, sofar.gap_at_ns, sofar.final) == (START_NS, second.end_ns, 5, False)
     last = stream(packets=400)
-    assert streams_of([first, second, last]) == [last]
-    assert streams_of([last, second]) == [last]
+    assert streams_of([first, first, second, second, last, last]) == [last]
+    later = stream(begin_ns=last.end_ns + 70 * SECOND, end_ns=last.end_ns + 80 * SECOND)
+    assert streams_of([last, later]) == [last, later]
 
 
 @given(

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -211,40 +211,76 @@ def test_a_thousand_connections(door: HttpDoor, prelude: bytes) -> None:
             client.close()
 
 
-def hammer(door: HttpDoor, ended: threading.Event) -> None:
+def received(client: socket.socket) -> bytes:
+    """All that is there; empty: it was closed."""
+    data = bytearray()
+    with suppress(BlockingIOError, ssl.SSLWantReadError, ConnectionError):
+        while piece := client.recv(65536):
+            data += piece
+    return bytes(data)
+
+
+def hammer(connect: Callable[[], socket.socket], ended: threading.Event) -> None:
     """As many connections as there may be, each with its next questions asked before the last is answered."""
+    request, last = GET * 50, GET[:-2] + b"Connection: close\r\n\r\n"
     clients: dict[int, socket.socket] = {}
     poll = select.poll()
     while not ended.is_set():
-        while len(clients) < MOST_CONNECTIONS:
-            client = connected(door.port)
-            client.sendall(GET * 20)
-            clients[client.fileno()] = client
-            poll.register(client, select.POLLIN)
+        with suppress(OSError):
+            while len(clients) < MOST_CONNECTIONS:
+                client = connect()
+                client.sendall(request + last)
+                client.setblocking(False)
+                clients[client.fileno()] = client
+                poll.register(client, select.POLLIN)
         for descriptor, _ in poll.poll(100):
-            with suppress(ConnectionError):
-                if data := clients[descriptor].recv(65536):
-                    clients[descriptor].sendall(GET * data.count(b"HTTP/1.1 "))
-                    continue
-            poll.unregister(descriptor)
-            clients.pop(descriptor).close()
+            client = clients[descriptor]
+            if not received(client):
+                poll.unregister(descriptor)
+                clients.pop(descriptor).close()
     for client in clients.values():
         client.close()
 
 
-def test_who_asks_without_end_keeps_nobody_out(door: HttpDoor) -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_who_asks_without_end_keeps_nobody_out(certificate: Path, secure: bool) -> None:
+    context = ssl.create_default_context(cafile=str(certificate))
+    door = HttpDoor(("127.0.0.1", 0), Agent(), tls=tls_of(Http(tls_cert=str(certificate))) if secure else None)
+    door.start()
+
+    def connect() -> socket.socket:
+        client = connected(door.port)
+        return context.wrap_socket(client, server_hostname="127.0.0.1") if secure else client
+
     ended = threading.Event()
-    hammering = threading.Thread(target=hammer, args=(door, ended))
+    hammering = threading.Thread(target=hammer, args=(connect, ended))
     hammering.start()
     try:
         eventually(lambda: len(door._guests) == MOST_CONNECTIONS)
-        for _ in range(10):
-            reply = ask(door.port)
-            assert reply.status == 200
-            assert reply.body.endswith(b"\n")
+        for _ in range(5):
+            with connect() as client:
+                client.sendall(GET.replace(b"/health", b"/metrics"))
+                assert reply_from(client.makefile("rb")).body.endswith(b"\n")
     finally:
         ended.set()
         hammering.join(PATIENCE)
+    door.close()
+
+
+def test_a_transport_that_is_closed_twice_can_be_asked(certificate: Path) -> None:
+    """asyncio's of TLS cannot."""
+    door = HttpDoor(("127.0.0.1", 0), Agent(), tls=tls_of(Http(tls_cert=str(certificate))))
+    door.start()
+    context = ssl.create_default_context(cafile=str(certificate))
+    with context.wrap_socket(connected(door.port), server_hostname="127.0.0.1") as client:
+        client.sendall(GET)
+        assert reply_from(client.makefile("rb")).status == 200
+        (guest,) = door._guests.values()
+        for _ in range(2):
+            door._loop.call_soon_threadsafe(guest.transport.close)
+        assert until_closed(client) == b""
+        assert guest.spared(time.monotonic()) == 0
+    door.close()
 
 
 def test_clients_that_go_away(door: HttpDoor) -> None:
