@@ -22,7 +22,7 @@ class Capture:
 
     @property
     def name(self) -> str:
-        return f"{'mixed' if self.rtp_per_sip else self.carrier}-{self.sip}.pcap"
+        return f"{'mixed' if self.rtp_per_sip and self.carrier == 'udp' else self.carrier}-{self.sip}.pcap"
 
     @property
     def packets(self) -> int | None:

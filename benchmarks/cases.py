@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.captures import Capture
 from benchmarks.tansu import GROUP, TOPIC
-from benchmarks.traffic import RTP_PER_SIP
+from benchmarks.traffic import MEDIA, RTP_PER_SIP
 from benchmarks.wire import HOST_RATE, INTERFACE, METRICS_PORT, RATE, STORED_RATE, agents_prefix, usable
 
 AGENT = str(Path(sys.executable).parent / "capture-agent")
@@ -24,7 +24,8 @@ AEAD = "aead"
 LIMITS = (LIMIT, DRIVER, DISK, AEAD)  # what others are compared with
 PEERS = ("sngrep", "sipgrep", "tshark")  # Debian's
 
-HEP_TCP, HEP_UDP, MIXED, SQLITE, LISTING = "hep-tcp", "hep-udp", "mixed", "sqlite", "listing"
+HEP_TCP, HEP_UDP, MIXED, MEASURED = "hep-tcp", "hep-udp", "mixed", "measured"
+SQLITE, LISTING = "sqlite", "listing"
 TRACKED, TRACKED_UDP, RULES = "tracked", "tracked-udp", "rules"
 TLS, SIP_TCP, FRAGMENTS, TUNNELS = "tls", "sip-tcp", "fragments", "tunnels"
 LIVE, SCRAPED, FIGURES = "live", "scraped", "figures"
@@ -43,6 +44,7 @@ WORKS = {
     TRACKED_UDP: "transactions and dialogs -> HEP3/UDP",
     RULES: "20 rules, dialog policy -> HEP3/TCP",
     MIXED: "SIP in RTP (1:9) -> HEP3/TCP",
+    MEASURED: "SIP in measured RTP (1:9) -> HEP3/TCP",
     SIP_TCP: "SIP/TCP -> HEP3/TCP",
     TLS: "SIP/TLS 1.3 -> HEP3/TCP",
     FRAGMENTS: "SIP in fragments -> HEP3/TCP",
@@ -68,7 +70,7 @@ REPLAYS = {
     TRACKED: ("--hep", "hep+tcp:127.0.0.1:{port}", "--trace", "transaction"),
     TRACKED_UDP: ("--hep", "hep:127.0.0.1:{port}", "--trace", "transaction"),
     RULES: ("--hep", "hep+tcp:127.0.0.1:{port}", "--config", str(Path(__file__).with_name("rules.toml"))),
-    MIXED: ("--hep", "hep+tcp:127.0.0.1:{port}"),
+    **dict.fromkeys((MIXED, MEASURED), ("--hep", "hep+tcp:127.0.0.1:{port}")),
     SIP_TCP: ("--hep", "hep+tcp:127.0.0.1:{port}"),
     TLS: ("--hep", "hep+tcp:127.0.0.1:{port}", "--key-log", "{keys}"),
     FRAGMENTS: ("--hep", "hep+tcp:127.0.0.1:{port}"),
@@ -142,6 +144,7 @@ def agent_cases(who: str, sizes: Sizes, servers: Collection[str]) -> list[Case]:
     if who == PLAIN:
         full, mixed, carried = sizes.slow, sizes.slow_mixed, sizes.slow_carried
     captures = {work: Capture(carried, carrier=carrier) for work, carrier in CARRIERS.items()}
+    captures |= {MEASURED: Capture(mixed, RTP_PER_SIP, MEDIA)}
     captures |= {MIXED: Capture(mixed, RTP_PER_SIP), POSTGRESQL: Capture(carried), MARIADB: Capture(carried)}
     here = [work for work in REPLAYS if work not in (POSTGRESQL, MARIADB) or (work in servers and who == COMPILED)]
     environment = {} if who == COMPILED else {"CAPTURE_AGENT_PURE": "1"}
@@ -151,7 +154,7 @@ def agent_cases(who: str, sizes: Sizes, servers: Collection[str]) -> list[Case]:
             who,
             captures.get(work, Capture(full)),
             (AGENT, "replay", "{capture}", *sink),
-            environment | file_variables(work),
+            environment | file_variables(work) | ({"CAPTURE_AGENT_MEDIA__RTP": "all"} if work == MEASURED else {}),
         )
         for work, sink in REPLAYS.items()
         if work in here
