@@ -15,6 +15,7 @@ from benchmarks.cases import (
     LIVE,
     LIVE_SQLITE,
     MARIADB,
+    MEASURED,
     MIXED,
     PCAP,
     PLAIN,
@@ -78,6 +79,7 @@ TARGETS = {
     (TRACKED_UDP, COMPILED): Target(times_limit=1.8),
     (RULES, COMPILED): Target(2.5),
     (MIXED, COMPILED): Target(3.0),
+    (MEASURED, COMPILED): Target(9.0),  # 1 s per million packets of RTP, of which each message has nine
     (SIP_TCP, COMPILED): Target(3.0),
     (TLS, COMPILED): Target(12.0),
     (FRAGMENTS, COMPILED): Target(6.0),
