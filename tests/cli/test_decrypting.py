@@ -14,7 +14,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "streams"))
 
-from rtp_figures import request, response
+from stream_samples import request, response
 from tls_captures import write_capture
 from tls_samples import Ends, certificate, dialogue
 

@@ -11,7 +11,7 @@ from random import Random
 import fuzz_paths  # noqa: F401
 from fuzz_corpus import packets, payloads
 from fuzz_stages import taken
-from rtp_figures import segment, syn
+from stream_samples import segment, syn
 
 from capture_agent.config import HepTarget
 from capture_agent.intake.unwrapping import Refused, Unwrapping

@@ -11,7 +11,7 @@ import fuzz_paths  # noqa: F401
 import test_sctp
 from fuzz_corpus import TOKENS
 from fuzz_mutations import Target
-from rtp_figures import FIN, RST, SYN, request, response, segment, syn
+from stream_samples import FIN, RST, SYN, request, response, segment, syn
 from test_websocket import GET, TEXT, Deflater, frame, switching
 
 from capture_agent.packet.defrag import LONGEST, Defragmenter

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from fuzz_mutations import Target
-from rtp_figures import request, response, run
+from stream_samples import request, response, run
 from tls_samples import Ends, certificate, dialogue, segments, streams_with
 
 from capture_agent.streams.tls.hello import (

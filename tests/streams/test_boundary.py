@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rtp_figures import numbered, parts, payloads, request, response, run, syn
+from stream_samples import numbered, parts, payloads, request, response, run, syn
 
 from capture_agent.pipeline import Pipeline
 from capture_agent.sources.capture_file import CaptureFile

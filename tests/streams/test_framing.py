@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rtp_figures import request, response
+from stream_samples import request, response
 
 from capture_agent.streams.framing import after_blank, find_start, measure, start_line, trail_of
 from capture_agent.streams.limits import MAX_HEADERS, NO, NOT_SIP, PERHAPS, REFUSED, TOO_LONG, UNKNOWN, YES

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtp_figures import request, response, run, segment, syn
+from stream_samples import request, response, run, segment, syn
 from tls_samples import Ends, segments, streams_with
 
 from capture_agent.config import Capture

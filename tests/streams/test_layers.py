@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rtp_figures import MILLISECOND, SECOND, START, A, B, parts, request, response, run, segment, syn
+from stream_samples import MILLISECOND, SECOND, START, A, B, parts, request, response, run, segment, syn
 from test_websocket import GET, Deflater, frame, switching
 
 from capture_agent.records.datagram import NO_FRAME, Datagram

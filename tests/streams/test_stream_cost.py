@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from rtp_figures import request, segment, syn
+from stream_samples import request, segment, syn
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.streams import Streams

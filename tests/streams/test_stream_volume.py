@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rtp_figures import balanced, read_pcap
+from stream_samples import balanced, read_pcap
 
 from capture_agent.build import flavour
 from capture_agent.sip.scan import scan

@@ -9,7 +9,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rtp_figures import (
+from stream_samples import (
     ACK,
     FIN,
     MILLISECOND,

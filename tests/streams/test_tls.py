@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtp_figures import ACK, FIN, RST, START, A, B, request, response, run, segment
+from stream_samples import ACK, FIN, RST, START, A, B, request, response, run, segment
 from test_websocket import frame
 from tls_captures import followed_by_tshark, tshark_key_log, write_capture
 from tls_samples import NO_ENCRYPT_THEN_MAC, Ends, certificate, dialogue, relayed, segments, streams_with

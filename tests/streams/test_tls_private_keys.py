@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from rtp_figures import request, response, run
+from stream_samples import request, response, run
 from tls_captures import followed_by_tshark, tshark_private_key, write_capture
 from tls_samples import NO_ENCRYPT_THEN_MAC, Ends, Relayed, Said, certificate, dialogue, relayed, segments, streams_with
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rtp_figures import parts, request, response, run, segment, syn
+from stream_samples import parts, request, response, run, segment, syn
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams import websocket

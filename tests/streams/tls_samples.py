@@ -18,7 +18,7 @@ from threading import Thread
 
 from faults.peers import end_process
 from free_ports import free_port
-from rtp_figures import ACK, SYN, A, B, segment, syn
+from stream_samples import ACK, SYN, A, B, segment, syn
 
 from capture_agent.records.datagram import Datagram
 from capture_agent.streams.layers import MakeLayers, layers_of
