@@ -27,7 +27,7 @@ ATTRIBUTES = {
 
 
 class Heard(StrEnum):
-    """What was heard. NOT_JUDGED: no media was wanted, or the call was too short for it."""
+    """What was heard. NOT_JUDGED: no media was wanted, the call was too short for it, or another one has its places."""
 
     COMPLETE = "complete"
     ONE_WAY = "one_way"
@@ -39,8 +39,8 @@ class CallDirections:
     """Of one call. `side`: of the metrics, as its first description was seen."""
 
     __slots__ = (
-        "answered_ns", "caller_places", "caller_tag", "expected", "heard", "side", "wanted_by_callee",
-        "wanted_by_caller",
+        "answered_ns", "caller_places", "caller_tag", "expected", "heard", "shared", "side",
+        "wanted_by_callee", "wanted_by_caller",
     )  # fmt: skip
 
     def __init__(self, caller_tag: int, side: int) -> None:
@@ -51,6 +51,7 @@ class CallDirections:
         self.expected = 0
         self.heard = 0
         self.answered_ns = 0
+        self.shared = False  # another call has announced one of its places, and has the streams there
 
     def describe(self, message: CapturedMessage, sdp: bytes, new: Iterable[bytes], places: tuple[bytes, ...]) -> None:
         """`new`: the places of this description; `places`: all that the call has."""
@@ -75,7 +76,7 @@ class CallDirections:
     def judged(self, now_ns: int) -> Heard:
         """At its end. An answered call that had no time for its media is not judged."""
         missing = self.expected & ~self.heard
-        if not self.expected or (missing and now_ns - self.answered_ns < SHORTEST_NS):
+        if not self.expected or (missing and (self.shared or now_ns - self.answered_ns < SHORTEST_NS)):
             return Heard.NOT_JUDGED
         if not missing:
             return Heard.COMPLETE

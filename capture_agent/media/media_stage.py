@@ -156,6 +156,7 @@ class Media:
         invited = not sip.is_request and sip.cseq_method == b"INVITE"
         if invited and 200 <= sip.status < 300 and not call.answered:
             call.answered = True
+            self.table.go_on(call, self._clock.now_ns)
             if call.directions is not None:
                 call.directions.answered_ns = self._clock.now_ns
         if self.rtp is not None and sip.is_request and sip.method == b"BYE":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from capture_agent.clock import SECOND_NS
 from capture_agent.media.media_addresses import Place
+from capture_agent.media.rtp_formats import later
 from capture_agent.records.traced import Trace
 
 if TYPE_CHECKING:
@@ -103,12 +104,15 @@ class MediaTable:
             self.bytes -= call.cost
         call.traces, call.secure, call.ending, call.since_ns = traces, secure, False, now_ns
         formats = dict(zip(call.places, call.formats or repeat(None), strict=False)) if call.places else {}
+        taken: dict[bytes, set[bytes]] = {}  # from other calls
         for place, known in places:
             key = key_of(place)
             if (other := self.places.get(key)) is not call and other is not None:
-                self._take_from(other, key)
+                taken.setdefault(other.call_id, set()).add(key)
             self.places[key] = call
-            formats[key] = known
+            formats[key] = later(formats.pop(key, None), known)  # at the end: it is one of the latest
+        for others_id, keys in taken.items():
+            self._take_from(self._calls[others_id], keys)
         self._keep_latest(call, formats)
         self.bytes += call.cost
         call.put_before(self._going_on)
@@ -134,6 +138,11 @@ class MediaTable:
             call.since_ns = now_ns
             call.put_before(self._going_on)
 
+    def go_on(self, call: MediaCall, now_ns: int) -> None:
+        """It was not over: another branch has been answered."""
+        call.ending = False
+        self.use(call, now_ns)
+
     def end(self, call: MediaCall, now_ns: int) -> None:
         if not call.ending:
             call.ending, call.since_ns = True, now_ns
@@ -149,9 +158,11 @@ class MediaTable:
             while line.following is not line:
                 self._drop(line.following)
 
-    def _take_from(self, other: MediaCall, key: bytes) -> None:
+    def _take_from(self, other: MediaCall, keys: set[bytes]) -> None:
         self.bytes -= other.cost
-        kept = [n for n, one in enumerate(other.places) if one != key]
+        if other.directions is not None:
+            other.directions.shared = True
+        kept = [n for n, one in enumerate(other.places) if one not in keys]
         other.places = tuple(other.places[n] for n in kept)
         other.formats = other.formats and tuple(other.formats[n] for n in kept)
         self.bytes += other.cost

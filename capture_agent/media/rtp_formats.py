@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-MOST = 32  # payload types of a line
+MOST = 64  # payload types of a place
 LONGEST = 48  # bytes that are kept of each
 EVENT = "telephone-event"  # RFC 4733
 
@@ -45,14 +45,27 @@ def described(mapped: Iterable[bytes]) -> bytes:
     return b"\n".join([one[:LONGEST] for one in islice(mapped, MOST)])
 
 
+def later(former: bytes | None, new: bytes | None) -> bytes | None:
+    """Those of a later description of the same place, or of the next media line there (BUNDLE).
+
+    Former types keep their meaning unless they have another one now: what was counted had it.
+    """
+    if not former or new is None or former == new:
+        return new
+    if not new:
+        return former
+    return described(dict.fromkeys((*new.split(b"\n"), *former.split(b"\n"))))
+
+
 def format_of(formats: bytes, payload_type: int) -> RtpFormat:
     """`formats`: what `described` has returned."""
     return _read(formats).get(payload_type) or STATIC.get(payload_type, UNKNOWN)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _read(formats: bytes) -> dict[int, RtpFormat]:
+    """The first value of a type counts."""
     return {
         int(number): RtpFormat(codec.decode("ascii"), int(clock_rate))
-        for number, codec, clock_rate in _MAPPED.findall(formats)
+        for number, codec, clock_rate in reversed(_MAPPED.findall(formats))
     }

@@ -27,8 +27,8 @@ from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 
 MEASURED, NOT_SAMPLED, DUPLICATE, WAITING = "measured", "not_sampled", "duplicate", "waiting"
-UNANNOUNCED, CUT, HEADER = "unannounced", "cut", "header"
-ACCOUNT = Account("rtp", (MEASURED, NOT_SAMPLED, DUPLICATE, WAITING), rejected=(UNANNOUNCED, CUT, HEADER))
+UNANNOUNCED, CUT, HEADER, CROWDED = "unannounced", "cut", "header", "crowded"
+ACCOUNT = Account("rtp", (MEASURED, NOT_SAMPLED, DUPLICATE, WAITING), rejected=(UNANNOUNCED, CUT, HEADER, CROWDED))
 END = (1 << 63) - 1  # later than any packet
 SILENT_NS = 5 * SECOND_NS  # after the end of its call: a stream is over
 MOST_ENDED = 10_000  # calls whose streams wait for that; of more, the first does not wait
@@ -104,6 +104,7 @@ class RtpMeasuring:
             directions = call.directions or CallDirections(author_tag(message), self.counts.sides.side(message))
             self._table.direct(call, directions)
             directions.describe(message, sdp, map(key_of, places), call.places)
+            learn_formats(call)
 
     def ends(self, call: MediaCall, now_ns: int) -> None:
         """Its BYE or refusal: streams that are silent soon after do not wait until nobody asks for it any more."""
@@ -143,9 +144,10 @@ class RtpMeasuring:
             MEASURED: table.measured, NOT_SAMPLED: table.not_sampled, DUPLICATE: table.duplicate,
             WAITING: len(self.taken) - self._at,
         }  # fmt: skip
-        return ACCOUNT.ledger(
-            self.seen, outcomes, {UNANNOUNCED: table.unannounced, CUT: table.cut, HEADER: table.header}
-        )
+        rejected = {
+            UNANNOUNCED: table.unannounced, CUT: table.cut, HEADER: table.header, CROWDED: table.crowded
+        }  # fmt: skip
+        return ACCOUNT.ledger(self.seen, outcomes, rejected)
 
     def held_table(self) -> HeldTable:
         return HeldTable("rtp_streams", self.streams.held, self.streams.evicted)
@@ -167,12 +169,25 @@ def reported(call: MediaCall, figures: StreamFigures, policy: Directs) -> list[T
     return [TracedMessage(report, direction, trace, sinks) for trace, sinks in call.traces]
 
 
+def learn_formats(call: MediaCall) -> None:
+    """A codec that a later description adds is that of streams that run, too."""
+    formats = dict(zip(call.places, call.formats, strict=False))
+    stream = call.streams if formats else None
+    while stream is not None:
+        half = len(stream.key) // 2
+        known = formats.get(stream.key[half:]) or formats.get(stream.key[:half])
+        if known is not None:
+            stream.learn(known)
+        stream = stream.sibling
+
+
 def figures_of(stream: RtpStream, final: bool) -> StreamFigures:
     counts = stream.all_counts() if final else stream.counts
     half = len(stream.key) // 2
     source, destination = stream.key[:half], stream.key[half:]
     call: MediaCall = stream.call
-    payload_type = max(stream.payload_type, 0)
+    # Without a vote it has telephone events only.
+    payload_type = stream.payload_type if stream.payload_type >= 0 else max(stream.now_type, 0)
     known = format_of(stream.formats, payload_type)
     lost = max(0, counts.expected - counts.packets)
     mean_jitter = counts.sum_jitter_ms / counts.jitters if counts.jitters else 0.0

@@ -48,7 +48,7 @@ cdef class RtpStream:
     cdef unsigned int votes
     cdef int wild
     cdef readonly unsigned int ssrc_changes
-    cdef short now_type
+    cdef readonly short now_type
     cdef readonly short payload_type
     cdef readonly unsigned char dscp
     cdef unsigned char is_event

@@ -104,6 +104,12 @@ class RtpStream:
         self.is_event: cython.bint = False
         self.tick_ns = self.report_ns = 0  # when it last said that it goes on; when it is to be reported
 
+    def learn(self, formats: bytes) -> None:
+        """A later description of its place."""
+        if formats != self.formats:
+            self.formats = formats
+            self.now_type = -1  # it is read again
+
     def expected(self) -> int:
         """By sequence numbers, since its begin."""
         return self.earlier + self.highest - self.first + 1

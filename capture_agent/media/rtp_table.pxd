@@ -15,6 +15,7 @@ cdef class RtpTable:
     cdef readonly unsigned long long duplicate
     cdef readonly unsigned long long unannounced
     cdef readonly unsigned long long cut
+    cdef readonly unsigned long long crowded
     cdef readonly unsigned long long header
     cdef Py_ssize_t _most
     cdef long long _report_ns
@@ -27,5 +28,6 @@ cdef class RtpTable:
     cpdef Py_ssize_t count(self, list[Datagram] datagrams, Py_ssize_t at, long long before_ns) except -1
     cdef bint _take(self, Datagram datagram) except -1
     cdef RtpStream _begin(self, Datagram datagram, bytes pair, unsigned int ssrc, long long now_ns)
+    cdef bint _has_room(self, object call, bytes pair, long long now_ns) except -1
     cdef bint _tick(self, RtpStream stream, long long now_ns) except -1
     cdef bint _end(self, RtpStream stream) except -1

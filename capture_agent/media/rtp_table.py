@@ -46,11 +46,12 @@ class Watches(Protocol):
 class RtpTable:
     """Streams of calls that have announced a place; the one that was silent longest makes room.
 
-    Counts: seen = measured + not_sampled + duplicate + unannounced + cut + header.
+    Counts: seen = measured + not_sampled + duplicate + unannounced + cut + header +
+    crowded.
     """
 
     __slots__ = (
-        "_clock", "_is_copy", "_line", "_most", "_report_ns", "_watcher", "cut", "duplicate", "evicted",
+        "_clock", "_is_copy", "_line", "_most", "_report_ns", "_watcher", "crowded", "cut", "duplicate", "evicted",
         "header", "held", "measured", "not_sampled", "places", "streams", "unannounced",
     )  # fmt: skip
 
@@ -69,6 +70,7 @@ class RtpTable:
         self._line = RtpStream(b"", 0, MediaCall(b"", 0), b"", 0, 0, 0)  # the ends of the line
         self.held = self.evicted = 0
         self.measured = self.not_sampled = self.duplicate = self.unannounced = self.cut = self.header = 0
+        self.crowded = 0
 
     def count(self, datagrams: list[Datagram], at: cython.Py_ssize_t, before_ns: cython.longlong) -> cython.Py_ssize_t:
         """Counts the datagrams from this one on that were captured before that time; returns where they end."""
@@ -138,7 +140,7 @@ class RtpTable:
         return True
 
     def _begin(self, datagram: Datagram, pair: bytes, ssrc: cython.uint, now_ns: cython.longlong) -> RtpStream | None:
-        """None: its call has announced neither end, or is not measured; it is counted."""
+        """None: its call has announced neither end, is not measured, or has no room for more; it is counted."""
         half: cython.Py_ssize_t = len(pair) // 2
         place: bytes = pair[half:]
         call = self.places.get(place)
@@ -152,8 +154,9 @@ class RtpTable:
         if not call.measured:
             self.not_sampled += 1
             return None
-        if call.streams is not None and call.stream_count >= MOST_OF_CALL:
-            self._end(last_of(call.streams))
+        if not self._has_room(call, pair, now_ns):
+            self.crowded += 1
+            return None
         at: cython.Py_ssize_t = datagram.start
         sequence: cython.uint = datagram.data[at + 2] << 8 | datagram.data[at + 3]
         stream: RtpStream = RtpStream(pair, ssrc, call, formats, sequence, datagram.time_ns, dscp_of(datagram))
@@ -170,20 +173,39 @@ class RtpTable:
         self._watcher.begins(stream, now_ns)
         stream.tick_ns = now_ns
         stream.report_ns = now_ns + self._report_ns if self._report_ns else NEVER
-        self._limit_pair(stream)
         while self.held > self._most and self._line.following is not stream:
             self.evicted += 1
             self._end(self._line.following)
         return stream
 
-    def _limit_pair(self, stream: RtpStream) -> None:
-        chained: cython.int = 1
-        last: RtpStream = stream
-        while last.other is not None:
-            last = last.other
+    def _has_room(self, call: MediaCall, pair: bytes, now_ns: cython.longlong) -> cython.bint:
+        """For another stream, in its call and in its pair of places: only one that is silent may make room.
+
+        If others did, more sources than that would end each other with every packet, and be reported each time.
+        """
+        stream: RtpStream | None = call.streams
+        silent: RtpStream | None = None
+        if call.stream_count >= MOST_OF_CALL:
+            while stream is not None:
+                if silent is None or stream.tick_ns < silent.tick_ns:
+                    silent = stream
+                stream = stream.sibling
+            if silent is None or now_ns - silent.tick_ns < REPLACED_NS:
+                return False
+            self._end(silent)
+        chained: cython.int = 0
+        silent = None
+        stream = self.streams.get(pair)
+        while stream is not None:
+            if silent is None or stream.tick_ns < silent.tick_ns:
+                silent = stream
+            stream = stream.other
             chained += 1
-        if chained > MOST_OF_PAIR:
-            self._end(last)
+        if silent is not None and chained >= MOST_OF_PAIR:
+            if now_ns - silent.tick_ns < REPLACED_NS:
+                return False
+            self._end(silent)
+        return True
 
     def _tick(self, stream: RtpStream, now_ns: cython.longlong) -> cython.bint:
         """It goes on: so does its call; what it has replaced is over; perhaps an interval, too."""
@@ -295,14 +317,6 @@ def inherit(stream: RtpStream, first: RtpStream) -> None:
     if heir is not None:
         heir.ssrc_changes += stream.ssrc_changes + 1
     stream.other = None
-
-
-@cython.cfunc
-def last_of(stream: RtpStream) -> RtpStream:
-    """The oldest one of its call."""
-    while stream.sibling is not None:
-        stream = stream.sibling
-    return stream
 
 
 @cython.cfunc

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media_samples import SIP_A, SIP_B, START_NS, answer, frames, invite, packet, sdp, sip
+from media_samples import SIP_A, SIP_B, START_NS, answer, bye, frames, invite, packet, sdp, sip
+from rtp_samples import rtp
 
+from capture_agent.config.media_options import MediaSection
 from capture_agent.media.call_directions import BOTH, CALLEE, CALLER, CallDirections, author_tag, wanted_by
 from capture_agent.pipeline import Pipeline
 from capture_agent.records.captured import CapturedMessage
@@ -85,6 +87,25 @@ def test_the_callee_may_offer_later() -> None:
     assert directions.caller_places == (b"a",)
     directions.hear(b"a", b"c", [b"a", b"b", b"c"])
     assert directions.heard == CALLEE
+
+
+def test_two_calls_with_the_same_places() -> None:
+    """A server between them that does not relay media: each stream is found with one of the two."""
+    made = Pipeline(media=MediaSection(rtp="all"))
+    one, other = ("192.0.2.1", 4000), ("192.0.2.2", 5000)
+    said = [
+        invite(sdp(*one)),
+        invite(sdp(*one), "call-2"),
+        answer(200, sdp(*other), "call-2"),
+        answer(200, sdp(*other)),
+    ]
+    said += [rtp(1, 160), rtp(2, 320)]
+    ends = [*[(SIP_A, SIP_B)] * 4, (one, other), (other, one)]
+    made.process(frames([packet(*places, text) for places, text in zip(ends, said, strict=True)]))
+    made.process(frames([packet(SIP_A, SIP_B, bye(name)) for name in ("call-1", "call-2")], [9.0, 9.1]))
+    assert made.media is not None and made.media.rtp is not None
+    calls = made.media.rtp.counts.snapshot()["capture_agent_rtp_calls_total"]
+    assert {labels[0]: count for labels, count in calls.items()} == {"not_judged": 2}
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,13 @@ def test_one_call_cannot_take_the_table() -> None:
     assert owner(table, 999) == b"a"
 
 
+def test_what_is_announced_again_is_among_the_latest() -> None:
+    table = MediaTable(100_000, IDLE_NS)
+    for n in range(1000):
+        table.announce(b"a", placed([5000, n]), (), False, n)
+    assert (owner(table, 5000), len(table)) == (b"a", MOST_OF_CALL)
+
+
 def test_a_call_with_a_name_longer_than_the_table() -> None:
     table = table_with((b"a", [1]), (b"x" * BYTES_EACH * MOST, [2]))
     assert (len(table), table.bytes) == (0, 0)

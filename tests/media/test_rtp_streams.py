@@ -192,6 +192,7 @@ def test_sources_without_end_are_bounded() -> None:
     assert reports(made.process(frames(given, [n / 1000 for n in range(len(given))]))) == []
     rtp_table = made.media and made.media.rtp and made.media.rtp.streams
     assert rtp_table is not None and rtp_table.held == 8
+    assert counted(made) == {"measured": 8, "crowded": 292}
     given = [packet((A[0], 10_000 + n), B, rtp(1, 1)) for n in range(300)]
     made.process(frames(given, [1 + n / 1000 for n in range(len(given))]))
     assert rtp_table.held == 64
@@ -202,7 +203,62 @@ def test_sources_without_end_are_bounded() -> None:
         made.process(frames(given, [2 + n + m / 1000 for m in range(len(given))]))
     assert (rtp_table.held, rtp_table.evicted) == (100, 264)
     assert {one.name: one.evicted for one in made.tables()}["rtp_streams"] == 264
-    assert counted(made) == {"measured": 900}
+    assert counted(made) == {"measured": 364, "crowded": 536}
+
+
+def test_a_crowd_does_not_end_the_streams_that_go_on() -> None:
+    """More sources than a pair of places may have: each would end another one with every packet."""
+    given = [one for n in range(10) for one in Speech(count=1500, ssrc=n + 1, begin=1.0 + n / 1000).sent()]
+    given += Speech(count=200, ssrc=11, begin=61.0).sent()
+    found = measured(sorted(given))
+    assert sorted((int(one["SSRC"], 16), one["TOTAL_PK"]) for one in found) == [
+        *((n + 1, 1500) for n in range(8)), (11, 200)
+    ]  # fmt: skip
+
+
+def test_one_port_for_all_media() -> None:
+    """BUNDLE: each media line maps its own types."""
+    audio = sdp(*B, "a=rtpmap:111 opus/48000/2")
+    answered = audio + b"m=video 5000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+    made = Pipeline(media=ALL)
+    sent = sorted(Speech(kind=111, rate=48_000).sent() + Speech(kind=96, rate=90_000, ssrc=2).sent())
+    found = run(made, *call_with([(A, B, sent)], answered=answered)) + reports(made.close())
+    assert sorted(one["CODEC_NAME"] for one in found) == ["VP8", "opus"]
+
+
+CHANGED: dict[str, tuple[list[str], list[str], int, str]] = {
+    "another codec": (["a=rtpmap:96 iLBC/8000"], ["a=rtpmap:97 opus/48000/2"], 97, "opus"),
+    "one that is not offered any more": (["a=rtpmap:96 iLBC/8000"], [], 96, "iLBC"),
+    "another meaning": (["a=rtpmap:96 iLBC/8000"], ["a=rtpmap:96 opus/48000/2"], 96, "opus"),
+    "none": ([], [], 127, ""),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_stream_whose_place_is_described_again(name: str) -> None:
+    before, after, kind, codec = CHANGED[name]
+    made = Pipeline(media=ALL)
+    made.process(frames([packet(SIP_A, SIP_B, invite(sdp(*B, *before))), packet(A, B, rtp(1, 0, kind=96))]))
+    again = [packet(SIP_A, SIP_B, invite(sdp(*B, *after)))]
+    made.process(frames([*again, *(packet(A, B, rtp(n, 160 * n, kind=kind)) for n in range(2, 9))], [1.0] * 8))
+    assert [one["CODEC_NAME"] for one in reports(made.close())] == [codec]
+
+
+def test_key_presses_alone_are_no_speech() -> None:
+    made = Pipeline(media=ALL)
+    answered = sdp(*B, "a=rtpmap:101 telephone-event/8000")
+    [said] = run(made, *call_with([(A, B, dtmf(1.0, 1, 160))], answered=answered)) + reports(made.close())
+    assert (said["CODEC_NAME"], said["CODEC_PT"], said["DTMF"], said.get("MOS")) == ("telephone-event", 101, 1, None)
+
+
+def test_a_branch_that_fails_does_not_end_the_call_of_another_one() -> None:
+    """Its answer needs no description: the one of 183 was acknowledged (RFC 3262)."""
+    made = Pipeline(media=ALL)
+    call = [invite(sdp(*A)), answer(183, sdp(*B)), answer(486), answer(200)]
+    made.process(frames([packet(SIP_A, SIP_B, one) for one in call]))
+    later = [(10.0 * n, packet(A, B, rtp(n, 160 * n))) for n in range(1, 12)]
+    made.process(frames([one for _, one in later], [at for at, _ in later]))
+    assert counted(made) == {"measured": 11}
 
 
 SEQUENCES: dict[str, tuple[list[int], dict[str, int]]] = {
