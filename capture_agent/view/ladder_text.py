@@ -119,6 +119,8 @@ class Drawing:
         self._beside = gap < needed or len(hosts) == 1
         if self._beside:
             gap = max(NARROWEST, min(gap, (room - longest - MARGIN) // gaps))
+            over = self._start + gaps * gap + 1 + MARGIN + longest - columns
+            self._most = max(SHORTEST_LABEL, self._most - max(0, over))
         self._gap = gap
         self._numbered = any(width(host) > gap - 1 for host in self._hosts) and len(hosts) > 1
 

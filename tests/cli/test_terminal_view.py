@@ -196,6 +196,34 @@ def test_small_ascii_and_without_colours() -> None:
     drive(steps, FILES, size=(80, 24), look=Look(ascii=True, colours=False))
 
 
+def test_order_of_a_column_without_room() -> None:
+    """80 columns have no room for the delay and the retransmissions: whichever decides the order is there."""
+
+    async def steps(driven: Driven) -> None:
+        assert "setup" not in driven.lines[1] and driven.lines[1].split()[-1] == "duration"
+        await driven.press("less_than_sign", "less_than_sign", "z")
+        assert driven.app.calls.rows.sort == "setup" and driven.lines[1].split()[-1].startswith("setup")
+        assert driven.app.calls.rows.at(0).to_user == "frank" and driven.lines[2].endswith("0.704 s")
+        await driven.press("less_than_sign")
+        assert driven.app.calls.rows.sort == "retransmissions" and driven.lines[2].split()[-1] == "3"
+        await driven.press("greater_than_sign", "greater_than_sign", "greater_than_sign")
+        assert driven.app.calls.rows.sort == "first" and driven.lines[1].split()[-1] == "duration"
+
+    drive(steps, FILES, size=(80, 24))
+
+
+def test_quit_asks() -> None:
+    async def steps(driven: Driven) -> None:
+        for key in ("escape", "q"):
+            for answer in ("escape", "n"):
+                await driven.press("enter", "escape", key)
+                assert "Quit?" in driven.text
+                await driven.press(answer)
+                assert driven.app.screen is driven.app.calls
+
+    drive(steps, FILES, size=(80, 24))
+
+
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 \u202egnp.exe \u2066x\u2069 \x9b2J \x00 \u200f\u05d0 \u0301"
 
 

@@ -56,6 +56,8 @@ def test_a_file(tmux: Tmux, tmp_path: Path) -> None:
     tmux("send-keys", "q")
     shows("2 calls")
     tmux("send-keys", "q")
+    shows("Quit?")
+    tmux("send-keys", "Enter")
     shows("status 0")
     read = subprocess.run(
         ["tshark", "-r", str(tmp_path / "legs.pcapng"), "-Y", "sip"], capture_output=True, check=True
@@ -70,6 +72,8 @@ def test_a_hep_stream(tmux: Tmux) -> None:
     capture_agent("replay", PCAPS / "look" / "cancelled.pcap", "--hep", place)
     shows("cancelled")
     tmux("send-keys", "q")
+    shows("Quit?")
+    tmux("send-keys", "Enter")
     shows("status 0")
 
 

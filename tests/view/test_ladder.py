@@ -143,6 +143,15 @@ def test_cjk_and_combining_signs_keep_the_lines_straight() -> None:
     assert {width(line) for line in drawn[1:]} == {width(drawn[1])}
 
 
+@pytest.mark.parametrize("columns", range(64, 121))
+def test_a_long_label_leaves_room_for_the_marks_behind_it(columns: int) -> None:
+    names = [f"192.0.2.{n}" for n in range(100, 104)]
+    made = [step(0, names[n], names[n + 1], "100 trying -- your call is important to us", " [1]") for n in range(3)]
+    drawn = lines(*made, width=columns)
+    assert max(map(width, drawn)) <= columns
+    assert all(line.rstrip(" -<>|").endswith(" [1]") for line in drawn[-3:])
+
+
 def test_many_hosts_are_a_list() -> None:
     hosts = [f"10.0.{n // 250}.{n % 250}" for n in range(3000)]
     drawn = lines(*(step(n, A, host, "M" * 1000) for n, host in enumerate(hosts)))

@@ -36,6 +36,7 @@ MIDDLE = (
 )
 WIDE = ("first", "method", "from", "to", "state", "status", "reason", "messages", "retransmissions", "setup",
         "duration", "hosts", "call-id")  # fmt: skip
+TIMED = (*NARROW[:-1], "retransmissions", "setup", "duration")
 ROOM = ((160, WIDE), (110, MIDDLE), (0, NARROW))  # columns of a terminal from which they fit
 
 
@@ -52,7 +53,15 @@ class CallList(LineView):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.chosen or next(names for least, names in ROOM if self.size.width >= least)
+        """The column that decides the order is always one of them."""
+        names = self.chosen or next(names for least, names in ROOM if self.size.width >= least)
+        sort = self.rows.sort
+        return names if self.chosen or sort in names else (*names[:-1], sort)
+
+    @property
+    def orders(self) -> tuple[str, ...]:
+        """Columns by which `<` and `>` sort: also those for which a small terminal has no room."""
+        return self.chosen or (TIMED if self.size.width < ROOM[1][0] else self.names)
 
     @property
     def call(self) -> SipCall | None:

@@ -204,7 +204,7 @@ class ListScreen(ViewScreen):
             self.build()
 
     def action_sort(self, step: int) -> None:
-        names = self.list.names
+        names = self.list.orders
         at = names.index(self.rows.sort) if self.rows.sort in names else 0
         self.rows.sort = names[(at + step) % len(names)]
         self.build()
@@ -332,4 +332,6 @@ class ListScreen(ViewScreen):
             self._search.remove_class("on")
             self.list.focus()
             return
-        self.app.exit()
+        from capture_agent.cli.screen.quit_screen import QuitScreen
+
+        self.app.push_screen(QuitScreen())

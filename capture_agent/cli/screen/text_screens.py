@@ -45,7 +45,7 @@ HELP: dict[str, Sequence[tuple[str, str]]] = {
         ("A", "the cursor follows the last call, or not"),
         ("F5 Ctrl-L", "forget all calls"),
         ("y", "copy the Call-ID"),
-        ("q Esc", "quit"),
+        ("q Esc", "quit, after a question"),
     ),
     "In the ladder": (
         ("Up Down ...", "move; the message is beside or below"),
