@@ -102,6 +102,8 @@ def test_each_is_lost_in_turn_under_load(
         pair.lose(first)
         feed(4000)
         wait_for(second)
+        # What the second one still had would come to the first one late, when the second one is lost, too.
+        eventually(lambda: balanced(routes)["sent"] == at, PATIENCE)
         pair.bring_back(first)
         wait_for(first)
         feed(4000)
