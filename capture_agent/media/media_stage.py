@@ -17,12 +17,10 @@ from capture_agent.media.media_table import MediaCall, MediaTable, Traces
 from capture_agent.media.quality_counts import PeerSides, QualityCounts
 from capture_agent.media.rtcp import REASONS, RtcpError, parse
 from capture_agent.media.rtcp_json import as_json
-from capture_agent.media.rtp_measuring import RtpMeasuring
+from capture_agent.media.rtp_measuring import RtpMeasuring, Traced, traced_as
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
 from capture_agent.records.kinds import Captured, RtcpReport
-from capture_agent.records.origin import Origin
-from capture_agent.records.traced import TracedMessage
 from capture_agent.sip.session_description import sdp_of
 
 FRAMES = Account("frames", (OfFrames.CARRIED, OfFrames.MEDIA))
@@ -32,8 +30,6 @@ CUT, ENCRYPTED, UNANNOUNCED = "cut", "encrypted", "unannounced"
 ACCOUNT = Account(
     "rtcp", (TRACED, NOT_TRACED, DUPLICATE, NO_REPORT, WAITING), rejected=(CUT, ENCRYPTED, UNANNOUNCED, *REASONS)
 )
-
-Traced = list[TracedMessage]
 
 
 class Decides(Protocol):
@@ -189,10 +185,7 @@ class Media:
         if call is None:
             traced = policy.pass_on([RtcpReport(payload)])
         elif policy.on:
-            # An id of the trace goes before this one; groups share calls by this one, as they do for SIP.
-            report = RtcpReport(payload, Origin(correlation_id=call.call_id))
-            direction = policy.direction_of(datagram)
-            traced = [TracedMessage(report, direction, trace, sinks) for trace, sinks in call.traces]
+            traced = traced_as(call, RtcpReport, payload, policy)
         self._outcomes[TRACED if traced else NOT_TRACED] += 1
         return traced
 

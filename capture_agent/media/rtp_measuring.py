@@ -22,7 +22,7 @@ from capture_agent.media.rtp_table import RtpTable
 from capture_agent.media.stream_figures import StreamFigures
 from capture_agent.records.captured import CapturedMessage, Direction
 from capture_agent.records.datagram import Datagram
-from capture_agent.records.kinds import RtpReport
+from capture_agent.records.kinds import RtcpReport, RtpReport
 from capture_agent.records.origin import Origin
 from capture_agent.records.traced import TracedMessage
 
@@ -32,6 +32,8 @@ ACCOUNT = Account("rtp", (MEASURED, NOT_SAMPLED, DUPLICATE, WAITING), rejected=(
 END = (1 << 63) - 1  # later than any packet
 SILENT_NS = 5 * SECOND_NS  # after the end of its call: a stream is over
 MOST_ENDED = 10_000  # calls whose streams wait for that; of more, the first does not wait
+
+Traced = list[TracedMessage]
 
 
 class Directs(Protocol):
@@ -70,7 +72,7 @@ class RtpMeasuring:
         """One call of so many, all its streams or none: nobody can choose which."""
         return self._one_of == 1 or number_of(call_id, 0, len(call_id), TEXT, 0) % self._one_of == 0
 
-    def measure(self, before_ns: int, policy: Directs) -> list[TracedMessage]:
+    def measure(self, before_ns: int, policy: Directs) -> Traced:
         """Counts what was taken before that time, and reports what is due."""
         self._at = self.streams.count(self.taken, self._at, before_ns)
         return self.reports(policy) if self._figures else []
@@ -85,7 +87,7 @@ class RtpMeasuring:
                 self.streams.end_call(call, now_ns - SILENT_NS)
         self.streams.expire(now_ns)
 
-    def close(self, policy: Directs) -> list[TracedMessage]:
+    def close(self, policy: Directs) -> Traced:
         """All streams are over."""
         self.streams.forget()
         self._ended.clear()
@@ -134,7 +136,7 @@ class RtpMeasuring:
         if final:
             self.counts.stream_over(figures)
 
-    def reports(self, policy: Directs) -> list[TracedMessage]:
+    def reports(self, policy: Directs) -> Traced:
         figures, self._figures = self._figures, []
         return [one for call, found in figures for one in reported(call, found, policy)]
 
@@ -153,7 +155,7 @@ class RtpMeasuring:
         return HeldTable("rtp_streams", self.streams.held, self.streams.evicted)
 
 
-def reported(call: MediaCall, figures: StreamFigures, policy: Directs) -> list[TracedMessage]:
+def reported(call: MediaCall, figures: StreamFigures, policy: Directs) -> Traced:
     """The report goes where the messages of its call went, with their masks."""
     if not policy.on:
         return []
@@ -163,8 +165,13 @@ def reported(call: MediaCall, figures: StreamFigures, policy: Directs) -> list[T
         data, len(addresses), len(data), 0, len(figures.source), figures.source_port, figures.destination_port,
         figures.end_ns,
     )  # fmt: skip
+    return traced_as(call, RtpReport, datagram, policy)
+
+
+def traced_as(call: MediaCall, kind: type[RtpReport | RtcpReport], datagram: Datagram, policy: Directs) -> Traced:
+    """A report with the traces of its call."""
     # An id of the trace goes before this one; groups share calls by this one, as they do for SIP.
-    report = RtpReport(datagram, Origin(correlation_id=call.call_id))
+    report = kind(datagram, Origin(correlation_id=call.call_id))
     direction = policy.direction_of(datagram)
     return [TracedMessage(report, direction, trace, sinks) for trace, sinks in call.traces]
 
